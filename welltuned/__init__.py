@@ -1,0 +1,46 @@
+"""welltuned: fine-tune a pretrained language model, and see with evidence which way is right.
+
+    import welltuned as wt
+    run = wt.train(model="…", data="train.jsonl", strategy="lora")
+    wt.load(run).predict(["a text"])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from welltuned.registration import register
+
+if TYPE_CHECKING:
+    from welltuned.predictor import Predictor
+    from welltuned.runs import Run
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "train"]
+
+register()
+
+
+def train(config: Any = None, **values: Any) -> Run:
+    """Carry out a run and return its folder.
+
+    `config` is a `RunConfig`, a mapping, or the path of a YAML file; without it the
+    keys are given as keyword arguments: `train(model=…, data=…, strategy="lora")`.
+    Raises `InputError` before any weight is loaded when something cannot work.
+    """
+    from welltuned.config import RunConfig, config_from
+    from welltuned.preparation import load_config
+    from welltuned.train import train as carry_out
+
+    if isinstance(config, RunConfig):
+        return carry_out(config)
+    if config is None or isinstance(config, dict):
+        return carry_out(config_from({**(config or {}), **values}))
+    return carry_out(load_config(str(config), [f"{key}={value}" for key, value in values.items()]))
+
+
+def load(run: Any, device: str = "auto") -> Predictor:
+    """A predictor from a run, its folder or a bare model folder."""
+    from welltuned.predictor import Predictor
+
+    return Predictor.load(run, device)

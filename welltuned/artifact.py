@@ -1,0 +1,136 @@
+"""The portable artifact: what the plain libraries need to load a tuned model, and what we add.
+
+model/  config.json + model.safetensors, or adapter_config.json + adapter_model.safetensors
+        config.json of the head in both cases, so that label names travel along
+        the tokenizer's files
+        modeling_pooled.py        where the head pools in its own way
+        welltuned.json            what the task must remember
+        README.md                 how to load it
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from welltuned.errors import Fault, InputError, Place
+from welltuned.models.loading import ModelConfig
+from welltuned.tasks import PROBLEMS, Problem
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from welltuned.models.loading import Head
+    from welltuned.strategies import Strategy
+
+_MODELLING_FILE = Path(__file__).parent / "models" / "modeling_pooled.py"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A tuned model, loaded."""
+
+    model: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    problem: Problem
+    max_length: int
+
+
+def save_artifact(
+    folder: Path,
+    model: nn.Module,
+    strategy: Strategy,
+    tokenizer: PreTrainedTokenizerBase,
+    problem: Problem,
+    head: Head,
+    base: ModelConfig,
+    base_fingerprint: str,
+    max_length: int,
+) -> int:
+    """Write the folder; returns its size in bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pooled = head.config.model_type == "welltuned-pooled"
+    if pooled:
+        head.config.auto_map = {
+            "AutoConfig": "modeling_pooled.PooledConfig",
+            "AutoModelForSequenceClassification": "modeling_pooled.PooledForSequenceClassification",
+        }
+        model.config.auto_map = head.config.auto_map  # type: ignore[union-attr]
+        shutil.copyfile(_MODELLING_FILE, folder / "modeling_pooled.py")
+    strategy.save(model, folder)
+    if not (folder / "config.json").exists():
+        head.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    memory = {
+        "schema_version": 1,
+        "task": problem.to_dict(),
+        "strategy": strategy.type,
+        "max_length": max_length,
+        "base": {**base.model_dump(), "fingerprint": base_fingerprint},
+    }
+    (folder / "welltuned.json").write_text(json.dumps(memory, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_card(strategy, base, pooled, (folder / "adapter_config.json").exists()), encoding="utf-8")
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def load_artifact(folder: Path, device: Any = None) -> Artifact:
+    """Load the folder through transformers and PEFT. Raises `InputError` when it is not one of ours."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    if not (folder / "welltuned.json").exists():
+        raise InputError(Fault("the folder holds no tuned model (it has no welltuned.json)", Place(str(folder)), "give a run or its model folder"))
+    memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
+    if (folder / "adapter_config.json").exists():
+        from peft import PeftModel
+
+        config = AutoConfig.from_pretrained(folder)
+        base = ModelConfig.model_validate({key: value for key, value in memory["base"].items() if key != "fingerprint"})
+        model = AutoModelForSequenceClassification.from_pretrained(
+            str(Path(base.location).expanduser()), config=config, dtype=base.dtype, revision=base.revision
+        )
+        _require_same_base(model, memory["base"], folder)
+        model = PeftModel.from_pretrained(model, str(folder))
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(folder)
+    model.eval()
+    if device is not None:
+        model.to(device)
+    problem = PROBLEMS[memory["task"]["type"]].from_dict(memory["task"])
+    return Artifact(model, AutoTokenizer.from_pretrained(folder), problem, memory["max_length"])
+
+
+def _require_same_base(model: Any, base: dict[str, Any], folder: Path) -> None:
+    from welltuned.models.loading import fingerprint
+
+    if fingerprint(model.base_model) != base["fingerprint"]:
+        raise InputError(
+            Fault(
+                f"the base model '{base['name']}' is not the one this adapter was trained on: its weights differ",
+                Place(str(folder)),
+                "restore the base model it was trained with",
+            )
+        )
+
+
+def _card(strategy: Strategy, base: ModelConfig, pooled: bool, adapter: bool) -> str:
+    """How to load the folder, as Markdown."""
+    lines = ["# A text classifier", "", f"Tuned from `{base.name}` by `{strategy.type}` with welltuned.", "", "```python"]
+    lines += ["import welltuned as wt", "", 'wt.load("THIS_FOLDER").predict(["some text"])', "```", "", "With the plain libraries:", "", "```python"]
+    ours = strategy.type in ("prompt", "prefix", "adapter")
+    if ours or (adapter and pooled):
+        lines += ["import welltuned  # registers the method and the head"]
+    if adapter:
+        lines += ["from peft import PeftModel"]
+    lines += ["from transformers import AutoConfig, AutoModelForSequenceClassification", ""]
+    trust = ", trust_remote_code=True" if pooled and not adapter else ""
+    if adapter:
+        lines += ['config = AutoConfig.from_pretrained("THIS_FOLDER")']
+        lines += [f'base = AutoModelForSequenceClassification.from_pretrained("{base.location}", config=config)']
+        lines += ['model = PeftModel.from_pretrained(base, "THIS_FOLDER")']
+    else:
+        lines += [f'model = AutoModelForSequenceClassification.from_pretrained("THIS_FOLDER"{trust})']
+    return "\n".join([*lines, "```", ""])

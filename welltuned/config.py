@@ -1,0 +1,64 @@
+"""RunConfig: what was asked, as one frozen and validated object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from welltuned.data.config import DataConfig
+from welltuned.engines.config import TrainingConfig
+from welltuned.errors import Faults
+from welltuned.models.loading import ModelConfig
+from welltuned.schema import Document, Part, apply_overrides, read_document, validate
+from welltuned.strategies import AnyStrategy, Full
+from welltuned.tasks import AnyTask, Classification
+
+
+class EvaluationConfig(Part):
+    """What is measured besides the scores of the tuned model."""
+
+    untrained: bool = True
+    """Score the model with its untrained head too; it is loaded once more for that."""
+
+
+class RunConfig(Part):
+    """A whole run: model, task, data, strategy, training, engine."""
+
+    model: ModelConfig
+    """The pretrained model to start from."""
+    data: DataConfig
+    """The examples."""
+    task: AnyTask = Classification()
+    """The problem to solve."""
+    strategy: AnyStrategy = Field(default_factory=Full)
+    """Which weights train, and when."""
+    training: TrainingConfig = TrainingConfig()
+    """Hyper-parameters."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is measured."""
+    engine: Literal["torch"] = "torch"
+    """Who turns the crank."""
+    output_dir: str | None = None
+    """The run's folder. Without one: runs/DATA-STRATEGY-N."""
+
+
+def read_config(file: str | Path | None, overrides: Iterable[str], faults: Faults) -> tuple[RunConfig | None, Document]:
+    """Read a YAML file and `key=value` overrides. The config is None when there were faults; they are recorded."""
+    document = read_document(Path(file), faults) if file is not None else Document()
+    apply_overrides(document, overrides, RunConfig, faults)
+    if len(faults) and not document.values:
+        return None, document
+    config = validate(RunConfig, document, faults)
+    return (None if len(faults) else config), document
+
+
+def config_from(values: dict[str, Any]) -> RunConfig:
+    """A config from keyword arguments, as `wt.train(model=…, data=…)` takes them. Raises `InputError`."""
+    faults = Faults()
+    config = validate(RunConfig, Document(values=values, source="arguments"), faults)
+    faults.raise_if_any()
+    assert config is not None
+    return config

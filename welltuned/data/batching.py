@@ -1,0 +1,93 @@
+"""Which examples go into which step: a pure function of (seed, epoch).
+
+Batches hold texts of like length, so that little is padded, and still change
+from epoch to epoch: all examples are shuffled, cut into mega-batches of many
+batches, each sorted by length and cut into batches, and those shuffled again.
+One optimizer step takes one *global* batch; it is divided into micro-batches
+afterwards, so how often gradients are accumulated changes no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_MEGA = 50
+"""Batches per mega-batch: enough to sort well, few enough to stay random."""
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How examples become steps.
+
+    A step holds `batch_size` · `accumulation` examples or, with `max_tokens`, as
+    many as fit into that many tokens, padding included (and no more examples than
+    that product).
+    """
+
+    lengths: np.ndarray
+    batch_size: int
+    accumulation: int = 1
+    seed: int = 0
+    by_length: bool = True
+    max_tokens: int | None = None
+
+    def steps(self, epoch: int) -> list[list[np.ndarray]]:
+        """The epoch's optimizer steps, each a list of micro-batches of example indices."""
+        return [self._micro_batches(batch) for batch in self._global_batches(epoch)]
+
+    def count(self, epochs: int) -> list[int]:
+        """Steps in each of the first `epochs` epochs."""
+        if self.max_tokens is None:
+            per_step = self.batch_size * self.accumulation
+            return [-(-len(self.lengths) // per_step)] * epochs
+        return [len(self._global_batches(epoch)) for epoch in range(epochs)]
+
+    def _global_batches(self, epoch: int) -> list[np.ndarray]:
+        random = np.random.default_rng((self.seed, epoch))
+        order = random.permutation(len(self.lengths))
+        size = self.batch_size * self.accumulation
+        if not self.by_length and self.max_tokens is None:
+            return [order[start : start + size] for start in range(0, len(order), size)]
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), size * _MEGA):
+            mega = order[start : start + size * _MEGA]
+            if self.by_length:
+                # Longest first; the stable sort keeps the shuffle among equals.
+                mega = mega[np.argsort(-self.lengths[mega], kind="stable")]
+            batches += self._fill(mega, size)
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _fill(self, ordered: np.ndarray, size: int) -> list[np.ndarray]:
+        if self.max_tokens is None:
+            return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        batches: list[np.ndarray] = []
+        current: list[int] = []
+        longest = 0
+        for index in ordered:
+            longest_with = max(longest, int(self.lengths[index]))
+            if current and (longest_with * (len(current) + 1) > self.max_tokens or len(current) == size):
+                batches.append(np.array(current))
+                current, longest_with = [], int(self.lengths[index])
+            current.append(int(index))
+            longest = longest_with
+        return [*batches, np.array(current)] if current else batches
+
+    def _micro_batches(self, batch: np.ndarray) -> list[np.ndarray]:
+        parts = np.array_split(batch, self.accumulation) if self.max_tokens else [batch[i : i + self.batch_size] for i in range(0, len(batch), self.batch_size)]
+        return [part for part in parts if len(part)]
+
+
+def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Every example once, in batches of like length; the order of examples is of no account to scores."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def padding_fraction(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
+    """The share of positions in these batches that hold no real token."""
+    real = sum(int(lengths[batch].sum()) for batch in batches)
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    return 1 - real / padded if padded else 0.0

@@ -1,0 +1,119 @@
+"""Texts as token ids: one flat array, so that a million texts fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """N texts: their ids end to end (int32), where each starts (N + 1 offsets), and which were cut short (N)."""
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    truncated: np.ndarray
+    type_ids: np.ndarray | None = None
+    """Which of two texts a token belongs to (int8), for families that tell them apart."""
+
+    def __len__(self) -> int:
+        return len(self.truncated)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def take(self, indices: Sequence[int]) -> Encoded:
+        """The texts at `indices`, in that order."""
+        spans = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in indices]
+        where = np.concatenate(spans) if spans else np.zeros(0, dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum([len(span) for span in spans])]).astype(np.int64)
+        types = self.type_ids[where] if self.type_ids is not None else None
+        return Encoded(self.ids[where], offsets, self.truncated[list(indices)], types)
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Encoded:
+    """Tokenise texts (or pairs of texts) with special tokens, cut to `max_length`; `progress` hears how many are done.
+
+    A tokenizer file may ask for padding and truncation of its own; both are
+    overridden here. Pairs lose tokens from the longer text first.
+    """
+    ids: list[np.ndarray] = []
+    types: list[np.ndarray] = []
+    truncated: list[np.ndarray] = []
+    for start in range(0, len(texts), _CHUNK):
+        stop = start + _CHUNK
+        batch = tokenizer(
+            list(texts[start:stop]),
+            list(pairs[start:stop]) if pairs is not None else None,
+            padding=False,
+            truncation=True,
+            max_length=max_length,
+            return_overflowing_tokens=False,
+            return_attention_mask=False,
+        )
+        ids += [np.asarray(row, dtype=np.int32) for row in batch["input_ids"]]
+        if "token_type_ids" in batch:
+            types += [np.asarray(row, dtype=np.int8) for row in batch["token_type_ids"]]
+        truncated.append(_was_cut(tokenizer, batch, texts[start:stop], pairs[start:stop] if pairs is not None else None, max_length))
+        progress(min(stop, len(texts)))
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
+    flat_types = np.concatenate(types) if types else None
+    if flat_types is not None and not flat_types.any():
+        flat_types = None  # one segment only: the models' own default
+    return Encoded(np.concatenate(ids), offsets, np.concatenate(truncated), flat_types)
+
+
+def _was_cut(tokenizer: PreTrainedTokenizerBase, batch: object, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> np.ndarray:
+    """Whether each text lost tokens. Only texts that fill `max_length` can have; those are counted again without a limit."""
+    cut = np.zeros(len(texts), dtype=bool)
+    full = [i for i, row in enumerate(batch["input_ids"]) if len(row) >= max_length]  # type: ignore[index]
+    if full:
+        again = tokenizer(
+            [texts[i] for i in full],
+            [pairs[i] for i in full] if pairs is not None else None,
+            padding=False,
+            truncation=False,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        for i, row in zip(full, again["input_ids"], strict=True):
+            cut[i] = len(row) > max_length
+    return cut
+
+
+def pad(encoded: Encoded, indices: Sequence[int], pad_id: int, side: str = "right") -> dict[str, np.ndarray]:
+    """A batch: `input_ids`, `attention_mask` (and `token_type_ids`) of shape (B, T), padded to its longest text."""
+    lengths = encoded.lengths[list(indices)]
+    width = int(lengths.max())
+    batch = {
+        "input_ids": np.full((len(indices), width), pad_id, dtype=np.int64),
+        "attention_mask": np.zeros((len(indices), width), dtype=np.int64),
+    }
+    if encoded.type_ids is not None:
+        batch["token_type_ids"] = np.zeros((len(indices), width), dtype=np.int64)
+    for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
+        where = slice(0, length) if side == "right" else slice(width - length, width)
+        span = slice(encoded.offsets[index], encoded.offsets[index + 1])
+        batch["input_ids"][row, where] = encoded.ids[span]
+        batch["attention_mask"][row, where] = 1
+        if encoded.type_ids is not None:
+            batch["token_type_ids"][row, where] = encoded.type_ids[span]
+    return batch

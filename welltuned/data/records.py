@@ -1,0 +1,112 @@
+"""Records: the rows of a split under the names of their roles."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from welltuned.data.sources import Table
+from welltuned.errors import Faults, Place
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a column is for, and the names it usually goes by."""
+
+    name: str
+    candidates: tuple[str, ...]
+    required: bool = True
+    is_input: bool = False
+    """Whether it is part of what the model reads; two records with equal inputs are duplicates."""
+    is_target: bool = False
+    """Whether it is what the model shall say; it must not be missing, and splits are stratified by it."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Columns by role, with where each record stands in its file."""
+
+    source: str
+    columns: dict[str, list[Any]]
+    lines: list[int]
+    input_roles: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, role: str) -> list[Any]:
+        return self.columns[role]
+
+    def __contains__(self, role: str) -> bool:
+        return role in self.columns
+
+    def place(self, index: int) -> Place:
+        return Place(self.source, self.lines[index])
+
+    def id(self, index: int) -> str:
+        """The record's own id where there is an `id` column, else file and line."""
+        return str(self.columns["id"][index]) if "id" in self.columns else f"{self.source}:{self.lines[index]}"
+
+    def take(self, indices: Sequence[int]) -> Records:
+        """The records at `indices`, in that order."""
+        return Records(
+            self.source,
+            {role: [cells[i] for i in indices] for role, cells in self.columns.items()},
+            [self.lines[i] for i in indices],
+            self.input_roles,
+        )
+
+
+def map_columns(table: Table, roles: Sequence[Role], mapping: dict[str, str], faults: Faults) -> dict[str, str]:
+    """Which column has which role: as mapped by the user, else by name. Records a fault for each that is missing."""
+    header = list(table.columns)
+    found: dict[str, str] = {}
+    for role_name, column in mapping.items():
+        if role_name not in {role.name for role in roles}:
+            close = difflib.get_close_matches(role_name, [role.name for role in roles], n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"roles are: {', '.join(role.name for role in roles)}"
+            faults.add(f"unknown role '{role_name}' in data.columns", None, hint, kind=f"unknown role {role_name}")
+        elif column not in table.columns:
+            close = difflib.get_close_matches(column, header, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            faults.add(f"there is no column '{column}' for {role_name}", Place(table.source, 1), f"{hint}the file has: {', '.join(header)}")
+        else:
+            found[role_name] = column
+    lower = {column.casefold().strip(): column for column in reversed(header)}
+    for role in roles:
+        if role.name in mapping:
+            continue
+        for candidate in role.candidates:
+            column = lower.get(candidate)
+            if column is not None and column not in found.values():
+                found[role.name] = column
+                break
+    _fill_in_the_only_choice(header, roles, mapping, found)
+    for role in roles:
+        if role.required and role.name not in found and role.name not in mapping:
+            faults.add(
+                f"no column was found for {role.name}",
+                Place(table.source, 1),
+                f"add data.columns.{role.name}=NAME; the file has: {', '.join(header)}",
+            )
+    return found
+
+
+def _fill_in_the_only_choice(header: list[str], roles: Sequence[Role], mapping: dict[str, str], found: dict[str, str]) -> None:
+    """With one required role open and one column left, they belong together."""
+    open_roles = [role for role in roles if role.required and role.name not in found and role.name not in mapping]
+    left = [column for column in header if column not in found.values()]
+    if len(open_roles) == 1 and len(left) == 1:
+        found[open_roles[0].name] = left[0]
+
+
+def to_records(table: Table, roles: Sequence[Role], mapping: dict[str, str]) -> Records:
+    """The table's mapped columns as records."""
+    return Records(
+        table.source,
+        {role: table.columns[column] for role, column in mapping.items()},
+        table.lines,
+        tuple(role.name for role in roles if role.is_input and role.name in mapping),
+    )

@@ -1,0 +1,77 @@
+"""The `training:` part of a config, under Hugging Face's names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from welltuned.schema import Part, conflict
+
+Auto = Literal["auto"]
+
+
+class TrainingConfig(Part):
+    """Hyper-parameters. `auto` takes the project's default for the strategy and the size of the model, and says which."""
+
+    num_train_epochs: float | Auto = Field(default="auto", gt=0)
+    """Passes over the training data; fractions allowed."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
+    learning_rate: float | Auto = Field(default="auto", gt=0)
+    """The peak learning rate."""
+    per_device_train_batch_size: int = Field(default=16, ge=1)
+    """Examples per forward pass."""
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    """Forward passes per optimizer step; the loss is divided once, by the count of the whole step."""
+    per_device_eval_batch_size: int = Field(default=64, ge=1)
+    """Examples per forward pass when nothing is learned."""
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
+    """How the learning rate falls after warm-up."""
+    warmup_ratio: float | Auto = Field(default="auto", ge=0, lt=1)
+    """The share of steps over which the learning rate rises from zero."""
+    weight_decay: float | Auto = Field(default="auto", ge=0)
+    """AdamW's decay of matrices; biases and norms never decay."""
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    """Gradients are scaled down to this norm; 0 leaves them alone."""
+    label_smoothing_factor: float = Field(default=0.0, ge=0, lt=1)
+    """How much of the target is spread over all classes."""
+    group_by_length: bool = True
+    """Put texts of like length into one batch: less padding, same randomness."""
+    max_tokens_per_step: int | None = Field(default=None, ge=1)
+    """Fill steps up to this many tokens, padding included, instead of to a number of examples."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """What forward and backward compute in. auto: bf16 where a probe finds it clearly faster."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+    seed: int = Field(default=0, ge=0)
+    """Fixes new weights, dropout and the order of examples."""
+    full_determinism: bool = False
+    """Refuse operations that are not repeatable on the GPU. On the CPU runs repeat bit for bit anyway."""
+    eval_strategy: Literal["epoch", "steps", "no"] = "epoch"
+    """When the validation split is scored."""
+    eval_steps: int | None = Field(default=None, ge=1)
+    """For `eval_strategy: steps`: the distance in optimizer steps."""
+    load_best_model_at_end: bool = True
+    """Keep the weights with the best validation score, not the last ones."""
+    metric_for_best_model: str = "auto"
+    """The validation score that decides. auto: macro_f1, or r2 for numbers."""
+    early_stopping_patience: int | None = Field(default=None, ge=1)
+    """Stop after this many evaluations without a better score."""
+    logging_steps: int = Field(default=10, ge=1)
+    """The distance in optimizer steps between lines of metrics.jsonl."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainingConfig:
+        if (self.eval_strategy == "steps") != (self.eval_steps is not None):
+            raise conflict("'training.eval_steps' goes with 'eval_strategy: steps', and only with it", "give both or neither")
+        if self.eval_strategy == "no" and self.early_stopping_patience is not None:
+            raise conflict("'training.early_stopping_patience' needs evaluations", "set eval_strategy to epoch or steps")
+        if self.max_steps is not None and self.num_train_epochs != "auto":
+            raise conflict("'training.max_steps' and 'training.num_train_epochs' contradict each other", "keep one of them")
+        return self

@@ -1,0 +1,64 @@
+"""What an engine tells the world while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step."""
+
+    step: int
+    """Counted from 1."""
+    total: int
+    epoch: float
+    loss: float
+    """The mean loss over the step's examples."""
+    learning_rate: float
+    gradient_norm: float
+    """Before clipping."""
+    examples: int
+    tokens: int
+    seconds: float
+
+
+class Listener:
+    """Hears what happens; each method does nothing unless overridden."""
+
+    def started(self, total_steps: int) -> None:
+        """Training begins."""
+
+    def stepped(self, step: Step) -> None:
+        """An optimizer step was taken."""
+
+    def changed(self, step: int, what: str) -> None:
+        """The strategy changed what trains."""
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        """The validation split was scored."""
+
+
+class Listeners(Listener):
+    """Passes every event on to each of several listeners."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def started(self, total_steps: int) -> None:
+        for listener in self._listeners:
+            listener.started(total_steps)
+
+    def stepped(self, step: Step) -> None:
+        for listener in self._listeners:
+            listener.stepped(step)
+
+    def changed(self, step: int, what: str) -> None:
+        for listener in self._listeners:
+            listener.changed(step, what)
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        for listener in self._listeners:
+            listener.evaluated(step, epoch, scores, best)

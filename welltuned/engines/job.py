@@ -1,0 +1,72 @@
+"""What an engine is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from welltuned.data.batching import BatchPlan
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.events import Listener
+from welltuned.models.anatomy import Anatomy
+from welltuned.strategies import ParameterGroup, Strategy
+from welltuned.tasks import Examples, Problem
+
+
+@dataclass
+class Job:
+    """One training, fully prepared."""
+
+    model: nn.Module
+    anatomy: Anatomy
+    problem: Problem
+    strategy: Strategy
+    groups: list[ParameterGroup]
+    training: TrainingConfig
+    examples: Examples
+    pad_id: int
+    precision: str
+    validate: Callable[[], dict[str, Any]]
+    """Scores of the validation split, for the model as it is now."""
+    keep: Callable[[int, dict[str, Any]], None]
+    """Keep the weights as they are now as the best so far: (step, scores)."""
+    listener: Listener = field(default_factory=Listener)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def batches(self) -> BatchPlan:
+        """Which examples go into which step."""
+        training = self.training
+        return BatchPlan(
+            lengths=self.examples.lengths,
+            batch_size=training.per_device_train_batch_size,
+            accumulation=training.gradient_accumulation_steps,
+            seed=training.seed,
+            by_length=training.group_by_length,
+            max_tokens=training.max_tokens_per_step,
+        )
+
+
+@dataclass
+class Outcome:
+    """What training was, in numbers."""
+
+    steps: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    """Spent in optimizer steps; evaluation and saving are not counted."""
+    examples: int = 0
+    tokens: int = 0
+    """Real tokens, without padding."""
+    positions: int = 0
+    """Tokens with padding."""
+    flops: float = 0.0
+    best_step: int | None = None
+    stopped_early: bool = False

@@ -1,0 +1,61 @@
+"""Optimizer and learning-rate schedule, the same for both engines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from welltuned.engines.config import TrainingConfig
+from welltuned.strategies import ParameterGroup
+
+
+def build_optimizer(groups: Sequence[ParameterGroup], training: TrainingConfig) -> AdamW:
+    """AdamW (Loshchilov & Hutter 2019) over all groups, frozen ones included: it skips what has no gradient.
+
+    The fused kernel reads and writes each weight once. On two CPU cores the
+    unfused one took three times as long.
+    """
+    assert not isinstance(training.learning_rate, str) and not isinstance(training.weight_decay, str)
+    return AdamW(
+        [
+            {
+                "params": group.parameters,
+                "lr": training.learning_rate * group.learning_rate_scale,
+                "weight_decay": training.weight_decay if group.decays else 0.0,
+                "name": group.name,
+            }
+            for group in groups
+        ],
+        betas=(training.adam_beta1, training.adam_beta2),
+        eps=training.adam_epsilon,
+        fused=all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group.parameters),
+    )
+
+
+def learning_rate_factor(step: int, total: int, training: TrainingConfig) -> float:
+    """The learning rate before step `step` (from 0) as a share of its peak: a pure function of progress."""
+    assert not isinstance(training.warmup_ratio, str)
+    warmup = 0 if training.lr_scheduler_type == "constant" else math.ceil(training.warmup_ratio * total)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(1, total - warmup)
+    if training.lr_scheduler_type == "linear":
+        return max(0.0, 1.0 - progress)
+    if training.lr_scheduler_type == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+    return 1.0
+
+
+def build_schedule(optimizer: AdamW, total: int, training: TrainingConfig) -> LambdaLR:
+    """The schedule as torch applies it; one factor for all groups."""
+    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, training))
+
+
+def clip_gradients(groups: Sequence[ParameterGroup], max_norm: float) -> float:
+    """Scale all gradients so that their joint norm is at most `max_norm` (0: leave them). Returns the norm before."""
+    gradients = [parameter for group in groups for parameter in group.parameters if parameter.grad is not None]
+    return float(torch.nn.utils.clip_grad_norm_(gradients, max_norm if max_norm > 0 else math.inf))

@@ -1,0 +1,71 @@
+"""Choosing by the validation split: when to look, which weights are best, when to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from welltuned.engines.config import TrainingConfig
+from welltuned.errors import Fault, InputError
+
+_LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
+
+
+class Validator:
+    """Scores the validation split at the right moments and remembers the best score.
+
+    A metric that is not finite never becomes the best; of equal scores the earlier
+    one stays.
+    """
+
+    def __init__(
+        self,
+        training: TrainingConfig,
+        metric: str,
+        validate: Callable[[], dict[str, Any]],
+        keep: Callable[[int, dict[str, Any]], None],
+    ) -> None:
+        self._training = training
+        self._metric = metric
+        self._validate = validate
+        self._keep = keep
+        self._best = -math.inf
+        self._without_better = 0
+        self.best_step: int | None = None
+
+    def is_due(self, step: int, total: int, ends_epoch: bool) -> bool:
+        """Whether to look after this step (from 1). The last step is always looked at, unless evaluation is off."""
+        if self._training.eval_strategy == "no":
+            return False
+        if step == total:
+            return True
+        if self._training.eval_strategy == "epoch":
+            return ends_epoch
+        assert self._training.eval_steps is not None
+        return step % self._training.eval_steps == 0
+
+    def look(self, step: int) -> tuple[dict[str, Any], bool]:
+        """Score now; returns the scores and whether they are the best so far (then the weights are kept)."""
+        scores = self._validate()
+        value = self._signed(scores)
+        better = math.isfinite(value) and value > self._best
+        if better:
+            self._best, self.best_step, self._without_better = value, step, 0
+            if self._training.load_best_model_at_end:
+                self._keep(step, scores)
+        else:
+            self._without_better += 1
+        return scores, better
+
+    @property
+    def should_stop(self) -> bool:
+        patience = self._training.early_stopping_patience
+        return patience is not None and self._without_better >= patience
+
+    def _signed(self, scores: dict[str, Any]) -> float:
+        if not isinstance(scores.get(self._metric), (int, float)):
+            known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
+            raise InputError(Fault(f"there is no validation score '{self._metric}'", None, f"training.metric_for_best_model is one of: {known}"))
+        value = float(scores[self._metric])
+        return -value if self._metric in _LOWER_IS_BETTER else value

@@ -1,0 +1,1 @@
+"""Running a model over a split, and what its predictions are worth."""

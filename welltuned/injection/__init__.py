@@ -1,0 +1,1 @@
+"""What the strategies `prompt`, `prefix` and `adapter` put into a model: PEFT methods of our own."""

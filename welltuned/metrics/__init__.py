@@ -1,0 +1,1 @@
+"""Scores and their intervals: pure functions of arrays, without torch."""

@@ -1,0 +1,64 @@
+"""Frozen weights: their modules' mode, their hashes, and the table of what trains."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from welltuned.models.loading import tensor_bytes
+
+if TYPE_CHECKING:
+    from welltuned.models.anatomy import Anatomy
+
+
+def set_training_modes(model: nn.Module) -> None:
+    """`model.train()`, except that frozen modules stay in eval mode.
+
+    A module trains when a weight in or below it does; a module without weights
+    (dropout, activation) goes with its parent. So the dropout of a frozen block
+    is off, and what lies below the lowest trainable weight computes the same
+    thing in every step. (`module.train()` alone would switch it all on.)
+    """
+
+    def visit(module: nn.Module, parent_trains: bool) -> None:
+        parameters = list(module.parameters())
+        module.training = any(p.requires_grad for p in parameters) if parameters else parent_trains
+        for child in module.children():
+            visit(child, module.training)
+
+    visit(model, True)
+
+
+def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:
+    """A hash of each weight's bytes, by name."""
+    return {name: hashlib.blake2b(tensor_bytes(parameter.data), digest_size=16).hexdigest() for name, parameter in named}
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One region of the model: how many of its weights train at some time."""
+
+    region: str
+    parameters: int
+    trainable: int
+
+    @property
+    def share(self) -> float:
+        return self.trainable / self.parameters if self.parameters else 0.0
+
+
+def trainable_table(model: nn.Module, anatomy: Anatomy, ever_trainable: Iterable[nn.Parameter]) -> list[TableRow]:
+    """Weights per region, from the embeddings up to the head; each weight is counted once."""
+    training = {id(parameter) for parameter in ever_trainable}
+    totals = {depth: [0, 0] for depth in range(anatomy.num_blocks + 1, -1, -1)}
+    for name, parameter in model.named_parameters():
+        if ".original_module." in name:
+            continue  # PEFT's spare copy of the head; neither used nor saved
+        row = totals[anatomy.depth(name)]
+        row[0] += parameter.numel()
+        row[1] += parameter.numel() if id(parameter) in training else 0
+    return [TableRow(anatomy.region(depth), total, trainable) for depth, (total, trainable) in totals.items()]

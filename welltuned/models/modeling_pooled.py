@@ -1,0 +1,109 @@
+"""A text classifier that pools a trunk's hidden states as told: first, mean or last token.
+
+This file is saved beside the weights of such models and must need nothing but
+torch and transformers: with `trust_remote_code=True` the plain libraries load
+the folder through it. With `import welltuned` it is registered and no trust is
+asked for.
+
+The trunk keeps the attribute name of its own family (`bert`, `model`, …), so a
+checkpoint of the family loads into it as it would into the family's own
+classifier.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+
+class PooledConfig(PreTrainedConfig):
+    """The trunk's own config, how its hidden states are pooled, and the labels."""
+
+    model_type = "welltuned-pooled"
+    sub_configs = {"trunk": AutoConfig}
+
+    def __init__(
+        self,
+        trunk: PreTrainedConfig | dict[str, Any] | None = None,
+        pooling: str = "mean",
+        classifier_dropout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.trunk = AutoConfig.for_model(**trunk) if isinstance(trunk, dict) else trunk
+        self.pooling = pooling
+        self.classifier_dropout = classifier_dropout
+        if self.trunk is not None:
+            kwargs.setdefault("pad_token_id", self.trunk.pad_token_id)
+        super().__init__(**kwargs)
+
+    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
+        """The trunk's config: where sizes and special tokens are to be read."""
+        return self.trunk if self.trunk is not None else self
+
+
+class PooledForSequenceClassification(PreTrainedModel):
+    """trunk -> pooled hidden state (B, H) -> dropout -> linear layer (B, labels)."""
+
+    config_class = PooledConfig
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _keys_to_ignore_on_load_unexpected = [r"(^|\.)pooler\.", r"^lm_head\.", r"^cls\."]
+
+    def __init__(self, config: PooledConfig) -> None:
+        super().__init__(config)
+        trunk = AutoModel.from_config(config.trunk)
+        if getattr(trunk, "pooler", None) is not None:
+            trunk.pooler = None  # never read here; a weight that trains on nothing misleads
+        self.base_model_prefix = trunk.base_model_prefix
+        setattr(self, self.base_model_prefix, trunk)
+        dropout = config.classifier_dropout
+        if dropout is None:
+            dropout = getattr(config.trunk, "hidden_dropout_prob", 0.0)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(config.trunk.hidden_size, config.num_labels)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.base_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.base_model.set_input_embeddings(value)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        """Logits (B, labels). Without a mask every token counts as real."""
+        outputs = self.base_model(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
+        pooled = pool(outputs.last_hidden_state, attention_mask, self.config.pooling)
+        logits = self.classifier(self.dropout(pooled))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=getattr(outputs, "hidden_states", None))
+
+
+def pool(hidden_BTH: torch.Tensor, mask_BT: torch.Tensor | None, pooling: str) -> torch.Tensor:
+    """Pool hidden states (B, T, H) to (B, H) over real tokens, on whichever side the padding stands."""
+    if mask_BT is None:
+        mask_BT = hidden_BTH.new_ones(hidden_BTH.shape[:2], dtype=torch.long)
+    if pooling == "mean":
+        weights_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTH.dtype)
+        return (hidden_BTH * weights_BT1).sum(1) / weights_BT1.sum(1).clamp(min=1)
+    positions_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
+    rows_B = torch.arange(mask_BT.shape[0], device=mask_BT.device)
+    if pooling == "first":
+        return hidden_BTH[rows_B, mask_BT.argmax(dim=1)]
+    if pooling == "last":
+        return hidden_BTH[rows_B, (mask_BT * positions_T).argmax(dim=1)]
+    raise ValueError(f"unknown pooling '{pooling}'; choose first, mean or last")

@@ -1,0 +1,191 @@
+"""Everything that can be known, and refused, before a weight is loaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from welltuned import hyperparameters
+from welltuned.config import RunConfig, read_config
+from welltuned.data.collect import Collected, collect
+from welltuned.data.config import DataConfig
+from welltuned.data.sources import SPLITS
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.hyperparameters import Choice
+from welltuned.models import loading
+from welltuned.models.loading import ModelConfig
+from welltuned.runs.folder import next_free
+from welltuned.schema import Document, Part, expand_shorthand, validate
+from welltuned.tasks import Classification, Examples, Problem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+    from welltuned.models.anatomy import Anatomy
+    from welltuned.models.loading import Head
+
+T = TypeVar("T")
+
+LONGEST = 512
+"""Tokens per example when `max_length: auto` meets a model that takes more."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that may start: nothing known stands against it."""
+
+    config: RunConfig
+    """With numbers in place of every `auto` but pooling."""
+    data: Collected
+    problem: Problem
+    base: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    head: Head
+    anatomy: Anatomy
+    examples: dict[str, Examples]
+    max_length: int
+    choices: list[Choice]
+    folder: Path
+
+    @property
+    def pad_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        assert pad is not None, "read_tokenizer sees to it"
+        return int(pad)
+
+
+def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
+    """The config as a person wrote it. Raises `InputError` with all faults: those of the data too, if those can be read."""
+    faults = Faults()
+    config, document = read_config(file, overrides, faults)
+    if config is None:
+        _inspect_data_anyway(document, faults)
+        raise InputError(faults)
+    return config
+
+
+def prepare(config: RunConfig, progress: Callable[[str, int, int], None] = lambda what, done, total: None) -> Prepared:
+    """Check everything. Raises `InputError` with all faults found. `progress` hears (what, done, total)."""
+    faults = Faults()
+    data = collect(config.data, config.task.roles, faults)
+    problem = config.task.bind(data, config.training.label_smoothing_factor, faults) if data is not None else None
+    base, tokenizer = _try(lambda: loading.read_config(config.model), faults), _try(lambda: loading.read_tokenizer(config.model), faults)
+    folder = _output_folder(config, faults)
+    if base is None or tokenizer is None or data is None or problem is None:
+        raise InputError(faults)
+    base.pad_token_id = tokenizer.pad_token_id
+    pooling = _first_pooling(config)
+    head = _try(lambda: problem.head(base, pooling), faults)
+    anatomy = _try(lambda: examine(head), faults) if head is not None else None
+    if anatomy is None or head is None:
+        raise InputError(faults)
+    faults.extend(config.strategy.check(anatomy))
+    max_length = _max_length(config, anatomy, tokenizer, faults)
+    _require_space(config, anatomy, folder, faults)
+    faults.raise_if_any()
+    training, strategy, choices = hyperparameters.resolve(config.training, config.strategy, anatomy)
+    task = config.task.model_copy(update={"max_length": max_length})
+    config = config.model_copy(update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)})
+    examples = {
+        split: problem.encode(tokenizer, data[split], max_length, lambda done, split=split: progress(f"tokenising {split}", done, len(data[split])))  # type: ignore[misc]
+        for split in SPLITS
+    }
+    _note_lengths(examples, max_length, data)
+    return Prepared(config, data, problem, base, tokenizer, head, anatomy, examples, max_length, choices, folder)
+
+
+def examine(head: Head) -> Anatomy:
+    """The anatomy of a model that is not loaded."""
+    from welltuned.models import anatomy
+
+    return anatomy.examine(loading.build_skeleton(head))
+
+
+def _inspect_data_anyway(document: Document, faults: Faults) -> None:
+    """With a faulty config, look at the data all the same when its own part is right, so that all faults show at once."""
+    values = expand_shorthand(_DataOnly, {"data": document.values.get("data")}) if document.values.get("data") else None
+    if values is None:
+        return
+    part = validate(_DataOnly, Document(values=values, source=document.source), Faults())
+    if part is not None:
+        data = collect(part.data, Classification.roles, faults)
+        if data is not None:
+            Classification().bind(data, 0.0, faults)
+
+
+class _DataOnly(Part):
+    data: DataConfig
+
+
+def _try(make: Callable[[], T], faults: Faults) -> T | None:
+    try:
+        return make()
+    except InputError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _first_pooling(config: RunConfig) -> str:
+    """The pooling as configured or as the model was trained; `mean` stands in while a probe has yet to choose."""
+    if config.task.pooling != "auto":
+        return config.task.pooling
+    return loading.own_pooling(config.model) or "mean"
+
+
+def _max_length(config: RunConfig, anatomy: Anatomy, tokenizer: PreTrainedTokenizerBase, faults: Faults) -> int:
+    limits = [limit for limit in (anatomy.max_length, tokenizer.model_max_length) if limit is not None]
+    room = min(limits) - config.strategy.input_positions
+    wanted = config.task.max_length
+    if wanted == "auto":
+        return min(room, LONGEST)
+    if wanted > room:
+        taken = f" ({config.strategy.input_positions} are taken by the prompt)" if config.strategy.input_positions else ""
+        faults.add(f"'task.max_length' is {wanted}, but the model takes {room} tokens{taken}", None, f"choose at most {room}")
+    return wanted
+
+
+def _output_folder(config: RunConfig, faults: Faults) -> Path:
+    if config.output_dir is not None:
+        folder = Path(config.output_dir).expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            faults.add("the output folder is already in use", Place(str(folder)), "choose another output_dir; nothing is ever overwritten")
+    else:
+        data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
+        stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
+        folder = next_free(Path("runs"), f"{stem or 'data'}-{config.strategy.type}")
+    parent = next(path for path in (folder, *folder.parents, Path(".")) if path.exists())
+    if not os.access(parent, os.W_OK):
+        faults.add("no permission to write here", Place(str(parent)), "choose another output_dir")
+    return folder
+
+
+def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Faults) -> None:
+    """Room for the artifact and two checkpoints, each at most the whole model in float32."""
+    parent = next(path for path in (folder, *folder.parents, Path(".")) if path.exists())
+    whole = config.strategy.type in ("full", "partial", "gradual")
+    needed = 4 * anatomy.parameters * 3 if whole else anatomy.parameters
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        faults.add(
+            f"the disk has {free / 1e9:.2f} GB free; the run may need {needed / 1e9:.2f} GB",
+            Place(str(parent)),
+            "make room, or choose an output_dir on another disk",
+        )
+
+
+def _note_lengths(examples: dict[str, Examples], max_length: int, data: Collected) -> None:
+    facts = data.facts
+    facts.task["max_length"] = max_length
+    facts.task["truncated"] = {split: int(part.encoded.truncated.sum()) for split, part in examples.items()}
+    facts.task["tokens"] = {
+        split: {"mean": float(part.lengths.mean()), "median": int(sorted(part.lengths)[len(part) // 2]), "greatest": int(part.lengths.max())}
+        for split, part in examples.items()
+    }
+    for split, number in facts.task["truncated"].items():
+        if number:
+            share = number / len(examples[split])
+            facts.notes.append(f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens and were cut. task.max_length sets the limit.")

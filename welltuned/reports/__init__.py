@@ -1,0 +1,1 @@
+"""Reports read run folders only; they never import torch."""

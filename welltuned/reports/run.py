@@ -1,0 +1,2 @@
+"""stub for now"""
+def write_report(run): pass

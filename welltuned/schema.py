@@ -1,0 +1,247 @@
+"""The grammar of a config: strict, frozen parts, and reading them with positions.
+
+A config is a tree of `Part`s. This module knows how such a tree is written
+(YAML, then `key=value` overrides) and turns everything pydantic objects to
+into a `Fault` with file, line, column and the nearest right name. It does not
+know what the parts mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
+
+from welltuned.errors import Faults, Place
+
+KeyPath = tuple[str, ...]
+
+
+class Part(BaseModel):
+    """A piece of a config: immutable, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+    shorthand: ClassVar[str | None] = None
+    """The key that a bare value stands for: `strategy: lora` means `strategy: {type: lora}`."""
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+def conflict(what: str, remedy: str) -> PydanticCustomError:
+    """The error for a validator to raise when keys contradict each other."""
+    return PydanticCustomError("conflict", "{what}", {"what": what, "remedy": remedy})
+
+
+# --- Reading -----------------------------------------------------------------
+
+
+@dataclass
+class Document:
+    """A config as written: plain values, and where each key stands."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    source: str = "command line"
+
+    def place(self, path: Sequence[str]) -> Place:
+        """The place of the key, or of the nearest enclosing key that was written."""
+        for length in range(len(path), 0, -1):
+            if (place := self.places.get(tuple(path[:length]))) is not None:
+                return place
+        return Place(self.source)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the scalars of version 1.2: `no` and `on` are words, `1e-3` is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(?:inf|nan))$"),
+    list("-+0123456789."),
+)
+
+
+def read_document(path: Path, faults: Faults) -> Document:
+    """Read a YAML file; what cannot be read is recorded as faults with positions."""
+    document = Document(source=str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        faults.add("there is no such config file", Place(str(path)), "check the path")
+        return document
+    except UnicodeDecodeError as error:
+        faults.add(f"not valid UTF-8 at byte {error.start}", Place(str(path)), "save the file as UTF-8")
+        return document
+    except OSError as error:
+        faults.add(f"cannot be read ({error.strerror})", Place(str(path)), "check the path and its permissions")
+        return document
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            faults.add("the config file is empty", Place(str(path)), "write at least `model:` and `data:`")
+        elif not isinstance(node, yaml.MappingNode):
+            faults.add("a config is a list of `key: value` lines", Place(str(path), 1, 1), "see examples/")
+        else:
+            document.values = _build(loader, node, (), document, faults)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        faults.add(f"not valid YAML: {error.problem or error.context}", place, "check indentation, colons and quotes")
+    except yaml.YAMLError as error:
+        faults.add(f"not valid YAML: {error}", Place(str(path)), "remove what is not plain text")
+    return document
+
+
+def _build(loader: _Loader, node: yaml.Node, path: KeyPath, document: Document, faults: Faults) -> Any:
+    """Turn a node into plain values, noting the place of each key."""
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        values: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            place = Place(document.source, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key in values:
+                faults.add(f"the key '{key}' is written twice", place, "keep one of them")
+            key_path = (*path, str(key))
+            document.places[key_path] = place
+            values[key] = _build(loader, value_node, key_path, document, faults)
+        return values
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(loader, item, (*path, str(i)), document, faults) for i, item in enumerate(node.value)]
+    return loader.construct_object(node, deep=True)
+
+
+def apply_overrides(document: Document, overrides: Iterable[str], schema: type[Part], faults: Faults) -> None:
+    """Write `a.b=value` arguments into the document; later ones win."""
+    for override in overrides:
+        place = Place(f"argument '{override}'")
+        key, equals, text = override.partition("=")
+        path = tuple(key.strip().split("."))
+        if not equals or not all(path):
+            faults.add("an override is written key=value", place, "for example training.learning_rate=2e-5")
+            continue
+        try:
+            value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with other scalars)
+        except yaml.YAMLError:
+            value = text
+        _write(document, path, value, schema)
+        for written in [known for known in document.places if known[: len(path)] == path]:
+            del document.places[written]
+        document.places[path] = place
+
+
+def _write(document: Document, path: KeyPath, value: Any, schema: type[Part]) -> None:
+    level = document.values
+    part: type[Part] | None = schema
+    for key in path[:-1]:
+        part = next(iter(_parts_of(part, key)), None) if part else None
+        inner = level.get(key)
+        if not isinstance(inner, dict):
+            # `strategy: lora` and then `strategy.r=8`: spell the short form out first.
+            inner = {part.shorthand: inner} if part and part.shorthand and inner is not None else {}
+            level[key] = inner
+        level = inner
+    level[path[-1]] = value
+
+
+# --- Validating --------------------------------------------------------------
+
+
+def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT | None:
+    """Build the config, or record everything that is wrong with it and return None."""
+    try:
+        return schema.model_validate(expand_shorthand(schema, document.values))
+    except ValidationError as error:
+        for detail in error.errors():
+            _add_fault(schema, document, detail, faults)
+        return None
+
+
+def expand_shorthand(schema: type[Part], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Spell out bare values of parts that have a short form."""
+    expanded = dict(values)
+    for key, value in values.items():
+        part = next(iter(_parts_of(schema, str(key))), None)
+        if part is not None and part.shorthand and isinstance(value, str):
+            expanded[key] = {part.shorthand: value}
+    return expanded
+
+
+def _parts_of(schema: type[Part], key: str) -> list[type[Part]]:
+    """The parts that may stand under a key, looking through unions and `Annotated`."""
+    if key not in schema.model_fields:
+        return []
+    found: list[type[Part]] = []
+    waiting = [schema.model_fields[key].annotation]
+    while waiting:
+        annotation = waiting.pop(0)
+        if isinstance(annotation, type) and issubclass(annotation, Part):
+            found.append(annotation)
+        else:
+            waiting.extend(typing.get_args(annotation))
+    return found
+
+
+def _add_fault(schema: type[Part], document: Document, detail: Any, faults: Faults) -> None:
+    owner, path = _locate(schema, detail["loc"])
+    place = document.place(path)
+    name = ".".join(path)
+    kind, context = detail["type"], detail.get("ctx", {})
+    given = f"{detail['input']!r}"[:80]
+    if kind == "extra_forbidden":
+        known = list(owner.model_fields) if owner else []
+        faults.add(f"unknown key '{name}'", place, _nearest(path[-1], known))
+    elif kind == "missing":
+        faults.add(f"the key '{name}' is missing", place, f"add `{name}: …`")
+    elif kind == "union_tag_invalid":
+        tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+        faults.add(f"unknown type '{context['tag']}' in '{name}'", document.place((*path, "type")), _nearest(context["tag"], tags))
+    elif kind == "union_tag_not_found":
+        faults.add(f"'{name}' needs a type", place, f"write `{name}: {{type: …}}`")
+    elif kind == "literal_error":
+        words = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
+        faults.add(f"'{name}' is {given}, which is not a choice", place, _nearest(str(detail["input"]), words))
+    elif kind == "conflict":
+        faults.add(context["what"], place, context["remedy"])
+    else:
+        faults.add(f"'{name}' is {given}", place, detail["msg"][0].lower() + detail["msg"][1:])
+
+
+def _locate(schema: type[Part], location: Sequence[str | int]) -> tuple[type[Part] | None, list[str]]:
+    """The part an error lies in, and its key path without pydantic's union tags."""
+    owner: type[Part] | None = schema
+    choices: list[type[Part]] = []
+    path: list[str] = []
+    for item in location:
+        tagged = [part for part in choices if getattr(part.model_fields.get("type"), "default", None) == item]
+        if tagged:
+            owner, choices = tagged[0], []
+            continue
+        if choices:
+            owner = choices[0]
+        path.append(str(item))
+        choices = _parts_of(owner, str(item)) if owner else []
+    return owner, path
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    choices = ", ".join(known)
+    return f"did you mean '{close[0]}'? (choices: {choices})" if close else f"choose one of: {choices}"

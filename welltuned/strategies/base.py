@@ -1,0 +1,178 @@
+"""What a strategy is: which weights train, and when.
+
+A strategy is its own config. It is asked, in this order, to `check` the
+anatomy before any weight is loaded, to `prepare` the loaded model, for its
+`parameter_groups`, to `advance` as training progresses, to `finish`, to `save`
+and, later, to `merge`. It knows nothing of tasks or engines.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from welltuned.errors import Fault
+from welltuned.schema import Part
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig, PeftModel
+    from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from welltuned.models.anatomy import Anatomy
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is, before an optimizer step."""
+
+    fraction: float
+    """Steps taken over steps planned, 0 to 1."""
+    epoch: float
+    """Epochs taken, fractions included."""
+
+
+@dataclass
+class ParameterGroup:
+    """Parameters that share a learning rate and whether they decay."""
+
+    name: str
+    parameters: list[nn.Parameter] = field(repr=False)
+    learning_rate_scale: float = 1.0
+    decays: bool = True
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a strategy may use to prepare a model, besides the model."""
+
+    anatomy: Anatomy
+    tokenizer: PreTrainedTokenizerBase
+    model_name: str
+    task_type: str
+    seed: int
+    examples: Sequence[Sequence[int]]
+    """A few training texts as token ids, for initialisations that start from real text."""
+
+
+class Strategy(Part):
+    """The base of all strategies; by itself it describes whole-weight training."""
+
+    shorthand: ClassVar[str | None] = "type"
+
+    type: str
+    head_learning_rate_scale: float | Literal["auto"] = Field(default="auto", gt=0)
+    """The new head's learning rate, as a multiple of `training.learning_rate`."""
+
+    @property
+    def input_positions(self) -> int:
+        """How many places of the model's input length the strategy takes for itself."""
+        return 0
+
+    def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        """What stands against this strategy on this model; asked before any weight is loaded."""
+        yield from ()
+
+    @abstractmethod
+    def prepare(self, model: PreTrainedModel, context: Context) -> nn.Module:
+        """Freeze, or inject. Returns the model to train."""
+
+    def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
+        """Change what trains, as a pure function of progress. Returns what changed, in words, or None."""
+        return None
+
+    def ever_trains(self, name: str, parameter: nn.Parameter, anatomy: Anatomy) -> bool:
+        """Whether a parameter trains at any time; asked after `prepare`."""
+        return parameter.requires_grad
+
+    def learning_rate_scale(self, name: str, anatomy: Anatomy) -> float:
+        """The learning rate of a parameter as a multiple of the base rate."""
+        return self.head_scale if anatomy.depth(name) == 0 else 1.0
+
+    @property
+    def head_scale(self) -> float:
+        if self.head_learning_rate_scale == "auto":
+            return 1.0
+        return self.head_learning_rate_scale
+
+    def parameter_groups(self, model: nn.Module, anatomy: Anatomy) -> list[ParameterGroup]:
+        """All parameters that ever train, grouped by depth, learning rate and decay.
+
+        They are registered up front, those still frozen included: an optimizer
+        skips what has no gradient, and starts its moments at the first one. So
+        unfreezing adds no group and disturbs no state. Vectors (biases, norms) do
+        not decay.
+        """
+        groups: dict[tuple[int, float, bool], ParameterGroup] = {}
+        for name, parameter in model.named_parameters():
+            if not self.ever_trains(name, parameter, anatomy):
+                continue
+            depth, scale, decays = anatomy.depth(name), self.learning_rate_scale(name, anatomy), parameter.ndim > 1
+            label = anatomy.region(depth) + ("" if decays else ", no decay")
+            group = groups.setdefault((depth, scale, decays), ParameterGroup(label, [], scale, decays))
+            group.parameters.append(parameter)
+        return [groups[key] for key in sorted(groups, key=lambda key: (key[0], -key[1], not key[2]))]
+
+    def finish(self, model: nn.Module) -> None:
+        """After training, before saving: let go of what only training needed."""
+        return None
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write the artifact: for whole weights, a Hugging Face folder."""
+        model.save_pretrained(folder)
+
+    def merge(self, model: Any) -> PreTrainedModel:
+        """The tuned model as a plain Hugging Face model."""
+        return model
+
+
+class InjectedStrategy(Strategy):
+    """A strategy that freezes the model and adds small parts through PEFT; the head trains whole."""
+
+    @abstractmethod
+    def peft_config(self, context: Context) -> PeftConfig:
+        """What to inject, and where."""
+
+    def initialise(self, model: PeftModel, context: Context) -> None:
+        """Give the injected parts their first values, where PEFT has not done so."""
+        return None
+
+    def prepare(self, model: PreTrainedModel, context: Context) -> PeftModel:
+        import torch
+        from peft import get_peft_model
+
+        torch.manual_seed(context.seed)
+        config = self.peft_config(context)
+        config.base_model_name_or_path = context.model_name
+        injected = get_peft_model(model, config)
+        self.initialise(injected, context)
+        return injected
+
+    def save(self, model: PeftModel, folder: Path) -> None:
+        """Write the artifact: a PEFT folder with the injected parts and the head."""
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+
+    def merge(self, model: Any) -> PreTrainedModel:
+        raise _cannot_merge(self.type)
+
+
+def _cannot_merge(kind: str) -> Exception:
+    from welltuned.errors import InputError
+
+    reason = {
+        "prompt": "its vectors are inputs, not changes of weights",
+        "prefix": "its keys and values belong to no token, and no weight computes them",
+        "adapter": "its non-linear layers cannot be folded into linear ones",
+    }.get(kind, "it adds computation that no weight can hold")
+    return InputError(Fault(f"strategy '{kind}' cannot be merged: {reason}", None, "load the folder with PEFT after `import welltuned`, or use lora"))
+
+
+def modules_to_save(anatomy: Anatomy) -> list[str]:
+    """The head and pooler as PEFT wants them: by last name, since injected wrappers lengthen the rest."""
+    return [name.rpartition(".")[2] for name in (*anatomy.head, *anatomy.pooler)]

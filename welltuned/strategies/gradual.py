@@ -1,0 +1,101 @@
+"""Gradual unfreezing: the head first, then block after block from the top.
+
+After ULMFiT (Howard & Ruder 2018, arXiv 1801.06146), with its discriminative
+learning rates. How deep training reaches is a pure function of progress, so a
+resumed run is in the right phase by construction.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from welltuned.errors import Fault
+from welltuned.strategies.base import Context, Progress, Strategy
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from welltuned.models.anatomy import Anatomy
+
+
+class Gradual(Strategy):
+    """Head first; then, at each point of the schedule, one more block from the top."""
+
+    type: Literal["gradual"] = "gradual"
+    unit: Literal["fraction", "epoch"] = "fraction"
+    """What `schedule` counts: the fraction of all training, or epochs."""
+    schedule: tuple[float, ...] | Literal["auto"] = "auto"
+    """When the next block is unfrozen, in ascending order: [0.1, 0.2] or [1, 2, 3]. auto: `blocks` at even distances over the first `until`, or one an epoch."""
+    until: float = Field(default=0.5, gt=0, le=1)
+    """For the automatic schedule in fractions: by when all blocks that will train do so."""
+    num_blocks: int | Literal["all"] = "all"
+    """How many blocks the automatic schedule unfreezes."""
+    embeddings: bool = False
+    """Whether the embeddings are unfrozen as the last step."""
+    layer_decay: float = Field(default=0.9, gt=0, le=1)
+    """A block's learning rate is the one above it times this."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _ascending(cls, schedule: tuple[float, ...] | Literal["auto"]) -> tuple[float, ...] | Literal["auto"]:
+        if schedule != "auto" and (not schedule or list(schedule) != sorted(set(schedule)) or schedule[0] < 0):
+            raise ValueError("points must ascend and not be negative, such as [0.1, 0.2, 0.3]")
+        return schedule
+
+    def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        limit = anatomy.num_blocks
+        if self.num_blocks != "all" and not 0 <= self.num_blocks <= limit:
+            yield Fault(f"'strategy.num_blocks' is {self.num_blocks}, but the model has {limit} blocks", None, f"choose 0 to {limit}, or all")
+        steps = len(self.points(anatomy))
+        if steps > limit + self.embeddings:
+            yield Fault(f"'strategy.schedule' has {steps} points, but the model has {limit} blocks", None, "give at most one point a block")
+        if self.schedule != "auto" and self.unit == "fraction" and self.schedule[-1] >= 1:
+            yield Fault("'strategy.schedule' reaches 1 or more in fractions of training", None, "use points below 1, or unit: epoch")
+
+    def points(self, anatomy: Anatomy) -> list[float]:
+        """The moments, in `unit`, at which one more step down is unfrozen."""
+        if self.schedule != "auto":
+            return list(self.schedule)
+        blocks = anatomy.num_blocks if self.num_blocks == "all" else self.num_blocks
+        steps = blocks + self.embeddings
+        if self.unit == "epoch":
+            return [float(epoch) for epoch in range(1, steps + 1)]
+        return [self.until * step / steps for step in range(1, steps + 1)]
+
+    def depth_at(self, progress: Progress, anatomy: Anatomy) -> int:
+        """How deep training reaches: 0 the head alone, k the top k blocks, one more for the embeddings."""
+        now = progress.fraction if self.unit == "fraction" else progress.epoch
+        depth = bisect_right(self.points(anatomy), now + 1e-9)
+        return anatomy.num_blocks + 1 if self.embeddings and depth == len(self.points(anatomy)) else depth
+
+    def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
+        self._unfreeze(model, context.anatomy, 0)
+        return model
+
+    def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
+        depth = self.depth_at(progress, anatomy)
+        if not self._unfreeze(model, anatomy, depth):
+            return None
+        return f"unfroze {anatomy.region(depth)}"
+
+    def ever_trains(self, name: str, parameter: nn.Parameter, anatomy: Anatomy) -> bool:
+        return anatomy.depth(name) <= self.depth_at(Progress(1.0, float("inf")), anatomy)
+
+    def learning_rate_scale(self, name: str, anatomy: Anatomy) -> float:
+        depth = anatomy.depth(name)
+        return self.head_scale if depth == 0 else self.layer_decay ** (depth - 1)
+
+    @staticmethod
+    def _unfreeze(model: nn.Module, anatomy: Anatomy, depth: int) -> bool:
+        """Let exactly what lies at or above `depth` train; returns whether that changed anything."""
+        changed = False
+        for name, parameter in model.named_parameters():
+            trains = anatomy.depth(name) <= depth
+            changed |= parameter.requires_grad != trains
+            parameter.requires_grad_(trains)
+        return changed

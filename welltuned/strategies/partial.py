@@ -1,0 +1,80 @@
+"""Partial fine-tuning: the head and the top blocks train, the rest is frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from welltuned.errors import Fault
+from welltuned.schema import conflict
+from welltuned.strategies.base import Context, Strategy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from welltuned.models.anatomy import Anatomy
+
+
+class Partial(Strategy):
+    """The top `num_blocks` blocks train (0: the head alone), or what name patterns say."""
+
+    type: Literal["partial"] = "partial"
+    num_blocks: int | None = Field(default=None, ge=0)
+    """How many blocks train, counted from the top. Default 2, unless `patterns` are given."""
+    patterns: tuple[str, ...] = ()
+    """Regular expressions searched in parameter names; what matches trains, together with the head."""
+    embeddings: bool = False
+    """Whether the embeddings train too."""
+
+    @field_validator("patterns")
+    @classmethod
+    def _compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
+        return patterns
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Partial:
+        if self.patterns and self.num_blocks is not None:
+            raise conflict("'strategy.num_blocks' and 'strategy.patterns' contradict each other", "keep one of them")
+        return self
+
+    @property
+    def depth(self) -> int:
+        """How many blocks train when no pattern says otherwise."""
+        return 2 if self.num_blocks is None else self.num_blocks
+
+    def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if not self.patterns and self.depth > anatomy.num_blocks:
+            yield Fault(
+                f"'strategy.num_blocks' is {self.depth}, but the model has {anatomy.num_blocks} blocks",
+                None,
+                f"choose 0 to {anatomy.num_blocks}",
+            )
+
+    def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
+        anatomy = context.anatomy
+        unused = set(self.patterns)
+        for name, parameter in model.named_parameters():
+            matching = {pattern for pattern in self.patterns if re.search(pattern, name)}
+            unused -= matching
+            parameter.requires_grad_(bool(matching) or self._trains_at(anatomy.depth(name), anatomy))
+        if unused:
+            from welltuned.errors import InputError
+
+            names = ", ".join(block.name for block in anatomy.blocks[-2:])
+            raise InputError(Fault(f"no parameter's name matches {sorted(unused)}", None, f"names look like {names}.…"))
+        return model
+
+    def _trains_at(self, depth: int, anatomy: Anatomy) -> bool:
+        if depth == 0:
+            return True
+        if depth > anatomy.num_blocks:
+            return self.embeddings
+        return not self.patterns and depth <= self.depth

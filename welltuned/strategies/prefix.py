@@ -1,0 +1,107 @@
+"""Prefix tuning: learned keys and values in every block's attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from welltuned.errors import Fault
+from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import nn
+
+    from welltuned.injection.prefix import PrefixConfig
+    from welltuned.models.anatomy import Anatomy
+
+
+class Prefix(InjectedStrategy):
+    """`num_virtual_tokens` keys and values in each block; with the head, they are all that trains."""
+
+    type: Literal["prefix"] = "prefix"
+    num_virtual_tokens: int = Field(default=20, ge=1)
+    """How many keys and values a block gets. Real tokens keep their positions."""
+    init: Literal["text", "random"] = "text"
+    """Begin with the keys and values of real training tokens, or with noise."""
+    prefix_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the prefix."""
+    prefix_projection: bool = False
+    """Train the prefix through a two-layer network, which is dropped afterwards."""
+    encoder_hidden_size: int = Field(default=128, ge=1)
+    """The width of that network."""
+
+    def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if not all(block.attention for block in anatomy.blocks):
+            yield Fault(
+                f"strategy 'prefix' cannot serve '{anatomy.family}': the family computes attention itself and not "
+                "through transformers' attention registry, where a prefix enters",
+                None,
+                "use prompt, lora or adapter",
+            )
+        elif len({block.key_shape for block in anatomy.blocks}) > 1:
+            yield Fault(f"strategy 'prefix' cannot serve '{anatomy.family}': its blocks differ in their key heads", None, "use prompt, lora or adapter")
+
+    def peft_config(self, context: Context) -> PrefixConfig:
+        from welltuned.injection.prefix import PrefixConfig
+
+        heads, size = context.anatomy.blocks[0].key_shape
+        return PrefixConfig(
+            task_type=context.task_type,
+            target_modules=[str(block.attention) for block in context.anatomy.blocks],
+            modules_to_save=modules_to_save(context.anatomy),
+            num_virtual_tokens=self.num_virtual_tokens,
+            num_key_heads=heads,
+            head_size=size,
+            dropout=self.prefix_dropout,
+            prefix_projection=self.prefix_projection,
+            encoder_hidden_size=self.encoder_hidden_size,
+        )
+
+    def initialise(self, model: PeftModel, context: Context) -> None:
+        import torch
+
+        from welltuned.injection.prefix import captured
+
+        layers = [model.base_model.model.get_submodule(str(block.attention)) for block in context.anatomy.blocks]
+        generator = torch.Generator().manual_seed(context.seed)
+        if self.init == "random":
+            for layer in layers:
+                part = layer.prefix_parts["default"]
+                for parameter in part.parameters() if part.projection is None else ():
+                    parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+            return
+        keys, values = self._states_of_text(model, [layer.base_layer for layer in layers], context, generator, captured)
+        for layer, key, value in zip(layers, keys, values, strict=True):
+            layer.prefix_parts["default"].start_from(key, value)
+
+    def _states_of_text(self, model, attentions, context, generator, captured):  # type: ignore[no-untyped-def]
+        """Keys and values (heads, P, head size) per block of P tokens drawn from the training texts."""
+        import torch
+
+        length = self.num_virtual_tokens
+        keys: list[list[torch.Tensor]] = [[] for _ in attentions]
+        values: list[list[torch.Tensor]] = [[] for _ in attentions]
+        model.eval()
+        with torch.no_grad(), model.disable_adapter(), captured(attentions) as seen:
+            for example in context.examples:
+                model(input_ids=torch.tensor([list(example)], device=model.device))
+                for i, attention in enumerate(attentions):
+                    keys[i].append(seen[id(attention)][0][0])
+                    values[i].append(seen[id(attention)][1][0])
+        joined_keys = [torch.cat(states, dim=1) for states in keys]
+        joined_values = [torch.cat(states, dim=1) for states in values]
+        total = joined_keys[0].shape[1]
+        chosen = torch.randperm(total, generator=generator).repeat(length // total + 1)[:length]
+        return [state[:, chosen] for state in joined_keys], [state[:, chosen] for state in joined_values]
+
+    def finish(self, model: nn.Module) -> None:
+        from welltuned.injection.prefix import PrefixedAttention
+
+        for module in model.modules():
+            if isinstance(module, PrefixedAttention):
+                for part in module.prefix_parts.values():
+                    part.drop_projection()  # type: ignore[operator]
+        model.peft_config["default"].prefix_projection = False  # type: ignore[index, union-attr]

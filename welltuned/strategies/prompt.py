@@ -1,0 +1,84 @@
+"""Prompt tuning: learned vectors before the text, or after its first token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from welltuned.schema import conflict
+from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+    from welltuned.injection.prompt import PromptConfig
+
+
+class Prompt(InjectedStrategy):
+    """`num_virtual_tokens` vectors join the text; with the head, they are all that trains."""
+
+    type: Literal["prompt"] = "prompt"
+    num_virtual_tokens: int = Field(default=20, ge=1)
+    """How many vectors. They take this many places of the model's input length."""
+    prompt_tuning_init: Literal["VOCAB", "TEXT", "RANDOM"] = "VOCAB"
+    """Begin with embeddings of frequent words, of a given text, or with noise of the same spread."""
+    prompt_tuning_init_text: str | None = None
+    """For TEXT: the text, repeated or cut to length."""
+    position: Literal["auto", "front", "after_first"] = "auto"
+    """auto: after the first token for encoders, whose heads read index 0; in front for decoders."""
+
+    @model_validator(mode="after")
+    def _text_belongs_to_text(self) -> Prompt:
+        if (self.prompt_tuning_init == "TEXT") != (self.prompt_tuning_init_text is not None):
+            raise conflict(
+                "'strategy.prompt_tuning_init_text' goes with 'prompt_tuning_init: TEXT', and only with it",
+                "give both or neither",
+            )
+        return self
+
+    @property
+    def input_positions(self) -> int:
+        return self.num_virtual_tokens
+
+    def peft_config(self, context: Context) -> PromptConfig:
+        from welltuned.injection.prompt import PromptConfig
+
+        after_first = self.position == "after_first" or (self.position == "auto" and context.anatomy.kind == "encoder")
+        return PromptConfig(
+            task_type=context.task_type,
+            target_modules=context.anatomy.trunk,
+            modules_to_save=modules_to_save(context.anatomy),
+            num_virtual_tokens=self.num_virtual_tokens,
+            position=int(after_first),
+        )
+
+    def initialise(self, model: PeftModel, context: Context) -> None:
+        import torch
+
+        trunk = model.base_model.model.get_submodule(context.anatomy.trunk)
+        words_VE = trunk.base_layer.get_input_embeddings().weight.detach().float()
+        prompt_PE = trunk.prompt_parts["default"].embeddings
+        generator = torch.Generator().manual_seed(context.seed)
+        with torch.no_grad():
+            if self.prompt_tuning_init == "RANDOM":
+                noise = torch.randn(prompt_PE.shape, generator=generator).to(words_VE.device)
+                prompt_PE.copy_(words_VE.mean(0) + noise * words_VE.std(0))
+            else:
+                ids = torch.tensor(self._first_words(context, generator), device=words_VE.device)
+                prompt_PE.copy_(words_VE[ids])
+
+    def _first_words(self, context: Context, generator: object) -> list[int]:
+        """P token ids: of the given text, or drawn from the training texts' own words."""
+        import torch
+
+        length = self.num_virtual_tokens
+        special = set(context.tokenizer.all_special_ids)
+        if self.prompt_tuning_init_text is not None:
+            ids = context.tokenizer(self.prompt_tuning_init_text, add_special_tokens=False)["input_ids"]
+        else:
+            pool = sorted({token for example in context.examples for token in example} - special)
+            order = torch.randperm(len(pool), generator=generator).tolist()
+            ids = [pool[i] for i in order[:length]]
+        ids = ids or [context.tokenizer.unk_token_id or 0]
+        return (ids * (length // len(ids) + 1))[:length]

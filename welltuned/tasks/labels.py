@@ -1,0 +1,168 @@
+"""Labels: what kind they are, what they are called, and how a cell of a table becomes one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from welltuned.data.collect import Collected
+from welltuned.data.records import Records
+from welltuned.errors import Faults
+
+ProblemType = Literal["single_label", "multi_label", "regression"]
+
+_MOST_CLASSES = 1000
+_SEPARATORS = "|;,"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The kind of problem, the names of its classes in order, and how targets are written."""
+
+    problem: ProblemType
+    keys: tuple[str, ...]
+    """Each class as it is written in the data."""
+    names: tuple[str, ...]
+    """Each class as people call it."""
+    separator: str | None = None
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def read(self, records: Records, faults: Faults) -> np.ndarray:
+        """The targets of a split: class numbers (N, int64), flags (N, K, float32) or numbers (N, float32)."""
+        number = {key: i for i, key in enumerate(self.keys)} | {name: i for i, name in enumerate(self.names)}
+        cells = records["label"]
+        if self.problem == "regression":
+            return np.array([self._number(cell, records, i, faults) for i, cell in enumerate(cells)], dtype=np.float32)
+        targets = np.zeros((len(cells), len(self.keys)), dtype=np.float32)
+        for index, cell in enumerate(cells):
+            for key in split_cell(cell, self.separator) if self.problem == "multi_label" else [as_key(cell)]:
+                if key in number:
+                    targets[index, number[key]] = 1
+                else:
+                    faults.add(
+                        f"the label '{key}' does not occur in train",
+                        records.place(index),
+                        f"labels are: {', '.join(self.keys[:20])}{', …' if len(self.keys) > 20 else ''}",
+                        kind=f"rows of {records.source} with labels that train does not have",
+                    )
+        return targets if self.problem == "multi_label" else targets.argmax(axis=1).astype(np.int64)
+
+    @staticmethod
+    def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
+        try:
+            value = float(cell)
+            if np.isfinite(value):
+                return value
+        except (TypeError, ValueError):
+            pass
+        faults.add(f"the target {cell!r} is not a number", records.place(index), "give a finite number", kind="targets that are not numbers")
+        return 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Labels:
+        return cls(**{**values, "keys": tuple(values["keys"]), "names": tuple(values["names"])})
+
+
+def as_key(cell: Any) -> str:
+    """A label as text: 1, 1.0, "1" and " 1 " are one label."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return str(cell).strip()
+
+
+def split_cell(cell: Any, separator: str | None) -> list[str]:
+    """The labels in one cell: a list, or text with a separator. An empty cell has none."""
+    if isinstance(cell, (list, tuple)):
+        return [as_key(item) for item in cell]
+    parts = str(cell).split(separator) if separator else [str(cell)]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def find_labels(
+    data: Collected, problem: str, separator: str | None, label_names: dict[str, str], faults: Faults
+) -> Labels | None:
+    """Work out the kind of problem and its classes from the training split."""
+    cells = data.train["label"]
+    kind: ProblemType = _guess(cells, separator) if problem == "auto" else problem  # type: ignore[assignment]
+    if kind == "regression":
+        return _numbers(data, label_names, faults)
+    if kind == "multi_label":
+        separator = separator or _find_separator(cells)
+        counts = Counter(key for cell in cells for key in split_cell(cell, separator))
+    else:
+        counts = Counter(as_key(cell) for cell in cells)
+    place = data.train.place(0)
+    if len(counts) < 2:
+        only = f"only one class, '{next(iter(counts))}'" if counts else "no label at all"
+        faults.add(f"the training data have {only}", place, "give examples of at least two classes")
+        return None
+    if len(counts) > _MOST_CLASSES or (kind == "single_label" and len(counts) > 20 and len(counts) > len(cells) / 2):
+        faults.add(f"{len(counts):,} different labels in {len(cells):,} examples", place, "check data.columns.label, or set task.problem=regression for numbers")
+        return None
+    _refuse_twins(data, counts, kind, faults)
+    keys = sorted(counts, key=_natural(counts))
+    unknown = sorted(set(label_names) - set(keys))
+    if unknown:
+        faults.add(f"task.label_names names {unknown}, which do not occur", None, f"labels are: {', '.join(keys)}")
+    names = [label_names.get(key, key) for key in keys]
+    if len(set(names)) < len(names):
+        faults.add("task.label_names gives two labels one name", None, "let all names differ")
+    return Labels(kind, tuple(keys), tuple(names), separator)
+
+
+def _guess(cells: list[Any], separator: str | None) -> ProblemType:
+    if separator is not None or any(isinstance(cell, (list, tuple)) for cell in cells):
+        return "multi_label"
+    try:
+        numbers = [float(cell) for cell in cells]
+    except (TypeError, ValueError):
+        return "single_label"
+    return "single_label" if all(number.is_integer() for number in numbers) else "regression"
+
+
+def _numbers(data: Collected, label_names: dict[str, str], faults: Faults) -> Labels | None:
+    before = len(faults)
+    targets = Labels("regression", ("score",), ("score",)).read(data.train, faults)
+    if len(faults) > before:
+        return None
+    if targets.std() == 0:
+        faults.add(f"all targets are {targets[0]:g}", data.train.place(0), "give targets that differ")
+        return None
+    name = label_names.get("score", "score")
+    return Labels("regression", ("score",), (name,), mean=float(targets.mean()), deviation=float(targets.std()))
+
+
+def _find_separator(cells: list[Any]) -> str | None:
+    """The sign that separates labels in text cells: the first of | ; , that occurs at all."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    return next((mark for mark in _SEPARATORS if any(mark in text for text in texts)), None)
+
+
+def _natural(counts: Counter[str]) -> Callable[[str], Any]:
+    """Numbers in numeric order, words in alphabetical order."""
+    try:
+        {key: float(key) for key in counts}
+    except ValueError:
+        return lambda key: key
+    return lambda key: float(key)
+
+
+def _refuse_twins(data: Collected, counts: Counter[str], kind: ProblemType, faults: Faults) -> None:
+    """Labels that differ in case alone are one label misspelt."""
+    twins: dict[str, list[str]] = {}
+    for key in counts:
+        twins.setdefault(key.casefold(), []).append(key)
+    for spellings in twins.values():
+        if len(spellings) > 1 and kind == "single_label":
+            rare = min(spellings, key=lambda key: counts[key])
+            index = next(i for i, cell in enumerate(data.train["label"]) if as_key(cell) == rare)
+            others = ", ".join(f"'{key}' ({counts[key]:,})" for key in sorted(spellings))
+            faults.add(f"labels differ in case alone: {others}", data.train.place(index), "spell each label one way")
