@@ -30,7 +30,7 @@ def train(config: Any = None, **values: Any) -> Run:
     """
     from welltuned.config import RunConfig, config_from
     from welltuned.preparation import load_config
-    from welltuned.train import train as carry_out
+    from welltuned.pipeline import train as carry_out
 
     if isinstance(config, RunConfig):
         return carry_out(config)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from welltuned.errors import Fault, InputError, Place
-from welltuned.models.loading import ModelConfig
+from welltuned.models.loading import ModelConfig, quiet
 from welltuned.tasks import PROBLEMS, Problem
 
 if TYPE_CHECKING:
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
     from welltuned.models.loading import Head
     from welltuned.strategies import Strategy
+
+@dataclass(frozen=True)
+class Origin:
+    """Which weights a model started from."""
+
+    fingerprint: str
+    new: tuple[str, ...]
+    """Weights the checkpoint did not have; they are not part of the fingerprint."""
+
 
 _MODELLING_FILE = Path(__file__).parent / "models" / "modeling_pooled.py"
 
@@ -38,6 +47,8 @@ class Artifact:
     tokenizer: PreTrainedTokenizerBase
     problem: Problem
     max_length: int
+    precision: str
+    """What it computes in: `fp32`, or `bf16` where the base model is in half precision."""
 
 
 def save_artifact(
@@ -48,8 +59,9 @@ def save_artifact(
     problem: Problem,
     head: Head,
     base: ModelConfig,
-    base_fingerprint: str,
+    origin: Origin,
     max_length: int,
+    precision: str,
 ) -> int:
     """Write the folder; returns its size in bytes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +73,8 @@ def save_artifact(
         }
         model.config.auto_map = head.config.auto_map  # type: ignore[union-attr]
         shutil.copyfile(_MODELLING_FILE, folder / "modeling_pooled.py")
-    strategy.save(model, folder)
+    with quiet():
+        strategy.save(model, folder)
     if not (folder / "config.json").exists():
         head.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -70,7 +83,8 @@ def save_artifact(
         "task": problem.to_dict(),
         "strategy": strategy.type,
         "max_length": max_length,
-        "base": {**base.model_dump(), "fingerprint": base_fingerprint},
+        "precision": precision,
+        "base": {**base.model_dump(), **asdict(origin)},
     }
     (folder / "welltuned.json").write_text(json.dumps(memory, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(strategy, base, pooled, (folder / "adapter_config.json").exists()), encoding="utf-8")
@@ -79,34 +93,41 @@ def save_artifact(
 
 def load_artifact(folder: Path, device: Any = None) -> Artifact:
     """Load the folder through transformers and PEFT. Raises `InputError` when it is not one of ours."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoTokenizer
 
     if not (folder / "welltuned.json").exists():
         raise InputError(Fault("the folder holds no tuned model (it has no welltuned.json)", Place(str(folder)), "give a run or its model folder"))
     memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
-    if (folder / "adapter_config.json").exists():
-        from peft import PeftModel
-
-        config = AutoConfig.from_pretrained(folder)
-        base = ModelConfig.model_validate({key: value for key, value in memory["base"].items() if key != "fingerprint"})
-        model = AutoModelForSequenceClassification.from_pretrained(
-            str(Path(base.location).expanduser()), config=config, dtype=base.dtype, revision=base.revision
-        )
-        _require_same_base(model, memory["base"], folder)
-        model = PeftModel.from_pretrained(model, str(folder))
-    else:
-        model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with quiet():
+        model = _load_model(folder, memory)
     model.eval()
     if device is not None:
         model.to(device)
     problem = PROBLEMS[memory["task"]["type"]].from_dict(memory["task"])
-    return Artifact(model, AutoTokenizer.from_pretrained(folder), problem, memory["max_length"])
+    return Artifact(model, AutoTokenizer.from_pretrained(folder), problem, memory["max_length"], memory["precision"])
+
+
+def _load_model(folder: Path, memory: dict[str, Any]) -> Any:
+    """The model by nothing but the plain libraries' own loaders."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    if (folder / "adapter_config.json").exists():
+        from peft import PeftModel
+
+        config = AutoConfig.from_pretrained(folder)
+        base = ModelConfig.model_validate({key: memory["base"][key] for key in ModelConfig.model_fields})
+        model = AutoModelForSequenceClassification.from_pretrained(
+            str(Path(base.location).expanduser()), config=config, dtype=base.dtype, revision=base.revision
+        )
+        _require_same_base(model, memory["base"], folder)
+        return PeftModel.from_pretrained(model, str(folder))
+    return AutoModelForSequenceClassification.from_pretrained(folder)
 
 
 def _require_same_base(model: Any, base: dict[str, Any], folder: Path) -> None:
     from welltuned.models.loading import fingerprint
 
-    if fingerprint(model.base_model) != base["fingerprint"]:
+    if fingerprint(model, base["new"]) != base["fingerprint"]:
         raise InputError(
             Fault(
                 f"the base model '{base['name']}' is not the one this adapter was trained on: its weights differ",

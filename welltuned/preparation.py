@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Working = Callable[[str, int, int], None]
+"""Hears of long work: (what, done, total)."""
+
 LONGEST = 512
 """Tokens per example when `max_length: auto` meets a model that takes more."""
 
@@ -68,7 +71,7 @@ def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
     return config
 
 
-def prepare(config: RunConfig, progress: Callable[[str, int, int], None] = lambda what, done, total: None) -> Prepared:
+def prepare(config: RunConfig, progress: Working = lambda what, done, total: None) -> Prepared:
     """Check everything. Raises `InputError` with all faults found. `progress` hears (what, done, total)."""
     faults = Faults()
     data = collect(config.data, config.task.roles, faults)
@@ -90,11 +93,7 @@ def prepare(config: RunConfig, progress: Callable[[str, int, int], None] = lambd
     training, strategy, choices = hyperparameters.resolve(config.training, config.strategy, anatomy)
     task = config.task.model_copy(update={"max_length": max_length})
     config = config.model_copy(update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)})
-    examples = {
-        split: problem.encode(tokenizer, data[split], max_length, lambda done, split=split: progress(f"tokenising {split}", done, len(data[split])))  # type: ignore[misc]
-        for split in SPLITS
-    }
-    _note_lengths(examples, max_length, data)
+    examples = encode_splits(problem, tokenizer, data, max_length, progress)
     return Prepared(config, data, problem, base, tokenizer, head, anatomy, examples, max_length, choices, folder)
 
 
@@ -175,6 +174,18 @@ def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Fa
             Place(str(parent)),
             "make room, or choose an output_dir on another disk",
         )
+
+
+def encode_splits(
+    problem: Problem, tokenizer: PreTrainedTokenizerBase, data: Collected, max_length: int, progress: Working = lambda what, done, total: None
+) -> dict[str, Examples]:
+    """All splits as the model reads them, with their lengths noted in the facts."""
+    examples = {
+        split: problem.encode(tokenizer, data[split], max_length, lambda done, split=split: progress(f"tokenising {split}", done, len(data[split])))  # type: ignore[misc]
+        for split in SPLITS
+    }
+    _note_lengths(examples, max_length, data)
+    return examples
 
 
 def _note_lengths(examples: dict[str, Examples], max_length: int, data: Collected) -> None:

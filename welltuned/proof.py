@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from welltuned.artifact import load_artifact
+from welltuned.engines.precision import autocast
 from welltuned.errors import RunFailed
 from welltuned.evaluation.predicting import predict
 from welltuned.models.freezing import hash_weights
@@ -81,7 +82,7 @@ def prove(moved: Moved, before: Before, outputs_NK: np.ndarray, folder: Path, ex
     if not moved.trainable:
         raise RunFailed("no weight changed in training; the learning rate is too small to leave a trace, or no step was taken")
     artifact = load_artifact(folder, device)
-    again_NK = predict(artifact.model, artifact.problem, examples, pad_id, EXAMPLES)
+    again_NK = predict(artifact.model, artifact.problem, examples, pad_id, EXAMPLES, autocast(artifact.precision, device))
     difference = float(np.abs(again_NK - outputs_NK).max())
     if not difference <= _TOLERANCE * max(1.0, float(np.abs(outputs_NK).max())):
         raise RunFailed(f"the saved model does not answer as the trained one: outputs differ by {difference:.2g}; this is a fault of welltuned, please report it")

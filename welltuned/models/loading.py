@@ -7,8 +7,12 @@ and its weights.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -36,7 +40,7 @@ class ModelConfig(Part):
     """The branch, tag or commit on the hub."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Only for sources you trust."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision of frozen weights. What trains is always float32."""
 
     @property
@@ -160,14 +164,15 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     import torch
 
     torch.manual_seed(seed)
-    loaded, report = head.auto_class.from_pretrained(
-        str(Path(model.location).expanduser()),
-        config=head.config,
-        dtype=getattr(torch, model.dtype),
-        revision=model.revision,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-    )
+    with quiet():
+        loaded, report = head.auto_class.from_pretrained(
+            str(Path(model.location).expanduser()),
+            config=head.config,
+            dtype=getattr(torch, model.dtype),
+            revision=model.revision,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
     resized = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
     new = sorted({*report["missing_keys"], *resized})
     lacking = [name for name in new if anatomy.depth(name) > 0]
@@ -179,14 +184,31 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     return Loaded(loaded, tuple(new), tuple(sorted(report["unexpected_keys"])))
 
 
-def fingerprint(model: torch.nn.Module) -> str:
-    """A hash of all weights, buffers included: equal when the model is the same, bit for bit."""
-    import hashlib
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers while it loads or saves: what it would print, we check and say ourselves."""
+    from transformers.utils import logging
 
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
+    """A hash of all weights and buffers but those named: equal when they are the same, bit for bit."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor_bytes(tensor))
+        if name not in without:
+            digest.update(name.encode())
+            digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 
 

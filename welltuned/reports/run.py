@@ -1,2 +1,130 @@
-"""stub for now"""
-def write_report(run): pass
+"""The report of one run: a single HTML file made from the run folder alone."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from welltuned.reports import charts
+from welltuned.runs import Run
+from welltuned.runs.folder import write_atomically
+
+_MISTAKES = 20
+_NAMES = {
+    "accuracy": "accuracy", "macro_f1": "macro-F1", "micro_f1": "micro-F1", "exact_match": "exact match", "r2": "R²", "mae": "mean absolute error",
+    "rmse": "root mean squared error", "spearman": "Spearman", "calibration_error": "calibration error", "log_loss": "log loss",
+}  # fmt: skip
+
+
+def write_report(run: Run) -> Path:
+    """Write `report.html` into the run's folder and return its path."""
+    environment = Environment(
+        loader=PackageLoader("welltuned.reports"),
+        autoescape=select_autoescape(default_for_string=True, default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "score": lambda value: f"{value:.3f}", "bytes": _bytes, "duration": _duration, "metric": lambda name: _NAMES.get(name, name)}
+    html = environment.get_template("run.html.j2").render(_content(run))
+    write_atomically(run.report, html)
+    return run.report
+
+
+def _content(run: Run) -> dict[str, Any]:
+    results, data, config = run.results, run.read("data.json"), run.config
+    predictions = list(run.read_lines("predictions.jsonl"))
+    metrics = list(run.read_lines("metrics.jsonl"))
+    task = data["task"]
+    single = task["problem"] == "single_label"
+    return {
+        "run": run,
+        "title": f"{config['strategy']['type']} · {Path(config['model']['name']).name}",
+        "config": config,
+        "config_text": (run.folder / "config.yaml").read_text(encoding="utf-8"),
+        "results": results,
+        "data": data,
+        "task": task,
+        "environment": run.read("environment.json"),
+        "command": _command(run),
+        "scores": _score_rows(results),
+        "curves": _curves(metrics, results["metric"]),
+        "per_class": results["test"].get("per_class", {}),
+        "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
+        "reliability": _reliability(predictions) if single else None,
+        "scatter": charts.scatter([row["label"] for row in predictions], [row["prediction"] for row in predictions]) if task["problem"] == "regression" else None,
+        "mistakes": _mistakes(predictions, task["problem"]),
+        "settings": {key: value for part in ("strategy", "training") for key, value in config[part].items() if value is not None and value != []},
+    }
+
+
+def _score_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each headline score with its interval, and the same of the baselines; bars only for scores between 0 and 1."""
+    rows = []
+    for name, value in results["test"].items():
+        interval = results["test"].get(f"{name}_ci95")
+        if interval is None:
+            continue
+        baselines = {label: scores[name] for label, scores in results["baselines"].items()}
+        unit = name not in ("mae", "rmse") and all(0 <= number <= 1 for number in (value, *interval, *baselines.values()))
+        rows.append({"name": name, "value": value, "low": interval[0], "high": interval[1], "validation": results["validation"][name], "baselines": baselines, "unit": unit})
+    return rows
+
+
+def _curves(metrics: list[dict[str, Any]], metric: str) -> Any:
+    train = [row for row in metrics if row["split"] == "train" and "loss" in row]
+    validation = [row for row in metrics if row["split"] == "validation"]
+    changes = [row for row in metrics if "change" in row]
+    return charts.training_curves(train, validation, metric, changes)
+
+
+def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any]]:
+    """Rows of cells with their share of the true class, which tints them."""
+    rows = []
+    for label, row in zip(labels, counts, strict=True):
+        total = sum(row)
+        cells = [{"count": count, "share": count / total if total else 0.0, "right": i == len(rows)} for i, count in enumerate(row)]
+        rows.append({"label": label, "cells": cells, "total": total})
+    return rows
+
+
+def _reliability(predictions: list[dict[str, Any]]) -> Any:
+    confidences = [max(row["probabilities"].values()) for row in predictions]
+    return charts.reliability(confidences, [row["prediction"] == row["label"] for row in predictions])
+
+
+def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str, Any]]:
+    """Where the model is wrong and most sure of it."""
+    if problem == "regression":
+        return sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))[:_MISTAKES]
+    wrong = [row for row in predictions if row["prediction"] != row["label"]]
+    if problem == "multi_label":
+        return sorted(wrong, key=lambda row: -len(set(row["prediction"]) ^ set(row["label"])))[:_MISTAKES]
+    return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:_MISTAKES]
+
+
+def _command(run: Run) -> str:
+    return run.read("environment.json").get("command") or f"welltuned train {shlex.quote(str(run.folder / 'config.yaml'))} output_dir=NEW_FOLDER"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

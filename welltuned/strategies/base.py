@@ -120,8 +120,12 @@ class Strategy(Part):
         return [groups[key] for key in sorted(groups, key=lambda key: (key[0], -key[1], not key[2]))]
 
     def finish(self, model: nn.Module) -> None:
-        """After training, before saving: let go of what only training needed."""
-        return None
+        """After training, before saving: let go of what only training needed.
+
+        Whole weights are written in float32, so that what trained loses nothing to
+        the half precision of what was frozen.
+        """
+        model.float()
 
     def save(self, model: Any, folder: Path) -> None:
         """Write the artifact: for whole weights, a Hugging Face folder."""
@@ -147,12 +151,18 @@ class InjectedStrategy(Strategy):
         import torch
         from peft import get_peft_model
 
+        from welltuned.models.loading import quiet
+
         torch.manual_seed(context.seed)
         config = self.peft_config(context)
         config.base_model_name_or_path = context.model_name
-        injected = get_peft_model(model, config)
+        with quiet():
+            injected = get_peft_model(model, config)
         self.initialise(injected, context)
         return injected
+
+    def finish(self, model: nn.Module) -> None:
+        return None
 
     def save(self, model: PeftModel, folder: Path) -> None:
         """Write the artifact: a PEFT folder with the injected parts and the head."""

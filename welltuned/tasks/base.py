@@ -90,6 +90,10 @@ class Problem(ABC):
         """One row a prediction, for people and files."""
 
     @abstractmethod
+    def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
+        """The targets of labelled records (N, …); what is not a known label is recorded as a fault."""
+
+    @abstractmethod
     def target_of(self, target: Any) -> Any:
         """A target in the user's own terms."""
 

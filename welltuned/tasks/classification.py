@@ -175,7 +175,7 @@ class ClassificationProblem(Problem):
     ) -> Examples:
         pairs = records["text_pair"] if "text_pair" in records else None
         encoded = encode(tokenizer, records["text"], pairs, max_length, progress)
-        targets = self.labels.read(records, Faults()) if "label" in records else None
+        targets = self.read_targets(records, Faults()) if "label" in records else None
         return Examples(encoded, targets, records)
 
     def collate(self, examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
@@ -245,6 +245,9 @@ class ClassificationProblem(Problem):
             chosen: Any = [name for name, p in zip(names, row, strict=True) if p > 0.5] if self.labels.problem == "multi_label" else names[int(row.argmax())]
             rows.append({"prediction": chosen, "probabilities": {name: round(float(p), 6) for name, p in zip(names, row, strict=True)}})
         return rows
+
+    def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
+        return self.labels.read(records, faults)
 
     def target_of(self, target: Any) -> Any:
         if self.labels.problem == "regression":

@@ -8,14 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from welltuned.artifact import save_artifact
+from welltuned.artifact import Origin, save_artifact
 from welltuned.config import RunConfig
 from welltuned.data.batching import padding_fraction
 from welltuned.engines import loop
@@ -23,7 +23,7 @@ from welltuned.engines.events import Listeners
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.precision import autocast, choose_device, choose_precision, matmul_rate
 from welltuned.errors import RunFailed, Stopped, WelltunedError
-from welltuned.evaluation.predicting import predict
+from welltuned.evaluation.predicting import predict, to_device
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.observer import Observer, Recorder
@@ -71,14 +71,14 @@ class _Tuning:
     precision: str
     problem: Problem
     before: Before
-    base_fingerprint: str
+    origin: Origin
     artifact_bytes: int = 0
 
     @property
     def config(self) -> RunConfig:
         return self.prepared.config
 
-    def predict(self, split: str, observer: Observer | None = None) -> np.ndarray:
+    def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
         examples = self.prepared.examples[split]
         tell = (lambda done: observer.working(f"reading {split}", done, len(examples))) if observer else (lambda done: None)
@@ -88,15 +88,20 @@ class _Tuning:
             examples,
             self.prepared.pad_id,
             self.config.training.per_device_eval_batch_size,
-            autocast(self.precision, self.device),
+            autocast(precision, self.device),
             tell,
         )
 
-    def score(self, split: str) -> dict[str, Any]:
+    def score(self, split: str, precision: str) -> dict[str, Any]:
         """Scores of a split, without intervals."""
         targets = self.prepared.examples[split].targets
         assert targets is not None
-        return self.problem.score(self.predict(split), targets)
+        return self.problem.score(self.predict(split, precision), targets)
+
+    @property
+    def precision_in_use(self) -> str:
+        """What the artifact computes in when it is used: what it is tested in, whatever it was trained in."""
+        return "bf16" if self.config.model.dtype == "bfloat16" else "fp32"
 
 
 def _load(prepared: Prepared, observer: Observer) -> _Tuning:
@@ -104,22 +109,31 @@ def _load(prepared: Prepared, observer: Observer) -> _Tuning:
     config = prepared.config
     torch.use_deterministic_algorithms(config.training.full_determinism)
     device = choose_device(config.training.device)
-    precision, why = choose_precision(config.training, config.model.dtype, device)
     prepared = _settle_pooling(prepared, observer)
     observer.prepared(prepared)
+    model, origin = _build(prepared, device)
+    precision, why = choose_precision(config.training, config.model.dtype, device, lambda: _try_step(model, prepared))
     observer.noted(f"precision {precision} on {device.type} ({why})")
-    model, fingerprint = _build(prepared, device)
+    training = config.training.model_copy(update={"precision": precision})
+    prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
     groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
     observer.loaded(trainable_table(model, prepared.anatomy, [parameter for group in groups for parameter in group.parameters]))
     if config.training.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
-    return _Tuning(prepared, model, groups, device, precision, prepared.problem, Before.of(model, groups), fingerprint)
+    return _Tuning(prepared, model, groups, device, precision, prepared.problem, Before.of(model, groups), origin)
+
+
+def _try_step(model: nn.Module, prepared: Prepared) -> None:
+    """A forward and backward pass over a few training examples that leaves nothing behind."""
+    examples = prepared.examples["train"]
+    some = list(range(min(len(examples), prepared.config.training.per_device_train_batch_size)))
+    batch = to_device(prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device)
+    prepared.problem.loss_sum(prepared.problem.outputs(model, batch), batch).backward()
+    model.zero_grad(set_to_none=True)
 
 
 def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
     """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
-    from dataclasses import replace
-
     from welltuned.models.pooling import PROBED, probe_poolings
 
     task = prepared.config.task
@@ -142,17 +156,20 @@ def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
         )
         pooling, reason = choice.pooling, choice.reason  # type: ignore[assignment]
         observer.working("choosing the pooling", 1, 1)
-    observer.noted(f"the head reads the {pooling} token{'s (their mean)' if pooling == 'mean' else ''} ({reason})")
+    observer.noted(f"the head reads {_READS[str(pooling)]} ({reason})")
     head = prepared.problem.head(prepared.base, str(pooling))
     config = prepared.config.model_copy(update={"task": task.model_copy(update={"pooling": pooling})})
     return replace(prepared, config=config, head=head, anatomy=examine(head))
 
 
-def _build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, str]:
-    """The model as training starts with it (a pure function of config and seed), and the fingerprint of its base."""
+_READS = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
+
+
+def _build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, Origin]:
+    """The model as training starts with it, a pure function of config and seed; and what it was made from."""
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
-    fingerprint = loading.fingerprint(loaded.model.base_model)
+    origin = Origin(loading.fingerprint(loaded.model, loaded.new), loaded.new)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]
     context = Context(
@@ -167,7 +184,7 @@ def _build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, str]:
     for name, parameter in model.named_parameters():
         if config.strategy.ever_trains(name, parameter, prepared.anatomy):
             parameter.data = parameter.data.float()  # half precision cannot hold small updates
-    return model.to(device), fingerprint
+    return model.to(device), origin
 
 
 def _tune(tuning: _Tuning, run: Run, observer: Observer) -> Outcome:
@@ -189,7 +206,7 @@ def _tune(tuning: _Tuning, run: Run, observer: Observer) -> Outcome:
         examples=prepared.examples["train"],
         pad_id=prepared.pad_id,
         precision=tuning.precision,
-        validate=lambda: tuning.score("validation"),
+        validate=lambda: tuning.score("validation", tuning.precision),
         keep=keep,
         listener=Listeners([Recorder(run, training.logging_steps), observer]),
     )
@@ -225,13 +242,14 @@ def _save_and_prove(tuning: _Tuning, run: Run) -> dict[str, Any]:
         tuning.problem,
         prepared.head,
         tuning.config.model,
-        tuning.base_fingerprint,
+        tuning.origin,
         prepared.max_length,
+        tuning.precision_in_use,
     )
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
     few = tuning.problem.encode(prepared.tokenizer, validation.records.take(some), prepared.max_length)
-    outputs = predict(tuning.model, tuning.problem, few, prepared.pad_id, EXAMPLES)
+    outputs = predict(tuning.model, tuning.problem, few, prepared.pad_id, EXAMPLES, autocast(tuning.precision_in_use, tuning.device))
     return prove(moved, tuning.before, outputs, run.model, few, prepared.pad_id, tuning.device).as_dict()
 
 
@@ -240,11 +258,11 @@ def _evaluate(tuning: _Tuning, run: Run, outcome: Outcome, observer: Observer) -
     prepared, problem = tuning.prepared, tuning.problem
     test, train_targets = prepared.examples["test"], prepared.examples["train"].targets
     assert test.targets is not None and train_targets is not None
-    outputs = tuning.predict("test", observer)
+    outputs = tuning.predict("test", tuning.precision_in_use, observer)
     run.write_lines("predictions.jsonl", _prediction_rows(problem, prepared, outputs))
     results: dict[str, Any] = {
         "test": problem.score(outputs, test.targets, intervals=True),
-        "validation": tuning.score("validation"),
+        "validation": tuning.score("validation", tuning.precision_in_use),
         "baselines": {"majority": problem.baseline(train_targets, test.targets)},
         "parameters": _count_parameters(tuning),
         "cost": _cost(tuning, outcome),
@@ -266,7 +284,7 @@ def _score_untrained(tuning: _Tuning, observer: Observer) -> dict[str, Any]:
     tuning.problem = tuning.prepared.problem
     targets = tuning.prepared.examples["test"].targets
     assert targets is not None
-    return tuning.problem.score(tuning.predict("test", observer), targets)
+    return tuning.problem.score(tuning.predict("test", tuning.precision_in_use, observer), targets)
 
 
 def _prediction_rows(problem: Problem, prepared: Prepared, outputs: np.ndarray) -> Iterator[dict[str, Any]]:
@@ -332,7 +350,7 @@ def _write_start(run: Run, tuning: _Tuning, command: str | None) -> None:
         "precision": tuning.precision,
         "threads": torch.get_num_threads(),
         "data_fingerprint": prepared.data.facts.fingerprint,
-        "base_fingerprint": tuning.base_fingerprint,
+        "base_fingerprint": tuning.origin.fingerprint,
         "seed": prepared.config.training.seed,
         "command": command,
     }

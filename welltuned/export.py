@@ -1,0 +1,36 @@
+"""A tuned model as a plain Hugging Face folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from welltuned.artifact import load_artifact
+from welltuned.errors import Fault, InputError, Place
+from welltuned.models.loading import quiet
+from welltuned.runs import Run
+from welltuned.schema import Document, validate
+from welltuned.errors import Faults
+
+
+def export(run_folder: str | Path, to: str | Path) -> Path:
+    """Merge the run's model and write it to `to`. Raises `InputError` for methods that cannot be merged."""
+    from welltuned.config import RunConfig
+
+    run, target = Run.open(run_folder), Path(to).expanduser()
+    if target.exists() and any(target.iterdir()):
+        raise InputError(Fault("the folder is not empty", Place(str(target)), "choose another; nothing is ever overwritten"))
+    values = {key: value for key, value in run.config.items() if key != "schema_version"}
+    config = validate(RunConfig, Document(values, source=str(run.folder / "config.yaml")), faults := Faults())
+    faults.raise_if_any()
+    assert config is not None
+    artifact = load_artifact(run.model)
+    merged = config.strategy.merge(artifact.model)
+    target.mkdir(parents=True, exist_ok=True)
+    modelling = run.model / "modeling_pooled.py"
+    if modelling.exists():
+        shutil.copyfile(modelling, target / modelling.name)
+    with quiet():
+        merged.save_pretrained(target)
+        artifact.tokenizer.save_pretrained(target)
+    return target

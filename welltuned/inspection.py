@@ -1,0 +1,135 @@
+"""`welltuned data`: what is in the data, and three examples as the model would read them, without loading a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from welltuned.config import read_config
+from welltuned.data.collect import Collected, collect
+from welltuned.data.config import DataConfig
+from welltuned.data.encoding import Encoded
+from welltuned.data.sources import SPLITS
+from welltuned.errors import Faults, InputError
+from welltuned.models.loading import ModelConfig, read_config as read_model_config, read_tokenizer
+from welltuned.schema import Document, Part, apply_overrides, validate
+from welltuned.tasks import AnyTask, Classification, Problem
+
+_EXAMPLES = 3
+
+
+class _Request(Part):
+    data: DataConfig
+    task: AnyTask = Classification()
+    model: ModelConfig | None = None
+
+
+@dataclass
+class Inspection:
+    """The facts, and a few finished examples."""
+
+    facts: dict[str, Any]
+    collected: Collected
+    problem: Problem
+    tokenizer: Any = None
+    encoded: Encoded | None = None
+
+    def render(self) -> RenderableType:
+        """Everything as tables and text for a terminal."""
+        parts: list[RenderableType] = [self._splits()]
+        if "counts" in self.facts["task"]:
+            parts.append(self._labels())
+        parts += [Text(f"· {note}") for note in self.facts["notes"]]
+        columns = ", ".join(f"{role} from '{column}'" for role, column in self.facts["columns"].items())
+        parts.append(Text(f"· Columns: {columns}."))
+        if self.facts["unused_columns"]:
+            parts.append(Text(f"· Not used: {', '.join(self.facts['unused_columns'])}."))
+        parts.append(self._shown_examples())
+        return Group(*parts)
+
+    def _splits(self) -> Table:
+        table = Table(box=None, padding=(0, 2), header_style="bold")
+        tokens = self.facts["task"].get("tokens")
+        for name in ("split", "source"):
+            table.add_column(name)
+        for name in ("examples", "empty", "repeated", "conflicting", *(("tokens mean", "longest", "cut short") if tokens else ())):
+            table.add_column(name, justify="right")
+        for split in SPLITS:
+            facts = self.facts["splits"][split]
+            row = [split, facts["source"], *(f"{facts[key]:,}" for key in ("rows", "empty", "repeats", "conflicts"))]
+            if tokens:
+                row += [f"{tokens[split]['mean']:.1f}", f"{tokens[split]['greatest']:,}", f"{self.facts['task']['truncated'][split]:,}"]
+            table.add_row(*row)
+        return table
+
+    def _labels(self) -> Table:
+        table = Table(box=None, padding=(0, 2), header_style="bold")
+        table.add_column("label")
+        for split in SPLITS:
+            table.add_column(split, justify="right")
+        for name in self.facts["task"]["labels"]:
+            table.add_row(name, *(f"{self.facts['task']['counts'][split][name]:,}" for split in SPLITS))
+        return table
+
+    def _shown_examples(self) -> RenderableType:
+        train = self.collected.train
+        targets = self.problem.read_targets(train.take(range(min(_EXAMPLES, len(train)))), Faults())
+        parts: list[RenderableType] = []
+        for i, target in enumerate(targets):
+            head = Text(f"\nexample {i + 1}  {train.id(i)}  label: {self.problem.target_of(target)}", style="bold")
+            parts.append(head)
+            if self.encoded is None:
+                parts += [Text(train[role][i]) for role in train.input_roles]
+                continue
+            ids = self.encoded[i].tolist()
+            tokens = self.tokenizer.convert_ids_to_tokens(ids)
+            line = Text()
+            for token, number in zip(tokens, ids, strict=True):
+                special = number in self.tokenizer.all_special_ids
+                line.append(token, style="cyan" if special else "")
+                line.append(f"·{number} ", style="dim")
+            parts.append(line)
+        if self.encoded is None:
+            parts.append(Text("\nAdd model=NAME to see tokens.", style="dim"))
+        return Group(*parts)
+
+
+def inspect(file: str | None, overrides: list[str]) -> Inspection:
+    """Inspect a config's data, or a data file or folder. Raises `InputError` with all faults found."""
+    faults = Faults()
+    request = _read_request(file, overrides, faults)
+    data = collect(request.data, request.task.roles, faults)
+    problem = request.task.bind(data, 0.0, faults) if data is not None else None
+    if data is None or problem is None or len(faults):
+        raise InputError(faults)
+    inspection = Inspection(data.facts.as_dict(), data, problem)
+    if request.model is not None:
+        from welltuned.preparation import LONGEST, encode_splits
+
+        tokenizer = read_tokenizer(request.model)
+        limit = getattr(read_model_config(request.model).get_text_config(), "max_position_embeddings", None) or LONGEST
+        wanted = request.task.max_length
+        max_length = min(LONGEST, limit, tokenizer.model_max_length) if wanted == "auto" else wanted
+        examples = encode_splits(problem, tokenizer, data, max_length)
+        inspection.facts = data.facts.as_dict()
+        inspection.tokenizer, inspection.encoded = tokenizer, examples["train"].encoded
+    return inspection
+
+
+def _read_request(file: str | None, overrides: list[str], faults: Faults) -> _Request:
+    if file is not None and Path(file).suffix in (".yaml", ".yml"):
+        config, _ = read_config(file, overrides, faults)
+        faults.raise_if_any()
+        assert config is not None
+        return _Request(data=config.data, task=config.task, model=config.model)
+    document = Document()
+    apply_overrides(document, [*([f"data.train={file}"] if file else []), *overrides], _Request, faults)
+    request = validate(_Request, document, faults)
+    faults.raise_if_any()
+    assert request is not None
+    return request
