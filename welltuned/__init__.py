@@ -1,8 +1,8 @@
 """welltuned: fine-tune a pretrained language model, and see with evidence which way is right.
 
-    import welltuned as wt
-    run = wt.train(model="…", data="train.jsonl", strategy="lora")
-    wt.load(run).predict(["a text"])
+import welltuned as wt
+run = wt.train(model="…", data="train.jsonl", strategy="lora")
+wt.load(run).predict(["a text"])
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ def train(config: Any = None, **values: Any) -> Run:
     Raises `InputError` before any weight is loaded when something cannot work.
     """
     from welltuned.config import RunConfig, config_from
-    from welltuned.preparation import load_config
     from welltuned.pipeline import train as carry_out
+    from welltuned.preparation import load_config
 
     if isinstance(config, RunConfig):
+        if values:
+            config = config_from({**config.model_dump(mode="json"), **values})
         return carry_out(config)
     if config is None or isinstance(config, dict):
         return carry_out(config_from({**(config or {}), **values}))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from welltuned.models.loading import Head
     from welltuned.strategies import Strategy
 
+
 @dataclass(frozen=True)
 class Origin:
     """Which weights a model started from."""
@@ -86,17 +87,31 @@ def save_artifact(
         "precision": precision,
         "base": {**base.model_dump(), **asdict(origin)},
     }
-    (folder / "welltuned.json").write_text(json.dumps(memory, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(strategy, base, pooled, (folder / "adapter_config.json").exists()), encoding="utf-8")
+    (folder / "welltuned.json").write_text(
+        json.dumps(memory, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    (folder / "README.md").write_text(
+        _card(strategy, base, problem, pooled, (folder / "adapter_config.json").exists()),
+        encoding="utf-8",
+    )
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def load_artifact(folder: Path, device: Any = None) -> Artifact:
-    """Load the folder through transformers and PEFT. Raises `InputError` when it is not one of ours."""
+    """Load the folder through transformers and PEFT.
+
+    Raises `InputError` when it is not one of ours.
+    """
     from transformers import AutoTokenizer
 
     if not (folder / "welltuned.json").exists():
-        raise InputError(Fault("the folder holds no tuned model (it has no welltuned.json)", Place(str(folder)), "give a run or its model folder"))
+        raise InputError(
+            Fault(
+                "the folder holds no tuned model (it has no welltuned.json)",
+                Place(str(folder)),
+                "give a run or its model folder",
+            )
+        )
     memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
     with quiet():
         model = _load_model(folder, memory)
@@ -104,24 +119,46 @@ def load_artifact(folder: Path, device: Any = None) -> Artifact:
     if device is not None:
         model.to(device)
     problem = PROBLEMS[memory["task"]["type"]].from_dict(memory["task"])
-    return Artifact(model, AutoTokenizer.from_pretrained(folder), problem, memory["max_length"], memory["precision"])
+    return Artifact(
+        model,
+        AutoTokenizer.from_pretrained(folder),
+        problem,
+        memory["max_length"],
+        memory["precision"],
+    )
 
 
 def _load_model(folder: Path, memory: dict[str, Any]) -> Any:
     """The model by nothing but the plain libraries' own loaders."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    import transformers
 
+    auto_class = getattr(transformers, PROBLEMS[memory["task"]["type"]].auto_class)
     if (folder / "adapter_config.json").exists():
         from peft import PeftModel
 
-        config = AutoConfig.from_pretrained(folder)
-        base = ModelConfig.model_validate({key: memory["base"][key] for key in ModelConfig.model_fields})
-        model = AutoModelForSequenceClassification.from_pretrained(
-            str(Path(base.location).expanduser()), config=config, dtype=base.dtype, revision=base.revision
+        config = transformers.AutoConfig.from_pretrained(folder)
+        base = ModelConfig.model_validate(
+            {key: memory["base"][key] for key in ModelConfig.model_fields}
         )
+        try:
+            model = auto_class.from_pretrained(
+                str(Path(base.location).expanduser()),
+                config=config,
+                dtype=base.dtype,
+                revision=base.revision,
+            )
+        except OSError as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                Fault(
+                    f"the base model '{base.name}' cannot be read: {reason}",
+                    Place(str(folder)),
+                    "an adapter needs the base model it was trained on; put it back",
+                )
+            ) from error
         _require_same_base(model, memory["base"], folder)
         return PeftModel.from_pretrained(model, str(folder))
-    return AutoModelForSequenceClassification.from_pretrained(folder)
+    return auto_class.from_pretrained(folder)
 
 
 def _require_same_base(model: Any, base: dict[str, Any], folder: Path) -> None:
@@ -130,28 +167,47 @@ def _require_same_base(model: Any, base: dict[str, Any], folder: Path) -> None:
     if fingerprint(model, base["new"]) != base["fingerprint"]:
         raise InputError(
             Fault(
-                f"the base model '{base['name']}' is not the one this adapter was trained on: its weights differ",
+                f"the base model '{base['name']}' is not the one this adapter was trained on: "
+                "its weights differ",
                 Place(str(folder)),
                 "restore the base model it was trained with",
             )
         )
 
 
-def _card(strategy: Strategy, base: ModelConfig, pooled: bool, adapter: bool) -> str:
+def _card(
+    strategy: Strategy, base: ModelConfig, problem: Problem, pooled: bool, adapter: bool
+) -> str:
     """How to load the folder, as Markdown."""
-    lines = ["# A text classifier", "", f"Tuned from `{base.name}` by `{strategy.type}` with welltuned.", "", "```python"]
-    lines += ["import welltuned as wt", "", 'wt.load("THIS_FOLDER").predict(["some text"])', "```", "", "With the plain libraries:", "", "```python"]
+    lines = [
+        f"# A model for {problem.type.replace('_', ' ')}",
+        "",
+        f"Tuned from `{base.name}` by `{strategy.type}` with welltuned.",
+        "",
+        "```python",
+    ]
+    lines += [
+        "import welltuned as wt",
+        "",
+        'wt.load("THIS_FOLDER").predict(["some text"])',
+        "```",
+        "",
+        "With the plain libraries:",
+        "",
+        "```python",
+    ]
     ours = strategy.type in ("prompt", "prefix", "adapter")
     if ours or (adapter and pooled):
         lines += ["import welltuned  # registers the method and the head"]
     if adapter:
         lines += ["from peft import PeftModel"]
-    lines += ["from transformers import AutoConfig, AutoModelForSequenceClassification", ""]
+    auto_class = problem.auto_class
+    lines += [f"from transformers import AutoConfig, {auto_class}", ""]
     trust = ", trust_remote_code=True" if pooled and not adapter else ""
     if adapter:
         lines += ['config = AutoConfig.from_pretrained("THIS_FOLDER")']
-        lines += [f'base = AutoModelForSequenceClassification.from_pretrained("{base.location}", config=config)']
+        lines += [f'base = {auto_class}.from_pretrained("{base.location}", config=config)']
         lines += ['model = PeftModel.from_pretrained(base, "THIS_FOLDER")']
     else:
-        lines += [f'model = AutoModelForSequenceClassification.from_pretrained("THIS_FOLDER"{trust})']
+        lines += [f'model = {auto_class}.from_pretrained("THIS_FOLDER"{trust})']
     return "\n".join([*lines, "```", ""])

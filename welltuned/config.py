@@ -39,14 +39,20 @@ class RunConfig(Part):
     """Hyper-parameters."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
-    engine: Literal["torch"] = "torch"
-    """Who turns the crank."""
+    engine: Literal["torch", "hf"] = "torch"
+    """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`.
+    Results are equal."""
     output_dir: str | None = None
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 
 
-def read_config(file: str | Path | None, overrides: Iterable[str], faults: Faults) -> tuple[RunConfig | None, Document]:
-    """Read a YAML file and `key=value` overrides. The config is None when there were faults; they are recorded."""
+def read_config(
+    file: str | Path | None, overrides: Iterable[str], faults: Faults
+) -> tuple[RunConfig | None, Document]:
+    """Read a YAML file and `key=value` overrides.
+
+    The config is None when there were faults; they are recorded.
+    """
     document = read_document(Path(file), faults) if file is not None else Document()
     apply_overrides(document, overrides, RunConfig, faults)
     if len(faults) and not document.values:
@@ -56,7 +62,10 @@ def read_config(file: str | Path | None, overrides: Iterable[str], faults: Fault
 
 
 def config_from(values: dict[str, Any]) -> RunConfig:
-    """A config from keyword arguments, as `wt.train(model=…, data=…)` takes them. Raises `InputError`."""
+    """A config from keyword arguments, as `wt.train(model=…, data=…)` takes them.
+
+    Raises `InputError`.
+    """
     faults = Faults()
     config = validate(RunConfig, Document(values=values, source="arguments"), faults)
     faults.raise_if_any()

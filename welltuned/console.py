@@ -10,7 +10,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from welltuned.engines.events import Step
@@ -49,18 +57,27 @@ class ConsoleObserver(Observer):
     def prepared(self, prepared: Prepared) -> None:
         self._close()
         config, data = prepared.config, prepared.data
-        self._metric = prepared.problem.default_metric if config.training.metric_for_best_model == "auto" else config.training.metric_for_best_model
-        sizes = ", ".join(f"{split} {len(data[split]):,}" for split in ("train", "validation", "test"))
-        self._console.print(f"[bold]{config.strategy.type}[/] on {config.model.name}: {_problem(data.facts.task)}; {sizes}")
+        self._metric = (
+            prepared.problem.default_metric
+            if config.training.metric_for_best_model == "auto"
+            else config.training.metric_for_best_model
+        )
+        sizes = ", ".join(
+            f"{split} {len(data[split]):,}" for split in ("train", "validation", "test")
+        )
+        self._console.print(
+            f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
+            f"{escape(_problem(data.facts.task))}; {sizes}"
+        )
         for note in data.facts.notes:
-            self._console.print(f"[yellow]·[/] {note}")
+            self._console.print(f"[yellow]·[/] {escape(note)}")
         for choice in prepared.choices:
-            self._console.print(f"[dim]·[/] {choice}")
-        self._console.print(f"[dim]·[/] run folder {prepared.folder}")
+            self._console.print(f"[dim]·[/] {escape(str(choice))}")
+        self._console.print(f"[dim]·[/] run folder {escape(str(prepared.folder))}")
 
     def noted(self, text: str) -> None:
         self._close()
-        self._console.print(f"[dim]·[/] {text}")
+        self._console.print(f"[dim]·[/] {escape(text)}")
 
     def loaded(self, rows: list[TableRow]) -> None:
         self._console.print(trainable_table(rows))
@@ -73,7 +90,10 @@ class ConsoleObserver(Observer):
     def stepped(self, step: Step) -> None:
         rate = step.examples / max(step.seconds, 1e-9)
         self._rate = rate if not self._rate else 0.9 * self._rate + 0.1 * rate
-        text = f"epoch {step.epoch:.2f} · loss {step.loss:.4f} · {self._rate:.0f} examples/s{self._validation}"
+        text = (
+            f"epoch {step.epoch:.2f} · loss {step.loss:.4f} · "
+            f"{self._rate:.0f} examples/s{self._validation}"
+        )
         if self._console.is_terminal:
             self._bar("training", step.step, step.total, text)
         elif time.monotonic() - self._last_line > _PLAIN_SECONDS or step.step == step.total:
@@ -90,7 +110,8 @@ class ConsoleObserver(Observer):
         best_text = f" (best {self._best:.4f})" if self._best is not None and not best else ""
         self._validation = f" · validation {self._metric} {score:.4f}{best_text}"
         if not self._console.is_terminal:
-            self._say(f"step {step}: validation {self._metric} {score:.4f}{' (best so far)' if best else ''}")
+            so_far = " (best so far)" if best else ""
+            self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
 
     def finished(self, run: Run) -> None:
         self._close()
@@ -135,16 +156,22 @@ def results_console() -> Console:
 
 def trainable_table(rows: list[TableRow]) -> Table:
     """What trains, region by region, as a table."""
-    table = Table(title="What trains", title_justify="left", header_style="bold", box=None, padding=(0, 2))
+    table = Table(
+        title="What trains", title_justify="left", header_style="bold", box=None, padding=(0, 2)
+    )
     table.add_column("region")
     for name in ("weights", "trainable", "share"):
         table.add_column(name, justify="right")
     for row in rows:
         style = "" if row.trainable else "dim"
-        table.add_row(row.region, f"{row.parameters:,}", f"{row.trainable:,}", f"{row.share:.2%}", style=style)
+        table.add_row(
+            row.region, f"{row.parameters:,}", f"{row.trainable:,}", f"{row.share:.2%}", style=style
+        )
     total, trainable = sum(row.parameters for row in rows), sum(row.trainable for row in rows)
     table.add_section()
-    table.add_row("all", f"{total:,}", f"{trainable:,}", f"{trainable / max(total, 1):.2%}", style="bold")
+    table.add_row(
+        "all", f"{total:,}", f"{trainable:,}", f"{trainable / max(total, 1):.2%}", style="bold"
+    )
     return table
 
 
@@ -154,16 +181,20 @@ def results_lines(run: Run) -> list[str]:
     lines = [f"run         {run.folder}", f"test        {_scores(results['test'])}"]
     names = [name for name in results["test"] if f"{name}_ci95" in results["test"]]
     for name, scores in results["baselines"].items():
-        lines.append(f"{name:11} {' · '.join(f'{metric} {scores[metric]:.3f}' for metric in names)}")
+        known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
+        lines.append(f"{name:11} {' · '.join(known)}")
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
-        f"cost        {cost['train_seconds']:.0f} s · {cost['examples_per_second']:.0f} examples/s · "
-        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · artifact {cost['artifact_bytes'] / 1e6:.1f} MB · "
+        f"cost        {cost['train_seconds']:.0f} s · "
+        f"{cost['examples_per_second']:.0f} examples/s · "
+        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
+        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB · "
         f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
     )
     proof = results["proof"]
     lines.append(
-        f"proof       reloaded outputs differ by {proof['reloaded_difference']:.1g} · {proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
+        f"proof       reloaded outputs differ by {proof['reloaded_difference']:.1g} · "
+        f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
         f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
     )
     lines.append(f"report      {run.report}")
@@ -182,9 +213,14 @@ def _scores(scores: dict[str, Any]) -> str:
 def _problem(task: dict[str, Any]) -> str:
     if task["problem"] == "regression":
         return "regression"
+    if task["problem"] == "generation":
+        return f"generation ({task['style']})"
+    if task["problem"] == "token_classification":
+        return f"a tag for each word, {len(task['labels'])} tags"
     labels = task["labels"]
     shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
-    return f"{'one' if task['problem'] == 'single_label' else 'several'} of {len(labels)} labels ({shown})"
+    number = "one" if task["problem"] == "single_label" else "several"
+    return f"{number} of {len(labels)} labels ({shown})"
 
 
 def print_lines(lines: list[str]) -> None:

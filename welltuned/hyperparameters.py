@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from welltuned.engines.config import TrainingConfig
 from welltuned.models.anatomy import Anatomy
+from welltuned.schema import Part
 from welltuned.strategies import Strategy
+
+PartT = TypeVar("PartT", bound=Part)
 
 _FILE = Path(__file__).parent / "defaults.yaml"
 
@@ -33,33 +36,38 @@ class Choice:
 
 
 @cache
-def _defaults() -> dict[str, list[dict[str, Any]]]:
+def _defaults() -> dict[str, Any]:
     return yaml.safe_load(_FILE.read_text(encoding="utf-8"))
 
 
-def defaults_for(strategy: str, anatomy: Anatomy) -> dict[str, Any]:
-    """The first entry of the strategy whose kind and size fit the model."""
+def defaults_for(strategy: str, anatomy: Anatomy) -> dict[str, Choice]:
+    """The strategy's defaults by name: the first entry that fits the model's kind and size."""
+    sources = _defaults()["sources"]
     for entry in _defaults()[strategy]:
-        if entry["kind"] == anatomy.kind and anatomy.parameters <= float(entry.get("parameters_up_to", "inf")):
-            return entry
+        fits = entry["fits"]
+        limit = float(fits.get("parameters_up_to", "inf"))
+        if fits["kind"] == anatomy.kind and anatomy.parameters <= limit:
+            return {
+                name: Choice(name, float(given[0]), sources[given[1]])
+                for name, given in entry.items()
+                if name != "fits"
+            }
     raise LookupError(f"defaults.yaml has no entry for {strategy} on a {anatomy.kind}")
 
 
-def resolve(training: TrainingConfig, strategy: Strategy, anatomy: Anatomy) -> tuple[TrainingConfig, Strategy, list[Choice]]:
+def resolve(
+    training: TrainingConfig, strategy: Strategy, anatomy: Anatomy
+) -> tuple[TrainingConfig, Strategy, list[Choice]]:
     """Put numbers in place of every `auto`. Returns the finished parts and what was chosen."""
-    entry = defaults_for(strategy.type, anatomy)
-    choices: list[Choice] = []
-
-    def fill(part: TrainingConfig | Strategy, names: list[str]) -> dict[str, Any]:
-        update: dict[str, Any] = {}
-        for name in names:
-            if getattr(part, name) == "auto":
-                update[name] = float(entry[name])
-                choices.append(Choice(name, update[name], entry["source"]))
-        return update
-
+    defaults = defaults_for(strategy.type, anatomy)
     names = ["learning_rate", "warmup_ratio", "weight_decay"]
     if training.max_steps is None:
         names.append("num_train_epochs")
-    finished = training.model_copy(update=fill(training, names))
-    return finished, strategy.model_copy(update=fill(strategy, ["head_learning_rate_scale"])), choices
+    for_training = [defaults[name] for name in names if getattr(training, name) == "auto"]
+    scale = "head_learning_rate_scale"
+    for_strategy = [defaults[scale]] if strategy.head_learning_rate_scale == "auto" else []
+    return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
+
+
+def _put(part: PartT, choices: list[Choice]) -> PartT:
+    return part.model_copy(update={choice.name: choice.value for choice in choices})

@@ -1,7 +1,11 @@
-"""`welltuned data`: what is in the data, and three examples as the model would read them, without loading a model."""
+"""`welltuned data`: what is in the data, without loading a model.
+
+Three examples are shown as the model would read them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +17,14 @@ from rich.text import Text
 from welltuned.config import read_config
 from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
-from welltuned.data.encoding import Encoded
+from welltuned.data.encoding import IGNORED
+from welltuned.data.records import Records
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults, InputError
-from welltuned.models.loading import ModelConfig, read_config as read_model_config, read_tokenizer
+from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.loading import read_config as read_model_config
 from welltuned.schema import Document, Part, apply_overrides, validate
-from welltuned.tasks import AnyTask, Classification, Problem
+from welltuned.tasks import AnyTask, Classification, Examples, Problem
 
 _EXAMPLES = 3
 
@@ -37,7 +43,8 @@ class Inspection:
     collected: Collected
     problem: Problem
     tokenizer: Any = None
-    encoded: Encoded | None = None
+    examples: Examples | None = None
+    """The training examples as the model reads them; None without a model."""
 
     def render(self) -> RenderableType:
         """Everything as tables and text for a terminal."""
@@ -45,7 +52,9 @@ class Inspection:
         if "counts" in self.facts["task"]:
             parts.append(self._labels())
         parts += [Text(f"· {note}") for note in self.facts["notes"]]
-        columns = ", ".join(f"{role} from '{column}'" for role, column in self.facts["columns"].items())
+        columns = ", ".join(
+            f"{role} from '{column}'" for role, column in self.facts["columns"].items()
+        )
         parts.append(Text(f"· Columns: {columns}."))
         if self.facts["unused_columns"]:
             parts.append(Text(f"· Not used: {', '.join(self.facts['unused_columns'])}."))
@@ -57,13 +66,27 @@ class Inspection:
         tokens = self.facts["task"].get("tokens")
         for name in ("split", "source"):
             table.add_column(name)
-        for name in ("examples", "empty", "repeated", "conflicting", *(("tokens mean", "longest", "cut short") if tokens else ())):
+        for name in (
+            "examples",
+            "empty",
+            "repeated",
+            "conflicting",
+            *(("tokens mean", "longest", "cut short") if tokens else ()),
+        ):
             table.add_column(name, justify="right")
         for split in SPLITS:
             facts = self.facts["splits"][split]
-            row = [split, facts["source"], *(f"{facts[key]:,}" for key in ("rows", "empty", "repeats", "conflicts"))]
+            row: list[str | Text] = [
+                split,
+                Text(facts["source"]),
+                *(f"{facts[key]:,}" for key in ("rows", "empty", "repeats", "conflicts")),
+            ]
             if tokens:
-                row += [f"{tokens[split]['mean']:.1f}", f"{tokens[split]['greatest']:,}", f"{self.facts['task']['truncated'][split]:,}"]
+                row += [
+                    f"{tokens[split]['mean']:.1f}",
+                    f"{tokens[split]['greatest']:,}",
+                    f"{self.facts['task']['truncated'][split]:,}",
+                ]
             table.add_row(*row)
         return table
 
@@ -73,37 +96,60 @@ class Inspection:
         for split in SPLITS:
             table.add_column(split, justify="right")
         for name in self.facts["task"]["labels"]:
-            table.add_row(name, *(f"{self.facts['task']['counts'][split][name]:,}" for split in SPLITS))
+            table.add_row(
+                Text(name), *(f"{self.facts['task']['counts'][split][name]:,}" for split in SPLITS)
+            )
         return table
 
     def _shown_examples(self) -> RenderableType:
-        train = self.collected.train
-        targets = self.problem.read_targets(train.take(range(min(_EXAMPLES, len(train)))), Faults())
+        if self.examples is None:
+            return Group(
+                *self._raw_examples(), Text("\nAdd model=NAME to see tokens.", style="dim")
+            )
         parts: list[RenderableType] = []
-        for i, target in enumerate(targets):
-            head = Text(f"\nexample {i + 1}  {train.id(i)}  label: {self.problem.target_of(target)}", style="bold")
-            parts.append(head)
-            if self.encoded is None:
-                parts += [Text(train[role][i]) for role in train.input_roles]
-                continue
-            ids = self.encoded[i].tolist()
-            tokens = self.tokenizer.convert_ids_to_tokens(ids)
-            line = Text()
-            for token, number in zip(tokens, ids, strict=True):
-                special = number in self.tokenizer.all_special_ids
-                line.append(token, style="cyan" if special else "")
-                line.append(f"·{number} ", style="dim")
-            parts.append(line)
-        if self.encoded is None:
-            parts.append(Text("\nAdd model=NAME to see tokens.", style="dim"))
+        for i in range(min(_EXAMPLES, len(self.examples))):
+            label = self.problem.target_of(self.examples.targets[i])  # type: ignore[index]
+            parts += [self._heading(i, self.examples.records, label), self._tokens(i)]
+        if self.examples.encoded.labels is not None:
+            parts.append(Text("\nGreen: what is learned.", style="dim"))
         return Group(*parts)
+
+    def _raw_examples(self) -> Iterator[RenderableType]:
+        train = self.collected.train
+        few = train.take(range(min(_EXAMPLES, len(train))))
+        for i, target in enumerate(self.problem.read_targets(few, Faults())):
+            yield self._heading(i, few, self.problem.target_of(target))
+            yield from map(Text, self.problem.lines(few, i))
+
+    def _heading(self, index: int, records: Records, label: Any) -> Text:
+        name = {"generation": "tokens learned", "token_classification": "tags"}
+        told = " ".join(label) if self.problem.type == "token_classification" else label
+        text = f"\nexample {index + 1}  {records.id(index)}  "
+        text += f"{name.get(self.problem.type, 'label')}: {told}"
+        return Text(text, style="bold")
+
+    def _tokens(self, index: int) -> Text:
+        """Every token with its id; special ones and those that are learned stand out."""
+        assert self.examples is not None
+        encoded = self.examples.encoded.take([index])
+        learned = encoded.labels != IGNORED if encoded.labels is not None else encoded.ids < 0
+        line = Text()
+        tokens = self.tokenizer.convert_ids_to_tokens(encoded.ids.tolist())
+        for token, number, is_learned in zip(tokens, encoded.ids.tolist(), learned, strict=True):
+            special = number in self.tokenizer.all_special_ids
+            line.append(token, style="green" if is_learned else "cyan" if special else "")
+            line.append(f"·{number} ", style="dim")
+        return line
 
 
 def inspect(file: str | None, overrides: list[str]) -> Inspection:
-    """Inspect a config's data, or a data file or folder. Raises `InputError` with all faults found."""
+    """Inspect a config's data, or a data file or folder.
+
+    Raises `InputError` with all faults found.
+    """
     faults = Faults()
     request = _read_request(file, overrides, faults)
-    data = collect(request.data, request.task.roles, faults)
+    data = collect(request.data, request.task.roles, faults, request.task.convert)
     problem = request.task.bind(data, 0.0, faults) if data is not None else None
     if data is None or problem is None or len(faults):
         raise InputError(faults)
@@ -112,12 +158,17 @@ def inspect(file: str | None, overrides: list[str]) -> Inspection:
         from welltuned.preparation import LONGEST, encode_splits
 
         tokenizer = read_tokenizer(request.model)
-        limit = getattr(read_model_config(request.model).get_text_config(), "max_position_embeddings", None) or LONGEST
+        limit = (
+            getattr(
+                read_model_config(request.model).get_text_config(), "max_position_embeddings", None
+            )
+            or LONGEST
+        )
         wanted = request.task.max_length
         max_length = min(LONGEST, limit, tokenizer.model_max_length) if wanted == "auto" else wanted
         examples = encode_splits(problem, tokenizer, data, max_length)
         inspection.facts = data.facts.as_dict()
-        inspection.tokenizer, inspection.encoded = tokenizer, examples["train"].encoded
+        inspection.tokenizer, inspection.examples = tokenizer, examples["train"]
     return inspection
 
 
@@ -128,7 +179,9 @@ def _read_request(file: str | None, overrides: list[str], faults: Faults) -> _Re
         assert config is not None
         return _Request(data=config.data, task=config.task, model=config.model)
     document = Document()
-    apply_overrides(document, [*([f"data.train={file}"] if file else []), *overrides], _Request, faults)
+    apply_overrides(
+        document, [*([f"data.train={file}"] if file else []), *overrides], _Request, faults
+    )
     request = validate(_Request, document, faults)
     faults.raise_if_any()
     assert request is not None

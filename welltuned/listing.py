@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from welltuned.runs import list_runs
 
@@ -16,7 +17,9 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for run in list_runs(folder):
         config, results = run.config, run.results
-        metric = next((name for name in results.get("test", {}) if f"{name}_ci95" in results["test"]), None)
+        metric = next(
+            (name for name in results.get("test", {}) if f"{name}_ci95" in results["test"]), None
+        )
         rows.append(
             {
                 "run": str(run.folder),
@@ -28,7 +31,9 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
                 "score": results["test"][metric] if metric else None,
                 "interval": results["test"][f"{metric}_ci95"] if metric else None,
                 "seconds": results.get("cost", {}).get("train_seconds"),
-                "written": datetime.fromtimestamp((run.folder / "status.json").stat().st_mtime).isoformat(timespec="seconds"),
+                "written": datetime.fromtimestamp(
+                    (run.folder / "status.json").stat().st_mtime
+                ).isoformat(timespec="seconds"),
                 "error": run.status.get("error"),
             }
         )
@@ -44,7 +49,15 @@ def runs_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right")
     styles = {"finished": "", "running": "cyan", "failed": "red", "stopped": "yellow"}
     for row in rows:
-        score = f"{row['metric']} {row['score']:.3f} [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["metric"] else (row["error"] or "")[:60]
+        score = (
+            f"{row['metric']} {row['score']:.3f} "
+            f"[{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]"
+            if row["metric"]
+            else (row["error"] or "")[:60]
+        )
         seconds = f"{row['seconds']:.0f} s" if row["seconds"] is not None else ""
-        table.add_row(row["run"], row["state"], row["strategy"], Path(row["model"] or "").name, row["data"], score, seconds, style=styles.get(row["state"], ""))
+        model = Path(row["model"] or "").name
+        cells = (row["run"], row["state"], row["strategy"], model, row["data"], score, seconds)
+        style = styles.get(row["state"], "")
+        table.add_row(*(Text(cell or "") for cell in cells), style=style)
     return table

@@ -51,7 +51,10 @@ class Recorder(Listener):
         if self._waiting:
             self._flush()
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
-        self._run.append("metrics.jsonl", {"step": step, "split": "validation", "epoch": epoch, **numbers, "best": best})
+        self._run.append(
+            "metrics.jsonl",
+            {"step": step, "split": "validation", "epoch": epoch, **numbers, "best": best},
+        )
 
     def _flush(self) -> None:
         steps, self._waiting = self._waiting, []

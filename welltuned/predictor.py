@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ import numpy as np
 from welltuned.artifact import Artifact, load_artifact
 from welltuned.data.collect import collect_file
 from welltuned.data.config import DataConfig
-from welltuned.data.records import Records
+from welltuned.data.records import Records, Role
 from welltuned.engines.precision import autocast, choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.predicting import predict
 from welltuned.runs import Run
-from welltuned.tasks import Classification, Problem
+from welltuned.tasks import Problem
 
-Text = str | tuple[str, str]
-"""One text, or a pair of texts for models trained on pairs."""
+Text = str | tuple[str, str] | list[str]
+"""One text, a pair of texts for models trained on pairs, or the words of a sentence."""
 
 
 class Predictor:
@@ -31,15 +31,21 @@ class Predictor:
 
     @classmethod
     def load(cls, run: Run | str | Path, device: str = "auto") -> Predictor:
-        """From a run, its folder, or a bare model folder. Raises `InputError` when it is none of these."""
+        """From a run, its folder, or a bare model folder.
+
+        Raises `InputError` when it is none of these.
+        """
         folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
         if not folder.is_dir():
-            raise InputError(Fault("there is no such run or model folder", Place(str(folder)), "`welltuned runs` lists runs"))
+            raise InputError(
+                Fault(
+                    "there is no such run or model folder",
+                    Place(str(folder)),
+                    "`welltuned runs` lists runs",
+                )
+            )
         if (folder / "status.json").exists():
-            state = Run(folder).state
-            if not (folder / "model" / "welltuned.json").exists():
-                raise InputError(Fault(f"the run has no tuned model (it is {state})", Place(str(folder)), "choose a finished run"))
-            folder = folder / "model"
+            folder = Run(folder).proven_model()
         return cls(load_artifact(folder, choose_device(device)))
 
     @property
@@ -60,36 +66,85 @@ class Predictor:
         return self._artifact.tokenizer
 
     def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[dict[str, Any]]:
-        """One row a text, in order: `prediction`, and `probabilities` by label where there are labels."""
+        """One row a text, in order.
+
+        Each holds `prediction`, and `probabilities` by label where there are labels.
+        """
         return list(self.stream(texts, batch_size)) if texts else []
 
     def stream(self, texts: Iterable[Text], batch_size: int = 64) -> Iterator[dict[str, Any]]:
         """As `predict`, but for an endless stream: reads a batch, answers it, reads on."""
         waiting = iter(texts)
         while batch := list(islice(waiting, batch_size)):
-            yield from self.problem.describe(self.outputs(_as_records(batch), batch_size))
+            yield from self.answer(self.problem.records_of(batch), batch_size)
+
+    def answer(self, records: Records, batch_size: int = 64) -> list[dict[str, Any]]:
+        """One row a record, in order."""
+        artifact = self._artifact
+        responses = self.problem.respond(
+            artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
+        )
+        if responses is not None:
+            return [{"prediction": response} for response in responses]
+        return self.problem.answers(self.outputs(records, batch_size), records)
+
+    def say(self, given: Any, hear: Callable[[str], object]) -> str:
+        """Answer a text or a list of messages, telling each piece of text as it comes.
+
+        Raises `InputError` for models that do not generate text.
+        """
+        from welltuned.tasks import GenerationProblem
+
+        problem, artifact = self.problem, self._artifact
+        if not isinstance(problem, GenerationProblem):
+            what = f"the model does {problem.type.replace('_', ' ')} and cannot chat"
+            raise InputError(Fault(what, None, "use `welltuned predict`"))
+        return problem.stream(artifact.model, artifact.tokenizer, given, artifact.max_length, hear)
+
+    def answer_file(self, file: str, batch_size: int = 64) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Each input of a file, labelled or not, with its row. Raises `InputError`."""
+        roles = [role for role in self.problem.task.roles if role.is_input or not role.required]
+        records = self._read(file, DataConfig(train=file), roles)
+        for start in range(0, len(records), batch_size):
+            part = records.take(range(start, min(start + batch_size, len(records))))
+            for i, row in enumerate(self.answer(part, batch_size)):
+                shown = list(self.problem.shown(part, i).values())
+                yield shown[0] if len(shown) == 1 else tuple(shown), row
 
     def outputs(self, records: Records, batch_size: int = 64) -> np.ndarray:
         """Raw outputs (N, K)."""
         artifact = self._artifact
         examples = artifact.problem.encode(artifact.tokenizer, records, artifact.max_length)
         precision = autocast(artifact.precision, self.device)
-        return predict(artifact.model, artifact.problem, examples, artifact.tokenizer.pad_token_id, batch_size, precision)
+        return predict(
+            artifact.model,
+            artifact.problem,
+            examples,
+            artifact.tokenizer.pad_token_id,
+            batch_size,
+            precision,
+        )
 
-    def evaluate(self, file: str, data: DataConfig | None = None, batch_size: int = 64) -> dict[str, Any]:
+    def evaluate(
+        self, file: str, data: DataConfig | None = None, batch_size: int = 64
+    ) -> dict[str, Any]:
         """Scores with intervals on a labelled file. Raises `InputError` for what is wrong in it."""
+        records = self._read(file, data or DataConfig(train=file), self.problem.task.roles)
         faults = Faults()
-        records = collect_file(file, data or DataConfig(train=file), Classification.roles, faults)
-        faults.raise_if_any()
-        assert records is not None
         targets = self.problem.read_targets(records, faults)
         faults.raise_if_any()
-        return {"examples": len(records), **self.problem.score(self.outputs(records, batch_size), targets, intervals=True)}
+        scores = self.problem.score(self.outputs(records, batch_size), targets, intervals=True)
+        artifact = self._artifact
+        responses = self.problem.respond(
+            artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
+        )
+        if responses is not None:
+            scores |= self.problem.score_responses(responses, records, intervals=True)
+        return {"examples": len(records), **scores}
 
-
-def _as_records(texts: Sequence[Text]) -> Records:
-    first = [text if isinstance(text, str) else text[0] for text in texts]
-    columns: dict[str, list[Any]] = {"text": first}
-    if any(not isinstance(text, str) for text in texts):
-        columns["text_pair"] = ["" if isinstance(text, str) else text[1] for text in texts]
-    return Records("texts", columns, list(range(1, len(texts) + 1)), tuple(columns))
+    def _read(self, file: str, data: DataConfig, roles: Sequence[Role]) -> Records:
+        faults = Faults()
+        records = collect_file(file, data, roles, faults, self.problem.convert)
+        faults.raise_if_any()
+        assert records is not None
+        return records

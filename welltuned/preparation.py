@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from welltuned import hyperparameters
+from welltuned import distributed, hyperparameters
 from welltuned.config import RunConfig, read_config
 from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
@@ -17,10 +17,9 @@ from welltuned.data.sources import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.hyperparameters import Choice
 from welltuned.models import loading
-from welltuned.models.loading import ModelConfig
 from welltuned.runs.folder import next_free
 from welltuned.schema import Document, Part, expand_shorthand, validate
-from welltuned.tasks import Classification, Examples, Problem
+from welltuned.tasks import AnyTask, Classification, Examples, Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -62,7 +61,10 @@ class Prepared:
 
 
 def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
-    """The config as a person wrote it. Raises `InputError` with all faults: those of the data too, if those can be read."""
+    """The config as a person wrote it.
+
+    Raises `InputError` with all faults: those of the data too, if those can be read.
+    """
     faults = Faults()
     config, document = read_config(file, overrides, faults)
     if config is None:
@@ -72,11 +74,21 @@ def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
 
 
 def prepare(config: RunConfig, progress: Working = lambda what, done, total: None) -> Prepared:
-    """Check everything. Raises `InputError` with all faults found. `progress` hears (what, done, total)."""
+    """Check everything. Raises `InputError` with all faults found.
+
+    `progress` hears (what, done, total).
+    """
     faults = Faults()
-    data = collect(config.data, config.task.roles, faults)
-    problem = config.task.bind(data, config.training.label_smoothing_factor, faults) if data is not None else None
-    base, tokenizer = _try(lambda: loading.read_config(config.model), faults), _try(lambda: loading.read_tokenizer(config.model), faults)
+    data = collect(config.data, config.task.roles, faults, config.task.convert)
+    problem = (
+        config.task.bind(data, config.training.label_smoothing_factor, faults)
+        if data is not None
+        else None
+    )
+    base, tokenizer = (
+        _try(lambda: loading.read_config(config.model), faults),
+        _try(lambda: loading.read_tokenizer(config.model), faults),
+    )
     folder = _output_folder(config, faults)
     if base is None or tokenizer is None or data is None or problem is None:
         raise InputError(faults)
@@ -87,37 +99,60 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
     if anatomy is None or head is None:
         raise InputError(faults)
     faults.extend(config.strategy.check(anatomy))
+    _require_metric(config, problem, faults)
+    _check_engine(config, faults)
+    _require_unpacked(config, faults)
     max_length = _max_length(config, anatomy, tokenizer, faults)
     _require_space(config, anatomy, folder, faults)
     faults.raise_if_any()
     training, strategy, choices = hyperparameters.resolve(config.training, config.strategy, anatomy)
     task = config.task.model_copy(update={"max_length": max_length})
-    config = config.model_copy(update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)})
+    config = config.model_copy(
+        update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)}
+    )
     examples = encode_splits(problem, tokenizer, data, max_length, progress)
-    return Prepared(config, data, problem, base, tokenizer, head, anatomy, examples, max_length, choices, folder)
+    return Prepared(
+        config, data, problem, base, tokenizer, head, anatomy, examples, max_length, choices, folder
+    )
 
 
 def examine(head: Head) -> Anatomy:
     """The anatomy of a model that is not loaded."""
     from welltuned.models import anatomy
 
-    return anatomy.examine(loading.build_skeleton(head))
+    return anatomy.examine(loading.build_skeleton(head), head.new)
 
 
 def _inspect_data_anyway(document: Document, faults: Faults) -> None:
-    """With a faulty config, look at the data all the same when its own part is right, so that all faults show at once."""
-    values = expand_shorthand(_DataOnly, {"data": document.values.get("data")}) if document.values.get("data") else None
-    if values is None:
+    """With a faulty config, look at the data all the same when its own part is right.
+
+    So all faults show at once.
+    """
+    part = _data_and_task(document)
+    if part is None:
         return
-    part = validate(_DataOnly, Document(values=values, source=document.source), Faults())
-    if part is not None:
-        data = collect(part.data, Classification.roles, faults)
-        if data is not None:
-            Classification().bind(data, 0.0, faults)
+    data = collect(part.data, part.task.roles, faults, part.task.convert)
+    if data is not None:
+        part.task.bind(data, 0.0, faults)
 
 
-class _DataOnly(Part):
+class _DataAndTask(Part):
     data: DataConfig
+    task: AnyTask = Classification()
+
+
+def _data_and_task(document: Document) -> _DataAndTask | None:
+    """The data, and the task that reads them: as written or, if that is faulty, its type alone."""
+    task = document.values.get("task") or "classification"
+    kind = task.get("type", "classification") if isinstance(task, dict) else task
+    for tried in (task, {"type": kind}):
+        values = expand_shorthand(
+            _DataAndTask, {"data": document.values.get("data"), "task": tried}
+        )
+        part = validate(_DataAndTask, Document(values, source=document.source), Faults())
+        if part is not None:
+            return part
+    return None
 
 
 def _try(make: Callable[[], T], faults: Faults) -> T | None:
@@ -129,29 +164,80 @@ def _try(make: Callable[[], T], faults: Faults) -> T | None:
 
 
 def _first_pooling(config: RunConfig) -> str:
-    """The pooling as configured or as the model was trained; `mean` stands in while a probe has yet to choose."""
+    """The pooling as configured or as the model was trained.
+
+    `mean` stands in while a probe has yet to choose.
+    """
     if config.task.pooling != "auto":
         return config.task.pooling
     return loading.own_pooling(config.model) or "mean"
 
 
-def _max_length(config: RunConfig, anatomy: Anatomy, tokenizer: PreTrainedTokenizerBase, faults: Faults) -> int:
-    limits = [limit for limit in (anatomy.max_length, tokenizer.model_max_length) if limit is not None]
+def _max_length(
+    config: RunConfig, anatomy: Anatomy, tokenizer: PreTrainedTokenizerBase, faults: Faults
+) -> int:
+    limits = [
+        limit for limit in (anatomy.max_length, tokenizer.model_max_length) if limit is not None
+    ]
     room = min(limits) - config.strategy.input_positions
     wanted = config.task.max_length
     if wanted == "auto":
         return min(room, LONGEST)
     if wanted > room:
-        taken = f" ({config.strategy.input_positions} are taken by the prompt)" if config.strategy.input_positions else ""
-        faults.add(f"'task.max_length' is {wanted}, but the model takes {room} tokens{taken}", None, f"choose at most {room}")
+        taken = (
+            f" ({config.strategy.input_positions} are taken by the prompt)"
+            if config.strategy.input_positions
+            else ""
+        )
+        faults.add(
+            f"'task.max_length' is {wanted}, but the model takes {room} tokens{taken}",
+            None,
+            f"choose at most {room}",
+        )
     return wanted
 
 
+def _check_engine(config: RunConfig, faults: Faults) -> None:
+    if config.engine == "hf":
+        from welltuned.engines.trainer import check
+
+        check(config.training, faults)
+    elif config.training.trainer or config.training.callbacks:
+        what = "'training.trainer' and 'training.callbacks' are for Hugging Face's Trainer"
+        faults.add(what, None, "set engine: hf, or remove them")
+
+
+def _require_unpacked(config: RunConfig, faults: Faults) -> None:
+    if getattr(config.task, "packing", False) and config.strategy.input_positions:
+        faults.add(
+            f"'task.packing' does not go with strategy '{config.strategy.type}': its vectors "
+            "stand before a row, and not before each text in it",
+            None,
+            "set packing to false, or use prefix or lora",
+        )
+
+
+def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None:
+    metric = config.training.metric_for_best_model
+    if metric != "auto" and metric not in problem.metrics:
+        faults.add(
+            f"there is no validation score '{metric}'",
+            None,
+            f"training.metric_for_best_model is one of: {', '.join(problem.metrics)}",
+        )
+
+
 def _output_folder(config: RunConfig, faults: Faults) -> Path:
+    if not distributed.is_main():
+        return Path(config.output_dir or "runs")
     if config.output_dir is not None:
         folder = Path(config.output_dir).expanduser()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            faults.add("the output folder is already in use", Place(str(folder)), "choose another output_dir; nothing is ever overwritten")
+            faults.add(
+                "the output folder is already in use",
+                Place(str(folder)),
+                "choose another output_dir; nothing is ever overwritten",
+            )
     else:
         data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
         stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
@@ -177,26 +263,62 @@ def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Fa
 
 
 def encode_splits(
-    problem: Problem, tokenizer: PreTrainedTokenizerBase, data: Collected, max_length: int, progress: Working = lambda what, done, total: None
+    problem: Problem,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Collected,
+    max_length: int,
+    progress: Working = lambda what, done, total: None,
 ) -> dict[str, Examples]:
     """All splits as the model reads them, with their lengths noted in the facts."""
-    examples = {
-        split: problem.encode(tokenizer, data[split], max_length, lambda done, split=split: progress(f"tokenising {split}", done, len(data[split])))  # type: ignore[misc]
-        for split in SPLITS
-    }
+
+    def encoded(split: str) -> Examples:
+        def heard(done: int) -> None:
+            progress(f"tokenising {split}", done, len(data[split]))
+
+        return problem.encode(tokenizer, data[split], max_length, heard)
+
+    examples = {split: encoded(split) for split in SPLITS}
+    _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
-    return examples
+    data.facts.notes += [
+        f"{split}: {note}." for split in SPLITS for note in problem.notes(examples[split])
+    ]
+    return {**examples, "train": problem.pack(examples["train"], max_length)}
+
+
+def _note_left_out(examples: dict[str, Examples], max_length: int, data: Collected) -> None:
+    """Examples that the task could not use, counted. Raises `InputError` when none is left."""
+    for split, part in examples.items():
+        if not len(part):
+            what = f"no example of {split} has anything to learn within {max_length} tokens"
+            remedy = "raise task.max_length, or check the data with `welltuned data`"
+            raise InputError(Fault(what, Place(data[split].source), remedy))
+        missing = len(data[split]) - len(part)
+        if missing > 0:
+            data.facts.notes.append(
+                f"{split}: {missing:,} examples have nothing to learn within {max_length} tokens "
+                "and were left out. task.max_length sets the limit."
+            )
 
 
 def _note_lengths(examples: dict[str, Examples], max_length: int, data: Collected) -> None:
     facts = data.facts
     facts.task["max_length"] = max_length
-    facts.task["truncated"] = {split: int(part.encoded.truncated.sum()) for split, part in examples.items()}
+    facts.task["truncated"] = {
+        split: int(part.encoded.truncated.sum()) for split, part in examples.items()
+    }
     facts.task["tokens"] = {
-        split: {"mean": float(part.lengths.mean()), "median": int(sorted(part.lengths)[len(part) // 2]), "greatest": int(part.lengths.max())}
+        split: {
+            "mean": float(part.lengths.mean()),
+            "median": int(sorted(part.lengths)[len(part) // 2]),
+            "greatest": int(part.lengths.max()),
+        }
         for split, part in examples.items()
     }
     for split, number in facts.task["truncated"].items():
         if number:
             share = number / len(examples[split])
-            facts.notes.append(f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens and were cut. task.max_length sets the limit.")
+            facts.notes.append(
+                f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens "
+                "and were cut. task.max_length sets the limit."
+            )

@@ -53,7 +53,10 @@ class Before:
     def of(cls, model: nn.Module, groups: list[ParameterGroup]) -> Before:
         training = {id(parameter) for group in groups for parameter in group.parameters}
         named = list(model.named_parameters())
-        return cls(hash_weights(named), frozenset(name for name, parameter in named if id(parameter) in training))
+        return cls(
+            hash_weights(named),
+            frozenset(name for name, parameter in named if id(parameter) in training),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,24 +71,56 @@ class Moved:
 def compare_weights(model: nn.Module, before: Before) -> Moved:
     """Hash again and compare. To be asked before `finish`, which may reshape weights."""
     named = list(model.named_parameters())
-    changed = [name for name, digest in hash_weights(named).items() if digest != before.hashes[name]]
+    changed = [
+        name for name, digest in hash_weights(named).items() if digest != before.hashes[name]
+    ]
     finite = all(bool(torch.isfinite(parameter).all()) for _, parameter in named)
-    return Moved([name for name in changed if name not in before.trainable], [name for name in changed if name in before.trainable], finite)
+    return Moved(
+        [name for name in changed if name not in before.trainable],
+        [name for name in changed if name in before.trainable],
+        finite,
+    )
 
 
-def prove(moved: Moved, before: Before, outputs_NK: np.ndarray, folder: Path, examples: Examples, pad_id: int, device: torch.device) -> Proof:
-    """Load the artifact afresh through the plain libraries and compare. Raises `RunFailed` on the first thing that is not so."""
+def prove(
+    moved: Moved,
+    before: Before,
+    outputs_NK: np.ndarray,
+    folder: Path,
+    examples: Examples,
+    device: torch.device,
+) -> Proof:
+    """Load the artifact afresh through the plain libraries and compare.
+
+    Raises `RunFailed` on the first thing that is not so.
+    """
     if not moved.finite:
         raise RunFailed("weights are not finite after training; lower training.learning_rate")
     if moved.frozen:
-        raise RunFailed(f"{len(moved.frozen)} frozen weights changed, '{moved.frozen[0]}' among them; this is a fault of welltuned, please report it")
+        raise RunFailed(
+            f"{len(moved.frozen)} frozen weights changed, '{moved.frozen[0]}' among them; "
+            "this is a fault of welltuned, please report it"
+        )
     if not moved.trainable:
-        raise RunFailed("no weight changed in training; the learning rate is too small to leave a trace, or no step was taken")
+        raise RunFailed(
+            "no weight changed in training; the learning rate is too small to leave a trace, "
+            "or no step was taken"
+        )
     artifact = load_artifact(folder, device)
-    again_NK = predict(artifact.model, artifact.problem, examples, pad_id, EXAMPLES, autocast(artifact.precision, device))
+    again_NK = predict(
+        artifact.model,
+        artifact.problem,
+        artifact.problem.encode(artifact.tokenizer, examples.records, artifact.max_length),
+        artifact.tokenizer.pad_token_id,
+        EXAMPLES,
+        autocast(artifact.precision, device),
+    )
     difference = float(np.abs(again_NK - outputs_NK).max())
     if not difference <= _TOLERANCE * max(1.0, float(np.abs(outputs_NK).max())):
-        raise RunFailed(f"the saved model does not answer as the trained one: outputs differ by {difference:.2g}; this is a fault of welltuned, please report it")
+        raise RunFailed(
+            "the saved model does not answer as the trained one: outputs differ by "
+            f"{difference:.2g}; this is a fault of welltuned, please report it"
+        )
     return Proof(
         frozen_weights=len(before.hashes) - len(before.trainable),
         frozen_moved=len(moved.frozen),

@@ -19,7 +19,9 @@ import wrapt
 def register() -> None:
     """Arrange for both registrations. Calling it again changes nothing."""
     wrapt.register_post_import_hook(_register_with_peft, "peft")
-    wrapt.register_post_import_hook(_register_with_transformers, "transformers.models.auto.modeling_auto")
+    wrapt.register_post_import_hook(
+        _register_with_transformers, "transformers.models.auto.modeling_auto"
+    )
 
 
 def _register_with_peft(peft: Any) -> None:
@@ -28,7 +30,12 @@ def _register_with_peft(peft: Any) -> None:
     from welltuned.injection import bottleneck, prefix, prompt
 
     methods: list[tuple[str, str, Any, Any]] = [
-        (bottleneck.PEFT_TYPE, bottleneck.PREFIX, bottleneck.BottleneckConfig, bottleneck.BottleneckTuner),
+        (
+            bottleneck.PEFT_TYPE,
+            bottleneck.PREFIX,
+            bottleneck.BottleneckConfig,
+            bottleneck.BottleneckTuner,
+        ),
         (prompt.PEFT_TYPE, prompt.PREFIX, prompt.PromptConfig, prompt.PromptTuner),
         (prefix.PEFT_TYPE, prefix.PREFIX, prefix.PrefixConfig, prefix.PrefixTuner),
     ]
@@ -44,4 +51,6 @@ def _register_with_transformers(modeling_auto: Any) -> None:
     from welltuned.models.modeling_pooled import PooledConfig, PooledForSequenceClassification
 
     AutoConfig.register(PooledConfig.model_type, PooledConfig, exist_ok=True)
-    modeling_auto.AutoModelForSequenceClassification.register(PooledConfig, PooledForSequenceClassification, exist_ok=True)
+    modeling_auto.AutoModelForSequenceClassification.register(
+        PooledConfig, PooledForSequenceClassification, exist_ok=True
+    )

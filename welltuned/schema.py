@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,13 @@ KeyPath = tuple[str, ...]
 class Part(BaseModel):
     """A piece of a config: immutable, and closed to keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
 
     shorthand: ClassVar[str | None] = None
     """The key that a bare value stands for: `strategy: lora` means `strategy: {type: lora}`."""
@@ -54,11 +61,12 @@ class Document:
     source: str = "command line"
 
     def place(self, path: Sequence[str]) -> Place:
-        """The place of the key, or of the nearest enclosing key that was written."""
+        """The place of the key, of the nearest enclosing key written, or of one below it."""
         for length in range(len(path), 0, -1):
             if (place := self.places.get(tuple(path[:length]))) is not None:
                 return place
-        return Place(self.source)
+        below = (place for key, place in self.places.items() if key[: len(path)] == tuple(path))
+        return next(below, Place(self.source)) if path else Place(self.source)
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,13 +74,21 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(?:inf|nan))$"),
+    re.compile(
+        r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(?:inf|nan))$"
+    ),
     list("-+0123456789."),
 )
 
@@ -86,60 +102,90 @@ def read_document(path: Path, faults: Faults) -> Document:
         faults.add("there is no such config file", Place(str(path)), "check the path")
         return document
     except UnicodeDecodeError as error:
-        faults.add(f"not valid UTF-8 at byte {error.start}", Place(str(path)), "save the file as UTF-8")
+        faults.add(
+            f"not valid UTF-8 at byte {error.start}", Place(str(path)), "save the file as UTF-8"
+        )
         return document
     except OSError as error:
-        faults.add(f"cannot be read ({error.strerror})", Place(str(path)), "check the path and its permissions")
+        faults.add(
+            f"cannot be read ({error.strerror})",
+            Place(str(path)),
+            "check the path and its permissions",
+        )
         return document
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            faults.add("the config file is empty", Place(str(path)), "write at least `model:` and `data:`")
+            faults.add(
+                "the config file is empty", Place(str(path)), "write at least `model:` and `data:`"
+            )
         elif not isinstance(node, yaml.MappingNode):
-            faults.add("a config is a list of `key: value` lines", Place(str(path), 1, 1), "see examples/")
+            faults.add(
+                "a config is a list of `key: value` lines", Place(str(path), 1, 1), "see examples/"
+            )
         else:
             document.values = _build(loader, node, (), document, faults)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        faults.add(f"not valid YAML: {error.problem or error.context}", place, "check indentation, colons and quotes")
+        faults.add(
+            f"not valid YAML: {error.problem or error.context}",
+            place,
+            "check indentation, colons and quotes",
+        )
     except yaml.YAMLError as error:
         faults.add(f"not valid YAML: {error}", Place(str(path)), "remove what is not plain text")
+    except (ValueError, RecursionError) as error:  # 2024-13-45 as a date; a list that holds itself
+        faults.add(f"not valid YAML: {error}", Place(str(path)), "put quotes around it")
     return document
 
 
-def _build(loader: _Loader, node: yaml.Node, path: KeyPath, document: Document, faults: Faults) -> Any:
+def _build(
+    loader: _Loader, node: yaml.Node, path: KeyPath, document: Document, faults: Faults
+) -> Any:
     """Turn a node into plain values, noting the place of each key."""
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
         loader.flatten_mapping(node)
         values: dict[Any, Any] = {}
         for key_node, value_node in node.value:
+            place = Place(
+                document.source, key_node.start_mark.line + 1, key_node.start_mark.column + 1
+            )
+            if not isinstance(key_node, yaml.ScalarNode):
+                faults.add("a key must be a word", place, "write `key: value`")
+                continue
             key = loader.construct_object(key_node, deep=True)
-            place = Place(document.source, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             if key in values:
                 faults.add(f"the key '{key}' is written twice", place, "keep one of them")
             key_path = (*path, str(key))
             document.places[key_path] = place
             values[key] = _build(loader, value_node, key_path, document, faults)
         return values
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(loader, item, (*path, str(i)), document, faults) for i, item in enumerate(node.value)]
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        return [
+            _build(loader, item, (*path, str(i)), document, faults)
+            for i, item in enumerate(node.value)
+        ]
     return loader.construct_object(node, deep=True)
 
 
-def apply_overrides(document: Document, overrides: Iterable[str], schema: type[Part], faults: Faults) -> None:
+def apply_overrides(
+    document: Document, overrides: Iterable[str], schema: type[Part], faults: Faults
+) -> None:
     """Write `a.b=value` arguments into the document; later ones win."""
     for override in overrides:
         place = Place(f"argument '{override}'")
         key, equals, text = override.partition("=")
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
-            faults.add("an override is written key=value", place, "for example training.learning_rate=2e-5")
+            faults.add(
+                "an override is written key=value", place, "for example training.learning_rate=2e-5"
+            )
             continue
         try:
-            value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with other scalars)
-        except yaml.YAMLError:
+            value = yaml.load(text, Loader=_Loader)
+        except (yaml.YAMLError, ValueError):
             value = text
         _write(document, path, value, schema)
         for written in [known for known in document.places if known[: len(path)] == path]:
@@ -169,8 +215,10 @@ def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT |
     try:
         return schema.model_validate(expand_shorthand(schema, document.values))
     except ValidationError as error:
-        for detail in error.errors():
-            _add_fault(schema, document, detail, faults)
+        for details in _by_value(schema, error.errors()):
+            told = [_explain(schema, document, detail) for detail in details]
+            what, place, _ = told[0]
+            faults.add(what, place, ", or ".join(remedy for _, _, remedy in told))
         return None
 
 
@@ -199,7 +247,24 @@ def _parts_of(schema: type[Part], key: str) -> list[type[Part]]:
     return found
 
 
-def _add_fault(schema: type[Part], document: Document, detail: Any, faults: Faults) -> None:
+def _by_value(schema: type[Part], details: Sequence[Any]) -> list[list[Any]]:
+    """Pydantic's errors by the value they are about.
+
+    It tells one for each kind a value could be; those that lie deepest say most.
+    """
+    values: dict[tuple[str | int, ...], list[Any]] = {}
+    for detail in details:
+        where = detail["loc"]
+        cut = _union_depth(schema, where)
+        values.setdefault(where[:cut] if cut else where, []).append(detail)
+    return [
+        [detail for detail in found if len(detail["loc"]) == max(len(d["loc"]) for d in found)]
+        for found in values.values()
+    ]
+
+
+def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, Place, str]:
+    """What is wrong, where, and the remedy."""
     owner, path = _locate(schema, detail["loc"])
     place = document.place(path)
     name = ".".join(path)
@@ -207,30 +272,46 @@ def _add_fault(schema: type[Part], document: Document, detail: Any, faults: Faul
     given = f"{detail['input']!r}"[:80]
     if kind == "extra_forbidden":
         known = list(owner.model_fields) if owner else []
-        faults.add(f"unknown key '{name}'", place, _nearest(path[-1], known))
-    elif kind == "missing":
-        faults.add(f"the key '{name}' is missing", place, f"add `{name}: …`")
-    elif kind == "union_tag_invalid":
+        return f"unknown key '{name}'", place, _nearest(path[-1], known)
+    if kind == "missing":
+        return f"the key '{name}' is missing", place, f"add `{name}: …`"
+    if kind == "union_tag_invalid":
         tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
-        faults.add(f"unknown type '{context['tag']}' in '{name}'", document.place((*path, "type")), _nearest(context["tag"], tags))
-    elif kind == "union_tag_not_found":
-        faults.add(f"'{name}' needs a type", place, f"write `{name}: {{type: …}}`")
-    elif kind == "literal_error":
+        return (
+            f"unknown type '{context['tag']}' in '{name}'",
+            document.place((*path, "type")),
+            _nearest(context["tag"], tags),
+        )
+    if kind == "union_tag_not_found":
+        return f"'{name}' needs a type", place, f"write `{name}: {{type: …}}`"
+    if kind == "literal_error":
         words = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
-        faults.add(f"'{name}' is {given}, which is not a choice", place, _nearest(str(detail["input"]), words))
-    elif kind == "conflict":
-        faults.add(context["what"], place, context["remedy"])
-    else:
-        faults.add(f"'{name}' is {given}", place, detail["msg"][0].lower() + detail["msg"][1:])
+        return (
+            f"'{name}' is {given}, which is not a choice",
+            place,
+            _nearest(str(detail["input"]), words),
+        )
+    if kind == "conflict":
+        return context["what"], place, context["remedy"]
+    return f"'{name}' is {given}", place, detail["msg"][0].lower() + detail["msg"][1:]
 
 
-def _locate(schema: type[Part], location: Sequence[str | int]) -> tuple[type[Part] | None, list[str]]:
+def _locate(
+    schema: type[Part], location: Sequence[str | int]
+) -> tuple[type[Part] | None, list[str]]:
     """The part an error lies in, and its key path without pydantic's union tags."""
+    cut = _union_depth(schema, location)
+    if cut:
+        location = (*location[:cut], *location[cut + 1 :])
     owner: type[Part] | None = schema
     choices: list[type[Part]] = []
     path: list[str] = []
     for item in location:
-        tagged = [part for part in choices if getattr(part.model_fields.get("type"), "default", None) == item]
+        tagged = [
+            part
+            for part in choices
+            if getattr(part.model_fields.get("type"), "default", None) == item
+        ]
         if tagged:
             owner, choices = tagged[0], []
             continue
@@ -241,7 +322,39 @@ def _locate(schema: type[Part], location: Sequence[str | int]) -> tuple[type[Par
     return owner, path
 
 
+def _union_depth(schema: type[Part], location: Sequence[str | int]) -> int:
+    """Where a location names the branch of a union of plain values; 0 when it does not."""
+    choices = [schema]
+    for depth, item in enumerate(location[:-1]):
+        tagged = [
+            part
+            for part in choices
+            if getattr(part.model_fields.get("type"), "default", None) == item
+        ]
+        if tagged:
+            choices = tagged
+            continue
+        fields = choices[0].model_fields if choices else {}
+        if str(item) not in fields:
+            return 0
+        branches = [
+            branch
+            for branch in typing.get_args(fields[str(item)].annotation)
+            if branch is not type(None)
+        ]
+        inner = _parts_of(choices[0], str(item))
+        if not inner and typing.get_origin(fields[str(item)].annotation) in _UNIONS:
+            return depth + 1 if len(branches) > 1 else 0
+        choices = inner
+    return 0
+
+
+_UNIONS = (typing.Union, types.UnionType)
+
+
 def _nearest(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     choices = ", ".join(known)
-    return f"did you mean '{close[0]}'? (choices: {choices})" if close else f"choose one of: {choices}"
+    return (
+        f"did you mean '{close[0]}'? (choices: {choices})" if close else f"choose one of: {choices}"
+    )

@@ -22,7 +22,7 @@ _MEGA = 50
 class BatchPlan:
     """How examples become steps.
 
-    A step holds `batch_size` · `accumulation` examples or, with `max_tokens`, as
+    A step holds `batch_size` · `accumulation` · `processes` examples or, with `max_tokens`, as
     many as fit into that many tokens, padding included (and no more examples than
     that product).
     """
@@ -33,6 +33,12 @@ class BatchPlan:
     seed: int = 0
     by_length: bool = True
     max_tokens: int | None = None
+    processes: int = 1
+    """Processes that share each step; they take its micro-batches in turn."""
+
+    @property
+    def _per_step(self) -> int:
+        return self.batch_size * self.accumulation * self.processes
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """The epoch's optimizer steps, each a list of micro-batches of example indices."""
@@ -41,14 +47,13 @@ class BatchPlan:
     def count(self, epochs: int) -> list[int]:
         """Steps in each of the first `epochs` epochs."""
         if self.max_tokens is None:
-            per_step = self.batch_size * self.accumulation
-            return [-(-len(self.lengths) // per_step)] * epochs
+            return [-(-len(self.lengths) // self._per_step)] * epochs
         return [len(self._global_batches(epoch)) for epoch in range(epochs)]
 
     def _global_batches(self, epoch: int) -> list[np.ndarray]:
         random = np.random.default_rng((self.seed, epoch))
         order = random.permutation(len(self.lengths))
-        size = self.batch_size * self.accumulation
+        size = self._per_step
         if not self.by_length and self.max_tokens is None:
             return [order[start : start + size] for start in range(0, len(order), size)]
         batches: list[np.ndarray] = []
@@ -68,7 +73,9 @@ class BatchPlan:
         longest = 0
         for index in ordered:
             longest_with = max(longest, int(self.lengths[index]))
-            if current and (longest_with * (len(current) + 1) > self.max_tokens or len(current) == size):
+            if current and (
+                longest_with * (len(current) + 1) > self.max_tokens or len(current) == size
+            ):
                 batches.append(np.array(current))
                 current, longest_with = [], int(self.lengths[index])
             current.append(int(index))
@@ -76,12 +83,19 @@ class BatchPlan:
         return [*batches, np.array(current)] if current else batches
 
     def _micro_batches(self, batch: np.ndarray) -> list[np.ndarray]:
-        parts = np.array_split(batch, self.accumulation) if self.max_tokens else [batch[i : i + self.batch_size] for i in range(0, len(batch), self.batch_size)]
+        parts = (
+            np.array_split(batch, self.accumulation * self.processes)
+            if self.max_tokens
+            else [batch[i : i + self.batch_size] for i in range(0, len(batch), self.batch_size)]
+        )
         return [part for part in parts if len(part)]
 
 
 def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Every example once, in batches of like length; the order of examples is of no account to scores."""
+    """Every example once, in batches of like length.
+
+    The order of examples is of no account to scores.
+    """
     order = np.argsort(-lengths, kind="stable")
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 

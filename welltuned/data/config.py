@@ -24,7 +24,9 @@ class SplitConfig(Part):
     @model_validator(mode="after")
     def _leaves_something(self) -> SplitConfig:
         if self.validation + self.test >= 1:
-            raise conflict("'data.split' leaves nothing to train on", "let validation + test be below 1")
+            raise conflict(
+                "'data.split' leaves nothing to train on", "let validation + test be below 1"
+            )
         return self
 
 
@@ -34,13 +36,17 @@ class DataConfig(Part):
     shorthand: ClassVar[str | None] = "train"
 
     train: str
-    """A CSV, TSV, JSON, JSON-lines or Parquet file, a folder that holds train/validation/test files, a folder saved by `datasets`, a hub name, or `demo:NAME`."""
+    """A CSV, TSV, JSON, JSON-lines, Parquet or CoNLL file, a folder that holds
+    train/validation/test files, a folder saved by `datasets`, a hub name, or `demo:NAME`."""
     validation: str | None = None
-    """The file that chooses the best checkpoint. Without one, a part of the training data is cut off."""
+    """The file that chooses the best checkpoint.
+    Without one, a part of the training data is cut off."""
     test: str | None = None
-    """The file that is read once, at the end. Without one, a part of the training data is cut off."""
-    columns: dict[str, str] = {}
-    """Which column has which role, such as {text: sentence, label: polarity}; found by name when not given."""
+    """The file that is read once, at the end.
+    Without one, a part of the training data is cut off."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Which column has which role, such as {text: sentence, label: polarity};
+    found by name when not given."""
     split: SplitConfig = SplitConfig()
     """How missing splits are cut off the training data."""
     subset: str | None = None
@@ -48,10 +54,13 @@ class DataConfig(Part):
     revision: str | None = None
     """The branch, tag or commit of a hub data set."""
     max_train_examples: int | None = Field(default=None, ge=2)
-    """Use only this many training examples, drawn by `split.seed` with the shares of the labels kept."""
+    """Use only this many training examples, drawn by `split.seed`
+    with the shares of the labels kept."""
     duplicates: Literal["error", "drop", "keep"] = "error"
-    """A text of validation or test that is also in train: stop, drop it from train, or keep it and say so."""
+    """A text of validation or test that is also in train:
+    stop, drop it from train, or keep it and say so."""
     compare_as: Literal["text", "code"] = "text"
-    """When texts count as equal: by letters and digits alone, or (code) by everything but white space."""
+    """When texts count as equal: by letters and digits alone,
+    or (code) by everything but white space."""
     quoting: Literal["auto", "standard", "none"] = "auto"
     """Whether quotation marks enclose fields. auto: yes in CSV, no in TSV."""

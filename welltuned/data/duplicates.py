@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from welltuned.data.records import Records
@@ -25,7 +25,10 @@ def normalise(text: str, compare_as: str = "text") -> str:
 def keys_of(records: Records, compare_as: str) -> list[tuple[str, ...]]:
     """One comparison key a record: its inputs, normalised."""
     columns = [records[role] for role in records.input_roles]
-    return [tuple(normalise(str(cell), compare_as) for cell in cells) for cells in zip(*columns, strict=True)]
+    return [
+        tuple(normalise(str(cell), compare_as) for cell in cells)
+        for cells in zip(*columns, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ class Overlap:
     exact: bool
 
 
-def find_overlaps(splits: dict[str, Records], keys: dict[str, Sequence[tuple[str, ...]]]) -> list[Overlap]:
+def find_overlaps(
+    splits: dict[str, Records], keys: Mapping[str, Sequence[tuple[str, ...]]]
+) -> list[Overlap]:
     """Texts of validation that are in train, and of test that are in train or validation."""
     found: list[Overlap] = []
     first: dict[tuple[str, ...], tuple[str, int]] = {}
@@ -47,7 +52,15 @@ def find_overlaps(splits: dict[str, Records], keys: dict[str, Sequence[tuple[str
         for index, key in enumerate(keys[split]):
             earlier = first.get(key)
             if earlier is not None and earlier[0] != split:
-                found.append(Overlap(earlier[0], earlier[1], split, index, _inputs(splits[earlier[0]], earlier[1]) == _inputs(records, index)))
+                found.append(
+                    Overlap(
+                        earlier[0],
+                        earlier[1],
+                        split,
+                        index,
+                        _inputs(splits[earlier[0]], earlier[1]) == _inputs(records, index),
+                    )
+                )
         for index, key in enumerate(keys[split]):
             first.setdefault(key, (split, index))
     return found

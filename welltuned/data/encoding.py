@@ -13,16 +13,47 @@ if TYPE_CHECKING:
 
 _CHUNK = 1000
 
+IGNORED = -100
+"""The label of tokens that no loss is computed on."""
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """N texts: their ids end to end (int32), where each starts (N + 1 offsets), and which were cut short (N)."""
+    """N texts as a model reads them.
+
+    Their ids end to end (int32), where each starts (N + 1 offsets), and which were
+    cut short (N).
+    """
 
     ids: np.ndarray
     offsets: np.ndarray
     truncated: np.ndarray
     type_ids: np.ndarray | None = None
     """Which of two texts a token belongs to (int8), for families that tell them apart."""
+    labels: np.ndarray | None = None
+    """What each token shall be recognised as or followed by (int32); `IGNORED` where nothing is."""
+    positions: np.ndarray | None = None
+    """The position of each token in its own text (int32), where a row holds several texts."""
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[Sequence[int] | np.ndarray],
+        truncated: Sequence[bool],
+        **tracks: Sequence[Sequence[int] | np.ndarray] | None,
+    ) -> Encoded:
+        """From token ids a text, and further tracks of the same lengths under their field names."""
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        return cls(
+            _flat(rows, np.int32),
+            offsets,
+            np.asarray(truncated, dtype=bool),
+            **{
+                name: _flat(track, np.int8 if name == "type_ids" else np.int32)
+                for name, track in tracks.items()
+                if track is not None
+            },
+        )
 
     def __len__(self) -> int:
         return len(self.truncated)
@@ -39,8 +70,14 @@ class Encoded:
         spans = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in indices]
         where = np.concatenate(spans) if spans else np.zeros(0, dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum([len(span) for span in spans])]).astype(np.int64)
-        types = self.type_ids[where] if self.type_ids is not None else None
-        return Encoded(self.ids[where], offsets, self.truncated[list(indices)], types)
+        tracks = (self.type_ids, self.labels, self.positions)
+        taken = [track[where] if track is not None else None for track in tracks]
+        return Encoded(self.ids[where], offsets, self.truncated[list(indices)], *taken)
+
+
+def _flat(rows: Sequence[Sequence[int] | np.ndarray], dtype: type[np.generic]) -> np.ndarray:
+    parts = [np.asarray(row, dtype=dtype) for row in rows]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
 
 def encode(
@@ -50,7 +87,9 @@ def encode(
     max_length: int,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Encoded:
-    """Tokenise texts (or pairs of texts) with special tokens, cut to `max_length`; `progress` hears how many are done.
+    """Tokenise texts (or pairs of texts) with special tokens, cut to `max_length`.
+
+    `progress` hears how many are done.
 
     A tokenizer file may ask for padding and truncation of its own; both are
     overridden here. Pairs lose tokens from the longer text first.
@@ -72,7 +111,15 @@ def encode(
         ids += [np.asarray(row, dtype=np.int32) for row in batch["input_ids"]]
         if "token_type_ids" in batch:
             types += [np.asarray(row, dtype=np.int8) for row in batch["token_type_ids"]]
-        truncated.append(_was_cut(tokenizer, batch, texts[start:stop], pairs[start:stop] if pairs is not None else None, max_length))
+        truncated.append(
+            was_cut(
+                tokenizer,
+                batch,
+                texts[start:stop],
+                pairs[start:stop] if pairs is not None else None,
+                max_length,
+            )
+        )
         progress(min(stop, len(texts)))
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
     flat_types = np.concatenate(types) if types else None
@@ -81,8 +128,17 @@ def encode(
     return Encoded(np.concatenate(ids), offsets, np.concatenate(truncated), flat_types)
 
 
-def _was_cut(tokenizer: PreTrainedTokenizerBase, batch: object, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> np.ndarray:
-    """Whether each text lost tokens. Only texts that fill `max_length` can have; those are counted again without a limit."""
+def was_cut(
+    tokenizer: PreTrainedTokenizerBase,
+    batch: object,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int,
+) -> np.ndarray:
+    """Whether each text lost tokens.
+
+    Only texts that fill `max_length` can have; those are counted again without a limit.
+    """
     cut = np.zeros(len(texts), dtype=bool)
     full = [i for i, row in enumerate(batch["input_ids"]) if len(row) >= max_length]  # type: ignore[index]
     if full:
@@ -99,21 +155,33 @@ def _was_cut(tokenizer: PreTrainedTokenizerBase, batch: object, texts: Sequence[
     return cut
 
 
-def pad(encoded: Encoded, indices: Sequence[int], pad_id: int, side: str = "right") -> dict[str, np.ndarray]:
-    """A batch: `input_ids`, `attention_mask` (and `token_type_ids`) of shape (B, T), padded to its longest text."""
+def pad(
+    encoded: Encoded, indices: Sequence[int], pad_id: int, side: str = "right"
+) -> dict[str, np.ndarray]:
+    """A batch, padded to its longest text.
+
+    It holds `input_ids` and `attention_mask` (B, T), and of the same shape
+    `token_type_ids`, `labels` and `position_ids` where the texts have them.
+    """
     lengths = encoded.lengths[list(indices)]
-    width = int(lengths.max())
-    batch = {
-        "input_ids": np.full((len(indices), width), pad_id, dtype=np.int64),
-        "attention_mask": np.zeros((len(indices), width), dtype=np.int64),
+    shape = len(indices), int(lengths.max())
+    tracks = {
+        "input_ids": (encoded.ids, pad_id),
+        "token_type_ids": (encoded.type_ids, 0),
+        "labels": (encoded.labels, IGNORED),
+        "position_ids": (encoded.positions, 0),
     }
-    if encoded.type_ids is not None:
-        batch["token_type_ids"] = np.zeros((len(indices), width), dtype=np.int64)
+    batch = {
+        name: np.full(shape, filler, dtype=np.int64)
+        for name, (track, filler) in tracks.items()
+        if track is not None
+    }
+    batch["attention_mask"] = np.zeros(shape, dtype=np.int64)
     for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
-        where = slice(0, length) if side == "right" else slice(width - length, width)
+        where = slice(0, length) if side == "right" else slice(shape[1] - length, shape[1])
         span = slice(encoded.offsets[index], encoded.offsets[index + 1])
-        batch["input_ids"][row, where] = encoded.ids[span]
         batch["attention_mask"][row, where] = 1
-        if encoded.type_ids is not None:
-            batch["token_type_ids"][row, where] = encoded.type_ids[span]
+        for name, (track, _) in tracks.items():
+            if track is not None:
+                batch[name][row, where] = track[span]
     return batch

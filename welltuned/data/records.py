@@ -21,7 +21,11 @@ class Role:
     is_input: bool = False
     """Whether it is part of what the model reads; two records with equal inputs are duplicates."""
     is_target: bool = False
-    """Whether it is what the model shall say; it must not be missing, and splits are stratified by it."""
+    """Whether it is what the model shall say.
+    It must not be missing, and splits are stratified by it."""
+    is_list: bool = False
+    """Whether a cell holds a list, such as the words of a sentence; text is split on spaces.
+    Splits are not stratified by lists, which hardly ever repeat."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,11 @@ class Records:
 
     def id(self, index: int) -> str:
         """The record's own id where there is an `id` column, else file and line."""
-        return str(self.columns["id"][index]) if "id" in self.columns else f"{self.source}:{self.lines[index]}"
+        return (
+            str(self.columns["id"][index])
+            if "id" in self.columns
+            else f"{self.source}:{self.lines[index]}"
+        )
 
     def take(self, indices: Sequence[int]) -> Records:
         """The records at `indices`, in that order."""
@@ -59,19 +67,37 @@ class Records:
         )
 
 
-def map_columns(table: Table, roles: Sequence[Role], mapping: dict[str, str], faults: Faults) -> dict[str, str]:
-    """Which column has which role: as mapped by the user, else by name. Records a fault for each that is missing."""
+def map_columns(
+    table: Table, roles: Sequence[Role], mapping: dict[str, str], faults: Faults
+) -> dict[str, str]:
+    """Which column has which role: as mapped by the user, else by name.
+
+    Records a fault for each that is missing.
+    """
     header = list(table.columns)
     found: dict[str, str] = {}
     for role_name, column in mapping.items():
         if role_name not in {role.name for role in roles}:
             close = difflib.get_close_matches(role_name, [role.name for role in roles], n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"roles are: {', '.join(role.name for role in roles)}"
-            faults.add(f"unknown role '{role_name}' in data.columns", None, hint, kind=f"unknown role {role_name}")
+            hint = (
+                f"did you mean '{close[0]}'?"
+                if close
+                else f"roles are: {', '.join(role.name for role in roles)}"
+            )
+            faults.add(
+                f"unknown role '{role_name}' in data.columns",
+                None,
+                hint,
+                kind=f"unknown role {role_name}",
+            )
         elif column not in table.columns:
             close = difflib.get_close_matches(column, header, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
-            faults.add(f"there is no column '{column}' for {role_name}", Place(table.source, 1), f"{hint}the file has: {', '.join(header)}")
+            faults.add(
+                f"there is no column '{column}' for {role_name}",
+                Place(table.source, 1),
+                f"{hint}the file has: {', '.join(header)}",
+            )
         else:
             found[role_name] = column
     lower = {column.casefold().strip(): column for column in reversed(header)}
@@ -79,9 +105,9 @@ def map_columns(table: Table, roles: Sequence[Role], mapping: dict[str, str], fa
         if role.name in mapping:
             continue
         for candidate in role.candidates:
-            column = lower.get(candidate)
-            if column is not None and column not in found.values():
-                found[role.name] = column
+            named = lower.get(candidate)
+            if named is not None and named not in found.values():
+                found[role.name] = named
                 break
     _fill_in_the_only_choice(header, roles, mapping, found)
     for role in roles:
@@ -94,9 +120,15 @@ def map_columns(table: Table, roles: Sequence[Role], mapping: dict[str, str], fa
     return found
 
 
-def _fill_in_the_only_choice(header: list[str], roles: Sequence[Role], mapping: dict[str, str], found: dict[str, str]) -> None:
+def _fill_in_the_only_choice(
+    header: list[str], roles: Sequence[Role], mapping: dict[str, str], found: dict[str, str]
+) -> None:
     """With one required role open and one column left, they belong together."""
-    open_roles = [role for role in roles if role.required and role.name not in found and role.name not in mapping]
+    open_roles = [
+        role
+        for role in roles
+        if role.required and role.name not in found and role.name not in mapping
+    ]
     left = [column for column in header if column not in found.values()]
     if len(open_roles) == 1 and len(left) == 1:
         found[open_roles[0].name] = left[0]

@@ -1,4 +1,7 @@
-"""Cutting validation and test off the training data: seeded, stratified, and with equal texts kept together."""
+"""Cutting validation and test off the training data.
+
+Seeded, stratified, and with equal texts kept together.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 
-def cut(keys: Sequence[Hashable], strata: Sequence[Hashable], shares: dict[str, float], seed: int) -> dict[str, list[int]]:
+def cut(
+    keys: Sequence[Hashable], strata: Sequence[Hashable], shares: dict[str, float], seed: int
+) -> dict[str, list[int]]:
     """Distribute records over the splits named in `shares`; what remains is `train`.
 
     Records with equal `keys` (equal texts, or one group) never part: they would
@@ -38,7 +43,10 @@ def cut(keys: Sequence[Hashable], strata: Sequence[Hashable], shares: dict[str, 
 
 
 def draw(strata: Sequence[Hashable], number: int, seed: int) -> list[int]:
-    """`number` indices with the shares of the strata kept, ascending; a pure function of its arguments."""
+    """`number` indices with the shares of the strata kept, ascending.
+
+    A pure function of its arguments.
+    """
     random = np.random.default_rng(seed)
     by_stratum: dict[Hashable, list[int]] = defaultdict(list)
     for index, stratum in enumerate(strata):
@@ -46,6 +54,10 @@ def draw(strata: Sequence[Hashable], number: int, seed: int) -> list[int]:
     names = sorted(by_stratum, key=repr)
     exact = {name: number * len(by_stratum[name]) / len(strata) for name in names}
     counts = {name: int(exact[name]) for name in names}
-    for name in sorted(names, key=lambda name: counts[name] - exact[name])[: number - sum(counts.values())]:
+    for name in sorted(names, key=lambda name: counts[name] - exact[name])[
+        : number - sum(counts.values())
+    ]:
         counts[name] += 1
-    return sorted(int(i) for name in names for i in random.permutation(by_stratum[name])[: counts[name]])
+    return sorted(
+        int(i) for name in names for i in random.permutation(by_stratum[name])[: counts[name]]
+    )

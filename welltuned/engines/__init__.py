@@ -1,1 +1,4 @@
-"""Who turns the crank. Both engines share optimizer groups, schedule, batches, validation and events."""
+"""Who turns the crank.
+
+Both engines share optimizer groups, schedule, batches, validation and events.
+"""

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from welltuned.schema import Part, conflict
 
 Auto = Literal["auto"]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class TrainingConfig(Part):
-    """Hyper-parameters. `auto` takes the project's default for the strategy and the size of the model, and says which."""
+    """Hyper-parameters.
 
-    num_train_epochs: float | Auto = Field(default="auto", gt=0)
+    `auto` takes the project's default for the strategy and the size of the model, and
+    says which.
+    """
+
+    num_train_epochs: Positive | Auto = "auto"
     """Passes over the training data; fractions allowed."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
-    learning_rate: float | Auto = Field(default="auto", gt=0)
+    learning_rate: Positive | Auto = "auto"
     """The peak learning rate."""
     per_device_train_batch_size: int = Field(default=16, ge=1)
     """Examples per forward pass."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
-    """Forward passes per optimizer step; the loss is divided once, by the count of the whole step."""
+    """Forward passes per optimizer step.
+    The loss is divided once, by the count of the whole step."""
     per_device_eval_batch_size: int = Field(default=64, ge=1)
     """Examples per forward pass when nothing is learned."""
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """How the learning rate falls after warm-up."""
-    warmup_ratio: float | Auto = Field(default="auto", ge=0, lt=1)
+    warmup_ratio: Share | Auto = "auto"
     """The share of steps over which the learning rate rises from zero."""
-    weight_decay: float | Auto = Field(default="auto", ge=0)
+    weight_decay: NotNegative | Auto = "auto"
     """AdamW's decay of matrices; biases and norms never decay."""
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
@@ -52,7 +60,8 @@ class TrainingConfig(Part):
     seed: int = Field(default=0, ge=0)
     """Fixes new weights, dropout and the order of examples."""
     full_determinism: bool = False
-    """Refuse operations that are not repeatable on the GPU. On the CPU runs repeat bit for bit anyway."""
+    """Refuse operations that are not repeatable on the GPU.
+    On the CPU runs repeat bit for bit anyway."""
     eval_strategy: Literal["epoch", "steps", "no"] = "epoch"
     """When the validation split is scored."""
     eval_steps: int | None = Field(default=None, ge=1)
@@ -60,18 +69,33 @@ class TrainingConfig(Part):
     load_best_model_at_end: bool = True
     """Keep the weights with the best validation score, not the last ones."""
     metric_for_best_model: str = "auto"
-    """The validation score that decides. auto: macro_f1, or r2 for numbers."""
+    """The validation score that decides. auto: the task's own, such as macro_f1,
+    r2 for numbers or entity_f1."""
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """Stop after this many evaluations without a better score."""
     logging_steps: int = Field(default=10, ge=1)
     """The distance in optimizer steps between lines of metrics.jsonl."""
 
+    trainer: dict[str, Any] = Field(default_factory=dict)
+    """For `engine: hf`: further `TrainingArguments`, such as `{report_to: [tensorboard]}`."""
+    callbacks: tuple[str, ...] = ()
+    """For `engine: hf`: `TrainerCallback` classes by import path, such as `mine.callbacks.Beep`."""
+
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
         if (self.eval_strategy == "steps") != (self.eval_steps is not None):
-            raise conflict("'training.eval_steps' goes with 'eval_strategy: steps', and only with it", "give both or neither")
+            raise conflict(
+                "'training.eval_steps' goes with 'eval_strategy: steps', and only with it",
+                "give both or neither",
+            )
         if self.eval_strategy == "no" and self.early_stopping_patience is not None:
-            raise conflict("'training.early_stopping_patience' needs evaluations", "set eval_strategy to epoch or steps")
+            raise conflict(
+                "'training.early_stopping_patience' needs evaluations",
+                "set eval_strategy to epoch or steps",
+            )
         if self.max_steps is not None and self.num_train_epochs != "auto":
-            raise conflict("'training.max_steps' and 'training.num_train_epochs' contradict each other", "keep one of them")
+            raise conflict(
+                "'training.max_steps' and 'training.num_train_epochs' contradict each other",
+                "keep one of them",
+            )
         return self

@@ -18,6 +18,7 @@ class Step:
     loss: float
     """The mean loss over the step's examples."""
     learning_rate: float
+    """As configured and scheduled; a group's own multiple of it is not in it."""
     gradient_norm: float
     """Before clipping."""
     examples: int

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from welltuned import distributed
 from welltuned.data.batching import BatchPlan
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.events import Listener
@@ -35,6 +37,8 @@ class Job:
     keep: Callable[[int, dict[str, Any]], None]
     """Keep the weights as they are now as the best so far: (step, scores)."""
     listener: Listener = field(default_factory=Listener)
+    folder: Path = Path("runs")
+    """Where an engine may leave files of its own."""
 
     @property
     def device(self) -> torch.device:
@@ -51,6 +55,7 @@ class Job:
             seed=training.seed,
             by_length=training.group_by_length,
             max_tokens=training.max_tokens_per_step,
+            processes=distributed.processes(),
         )
 
 

@@ -12,7 +12,8 @@ from welltuned.engines.config import TrainingConfig
 
 _SIZE = 768
 _CLEARLY = 1.2
-"""How many times faster than fp32 bf16 must be to be chosen: a close call would flip from run to run."""
+"""How many times faster than fp32 bf16 must be to be chosen.
+A close call would flip from run to run."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -24,7 +25,9 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cpu")
 
 
-def choose_precision(training: TrainingConfig, model_dtype: str, device: torch.device, step: Callable[[], None]) -> tuple[str, str]:
+def choose_precision(
+    training: TrainingConfig, model_dtype: str, device: torch.device, step: Callable[[], None]
+) -> tuple[str, str]:
     """(`fp32` or `bf16`, why). On a CPU `step`, a forward and backward pass, is timed in both.
 
     The speed of matrix products alone would not tell: casting and small operations
@@ -35,13 +38,20 @@ def choose_precision(training: TrainingConfig, model_dtype: str, device: torch.d
     if training.precision != "auto":
         return training.precision, "as configured"
     if device.type == "cuda":
-        return ("bf16", "the GPU has it") if torch.cuda.is_bf16_supported() else ("fp32", "the GPU lacks bf16")
+        return (
+            ("bf16", "the GPU has it")
+            if torch.cuda.is_bf16_supported()
+            else ("fp32", "the GPU lacks bf16")
+        )
     if device.type != "cpu":
         return "fp32", f"the safe choice on {device.type}"
     state = torch.get_rng_state()
     gain = _seconds(step, "fp32", device) / _seconds(step, "bf16", device)
     torch.set_rng_state(state)
-    return "bf16" if gain > _CLEARLY else "fp32", f"probe: a step in bf16 has {gain:.2f} times the speed of fp32 here"
+    return (
+        "bf16" if gain > _CLEARLY else "fp32",
+        f"probe: a step in bf16 has {gain:.2f} times the speed of fp32 here",
+    )
 
 
 def _seconds(step: Callable[[], None], precision: str, device: torch.device) -> float:
@@ -57,7 +67,9 @@ def _seconds(step: Callable[[], None], precision: str, device: torch.device) -> 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context forward passes run in."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    return (
+        torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    )
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:

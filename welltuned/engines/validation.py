@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from welltuned import distributed
 from welltuned.engines.config import TrainingConfig
+from welltuned.engines.job import Job, Outcome
+from welltuned.engines.plan import PlannedStep
 from welltuned.errors import Fault, InputError
 
 _LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
@@ -34,8 +37,33 @@ class Validator:
         self._without_better = 0
         self.best_step: int | None = None
 
+    @classmethod
+    def of(cls, job: Job) -> Validator:
+        """The validator a job asks for."""
+        metric = job.training.metric_for_best_model
+        chosen = job.problem.default_metric if metric == "auto" else metric
+        return cls(job.training, chosen, job.validate, job.keep)
+
+    def after(
+        self, step: PlannedStep, total: int, job: Job, outcome: Outcome
+    ) -> dict[str, Any] | None:
+        """Look if it is time, tell the listener, and say in `outcome` whether to stop.
+
+        Returns the scores if it looked.
+        """
+        if not self.is_due(step.number, total, step.ends_epoch):
+            return None
+        scores, best = self.look(step.number)
+        job.listener.evaluated(step.number, step.epoch_after, scores, best)
+        outcome.best_step = self.best_step
+        outcome.stopped_early = self.should_stop
+        return scores
+
     def is_due(self, step: int, total: int, ends_epoch: bool) -> bool:
-        """Whether to look after this step (from 1). The last step is always looked at, unless evaluation is off."""
+        """Whether to look after this step (from 1).
+
+        The last step is always looked at, unless evaluation is off.
+        """
         if self._training.eval_strategy == "no":
             return False
         if step == total:
@@ -46,13 +74,16 @@ class Validator:
         return step % self._training.eval_steps == 0
 
     def look(self, step: int) -> tuple[dict[str, Any], bool]:
-        """Score now; returns the scores and whether they are the best so far (then the weights are kept)."""
-        scores = self._validate()
+        """Score now.
+
+        Returns the scores and whether they are the best so far (then the weights are kept).
+        """
+        scores = distributed.from_main(self._validate)
         value = self._signed(scores)
         better = math.isfinite(value) and value > self._best
         if better:
             self._best, self.best_step, self._without_better = value, step, 0
-            if self._training.load_best_model_at_end:
+            if self._training.load_best_model_at_end and distributed.is_main():
                 self._keep(step, scores)
         else:
             self._without_better += 1
@@ -66,6 +97,12 @@ class Validator:
     def _signed(self, scores: dict[str, Any]) -> float:
         if not isinstance(scores.get(self._metric), (int, float)):
             known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
-            raise InputError(Fault(f"there is no validation score '{self._metric}'", None, f"training.metric_for_best_model is one of: {known}"))
+            raise InputError(
+                Fault(
+                    f"there is no validation score '{self._metric}'",
+                    None,
+                    f"training.metric_for_best_model is one of: {known}",
+                )
+            )
         value = float(scores[self._metric])
         return -value if self._metric in _LOWER_IS_BETTER else value

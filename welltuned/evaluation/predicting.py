@@ -15,7 +15,9 @@ from welltuned.tasks import Examples, Problem
 
 def to_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
     """A batch of arrays as tensors on the model's device."""
-    return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in batch.items()}
+    return {
+        name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in batch.items()
+    }
 
 
 def predict(

@@ -20,11 +20,14 @@ class InjectionConfig(PeftConfig):
 
 
 class InjectedLayer(nn.Module, BaseTunerLayer):
-    """Wraps a module of the base model and answers for it: attributes it lacks are the wrapped module's."""
+    """Wraps a module of the base model and answers for it.
+
+    Attributes it lacks are the wrapped module's.
+    """
 
     def __init__(self, base_layer: nn.Module) -> None:
         super().__init__()
-        self.base_layer = base_layer
+        self.base_layer: Any = base_layer
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
 
@@ -37,9 +40,12 @@ class InjectedLayer(nn.Module, BaseTunerLayer):
             return getattr(self.base_layer, name)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        raise ValueError(f"{type(self).__name__} computes what no weight of the base model can hold; it cannot be merged")
+        raise ValueError(
+            f"{type(self).__name__} computes what no weight of the base model can hold; "
+            "it cannot be merged"
+        )
 
-    def active_parts(self, container: nn.ModuleDict) -> list[nn.Module]:
+    def active_parts(self, container: nn.ModuleDict) -> list[Any]:
         """The parts of the adapters that are switched on, in order."""
         if self.disable_adapters:
             return []
@@ -47,9 +53,9 @@ class InjectedLayer(nn.Module, BaseTunerLayer):
 
 
 class InjectedTuner(BaseTuner):
-    """Replaces each target module by the method's layer, and adds one part for each named adapter."""
+    """Replaces each target module by the method's layer, with one part for each named adapter."""
 
-    target_module_mapping: dict[str, list[str]] = {}
+    target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 - as PEFT declares it
     tuner_layer_cls: type[InjectedLayer]
 
     def _create_and_replace(
@@ -60,9 +66,13 @@ class InjectedTuner(BaseTuner):
         target_name: str,
         parent: nn.Module,
         current_key: str,
-        **_: Any,
+        parameter_name: str | None = None,
     ) -> None:
-        layer = target if isinstance(target, self.tuner_layer_cls) else self._wrap(peft_config, target, current_key)
+        layer = (
+            target
+            if isinstance(target, self.tuner_layer_cls)
+            else self._wrap(peft_config, target, current_key)
+        )
         self._add(layer, adapter_name, peft_config, current_key)
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)
@@ -72,5 +82,7 @@ class InjectedTuner(BaseTuner):
     def _wrap(self, peft_config: Any, target: nn.Module, current_key: str) -> InjectedLayer:
         return self.tuner_layer_cls(target)
 
-    def _add(self, layer: InjectedLayer, adapter_name: str, peft_config: Any, current_key: str) -> None:
+    def _add(
+        self, layer: InjectedLayer, adapter_name: str, peft_config: Any, current_key: str
+    ) -> None:
         raise NotImplementedError

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from welltuned.injection.base import InjectedLayer, InjectedTuner, InjectionConfig
@@ -37,33 +38,39 @@ class BottleneckConfig(InjectionConfig):
     init_weights: str = field(default="identity")
     features: int = field(default=0)
     parallel_inputs: dict[str, str] = field(default_factory=dict)
-    """For the parallel placement: each target's name, and the linear layer whose input the adapter reads."""
+    """For the parallel placement: each target's name, and the linear layer whose input
+    the adapter reads."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.peft_type = PEFT_TYPE  # type: ignore[assignment]
+        self.peft_type = PEFT_TYPE
 
 
 class Bottleneck(nn.Module):
-    """scale · up(act(down(x))), (…, H) -> (…, H)."""
+    """scale · up(act(down(x))), (…, H) -> (…, H).
+
+    Its weights are its own and not those of inner layers: PEFT takes an adapter's
+    name out of (and puts it into) the last place but one of a weight's name.
+    """
 
     def __init__(self, config: BottleneckConfig) -> None:
         super().__init__()
-        self.down = nn.Linear(config.features, config.bottleneck_size)
-        self.up = nn.Linear(config.bottleneck_size, config.features)
+        self.down = nn.Parameter(torch.empty(config.bottleneck_size, config.features))
+        self.down_bias = nn.Parameter(torch.zeros(config.bottleneck_size))
+        self.up = nn.Parameter(torch.zeros(config.features, config.bottleneck_size))
+        self.up_bias = nn.Parameter(torch.zeros(config.features))
         self.activation = ACT2FN[config.nonlinearity]
         self.dropout = nn.Dropout(config.dropout)
         self.scale = config.scale
-        nn.init.normal_(self.down.weight, std=0.02 if config.init_weights == "near_identity" else config.features**-0.5)
-        nn.init.zeros_(self.down.bias)
-        if config.init_weights == "near_identity":
-            nn.init.normal_(self.up.weight, std=0.02)
-        else:
-            nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
+        near = config.init_weights == "near_identity"
+        nn.init.normal_(self.down, std=0.02 if near else config.features**-0.5)
+        if near:
+            nn.init.normal_(self.up, std=0.02)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        change = self.up(self.activation(self.down(self.dropout(x.to(self.down.weight.dtype)))))
+        read = self.dropout(x.to(self.down.dtype))
+        hidden = self.activation(functional.linear(read, self.down, self.down_bias))
+        change = functional.linear(hidden, self.up, self.up_bias)
         return (self.scale * change).to(x.dtype)
 
 
@@ -89,7 +96,9 @@ class BottleneckLayer(InjectedLayer):
     def __init__(self, base_layer: nn.Module, tap: Tap | None = None) -> None:
         super().__init__(base_layer)
         self.bottleneck_parts = nn.ModuleDict()
-        self.__dict__["tap"] = tap  # a reference, not a child: the tap has its own place in the model
+        self.__dict__["tap"] = (
+            tap  # a reference, not a child: the tap has its own place in the model
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.base_layer(x)
@@ -104,7 +113,9 @@ class BottleneckTuner(InjectedTuner):
     prefix = PREFIX
     tuner_layer_cls = BottleneckLayer
 
-    def _wrap(self, peft_config: BottleneckConfig, target: nn.Module, current_key: str) -> InjectedLayer:
+    def _wrap(
+        self, peft_config: BottleneckConfig, target: nn.Module, current_key: str
+    ) -> InjectedLayer:
         name = peft_config.parallel_inputs.get(current_key)
         return BottleneckLayer(target, self._tap(name) if name else None)
 
@@ -117,5 +128,7 @@ class BottleneckTuner(InjectedTuner):
             setattr(parent, child_name, reader)
         return reader
 
-    def _add(self, layer: Any, adapter_name: str, peft_config: BottleneckConfig, current_key: str) -> None:
+    def _add(
+        self, layer: Any, adapter_name: str, peft_config: BottleneckConfig, current_key: str
+    ) -> None:
         layer.bottleneck_parts[adapter_name] = Bottleneck(peft_config)

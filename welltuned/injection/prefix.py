@@ -40,7 +40,7 @@ class PrefixConfig(InjectionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.peft_type = PEFT_TYPE  # type: ignore[assignment]
+        self.peft_type = PEFT_TYPE
 
 
 class Prefix(nn.Module):
@@ -56,7 +56,9 @@ class Prefix(nn.Module):
             size = config.encoder_hidden_size
             self.seeds = nn.Parameter(torch.randn(config.num_virtual_tokens, size))
             self.projection = nn.Sequential(
-                nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 2 * config.num_key_heads * config.head_size)
+                nn.Linear(size, size),
+                nn.Tanh(),
+                nn.Linear(size, 2 * config.num_key_heads * config.head_size),
             )
         else:
             self.keys = nn.Parameter(torch.zeros(shape))
@@ -72,7 +74,10 @@ class Prefix(nn.Module):
 
     @torch.no_grad()
     def drop_projection(self) -> None:
-        """Keep what the projection computes and forget the projection; what the model computes does not change."""
+        """Keep what the projection computes and forget the projection.
+
+        What the model computes does not change.
+        """
         if self.projection is None:
             return
         training, _ = self.training, self.dropout.eval()
@@ -91,7 +96,7 @@ class Prefix(nn.Module):
         else:
             # The projection starts at a constant function: the bias of its last layer cannot
             # differ by position, so the mean over tokens is what it can begin from.
-            last = self.projection[-1]
+            last: Any = self.projection[-1]
             last.weight.mul_(0.1)
             last.bias.copy_(torch.cat([keys.mean(1).reshape(-1), values.mean(1).reshape(-1)]))
 
@@ -107,7 +112,11 @@ class PrefixedAttention(InjectedLayer):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         states = [part.states() for part in self.active_parts(self.prefix_parts)]
-        joined = tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True)) if states else None
+        joined = (
+            tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))
+            if states
+            else None
+        )
         with _offered(self.base_layer, joined):
             return self.base_layer(*args, **kwargs)
 
@@ -116,16 +125,18 @@ class PrefixTuner(InjectedTuner):
     prefix = PREFIX
     tuner_layer_cls = PrefixedAttention
 
-    def _prepare_model(self, peft_config: PrefixConfig, model: nn.Module) -> None:
+    def _prepare_model(self, peft_config: Any, model: Any) -> None:
         model.set_attn_implementation(ATTENTION)
 
-    def _add(self, layer: Any, adapter_name: str, peft_config: PrefixConfig, current_key: str) -> None:
+    def _add(
+        self, layer: Any, adapter_name: str, peft_config: PrefixConfig, current_key: str
+    ) -> None:
         layer.prefix_parts[adapter_name] = Prefix(peft_config)
 
 
 @contextmanager
 def _offered(attention: nn.Module, states: Any) -> Iterator[None]:
-    """Leave the prefix where the attention function, called deep inside the module, looks for it."""
+    """Leave the prefix where the attention function, deep inside the module, looks for it."""
     attention.__dict__["welltuned_prefix"] = states
     try:
         yield
@@ -135,7 +146,10 @@ def _offered(attention: nn.Module, states: Any) -> Iterator[None]:
 
 @contextmanager
 def captured(attentions: list[nn.Module]) -> Iterator[dict[int, tuple[torch.Tensor, torch.Tensor]]]:
-    """Note the keys and values (B, heads, T, head size) that each attention module computes, by `id`."""
+    """Note, by `id`, the keys and values each attention module computes.
+
+    Each has the shape (B, heads, T, head size).
+    """
     seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     for attention in attentions:
         attention.__dict__["welltuned_capture"] = seen
@@ -158,7 +172,10 @@ def attend(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention over prefix and text. query (B, heads, Q, D); key, value (B, key heads, K, D) -> (B, Q, heads, D)."""
+    """Attention over prefix and text.
+
+    query (B, heads, Q, D); key, value (B, key heads, K, D) -> (B, Q, heads, D).
+    """
     unknown = [name for name in ("position_bias", "s_aux") if kwargs.get(name) is not None]
     if unknown:
         raise NotImplementedError(f"attention with {unknown[0]} is not supported by prefixes")
@@ -170,7 +187,9 @@ def attend(
         mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
         mask = mask.tril(key.shape[2] - query.shape[2])[None, None]
     if (prefix := module.__dict__.get("welltuned_prefix")) is not None:
-        keys, values = (state.to(key.dtype).unsqueeze(0).expand(key.shape[0], -1, -1, -1) for state in prefix)
+        keys, values = (
+            state.to(key.dtype).unsqueeze(0).expand(key.shape[0], -1, -1, -1) for state in prefix
+        )
         key, value = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
         if mask is not None:
             # Every token may attend to the prefix: True in a boolean mask, 0 in an additive one.
@@ -181,7 +200,9 @@ def attend(
     if softcap is not None:
         output = _softcapped(query, key, value, mask, dropout, scaling, softcap, module.training)
     else:
-        output = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling)
+        output = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
+        )
     return output.transpose(1, 2).contiguous(), None
 
 
@@ -199,14 +220,23 @@ def _softcapped(
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     scores = softcap * torch.tanh(scores / softcap)
     if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min) if mask.dtype == torch.bool else scores + mask
+        scores = (
+            scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+            if mask.dtype == torch.bool
+            else scores + mask
+        )
     weights = functional.dropout(scores.float().softmax(-1).to(query.dtype), dropout, training)
     return weights @ value
 
 
 def _explicit_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
-    """The mask as a tensor, always: the shortcuts that leave it out do not hold once keys stand in front."""
-    return sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
+    """The mask as a tensor, always.
+
+    The shortcuts that leave it out do not hold once keys stand in front.
+    """
+    return sdpa_mask(
+        *args, **{**kwargs, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+    )
 
 
 AttentionInterface.register(ATTENTION, attend)

@@ -7,6 +7,9 @@ read index 0, which in front of the text would be a prompt and not `[CLS]`.
 The prompt is invisible from outside the trunk: its positions are cut out of
 what the trunk returns, so heads, poolers, labels and lengths are the text's
 own, on whichever side it is padded.
+
+In generation the first call puts the prompt into the key/value cache. Later
+calls bring new tokens alone; mask and positions go on counting the prompt's places.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class PromptConfig(InjectionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.peft_type = PEFT_TYPE  # type: ignore[assignment]
+        self.peft_type = PEFT_TYPE
 
 
 class Prompt(nn.Module):
@@ -62,28 +65,93 @@ class PromptedTrunk(InjectedLayer):
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        **given: Any,
+    ) -> Any:
+        if parts := self.active_parts(self.prompt_parts):
+            return self._read(parts, input_ids, attention_mask, **given)
+        return self.base_layer(input_ids=input_ids, attention_mask=attention_mask, **given)
+
+    def _read(
+        self,
+        parts: list[Prompt],
+        input_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        **kwargs: Any,
+        **rest: Any,
     ) -> Any:
-        parts = self.active_parts(self.prompt_parts)
-        if not parts:
-            given = {"token_type_ids": token_type_ids, "position_ids": position_ids, "inputs_embeds": inputs_embeds}
-            given = {name: value for name, value in given.items() if value is not None}
-            return self.base_layer(input_ids=input_ids, attention_mask=attention_mask, **given, **kwargs)
-        embeds_BTE = self.base_layer.get_input_embeddings()(input_ids) if inputs_embeds is None else inputs_embeds
-        mask_BT = embeds_BTE.new_ones(embeds_BTE.shape[:2], dtype=torch.long) if attention_mask is None else attention_mask
-        prompt_PE = torch.cat([part.embeddings for part in parts]).to(embeds_BTE.dtype)
-        places = _Places(mask_BT, len(prompt_PE), parts[0].position)
-        mask = places.insert(mask_BT, 1)
-        arguments: dict[str, Any] = {"inputs_embeds": places.insert(embeds_BTE, prompt_PE), "attention_mask": mask}
+        if inputs_embeds is None:
+            inputs_embeds = self.base_layer.get_input_embeddings()(input_ids)
+        prompt_PE = torch.cat([part.embeddings for part in parts]).to(inputs_embeds.dtype)
+        cache = rest.get("past_key_values")
+        cached = cache.get_seq_length() if cache is not None else 0
+        mask_BK = _text_mask(attention_mask, position_ids, inputs_embeds, cached, len(prompt_PE))
+        places = _Places(mask_BK, len(prompt_PE), parts[0].position)
+        mask = places.insert(mask_BK, 1)
+        # A filled cache holds the prompt since the first call; the mask alone has to show it.
+        if not cached:
+            inputs_embeds = places.insert(inputs_embeds, prompt_PE)
+            if token_type_ids is not None:
+                token_type_ids = places.insert(token_type_ids, 0)
         if "position_ids" in self._accepts:
-            # Counted over real tokens: padding takes no number, and RoBERTa would number it otherwise.
-            arguments["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0) + self._position_offset
+            rest["position_ids"] = self._number(mask)[:, -inputs_embeds.shape[1] :]
         if token_type_ids is not None:
-            arguments["token_type_ids"] = places.insert(token_type_ids, 0)
-        return places.cut(self.base_layer(**arguments, **kwargs))
+            rest["token_type_ids"] = token_type_ids
+        outputs = self.base_layer(inputs_embeds=inputs_embeds, attention_mask=mask, **rest)
+        return outputs if cached else places.cut(outputs)
+
+    def _number(self, mask_BN: torch.Tensor) -> torch.Tensor:
+        """Positions, counted over real tokens: padding takes no number.
+
+        By itself RoBERTa would number it.
+        """
+        return (mask_BN.cumsum(dim=1) - 1).clamp(min=0) + self._position_offset
+
+
+def _text_mask(
+    attention_mask: torch.Tensor | None,
+    position_ids: torch.Tensor | None,
+    embeds_BTE: torch.Tensor,
+    cached: int,
+    length: int,
+) -> torch.Tensor:
+    """Which places of the text hold real tokens (B, K): those in the cache, then the T new ones.
+
+    Raises `ValueError` when prompt and text could not be told apart.
+    """
+    rows, new = embeds_BTE.shape[:2]
+    places = cached - length + new if cached else new
+    if attention_mask is None:
+        if position_ids is not None:  # generation drops a mask of ones, but numbers its tokens
+            _check_numbers(position_ids, places, bool(cached))
+        return embeds_BTE.new_ones(rows, places, dtype=torch.long)
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim != 2:
+        raise ValueError(
+            "prompts need a mask of two dimensions, rows by places; "
+            "for generation use a cache that grows (no `cache_implementation`)"
+        )
+    if attention_mask.shape[1] != places:
+        raise _other_text(attention_mask.shape[1], places)
+    return attention_mask
+
+
+def _check_numbers(position_ids: torch.Tensor, places: int, cached: bool) -> None:
+    if not cached and bool((position_ids.diff() != 1).any()):
+        raise ValueError(
+            "a row holds several texts, and a prompt would stand before the first alone; "
+            "give each text a row of its own (no packing)"
+        )
+    if cached and int(position_ids.max()) + 1 != places:
+        raise _other_text(int(position_ids.max()) + 1, places)
+
+
+def _other_text(shown: int, places: int) -> ValueError:
+    return ValueError(
+        f"mask or positions tell of {shown} tokens, but those in the cache without the prompt's, "
+        f"and the new ones, are {places}; pass the new tokens alone, and a cache that was filled "
+        "with this prompt"
+    )
 
 
 class _Places:
@@ -96,7 +164,11 @@ class _Places:
         new_N = torch.arange(width + length, device=mask_BT.device)
         inside_BN = (new_N >= start_B1) & (new_N < start_B1 + length)
         # Indices into [text ; prompt] for each new position, and into the new row for each old one.
-        self.source_BN = torch.where(inside_BN, width + new_N - start_B1, torch.where(new_N < start_B1, new_N, new_N - length))
+        self.source_BN = torch.where(
+            inside_BN,
+            width + new_N - start_B1,
+            torch.where(new_N < start_B1, new_N, new_N - length),
+        )
         self.target_BT = torch.where(old_T < start_B1, old_T, old_T + length)
         self.rows_B1 = torch.arange(rows, device=mask_BT.device).unsqueeze(1)
         self.length = length
@@ -113,7 +185,9 @@ class _Places:
         """Remove the prompt's positions from every hidden state the trunk returns."""
         outputs.last_hidden_state = outputs.last_hidden_state[self.rows_B1, self.target_BT]
         if getattr(outputs, "hidden_states", None) is not None:
-            outputs.hidden_states = tuple(state[self.rows_B1, self.target_BT] for state in outputs.hidden_states)
+            outputs.hidden_states = tuple(
+                state[self.rows_B1, self.target_BT] for state in outputs.hidden_states
+            )
         return outputs
 
 
@@ -121,6 +195,18 @@ class PromptTuner(InjectedTuner):
     prefix = PREFIX
     tuner_layer_cls = PromptedTrunk
 
-    def _add(self, layer: Any, adapter_name: str, peft_config: PromptConfig, current_key: str) -> None:
+    def _prepare_model(self, peft_config: Any, model: nn.Module) -> None:
+        """Name a pooler by its parts: PEFT wraps no direct child of an injected layer."""
+        trunk = model.get_submodule(str(peft_config.target_modules))
+        named: list[str] = []
+        for name in peft_config.modules_to_save or ():
+            child = getattr(trunk, name, None)
+            parts = child.named_modules() if isinstance(child, nn.Module) else ()
+            named += [f"{name}.{part}" for part, module in parts if module._parameters] or [name]
+        peft_config.modules_to_save = named
+
+    def _add(
+        self, layer: Any, adapter_name: str, peft_config: PromptConfig, current_key: str
+    ) -> None:
         width = layer.base_layer.get_input_embeddings().weight.shape[1]
         layer.prompt_parts[adapter_name] = Prompt(peft_config, width)

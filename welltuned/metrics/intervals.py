@@ -1,4 +1,7 @@
-"""Percentile bootstrap intervals (Efron 1979): resample the test examples, look at the middle 95%."""
+"""Percentile bootstrap intervals (Efron 1979).
+
+Resample the test examples, look at the middle 95%.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 RESAMPLES = 1000
-"""Resamples per interval. All are drawn from one fixed seed: the same predictions give the same interval."""
+"""Resamples per interval.
+All are drawn from one fixed seed: the same predictions give the same interval."""
 
 
 def percentile_interval(draws_R: np.ndarray) -> list[float]:
@@ -15,7 +19,11 @@ def percentile_interval(draws_R: np.ndarray) -> list[float]:
     return [float(bound) for bound in np.percentile(draws_R, [2.5, 97.5])]
 
 
-def bootstrap_interval(measure: Callable[[np.ndarray, np.ndarray], float], labels_N: np.ndarray, predictions_N: np.ndarray) -> list[float]:
+def bootstrap_interval(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels_N: np.ndarray,
+    predictions_N: np.ndarray,
+) -> list[float]:
     """The interval of any measure of (labels, predictions)."""
     random = np.random.default_rng(0)
     draws = []
@@ -23,3 +31,12 @@ def bootstrap_interval(measure: Callable[[np.ndarray, np.ndarray], float], label
         rows = random.integers(0, len(labels_N), len(labels_N))
         draws.append(measure(labels_N[rows], predictions_N[rows]))
     return percentile_interval(np.array(draws))
+
+
+def resampled_sums(numbers: np.ndarray) -> np.ndarray:
+    """Sums (R, …) of what each of N examples adds up to (N, …), for every resample of them."""
+    random = np.random.default_rng(0)
+    flat_NM = numbers.reshape(len(numbers), -1)
+    drawn = [random.integers(0, len(flat_NM), len(flat_NM)) for _ in range(RESAMPLES)]
+    sums = [np.bincount(rows, minlength=len(flat_NM)) @ flat_NM for rows in drawn]
+    return np.stack(sums).reshape(RESAMPLES, *numbers.shape[1:])

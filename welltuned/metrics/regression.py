@@ -12,12 +12,22 @@ from sklearn import metrics
 from welltuned.metrics.intervals import bootstrap_interval
 
 
-def score_regression(labels_N: np.ndarray, predictions_N: np.ndarray, intervals: bool) -> dict[str, Any]:
-    """R², mean absolute error, root mean squared error and Spearman's rank correlation (0 when a side is constant)."""
+def score_regression(
+    labels_N: np.ndarray, predictions_N: np.ndarray, intervals: bool
+) -> dict[str, Any]:
+    """R², mean absolute error, root mean squared error and Spearman's rank correlation.
+
+    The correlation is 0 when a side is constant.
+    """
     measures = {"r2": _r2, "mae": _mae, "rmse": _rmse, "spearman": _spearman}
-    scores: dict[str, Any] = {name: measure(labels_N, predictions_N) for name, measure in measures.items()}
+    scores: dict[str, Any] = {
+        name: measure(labels_N, predictions_N) for name, measure in measures.items()
+    }
     if intervals:
-        scores |= {f"{name}_ci95": bootstrap_interval(measure, labels_N, predictions_N) for name, measure in measures.items()}
+        scores |= {
+            f"{name}_ci95": bootstrap_interval(measure, labels_N, predictions_N)
+            for name, measure in measures.items()
+        }
     return scores
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["encoder", "decoder"]
 
-_PEFT_DECORATION = re.compile(r"^base_model\.model\.|\bbase_layer\.|\bmodules_to_save\.\w+\.|\boriginal_module\.")
+_PEFT_DECORATION = re.compile(
+    r"^base_model\.model\.|\bbase_layer\.|\bmodules_to_save\.\w+\.|\boriginal_module\."
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Block:
     linears: tuple[str, ...]
     """Every linear layer (`nn.Linear` or GPT-2's `Conv1D`), in the order they are called."""
     attention: str | None
-    """The module that calls transformers' attention registry; None when the family computes attention itself."""
+    """The module that calls transformers' attention registry;
+    None when the family computes attention itself."""
     attention_output: str | None
     """The linear layer that writes attention's result into the residual stream."""
     feed_forward_input: str | None
@@ -104,29 +107,38 @@ class Anatomy:
         return tuple(head + final + blocks)
 
 
-def examine(skeleton: PreTrainedModel) -> Anatomy:
+def examine(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy:
     """Find the parts of a model with a head, from its skeleton on the `meta` device.
 
+    `new_head` tells whether what stands on the trunk is new and has to be learned; the
+    output layer of a language model is not, and counts with the embeddings.
     Raises `InputError` when the family breaks the rules this rests on: an
     encoder-decoder, blocks that share weights, or no single stack of blocks.
     """
     config = skeleton.config.get_text_config()
     family = getattr(config, "model_type", type(skeleton).__name__)
     if getattr(config, "is_encoder_decoder", False):
-        raise _refuse(family, "it is an encoder-decoder", "use an encoder such as BERT or a decoder such as Llama")
+        raise _refuse(
+            family,
+            "it is an encoder-decoder",
+            "use an encoder such as BERT or a decoder such as Llama",
+        )
     trunk_name = skeleton.base_model_prefix
-    trunk = skeleton.base_model
+    trunk: Any = skeleton.base_model
     stack_name, stack = _find_stack(trunk, family)
     expected = getattr(config, "num_hidden_layers", len(stack))
     if len(stack) != expected:
         raise _refuse(
             family,
-            f"its {expected} layers share the weights of {len(stack)} (as in ALBERT), so blocks cannot be told apart",
+            f"its {expected} layers share the weights of {len(stack)} (as in ALBERT), "
+            "so blocks cannot be told apart",
             "use a family whose layers have their own weights",
         )
     calls, attentions = _watch(trunk)
     blocks = tuple(
-        _describe_block(f"{stack_name}.{i}", block, config.hidden_size, calls, attentions, trunk_name)
+        _describe_block(
+            f"{stack_name}.{i}", block, config.hidden_size, calls, attentions, trunk_name
+        )
         for i, block in enumerate(stack)
     )
     final, pooler = _after_blocks(trunk, calls, stack_name)
@@ -138,24 +150,40 @@ def examine(skeleton: PreTrainedModel) -> Anatomy:
         blocks=blocks,
         final=tuple(f"{trunk_name}.{name}" for name in final),
         pooler=tuple(f"{trunk_name}.{name}" for name in pooler),
-        head=tuple(name for name, child in skeleton.named_children() if name != trunk_name and any(True for _ in child.parameters())),
+        head=_head(skeleton, trunk_name) if new_head else (),
         hidden_size=config.hidden_size,
         max_length=_max_length(trunk, config),
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
     )
 
 
+def _head(skeleton: PreTrainedModel, trunk: str) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, child in skeleton.named_children()
+        if name != trunk and any(True for _ in child.parameters())
+    )
+
+
 def _refuse(family: str, reason: str, remedy: str) -> InputError:
-    return InputError(Fault(f"the model family '{family}' cannot be tuned here: {reason}", None, remedy))
+    return InputError(
+        Fault(f"the model family '{family}' cannot be tuned here: {reason}", None, remedy)
+    )
 
 
 def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
     """The longest list of like modules; lists inside lists (experts, say) do not count."""
     outermost: dict[str, nn.ModuleList] = {}
     for name, module in trunk.named_modules():
-        if isinstance(module, nn.ModuleList) and not any(name.startswith(f"{outer}.") for outer in outermost):
+        if isinstance(module, nn.ModuleList) and not any(
+            name.startswith(f"{outer}.") for outer in outermost
+        ):
             outermost[name] = module
-    stacks = {name: stack for name, stack in outermost.items() if len({type(block) for block in stack}) == 1}
+    stacks = {
+        name: stack
+        for name, stack in outermost.items()
+        if len({type(block) for block in stack}) == 1
+    }
     if not stacks:
         raise _refuse(family, "no stack of like blocks was found in it", "use a plain transformer")
     return max(stacks.items(), key=lambda item: len(item[1]))
@@ -165,12 +193,16 @@ class _Watcher:
     """Stands in for the attention function during the imaginary run and notes who calls it."""
 
     name = "welltuned-anatomy"
-    callers: dict[nn.Module, tuple[int, int]] = {}
+    callers: ClassVar[dict[nn.Module, tuple[int, int]]] = {}
 
     @classmethod
-    def attend(cls, module: nn.Module, query: Any, key: Any, value: Any, attention_mask: Any, **_: Any) -> tuple[Any, None]:
+    def attend(
+        cls, module: nn.Module, query: Any, key: Any, value: Any, attention_mask: Any, **_: Any
+    ) -> tuple[Any, None]:
         cls.callers[module] = (key.shape[1], key.shape[3])
-        return query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[-1]), None
+        return query.new_zeros(
+            query.shape[0], query.shape[2], query.shape[1], value.shape[-1]
+        ), None
 
 
 AttentionInterface.register(_Watcher.name, _Watcher.attend)
@@ -194,7 +226,9 @@ def _watch(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, int]
     ]
     _Watcher.callers = {}
     pad = trunk.config.get_text_config().pad_token_id
-    trunk.config.get_text_config().pad_token_id = None  # else transformers compares values, which `meta` tensors lack
+    trunk.config.get_text_config().pad_token_id = (
+        None  # else transformers compares values, which `meta` tensors lack
+    )
     try:
         with torch.no_grad():
             trunk(input_ids=torch.ones(1, 3, dtype=torch.long, device="meta"))
@@ -202,13 +236,22 @@ def _watch(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, int]
         trunk.config.get_text_config().pad_token_id = pad
         for hook in hooks:
             hook.remove()
-    attentions = {name: _Watcher.callers[module] for name, module in trunk.named_modules() if module in _Watcher.callers}
+    attentions = {
+        name: _Watcher.callers[module]
+        for name, module in trunk.named_modules()
+        if module in _Watcher.callers
+    }
     _Watcher.callers = {}
     return calls, attentions
 
 
 def _describe_block(
-    name: str, block: nn.Module, hidden: int, calls: list[str], attentions: dict[str, tuple[int, int]], trunk: str
+    name: str,
+    block: nn.Module,
+    hidden: int,
+    calls: list[str],
+    attentions: dict[str, tuple[int, int]],
+    trunk: str,
 ) -> Block:
     attention = next((caller for caller in attentions if caller.startswith(f"{name}.")), None)
     widths = {f"{name}.{linear}": width for linear, width in _linears(block)}
@@ -225,7 +268,11 @@ def _describe_block(
         attention_output=full[writers[-2]] if known else None,
         feed_forward_input=full[writers[-2] + 1] if known else None,
         feed_forward_output=full[writers[-1]] if known else None,
-        norms=tuple(f"{trunk}.{call}" for call in dict.fromkeys(calls) if call.startswith(f"{name}.") and _is_norm(block.get_submodule(call[len(name) + 1 :]))),
+        norms=tuple(
+            f"{trunk}.{call}"
+            for call in dict.fromkeys(calls)
+            if call.startswith(f"{name}.") and _is_norm(block.get_submodule(call[len(name) + 1 :]))
+        ),
         key_shape=attentions[attention] if attention else (0, 0),
     )
 
@@ -245,9 +292,13 @@ def _linears(block: nn.Module) -> Iterator[tuple[str, int]]:
 
 
 def _after_blocks(trunk: nn.Module, calls: list[str], stack: str) -> tuple[list[str], list[str]]:
-    """Split what is called after the last block into the final norm (vectors only) and the pooler (matrices)."""
+    """Split what is called after the last block.
+
+    The final norm holds vectors only, the pooler matrices.
+    """
     last = max(i for i, name in enumerate(calls) if name.startswith(f"{stack}."))
-    final, pooler = [], []
+    final: list[str] = []
+    pooler: list[str] = []
     for name in dict.fromkeys(calls[last + 1 :]):
         (final if _is_norm(trunk.get_submodule(name)) else pooler).append(name)
     # The pooler is named whole (`pooler`, not `pooler.dense`), as others save and load it.
@@ -273,8 +324,15 @@ def _max_length(trunk: nn.Module, config: PreTrainedConfig) -> int | None:
 
 
 def position_offset(trunk: nn.Module) -> int:
-    """The first position number the family gives a real token: RoBERTa counts from `padding_idx + 1`, others from 0."""
+    """The first position number the family gives a real token.
+
+    RoBERTa counts from `padding_idx + 1`, others from 0.
+    """
     for name, module in trunk.named_modules():
-        if isinstance(module, nn.Embedding) and name.endswith("position_embeddings") and module.padding_idx is not None:
+        if (
+            isinstance(module, nn.Embedding)
+            and name.endswith("position_embeddings")
+            and module.padding_idx is not None
+        ):
             return int(module.padding_idx) + 1
     return 0

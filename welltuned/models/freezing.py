@@ -26,16 +26,32 @@ def set_training_modes(model: nn.Module) -> None:
 
     def visit(module: nn.Module, parent_trains: bool) -> None:
         parameters = list(module.parameters())
-        module.training = any(p.requires_grad for p in parameters) if parameters else parent_trains
+        trains = any(p.requires_grad for p in parameters) if parameters else parent_trains
+        module.training = trains or _is_recomputed(module)
         for child in module.children():
-            visit(child, module.training)
+            visit(child, trains)
 
     visit(model, True)
 
 
+def _is_recomputed(module: nn.Module) -> bool:
+    """Whether a frozen block has to say that it trains, for transformers to checkpoint it.
+
+    It saves memory where gradients flow through it, to a prompt below. A block with
+    a dropout rate of its own is left alone: the dropout would be switched on.
+    """
+    return getattr(module, "gradient_checkpointing", False) and not any(
+        "dropout" in name and isinstance(value, float) and value > 0
+        for name, value in vars(module).items()
+    )
+
+
 def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:
     """A hash of each weight's bytes, by name."""
-    return {name: hashlib.blake2b(tensor_bytes(parameter.data), digest_size=16).hexdigest() for name, parameter in named}
+    return {
+        name: hashlib.blake2b(tensor_bytes(parameter.data), digest_size=16).hexdigest()
+        for name, parameter in named
+    }
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,9 @@ class TableRow:
         return self.trainable / self.parameters if self.parameters else 0.0
 
 
-def trainable_table(model: nn.Module, anatomy: Anatomy, ever_trainable: Iterable[nn.Parameter]) -> list[TableRow]:
+def trainable_table(
+    model: nn.Module, anatomy: Anatomy, ever_trainable: Iterable[nn.Parameter]
+) -> list[TableRow]:
     """Weights per region, from the embeddings up to the head; each weight is counted once."""
     training = {id(parameter) for parameter in ever_trainable}
     totals = {depth: [0, 0] for depth in range(anatomy.num_blocks + 1, -1, -1)}
@@ -61,4 +79,8 @@ def trainable_table(model: nn.Module, anatomy: Anatomy, ever_trainable: Iterable
         row = totals[anatomy.depth(name)]
         row[0] += parameter.numel()
         row[1] += parameter.numel() if id(parameter) in training else 0
-    return [TableRow(anatomy.region(depth), total, trainable) for depth, (total, trainable) in totals.items()]
+    return [
+        TableRow(anatomy.region(depth), total, trainable)
+        for depth, (total, trainable) in totals.items()
+        if total
+    ]

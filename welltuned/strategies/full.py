@@ -19,7 +19,8 @@ class Full(Strategy):
 
     type: Literal["full"] = "full"
     layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Layer-wise learning-rate decay: a block's rate is the one above it times this. 1 switches it off."""
+    """Layer-wise learning-rate decay: a block's rate is the one above it times this.
+    1 switches it off."""
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
         model.requires_grad_(True)

@@ -30,7 +30,8 @@ class Gradual(Strategy):
     unit: Literal["fraction", "epoch"] = "fraction"
     """What `schedule` counts: the fraction of all training, or epochs."""
     schedule: tuple[float, ...] | Literal["auto"] = "auto"
-    """When the next block is unfrozen, in ascending order: [0.1, 0.2] or [1, 2, 3]. auto: `blocks` at even distances over the first `until`, or one an epoch."""
+    """When the next block is unfrozen, in ascending order: [0.1, 0.2] or [1, 2, 3].
+    auto: `blocks` at even distances over the first `until`, or one an epoch."""
     until: float = Field(default=0.5, gt=0, le=1)
     """For the automatic schedule in fractions: by when all blocks that will train do so."""
     num_blocks: int | Literal["all"] = "all"
@@ -42,39 +43,68 @@ class Gradual(Strategy):
 
     @field_validator("schedule")
     @classmethod
-    def _ascending(cls, schedule: tuple[float, ...] | Literal["auto"]) -> tuple[float, ...] | Literal["auto"]:
-        if schedule != "auto" and (not schedule or list(schedule) != sorted(set(schedule)) or schedule[0] < 0):
+    def _ascending(
+        cls, schedule: tuple[float, ...] | Literal["auto"]
+    ) -> tuple[float, ...] | Literal["auto"]:
+        if schedule != "auto" and (
+            not schedule or list(schedule) != sorted(set(schedule)) or schedule[0] < 0
+        ):
             raise ValueError("points must ascend and not be negative, such as [0.1, 0.2, 0.3]")
         return schedule
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         limit = anatomy.num_blocks
         if self.num_blocks != "all" and not 0 <= self.num_blocks <= limit:
-            yield Fault(f"'strategy.num_blocks' is {self.num_blocks}, but the model has {limit} blocks", None, f"choose 0 to {limit}, or all")
+            yield Fault(
+                f"'strategy.num_blocks' is {self.num_blocks}, but the model has {limit} blocks",
+                None,
+                f"choose 0 to {limit}, or all",
+            )
+        if not anatomy.head and self.schedule == "auto" and self.num_blocks == 0:
+            yield Fault(
+                "'strategy.num_blocks' is 0, but this task has no new head, so nothing would train",
+                None,
+                "choose 1 or more",
+            )
         steps = len(self.points(anatomy))
-        if steps > limit + self.embeddings:
-            yield Fault(f"'strategy.schedule' has {steps} points, but the model has {limit} blocks", None, "give at most one point a block")
+        if steps + _start(anatomy) > limit + self.embeddings:
+            yield Fault(
+                f"'strategy.schedule' has {steps} points, but the model has {limit} blocks"
+                + ("" if anatomy.head else ", and the top one trains from the start"),
+                None,
+                "give at most one point a block",
+            )
         if self.schedule != "auto" and self.unit == "fraction" and self.schedule[-1] >= 1:
-            yield Fault("'strategy.schedule' reaches 1 or more in fractions of training", None, "use points below 1, or unit: epoch")
+            yield Fault(
+                "'strategy.schedule' reaches 1 or more in fractions of training",
+                None,
+                "use points below 1, or unit: epoch",
+            )
 
     def points(self, anatomy: Anatomy) -> list[float]:
         """The moments, in `unit`, at which one more step down is unfrozen."""
         if self.schedule != "auto":
             return list(self.schedule)
         blocks = anatomy.num_blocks if self.num_blocks == "all" else self.num_blocks
-        steps = blocks + self.embeddings
+        steps = blocks + self.embeddings - _start(anatomy)
         if self.unit == "epoch":
             return [float(epoch) for epoch in range(1, steps + 1)]
         return [self.until * step / steps for step in range(1, steps + 1)]
 
     def depth_at(self, progress: Progress, anatomy: Anatomy) -> int:
-        """How deep training reaches: 0 the head alone, k the top k blocks, one more for the embeddings."""
+        """How deep training reaches.
+
+        0 the head alone, k the top k blocks, one more for the embeddings.
+        """
         now = progress.fraction if self.unit == "fraction" else progress.epoch
-        depth = bisect_right(self.points(anatomy), now + 1e-9)
-        return anatomy.num_blocks + 1 if self.embeddings and depth == len(self.points(anatomy)) else depth
+        points = self.points(anatomy)
+        passed = bisect_right(points, now + 1e-9)
+        if self.embeddings and passed == len(points):
+            return anatomy.num_blocks + 1
+        return _start(anatomy) + passed
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
-        self._unfreeze(model, context.anatomy, 0)
+        self._unfreeze(model, context.anatomy, self.depth_at(Progress(0.0, 0.0), context.anatomy))
         return model
 
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
@@ -92,10 +122,18 @@ class Gradual(Strategy):
 
     @staticmethod
     def _unfreeze(model: nn.Module, anatomy: Anatomy, depth: int) -> bool:
-        """Let exactly what lies at or above `depth` train; returns whether that changed anything."""
+        """Let exactly what lies at or above `depth` train.
+
+        Returns whether that changed anything.
+        """
         changed = False
         for name, parameter in model.named_parameters():
             trains = anatomy.depth(name) <= depth
             changed |= parameter.requires_grad != trains
             parameter.requires_grad_(trains)
         return changed
+
+
+def _start(anatomy: Anatomy) -> int:
+    """The depth at which training begins: the new head or, where there is none, the top block."""
+    return 0 if anatomy.head else 1

@@ -23,7 +23,10 @@ _OURS = {"type", "head_learning_rate_scale", "loraplus_lr_ratio", "target_module
 
 
 class Lora(InjectedStrategy):
-    """Each linear layer W gets a change B·A of rank `r`. Every option of PEFT's `LoraConfig` may be written here."""
+    """Each linear layer W gets a change B·A of rank `r`.
+
+    Every option of PEFT's `LoraConfig` may be written here.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -53,19 +56,37 @@ class Lora(InjectedStrategy):
         for key in self.model_extra:
             if key not in known:
                 close = difflib.get_close_matches(key, [*known, *_OURS], n=1)
-                remedy = f"did you mean '{close[0]}'?" if close else "see PEFT's LoraConfig for the names"
+                remedy = (
+                    f"did you mean '{close[0]}'?"
+                    if close
+                    else "see PEFT's LoraConfig for the names"
+                )
                 raise conflict(f"unknown key 'strategy.{key}'", remedy)
         return self
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if self.target_modules == "auto" and not all(block.linears for block in anatomy.blocks):
-            yield Fault(f"no linear layers were found in the blocks of '{anatomy.family}'", None, "name them in strategy.target_modules")
+            yield Fault(
+                f"no linear layers were found in the blocks of '{anatomy.family}'",
+                None,
+                "name them in strategy.target_modules",
+            )
         if isinstance(self.target_modules, tuple):
             linears = [linear for block in anatomy.blocks for linear in block.linears]
             for name in self.target_modules:
                 if not any(linear == name or linear.endswith(f".{name}") for linear in linears):
-                    real = sorted({linear.removeprefix(f"{block.name}.") for block in anatomy.blocks for linear in block.linears})
-                    yield Fault(f"'{name}' in strategy.target_modules names no linear layer", None, f"this model has {', '.join(real)}")
+                    real = sorted(
+                        {
+                            linear.removeprefix(f"{block.name}.")
+                            for block in anatomy.blocks
+                            for linear in block.linears
+                        }
+                    )
+                    yield Fault(
+                        f"'{name}' in strategy.target_modules names no linear layer",
+                        None,
+                        f"this model has {', '.join(real)}",
+                    )
 
     def peft_config(self, context: Context) -> LoraConfig:
         from peft import LoraConfig
@@ -75,7 +96,11 @@ class Lora(InjectedStrategy):
         targets: Any = self.target_modules
         if targets == "auto":
             targets = [linear for block in anatomy.blocks for linear in block.linears]
-        saved = list(dict.fromkeys([*modules_to_save(anatomy), *(options.pop("modules_to_save", None) or [])]))
+        saved = list(
+            dict.fromkeys(
+                [*modules_to_save(anatomy), *(options.pop("modules_to_save", None) or [])]
+            )
+        )
         return LoraConfig(
             target_modules=list(targets) if isinstance(targets, tuple) else targets,
             modules_to_save=saved,
@@ -93,7 +118,8 @@ class Lora(InjectedStrategy):
         if self._changes_base:
             # PiSSA and its kin move part of W into B·A. The start is kept, so that the
             # artifact can be written as an ordinary LoRA of the untouched base model.
-            model.start_state = {name: tensor.clone() for name, tensor in _lora_weights(model).items()}
+            start: Any = {name: tensor.clone() for name, tensor in _lora_weights(model).items()}
+            model.start_state = start
 
     def save(self, model: PeftModel, folder: Path) -> None:
         if not self._changes_base:
@@ -101,18 +127,33 @@ class Lora(InjectedStrategy):
             return
         import tempfile
 
-        from safetensors.torch import save_file
+        from safetensors.torch import load_file, save_file
 
         with tempfile.TemporaryDirectory() as start:
             model.peft_config["default"].save_pretrained(start)
             save_file(model.start_state, Path(start) / "adapter_model.safetensors")
-            model.save_pretrained(str(folder), save_embedding_layers=False, path_initial_model_for_weight_conversion=start)
+            model.save_pretrained(
+                str(folder),
+                save_embedding_layers=False,
+                path_initial_model_for_weight_conversion=start,
+            )
+        # PEFT's conversion writes the factors alone; the head has to be put beside them.
+        file = folder / "adapter_model.safetensors"
+        weights = load_file(file)
+        whole = {
+            name: tensor.cpu().contiguous()
+            for name, tensor in _lora_weights(model).items()
+            if name not in weights
+        }
+        save_file({**weights, **whole}, file, metadata={"format": "pt"})
 
     @property
     def _changes_base(self) -> bool:
-        return isinstance(self.init_lora_weights, str) and self.init_lora_weights.startswith(("pissa", "olora", "corda"))
+        return isinstance(self.init_lora_weights, str) and self.init_lora_weights.startswith(
+            ("pissa", "olora", "corda")
+        )
 
-    def merge(self, model: PeftModel) -> PreTrainedModel:
+    def merge(self, model: Any) -> PreTrainedModel:
         return model.merge_and_unload()
 
 
@@ -131,5 +172,8 @@ def _peft_fields() -> set[str]:
 
 
 def _uses_conv1d(anatomy: Anatomy) -> bool:
-    """GPT-2 stores its linear layers transposed; PEFT finds that out itself but warns when not told."""
+    """GPT-2 stores its linear layers transposed.
+
+    PEFT finds that out itself but warns when not told.
+    """
     return anatomy.family in ("gpt2", "openai-gpt")

@@ -25,7 +25,8 @@ class Partial(Strategy):
     num_blocks: int | None = Field(default=None, ge=0)
     """How many blocks train, counted from the top. Default 2, unless `patterns` are given."""
     patterns: tuple[str, ...] = ()
-    """Regular expressions searched in parameter names; what matches trains, together with the head."""
+    """Regular expressions searched in parameter names;
+    what matches trains, together with the head."""
     embeddings: bool = False
     """Whether the embeddings train too."""
 
@@ -42,7 +43,10 @@ class Partial(Strategy):
     @model_validator(mode="after")
     def _one_way(self) -> Partial:
         if self.patterns and self.num_blocks is not None:
-            raise conflict("'strategy.num_blocks' and 'strategy.patterns' contradict each other", "keep one of them")
+            raise conflict(
+                "'strategy.num_blocks' and 'strategy.patterns' contradict each other",
+                "keep one of them",
+            )
         return self
 
     @property
@@ -51,9 +55,16 @@ class Partial(Strategy):
         return 2 if self.num_blocks is None else self.num_blocks
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if not anatomy.head and not self.patterns and self.depth == 0 and not self.embeddings:
+            yield Fault(
+                "'strategy.num_blocks' is 0, but this task has no new head, so nothing would train",
+                None,
+                "choose 1 or more",
+            )
         if not self.patterns and self.depth > anatomy.num_blocks:
             yield Fault(
-                f"'strategy.num_blocks' is {self.depth}, but the model has {anatomy.num_blocks} blocks",
+                f"'strategy.num_blocks' is {self.depth}, "
+                f"but the model has {anatomy.num_blocks} blocks",
                 None,
                 f"choose 0 to {anatomy.num_blocks}",
             )
@@ -64,12 +75,20 @@ class Partial(Strategy):
         for name, parameter in model.named_parameters():
             matching = {pattern for pattern in self.patterns if re.search(pattern, name)}
             unused -= matching
-            parameter.requires_grad_(bool(matching) or self._trains_at(anatomy.depth(name), anatomy))
+            parameter.requires_grad_(
+                bool(matching) or self._trains_at(anatomy.depth(name), anatomy)
+            )
         if unused:
             from welltuned.errors import InputError
 
             names = ", ".join(block.name for block in anatomy.blocks[-2:])
-            raise InputError(Fault(f"no parameter's name matches {sorted(unused)}", None, f"names look like {names}.…"))
+            raise InputError(
+                Fault(
+                    f"no parameter's name matches {sorted(unused)}",
+                    None,
+                    f"names look like {names}.…",
+                )
+            )
         return model
 
     def _trains_at(self, depth: int, anatomy: Anatomy) -> bool:

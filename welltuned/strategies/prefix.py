@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from welltuned.errors import Fault
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftModel
     from torch import nn
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Prefix(InjectedStrategy):
-    """`num_virtual_tokens` keys and values in each block; with the head, they are all that trains."""
+    """`num_virtual_tokens` keys and values in each block.
+
+    With the head, they are all that trains.
+    """
 
     type: Literal["prefix"] = "prefix"
     num_virtual_tokens: int = Field(default=20, ge=1)
@@ -36,13 +40,19 @@ class Prefix(InjectedStrategy):
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not all(block.attention for block in anatomy.blocks):
             yield Fault(
-                f"strategy 'prefix' cannot serve '{anatomy.family}': the family computes attention itself and not "
-                "through transformers' attention registry, where a prefix enters",
+                f"strategy 'prefix' cannot serve '{anatomy.family}': "
+                "the family computes attention itself and not through transformers' "
+                "attention registry, where a prefix enters",
                 None,
                 "use prompt, lora or adapter",
             )
         elif len({block.key_shape for block in anatomy.blocks}) > 1:
-            yield Fault(f"strategy 'prefix' cannot serve '{anatomy.family}': its blocks differ in their key heads", None, "use prompt, lora or adapter")
+            yield Fault(
+                f"strategy 'prefix' cannot serve '{anatomy.family}': "
+                "its blocks differ in their key heads",
+                None,
+                "use prompt, lora or adapter",
+            )
 
     def peft_config(self, context: Context) -> PrefixConfig:
         from welltuned.injection.prefix import PrefixConfig
@@ -63,9 +73,8 @@ class Prefix(InjectedStrategy):
     def initialise(self, model: PeftModel, context: Context) -> None:
         import torch
 
-        from welltuned.injection.prefix import captured
-
-        layers = [model.base_model.model.get_submodule(str(block.attention)) for block in context.anatomy.blocks]
+        inner: Any = model.base_model.model
+        layers = [inner.get_submodule(str(block.attention)) for block in context.anatomy.blocks]
         generator = torch.Generator().manual_seed(context.seed)
         if self.init == "random":
             for layer in layers:
@@ -73,13 +82,26 @@ class Prefix(InjectedStrategy):
                 for parameter in part.parameters() if part.projection is None else ():
                     parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
             return
-        keys, values = self._states_of_text(model, [layer.base_layer for layer in layers], context, generator, captured)
+        keys, values = self._states_of_text(
+            model, [layer.base_layer for layer in layers], context, generator
+        )
         for layer, key, value in zip(layers, keys, values, strict=True):
             layer.prefix_parts["default"].start_from(key, value)
 
-    def _states_of_text(self, model, attentions, context, generator, captured):  # type: ignore[no-untyped-def]
-        """Keys and values (heads, P, head size) per block of P tokens drawn from the training texts."""
+    def _states_of_text(
+        self,
+        model: PeftModel,
+        attentions: list[nn.Module],
+        context: Context,
+        generator: torch.Generator,
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Keys and values per block of P tokens drawn from the training texts.
+
+        Each has the shape (heads, P, head size).
+        """
         import torch
+
+        from welltuned.injection.prefix import captured
 
         length = self.num_virtual_tokens
         keys: list[list[torch.Tensor]] = [[] for _ in attentions]
@@ -95,13 +117,16 @@ class Prefix(InjectedStrategy):
         joined_values = [torch.cat(states, dim=1) for states in values]
         total = joined_keys[0].shape[1]
         chosen = torch.randperm(total, generator=generator).repeat(length // total + 1)[:length]
-        return [state[:, chosen] for state in joined_keys], [state[:, chosen] for state in joined_values]
+        return [state[:, chosen] for state in joined_keys], [
+            state[:, chosen] for state in joined_values
+        ]
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self, model: Any) -> None:
         from welltuned.injection.prefix import PrefixedAttention
 
         for module in model.modules():
             if isinstance(module, PrefixedAttention):
-                for part in module.prefix_parts.values():
-                    part.drop_projection()  # type: ignore[operator]
-        model.peft_config["default"].prefix_projection = False  # type: ignore[index, union-attr]
+                parts: Any = module.prefix_parts
+                for part in parts.values():
+                    part.drop_projection()
+        model.peft_config["default"].prefix_projection = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from welltuned.schema import conflict
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftModel
 
     from welltuned.injection.prompt import PromptConfig
@@ -22,7 +23,8 @@ class Prompt(InjectedStrategy):
     num_virtual_tokens: int = Field(default=20, ge=1)
     """How many vectors. They take this many places of the model's input length."""
     prompt_tuning_init: Literal["VOCAB", "TEXT", "RANDOM"] = "VOCAB"
-    """Begin with embeddings of frequent words, of a given text, or with noise of the same spread."""
+    """Begin with embeddings of frequent words, of a given text,
+    or with noise of the same spread."""
     prompt_tuning_init_text: str | None = None
     """For TEXT: the text, repeated or cut to length."""
     position: Literal["auto", "front", "after_first"] = "auto"
@@ -32,7 +34,8 @@ class Prompt(InjectedStrategy):
     def _text_belongs_to_text(self) -> Prompt:
         if (self.prompt_tuning_init == "TEXT") != (self.prompt_tuning_init_text is not None):
             raise conflict(
-                "'strategy.prompt_tuning_init_text' goes with 'prompt_tuning_init: TEXT', and only with it",
+                "'strategy.prompt_tuning_init_text' goes with 'prompt_tuning_init: TEXT', "
+                "and only with it",
                 "give both or neither",
             )
         return self
@@ -44,7 +47,9 @@ class Prompt(InjectedStrategy):
     def peft_config(self, context: Context) -> PromptConfig:
         from welltuned.injection.prompt import PromptConfig
 
-        after_first = self.position == "after_first" or (self.position == "auto" and context.anatomy.kind == "encoder")
+        after_first = self.position == "after_first" or (
+            self.position == "auto" and context.anatomy.kind == "encoder"
+        )
         return PromptConfig(
             task_type=context.task_type,
             target_modules=context.anatomy.trunk,
@@ -56,26 +61,32 @@ class Prompt(InjectedStrategy):
     def initialise(self, model: PeftModel, context: Context) -> None:
         import torch
 
-        trunk = model.base_model.model.get_submodule(context.anatomy.trunk)
-        words_VE = trunk.base_layer.get_input_embeddings().weight.detach().float()
+        inner: Any = model.base_model.model
+        trunk = inner.get_submodule(context.anatomy.trunk)
+        # Called, not looked up in its table: Gemma's embeddings are scaled on the way out.
+        words = trunk.base_layer.get_input_embeddings()
         prompt_PE = trunk.prompt_parts["default"].embeddings
         generator = torch.Generator().manual_seed(context.seed)
         with torch.no_grad():
             if self.prompt_tuning_init == "RANDOM":
+                every = torch.arange(len(words.weight), device=words.weight.device)
+                words_VE = words(every).float()
                 noise = torch.randn(prompt_PE.shape, generator=generator).to(words_VE.device)
                 prompt_PE.copy_(words_VE.mean(0) + noise * words_VE.std(0))
             else:
-                ids = torch.tensor(self._first_words(context, generator), device=words_VE.device)
-                prompt_PE.copy_(words_VE[ids])
+                ids = self._first_words(context, generator)
+                prompt_PE.copy_(words(torch.tensor(ids, device=words.weight.device)))
 
-    def _first_words(self, context: Context, generator: object) -> list[int]:
+    def _first_words(self, context: Context, generator: torch.Generator) -> list[int]:
         """P token ids: of the given text, or drawn from the training texts' own words."""
         import torch
 
         length = self.num_virtual_tokens
         special = set(context.tokenizer.all_special_ids)
         if self.prompt_tuning_init_text is not None:
-            ids = context.tokenizer(self.prompt_tuning_init_text, add_special_tokens=False)["input_ids"]
+            ids = context.tokenizer(self.prompt_tuning_init_text, add_special_tokens=False)[
+                "input_ids"
+            ]
         else:
             pool = sorted({token for example in context.examples for token in example} - special)
             order = torch.randperm(len(pool), generator=generator).tolist()

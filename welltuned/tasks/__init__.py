@@ -1,12 +1,42 @@
 """Problems to solve. To add one: a file with a config and its bound problem, and one line here."""
 
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.classification import Classification, ClassificationProblem
+from welltuned.tasks.generation import Generation, GenerationProblem
+from welltuned.tasks.token_classification import TokenClassification, TokenClassificationProblem
 
-AnyTask = Classification
-"""The union of all tasks' configs, told apart by `type`."""
 
-PROBLEMS: dict[str, type[ClassificationProblem]] = {"classification": ClassificationProblem}
+def _classification_unless_told(values: Any) -> Any:
+    return {"type": "classification", **values} if isinstance(values, dict) else values
+
+
+AnyTask = Annotated[
+    Classification | TokenClassification | Generation,
+    Field(discriminator="type"),
+    BeforeValidator(_classification_unless_told),
+]
+"""The union of all tasks' configs, told apart by `type`; without one it is classification."""
+
+PROBLEMS: dict[str, Any] = {
+    problem.type: problem
+    for problem in (ClassificationProblem, TokenClassificationProblem, GenerationProblem)
+}
 """What an artifact's `type` is restored with."""
 
-__all__ = ["PROBLEMS", "AnyTask", "Classification", "ClassificationProblem", "Examples", "Problem", "Task"]
+__all__ = [
+    "PROBLEMS",
+    "AnyTask",
+    "Classification",
+    "ClassificationProblem",
+    "Examples",
+    "Generation",
+    "GenerationProblem",
+    "Problem",
+    "Task",
+    "TokenClassification",
+    "TokenClassificationProblem",
+]

@@ -6,16 +6,18 @@ and is all that engines and evaluation see. It knows nothing of strategies.
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from welltuned.data.collect import Collected
 from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records, Role
+from welltuned.data.sources import Table
 from welltuned.errors import Faults
 from welltuned.schema import Part
 
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Examples:
-    """A split ready for a model: encoded inputs, targets (N, …) or None, and the records they came from."""
+    """A split ready for a model.
+
+    Encoded inputs, targets (N, …) or None, and the records they came from.
+    """
 
     encoded: Encoded
     targets: np.ndarray | None
@@ -46,23 +51,71 @@ class Examples:
         return self.encoded.lengths
 
 
+class Task(Part):
+    """The base of all tasks' configs."""
+
+    shorthand: ClassVar[str | None] = "type"
+    roles: ClassVar[tuple[Role, ...]]
+    pooling: str = "model"
+    """What the head reads; only tasks with a new head over pooled states have a choice."""
+    max_length: int | Literal["auto"] = "auto"
+    """Tokens per example, special tokens included. auto: what the model takes, at most 512."""
+
+    type: str
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        """The user's columns as the roles expect them, where a file's format is more than columns.
+
+        `columns` is the user's mapping from role to column.
+        """
+        return table
+
+    @abstractmethod
+    def bind(self, data: Collected, label_smoothing: float, faults: Faults) -> Problem | None:
+        """Find the labels in the data. None when there were faults; they are recorded."""
+
+
 class Problem(ABC):
     """A task bound to its labels."""
 
+    type: ClassVar[str]
+    """The task's name in configs."""
+    task: ClassVar[builtins.type[Task]]
+    """The config it was bound from; its roles say how files are read."""
     peft_task_type: ClassVar[str]
+    """What PEFT calls it."""
+    auto_class: ClassVar[str]
+    """The auto class of transformers that loads its models."""
     default_metric: str
     """The validation score that chooses the best checkpoint."""
+    metrics: tuple[str, ...]
+    """All validation scores that may choose it."""
+
+    answered: int = 0
+    """How many test examples are answered in free text."""
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         """Which model class with which config serves this problem."""
 
     @abstractmethod
-    def encode(self, tokenizer: PreTrainedTokenizerBase, records: Records, max_length: int, progress: Callable[[int], None] = ...) -> Examples:
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        progress: Callable[[int], None] = ...,
+    ) -> Examples:
         """Records as a model reads them; targets only where the records have them."""
 
+    def pack(self, examples: Examples, max_length: int) -> Examples:
+        """Training examples in fewer rows, where the task can."""
+        return examples
+
     @abstractmethod
-    def collate(self, examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
+    def collate(
+        self, examples: Examples, indices: Sequence[int], pad_id: int
+    ) -> dict[str, np.ndarray]:
         """One padded batch; `labels` only where there are targets."""
 
     @abstractmethod
@@ -70,15 +123,20 @@ class Problem(ABC):
         """What the loss of this batch is divided by; known before the model runs."""
 
     @abstractmethod
-    def loss_sum(self, outputs_BK: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The loss summed over the batch. Divided once, by the count of the whole optimizer step."""
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """The loss summed over the batch.
+
+        Divided once, by the count of the whole optimizer step.
+        """
 
     @abstractmethod
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """What the model says of a batch (B, K)."""
+        """What evaluation needs to know of a batch (B, …), as small as it can be."""
 
     @abstractmethod
-    def score(self, outputs_NK: np.ndarray, targets: np.ndarray, intervals: bool = False) -> dict[str, Any]:
+    def score(
+        self, outputs_NK: np.ndarray, targets: np.ndarray, intervals: bool = False
+    ) -> dict[str, Any]:
         """Scores of a split; `NAME_ci95` beside NAME where intervals are asked for."""
 
     @abstractmethod
@@ -89,9 +147,16 @@ class Problem(ABC):
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
         """One row a prediction, for people and files."""
 
+    def answers(self, outputs_NK: np.ndarray, records: Records) -> list[dict[str, Any]]:
+        """As `describe`, where the records that were asked are at hand."""
+        return self.describe(outputs_NK)
+
     @abstractmethod
     def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
-        """The targets of labelled records (N, …); what is not a known label is recorded as a fault."""
+        """The targets of labelled records (N, …).
+
+        What is not a known label is recorded as a fault.
+        """
 
     @abstractmethod
     def target_of(self, target: Any) -> Any:
@@ -101,19 +166,59 @@ class Problem(ABC):
     def to_dict(self) -> dict[str, Any]:
         """What the artifact must remember to predict again."""
 
-    def finish(self, model: nn.Module) -> Problem:
-        """After training: fold into the weights what plain libraries would not do. Returns the problem to go on with."""
-        return self
-
-
-class Task(Part):
-    """The base of all tasks' configs."""
-
-    shorthand: ClassVar[str | None] = "type"
-    roles: ClassVar[tuple[Role, ...]]
-
-    type: str
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        """As the task's: the user's columns as the roles expect them."""
+        return table
 
     @abstractmethod
-    def bind(self, data: Collected, label_smoothing: float, faults: Faults) -> Problem | None:
-        """Find the labels in the data. None when there were faults; they are recorded."""
+    def records_of(self, inputs: Sequence[Any]) -> Records:
+        """Inputs given one by one, such as texts, as records without answers."""
+
+    def respond(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        batch_size: int,
+    ) -> list[str] | None:
+        """Free text in answer to each record; None where the outputs say everything."""
+        return None
+
+    def score_responses(
+        self, responses: Sequence[str], records: Records, intervals: bool = False
+    ) -> dict[str, Any]:
+        """Scores of free text against the records' own answers."""
+        return {}
+
+    def rows(
+        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+    ) -> Iterator[dict[str, Any]]:
+        """One row an example for `predictions.jsonl`.
+
+        `texts` holds free text for the first examples: `response`, and `before` it was tuned.
+        """
+        records, targets = examples.records, examples.targets
+        assert targets is not None
+        for i, row in enumerate(self.answers(outputs_NK, records)):
+            label = self.target_of(targets[i])
+            yield {"id": records.id(i), "label": label, **row, **self.shown(records, i)}
+
+    def shown(self, records: Records, index: int) -> dict[str, Any]:
+        """What a record asked, for people and files."""
+        return {role: records[role][index] for role in records.input_roles}
+
+    def lines(self, records: Records, index: int) -> list[str]:
+        """A record as lines of text, its answer included where that belongs into the text."""
+        return [str(records[role][index]) for role in records.input_roles]
+
+    def notes(self, examples: Examples) -> list[str]:
+        """What a person should know of encoded examples, besides texts that were cut."""
+        return []
+
+    def finish(self, model: nn.Module) -> Problem:
+        """After training: fold into the weights what plain libraries would not do.
+
+        Returns the problem to go on with.
+        """
+        return self

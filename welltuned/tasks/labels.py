@@ -33,21 +33,35 @@ class Labels:
     deviation: float = 1.0
 
     def read(self, records: Records, faults: Faults) -> np.ndarray:
-        """The targets of a split: class numbers (N, int64), flags (N, K, float32) or numbers (N, float32)."""
-        number = {key: i for i, key in enumerate(self.keys)} | {name: i for i, name in enumerate(self.names)}
+        """The targets of a split.
+
+        Class numbers (N, int64), flags (N, K, float32) or numbers (N, float32).
+        """
+        number = {name: i for i, name in enumerate(self.names)} | {
+            key: i for i, key in enumerate(self.keys)
+        }
         cells = records["label"]
         if self.problem == "regression":
-            return np.array([self._number(cell, records, i, faults) for i, cell in enumerate(cells)], dtype=np.float32)
+            return np.array(
+                [self._number(cell, records, i, faults) for i, cell in enumerate(cells)],
+                dtype=np.float32,
+            )
         targets = np.zeros((len(cells), len(self.keys)), dtype=np.float32)
         for index, cell in enumerate(cells):
-            for key in split_cell(cell, self.separator) if self.problem == "multi_label" else [as_key(cell)]:
+            for key in (
+                split_cell(cell, self.separator)
+                if self.problem == "multi_label"
+                else [as_key(cell)]
+            ):
                 if key in number:
                     targets[index, number[key]] = 1
                 else:
                     faults.add(
                         f"the label '{key}' does not occur in train",
                         records.place(index),
-                        f"labels are: {', '.join(self.keys[:20])}{', …' if len(self.keys) > 20 else ''}",
+                        "labels are: "
+                        + ", ".join(self.keys[:20])
+                        + (", …" if len(self.keys) > 20 else ""),
                         kind=f"rows of {records.source} with labels that train does not have",
                     )
         return targets if self.problem == "multi_label" else targets.argmax(axis=1).astype(np.int64)
@@ -60,7 +74,12 @@ class Labels:
                 return value
         except (TypeError, ValueError):
             pass
-        faults.add(f"the target {cell!r} is not a number", records.place(index), "give a finite number", kind="targets that are not numbers")
+        faults.add(
+            f"the target {cell!r} is not a number",
+            records.place(index),
+            "give a finite number",
+            kind="targets that are not numbers",
+        )
         return 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +106,11 @@ def split_cell(cell: Any, separator: str | None) -> list[str]:
 
 
 def find_labels(
-    data: Collected, problem: str, separator: str | None, label_names: dict[str, str], faults: Faults
+    data: Collected,
+    problem: str,
+    separator: str | None,
+    label_names: dict[str, str],
+    faults: Faults,
 ) -> Labels | None:
     """Work out the kind of problem and its classes from the training split."""
     cells = data.train["label"]
@@ -104,14 +127,24 @@ def find_labels(
         only = f"only one class, '{next(iter(counts))}'" if counts else "no label at all"
         faults.add(f"the training data have {only}", place, "give examples of at least two classes")
         return None
-    if len(counts) > _MOST_CLASSES or (kind == "single_label" and len(counts) > 20 and len(counts) > len(cells) / 2):
-        faults.add(f"{len(counts):,} different labels in {len(cells):,} examples", place, "check data.columns.label, or set task.problem=regression for numbers")
+    if len(counts) > _MOST_CLASSES or (
+        kind == "single_label" and len(counts) > 20 and len(counts) > len(cells) / 2
+    ):
+        faults.add(
+            f"{len(counts):,} different labels in {len(cells):,} examples",
+            place,
+            "check data.columns.label, or set task.problem=regression for numbers",
+        )
         return None
     _refuse_twins(data, counts, kind, faults)
     keys = sorted(counts, key=_natural(counts))
     unknown = sorted(set(label_names) - set(keys))
     if unknown:
-        faults.add(f"task.label_names names {unknown}, which do not occur", None, f"labels are: {', '.join(keys)}")
+        faults.add(
+            f"task.label_names names {unknown}, which do not occur",
+            None,
+            f"labels are: {', '.join(keys)}",
+        )
     names = [label_names.get(key, key) for key in keys]
     if len(set(names)) < len(names):
         faults.add("task.label_names gives two labels one name", None, "let all names differ")
@@ -134,10 +167,18 @@ def _numbers(data: Collected, label_names: dict[str, str], faults: Faults) -> La
     if len(faults) > before:
         return None
     if targets.std() == 0:
-        faults.add(f"all targets are {targets[0]:g}", data.train.place(0), "give targets that differ")
+        faults.add(
+            f"all targets are {targets[0]:g}", data.train.place(0), "give targets that differ"
+        )
         return None
     name = label_names.get("score", "score")
-    return Labels("regression", ("score",), (name,), mean=float(targets.mean()), deviation=float(targets.std()))
+    return Labels(
+        "regression",
+        ("score",),
+        (name,),
+        mean=float(targets.mean()),
+        deviation=float(targets.std()),
+    )
 
 
 def _find_separator(cells: list[Any]) -> str | None:
@@ -165,4 +206,8 @@ def _refuse_twins(data: Collected, counts: Counter[str], kind: ProblemType, faul
             rare = min(spellings, key=lambda key: counts[key])
             index = next(i for i, cell in enumerate(data.train["label"]) if as_key(cell) == rare)
             others = ", ".join(f"'{key}' ({counts[key]:,})" for key in sorted(spellings))
-            faults.add(f"labels differ in case alone: {others}", data.train.place(index), "spell each label one way")
+            faults.add(
+                f"labels differ in case alone: {others}",
+                data.train.place(index),
+                "spell each label one way",
+            )

@@ -1,0 +1,42 @@
+# Two commands are enough: `make demo` and `make test`. Both set up everything they need in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS := $(BIN)/python -m pytest
+
+.PHONY: demo test check test-slow test-gpu benchmark constraints clean
+
+demo: $(VENV)/ready        ## tune the embedded model on the embedded data, and classify a few sentences
+	$(BIN)/welltuned demo
+
+test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs
+	$(TESTS) -m "not slow and not gpu" -n 2
+
+check: $(VENV)/ready       ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-slow: $(VENV)/ready   ## tests that take minutes
+	$(TESTS) -m slow
+
+test-gpu: $(VENV)/ready    ## tests that need a GPU
+	$(TESTS) -m gpu
+
+benchmark: $(VENV)/ready   ## quality and time beside a plain Trainer script (an hour on two cores)
+	$(BIN)/python benchmarks/quality_vs_trainer.py
+
+# torch comes first and pinned: left open, the resolver may fetch gigabytes of GPU packages.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+constraints: $(VENV)/ready ## write down the versions that are installed now
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build

@@ -1,0 +1,112 @@
+"""Fixtures: tiny random models, made once per session, and data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import ENCODERS, make_config, make_rows, make_tokenizer, tune, write_rows
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data sets; tests that need it are skipped where it is not."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("the real data sets are not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`tiny("bert")`: the folder of a tiny random model with its tokenizer, made on first use."""
+    made: dict[str, str] = {}
+
+    def make(family: str, **changes: Any) -> str:
+        key = f"{family}-{json.dumps(changes, sort_keys=True)}"
+        if key not in made:
+            import torch
+            from transformers import AutoModel
+
+            folder = tmp_path_factory.mktemp(family)
+            torch.manual_seed(0)
+            model = AutoModel.from_config(make_config(family, **changes))
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    if parameter.ndim > 1:
+                        parameter.mul_(4)  # random models start so small that nothing would show
+            model.save_pretrained(folder)
+            make_tokenizer("encoder" if family in ENCODERS else "decoder", family).save_pretrained(
+                folder
+            )
+            made[key] = str(folder)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`causal("llama")`: the folder of a tiny random language model, made on first use."""
+    made: dict[str, str] = {}
+
+    def make(family: str) -> str:
+        if family not in made:
+            import torch
+            from transformers import AutoModelForCausalLM
+
+            folder = tmp_path_factory.mktemp(f"causal-{family}")
+            torch.manual_seed(0)
+            changes = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+            config = make_config(family, **(changes if family == "gpt2" else {}))
+            AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+            make_tokenizer("decoder", family).save_pretrained(folder)
+            made[family] = str(folder)
+        return made[family]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def instructions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 60 questions and answers of unequal lengths, as Alpaca writes them."""
+    rows = [
+        {"instruction": "was it good", "input": row["text"], "output": f"it was {row['label']}"}
+        | ({"output": f"it was {row['label']} and so good the film"} if i % 3 else {})
+        for i, row in enumerate(make_rows(60, seed=5))
+    ]
+    return write_rows(tmp_path_factory.mktemp("data") / "instructions.jsonl", rows)
+
+
+@pytest.fixture(scope="session")
+def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 120 labelled texts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "sentiment.jsonl", make_rows(120))
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished run with whole weights, its lower blocks frozen. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    strategy = {"type": "partial", "num_blocks": 2}
+    return tune(tiny("bert"), sentiment, strategy, folder, task={"pooling": "mean"})
+
+
+@pytest.fixture(scope="session")
+def adapted(
+    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished run with an adapter and the family's own head. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("adapted") / "run"
+    strategy = {"type": "lora", "r": 4}
+    return tune(tiny("bert"), sentiment, strategy, folder, task={"pooling": "model"})

@@ -1,0 +1,71 @@
+"""Two processes train as one does with the same global batch, on either engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from support import config_values, tune
+from welltuned.runs import Run
+
+GRADUAL = {"type": "gradual", "num_blocks": 2}
+TRAINING = {"per_device_train_batch_size": 4, "logging_steps": 1, "load_best_model_at_end": False}
+
+
+def launch(values: dict[str, Any], folder: Path) -> Run:
+    """The same run by two processes under torchrun, talking over gloo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = folder / "train.py"
+    script.write_text(
+        f"import json, welltuned as wt\nwt.train(**json.loads({json.dumps(values)!r}))\n",
+        encoding="utf-8",
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*torchrun, "--master_addr=127.0.0.1", f"--master_port={port}", str(script)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Run.open(values["output_dir"])
+
+
+def losses(run: Run) -> list[float]:
+    return [row["loss"] for row in run.read_lines("metrics.jsonl") if "loss" in row]
+
+
+@pytest.mark.parametrize("engine", ["torch", "hf"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(GRADUAL, id="gradual"),
+        pytest.param({"type": "lora"}, id="lora", marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_agree_with_one(
+    engine: str, strategy: dict[str, Any], tiny: Any, sentiment: str, tmp_path: Path
+) -> None:
+    model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    task = {"task": {"pooling": "mean"}, "engine": engine}
+    alone = {**TRAINING, "gradient_accumulation_steps": 2}
+    one = tune(model, sentiment, strategy, tmp_path / "one", training=alone, **task)
+    values = config_values(model, sentiment, strategy, tmp_path / "two", training=TRAINING, **task)
+    two = launch(values, tmp_path)
+    assert losses(two) == pytest.approx(losses(one), abs=1e-6)
+    assert two.results["cost"]["examples_per_second"] > 0 and two.state == "finished"
+    file = "adapter_model.safetensors" if strategy["type"] == "lora" else "model.safetensors"
+    for name, weights in load_file(one.model / file).items():
+        torch.testing.assert_close(load_file(two.model / file)[name], weights, atol=2e-5, rtol=1e-4)

@@ -1,0 +1,94 @@
+"""Cutting splits off the training data: seeded, stratified, leak-free."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from welltuned.data.splits import cut, draw
+
+SHARES = {"validation": 0.1, "test": 0.2}
+STRATA = ["a"] * 700 + ["b"] * 300
+KEYS = list(range(1000))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), min_size=1, max_size=120),
+    st.integers(0, 5),
+)
+def test_every_record_is_in_exactly_one_split_and_equal_keys_never_part(
+    rows: list[tuple[int, str]], seed: int
+) -> None:
+    keys = [key for key, _ in rows]
+    parts = cut(keys, [stratum for _, stratum in rows], SHARES, seed)
+    assert sorted(i for part in parts.values() for i in part) == list(range(len(rows)))
+    of_key: dict[int, set[str]] = {}
+    for split, part in parts.items():
+        for i in part:
+            of_key.setdefault(keys[i], set()).add(split)
+    assert all(len(splits) == 1 for splits in of_key.values())
+
+
+def test_the_shares_are_kept_in_every_stratum() -> None:
+    parts = cut(KEYS, STRATA, SHARES, 0)
+    counts = {split: Counter(STRATA[i] for i in part) for split, part in parts.items()}
+    assert counts == {
+        "train": {"a": 490, "b": 210},
+        "validation": {"a": 70, "b": 30},
+        "test": {"a": 140, "b": 60},
+    }
+
+
+def test_the_cut_is_a_pure_function_of_seed_and_data() -> None:
+    assert cut(KEYS, STRATA, SHARES, 3) == cut(KEYS, STRATA, SHARES, 3)
+    random.seed(1)
+    assert cut(KEYS, STRATA, SHARES, 3) == cut(KEYS, STRATA, SHARES, 3)
+
+
+def test_another_seed_cuts_otherwise() -> None:
+    assert cut(KEYS, STRATA, SHARES, 0)["test"] != cut(KEYS, STRATA, SHARES, 1)["test"]
+
+
+def test_indices_ascend_and_are_spread_over_the_data() -> None:
+    test = cut(KEYS, [0] * 1000, SHARES, 0)["test"]
+    assert test == sorted(test)
+    assert 400 < sum(test) / len(test) < 600
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_family_too_large_for_a_part_stays_in_training(seed: int) -> None:
+    keys = ["large"] * 15 + list(range(85))
+    parts = cut(keys, [0] * 100, {"validation": 0.1}, seed)
+    assert set(range(15)) <= set(parts["train"])
+    assert len(parts["validation"]) == 10
+
+
+@pytest.mark.parametrize(("rows", "validation"), [(26, 3), (24, 2), (4, 0)])
+def test_a_share_is_rounded_to_whole_records(rows: int, validation: int) -> None:
+    assert len(cut(range(rows), [0] * rows, {"validation": 0.1}, 0)["validation"]) == validation
+
+
+def test_a_drawing_gives_what_is_left_over_to_the_stratum_that_lacks_most() -> None:
+    strata = ["a"] * 60 + ["b"] * 40
+    assert Counter(strata[i] for i in draw(strata, 4, 0)) == {"a": 2, "b": 2}
+
+
+def test_a_drawing_keeps_the_shares_of_the_strata() -> None:
+    drawn = draw(STRATA, 100, 0)
+    assert Counter(STRATA[i] for i in drawn) == {"a": 70, "b": 30}
+
+
+@pytest.mark.parametrize("number", [1, 2, 7, 99, 999, 1000])
+def test_a_drawing_has_exactly_the_number_asked_for(number: int) -> None:
+    drawn = draw(["a"] * 333 + ["b"] * 333 + ["c"] * 334, number, 0)
+    assert len(drawn) == len(set(drawn)) == number
+    assert drawn == sorted(drawn)
+
+
+def test_a_drawing_is_a_pure_function_of_its_arguments() -> None:
+    assert draw(STRATA, 50, 1) == draw(STRATA, 50, 1) != draw(STRATA, 50, 2)

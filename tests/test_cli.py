@@ -1,0 +1,480 @@
+"""The command line: what goes where, and with which exit status."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support import config_values, make_rows, write_rows
+from welltuned import cli, doctor
+from welltuned.engines import loop
+from welltuned.errors import Stopped
+from welltuned.runs import Run
+
+HEAD = {"type": "partial", "num_blocks": 0}
+TEXTS = [row["text"] for row in make_rows(4, seed=5)]
+
+Result = tuple[int, str, str]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """`call("train", …)`: (exit status, standard output, standard error), in this process."""
+
+    def run(*arguments: object, stdin: str = "") -> Result:
+        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status: Any = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def write_config(tiny: Any, sentiment: str) -> Callable[..., Path]:
+    """A config file for a run of one step into `folder/run`."""
+
+    def write(folder: Path, **parts: Any) -> Path:
+        training = {"max_steps": 1, "num_train_epochs": "auto", **parts.pop("training", {})}
+        parts = {"task": {"pooling": "mean"}, "evaluation": {"untrained": False}, **parts}
+        values = config_values(
+            tiny("bert"), sentiment, HEAD, folder / "run", training=training, **parts
+        )
+        file = folder / "config.yaml"
+        file.write_text(yaml.safe_dump(values))
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def trained(
+    write_config: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """`welltuned train CONFIG.yaml` in a process of its own: (what came of it, the config)."""
+    file = write_config(tmp_path_factory.mktemp("trained"))
+    return welltuned("train", file, "training.seed=5"), file
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "welltuned.cli", *map(str, arguments)]
+
+
+def welltuned(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def rows_of(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+# --- train ---------------------------------------------------------------------
+
+
+def test_training_ends_with_zero_and_results_on_standard_output(trained: Any) -> None:
+    process, file = trained
+    assert process.returncode == 0, process.stderr
+    run = Run.open(file.parent / "run")
+    assert run.state == "finished"
+    names = [line.split()[0] for line in process.stdout.splitlines()]
+    assert names == ["run", "test", "majority", "cost", "proof", "report"]
+    assert str(run.folder) in process.stdout and str(run.report) in process.stdout
+    test = run.results["test"]
+    low, high = test["accuracy_ci95"]
+    assert f"accuracy {test['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in process.stdout
+
+
+def test_progress_goes_to_standard_error_in_plain_lines(trained: Any) -> None:
+    process, _ = trained
+    for told in ("What trains", "step 1/1", "loss", "train 96, validation 12, test 12"):
+        assert told in process.stderr
+        assert told not in process.stdout
+    assert "weight_decay = 0.01 (" in process.stderr, "a default is told with its source"
+    assert "\x1b" not in process.stderr + process.stdout, "no colours without a terminal"
+    assert "\r" not in process.stderr
+    assert "Traceback" not in process.stderr and "Warning" not in process.stderr
+
+
+def test_the_run_remembers_its_command(trained: Any) -> None:
+    _, file = trained
+    run = Run.open(file.parent / "run")
+    assert run.config["training"]["seed"] == 5
+    said = run.read("environment.json")["command"]
+    assert said == f"welltuned train {file} training.seed=5"
+    assert said in run.report.read_text()
+
+
+def test_keys_alone_train_and_json_is_printed(
+    call: Any, tiny: Any, sentiment: str, tmp_path: Path
+) -> None:
+    status, out, _ = call(
+        "train",
+        f"model={tiny('bert')}",
+        f"data={sentiment}",
+        "strategy=partial",
+        "strategy.num_blocks=0",
+        "task.pooling=mean",
+        "training.max_steps=1",
+        f"output_dir={tmp_path / 'run'}",
+        "--json",
+    )
+    assert status == 0
+    printed = json.loads(out)
+    assert printed.pop("run") == str(tmp_path / "run")
+    assert printed == Run.open(tmp_path / "run").results
+
+
+def test_every_fault_has_a_line_and_the_status_is_two(call: Any, tmp_path: Path) -> None:
+    rows = "".join(f"good {i},yes\n" for i in range(30))
+    (tmp_path / "train.csv").write_text(f"text,label\n{rows}")
+    (tmp_path / "config.yaml").write_text(
+        f"model: some/model\ndata: {tmp_path}/train.csv\nstrategi: lora\n"
+        "training:\n  learning_rate: -1\n  seeed: 3\n"
+    )
+    status, out, err = call("train", tmp_path / "config.yaml")
+    assert (status, out) == (2, "")
+    lines = err.splitlines()
+    assert all(re.match(r"error: \S*(config\.yaml|train\.csv):\d+:?\d*:? ", x) for x in lines), err
+    assert any("config.yaml:3:1: unknown key 'strategi'" in line for line in lines)
+    assert any("config.yaml:5:" in line and "learning_rate" in line for line in lines)
+    assert any("config.yaml:6:" in line and "did you mean 'seed'?" in line for line in lines)
+    assert any("train.csv:2" in line and "only one class" in line for line in lines)
+    assert all(" -> " in line or "greater than 0" in line for line in lines)
+
+
+def test_a_missing_config_is_one_line(call: Any, tmp_path: Path) -> None:
+    status, out, err = call("train", tmp_path / "nothing.yaml")
+    assert (status, out) == (2, "")
+    [line] = err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/nothing.yaml: there is no such config file")
+
+
+def test_training_without_anything_says_what_is_missing(call: Any) -> None:
+    status, _, err = call("train")
+    assert status == 2
+    assert "the key 'model' is missing" in err and "the key 'data' is missing" in err
+
+
+def test_a_run_that_failed_is_one_line_and_the_status_is_one(
+    call: Any, write_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(job: object) -> None:
+        raise ValueError("no\nluck")
+
+    monkeypatch.setattr(loop, "train", crash)
+    status, out, err = call("train", write_config(tmp_path))
+    assert (status, out) == (1, "")
+    assert [line for line in err.splitlines() if line.startswith("error")] == [
+        "error: ValueError: no luck"
+    ]
+    assert err.endswith("luck\n")
+    assert Run.open(tmp_path / "run").status["state"] == "failed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_has_the_status_of_its_signal(
+    number: int, call: Any, write_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(job: object) -> None:
+        raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
+
+    monkeypatch.setattr(loop, "train", stop)
+    status, out, err = call("train", write_config(tmp_path))
+    assert (status, out) == (128 + number, "")
+    assert err.endswith(f"error: stopped by signal {number}\n")
+
+
+def test_an_interrupted_verb_has_the_status_of_its_signal(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", interrupt)
+    status, out, err = call("doctor")
+    assert (status, out) == (130, "")
+    assert "Traceback" not in err
+
+
+@pytest.fixture(scope="module")
+def signalled(
+    write_config: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, tuple[int, Run, str]]:
+    """Runs that would last for ever, each stopped by a signal: (status, run, standard error)."""
+    started: dict[int, tuple[subprocess.Popen[str], Path]] = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        folder = tmp_path_factory.mktemp("signalled")
+        endless = {"max_steps": 10**7, "eval_strategy": "no"}
+        file = write_config(folder, training=endless)
+        process = subprocess.Popen(
+            command("train", file), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started[number] = process, folder / "run"
+    ended: dict[int, tuple[int, Run, str]] = {}
+    try:
+        for number, (process, folder) in started.items():
+            wait_for(lambda folder=folder: under_way(Run(folder)), process)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+            ended[number] = process.returncode, Run(folder), err
+    finally:
+        for process, _ in started.values():
+            process.kill()
+    return ended
+
+
+def under_way(run: Run) -> bool:
+    return (run.folder / "status.json").exists() and run.status["step"] >= 1
+
+
+def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 90
+    while not ready():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until, "the run did not start"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_a_run_and_leaves_it_readable(
+    number: int, status: int, signalled: dict[int, tuple[int, Run, str]]
+) -> None:
+    found, run, err = signalled[number]
+    assert found == status
+    assert run.status["state"] == "stopped"
+    assert run.status["step"] >= 1
+    assert str(int(number)) in run.status["error"] or "interrupted" in run.status["error"]
+    assert "Traceback" not in err
+    assert len(list(run.read_lines("metrics.jsonl"))) >= 1
+
+
+# --- Starting up ---------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """It shall answer in half a second."""
+    code = (
+        "import sys\nfrom welltuned.cli import main\n"
+        "sys.argv = ['welltuned', '--help']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted(sys.modules), file=sys.stderr)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    for verb in ("train", "predict", "evaluate", "data", "runs", "report", "export", "doctor"):
+        assert re.search(rf"^\s+{verb}\b", process.stdout, re.MULTILINE), verb
+    heavy = ("torch", "transformers", "peft", "numpy", "sklearn", "scipy", "pandas", "matplotlib")
+    for module in (*heavy, "datasets", "pydantic"):
+        assert f"'{module}'" not in process.stderr, module
+
+
+@pytest.mark.parametrize(
+    "verb", ["train", "predict", "evaluate", "data", "runs", "report", "export", "doctor", "demo"]
+)
+def test_every_verb_explains_itself(verb: str, call: Any) -> None:
+    status, out, err = call(verb, "--help")
+    assert (status, err) == (0, "")
+    assert f"welltuned {verb}" in out
+
+
+def test_an_unknown_verb_is_refused(call: Any) -> None:
+    status, out, err = call("trian")
+    assert (status, out) == (2, "")
+    assert "No such command 'trian'" in err
+
+
+# --- predict -------------------------------------------------------------------
+
+
+def test_texts_on_the_line_are_answered_in_order(finished: Run, call: Any) -> None:
+    status, out, err = call("predict", finished.folder, *TEXTS)
+    assert (status, err) == (0, "")
+    rows = rows_of(out)
+    assert [row["text"] for row in rows] == TEXTS
+    assert all(set(row) == {"text", "prediction", "probabilities"} for row in rows)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_file_of_texts_needs_no_labels(
+    suffix: str, finished: Run, call: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / f"texts.{suffix}"
+    if suffix == "csv":
+        file.write_text("text,other\n" + "".join(f"{text},1\n" for text in TEXTS))
+    else:
+        write_rows(file, [{"text": text} for text in TEXTS])
+    status, out, _ = call("predict", finished.folder, f"data={file}")
+    assert status == 0
+    assert rows_of(out) == rows_of(call("predict", finished.folder, *TEXTS)[1])
+
+
+def test_lines_of_standard_input_are_texts(finished: Run, call: Any) -> None:
+    status, out, _ = call("predict", finished.folder, stdin="\n".join([*TEXTS, "", "  "]))
+    assert status == 0
+    assert [row["text"] for row in rows_of(out)] == TEXTS
+
+
+def test_a_tab_parts_a_pair(finished: Run, call: Any) -> None:
+    _, out, _ = call("predict", finished.folder, "good film\tbad room")
+    assert rows_of(out)[0]["text"] == ["good film", "bad room"]
+
+
+def test_letters_of_all_scripts_come_out_as_they_are(finished: Run, call: Any) -> None:
+    _, out, _ = call("predict", finished.folder, "très bon 很好")
+    assert "très bon 很好" in out
+
+
+def test_on_a_terminal_answers_are_for_people(
+    finished: Run, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout.__class__, "isatty", lambda self: True)
+    _, out, _ = call("predict", finished.folder, TEXTS[0])
+    assert re.fullmatch(rf"(positive|negative) +\d+\.\d%  {TEXTS[0]}\n", out)
+    _, out, _ = call("predict", finished.folder, TEXTS[0], "--json")
+    assert rows_of(out)[0]["text"] == TEXTS[0]
+
+
+def test_texts_and_a_file_together_are_refused(finished: Run, call: Any, sentiment: str) -> None:
+    """Rather than answering one and forgetting the other."""
+    status, out, err = call("predict", finished.folder, "good", f"data={sentiment}")
+    assert (status, out) == (2, "")
+    assert "either texts or one data=FILE" in err
+
+
+def test_a_run_that_is_not_there_is_refused(call: Any, tmp_path: Path) -> None:
+    status, out, err = call("predict", tmp_path / "nothing", "good")
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "there is no such run or model folder" in err
+
+
+def test_a_stream_is_answered_line_by_line(finished: Run) -> None:
+    """Each line is answered before the next is written."""
+    process = subprocess.Popen(
+        command("predict", finished.folder),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        for text in TEXTS[:3]:
+            process.stdin.write(text + "\n")
+            ready, _, _ = select.select([process.stdout], [], [], 60)
+            assert ready, "no answer while the input is open"
+            assert json.loads(process.stdout.readline())["text"] == text
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+
+
+# --- The other verbs -----------------------------------------------------------
+
+
+def test_evaluate_prints_scores_with_intervals(finished: Run, call: Any, sentiment: str) -> None:
+    status, out, _ = call("evaluate", finished.folder, f"data={sentiment}", "--json")
+    assert status == 0
+    scores = json.loads(out)
+    assert scores["examples"] == 120
+    status, out, _ = call("evaluate", finished.folder, f"data={sentiment}")
+    low, high = scores["accuracy_ci95"]
+    assert f"accuracy             {scores['accuracy']:.4f}  [{low:.4f}, {high:.4f}]" in out
+    assert re.search(r"^examples +120$", out, re.MULTILINE)
+
+
+def test_evaluate_takes_keys_of_data(finished: Run, call: Any, tmp_path: Path) -> None:
+    rows = [{"words": row["text"], "mood": row["label"]} for row in make_rows(6)]
+    file = write_rows(tmp_path / "other.jsonl", rows)
+    columns = ("data.columns.text=words", "data.columns.label=mood")
+    status, out, _ = call("evaluate", finished.folder, f"data.train={file}", *columns, "--json")
+    assert status == 0
+    assert json.loads(out)["examples"] == 6
+
+
+def test_evaluate_without_data_says_so(finished: Run, call: Any) -> None:
+    status, _, err = call("evaluate", finished.folder)
+    assert status == 2
+    assert "the key 'data' is missing" in err
+
+
+def test_data_is_inspected(call: Any, sentiment: str) -> None:
+    status, out, err = call("data", sentiment)
+    assert (status, err) == (0, "")
+    assert "example 3" in out
+    status, out, _ = call("data", sentiment, "--json")
+    assert json.loads(out)["splits"]["train"]["rows"] == 96
+
+
+def test_runs_are_listed(finished: Run, call: Any) -> None:
+    status, out, _ = call("runs", finished.folder.parent)
+    assert status == 0
+    assert str(finished.folder) in out and "finished" in out
+    [row] = json.loads(call("runs", finished.folder.parent, "--json")[1])
+    assert row["run"] == str(finished.folder)
+
+
+def test_no_runs_is_told_beside_the_results(call: Any, tmp_path: Path) -> None:
+    assert call("runs", tmp_path) == (0, "", f"no runs in {tmp_path}\n")
+    assert call("runs", tmp_path, "--json") == (0, "[]\n", "")
+
+
+def test_a_report_can_be_written_again(finished: Run, call: Any) -> None:
+    before = finished.report.read_text()
+    assert call("report", finished.folder) == (0, f"{finished.report}\n", "")
+    assert finished.report.read_text() == before
+
+
+def test_export_writes_a_plain_folder(adapted: Run, call: Any, tmp_path: Path) -> None:
+    target = tmp_path / "plain"
+    assert call("export", adapted.folder, f"to={target}") == (0, f"{target}\n", "")
+    assert (target / "config.json").exists()
+    status, _, err = call("export", adapted.folder, f"to={target}")
+    assert status == 2
+    assert "nothing is ever overwritten" in err
+
+
+@pytest.mark.parametrize("arguments", [(), ("to=",), ("too=there",), ("to=a", "and=b")])
+def test_export_needs_a_target(arguments: tuple[str, ...], adapted: Run, call: Any) -> None:
+    status, out, err = call("export", adapted.folder, *arguments)
+    assert (status, out) == (2, "")
+    assert "export needs to=FOLDER" in err
+
+
+@pytest.mark.parametrize(("problems", "status"), [([], 0), (["no torch"], 1)])
+def test_the_doctors_status_tells_whether_all_is_well(
+    problems: list[str], status: int, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: {"problems": problems})
+    monkeypatch.setattr(doctor, "render", lambda findings: "as it is")
+    assert call("doctor") == (status, "as it is\n", "")
+    found, out, _ = call("doctor", "--json")
+    assert (found, json.loads(out)) == (status, {"problems": problems})
+
+
+def test_the_demo_takes_no_config(call: Any) -> None:
+    status, out, err = call("demo", "config.yaml")
+    assert (status, out) == (2, "")
+    assert "demo takes no config file" in err

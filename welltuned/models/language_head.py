@@ -1,0 +1,214 @@
+"""Cross-entropy of a causal language model without its full logits.
+
+The logits of all positions (B, T, vocabulary) are by far the largest tensor of a
+training step, and most of them are not asked for. Here the trunk runs alone, only
+hidden states that predict a labelled token are kept, and the output layer reads
+them a chunk at a time. With gradients all chunks but the last are computed once more
+in the backward pass, so that the logits of one chunk are all that ever exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+_IGNORED = -100
+"""The label of tokens that no loss is computed on, as everywhere in torch and transformers."""
+_CHUNK_BYTES = 64 * 2**20
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class TokenLosses:
+    """What a model makes of M labelled tokens, row by row and from left to right."""
+
+    losses_M: torch.Tensor
+    """The negative log-likelihood of each (float32); gradients flow through it."""
+    hits_M: torch.Tensor
+    """Whether the likeliest token is the labelled one (bool)."""
+    rows_M: torch.Tensor
+    """The row of the batch each token stands in."""
+    positions_M: torch.Tensor
+    """Its position in that row, from 1: nothing predicts the first token."""
+
+
+def predicted(labels_BT: torch.Tensor) -> torch.Tensor:
+    """Which labels count, (B, T) -> (B, T - 1): `[b, t]` tells of the label at t + 1.
+
+    The label of a row's first token never does: nothing stands before it.
+    """
+    return labels_BT[:, 1:] != _IGNORED
+
+
+def default_chunk(vocabulary: int) -> int:
+    """Positions a chunk: as many as have float32 logits of at most 64 MiB, and one at least."""
+    return max(1, _CHUNK_BYTES // (4 * vocabulary))
+
+
+def token_losses(
+    model: nn.Module,
+    input_ids: torch.Tensor,
+    labels: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    chunk: int | None = None,
+    full: bool = False,
+    **inputs: Any,
+) -> TokenLosses:
+    """The losses of labelled tokens under a causal language model, or a PeftModel around one.
+
+    input_ids, labels (B, T); labels are not shifted, and -100 where there is none.
+    `inputs` go to the trunk. A batch without labels has losses of shape (0,), whose
+    sum still has gradients: zeros. `full` asks the model for all its logits instead,
+    for models that `check_head` says no of.
+    Raises `ValueError` when the model has no trunk or no output layer of its own.
+    """
+    inputs = {**_given(attention_mask, position_ids), **inputs}
+    rows_M, before_M = predicted(labels).nonzero(as_tuple=True)
+    targets_M = labels[rows_M, before_M + 1]
+    if full:
+        # The cache is for generation; with one, transformers does not see packed rows.
+        logits_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
+        losses_M, hits_M = _judge(logits_BTV[rows_M, before_M], targets_M)
+    else:
+        head = _Head(model)
+        hidden_MH = head.hidden(input_ids, inputs)[rows_M, before_M]
+        losses_M, hits_M = head.losses(hidden_MH, targets_M, chunk)
+    return TokenLosses(losses_M, hits_M, rows_M, before_M + 1)
+
+
+@torch.no_grad()
+def check_head(
+    model: nn.Module,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    **inputs: Any,
+) -> bool:
+    """Whether the short cut computes what the model does, on a short sample (B, T).
+
+    That is, whether no logit of a real token differs by more than 1e-4 of the largest
+    one. Some families do more to their logits than is known here.
+    """
+    try:
+        head = _Head(model)
+    except ValueError:
+        return False
+    inputs = {**_given(attention_mask, None), **inputs}
+    with _evaluating(model):
+        own_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
+        # All positions at once, as the model does: half precision would round others otherwise.
+        ours_BTV = head.logits(head.hidden(input_ids, inputs))
+    if own_BTV.shape != ours_BTV.shape:
+        return False
+    real = slice(None) if attention_mask is None else attention_mask.bool()
+    own_MV, ours_MV = own_BTV[real].float(), ours_BTV[real].float()
+    return bool((ours_MV - own_MV).abs().max() <= _TOLERANCE * own_MV.abs().max())
+
+
+def _given(
+    attention_mask: torch.Tensor | None, position_ids: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    named = {"attention_mask": attention_mask, "position_ids": position_ids}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Everything in eval mode for a while; each module has a mode of its own to return to."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+class _Head:
+    """The trunk and output layer inside a causal language model, wrapped or not."""
+
+    def __init__(self, model: Any) -> None:
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        prefix = getattr(inner, "base_model_prefix", "")
+        self.trunk: Any = getattr(inner, prefix, None) if prefix else None
+        self.output: Any = inner.get_output_embeddings() if self.trunk is not None else None
+        if self.output is None:
+            raise ValueError(
+                f"{type(inner).__name__} has no trunk with an output layer on it; "
+                "its full logits are needed"
+            )
+        self.config = inner.config.get_text_config()
+
+    def hidden(self, input_ids: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
+        """The trunk's last hidden states (B, T, H)."""
+        return self.trunk(input_ids=input_ids, use_cache=False, **inputs)[0]
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(…, H) -> (…, V).
+
+        The layer is called, not its weight read: LoRA may have wrapped it. What
+        follows is what Cohere, Granite and Gemma do.
+        """
+        logits: torch.Tensor = self.output(hidden)
+        if (scale := getattr(self.config, "logit_scale", None)) is not None:
+            logits = logits * scale
+        if (scaling := getattr(self.config, "logits_scaling", None)) is not None:
+            logits = logits / scaling
+        if (cap := getattr(self.config, "final_logit_softcapping", None)) is not None:
+            logits = torch.tanh(logits / cap) * cap
+        return logits
+
+    def losses(
+        self, hidden_MH: torch.Tensor, targets_M: torch.Tensor, chunk: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Losses (M) and hits (M), a chunk of positions at a time."""
+        size = chunk or default_chunk(self.config.vocab_size)
+        # No positions make one chunk of none: it ties the weights to the loss, with zeros.
+        chunks = list(zip(hidden_MH.split(size), targets_M.split(size), strict=True))
+        # The last chunk is the first whose gradients are asked for: its logits may wait for them.
+        parts = [self._chunk_twice(*pair) for pair in chunks[:-1]] + [self._chunk(*chunks[-1])]
+        losses, hits = zip(*parts, strict=True)
+        return torch.cat(losses), torch.cat(hits)
+
+    def _chunk_twice(
+        self, hidden_CH: torch.Tensor, targets_C: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `_chunk`; with gradients, once more in the backward pass."""
+        if torch.is_grad_enabled():
+            return checkpoint(self._chunk, hidden_CH, targets_C, use_reentrant=False)
+        return self._chunk(hidden_CH, targets_C)
+
+    def _chunk(
+        self, hidden_CH: torch.Tensor, targets_C: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        with _uncached(hidden_CH.device.type):
+            return _judge(self.logits(hidden_CH), targets_C)
+
+
+def _judge(logits_MV: torch.Tensor, targets_M: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss of each position (float32) and whether its arg max hits, (M, V) -> (M), (M)."""
+    logits_MV = logits_MV.float()
+    losses_M = functional.cross_entropy(logits_MV, targets_M, reduction="none")
+    # After the loss: the second pass of a checkpoint ends with what gradients need.
+    return losses_M, logits_MV.detach().max(dim=-1).indices == targets_M
+
+
+def _uncached(device_type: str) -> AbstractContextManager[object]:
+    """Autocast as it is, without its cache.
+
+    A cached half-precision copy of the output layer's weight would be shared by all
+    chunks, and their gradients would be summed in half precision.
+    """
+    return torch.autocast(
+        device_type,
+        dtype=torch.get_autocast_dtype(device_type),
+        enabled=torch.is_autocast_enabled(device_type),
+        cache_enabled=False,
+    )

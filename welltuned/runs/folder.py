@@ -1,0 +1,194 @@
+"""The run folder: plain files that any tool can read, each written whole or not at all.
+
+config.yaml         resolved, with schema_version
+status.json         {"state": "running|finished|failed|stopped", "step", "error"}
+environment.json    versions, device, commit, fingerprints, seed
+data.json           what is known of the data
+metrics.jsonl       one fsynced line per log step
+results.json        scores, baselines, cost, proof
+predictions.jsonl   the test split: id, label, prediction, probabilities
+checkpoints/        step-N/
+model/              the portable artifact
+report.html         one file, no network
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from welltuned.errors import Fault, InputError, Place
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, by its folder."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path) -> Run:
+        """Begin a run in a new or empty folder. Raises `InputError` when it holds anything."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise InputError(
+                Fault(
+                    "the output folder is already in use",
+                    Place(str(folder)),
+                    "choose another output_dir; nothing is ever overwritten",
+                )
+            )
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """An existing run. Raises `InputError` when the folder is none."""
+        path = Path(folder).expanduser()
+        if not (path / "status.json").exists():
+            raise InputError(
+                Fault(
+                    "this is not a run folder (it has no status.json)",
+                    Place(str(path)),
+                    "`welltuned runs` lists runs",
+                )
+            )
+        return cls(path)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def model(self) -> Path:
+        """The portable artifact."""
+        return self.folder / "model"
+
+    def proven_model(self) -> Path:
+        """The artifact's folder. Raises `InputError` when there is none that was proved."""
+        if not (self.model / "welltuned.json").exists() or not self.results:
+            raise InputError(
+                Fault(
+                    f"the run has no tuned model (it is {self.state})",
+                    Place(str(self.folder)),
+                    "choose a finished run",
+                )
+            )
+        return self.model
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """`{"state", "step", "error"}`."""
+        return self.read("status.json")
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed or stopped."""
+        return str(self.status["state"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config; empty when the run ended before it was written."""
+        file = self.folder / "config.yaml"
+        return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """results.json; empty when the run has none (yet)."""
+        return self.read("results.json") if (self.folder / "results.json").exists() else {}
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON file of the folder."""
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def read_lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """The rows of a JSON-lines file, none when it is missing.
+
+        A last line cut short by a crash is passed over.
+        """
+        file = self.folder / name
+        if not file.exists():
+            return
+        lines = file.read_text(encoding="utf-8").split("\n")
+        yield from (json.loads(line) for line in lines[:-1])
+
+    def write(self, name: str, values: dict[str, Any]) -> None:
+        """A whole file, as YAML or JSON by its suffix."""
+        if name.endswith(".yaml"):
+            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+        else:
+            text = _json(values, indent=2) + "\n"
+        write_atomically(self.folder / name, text)
+
+    def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        """A whole JSON-lines file."""
+        write_atomically(self.folder / name, "".join(_json(row) + "\n" for row in rows))
+
+    def append(self, name: str, row: dict[str, Any]) -> None:
+        """One line at the end of a JSON-lines file, on disk when this returns."""
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(_json(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def set_status(self, state: str, step: int = 0, error: str | None = None) -> None:
+        """Say how the run stands."""
+        self.write("status.json", {"state": state, "step": step, "error": error})
+
+
+def list_runs(folder: Path) -> list[Run]:
+    """All runs at or below a folder, those inside other runs included, oldest first."""
+    found = sorted(folder.rglob("status.json"), key=lambda file: (file.stat().st_mtime, str(file)))
+    return [Run(file.parent) for file in found]
+
+
+def next_free(parent: Path, stem: str) -> Path:
+    """`parent/stem`, or with the lowest number behind it that is not taken."""
+    number, folder = 1, parent / stem
+    while folder.exists():
+        number += 1
+        folder = parent / f"{stem}-{number}"
+    return folder
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write beside, fsync and rename.
+
+    A reader sees the old file or the new one, never half of one.
+    """
+    beside = file.with_name(f".{file.name}.new")
+    with beside.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    beside.replace(file)
+
+
+def _json(values: dict[str, Any], indent: int | None = None) -> str:
+    """JSON that every reader takes: numbers that are not finite become null."""
+    return json.dumps(_plain(values), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if abs(value) != float("inf") and value == value else None
+    return value

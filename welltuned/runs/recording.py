@@ -1,0 +1,49 @@
+"""A run under way: its status is kept true, whatever happens."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from welltuned.errors import RunFailed, Stopped, WelltunedError
+from welltuned.runs.folder import Run
+
+
+@contextmanager
+def recorded(run: Run) -> Iterator[None]:
+    """Keep status.json true, whatever happens; a signal to stop becomes `Stopped`."""
+    run.set_status("running")
+    with _signals():
+        try:
+            yield
+        except (Stopped, KeyboardInterrupt) as stop:
+            run.set_status("stopped", run.status.get("step", 0), str(stop) or "interrupted")
+            raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
+        except BaseException as error:
+            run.set_status("failed", run.status.get("step", 0), f"{type(error).__name__}: {error}")
+            if isinstance(error, WelltunedError) or not isinstance(error, Exception):
+                raise
+            raise RunFailed(f"{type(error).__name__}: {error}") from error
+    run.set_status("finished", run.status.get("step", 0))
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Turn SIGTERM into an exception while a run is under way.
+
+    In the main thread alone, where signals can be caught.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        raise Stopped(number)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

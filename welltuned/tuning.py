@@ -1,0 +1,185 @@
+"""The model as training finds it: loaded, its head settled, prepared by the strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from welltuned import distributed
+from welltuned.artifact import Origin
+from welltuned.config import RunConfig
+from welltuned.engines.precision import autocast, choose_device, choose_precision
+from welltuned.evaluation.predicting import predict, to_device
+from welltuned.models import loading
+from welltuned.models.freezing import trainable_table
+from welltuned.observer import Observer
+from welltuned.preparation import Prepared, examine
+from welltuned.proof import Before
+from welltuned.strategies import Context, ParameterGroup
+from welltuned.tasks import Problem
+
+
+@dataclass
+class Tuning:
+    """The loaded model and everything around it."""
+
+    prepared: Prepared
+    model: nn.Module
+    groups: list[ParameterGroup]
+    device: torch.device
+    precision: str
+    problem: Problem
+    before: Before
+    origin: Origin
+    artifact_bytes: int = 0
+
+    @property
+    def config(self) -> RunConfig:
+        return self.prepared.config
+
+    def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
+        """Outputs (N, K) for a split, by the model as it is now."""
+        examples = self.prepared.examples[split]
+        tell = (
+            (lambda done: observer.working(f"reading {split}", done, len(examples)))
+            if observer
+            else (lambda done: None)
+        )
+        return predict(
+            self.model,
+            self.problem,
+            examples,
+            self.prepared.pad_id,
+            self.config.training.per_device_eval_batch_size,
+            autocast(precision, self.device),
+            tell,
+        )
+
+    def score(self, split: str, precision: str) -> dict[str, Any]:
+        """Scores of a split, without intervals."""
+        targets = self.prepared.examples[split].targets
+        assert targets is not None
+        return self.problem.score(self.predict(split, precision), targets)
+
+    @property
+    def precision_in_use(self) -> str:
+        """What the artifact computes in when it is used.
+
+        It is tested in the same, whatever it was trained in.
+        """
+        return "bf16" if self.config.model.dtype == "bfloat16" else "fp32"
+
+
+def load(prepared: Prepared, observer: Observer) -> Tuning:
+    """Load the weights, settle the head, and let the strategy prepare the model."""
+    config = prepared.config
+    torch.use_deterministic_algorithms(config.training.full_determinism)
+    device = choose_device(config.training.device)
+    prepared = _settle_pooling(prepared, observer)
+    observer.prepared(prepared)
+    model, origin = build(prepared, device)
+    precision, why = distributed.from_main(
+        lambda: choose_precision(
+            config.training, config.model.dtype, device, lambda: _try_step(model, prepared)
+        )
+    )
+    observer.noted(f"precision {precision} on {device.type} ({why})")
+    training = config.training.model_copy(update={"precision": precision})
+    prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
+    groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
+    observer.loaded(
+        trainable_table(
+            model,
+            prepared.anatomy,
+            [parameter for group in groups for parameter in group.parameters],
+        )
+    )
+    if config.training.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    return Tuning(
+        prepared,
+        model,
+        groups,
+        device,
+        precision,
+        prepared.problem,
+        Before.of(model, groups),
+        origin,
+    )
+
+
+def _try_step(model: nn.Module, prepared: Prepared) -> None:
+    """A forward and backward pass over a few training examples that leaves nothing behind."""
+    examples = prepared.examples["train"]
+    some = list(range(min(len(examples), prepared.config.training.per_device_train_batch_size)))
+    batch = to_device(
+        prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
+    )
+    prepared.problem.loss(model, batch).backward()
+    model.zero_grad(set_to_none=True)
+
+
+def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
+    """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
+    from welltuned.models.pooling import PROBED, probe_poolings
+
+    task = prepared.config.task
+    if task.pooling != "auto":
+        return prepared
+    pooling, reason = loading.own_pooling(prepared.config.model), "the model's own pooling file"
+    if pooling is None:
+        observer.working("choosing the pooling", 0, 1)
+        model = loading.load_model(
+            prepared.config.model, prepared.head, prepared.anatomy, prepared.config.training.seed
+        ).model
+        examples = prepared.examples["train"]
+        chosen = np.random.default_rng(0).permutation(len(examples))[:PROBED]
+        assert examples.targets is not None
+        choice = probe_poolings(
+            model.base_model,
+            prepared.anatomy.kind,
+            [examples.encoded[int(i)] for i in chosen],
+            examples.targets[chosen],
+            examples.targets.dtype == np.float32 and examples.targets.ndim == 1,
+            prepared.pad_id,
+        )
+        pooling, reason = choice.pooling, choice.reason  # type: ignore[assignment]
+        observer.working("choosing the pooling", 1, 1)
+    observer.noted(f"the head reads {_READS[str(pooling)]} ({reason})")
+    head = prepared.problem.head(prepared.base, str(pooling))
+    config = prepared.config.model_copy(
+        update={"task": task.model_copy(update={"pooling": pooling})}
+    )
+    return replace(prepared, config=config, head=head, anatomy=examine(head))
+
+
+_READS = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
+
+
+def build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, Origin]:
+    """The model as training starts with it, and what it was made from.
+
+    A pure function of config and seed.
+    """
+    config, seed = prepared.config, prepared.config.training.seed
+    loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
+    origin = Origin(loading.fingerprint(loaded.model, loaded.new), loaded.new)
+    examples = prepared.examples["train"]
+    some = np.random.default_rng(seed).permutation(len(examples))[:32]
+    context = Context(
+        anatomy=prepared.anatomy,
+        tokenizer=prepared.tokenizer,
+        model_name=config.model.location,
+        task_type=prepared.problem.peft_task_type,
+        seed=seed,
+        examples=[examples.encoded[int(i)].tolist() for i in some],
+    )
+    model: nn.Module = config.strategy.prepare(loaded.model, context)
+    for name, parameter in model.named_parameters():
+        if config.strategy.ever_trains(name, parameter, prepared.anatomy):
+            parameter.data = parameter.data.float()  # half precision cannot hold small updates
+    return model.to(device), origin
