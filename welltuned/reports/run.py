@@ -6,31 +6,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from welltuned.metrics.entities import find_entities
 from welltuned.reports import charts
+from welltuned.reports.page import render
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
 _MISTAKES = 20
-_NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "exact_match": "exact match",
-    "r2": "R²",
-    "mae": "mean absolute error",
-    "rmse": "root mean squared error",
-    "spearman": "Spearman",
-    "calibration_error": "calibration error",
-    "log_loss": "log loss",
-    "entity_f1": "entity F1",
-    "entity_precision": "entity precision",
-    "entity_recall": "entity recall",
-}
-
-
 _UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf")
 """Scores that are not shares of one, so no bar is drawn for them."""
 _SAMPLES = 20
@@ -38,21 +20,7 @@ _SAMPLES = 20
 
 def write_report(run: Run) -> Path:
     """Write `report.html` into the run's folder and return its path."""
-    environment = Environment(
-        loader=PackageLoader("welltuned.reports"),
-        autoescape=select_autoescape(default_for_string=True, default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": _number,
-        "score": lambda value: f"{value:.3f}",
-        "bytes": _bytes,
-        "duration": _duration,
-        "metric": _metric,
-    }
-    html = environment.get_template("run.html.j2").render(_content(run))
+    html = render("run.html.j2", _content(run))
     write_atomically(run.report, html)
     return run.report
 
@@ -201,27 +169,3 @@ def _command(run: Run) -> str:
         run.read("environment.json").get("command")
         or f"welltuned train {shlex.quote(str(run.folder / 'config.yaml'))} output_dir=NEW_FOLDER"
     )
-
-
-def _metric(name: str) -> str:
-    return _NAMES.get(name, name)
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def _bytes(value: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,72 @@
+"""What every page shares: the template environment, and numbers and names for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "exact_match": "exact match",
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "spearman": "Spearman",
+    "calibration_error": "calibration error",
+    "log_loss": "log loss",
+    "entity_f1": "entity F1",
+    "entity_precision": "entity precision",
+    "entity_recall": "entity recall",
+}
+"""Scores by the names people know them by."""
+
+
+def render(template: str, content: Mapping[str, Any]) -> str:
+    """A page from its template. What comes from users is escaped; what is missing is an error."""
+    environment = Environment(
+        loader=PackageLoader("welltuned.reports"),
+        autoescape=select_autoescape(default_for_string=True, default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "score": lambda value: f"{value:.3f}",
+        "bytes": byte_size,
+        "duration": duration,
+        "metric": metric_name,
+    }
+    return environment.get_template(template).render(content)
+
+
+def metric_name(name: str) -> str:
+    """A score's name for people."""
+    return METRICS.get(name, name)
+
+
+def number(value: float) -> str:
+    """A number for people: whole ones in full, others to four digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def byte_size(value: float) -> str:
+    """Bytes for people: `3.4 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `2 min 3 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
