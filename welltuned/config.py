@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ from welltuned.models.loading import ModelConfig
 from welltuned.schema import Document, Part, apply_overrides, read_document, validate
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
+
+ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+"""The dotted path of something that can be imported."""
 
 
 class EvaluationConfig(Part):
@@ -39,9 +42,9 @@ class RunConfig(Part):
     """Hyper-parameters."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
-    engine: Literal["torch", "hf"] = "torch"
-    """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`.
-    Results are equal."""
+    engine: Literal["torch", "hf"] | ImportPath = "torch"
+    """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`; results are equal.
+    Or a function of your own, `Job -> Outcome`, by import path: `mine.loop.train`."""
     output_dir: str | None = None
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 

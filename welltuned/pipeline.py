@@ -15,6 +15,7 @@ from welltuned.engines.events import Listeners
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.precision import autocast, choose_device
 from welltuned.evaluation.predicting import predict
+from welltuned.imports import load_callable
 from welltuned.observer import Observer, Recorder
 from welltuned.preparation import Prepared, prepare
 from welltuned.proof import EXAMPLES, compare_weights, prove
@@ -140,7 +141,7 @@ def _engine(name: str) -> Callable[[Job], Outcome]:
         from welltuned.engines import trainer  # it imports half of transformers
 
         return trainer.train
-    return loop.train
+    return loop.train if name == "torch" else load_callable(name, "engine")
 
 
 def _restore_best(tuning: Tuning, run: Run, observer: Observer) -> None:

@@ -16,6 +16,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.hyperparameters import Choice
+from welltuned.imports import load_callable
 from welltuned.models import loading
 from welltuned.runs.folder import next_free
 from welltuned.schema import Document, Part, expand_shorthand, validate
@@ -205,6 +206,8 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
     elif config.training.trainer or config.training.callbacks:
         what = "'training.trainer' and 'training.callbacks' are for Hugging Face's Trainer"
         faults.add(what, None, "set engine: hf, or remove them")
+    elif "." in config.engine:
+        _try(lambda: load_callable(config.engine, "engine"), faults)
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:
