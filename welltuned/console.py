@@ -215,6 +215,10 @@ def _problem(task: dict[str, Any]) -> str:
         return "regression"
     if task["problem"] == "generation":
         return f"generation ({task['style']})"
+    if task["problem"] == "ratings":
+        return "rewards from ratings"
+    if task["problem"] == "preferences":
+        return f"rewards from {task['pairs']['train']:,} preferences"
     if task["problem"] == "token_classification":
         return f"a tag for each word, {len(task['labels'])} tags"
     labels = task["labels"]

@@ -32,14 +32,14 @@ from welltuned.errors import Faults, Place
 _SHOWN = 5
 
 RECORD_ROLES = (
-    Role("text", (), is_input=True),
-    Role("prompt", (), required=False),
-    Role("messages", (), required=False),
-    Role("responses", (), required=False),
-    Role("pairs", (), required=False),
-    Role("score", (), required=False, is_target=True),
-    Role("id", (), required=False),
-    Role("group", (), required=False),
+    Role("text", ("text",), is_input=True),
+    Role("prompt", ("prompt",), required=False),
+    Role("messages", ("messages",), required=False),
+    Role("responses", ("responses",), required=False),
+    Role("pairs", ("pairs",), required=False),
+    Role("score", ("score",), required=False, is_target=True),
+    Role("id", ("id",), required=False),
+    Role("group", ("group",), required=False),
 )
 """The roles of converted files. `text` is what makes two records duplicates: the prompt where
 its responses were compared, since a prompt in two splits would be a leak."""
