@@ -217,6 +217,8 @@ def _problem(task: dict[str, Any]) -> str:
         return f"generation ({task['style']})"
     if task["problem"] == "ratings":
         return "rewards from ratings"
+    if task["problem"] == "direct_preference":
+        return f"direct preference over {task['pairs']['train']:,} pairs"
     if task["problem"] == "preferences":
         return f"rewards from {task['pairs']['train']:,} preferences"
     if task["problem"] == "token_classification":

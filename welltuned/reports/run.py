@@ -49,9 +49,7 @@ def _content(run: Run) -> dict[str, Any]:
         "curves": _curves(metrics, results["metric"]),
         "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
         "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
-        "reliability": _reliability(predictions)
-        if single or task["problem"] in _PAIRS
-        else None,
+        "reliability": _reliability(predictions) if single or task["problem"] in _PAIRS else None,
         "pairs": task["problem"] in _PAIRS,
         "scatter": charts.scatter(
             [row["label"] for row in predictions], [row["prediction"] for row in predictions]

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.classification import Classification, ClassificationProblem
 from welltuned.tasks.generation import Generation, GenerationProblem
+from welltuned.tasks.preference import Preference, PreferenceProblem
 from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.token_classification import TokenClassification, TokenClassificationProblem
 
@@ -16,7 +17,7 @@ def _classification_unless_told(values: Any) -> Any:
 
 
 AnyTask = Annotated[
-    Classification | TokenClassification | Generation | Reward,
+    Classification | TokenClassification | Generation | Reward | Preference,
     Field(discriminator="type"),
     BeforeValidator(_classification_unless_told),
 ]
@@ -41,6 +42,8 @@ __all__ = [
     "Examples",
     "Generation",
     "GenerationProblem",
+    "Preference",
+    "PreferenceProblem",
     "Problem",
     "Reward",
     "RewardProblem",

@@ -38,7 +38,7 @@ def form_of(form: Form, data: Collected, faults: Faults) -> Form | None:
     return form
 
 
-def facts_of_pairs(data: Collected) -> dict[str, Any]:
+def facts_of(data: Collected) -> dict[str, Any]:
     """Counts for people, and what the longer response would score; warnings are noted."""
     facts: dict[str, Any] = {"pairs": {}, "responses": {}, "longer_wins": {}}
     for split in SPLITS:
@@ -51,7 +51,7 @@ def facts_of_pairs(data: Collected) -> dict[str, Any]:
     share = facts["longer_wins"]["train"]
     data.facts.notes.append(
         f"In train the longer response is the better one in {share:.1%} of the pairs; "
-        "a model that is to be of use has to beat that on test."
+        "whoever looks at nothing else is right that often."
     )
     if most > _MANY:
         data.facts.notes.append(
@@ -71,6 +71,16 @@ def notes(examples: Examples) -> list[str]:
     return [f"{len(examples.alike):,} {what} (line {some(examples.alike)})"]
 
 
+def read(records: Records, faults: Faults) -> np.ndarray:
+    """N times `Judged`; records without judgements are a fault."""
+    targets = judged(records)
+    if targets is None:
+        what, remedy = "the responses are not judged", "give chosen and rejected, or a score"
+        faults.add(what, records.place(0), remedy)
+        return np.empty(0, dtype=object)
+    return targets
+
+
 # --- Judging -------------------------------------------------------------------
 
 
@@ -88,10 +98,25 @@ def score(rewards: Rewards, targets: np.ndarray, intervals: bool) -> dict[str, A
 
 def longer_wins(targets: np.ndarray) -> dict[str, Any]:
     """The accuracy of taking the longer response for the better one."""
+    return {"pair_accuracy": accuracy([target.lengths_K for target in targets], targets)}
+
+
+def accuracy(rewards: Rewards, targets: np.ndarray) -> float:
+    """In which share of pairs the better response has the higher reward."""
     from welltuned.metrics.preferences import share_right
 
-    longer_Q, _ = _differences([target.lengths_K for target in targets], targets)
-    return {"pair_accuracy": share_right(longer_Q)}
+    return share_right(_differences(rewards, targets)[0])
+
+
+def means(rewards: Rewards, targets: np.ndarray) -> dict[str, float]:
+    """The mean reward of either side of the pairs."""
+    both_Q2 = [
+        (reward_K[pair.winner], reward_K[pair.loser])
+        for reward_K, target in zip(rewards, targets, strict=True)
+        for pair in target.pairs
+    ]
+    chosen, rejected = np.mean(both_Q2, axis=0)
+    return {"chosen_reward": float(chosen), "rejected_reward": float(rejected)}
 
 
 def _differences(rewards: Rewards, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,16 +133,22 @@ def _differences(rewards: Rewards, targets: np.ndarray) -> tuple[np.ndarray, np.
 # --- Telling -------------------------------------------------------------------
 
 
-def rows(rewards: Rewards, targets: np.ndarray, records: Records) -> Iterator[dict[str, Any]]:
-    """One row a pair, as if there were two classes, of which `chosen` is always the right one."""
+def rows(
+    rewards: Rewards, targets: np.ndarray, records: Records, texts: dict[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """One row a pair, as if there were two classes, of which `chosen` is always the right one.
+
+    `texts` holds free text in answer to the first prompts; it stands in a prompt's first row.
+    """
     from welltuned.metrics.preferences import sigmoid
 
     for i, (reward_K, target) in enumerate(zip(rewards, targets, strict=True)):
         said = records["responses"][i]
+        answers = {name: told[i] for name, told in texts.items() if i < len(told)}
         for number, pair in enumerate(target.pairs, 1):
             better, worse = float(reward_K[pair.winner]), float(reward_K[pair.loser])
             chance = float(sigmoid(np.array(better - worse)))
-            yield {
+            row = {
                 "id": f"{records.id(i)}#{number}" if len(target.pairs) > 1 else records.id(i),
                 "label": "chosen",
                 "prediction": "chosen" if better > worse else "rejected",
@@ -127,6 +158,9 @@ def rows(rewards: Rewards, targets: np.ndarray, records: Records) -> Iterator[di
                 "chosen": said[pair.winner],
                 "rejected": said[pair.loser],
             }
+            if number == 1 and answers:
+                row |= {"reference": said[pair.winner], **answers}
+            yield row
 
 
 def told(target: Judged) -> Any:

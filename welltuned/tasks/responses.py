@@ -22,12 +22,17 @@ from welltuned.tasks import chat
 from welltuned.tasks.base import Examples
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
+
+    from welltuned.tasks.base import Batch
 
 Form = Literal["auto", "chat", "plain"]
 """How prompt and response become one text where no separator parts them.
 auto: through the chat template where the tokenizer has one."""
 
+_AT_ONCE = 64
+"""Rows per forward pass when nothing is learned; a prompt may have many responses."""
 _CHUNK = 1000
 _UNLIMITED = 2**31
 NO_ROW = -1
@@ -112,6 +117,24 @@ def collate(examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str
     scores = [examples.targets[index].score for index in indices]
     batch["scores"] = np.array([np.nan if s is None else s for s in scores], dtype=np.float32)
     return batch
+
+
+def read_rows(compute: Callable[[Batch], torch.Tensor], inputs: Batch) -> torch.Tensor:
+    """What `compute` makes of each row of a batch (R).
+
+    Without gradients a few rows at a time, which then have no more padding than they need.
+    """
+    import torch
+
+    if torch.is_grad_enabled():
+        return compute(inputs)
+    lengths_R = inputs["attention_mask"].sum(dim=1)
+    order_R = lengths_R.argsort(descending=True, stable=True)
+    parts = []
+    for rows in order_R.split(_AT_ONCE):
+        longest = int(lengths_R[rows[0]])
+        parts.append(compute({name: value[rows, :longest] for name, value in inputs.items()}))
+    return torch.cat(parts)[order_R.argsort()]
 
 
 def in_grid(values_R: Any, grid_BW: Any) -> Any:
@@ -213,9 +236,7 @@ def _rows(
         prompts = None if alone else [records["prompt"][owner] or "" for owner in owners]
         return list(_separated(tokenizer, prompts, responses, progress))
     pairs = list(zip(owners, responses, strict=True))
-    if form == "chat":
-        chat.ensure_template(tokenizer)
-    if form == "plain" or not tokenizer.chat_template or alone:
+    if alone or style_of(tokenizer, form) == "plain":
         rendered = [
             chat.render_plain(tokenizer, *touching(records["prompt"][owner] or "", said, joint))
             for owner, said in pairs
@@ -232,6 +253,13 @@ def _rows(
         ]
     encoded = chat.tokenise(tokenizer, rendered, _UNLIMITED, progress)
     return [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
+
+
+def style_of(tokenizer: PreTrainedTokenizerBase, form: Form) -> Literal["chat", "plain"]:
+    """How prompt and response become one text for this tokenizer."""
+    if form == "chat":
+        chat.ensure_template(tokenizer)
+    return "plain" if form == "plain" or not tokenizer.chat_template else "chat"
 
 
 def conversation(records: Records, index: int) -> list[dict[str, str]]:

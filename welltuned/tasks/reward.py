@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from welltuned.tasks.base import Batch
 
 _JOINT = "\n"
-_AT_ONCE = 64
-"""Rows per forward pass when nothing is learned; a prompt may have many responses."""
 _REGRESSION = ClassificationProblem(Labels("regression", ("reward",), ("reward",)))
 """The problem whose model a reward model is: one number for a text or a pair of texts."""
 
@@ -101,7 +99,7 @@ def _kind(records: Records) -> str:
 def _fitted(problem: RewardProblem, data: Collected, faults: Faults) -> RewardProblem | None:
     """The problem with the scale of its ratings; what is known of the judgements is noted."""
     if problem.source == "preferences":
-        data.facts.task = {"problem": "preferences", **pairs.facts_of_pairs(data)}
+        data.facts.task = {"problem": "preferences", **pairs.facts_of(data)}
         return problem
     scores = {split: np.array(data[split]["score"], dtype=np.float64) for split in SPLITS}
     train = scores["train"]
@@ -237,12 +235,7 @@ class RewardProblem(Problem):
         return pairs.notes(examples)
 
     def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
-        targets = responses.judged(records)
-        if targets is None:
-            what, remedy = "the responses are not judged", "give chosen and rejected, or a score"
-            faults.add(what, records.place(0), remedy)
-            return np.empty(0, dtype=object)
-        return targets
+        return pairs.read(records, faults)
 
     # --- Learning ---
 
@@ -270,17 +263,9 @@ class RewardProblem(Problem):
 
     def _read(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """One number a row (R, float32)."""
-        import torch
-
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = {name: batch[name] for name in names if name in batch}
-        if torch.is_grad_enabled():
-            return model(**inputs).logits.float()[:, 0]
-        parts = [
-            model(**{name: tensor[start : start + _AT_ONCE] for name, tensor in inputs.items()})
-            for start in range(0, len(batch["input_ids"]), _AT_ONCE)
-        ]
-        return torch.cat([part.logits.float()[:, 0] for part in parts])
+        return responses.read_rows(lambda rows: model(**rows).logits.float()[:, 0], inputs)
 
     # --- Judging ---
 
@@ -343,7 +328,7 @@ class RewardProblem(Problem):
         assert targets is not None
         rewards = _flat(self.values(outputs_NK), targets)
         if self.source == "preferences":
-            yield from pairs.rows(rewards, targets, records)
+            yield from pairs.rows(rewards, targets, records, texts)
             return
         for i, (reward, target) in enumerate(zip(rewards, targets, strict=True)):
             row = {"id": records.id(i), "label": target.score, "prediction": float(reward[0])}
