@@ -215,6 +215,12 @@ def _problem(task: dict[str, Any]) -> str:
         return "regression"
     if task["problem"] == "generation":
         return f"generation ({task['style']})"
+    if task["problem"] == "ratings":
+        return "rewards from ratings"
+    if task["problem"] == "direct_preference":
+        return f"direct preference over {task['pairs']['train']:,} pairs"
+    if task["problem"] == "preferences":
+        return f"rewards from {task['pairs']['train']:,} preferences"
     if task["problem"] == "token_classification":
         return f"a tag for each word, {len(task['labels'])} tags"
     labels = task["labels"]

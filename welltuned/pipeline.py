@@ -162,27 +162,26 @@ def _save_and_prove(tuning: Tuning, run: Run) -> dict[str, Any]:
     prepared, strategy = tuning.prepared, tuning.config.strategy
     moved = compare_weights(tuning.model, tuning.before)
     strategy.finish(tuning.model)
-    tuning.problem = tuning.problem.finish(tuning.model)
+    tuning.problem = tuning.problem.measured(tuning.on_training_data).finish(tuning.model)
+    validation = prepared.examples["validation"]
+    some = list(range(min(EXAMPLES, len(validation))))
+    problem, records = tuning.problem.saved_as(prepared.tokenizer, validation.records.take(some))
     tuning.artifact_bytes = save_artifact(
         run.model,
         tuning.model,
         strategy,
         prepared.tokenizer,
-        tuning.problem,
+        problem,
         prepared.head,
         tuning.config.model,
         tuning.origin,
         prepared.max_length,
         tuning.precision_in_use,
     )
-    validation = prepared.examples["validation"]
-    some = list(range(min(EXAMPLES, len(validation))))
-    few = tuning.problem.encode(
-        prepared.tokenizer, validation.records.take(some), prepared.max_length
-    )
+    few = problem.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict(
         tuning.model,
-        tuning.problem,
+        problem,
         few,
         prepared.pad_id,
         EXAMPLES,

@@ -310,17 +310,18 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: Collecte
     facts.task["truncated"] = {
         split: int(part.encoded.truncated.sum()) for split, part in examples.items()
     }
+    lengths = {split: part.encoded.lengths for split, part in examples.items()}
     facts.task["tokens"] = {
         split: {
-            "mean": float(part.lengths.mean()),
-            "median": int(sorted(part.lengths)[len(part) // 2]),
-            "greatest": int(part.lengths.max()),
+            "mean": float(tokens.mean()),
+            "median": int(sorted(tokens)[len(tokens) // 2]),
+            "greatest": int(tokens.max()),
         }
-        for split, part in examples.items()
+        for split, tokens in lengths.items()
     }
     for split, number in facts.task["truncated"].items():
         if number:
-            share = number / len(examples[split])
+            share = number / len(lengths[split])
             facts.notes.append(
                 f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens "
                 "and were cut. task.max_length sets the limit."

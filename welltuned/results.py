@@ -16,6 +16,7 @@ from welltuned.engines.job import Outcome
 from welltuned.engines.precision import autocast, matmul_rate
 from welltuned.observer import Observer
 from welltuned.runs import Run
+from welltuned.tasks import Examples
 from welltuned.tuning import Tuning, build
 
 _ANSWERED_AT_ONCE = 16
@@ -31,7 +32,7 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     results: dict[str, Any] = {
         "test": scores,
         "validation": tuning.score("validation", tuning.precision_in_use),
-        "baselines": {},
+        "baselines": problem.baselines(train_targets, test.targets),
         "parameters": _count_parameters(tuning),
         "cost": _cost(tuning, outcome),
         "training": {
@@ -45,8 +46,6 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
         if tuning.config.training.metric_for_best_model == "auto"
         else tuning.config.training.metric_for_best_model,
     }
-    if majority := problem.baseline(train_targets, test.targets):
-        results["baselines"]["majority"] = majority
     if tuning.config.evaluation.untrained:
         _rebuild(tuning)
         _, results["baselines"]["untrained"], before = _score_test(tuning, observer)
@@ -101,7 +100,6 @@ def _count_parameters(tuning: Tuning) -> dict[str, int]:
 
 
 def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
-    lengths = tuning.prepared.examples["train"].lengths
     dtype = torch.bfloat16 if tuning.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
     return {
@@ -110,7 +108,7 @@ def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
         "padding_fraction_unsorted": _unsorted_padding(
-            lengths, tuning.config.training.per_device_train_batch_size
+            tuning.prepared.examples["train"], tuning.config.training.per_device_train_batch_size
         ),
         "peak_memory_bytes": _peak_memory(tuning.device),
         "artifact_bytes": tuning.artifact_bytes,
@@ -119,12 +117,12 @@ def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _unsorted_padding(lengths: np.ndarray, size: int) -> float:
+def _unsorted_padding(examples: Examples, size: int) -> float:
     """What random batches would have wasted, for comparison."""
-    order = np.random.default_rng(0).permutation(len(lengths))
-    return padding_fraction(
-        lengths, [order[start : start + size] for start in range(0, len(order), size)]
-    )
+    order = np.random.default_rng(0).permutation(len(examples)).tolist()
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    rows = [np.asarray(examples.rows_of(batch)) for batch in batches]
+    return padding_fraction(examples.encoded.lengths, rows)
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,12 @@ class Tuning:
         assert targets is not None
         return self.problem.score(self.predict(split, precision), targets)
 
+    def on_training_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, targets) of the training split, in what the artifact computes in."""
+        targets = self.prepared.examples["train"].targets
+        assert targets is not None
+        return self.predict("train", self.precision_in_use), targets
+
     @property
     def precision_in_use(self) -> str:
         """What the artifact computes in when it is used.
@@ -90,6 +97,7 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     observer.noted(f"precision {precision} on {device.type} ({why})")
     training = config.training.model_copy(update={"precision": precision})
     prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
+    prepared = note_reference(prepared, model, observer)
     groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
     observer.loaded(
         trainable_table(
@@ -112,6 +120,24 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     )
 
 
+def note_reference(prepared: Prepared, model: nn.Module, observer: Observer) -> Prepared:
+    """What the model makes of all examples before it is tuned, where the problem compares with it.
+
+    It is computed once; so tuning costs no second model and knows nothing of strategies.
+    """
+    problem, training = prepared.problem, prepared.config.training
+    if not problem.needs_reference:
+        return prepared
+    precision = autocast(training.precision, next(model.parameters()).device)
+    size, noted = training.per_device_eval_batch_size, {}
+    with prepared.config.strategy.untouched(model):
+        for split, examples in prepared.examples.items():
+            tell = partial(observer.working, f"reference on {split}", total=len(examples))
+            args = problem, examples, prepared.pad_id, size, precision
+            noted[split] = problem.with_reference(examples, predict(model, *args, tell))
+    return replace(prepared, examples=noted)
+
+
 def _try_step(model: nn.Module, prepared: Prepared) -> None:
     """A forward and backward pass over a few training examples that leaves nothing behind."""
     examples = prepared.examples["train"]
@@ -131,6 +157,9 @@ def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
     if task.pooling != "auto":
         return prepared
     pooling, reason = loading.own_pooling(prepared.config.model), "the model's own pooling file"
+    if pooling is None:
+        pooling = prepared.problem.usual_pooling(prepared.anatomy.kind)
+        reason = "usual for the task"
     if pooling is None:
         observer.working("choosing the pooling", 0, 1)
         model = loading.load_model(
@@ -168,6 +197,7 @@ def build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, Origin]:
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
     origin = Origin(loading.fingerprint(loaded.model, loaded.new), loaded.new)
+    prepared.problem.initialise(loaded.model, loaded.new, seed)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]
     context = Context(

@@ -18,6 +18,8 @@ METRICS = {
     "spearman": "Spearman",
     "calibration_error": "calibration error",
     "log_loss": "log loss",
+    "pair_accuracy": "pair accuracy",
+    "margin": "mean margin",
     "entity_f1": "entity F1",
     "entity_precision": "entity precision",
     "entity_recall": "entity recall",

@@ -13,9 +13,13 @@ from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
 _MISTAKES = 20
-_UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf")
+_UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf", "margin")
 """Scores that are not shares of one, so no bar is drawn for them."""
 _SAMPLES = 20
+_NUMBERS = ("regression", "ratings")
+"""Problems whose predictions are numbers."""
+_PAIRS = ("preferences", "direct_preference")
+"""Problems whose test rows are pairs of responses."""
 
 
 def write_report(run: Run) -> Path:
@@ -45,11 +49,12 @@ def _content(run: Run) -> dict[str, Any]:
         "curves": _curves(metrics, results["metric"]),
         "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
         "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
-        "reliability": _reliability(predictions) if single else None,
+        "reliability": _reliability(predictions) if single or task["problem"] in _PAIRS else None,
+        "pairs": task["problem"] in _PAIRS,
         "scatter": charts.scatter(
             [row["label"] for row in predictions], [row["prediction"] for row in predictions]
         )
-        if task["problem"] == "regression"
+        if task["problem"] in _NUMBERS
         else None,
         "samples": [row for row in predictions if "response" in row][:_SAMPLES],
         "mistakes": _mistakes(predictions, task["problem"]),
@@ -123,10 +128,9 @@ def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str,
     """Where the model is wrong and most sure of it."""
     if problem == "generation":
         return []
-    if problem == "regression":
-        return sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))[
-            :_MISTAKES
-        ]
+    if problem in _NUMBERS:
+        worst = sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))
+        return [_as_text_pair(row) for row in worst[:_MISTAKES]]
     wrong = [row for row in predictions if row["prediction"] != row["label"]]
     if problem == "token_classification":
         return _wrong_sentences(wrong)
@@ -135,6 +139,12 @@ def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str,
             :_MISTAKES
         ]
     return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:_MISTAKES]
+
+
+def _as_text_pair(row: dict[str, Any]) -> dict[str, Any]:
+    """A prompt and its response as the two texts of a pair."""
+    pair = {"prompt": "text", "response": "text_pair"}
+    return {pair.get(name, name): value for name, value in row.items()}
 
 
 def _wrong_sentences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -81,6 +82,10 @@ class Strategy(Part):
     @abstractmethod
     def prepare(self, model: PreTrainedModel, context: Context) -> nn.Module:
         """Freeze, or inject. Returns the model to train."""
+
+    def untouched(self, model: Any) -> AbstractContextManager[object]:
+        """Within it, a prepared model that has taken no step yet answers as if it were not."""
+        return nullcontext()
 
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
         """Change what trains, as a pure function of progress.
@@ -170,6 +175,9 @@ class InjectedStrategy(Strategy):
             injected = get_peft_model(model, config)
         self.initialise(injected, context)
         return injected
+
+    def untouched(self, model: Any) -> AbstractContextManager[object]:
+        return model.disable_adapter()
 
     def finish(self, model: nn.Module) -> None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,6 +121,10 @@ class Lora(InjectedStrategy):
             # artifact can be written as an ordinary LoRA of the untouched base model.
             start: Any = {name: tensor.clone() for name, tensor in _lora_weights(model).items()}
             model.start_state = start
+
+    def untouched(self, model: Any) -> AbstractContextManager[object]:
+        # With a part of W moved into B·A, the model is itself only while that is on.
+        return nullcontext() if self._changes_base else super().untouched(model)
 
     def save(self, model: PeftModel, folder: Path) -> None:
         if not self._changes_base:

@@ -238,11 +238,11 @@ class GenerationProblem(Problem):
         return float((batch["labels"][:, 1:] != IGNORED).sum())
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        return _judge(model, batch).losses_M.sum()
+        return judge_tokens(model, batch).losses_M.sum()
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Per example: the summed loss, the tokens it was summed over, how many were foreseen."""
-        found = _judge(model, batch)
+        found = judge_tokens(model, batch)
         facts_M3 = found.losses_M.new_ones(len(found.losses_M), 3)
         facts_M3[:, 0], facts_M3[:, 2] = found.losses_M, found.hits_M.float()
         facts_B3 = facts_M3.new_zeros(len(batch["input_ids"]), 3)
@@ -423,7 +423,7 @@ _NEEDS_ALL_LOGITS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 """Models whose logits are more than their output layer's, as found on their first batch."""
 
 
-def _judge(model: nn.Module, batch: Batch) -> TokenLosses:
+def judge_tokens(model: nn.Module, batch: Batch) -> TokenLosses:
     """The loss of every labelled token, without the full logits where the model allows it."""
     from welltuned.models.language_head import check_head, token_losses
 
