@@ -18,7 +18,6 @@ import torch
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 class PooledConfig(PreTrainedConfig):
@@ -77,6 +76,9 @@ class PooledForSequenceClassification(PreTrainedModel):
     @property
     def _reads_left_to_right(self) -> bool:
         """Encoders have masked language models; they number tokens in ways of their own."""
+        # Imported late: its import is what makes `welltuned` register this very file.
+        from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
         return self.config.trunk.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     def get_input_embeddings(self) -> nn.Module:
