@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from support import ENCODERS, make_config, make_rows, make_tokenizer, tune, write_rows
+from support import (
+    ENCODERS,
+    make_config,
+    make_preferences,
+    make_ratings,
+    make_rows,
+    make_tokenizer,
+    tune,
+    write_rows,
+)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
@@ -84,6 +93,18 @@ def instructions(tmp_path_factory: pytest.TempPathFactory) -> str:
         for i, row in enumerate(make_rows(60, seed=5))
     ]
     return write_rows(tmp_path_factory.mktemp("data") / "instructions.jsonl", rows)
+
+
+@pytest.fixture(scope="session")
+def preferences(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 75 pairs of answers to 60 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "pairs.jsonl", make_preferences(60))
+
+
+@pytest.fixture(scope="session")
+def ratings(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of rated answers to 60 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "ratings.jsonl", make_ratings(60))
 
 
 @pytest.fixture(scope="session")
