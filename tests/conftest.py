@@ -114,6 +114,27 @@ def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def rewarded(
+    tiny: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished reward model that has learned its pairs. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("rewarded") / "run"
+    training = {"num_train_epochs": 6, "learning_rate": 3e-3}
+    return tune(tiny("bert"), preferences, "full", folder, task="reward", training=training)
+
+
+@pytest.fixture(scope="session")
+def directed(
+    causal: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A generator that has learned by direct preference. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("directed") / "run"
+    strategy, training = {"type": "lora", "r": 4}, {"num_train_epochs": 3, "learning_rate": 3e-3}
+    task = {"type": "preference", "scored_examples": 3, "decoding": {"max_new_tokens": 4}}
+    return tune(causal("llama"), preferences, strategy, folder, task=task, training=training)
+
+
+@pytest.fixture(scope="session")
 def finished(
     tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:

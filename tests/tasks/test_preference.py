@@ -170,17 +170,8 @@ def test_scores_are_those_of_implicit_rewards(causal: Any, preferences: str) -> 
 # --- Runs ------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def run(causal: Any, preferences: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A generator that has learned to approve."""
-    folder = tmp_path_factory.mktemp("preference") / "run"
-    training = {"num_train_epochs": 3, "learning_rate": 3e-3}
-    task = {"type": "preference", "scored_examples": 3, "decoding": {"max_new_tokens": 4}}
-    return tune(causal("llama"), preferences, LORA, folder, task=task, training=training)
-
-
-def test_a_run_learns_what_is_preferred(run: Run) -> None:
-    results = run.results
+def test_a_run_learns_what_is_preferred(directed: Run) -> None:
+    results = directed.results
     assert results["test"]["pair_accuracy"] == 1 and results["test"]["margin"] > 0.1
     assert results["test"]["chosen_reward"] > results["test"]["rejected_reward"]
     assert set(results["baselines"]) == {"longer", "likelier", "untrained"}
@@ -190,8 +181,8 @@ def test_a_run_learns_what_is_preferred(run: Run) -> None:
     assert results["proof"]["reloaded_difference"] < 1e-4
 
 
-def test_what_results_is_an_ordinary_generator(run: Run, instructions: str) -> None:
-    predictor = Predictor.load(run)
+def test_what_results_is_an_ordinary_generator(directed: Run, instructions: str) -> None:
+    predictor = Predictor.load(directed)
     assert isinstance(predictor.problem, GenerationProblem)
     assert predictor.problem.style == "plain" and predictor.tokenizer.chat_template is None
     said = predictor.predict(["was it so good"])[0]["prediction"]
@@ -202,13 +193,13 @@ def test_what_results_is_an_ordinary_generator(run: Run, instructions: str) -> N
         predictor.rewards(["a"], ["b"])
 
 
-def test_rows_hold_rewards_and_the_first_prompts_their_answers(run: Run) -> None:
-    rows = list(run.read_lines("predictions.jsonl"))
+def test_rows_hold_rewards_and_the_first_prompts_their_answers(directed: Run) -> None:
+    rows = list(directed.read_lines("predictions.jsonl"))
     answered = [row for row in rows if "response" in row]
-    assert len(rows) == run.results["test"]["pairs"] and len(answered) == 3
+    assert len(rows) == directed.results["test"]["pairs"] and len(answered) == 3
     assert all({"before", "reference"} <= set(row) for row in answered)
     right = [row["prediction"] == "chosen" for row in rows]
-    assert np.mean(right) == run.results["test"]["pair_accuracy"]
+    assert np.mean(right) == directed.results["test"]["pair_accuracy"]
 
 
 def test_with_a_template_prompts_are_conversations(causal: Any, tmp_path: Path) -> None:

@@ -144,33 +144,25 @@ def test_r5_all_pairs_of_a_prompt_are_in_one_batch(tiny: Any, preferences: str) 
 # --- Runs ------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def run(tiny: Any, preferences: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A reward model that has learned its pairs."""
-    folder = tmp_path_factory.mktemp("reward") / "run"
-    training = {"num_train_epochs": 6, "learning_rate": 3e-3}
-    return tune(tiny("bert"), preferences, FULL, folder, task="reward", training=training)
-
-
-def test_a_run_learns_what_is_preferred(run: Run) -> None:
-    test, baselines = run.results["test"], run.results["baselines"]
+def test_a_run_learns_what_is_preferred(rewarded: Run) -> None:
+    test, baselines = rewarded.results["test"], rewarded.results["baselines"]
     assert test["pair_accuracy"] == 1 and test["margin"] > 0.3
     assert test["pair_accuracy_ci95"] == [1, 1]
     assert baselines["majority"]["pair_accuracy"] == 0.5
     assert baselines["majority"]["log_loss"] == pytest.approx(math.log(2))
     assert 0 < baselines["longer"]["pair_accuracy"] < 1
     assert 0 <= baselines["untrained"]["pair_accuracy"] <= 1
-    assert run.results["metric"] == "pair_accuracy"
+    assert rewarded.results["metric"] == "pair_accuracy"
 
 
 def test_r3_saved_rewards_have_mean_zero_on_the_training_data(
-    run: Run, preferences: str, tiny: Any
+    rewarded: Run, preferences: str, tiny: Any
 ) -> None:
     """(R3) The constant that preferences leave open is folded into the head."""
-    values = {key: value for key, value in run.config.items() if key != "schema_version"}
+    values = {key: value for key, value in rewarded.config.items() if key != "schema_version"}
     config = config_from({**values, "output_dir": None})
     prepared = prepare(config)
-    artifact = load_artifact(run.model)
+    artifact = load_artifact(rewarded.model)
     examples = prepared.examples["train"]
     outputs = predict(artifact.model, artifact.problem, examples, prepared.pad_id, 16)
     rewards = [row[: len(t.lengths_K)] for row, t in zip(outputs, examples.targets, strict=True)]
@@ -195,31 +187,31 @@ def test_r3_without_centring_the_head_is_as_it_was_trained(
         assert tests[0][name] == pytest.approx(tests[1][name], abs=1e-4)
 
 
-def test_the_artifact_is_a_sequence_classifier_with_one_label(run: Run) -> None:
+def test_the_artifact_is_a_sequence_classifier_with_one_label(rewarded: Run) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    model = AutoModelForSequenceClassification.from_pretrained(run.model).eval()
-    tokenizer = AutoTokenizer.from_pretrained(run.model)
+    model = AutoModelForSequenceClassification.from_pretrained(rewarded.model).eval()
+    tokenizer = AutoTokenizer.from_pretrained(rewarded.model)
     assert model.config.num_labels == 1 and model.config.id2label == {0: "reward"}
-    row = next(iter(run.read_lines("predictions.jsonl")))
+    row = next(iter(rewarded.read_lines("predictions.jsonl")))
     texts = [row["prompt"]] * 2, [row["chosen"], row["rejected"]]
     said = model(**tokenizer(*texts, padding=True, return_tensors="pt")).logits[:, 0].tolist()
     assert said == pytest.approx(list(row["rewards"].values()), abs=1e-5)
 
 
-def test_predictions_are_pairs_with_their_rewards(run: Run) -> None:
-    rows = list(run.read_lines("predictions.jsonl"))
-    assert len(rows) == run.results["test"]["pairs"]
+def test_predictions_are_pairs_with_their_rewards(rewarded: Run) -> None:
+    rows = list(rewarded.read_lines("predictions.jsonl"))
+    assert len(rows) == rewarded.results["test"]["pairs"]
     right = [row["prediction"] == row["label"] == "chosen" for row in rows]
-    assert np.mean(right) == run.results["test"]["pair_accuracy"]
+    assert np.mean(right) == rewarded.results["test"]["pair_accuracy"]
     for row in rows:
         gap = row["rewards"]["chosen"] - row["rewards"]["rejected"]
         assert row["probabilities"]["chosen"] == pytest.approx(1 / (1 + math.exp(-gap)), abs=1e-5)
 
 
-def test_rewards_of_the_predictor_are_those_of_the_test(run: Run) -> None:
-    rows = list(run.read_lines("predictions.jsonl"))
-    predictor = Predictor.load(run)
+def test_rewards_of_the_predictor_are_those_of_the_test(rewarded: Run) -> None:
+    rows = list(rewarded.read_lines("predictions.jsonl"))
+    predictor = Predictor.load(rewarded)
     prompts, said = [row["prompt"] for row in rows], [row["chosen"] for row in rows]
     found = predictor.rewards(prompts, said)
     assert found.shape == (len(rows),) and found.dtype == np.float64
@@ -230,16 +222,16 @@ def test_rewards_of_the_predictor_are_those_of_the_test(run: Run) -> None:
     assert [row["prediction"] for row in asked] == pytest.approx(found, abs=1e-6)
 
 
-def test_rewards_take_conversations_nothing_and_no_one(run: Run) -> None:
-    predictor = Predictor.load(run)
+def test_rewards_take_conversations_nothing_and_no_one(rewarded: Run) -> None:
+    predictor = Predictor.load(rewarded)
     turns = [{"role": "user", "content": "was it so good"}]
     assert predictor.rewards([turns, "was it so good"], ["it was bad"] * 2).std() < 1e-6
     assert np.isfinite(predictor.rewards(["was it", ""], ["", ""])).all()
     assert predictor.rewards([], []).shape == (0,)
 
 
-def test_rewards_refuse_what_they_cannot_judge(run: Run, finished: Run) -> None:
-    predictor = Predictor.load(run)
+def test_rewards_refuse_what_they_cannot_judge(rewarded: Run, finished: Run) -> None:
+    predictor = Predictor.load(rewarded)
     with pytest.raises(InputError, match="2 prompts but 1 responses -> give one response for each"):
         predictor.rewards(["a", "b"], ["c"])
     with pytest.raises(InputError, match="judged with their prompts, and a prompt is missing"):
@@ -248,10 +240,10 @@ def test_rewards_refuse_what_they_cannot_judge(run: Run, finished: Run) -> None:
         Predictor.load(finished).rewards(["a"], ["b"])
 
 
-def test_a_file_is_evaluated_and_answered(run: Run, tmp_path: Path) -> None:
+def test_a_file_is_evaluated_and_answered(rewarded: Run, tmp_path: Path) -> None:
     rows = make_preferences(10, seed=3)
     file = write_rows(tmp_path / "more.jsonl", rows)
-    predictor = Predictor.load(run)
+    predictor = Predictor.load(rewarded)
     scores = predictor.evaluate(file)
     assert scores["pairs"] == 13 and scores["examples"] == 10
     assert scores["pair_accuracy"] > 0.9 and "pair_accuracy_ci95" in scores
@@ -265,8 +257,8 @@ def test_a_file_is_evaluated_and_answered(run: Run, tmp_path: Path) -> None:
     assert answers[0][0] == (rows[0]["prompt"], rows[0]["chosen"])
 
 
-def test_files_that_cannot_be_judged_are_refused(run: Run, tmp_path: Path) -> None:
-    predictor = Predictor.load(run)
+def test_files_that_cannot_be_judged_are_refused(rewarded: Run, tmp_path: Path) -> None:
+    predictor = Predictor.load(rewarded)
     single = write_rows(tmp_path / "a.jsonl", [{"prompt": "was it", "response": "good"}])
     with pytest.raises(InputError, match=r"a.jsonl:1: the responses are not judged"):
         predictor.evaluate(single)
@@ -279,6 +271,8 @@ def test_ratings_are_said_in_the_users_units(tiny: Any, ratings: str, tmp_path: 
     training = {"num_train_epochs": 6, "learning_rate": 3e-3}
     run = tune(tiny("bert"), ratings, FULL, tmp_path / "run", task="reward", training=training)
     test = run.results["test"]
+    page = run.report.read_text(encoding="utf-8")
+    assert "Predicted against true numbers" in page and "Worst mistakes" in page
     assert test["r2"] > 0.8 and test["mae"] < 3 and -1 <= test["length_correlation"] <= 1
     assert run.results["baselines"]["majority"]["r2"] == pytest.approx(0, abs=0.1)
     assert set(run.results["baselines"]) == {"majority", "untrained"}
