@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from support import ENCODERS, make_config, make_rows, make_tokenizer, tune, write_rows
+from support import (
+    ENCODERS,
+    make_config,
+    make_preferences,
+    make_ratings,
+    make_rows,
+    make_tokenizer,
+    tune,
+    write_rows,
+)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
@@ -87,9 +96,42 @@ def instructions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def preferences(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 75 pairs of answers to 60 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "pairs.jsonl", make_preferences(60))
+
+
+@pytest.fixture(scope="session")
+def ratings(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of rated answers to 60 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "ratings.jsonl", make_ratings(60))
+
+
+@pytest.fixture(scope="session")
 def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of 120 labelled texts."""
     return write_rows(tmp_path_factory.mktemp("data") / "sentiment.jsonl", make_rows(120))
+
+
+@pytest.fixture(scope="session")
+def rewarded(
+    tiny: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished reward model that has learned its pairs. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("rewarded") / "run"
+    training = {"num_train_epochs": 6, "learning_rate": 3e-3}
+    return tune(tiny("bert"), preferences, "full", folder, task="reward", training=training)
+
+
+@pytest.fixture(scope="session")
+def directed(
+    causal: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A generator that has learned by direct preference. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("directed") / "run"
+    strategy, training = {"type": "lora", "r": 4}, {"num_train_epochs": 3, "learning_rate": 3e-3}
+    task = {"type": "preference", "scored_examples": 3, "decoding": {"max_new_tokens": 4}}
+    return tune(causal("llama"), preferences, strategy, folder, task=task, training=training)
 
 
 @pytest.fixture(scope="session")

@@ -172,6 +172,33 @@ def make_rows(number: int, seed: int = 0, pair: bool = False) -> list[dict[str, 
     return rows
 
 
+def make_preferences(number: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Pairs of an approving and a disapproving answer; every fourth prompt has two of them."""
+    rng = random.Random(seed)
+    rows: list[dict[str, Any]] = []
+    for i, asked in enumerate(make_rows(number, seed)):
+        prompt = f"was it so {asked['text']}"
+        for _ in range(1 + (i % 4 == 0)):
+            sides = [
+                " ".join(["it was", *(rng.choice(words) for _ in range(rng.randint(1, 6)))])
+                for words in (WORDS[:8], WORDS[8:16])
+            ]
+            rows.append({"prompt": prompt, "chosen": sides[0], "rejected": sides[1]})
+    return rows
+
+
+def make_ratings(number: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Answers rated by how many approving words they have: 10 for the first, 5 for any other."""
+    rows = [
+        {"prompt": row["prompt"], "response": row[side]}
+        for row in make_preferences(number, seed)
+        for side in ("chosen", "rejected")
+    ]
+    for row in rows:
+        row["score"] = 5 + 5 * sum(word in WORDS[:8] for word in row["response"].split())
+    return list({(row["prompt"], row["response"]): row for row in rows}.values())
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
     """Rows as JSON lines; returns the path as text."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -207,7 +234,8 @@ def build(
     tokenizer = read_tokenizer(model)
     base = AutoConfig.from_pretrained(folder)
     base.pad_token_id = tokenizer.pad_token_id
-    head = ClassificationProblem(Labels("single_label", names, names)).head(base, pooling)
+    kind: Any = "single_label" if labels > 1 else "regression"
+    head = ClassificationProblem(Labels(kind, names, names)).head(base, pooling)
     anatomy = examine(build_skeleton(head))
     examples = [
         AutoTokenizer.from_pretrained(folder)(row["text"])["input_ids"] for row in make_rows(16)
@@ -273,12 +301,14 @@ def job_for(
     from welltuned.config import config_from
     from welltuned.engines.events import Listener
     from welltuned.engines.job import Job
+    from welltuned.observer import Observer
     from welltuned.preparation import prepare
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})
     prepared = prepare(config_from(config))
     tuned, _ = tuning.build(prepared, torch.device("cpu"))
+    prepared = tuning.note_reference(prepared, tuned, Observer())
     chosen = prepared.config.strategy
     return Job(
         model=tuned,

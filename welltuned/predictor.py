@@ -161,6 +161,9 @@ class Predictor:
         self.problem.read_targets(records, faults)
         faults.raise_if_any()
         examples = self._encode(records)
+        if not len(examples):
+            what = f"nothing can be scored within {self._artifact.max_length} tokens"
+            raise InputError(Fault(what, Place(file), "check the file with `welltuned data`"))
         assert examples.targets is not None
         outputs = self._outputs(examples, batch_size)
         scores = self.problem.score(outputs, examples.targets, intervals=True)

@@ -228,7 +228,8 @@ def _number(cell: Any, role: str, layout: Layout) -> float:
 
 def _missing(role: str, layout: Layout) -> Unreadable:
     remedy = f"fill in '{layout.name(role)}', or remove the row"
-    return Unreadable(f"the {role} is missing", remedy, f"without a {role}")
+    named = f"{role} response" if role in ("chosen", "rejected") else role
+    return Unreadable(f"the {named} is missing", remedy, f"without a {named}")
 
 
 def _is_missing(cell: Any) -> bool:

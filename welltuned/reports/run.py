@@ -56,7 +56,7 @@ def _content(run: Run) -> dict[str, Any]:
         )
         if task["problem"] in _NUMBERS
         else None,
-        "samples": [row for row in predictions if "response" in row][:_SAMPLES],
+        "samples": [row for row in predictions if "reference" in row][:_SAMPLES],
         "mistakes": _mistakes(predictions, task["problem"]),
         "settings": {
             key: value

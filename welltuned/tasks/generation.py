@@ -166,7 +166,8 @@ class GenerationProblem(Problem):
 
         An example without any, such as one whose prompt fills `max_length`, is left out.
         """
-        chat.ensure_template(tokenizer)
+        if self.style == "chat":
+            chat.ensure_template(tokenizer)
         rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
         splits = self._splits_texts(records)
         encoded = chat.tokenise(tokenizer, rendered, _UNLIMITED if splits else max_length, progress)
