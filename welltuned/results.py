@@ -101,7 +101,7 @@ def _count_parameters(tuning: Tuning) -> dict[str, int]:
 
 
 def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
-    lengths = tuning.prepared.examples["train"].lengths
+    lengths = tuning.prepared.learned.lengths
     dtype = torch.bfloat16 if tuning.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
     return {

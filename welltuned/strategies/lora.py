@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
 from welltuned.schema import conflict
-from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
+from welltuned.strategies.base import Changes, Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -146,6 +147,20 @@ class Lora(InjectedStrategy):
             if name not in weights
         }
         save_file({**weights, **whole}, file, metadata={"format": "pt"})
+
+    @property
+    def changes(self) -> Changes:
+        from_zero = self.init_lora_weights in (True, "gaussian")
+        plain = from_zero and not self.use_dora and (self.model_extra or {}).get("bias") is None
+        return "product" if plain else "nothing"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        if self._changes_base:
+            yield  # only with its first B·A is the base what it was
+            return
+        with super().untouched(model):
+            yield
 
     @property
     def _changes_base(self) -> bool:

@@ -50,6 +50,24 @@ class Examples:
         """Tokens per example (N)."""
         return self.encoded.lengths
 
+    def take(self, indices: Sequence[int]) -> Examples:
+        """The examples at `indices`, in that order."""
+        return Examples(
+            self.encoded.take(indices),
+            None if self.targets is None else self.targets[list(indices)],
+            self.records.take(indices),
+        )
+
+    def join(self, other: Examples) -> Examples:
+        """These examples and then those, of the same problem."""
+        return Examples(
+            self.encoded.join(other.encoded),
+            None
+            if self.targets is None or other.targets is None
+            else np.concatenate([self.targets, other.targets]),
+            self.records.join(other.records),
+        )
+
 
 class Task(Part):
     """The base of all tasks' configs."""
