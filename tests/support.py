@@ -266,7 +266,7 @@ def logits(model: Any, batch: dict[str, Any]) -> Any:
 def config_values(
     model: Any, data: str, strategy: Any, output: Path, **parts: Any
 ) -> dict[str, Any]:
-    """A config for a run of a few steps."""
+    """A config for a run of a few steps; what it forgets is measured where a test asks for it."""
     training = {
         "num_train_epochs": 2,
         "learning_rate": 1e-2,
@@ -281,6 +281,7 @@ def config_values(
         "output_dir": str(output),
         **parts,
         "training": {**training, **parts.get("training", {})},
+        "evaluation": {"retention": "none", **parts.get("evaluation", {})},
     }
 
 
@@ -291,35 +292,49 @@ def tune(model: Any, data: str, strategy: Any, output: Path, **parts: Any) -> An
     return wt.train(config_values(model, data, strategy, output, **parts))
 
 
-def job_for(
-    model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
-) -> Any:
-    """What a run gives its engine, so that a test can turn the crank itself."""
+def tuning_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
+    """A model as a run loads it, before its first step, in float32 on the CPU."""
     import torch
 
     from welltuned import tuning
     from welltuned.config import config_from
-    from welltuned.engines.events import Listener
-    from welltuned.engines.job import Job
     from welltuned.observer import Observer
     from welltuned.preparation import prepare
+    from welltuned.proof import Before
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})
     prepared = prepare(config_from(config))
-    tuned, _ = tuning.build(prepared, torch.device("cpu"))
-    prepared = tuning.note_reference(prepared, tuned, Observer())
-    chosen = prepared.config.strategy
+    cpu = torch.device("cpu")
+    built, origin = tuning.build(prepared, cpu)
+    prepared = tuning.note_reference(prepared, built, Observer())
+    groups = prepared.config.strategy.parameter_groups(built, prepared.anatomy)
+    before = Before.of(built, groups)
+    return tuning.Tuning(prepared, built, groups, cpu, "fp32", prepared.problem, before, origin)
+
+
+def job_for(
+    model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
+) -> Any:
+    """What a run gives its engine, so that a test can turn the crank itself."""
+    from welltuned import forgetting
+    from welltuned.engines.events import Listener
+    from welltuned.engines.job import Job
+    from welltuned.observer import Observer
+
+    tuning = tuning_for(model, data, strategy, **parts)
+    prepared = tuning.prepared
     return Job(
-        model=tuned,
+        model=tuning.model,
         anatomy=prepared.anatomy,
         problem=prepared.problem,
-        strategy=chosen,
-        groups=chosen.parameter_groups(tuned, prepared.anatomy),
+        strategy=prepared.config.strategy,
+        groups=tuning.groups,
         training=prepared.config.training,
-        examples=prepared.examples["train"],
+        examples=prepared.learned,
         pad_id=prepared.pad_id,
         precision="fp32",
+        guards=forgetting.guards(tuning, Observer()),
         validate=lambda: {"macro_f1": 0.0},
         keep=lambda step, scores: None,
         listener=listener or Listener(),

@@ -11,20 +11,15 @@ from pydantic import Field
 from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
+from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
+from welltuned.protection import Protections
 from welltuned.schema import Document, Part, apply_overrides, read_document, validate
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
 
 ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
 """The dotted path of something that can be imported."""
-
-
-class EvaluationConfig(Part):
-    """What is measured besides the scores of the tuned model."""
-
-    untrained: bool = True
-    """Score the model with its untrained head too; it is loaded once more for that."""
 
 
 class RunConfig(Part):
@@ -40,6 +35,8 @@ class RunConfig(Part):
     """Which weights train, and when."""
     training: TrainingConfig = TrainingConfig()
     """Hyper-parameters."""
+    protection: Protections = ()
+    """What keeps the model from forgetting."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
     engine: Literal["torch", "hf"] | ImportPath = "torch"

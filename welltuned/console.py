@@ -23,6 +23,7 @@ from rich.table import Table
 
 from welltuned.engines.events import Step
 from welltuned.observer import Observer
+from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def results_lines(run: Run) -> list[str]:
     for name, scores in results["baselines"].items():
         known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
         lines.append(f"{name:11} {' · '.join(known)}")
+    lines += forgetting_lines(results)
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
         f"cost        {cost['train_seconds']:.0f} s · "

@@ -70,6 +70,7 @@ class Recorder(Listener):
                 "loss": sum(step.loss * step.examples for step in steps) / examples,
                 "learning_rate": last.learning_rate,
                 "gradient_norm": last.gradient_norm,
+                **({"penalty": last.penalty} if last.penalty else {}),
                 "examples_per_second": examples / seconds if seconds else 0.0,
             },
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from welltuned import distributed
+from welltuned import distributed, forgetting
 from welltuned.artifact import save_artifact
 from welltuned.config import RunConfig
 from welltuned.engines import loop
@@ -54,11 +54,14 @@ def train(config: RunConfig, observer: Observer | None = None, command: str | No
 def _carry_out(prepared: Prepared, run: Run, observer: Observer, command: str | None) -> None:
     tuning = load(prepared, observer)
     _write_start(run, tuning, command)
+    untouched = forgetting.remember(tuning, observer)
     outcome = _tune(tuning, run, observer)
     _restore_best(tuning, run, observer)
+    finished = forgetting.go_back(tuning, untouched, observer)
     proof = _save_and_prove(tuning, run)
+    kept = forgetting.measure(tuning, untouched, observer)
     results = evaluate(tuning, run, outcome, observer)
-    run.write("results.json", {**results, "proof": proof})
+    run.write("results.json", {**results, **kept, **finished, "proof": proof})
     write_report(run)
 
 
@@ -123,9 +126,10 @@ def _tune(tuning: Tuning, run: Run, observer: Observer) -> Outcome:
         strategy=tuning.config.strategy,
         groups=tuning.groups,
         training=training,
-        examples=prepared.examples["train"],
+        examples=prepared.learned,
         pad_id=prepared.pad_id,
         precision=tuning.precision,
+        guards=forgetting.guards(tuning, observer),
         validate=lambda: tuning.score("validation", tuning.precision),
         keep=keep,
         listener=Listeners(listeners if distributed.is_main() else []),

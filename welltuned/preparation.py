@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,9 +16,13 @@ from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.evaluation.probe import is_probed
+from welltuned.evaluation.sets import RetentionSets, collect_sets
 from welltuned.hyperparameters import Choice
 from welltuned.imports import load_callable
 from welltuned.models import loading
+from welltuned.protection import Setting, replayed
+from welltuned.protection.checks import check_protections, encode_replay, read_replay
 from welltuned.runs.folder import next_free
 from welltuned.schema import Document, Part, expand_shorthand, validate
 from welltuned.tasks import AnyTask, Classification, Examples, Problem
@@ -53,6 +58,21 @@ class Prepared:
     max_length: int
     choices: list[Choice]
     folder: Path
+    retention: RetentionSets
+    """On what forgetting is measured."""
+    replay: Examples | None
+    """Examples of before, where the config names some."""
+
+    @cached_property
+    def learned(self) -> Examples:
+        """What is learned from: the training examples and, where asked for, some of before."""
+        train = self.examples["train"]
+        mixing = [one for one in self.config.protection if one.type == "replay"]
+        if not mixing or self.replay is None:
+            return train
+        before = self.problem.pack(self.replay, self.max_length)
+        seed = self.config.training.seed
+        return train.join(before.take(replayed(len(train), len(before), mixing[0].share, seed)))
 
     @property
     def pad_id(self) -> int:
@@ -103,6 +123,12 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
     _require_unpacked(config, faults)
+    _require_probed(config, problem, faults)
+    speaks = not head.new
+    sets = collect_sets(config.evaluation, data, config.data, faults, speaks)
+    before = read_replay(config.data, config.task, problem, data, sets, faults)
+    setting = Setting(config.strategy, anatomy, speaks, config.data.replay is not None)
+    check_protections(config.protection, setting, faults)
     max_length = _max_length(config, anatomy, tokenizer, faults)
     _require_space(config, anatomy, folder, faults)
     faults.raise_if_any()
@@ -112,9 +138,24 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
         update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)}
     )
     examples = encode_splits(problem, tokenizer, data, max_length, progress)
-    return Prepared(
-        config, data, problem, base, tokenizer, head, anatomy, examples, max_length, choices, folder
+    replay = encode_replay(problem, tokenizer, before, max_length)
+    prepared = Prepared(
+        config,
+        data,
+        problem,
+        base,
+        tokenizer,
+        head,
+        anatomy,
+        examples,
+        max_length,
+        choices,
+        folder,
+        sets,
+        replay,
     )
+    data.facts.notes += [*sets.notes, *_notes_of_replay(prepared)]
+    return prepared
 
 
 def examine(head: Head) -> Anatomy:
@@ -228,6 +269,21 @@ def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None
             None,
             f"training.metric_for_best_model is one of: {', '.join(problem.metrics)}",
         )
+
+
+def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None:
+    if config.evaluation.probe and not is_probed(problem):
+        what = f"a linear map cannot answer the task '{problem.type}'"
+        faults.add(f"'evaluation.probe': {what}", None, "set evaluation.probe to false")
+
+
+def _notes_of_replay(prepared: Prepared) -> list[str]:
+    mixed = len(prepared.learned) - len(prepared.examples["train"])
+    if not mixed or prepared.replay is None:
+        return []
+    share = mixed / len(prepared.learned)
+    source = prepared.replay.records.source
+    return [f"{mixed:,} examples of {source} are mixed into training ({share:.1%} of an epoch)."]
 
 
 def _output_folder(config: RunConfig, faults: Faults) -> Path:

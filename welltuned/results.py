@@ -108,7 +108,7 @@ def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
         "padding_fraction_unsorted": _unsorted_padding(
-            tuning.prepared.examples["train"], tuning.config.training.per_device_train_batch_size
+            tuning.prepared.learned, tuning.config.training.per_device_train_batch_size
         ),
         "peak_memory_bytes": _peak_memory(tuning.device),
         "artifact_bytes": tuning.artifact_bytes,

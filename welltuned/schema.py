@@ -271,7 +271,8 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
     kind, context = detail["type"], detail.get("ctx", {})
     given = f"{detail['input']!r}"[:80]
     if kind == "extra_forbidden":
-        known = list(owner.model_fields) if owner else []
+        fields = owner.model_fields.items() if owner else ()
+        known = [field.alias or name for name, field in fields]
         return f"unknown key '{name}'", place, _nearest(path[-1], known)
     if kind == "missing":
         return f"the key '{name}' is missing", place, f"add `{name}: …`"
@@ -314,6 +315,9 @@ def _locate(
         ]
         if tagged:
             owner, choices = tagged[0], []
+            continue
+        if isinstance(item, int):  # one of a list: what it may be is as before
+            path.append(str(item))
             continue
         if choices:
             owner = choices[0]

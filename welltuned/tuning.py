@@ -15,6 +15,7 @@ from welltuned.artifact import Origin
 from welltuned.config import RunConfig
 from welltuned.engines.precision import autocast, choose_device, choose_precision
 from welltuned.evaluation.predicting import predict, to_device
+from welltuned.evaluation.subject import Subject
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.observer import Observer
@@ -72,6 +73,20 @@ class Tuning:
         assert targets is not None
         return self.predict("train", self.precision_in_use), targets
 
+    def subject(self, precision: str) -> Subject:
+        """The model as it is now, to be examined."""
+        prepared = self.prepared
+        return Subject(
+            model=self.model,
+            anatomy=prepared.anatomy,
+            tokenizer=prepared.tokenizer,
+            pad_id=prepared.pad_id,
+            max_length=prepared.max_length,
+            batch_size=self.config.training.per_device_eval_batch_size,
+            speaks=not prepared.head.new,
+            precision=lambda: autocast(precision, self.device),
+        )
+
     @property
     def precision_in_use(self) -> str:
         """What the artifact computes in when it is used.
@@ -86,7 +101,7 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     config = prepared.config
     torch.use_deterministic_algorithms(config.training.full_determinism)
     device = choose_device(config.training.device)
-    prepared = _settle_pooling(prepared, observer)
+    prepared = settle_pooling(prepared, observer)
     observer.prepared(prepared)
     model, origin = build(prepared, device)
     precision, why = distributed.from_main(
@@ -149,7 +164,7 @@ def _try_step(model: nn.Module, prepared: Prepared) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
+def settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
     """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
     from welltuned.models.pooling import PROBED, probe_poolings
 

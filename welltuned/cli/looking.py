@@ -1,4 +1,4 @@
-"""Verbs that look: `data`, `runs`, `report`, `doctor`."""
+"""Verbs that look: `data`, `probe`, `runs`, `report`, `doctor`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,37 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
         from welltuned.console import results_console
 
         results_console().print(inspection.render())
+
+
+@app.command()
+def probe(
+    arguments: Arguments = None,
+    as_json: Json = False,
+    chart: Annotated[
+        str | None, typer.Option("--chart", metavar="FILE.html", help="Write a page with a chart.")
+    ] = None,
+) -> None:
+    """See how well a task can be read off every block, and how many are worth unfreezing."""
+    from pathlib import Path
+
+    from welltuned.console import ConsoleObserver, results_console
+    from welltuned.preparation import load_config
+    from welltuned.probing import probe as look
+    from welltuned.probing import render
+    from welltuned.reports.probe import write_probe
+
+    file, overrides = split_arguments(arguments)
+    observer = ConsoleObserver()
+    try:
+        found = look(load_config(file, overrides), observer)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(found)
+    else:
+        results_console().print(render(found))
+    if chart is not None:
+        print(write_probe(found, Path(chart)), file=sys.stderr)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,6 +30,22 @@ class SplitConfig(Part):
         return self
 
 
+class OtherData(Part):
+    """A data set besides the three splits; a bare path will do."""
+
+    shorthand: ClassVar[str | None] = "data"
+
+    data: str
+    """A file as `data.train` takes it, or `demo:NAME`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Which column has which role; found by name when not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_bare_path(cls, given: Any) -> Any:
+        return {"data": given} if isinstance(given, str) else given
+
+
 class DataConfig(Part):
     """Where the examples are, and what may be done with them."""
 
@@ -44,6 +60,8 @@ class DataConfig(Part):
     test: str | None = None
     """The file that is read once, at the end.
     Without one, a part of the training data is cut off."""
+    replay: OtherData | None = None
+    """Examples of before, for a protection that mixes them in or holds on to them."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Which column has which role, such as {text: sentence, label: polarity};
     found by name when not given."""

@@ -9,8 +9,7 @@ in the backward pass, so that the logits of one chunk are all that ever exists.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
+
+from welltuned.models.freezing import in_eval_mode
 
 _IGNORED = -100
 """The label of tokens that no loss is computed on, as everywhere in torch and transformers."""
@@ -78,7 +79,7 @@ def token_losses(
         logits_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
         losses_M, hits_M = _judge(logits_BTV[rows_M, before_M], targets_M)
     else:
-        head = _Head(model)
+        head = LanguageHead(model)
         hidden_MH = head.hidden(input_ids, inputs)[rows_M, before_M]
         losses_M, hits_M = head.losses(hidden_MH, targets_M, chunk)
     return TokenLosses(losses_M, hits_M, rows_M, before_M + 1)
@@ -97,11 +98,11 @@ def check_head(
     one. Some families do more to their logits than is known here.
     """
     try:
-        head = _Head(model)
+        head = LanguageHead(model)
     except ValueError:
         return False
     inputs = {**_given(attention_mask, None), **inputs}
-    with _evaluating(model):
+    with in_eval_mode(model):
         own_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
         # All positions at once, as the model does: half precision would round others otherwise.
         ours_BTV = head.logits(head.hidden(input_ids, inputs))
@@ -119,19 +120,7 @@ def _given(
     return {name: value for name, value in named.items() if value is not None}
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Everything in eval mode for a while; each module has a mode of its own to return to."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-class _Head:
+class LanguageHead:
     """The trunk and output layer inside a causal language model, wrapped or not."""
 
     def __init__(self, model: Any) -> None:
@@ -188,7 +177,7 @@ class _Head:
     def _chunk(
         self, hidden_CH: torch.Tensor, targets_C: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        with _uncached(hidden_CH.device.type):
+        with uncached(hidden_CH.device.type):
             return _judge(self.logits(hidden_CH), targets_C)
 
 
@@ -200,7 +189,7 @@ def _judge(logits_MV: torch.Tensor, targets_M: torch.Tensor) -> tuple[torch.Tens
     return losses_M, logits_MV.detach().max(dim=-1).indices == targets_M
 
 
-def _uncached(device_type: str) -> AbstractContextManager[object]:
+def uncached(device_type: str) -> AbstractContextManager[object]:
     """Autocast as it is, without its cache.
 
     A cached half-precision copy of the output layer's weight would be shared by all

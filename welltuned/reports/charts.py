@@ -179,3 +179,60 @@ def _smooth(values: Sequence[float]) -> list[float]:
         total, weight = keep * total + value, keep * weight + 1
         smoothed.append(total / weight)
     return smoothed
+
+
+def layer_probe(
+    regions: Sequence[str],
+    before: Sequence[float],
+    after: Sequence[float] | None,
+    metric: str,
+    chance: float | None = None,
+) -> Markup:
+    """How well a task can be read off the embeddings and every block, before and after tuning."""
+    places = range(len(regions))
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 3.2))
+        axis = figure.subplots()
+        if chance is not None:
+            axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+            axis.annotate("chance", (0, chance), fontsize=8, color=MUTED, va="bottom")
+        axis.plot(places, before, color=FIRST, marker="o", markersize=5, label="before tuning")
+        if after is not None:
+            axis.plot(places, after, color=SECOND, marker="s", markersize=5, label="after tuning")
+        axis.set_xticks(list(places), [region.replace("block ", "") for region in regions])
+        axis.set(xlabel="block, from below", ylabel=f"linear probe, {metric}")
+        axis.margins(y=0.15)
+        axis.legend(loc="best")
+        told = [f"{region} {score:.3f}" for region, score in zip(regions, before, strict=True)]
+        return _to_svg(figure, f"Linear probe of every block before tuning: {', '.join(told)}")
+
+
+def alpha_curve(curve: Sequence[dict[str, Any]], metric: str, chosen: float) -> Markup:
+    """Validation score over what was kept, at every place between the two sets of weights.
+
+    Where nothing tells what was kept, over alpha.
+    """
+    kept = all(point["kept"] is not None for point in curve)
+    across = [point["kept"] if kept else point["alpha"] for point in curve]
+    scores = [point["validation"][metric] for point in curve]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(4.8, 3.6))
+        axis = figure.subplots()
+        axis.plot(across, scores, color=FIRST, marker="o", markersize=4, linewidth=1.2)
+        for point, x, y in zip(curve, across, scores, strict=True):
+            axis.annotate(
+                f"{point['alpha']:g}", (x, y), xytext=(5, 4), textcoords="offset points",
+                fontsize=8, color=MUTED,
+            )  # fmt: skip
+            if point["alpha"] == chosen:
+                axis.plot(
+                    x, y, marker="o", markersize=10, markerfacecolor="none",
+                    markeredgecolor=SECOND, markeredgewidth=1.6,
+                )  # fmt: skip
+        axis.set(xlabel="kept" if kept else "alpha", ylabel=f"validation {metric}")
+        axis.margins(0.15)
+        return _to_svg(
+            figure,
+            f"Validation {metric} {'and what was kept ' if kept else ''}for every alpha from the "
+            f"weights before tuning (0) to those after (1); chosen: {chosen:g}",
+        )

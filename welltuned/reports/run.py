@@ -8,6 +8,7 @@ from typing import Any
 
 from welltuned.metrics.entities import find_entities
 from welltuned.reports import charts
+from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.page import render
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -47,6 +48,7 @@ def _content(run: Run) -> dict[str, Any]:
         "command": _command(run),
         "scores": _score_rows(results),
         "curves": _curves(metrics, results["metric"]),
+        "forgetting": forgetting_content(results),
         "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
         "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
         "reliability": _reliability(predictions) if single or task["problem"] in _PAIRS else None,

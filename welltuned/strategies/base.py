@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from welltuned.models.anatomy import Anatomy
+
+
+Changes = Literal["weights", "product", "nothing"]
+"""How pretrained weights change: themselves, by a product of low rank that is added to each, or
+not at all, since what trains was put in beside them."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,15 @@ class Strategy(Part):
     def prepare(self, model: PreTrainedModel, context: Context) -> nn.Module:
         """Freeze, or inject. Returns the model to train."""
 
-    def untouched(self, model: Any) -> AbstractContextManager[object]:
-        """Within it, a prepared model that has taken no step yet answers as if it were not."""
-        return nullcontext()
+    @property
+    def changes(self) -> Changes:
+        """How it changes the pretrained weights."""
+        return "weights"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        """For a while a model that no step has changed yet computes as the pretrained one."""
+        yield
 
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
         """Change what trains, as a pure function of progress.
@@ -176,8 +187,17 @@ class InjectedStrategy(Strategy):
         self.initialise(injected, context)
         return injected
 
-    def untouched(self, model: Any) -> AbstractContextManager[object]:
-        return model.disable_adapter()
+    @property
+    def changes(self) -> Changes:
+        return "nothing"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        training = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        with model.disable_adapter():
+            yield
+        for parameter, trains in training:  # PEFT has its own idea of what trains afterwards
+            parameter.requires_grad_(trains)
 
     def finish(self, model: nn.Module) -> None:
         return None

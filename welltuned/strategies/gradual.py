@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
-from welltuned.strategies.base import Context, Progress, Strategy
+from welltuned.strategies.base import Changes, Context, Progress, Strategy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +51,11 @@ class Gradual(Strategy):
         ):
             raise ValueError("points must ascend and not be negative, such as [0.1, 0.2, 0.3]")
         return schedule
+
+    @property
+    def changes(self) -> Changes:
+        only_head = self.schedule == "auto" and self.num_blocks == 0 and not self.embeddings
+        return "nothing" if only_head else "weights"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         limit = anatomy.num_blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
 from welltuned.schema import conflict
-from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
+from welltuned.strategies.base import Changes, Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -122,10 +122,6 @@ class Lora(InjectedStrategy):
             start: Any = {name: tensor.clone() for name, tensor in _lora_weights(model).items()}
             model.start_state = start
 
-    def untouched(self, model: Any) -> AbstractContextManager[object]:
-        # With a part of W moved into B·A, the model is itself only while that is on.
-        return nullcontext() if self._changes_base else super().untouched(model)
-
     def save(self, model: PeftModel, folder: Path) -> None:
         if not self._changes_base:
             super().save(model, folder)
@@ -151,6 +147,20 @@ class Lora(InjectedStrategy):
             if name not in weights
         }
         save_file({**weights, **whole}, file, metadata={"format": "pt"})
+
+    @property
+    def changes(self) -> Changes:
+        from_zero = self.init_lora_weights in (True, "gaussian")
+        plain = from_zero and not self.use_dora and (self.model_extra or {}).get("bias") is None
+        return "product" if plain else "nothing"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        if self._changes_base:
+            yield  # only with its first B·A is the base what it was
+            return
+        with super().untouched(model):
+            yield
 
     @property
     def _changes_base(self) -> bool:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from welltuned.errors import Fault
 from welltuned.schema import conflict
-from welltuned.strategies.base import Context, Strategy
+from welltuned.strategies.base import Changes, Context, Strategy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,6 +53,10 @@ class Partial(Strategy):
     def depth(self) -> int:
         """How many blocks train when no pattern says otherwise."""
         return 2 if self.num_blocks is None else self.num_blocks
+
+    @property
+    def changes(self) -> Changes:
+        return "weights" if self.patterns or self.depth or self.embeddings else "nothing"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not anatomy.head and not self.patterns and self.depth == 0 and not self.embeddings:

@@ -55,6 +55,24 @@ class Examples:
         """The encoded rows of some examples, where an example is not just one."""
         return indices
 
+    def take(self, indices: Sequence[int]) -> Examples:
+        """The examples at `indices`, in that order."""
+        return Examples(
+            self.encoded.take(indices),
+            None if self.targets is None else self.targets[list(indices)],
+            self.records.take(indices),
+        )
+
+    def join(self, other: Examples) -> Examples:
+        """These examples and then those, of the same problem."""
+        return Examples(
+            self.encoded.join(other.encoded),
+            None
+            if self.targets is None or other.targets is None
+            else np.concatenate([self.targets, other.targets]),
+            self.records.join(other.records),
+        )
+
 
 class Task(Part):
     """The base of all tasks' configs."""
@@ -104,6 +122,8 @@ class Problem(ABC):
     """How many test examples are answered in free text."""
     needs_reference: ClassVar[bool] = False
     """Whether the loss compares with the model as it was before it was tuned."""
+    takes_replay: ClassVar[bool] = True
+    """Whether examples of before can be mixed into what is learned."""
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:

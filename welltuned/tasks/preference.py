@@ -111,6 +111,7 @@ class PreferenceProblem(Problem):
     task: ClassVar[builtins.type[Task]] = Preference
     peft_task_type: ClassVar[str] = "CAUSAL_LM"
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
+    takes_replay: ClassVar[bool] = False
     needs_reference: ClassVar[bool] = True
     default_metric = "pair_accuracy"
     metrics = ("pair_accuracy", "margin", "log_loss", "calibration_error")
