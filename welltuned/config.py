@@ -24,6 +24,13 @@ class EvaluationConfig(Part):
     """Score the model with its untrained head too; it is loaded once more for that."""
 
 
+class ReportConfig(Part):
+    """How the report is written."""
+
+    language: Literal["en", "zh"] = "en"
+    """English, or 中文."""
+
+
 class RunConfig(Part):
     """A whole run: model, task, data, strategy, training, engine."""
 
@@ -42,6 +49,8 @@ class RunConfig(Part):
     engine: Literal["torch", "hf"] = "torch"
     """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`.
     Results are equal."""
+    report: ReportConfig = ReportConfig()
+    """How the report is written."""
     output_dir: str | None = None
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 

@@ -11,8 +11,7 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.plan import PlannedStep
 from welltuned.errors import Fault, InputError
-
-_LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
+from welltuned.metrics import LOWER_IS_BETTER
 
 
 class Validator:
@@ -105,4 +104,4 @@ class Validator:
                 )
             )
         value = float(scores[self._metric])
-        return -value if self._metric in _LOWER_IS_BETTER else value
+        return -value if self._metric in LOWER_IS_BETTER else value
