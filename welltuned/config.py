@@ -22,6 +22,13 @@ ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
 """The dotted path of something that can be imported."""
 
 
+class ReportConfig(Part):
+    """How the report is written."""
+
+    language: Literal["en", "zh"] = "en"
+    """English, or 中文."""
+
+
 class RunConfig(Part):
     """A whole run: model, task, data, strategy, training, engine."""
 
@@ -42,6 +49,8 @@ class RunConfig(Part):
     engine: Literal["torch", "hf"] | ImportPath = "torch"
     """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`; results are equal.
     Or a function of your own, `Job -> Outcome`, by import path: `mine.loop.train`."""
+    report: ReportConfig = ReportConfig()
+    """How the report is written."""
     output_dir: str | None = None
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 

@@ -94,10 +94,15 @@ def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
     return config
 
 
-def prepare(config: RunConfig, progress: Working = lambda what, done, total: None) -> Prepared:
+def prepare(
+    config: RunConfig,
+    progress: Working = lambda what, done, total: None,
+    encode: bool = True,
+) -> Prepared:
     """Check everything. Raises `InputError` with all faults found.
 
-    `progress` hears (what, done, total).
+    `progress` hears (what, done, total). Without `encode` there are no examples: what costs
+    most is left out by those who ask only whether a run could start.
     """
     faults = Faults()
     data = collect(config.data, config.task.roles, faults, config.task.convert)
@@ -137,7 +142,7 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
     config = config.model_copy(
         update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)}
     )
-    examples = encode_splits(problem, tokenizer, data, max_length, progress)
+    examples = encode_splits(problem, tokenizer, data, max_length, progress) if encode else {}
     replay = encode_replay(problem, tokenizer, before, max_length)
     prepared = Prepared(
         config,
@@ -154,7 +159,7 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
         sets,
         replay,
     )
-    data.facts.notes += [*sets.notes, *_notes_of_replay(prepared)]
+    data.facts.notes += [*sets.notes, *(_notes_of_replay(prepared) if encode else [])]
     return prepared
 
 

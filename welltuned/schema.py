@@ -163,10 +163,12 @@ def _build(
             values[key] = _build(loader, value_node, key_path, document, faults)
         return values
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
-        return [
-            _build(loader, item, (*path, str(i)), document, faults)
-            for i, item in enumerate(node.value)
-        ]
+        items = []
+        for i, item in enumerate(node.value):
+            mark, item_path = item.start_mark, (*path, str(i))
+            document.places[item_path] = Place(document.source, mark.line + 1, mark.column + 1)
+            items.append(_build(loader, item, item_path, document, faults))
+        return items
     return loader.construct_object(node, deep=True)
 
 

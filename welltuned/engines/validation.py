@@ -11,8 +11,7 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.plan import PlannedStep
 from welltuned.errors import Fault, InputError
-
-_LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
+from welltuned.metrics import LOWER_IS_BETTER
 
 
 class Validator:
@@ -107,4 +106,4 @@ def signed(scores: dict[str, Any], metric: str) -> float:
             )
         )
     value = float(scores[metric])
-    return -value if metric in _LOWER_IS_BETTER else value
+    return -value if metric in LOWER_IS_BETTER else value
