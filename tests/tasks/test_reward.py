@@ -152,7 +152,7 @@ def test_a_run_learns_what_is_preferred(rewarded: Run) -> None:
     assert baselines["majority"]["log_loss"] == pytest.approx(math.log(2))
     assert 0 < baselines["longer"]["pair_accuracy"] < 1
     assert 0 <= baselines["untrained"]["pair_accuracy"] <= 1
-    assert rewarded.results["metric"] == "pair_accuracy"
+    assert rewarded.results["metric"] == "log_loss"
 
 
 def test_r3_saved_rewards_have_mean_zero_on_the_training_data(

@@ -112,7 +112,7 @@ class PreferenceProblem(Problem):
     peft_task_type: ClassVar[str] = "CAUSAL_LM"
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
     needs_reference: ClassVar[bool] = True
-    default_metric = "pair_accuracy"
+    default_metric = "log_loss"
     metrics = ("pair_accuracy", "margin", "log_loss", "calibration_error")
 
     @property
