@@ -192,6 +192,8 @@ def test_the_artifact_is_a_sequence_classifier_with_one_label(rewarded: Run) -> 
 
     model = AutoModelForSequenceClassification.from_pretrained(rewarded.model).eval()
     tokenizer = AutoTokenizer.from_pretrained(rewarded.model)
+    card = (rewarded.model / "README.md").read_text(encoding="utf-8")
+    assert 'wt.load("THIS_FOLDER").rewards(["a prompt"], ["a response"])' in card
     assert model.config.num_labels == 1 and model.config.id2label == {0: "reward"}
     row = next(iter(rewarded.read_lines("predictions.jsonl")))
     texts = [row["prompt"]] * 2, [row["chosen"], row["rejected"]]

@@ -143,6 +143,7 @@ class RewardProblem(Problem):
     task: ClassVar[builtins.type[Task]] = Reward
     peft_task_type: ClassVar[str] = "SEQ_CLS"
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    asked: ClassVar[str] = 'rewards(["a prompt"], ["a response"])'
 
     @property
     def default_metric(self) -> str:  # type: ignore[override]
