@@ -189,7 +189,7 @@ def _card(
     lines += [
         "import welltuned as wt",
         "",
-        'wt.load("THIS_FOLDER").predict(["some text"])',
+        f'wt.load("THIS_FOLDER").{problem.asked}',
         "```",
         "",
         "With the plain libraries:",

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from welltuned.data.config import DataConfig
 from welltuned.data.preferences import Pair, convert
-from welltuned.data.sources import Table
+from welltuned.data.sources import Table, read_file
 from welltuned.errors import Faults
 
 PAIR = {"prompt": "Hi?", "chosen": "yes", "rejected": "no"}
@@ -179,6 +180,17 @@ def test_notes_tell_what_was_read() -> None:
         "columns not read: chosen_by",
         "1 pairs of responses to 1 prompts",
     )
+
+
+def test_the_embedded_pairs_are_sound_and_length_gives_nothing_away() -> None:
+    faults = Faults()
+    table = read_file("demo:preferences_en", DataConfig(train="demo:preferences_en"), faults)
+    assert table is not None
+    found = convert(table, {}, faults)
+    assert not list(faults) and len(found) == len(table) == 150
+    assert len(found.notes) == 2  # nothing was left out, repeated or contradicted
+    longer = [len(chosen) > len(rejected) for chosen, rejected in found.columns["responses"]]
+    assert 0.45 < sum(longer) / 150 < 0.55
 
 
 # --- What teaches nothing --------------------------------------------------------

@@ -366,7 +366,7 @@ def test_direct_preference_shows_pairs_and_answers(directed: Run) -> None:
     page = Page(directed.report.read_text(encoding="utf-8"))
     answered = next(row for row in directed.read_lines("predictions.jsonl") if "before" in row)
     assert "before and after tuning" in page.text and answered["prompt"] in page.text
-    assert "one reward for all" not in page.text
+    assert "one reward for all" not in page.text and "(likelier)" in page.text
     assert "the better response has" in page.text
 
 

@@ -152,7 +152,7 @@ def test_a_run_learns_what_is_preferred(rewarded: Run) -> None:
     assert baselines["majority"]["log_loss"] == pytest.approx(math.log(2))
     assert 0 < baselines["longer"]["pair_accuracy"] < 1
     assert 0 <= baselines["untrained"]["pair_accuracy"] <= 1
-    assert rewarded.results["metric"] == "pair_accuracy"
+    assert rewarded.results["metric"] == "log_loss"
 
 
 def test_r3_saved_rewards_have_mean_zero_on_the_training_data(
@@ -192,6 +192,8 @@ def test_the_artifact_is_a_sequence_classifier_with_one_label(rewarded: Run) -> 
 
     model = AutoModelForSequenceClassification.from_pretrained(rewarded.model).eval()
     tokenizer = AutoTokenizer.from_pretrained(rewarded.model)
+    card = (rewarded.model / "README.md").read_text(encoding="utf-8")
+    assert 'wt.load("THIS_FOLDER").rewards(["a prompt"], ["a response"])' in card
     assert model.config.num_labels == 1 and model.config.id2label == {0: "reward"}
     row = next(iter(rewarded.read_lines("predictions.jsonl")))
     texts = [row["prompt"]] * 2, [row["chosen"], row["rejected"]]

@@ -120,6 +120,8 @@ class Problem(ABC):
 
     answered: int = 0
     """How many test examples are answered in free text."""
+    asked: ClassVar[str] = 'predict(["some text"])'
+    """How a tuned model is asked in Python, for people."""
     needs_reference: ClassVar[bool] = False
     """Whether the loss compares with the model as it was before it was tuned."""
     takes_replay: ClassVar[bool] = True

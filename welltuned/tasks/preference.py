@@ -113,7 +113,7 @@ class PreferenceProblem(Problem):
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
     takes_replay: ClassVar[bool] = False
     needs_reference: ClassVar[bool] = True
-    default_metric = "pair_accuracy"
+    default_metric = "log_loss"
     metrics = ("pair_accuracy", "margin", "log_loss", "calibration_error")
 
     @property

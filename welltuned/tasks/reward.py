@@ -145,9 +145,12 @@ class RewardProblem(Problem):
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     takes_replay: ClassVar[bool] = False
 
+    asked: ClassVar[str] = 'rewards(["a prompt"], ["a response"])'
+
     @property
     def default_metric(self) -> str:  # type: ignore[override]
-        return self.metrics[0]
+        # A few hundred pairs rank checkpoints by their loss better than by what it counts.
+        return "log_loss" if self.source == "preferences" else "r2"
 
     @property
     def metrics(self) -> tuple[str, ...]:  # type: ignore[override]
