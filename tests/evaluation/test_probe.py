@@ -124,12 +124,12 @@ def test_wide_models_are_probed_on_fewer_texts(
 # --- The hint --------------------------------------------------------------------
 
 
-def scores(values: list[float], behind: list[float] | None = None, **more: Any) -> LayerScores:
+def scores(values: list[float], behind: list[float] | None = None) -> LayerScores:
     best = max(values)
     names = ("embeddings", *(f"block {i}" for i in range(len(values) - 1)))
     found = tuple(behind) if behind else tuple((best - value) / 0.02 for value in values)
-    facts: dict[str, Any] = {"error": 0.02, "chance": 0.5, "fitted": 800, "scored": 200, **more}
-    return LayerScores("accuracy", names, tuple(values), found, **facts)
+    above = (best - 0.5) / 0.02
+    return LayerScores("accuracy", names, tuple(values), found, 0.02, 0.5, above, 800, 200)
 
 
 @pytest.mark.parametrize(

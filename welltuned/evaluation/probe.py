@@ -43,6 +43,8 @@ class LayerScores:
     """The standard error of the best score, from resampled texts."""
     chance: float
     """The mean score of maps fitted on shuffled answers, on the best block."""
+    above_chance: float
+    """How far the best is above that, in standard errors of the difference, text by text."""
     fitted: int
     scored: int
     """Texts it was fitted and scored on; the same ones where they took turns."""
@@ -95,6 +97,7 @@ def probe_layers(
         tuple(_behind(right_N, rights[best]) for right_N in rights),
         (high - low) / _INTERVAL,
         float(np.mean([problem.score(guess, scored.targets)[metric] for guess in guesses])),
+        _behind(np.mean([reading.right(one, scored.targets) for one in guesses], 0), rights[best]),
         len(train) if held_out is not None else len(train) * (FOLDS - 1) // FOLDS,
         len(scored),
     )
@@ -160,7 +163,7 @@ def hint(found: LayerScores) -> dict[str, Any]:
     blocks, best = len(found.scores) - 1, max(found.scores)
     layer = next(i for i, behind in enumerate(found.behind) if behind <= 1)
     told = f"{found.metric} {best:.3f} ± {found.error:.3f}"
-    if best - found.chance <= 2 * found.error:
+    if found.above_chance <= 2:
         why = (
             f"no block tells more than chance ({told}, chance {found.chance:.3f}): the frozen "
             "network does not hold the task, so every block has to learn it"
