@@ -35,10 +35,9 @@ def remember(tuning: Tuning, observer: Observer) -> Untouched:
     memory, layers = Memory(()), None
     with config.strategy.untouched(tuning.model):
         if config.evaluation.retained:
-            observer.working("what the model knows", 0, 1)
             own = prepared.examples["validation"]
-            memory = Memory.of(subject, prepared.retention, own, _training(tuning))
-            observer.working("what the model knows", 1, 1)
+            progress = _telling(observer, "measuring what it knows")
+            memory = Memory.of(subject, prepared.retention, own, _training(tuning), progress)
         if config.evaluation.probe:
             layers = _probe(tuning, _telling(observer, "probing blocks before"))
     start = {}
@@ -77,11 +76,10 @@ def go_back(tuning: Tuning, untouched: Untouched, observer: Observer) -> dict[st
             start=untouched.start,
             score=lambda: _numbers(tuning.score("validation", tuning.precision_in_use)),
             value=lambda scores: signed(scores, metric),
-            kept=lambda: _compared(tuning, untouched).get("kept"),
+            kept=lambda: untouched.memory.kept(tuning.subject(tuning.precision_in_use)),
+            progress=_telling(observer, f"finishing by {protection.type}"),
         )
-        observer.working(f"finishing {protection.type}", 0, 1)
         found[protection.type] = {"metric": metric, **protection.finish(end)}
-        observer.working(f"finishing {protection.type}", 1, 1)
     return found
 
 
@@ -89,9 +87,10 @@ def measure(tuning: Tuning, untouched: Untouched, observer: Observer) -> dict[st
     """The parts `retention` and `probe` of results.json, of the tuned model."""
     found: dict[str, Any] = {}
     if tuning.config.evaluation.retained:
-        observer.working("what is left of it", 0, 1)
-        found["retention"] = _compared(tuning, untouched)
-        observer.working("what is left of it", 1, 1)
+        found["retention"] = untouched.memory.compared(
+            tuning.subject(tuning.precision_in_use),
+            _telling(observer, "measuring what it still knows"),
+        )
     if untouched.layers is not None:
         after = _probe(tuning, _telling(observer, "probing blocks after"))
         found["probe"] = describe(untouched.layers, after)
@@ -131,10 +130,6 @@ def _scene(tuning: Tuning) -> Scene:
 
 def _training(tuning: Tuning) -> frozenset[int]:
     return frozenset(id(weight) for group in tuning.groups for weight in group.parameters)
-
-
-def _compared(tuning: Tuning, untouched: Untouched) -> dict[str, Any]:
-    return untouched.memory.compared(tuning.subject(tuning.precision_in_use))
 
 
 def _probe(tuning: Tuning, progress: Callable[[int, int], None]) -> LayerScores:

@@ -76,12 +76,13 @@ def render(found: dict[str, Any]) -> RenderableType:
     table.add_column(found["metric"], justify="right")
     table.add_column("above chance")
     scores, hint, texts = found["before"], found["hint"], found["texts"]
-    floor = found["chance"] if found["chance"] is not None else min(0.0, *scores)
+    floor = found["chance"]
     rows = list(zip(found["regions"], scores, found["behind"], strict=True))
     for region, score, behind in reversed(rows):
         length = round(_BAR * max(0.0, score - floor) / max(max(scores) - floor, 1e-9))
         table.add_row(region, f"{score:.3f}", Text("█" * length, "green" if behind <= 1 else ""))
     number = hint["num_blocks"]
+    table.add_row("chance", f"{floor:.3f}", "", style="dim")
     told = f"Linear maps fitted on {texts['fitted']:,} texts and scored on {texts['scored']:,}"
     return Group(
         table,

@@ -25,6 +25,7 @@ MOST_TEXTS = 2000
 _MOST_WORDS = 20_000
 _MOST_BYTES = 512 * 2**20
 """Features that are held at a time; models with many wide blocks are probed on fewer texts."""
+_SHUFFLES = 5
 _INTERVAL = 2 * 1.96
 """The width of a 95% interval, in standard errors."""
 
@@ -40,8 +41,10 @@ class LayerScores:
     """How far each is behind the best, in standard errors of the difference, text by text."""
     error: float
     """The standard error of the best score, from resampled texts."""
-    chance: float | None
-    """The score of ignoring the text."""
+    chance: float
+    """The mean score of maps fitted on shuffled answers, on the best block."""
+    above_chance: float
+    """How far the best is above that, in standard errors of the difference, text by text."""
     fitted: int
     scored: int
     """Texts it was fitted and scored on; the same ones where they took turns."""
@@ -71,15 +74,33 @@ def probe_layers(
     examples = train if held_out is None else train.join(held_out)
     reading = _reading(subject, problem, pooling, examples)
     fold_N = _turns(len(train), held_out)
-    steps = subject.anatomy.num_blocks + 2
+    scored = examples.take(np.flatnonzero(fold_N >= 0).tolist())
+    assert scored.targets is not None
+    steps, metric = subject.anatomy.num_blocks + 2, problem.default_metric
     features_LMH = reading.features()
     progress(1, steps)
     answers: list[np.ndarray] = []
     for layer, features_MH in enumerate(features_LMH):
-        answers.append(_answers(reading, features_MH, fold_N))
+        answers.append(_answers(reading, reading.targets_MK, features_MH, fold_N))
         progress(layer + 2, steps)
-    scored_N = np.flatnonzero(fold_N >= 0)
-    return _judge(subject, problem, reading, train, examples.take(scored_N.tolist()), answers)
+    scores = [float(problem.score(answer, scored.targets)[metric]) for answer in answers]
+    best = int(np.argmax(scores))
+    low, high = problem.score(answers[best], scored.targets, intervals=True)[f"{metric}_ci95"]
+    rights = [reading.right(answer, scored.targets) for answer in answers]
+    random = np.random.default_rng(0)
+    shuffled = (random.permutation(reading.targets_MK) for _ in range(_SHUFFLES))
+    guesses = [_answers(reading, one, features_LMH[best], fold_N) for one in shuffled]
+    return LayerScores(
+        metric,
+        ("embeddings", *(f"block {block}" for block in range(subject.anatomy.num_blocks))),
+        tuple(scores),
+        tuple(_behind(right_N, rights[best]) for right_N in rights),
+        (high - low) / _INTERVAL,
+        float(np.mean([problem.score(guess, scored.targets)[metric] for guess in guesses])),
+        _behind(np.mean([reading.right(one, scored.targets) for one in guesses], 0), rights[best]),
+        len(train) if held_out is not None else len(train) * (FOLDS - 1) // FOLDS,
+        len(scored),
+    )
 
 
 def _turns(number: int, held_out: Examples | None) -> np.ndarray:
@@ -89,48 +110,24 @@ def _turns(number: int, held_out: Examples | None) -> np.ndarray:
     return np.repeat([-1, 0], [number, len(held_out)])
 
 
-def _answers(reading: Reading, features_MH: np.ndarray, fold_N: np.ndarray) -> np.ndarray:
+def _answers(
+    reading: Reading, targets_MK: np.ndarray, features_MH: np.ndarray, fold_N: np.ndarray
+) -> np.ndarray:
     """The outputs for all scored texts, in order."""
     fold_M = fold_N[reading.text_M]
-    answers_MK = np.zeros((len(fold_M), reading.targets_MK.shape[1]))
+    answers_MK = np.zeros(targets_MK.shape)
     for fold in range(int(fold_N.max()) + 1):
         fitted_M, scored_M = fold_M != fold, fold_M == fold
         answers_MK[scored_M] = read_off(
-            features_MH[fitted_M], reading.targets_MK[fitted_M], features_MH[scored_M]
+            features_MH[fitted_M], targets_MK[fitted_M], features_MH[scored_M]
         )
     return reading.outputs(answers_MK, np.flatnonzero(fold_N >= 0))
-
-
-def _judge(
-    subject: Subject,
-    problem: Problem,
-    reading: Reading,
-    train: Examples,
-    scored: Examples,
-    answers: list[np.ndarray],
-) -> LayerScores:
-    assert train.targets is not None and scored.targets is not None
-    metric = problem.default_metric
-    scores = [float(problem.score(answer, scored.targets)[metric]) for answer in answers]
-    best = int(np.argmax(scores))
-    low, high = problem.score(answers[best], scored.targets, intervals=True)[f"{metric}_ci95"]
-    rights = [reading.right(answer, scored.targets) for answer in answers]
-    return LayerScores(
-        metric,
-        ("embeddings", *(f"block {block}" for block in range(subject.anatomy.num_blocks))),
-        tuple(scores),
-        tuple(_behind(right_N, rights[best]) for right_N in rights),
-        (high - low) / _INTERVAL,
-        problem.baseline(train.targets, scored.targets).get(metric),
-        len(train) if len(scored) < len(train) else len(train) * (FOLDS - 1) // FOLDS,
-        len(scored),
-    )
 
 
 def _behind(right_N: np.ndarray, best_N: np.ndarray) -> float:
     """The mean difference between two readings of the same texts, in its standard errors."""
     gap_N = best_N - right_N
-    error = float(gap_N.std(ddof=1)) / np.sqrt(len(gap_N)) if len(gap_N) > 1 else 0.0
+    error = float(gap_N.std(ddof=1) / np.sqrt(len(gap_N))) if len(gap_N) > 1 else 0.0
     return float(gap_N.mean()) / error if error else 0.0
 
 
@@ -166,7 +163,7 @@ def hint(found: LayerScores) -> dict[str, Any]:
     blocks, best = len(found.scores) - 1, max(found.scores)
     layer = next(i for i, behind in enumerate(found.behind) if behind <= 1)
     told = f"{found.metric} {best:.3f} ± {found.error:.3f}"
-    if found.chance is not None and best - found.chance <= 2 * found.error:
+    if found.above_chance <= 2:
         why = (
             f"no block tells more than chance ({told}, chance {found.chance:.3f}): the frozen "
             "network does not hold the task, so every block has to learn it"

@@ -15,9 +15,9 @@ count.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from welltuned.metrics.intervals import percentile_interval, resampled_sums
 from welltuned.tasks import Examples, Generation, GenerationProblem
 
 Result = dict[str, Any]
+Progress = Callable[[int, int], None]
+"""Hears (done, total) of long work."""
 
 ABILITIES = ("probe", "loss")
 """The kinds of measures that count for the headline."""
@@ -39,6 +41,8 @@ _MOST_TEXTS = 200
 
 class Remembered(Protocol):
     """One question, and what the untouched model answered."""
+
+    kind: ClassVar[str]
 
     @property
     def name(self) -> str: ...
@@ -56,28 +60,48 @@ class Memory:
 
     @classmethod
     def of(
-        cls, subject: Subject, sets: RetentionSets, own: Examples, trains: Collection[int]
+        cls,
+        subject: Subject,
+        sets: RetentionSets,
+        own: Examples,
+        trains: Collection[int],
+        progress: Progress = lambda done, total: None,
     ) -> Memory:
         """Ask the untouched model.
 
         `own` are the task's validation examples, `trains` the ids of weights that will change.
         """
-        questions: list[Remembered] = [Probe.of(subject, one) for one in sets.labelled]
-        for one in sets.texts:
-            if subject.speaks:
-                problem, examples = as_examples(subject, one)
-                questions.append(Loss.of(subject, one.name, problem, examples))
-                questions += _divergence(subject, one.name, examples, trains)
-            elif len(one.texts) >= 4:
-                questions.append(Drift.of(subject, one))
+        questions: list[Remembered] = []
+        every = (*sets.labelled, *sets.texts)
+        for number, one in enumerate(every):
+            questions += _questions(subject, one, trains)
+            progress(number + 1, len(every))
         if subject.speaks:
             questions += _divergence(subject, "validation", own, trains)
         return cls(tuple(questions))
 
-    def compared(self, subject: Subject) -> Result:
+    def compared(self, subject: Subject, progress: Progress = lambda done, total: None) -> Result:
         """The part `retention` of results.json: one entry a question, and the headline."""
-        entries = {question.name: question.compared(subject) for question in self.questions}
+        entries: dict[str, Result] = {}
+        for question in self.questions:
+            entries[question.name] = question.compared(subject)
+            progress(len(entries), len(self.questions))
         return {**headline(entries), **entries}
+
+    def kept(self, subject: Subject) -> float | None:
+        """The headline alone, without asking what does not count for it."""
+        able = (one for one in self.questions if one.kind in ABILITIES)
+        return headline({one.name: one.compared(subject) for one in able}).get("kept")
+
+
+def _questions(subject: Subject, one: TextSet, trains: Collection[int]) -> list[Remembered]:
+    if isinstance(one, LabelledSet):
+        return [Probe.of(subject, one)]
+    if subject.speaks:
+        problem, examples = as_examples(subject, one)
+        loss = Loss.of(subject, one.name, problem, examples)
+        return [loss, *_divergence(subject, one.name, examples, trains)]
+    return [Drift.of(subject, one)]
 
 
 def headline(entries: dict[str, Result]) -> Result:
@@ -107,6 +131,7 @@ def _was_able(entry: Result) -> bool:
 class Probe:
     """Another labelled task, read off frozen features by a linear map."""
 
+    kind: ClassVar[str] = "probe"
     name: str
     task: LabelledSet
     right_N: np.ndarray
@@ -121,7 +146,7 @@ class Probe:
         before, after = (float(share) for share in pairs_N2.mean(axis=0))
         draws_R2 = resampled_sums(pairs_N2)
         return {
-            "kind": "probe",
+            "kind": self.kind,
             "before": before,
             "after": after,
             "kept": _ratio(after, before),
@@ -146,6 +171,7 @@ def _ratio(after: float, before: float) -> float:
 class Drift:
     """The representations of general text, beside themselves before tuning."""
 
+    kind: ClassVar[str] = "cka"
     name: str
     texts: TextSet
     features_NH: np.ndarray
@@ -157,7 +183,7 @@ class Drift:
     def compared(self, subject: Subject) -> Result:
         similarity = linear_cka(self.features_NH, subject.features(self.texts.texts))
         return {
-            "kind": "cka",
+            "kind": self.kind,
             "before": 1.0,
             "after": similarity,
             "kept": similarity,
@@ -182,6 +208,7 @@ def as_examples(subject: Subject, texts: TextSet) -> tuple[GenerationProblem, Ex
 class Loss:
     """The loss of a language model on texts that are not the task's."""
 
+    kind: ClassVar[str] = "loss"
     name: str
     problem: GenerationProblem
     examples: Examples
@@ -202,7 +229,7 @@ class Loss:
         draws_R3 = resampled_sums(sums_N3)
         kept_R = np.exp((draws_R3[:, 0] - draws_R3[:, 2]) / draws_R3[:, 1])
         return {
-            "kind": "loss",
+            "kind": self.kind,
             "before": float(before / tokens),
             "after": float(after / tokens),
             "kept": math.exp((before - after) / tokens),
@@ -218,6 +245,7 @@ class Loss:
 class Divergence:
     """How far a language model's predictions are from those of the untouched one."""
 
+    kind: ClassVar[str] = "kl"
     name: str
     source: str
     reference: Reference
@@ -232,7 +260,7 @@ class Divergence:
             )
         mean = float(nats_M.double().mean())
         return {
-            "kind": "kl",
+            "kind": self.kind,
             "before": 0.0,
             "after": mean,
             "kept": math.exp(-mean),

@@ -27,6 +27,7 @@ from welltuned.tasks import Generation
 MOST_LABELLED, MOST_TEXTS = 2000, 500
 """Rows of a set that are used; of larger ones so many are drawn."""
 _MOST_CLASSES = 200
+_FEWEST = 10
 _LOOKED_AT = 500
 _SHOWN = 5
 
@@ -192,6 +193,10 @@ def _read(named: OtherData, speaks: bool, faults: Faults) -> Records | None:
 
 def _as_set(name: str, records: Records, notes: list[str], faults: Faults) -> TextSet | None:
     if "label" not in records:
+        if len(records) < _FEWEST:
+            what = f"{len(records)} texts are too few to measure forgetting on"
+            faults.add(what, records.place(0), f"give {_FEWEST} or more")
+            return None
         return TextSet(name, _some(records, [0] * len(records), MOST_TEXTS, name, notes))
     counts = Counter(str(cell) for cell in records["label"])
     common = sorted(label for label, number in counts.items() if number >= FOLDS)

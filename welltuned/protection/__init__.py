@@ -19,7 +19,7 @@ from welltuned.protection.wise_ft import WiseFT
 
 def _as_list(given: Any) -> Any:
     """One or several, each as a mapping or by its type alone; `none` stands for none."""
-    if given == "none":
+    if given in ("none", {"type": "none"}):
         return ()
     if not isinstance(given, (list, tuple)):
         given = (given,)

@@ -103,6 +103,8 @@ class Finish:
     """The score that decides, higher being better."""
     kept: Callable[[], float | None]
     """The share of what the model knew before that it knows now; None when it is not measured."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Hears (done, total) of long work."""
 
 
 class Protection(Part):

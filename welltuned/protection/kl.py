@@ -108,4 +108,4 @@ class Nearness(Guard):
             value = config.weight * nats_M.mean()
             if value.requires_grad:
                 value.backward()
-        return float(value)
+        return float(value.detach())

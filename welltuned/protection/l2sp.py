@@ -81,7 +81,7 @@ class ProductPull(Guard):
                 part = self._strength / 2 * one.scale**2 * gram_RR.sum()
             if part.requires_grad:
                 part.backward()
-            value += float(part)
+            value += float(part.detach())
         return value
 
 

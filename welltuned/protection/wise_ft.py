@@ -58,6 +58,7 @@ class WiseFT(Protection):
         for alpha in self.alphas:
             way.go_to(alpha)
             curve.append({"alpha": alpha, "validation": end.score(), "kept": end.kept()})
+            end.progress(len(curve), len(self.alphas))
         values = [end.value(point["validation"]) for point in curve]
         chosen = choose(self.alphas, values, self.tolerance)
         way.go_to(chosen)

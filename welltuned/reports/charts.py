@@ -186,16 +186,15 @@ def layer_probe(
     before: Sequence[float],
     after: Sequence[float] | None,
     metric: str,
-    chance: float | None = None,
+    chance: float,
 ) -> Markup:
     """How well a task can be read off the embeddings and every block, before and after tuning."""
     places = range(len(regions))
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.2, 3.2))
         axis = figure.subplots()
-        if chance is not None:
-            axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-            axis.annotate("chance", (0, chance), fontsize=8, color=MUTED, va="bottom")
+        axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        axis.annotate("chance", (0, chance), fontsize=8, color=MUTED, va="bottom")
         axis.plot(places, before, color=FIRST, marker="o", markersize=5, label="before tuning")
         if after is not None:
             axis.plot(places, after, color=SECOND, marker="s", markersize=5, label="after tuning")
