@@ -22,6 +22,9 @@ class EvaluationConfig(Part):
 
     untrained: bool = True
     """Score the model with its untrained head too; it is loaded once more for that."""
+    test: bool = True
+    """Read the test split once, at the end. Without it the split stays sealed, as it must while
+    one still chooses, and the validation split is what the run is judged by."""
 
 
 class RunConfig(Part):
