@@ -17,8 +17,8 @@ def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
 
     from welltuned.console import print_lines
     from welltuned.search.config import read_sweep_config
+    from welltuned.search.console import SweepConsole, sweep_lines
     from welltuned.search.sweep import sweep as carry_out
-    from welltuned.search_console import SweepConsole, sweep_lines
 
     config, document = read_sweep_config(*split_arguments(arguments))
     observer = SweepConsole()

@@ -24,7 +24,11 @@ def history(
     def draw(figure: Figure) -> None:
         axis = figure.subplots()
         finished = [trial for trial in trials if trial["value"] is not None]
-        pruned = [trial for trial in trials if trial["value"] is None and trial["curve"]]
+        pruned = [
+            trial
+            for trial in trials
+            if trial["state"] == "pruned" and trial["curve"][-1] is not None
+        ]
         better = max if maximize else min
         best: list[float] = []
         for trial in finished:

@@ -38,7 +38,7 @@ def enter(folder: Path, identity: Mapping[str, Any]) -> None:
 
 def _require_same(found: Any, asked: Any, folder: Path) -> None:
     before, now = dict(_leaves(found)), dict(_leaves(asked))
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    keys = [key for key in {**before, **now} if _said(key, before) != _said(key, now)]
     if not keys:
         return
     told = [

@@ -159,9 +159,13 @@ def _require_sound(
     dimension: Dimension, base: RunConfig, prepared: Prepared | None, place: Place, faults: Faults
 ) -> None:
     """Refuse a dimension one of whose ends the config, the strategy or the model refuses."""
-    for value in dimension.ends:
-        for fault in _refusals(base, {dimension.key: value}, prepared):
-            faults.add(fault.what, place, fault.remedy)
+    refusals = [
+        fault
+        for value in dimension.ends
+        for fault in _refusals(base, {dimension.key: value}, prepared)
+    ]
+    for what, remedy in dict.fromkeys((fault.what, fault.remedy) for fault in refusals):
+        faults.add(what, place, remedy)
 
 
 def _refusals(

@@ -34,8 +34,8 @@ def best_of(rows: list[Row], maximize: bool) -> Row | None:
     )
 
 
-def write_summary(plan: SweepPlan, rows: list[Row], study: optuna.Study) -> None:
-    """Write `sweep.json` and `best.yaml`, each of them whole."""
+def write_summary(plan: SweepPlan, rows: list[Row], shares: dict[str, float]) -> None:
+    """Write `sweep.json` and `best.yaml`, each of them whole; `shares` is what mattered."""
     best = best_of(rows, plan.maximize)
     file = plan.folder / "best.yaml"
     summary = {
@@ -49,7 +49,7 @@ def write_summary(plan: SweepPlan, rows: list[Row], study: optuna.Study) -> None
         "usual": plan.usual,
         "trials": [{**asdict(row), "run": _run_of(plan, row)} for row in rows],
         "best": best.number if best else None,
-        "importance": _importance(plan, rows, study),
+        "importance": shares,
         "command": f"welltuned train {shlex.quote(str(file))}" if best else None,
         "data_fingerprint": plan.data_fingerprint,
     }
@@ -80,7 +80,7 @@ def _best_config(plan: SweepPlan, best: Row) -> str:
     return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _importance(plan: SweepPlan, rows: list[Row], study: optuna.Study) -> dict[str, float]:
+def importance(rows: list[Row], study: optuna.Study) -> dict[str, float]:
     """The share of each dimension in the spread of scores (fANOVA, Hutter et al. 2014).
 
     Empty while too little is known.

@@ -25,7 +25,7 @@ from welltuned.search.config import SweepConfig
 from welltuned.search.folder import LOCKS, enter
 from welltuned.search.journal import Journal, Row, Trial
 from welltuned.search.plan import SweepPlan, plan_sweep
-from welltuned.search.summary import drop_weights, write_summary
+from welltuned.search.summary import drop_weights, importance, write_summary
 
 _PATIENCE = 3
 """After so many trials in a row that fail for reasons of their own, the machine is at fault."""
@@ -69,7 +69,7 @@ def sweep(
         if broken == _PATIENCE:
             reason = rows[trial.number].reason
             raise RunFailed(f"{broken} trials in a row failed, the last of them so: {reason}")
-    rows = _settle(plan, journal)
+    rows = _settle(plan, journal, weigh=True)
     write_sweep_report(plan.folder)
     if rows and all(row.state in ("failed", "pruned") for row in rows):
         raise RunFailed(f"no trial came to its end; the last one: {rows[-1].reason}")
@@ -101,11 +101,14 @@ def _carry_out(plan: SweepPlan, journal: Journal, trial: Trial, observer: SweepO
     return True
 
 
-def _settle(plan: SweepPlan, journal: Journal) -> list[Row]:
-    """Bring the folder up to date with the journal, one process at a time."""
+def _settle(plan: SweepPlan, journal: Journal, weigh: bool = False) -> list[Row]:
+    """Bring the folder up to date with the journal, one process at a time.
+
+    `weigh` asks what mattered, which takes long with many trials.
+    """
     with holding(plan.folder / LOCKS / "summary"):
         rows = journal.rows()
-        write_summary(plan, rows, journal.study)
+        write_summary(plan, rows, importance(rows, journal.study) if weigh else {})
         if plan.settings.keep == "best":
             drop_weights(plan, rows)
     return rows

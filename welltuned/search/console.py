@@ -106,16 +106,17 @@ def trials_table(plan: SweepPlan, rows: list[Row]) -> Table:
     table.add_column("trial", justify="right")
     table.add_column(plan.metric, justify="right")
     for dimension in plan.space:
-        table.add_column(dimension.key.rpartition(".")[2], justify="right")
+        table.add_column(dimension.key.rpartition(".")[2], justify="right", overflow="fold")
     scored = [row for row in rows if row.value is not None]
     scored.sort(key=lambda row: -(row.value or 0) if plan.maximize else (row.value or 0))
     for i, row in enumerate(scored[:_ROWS]):
         values = (_shown(row.values[dimension.key]) for dimension in plan.space)
-        name = f"{row.number}{' (defaults)' if row.usual else ''}"
+        name = f"{'* ' if row.usual else ''}{row.number}"
         table.add_row(name, f"{row.value:.4f}", *values, style="bold" if i == 0 else "")
     states = ("finished", "pruned", "failed", "running")
     counts = {state: sum(row.state == state for row in rows) for state in states}
-    table.caption = " · ".join(f"{number} {state}" for state, number in counts.items() if number)
+    told = [f"{number} {state}" for state, number in counts.items() if number]
+    table.caption = " · ".join([*told, *["* the defaults"] * any(row.usual for row in scored)])
     return table
 
 
