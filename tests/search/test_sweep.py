@@ -330,8 +330,8 @@ def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> 
         def trial_started(self, trial: Any) -> None:
             heard.append(("started", trial.number))
 
-        def evaluated(self, step: int, epoch: float, scores: Any, best: bool) -> None:
-            heard.append(("evaluated", step))
+        def started(self, total_steps: int) -> None:
+            heard.append(("training", total_steps))
 
         def trial_ended(self, row: Row, rows: list[Row]) -> None:
             heard.append(("ended", row.number, row.state, len(rows)))
@@ -340,6 +340,6 @@ def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> 
     sweep(ask("lora", sweep={**RATES, "trials": 2}), observer=Hearing())
     assert heard == [
         ("planned", "macro_f1", 1),
-        *[("started", 0), ("evaluated", 1), ("evaluated", 2), ("ended", 0, "finished", 1)],
-        *[("started", 1), ("evaluated", 1), ("evaluated", 2), ("ended", 1, "finished", 2)],
+        *[("started", 0), ("training", 2), ("ended", 0, "finished", 1)],
+        *[("started", 1), ("training", 2), ("ended", 1, "finished", 2)],
     ]

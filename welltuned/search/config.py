@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
-from welltuned.schema import Document, Part, apply_overrides, read_document, validate
+from welltuned.schema import Document, Part, PartT, apply_overrides, read_document, validate
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -76,16 +76,27 @@ def read_sweep_config(file: str | None, arguments: Iterable[str]) -> tuple[Sweep
 
     `trials=30` is short for `sweep.trials=30`, and so for the other keys of `sweep:`.
     """
+    return read_asked(SweepConfig, "sweep", SweepSettings, file, arguments)
+
+
+def read_asked(
+    schema: type[PartT],
+    section: str,
+    settings: type[Part],
+    file: str | None,
+    arguments: Iterable[str],
+) -> tuple[PartT, Document]:
+    """A run's config with a section of its own, whose keys may stand bare on the line."""
+
+    def in_full(argument: str) -> str:
+        key = argument.partition("=")[0].partition(".")[0]
+        return f"{section}.{argument}" if key in settings.model_fields else argument
+
     faults = Faults()
     document = read_document(Path(file), faults) if file is not None else Document()
-    apply_overrides(document, map(_in_full, arguments), SweepConfig, faults)
+    apply_overrides(document, map(in_full, arguments), schema, faults)
     faults.raise_if_any()
-    config = validate(SweepConfig, document, faults)
+    config = validate(schema, document, faults)
     faults.raise_if_any()
     assert config is not None
     return config, document
-
-
-def _in_full(argument: str) -> str:
-    key = argument.partition("=")[0].partition(".")[0]
-    return f"sweep.{argument}" if key in SweepSettings.model_fields else argument

@@ -26,6 +26,7 @@ from welltuned.search.folder import LOCKS, enter
 from welltuned.search.journal import Journal, Row, Trial
 from welltuned.search.plan import SweepPlan, plan_sweep
 from welltuned.search.summary import drop_weights, importance, write_summary
+from welltuned.search.watching import Forwarded
 
 _PATIENCE = 3
 """After so many trials in a row that fail for reasons of their own, the machine is at fault."""
@@ -114,27 +115,20 @@ def _settle(plan: SweepPlan, journal: Journal, weigh: bool = False) -> list[Row]
     return rows
 
 
-class _Judge(Observer):
+class _Judge(Forwarded):
     """Reports each evaluation to the journal, and ends the run where that says so."""
 
     def __init__(self, plan: SweepPlan, trial: Trial, watcher: SweepObserver) -> None:
+        super().__init__(watcher)
         self._metric = plan.metric
         self._trial = trial
-        self._watcher = watcher
         self._total = self._looks = 0
 
-    def working(self, what: str, done: int, total: int) -> None:
-        self._watcher.working(what, done, total)
-
     def started(self, total_steps: int) -> None:
+        super().started(total_steps)
         self._total = total_steps
-        self._watcher.started(total_steps)
-
-    def stepped(self, step: Any) -> None:
-        self._watcher.stepped(step)
 
     def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
-        self._watcher.evaluated(step, epoch, scores, best)
         self._looks += 1
         value = float(scores[self._metric])
         # Trials are compared look by look: with evaluations every epoch, after as many examples.
