@@ -63,9 +63,7 @@ class ConsoleObserver(Observer):
             if config.training.metric_for_best_model == "auto"
             else config.training.metric_for_best_model
         )
-        sizes = ", ".join(
-            f"{split} {len(data[split]):,}" for split in ("train", "validation", "test")
-        )
+        sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
         self._console.print(
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
             f"{escape(_problem(data.facts.task))}; {sizes}"
@@ -179,8 +177,9 @@ def trainable_table(rows: list[TableRow]) -> Table:
 def results_lines(run: Run) -> list[str]:
     """The results of a run as plain lines for standard output."""
     results = run.results
-    lines = [f"run         {run.folder}", f"test        {_scores(results['test'])}"]
-    names = [name for name in results["test"] if f"{name}_ci95" in results["test"]]
+    judged = results[run.judged]
+    lines = [f"run         {run.folder}", f"{run.judged:11} {_scores(judged)}"]
+    names = [name for name in judged if f"{name}_ci95" in judged]
     for name, scores in results["baselines"].items():
         known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
         lines.append(f"{name:11} {' · '.join(known)}")

@@ -17,9 +17,8 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for run in list_runs(folder):
         config, results = run.config, run.results
-        metric = next(
-            (name for name in results.get("test", {}) if f"{name}_ci95" in results["test"]), None
-        )
+        judged = results.get(run.judged, {})
+        metric = next((name for name in judged if f"{name}_ci95" in judged), None)
         rows.append(
             {
                 "run": str(run.folder),
@@ -28,8 +27,9 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
                 "model": config.get("model", {}).get("name"),
                 "data": config.get("data", {}).get("train"),
                 "metric": metric,
-                "score": results["test"][metric] if metric else None,
-                "interval": results["test"][f"{metric}_ci95"] if metric else None,
+                "split": run.judged if metric else None,
+                "score": judged[metric] if metric else None,
+                "interval": judged[f"{metric}_ci95"] if metric else None,
                 "seconds": results.get("cost", {}).get("train_seconds"),
                 "written": datetime.fromtimestamp(
                     (run.folder / "status.json").stat().st_mtime
@@ -45,13 +45,14 @@ def runs_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="bold")
     for name in ("run", "state", "strategy", "model", "data"):
         table.add_column(name)
-    for name in ("test score", "time"):
+    for name in ("score", "time"):
         table.add_column(name, justify="right")
     styles = {"finished": "", "running": "cyan", "failed": "red", "stopped": "yellow"}
     for row in rows:
         score = (
             f"{row['metric']} {row['score']:.3f} "
             f"[{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]"
+            + (" (validation)" if row["split"] == "validation" else "")
             if row["metric"]
             else (row["error"] or "")[:60]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,7 @@ class Prepared:
     head: Head
     anatomy: Anatomy
     examples: dict[str, Examples]
+    """By split; without `test` where the config keeps it sealed."""
     max_length: int
     choices: list[Choice]
     folder: Path
@@ -142,7 +143,8 @@ def prepare(
     config = config.model_copy(
         update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)}
     )
-    examples = encode_splits(problem, tokenizer, data, max_length, progress) if encode else {}
+    read = SPLITS if config.evaluation.test else ("train", "validation")
+    examples = encode_splits(problem, tokenizer, data, max_length, progress, read) if encode else {}
     replay = encode_replay(problem, tokenizer, before, max_length)
     prepared = Prepared(
         config,
@@ -303,13 +305,18 @@ def _output_folder(config: RunConfig, faults: Faults) -> Path:
                 "choose another output_dir; nothing is ever overwritten",
             )
     else:
-        data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
-        stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
-        folder = next_free(Path("runs"), f"{stem or 'data'}-{config.strategy.type}")
+        folder = next_free(Path("runs"), usual_name(config))
     parent = next(path for path in (folder, *folder.parents, Path(".")) if path.exists())
     if not os.access(parent, os.W_OK):
         faults.add("no permission to write here", Place(str(parent)), "choose another output_dir")
     return folder
+
+
+def usual_name(config: RunConfig) -> str:
+    """DATA-STRATEGY, for folders that have been given no name."""
+    data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
+    stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
+    return f"{stem or 'data'}-{config.strategy.type}"
 
 
 def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Faults) -> None:
@@ -332,8 +339,9 @@ def encode_splits(
     data: Collected,
     max_length: int,
     progress: Working = lambda what, done, total: None,
+    read: Sequence[str] = SPLITS,
 ) -> dict[str, Examples]:
-    """All splits as the model reads them, with their lengths noted in the facts."""
+    """The splits to be read, as the model reads them, with their lengths noted in the facts."""
 
     def encoded(split: str) -> Examples:
         def heard(done: int) -> None:
@@ -341,11 +349,11 @@ def encode_splits(
 
         return problem.encode(tokenizer, data[split], max_length, heard)
 
-    examples = {split: encoded(split) for split in SPLITS}
+    examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
     data.facts.notes += [
-        f"{split}: {note}." for split in SPLITS for note in problem.notes(examples[split])
+        f"{split}: {note}." for split in read for note in problem.notes(examples[split])
     ]
     return {**examples, "train": problem.pack(examples["train"], max_length)}
 

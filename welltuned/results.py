@@ -23,16 +23,25 @@ _ANSWERED_AT_ONCE = 16
 
 
 def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> dict[str, Any]:
-    """Read the test split, once, and set the scores beside the baselines and the cost."""
+    """Read the test split, once, and set the scores beside the baselines and the cost.
+
+    Where the test split stays sealed, the validation split stands in for it.
+    """
     prepared, problem = tuning.prepared, tuning.problem
-    test, train_targets = prepared.examples["test"], prepared.examples["train"].targets
-    assert test.targets is not None and train_targets is not None
-    outputs, scores, responses = _score_test(tuning, observer, intervals=True)
-    run.write_lines("predictions.jsonl", problem.rows(outputs, test, {"response": responses}))
+    judged = "test" if tuning.config.evaluation.test else "validation"
+    read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
+    assert read.targets is not None and train_targets is not None
+    outputs, scores, responses = _score(judged, tuning, observer, intervals=True)
+    run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
+    chosen_by = (
+        {"validation": tuning.score("validation", tuning.precision_in_use)}
+        if judged == "test"
+        else {}
+    )
     results: dict[str, Any] = {
-        "test": scores,
-        "validation": tuning.score("validation", tuning.precision_in_use),
-        "baselines": problem.baselines(train_targets, test.targets),
+        judged: scores,
+        **chosen_by,
+        "baselines": problem.baselines(train_targets, read.targets),
         "parameters": _count_parameters(tuning),
         "cost": _cost(tuning, outcome),
         "training": {
@@ -48,24 +57,28 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     }
     if tuning.config.evaluation.untrained:
         _rebuild(tuning)
-        _, results["baselines"]["untrained"], before = _score_test(tuning, observer)
+        _, results["baselines"]["untrained"], before = _score(judged, tuning, observer)
         if before:
             texts = {"before": before, "response": responses}
-            run.write_lines("predictions.jsonl", problem.rows(outputs, test, texts))
+            run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
     return results
 
 
-def _score_test(
-    tuning: Tuning, observer: Observer, intervals: bool = False
+def _score(
+    split: str, tuning: Tuning, observer: Observer, intervals: bool = False
 ) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
-    """(outputs, scores, free text in answer to the first examples) of the model as it is now."""
+    """(outputs, scores, free text in answer to the first examples) of the model as it is now.
+
+    Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
+    """
     prepared, problem = tuning.prepared, tuning.problem
-    test = prepared.examples["test"]
-    assert test.targets is not None
+    examples = prepared.examples[split]
+    assert examples.targets is not None
     tuning.model.eval()
-    outputs = tuning.predict("test", tuning.precision_in_use, observer)
-    scores = problem.score(outputs, test.targets, intervals)
-    first = test.records.take(range(min(problem.answered, len(test))))
+    outputs = tuning.predict(split, tuning.precision_in_use, observer)
+    scores = problem.score(outputs, examples.targets, intervals)
+    answered = min(problem.answered, len(examples)) if split == "test" else 0
+    first = examples.records.take(range(answered))
     with autocast(tuning.precision_in_use, tuning.device):
         responses = problem.respond(
             tuning.model, prepared.tokenizer, first, prepared.max_length, _ANSWERED_AT_ONCE

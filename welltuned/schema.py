@@ -189,14 +189,15 @@ def apply_overrides(
             value = yaml.load(text, Loader=_Loader)
         except (yaml.YAMLError, ValueError):
             value = text
-        _write(document, path, value, schema)
+        put(document.values, path, value, schema)
         for written in [known for known in document.places if known[: len(path)] == path]:
             del document.places[written]
         document.places[path] = place
 
 
-def _write(document: Document, path: KeyPath, value: Any, schema: type[Part]) -> None:
-    level = document.values
+def put(values: dict[str, Any], path: KeyPath, value: Any, schema: type[Part]) -> None:
+    """Write one key into a config's plain values."""
+    level = values
     part: type[Part] | None = schema
     for key in path[:-1]:
         part = next(iter(_parts_of(part, key)), None) if part else None
@@ -275,7 +276,7 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
     if kind == "extra_forbidden":
         fields = owner.model_fields.items() if owner else ()
         known = [field.alias or name for name, field in fields]
-        return f"unknown key '{name}'", place, _nearest(path[-1], known)
+        return f"unknown key '{name}'", place, nearest(path[-1], known)
     if kind == "missing":
         return f"the key '{name}' is missing", place, f"add `{name}: …`"
     if kind == "union_tag_invalid":
@@ -283,7 +284,7 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
         return (
             f"unknown type '{context['tag']}' in '{name}'",
             document.place((*path, "type")),
-            _nearest(context["tag"], tags),
+            nearest(context["tag"], tags),
         )
     if kind == "union_tag_not_found":
         return f"'{name}' needs a type", place, f"write `{name}: {{type: …}}`"
@@ -292,7 +293,7 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
         return (
             f"'{name}' is {given}, which is not a choice",
             place,
-            _nearest(str(detail["input"]), words),
+            nearest(str(detail["input"]), words),
         )
     if kind == "conflict":
         return context["what"], place, context["remedy"]
@@ -358,7 +359,8 @@ def _union_depth(schema: type[Part], location: Sequence[str | int]) -> int:
 _UNIONS = (typing.Union, types.UnionType)
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The remedy for a word that is not known: the one that was meant, and all there are."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     choices = ", ".join(known)
     return (

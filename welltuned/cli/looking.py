@@ -78,12 +78,18 @@ def runs(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
-    """Write a run's report.html again, from what is in its folder."""
+def report(run: Annotated[str, typer.Argument(help="The folder of a run or sweep.")]) -> None:
+    """Write the report.html of a run or sweep again, from what is in its folder."""
+    from pathlib import Path
+
     from welltuned.reports.run import write_report
+    from welltuned.reports.sweep import write_sweep_report
     from welltuned.runs import Run
 
-    print(write_report(Run.open(run)))
+    if (Path(run).expanduser() / "sweep.json").exists():
+        print(write_sweep_report(Path(run).expanduser()))
+    else:
+        print(write_report(Run.open(run)))
 
 
 @app.command()

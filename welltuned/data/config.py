@@ -74,6 +74,8 @@ class DataConfig(Part):
     max_train_examples: int | None = Field(default=None, ge=2)
     """Use only this many training examples, drawn by `split.seed`
     with the shares of the labels kept."""
+    sample_seed: int | None = None
+    """The seed of that draw, where it shall not be `split.seed`."""
     duplicates: Literal["error", "drop", "keep"] = "error"
     """A text of validation or test that is also in train:
     stop, drop it from train, or keep it and say so."""

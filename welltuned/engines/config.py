@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from welltuned.ranges import Around, Range
 from welltuned.schema import Part, conflict
 
 Auto = Literal["auto"]
@@ -21,11 +22,11 @@ class TrainingConfig(Part):
     says which.
     """
 
-    num_train_epochs: Positive | Auto = "auto"
+    num_train_epochs: Annotated[Positive | Auto, Around(2)] = "auto"
     """Passes over the training data; fractions allowed."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
-    learning_rate: Positive | Auto = "auto"
+    learning_rate: Annotated[Positive | Auto, Around(10)] = "auto"
     """The peak learning rate."""
     per_device_train_batch_size: int = Field(default=16, ge=1)
     """Examples per forward pass."""
@@ -36,16 +37,16 @@ class TrainingConfig(Part):
     """Examples per forward pass when nothing is learned."""
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """How the learning rate falls after warm-up."""
-    warmup_ratio: Share | Auto = "auto"
+    warmup_ratio: Annotated[Share | Auto, Range(0.0, 0.2)] = "auto"
     """The share of steps over which the learning rate rises from zero."""
-    weight_decay: NotNegative | Auto = "auto"
+    weight_decay: Annotated[NotNegative | Auto, Range(0.0, 0.1)] = "auto"
     """AdamW's decay of matrices; biases and norms never decay."""
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: float = Field(default=1e-8, gt=0)
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are scaled down to this norm; 0 leaves them alone."""
-    label_smoothing_factor: float = Field(default=0.0, ge=0, lt=1)
+    label_smoothing_factor: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """How much of the target is spread over all classes."""
     group_by_length: bool = True
     """Put texts of like length into one batch: less padding, same randomness."""

@@ -24,6 +24,9 @@ class EvaluationConfig(Part):
 
     untrained: bool = True
     """Score the model with its untrained head too; it is loaded once more for that."""
+    test: bool = True
+    """Read the test split once, at the end. Without it the split stays sealed, as it must while
+    one still chooses, and the validation split is what the run is judged by."""
     retention: Annotated[tuple[OtherData, ...], BeforeValidator(_as_sets)] = ()
     """On what to measure how much the model has forgotten: labelled sets and plain texts, beside
     the embedded ones. auto: on the embedded ones alone; none: it is not measured."""

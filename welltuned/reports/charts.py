@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -80,6 +80,14 @@ def _to_svg(figure: Figure, title: str) -> Markup:
     return Markup(
         text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}" class="chart"', 1)
     )
+
+
+def drawn(draw: Callable[[Figure], None], size: tuple[float, float], title: str) -> Markup:
+    """A chart in the style of the pages; `draw` knows what belongs into it."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size)
+        draw(figure)
+        return _to_svg(figure, title)
 
 
 def training_curves(

@@ -33,7 +33,7 @@ def write_report(run: Run) -> Path:
 def _content(run: Run) -> dict[str, Any]:
     results, data, config = run.results, run.read("data.json"), run.config
     predictions = list(run.read_lines("predictions.jsonl"))
-    metrics = list(run.read_lines("metrics.jsonl"))
+    metrics, judged = list(run.read_lines("metrics.jsonl")), results[run.judged]
     task = data["task"]
     single = task["problem"] == "single_label"
     return {
@@ -46,11 +46,12 @@ def _content(run: Run) -> dict[str, Any]:
         "task": task,
         "environment": run.read("environment.json"),
         "command": _command(run),
-        "scores": _score_rows(results),
+        "scores": _score_rows(judged, results),
         "curves": _curves(metrics, results["metric"]),
         "forgetting": forgetting_content(results),
-        "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
-        "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
+        "judged": run.judged,
+        "per_class": judged.get("per_type", judged.get("per_class", {})),
+        "confusion": _confusion(judged["confusion"], task["labels"]) if single else None,
         "reliability": _reliability(predictions) if single or task["problem"] in _PAIRS else None,
         "pairs": task["problem"] in _PAIRS,
         "scatter": charts.scatter(
@@ -69,14 +70,14 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def _score_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def _score_rows(judged: dict[str, Any], results: dict[str, Any]) -> list[dict[str, Any]]:
     """Each headline score with its interval, and the same of the baselines.
 
     Bars only for scores between 0 and 1.
     """
     rows = []
-    for name, value in results["test"].items():
-        interval = results["test"].get(f"{name}_ci95")
+    for name, value in judged.items():
+        interval = judged.get(f"{name}_ci95")
         if interval is None:
             continue
         baselines = {

@@ -7,6 +7,7 @@ data.json           what is known of the data
 metrics.jsonl       one fsynced line per log step
 results.json        scores, baselines, cost, proof
 predictions.jsonl   the test split: id, label, prediction, probabilities
+                    (of the validation split where the test split stays sealed)
 checkpoints/        step-N/
 model/              the portable artifact
 report.html         one file, no network
@@ -112,6 +113,11 @@ class Run:
         """results.json; empty when the run has none (yet)."""
         return self.read("results.json") if (self.folder / "results.json").exists() else {}
 
+    @property
+    def judged(self) -> str:
+        """The split that the run is judged by: test or, where that stays sealed, validation."""
+        return "test" if "test" in self.results else "validation"
+
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder."""
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
@@ -177,6 +183,11 @@ def write_atomically(file: Path, text: str) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     beside.replace(file)
+
+
+def write_json(file: Path, values: dict[str, Any]) -> None:
+    """A whole JSON file; numbers that are not finite become null."""
+    write_atomically(file, _json(values, indent=2) + "\n")
 
 
 def _json(values: dict[str, Any], indent: int | None = None) -> str:

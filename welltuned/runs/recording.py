@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from welltuned.errors import RunFailed, Stopped, WelltunedError
+from welltuned.errors import Pruned, RunFailed, Stopped, WelltunedError
 from welltuned.runs.folder import Run
 
 
@@ -21,6 +21,9 @@ def recorded(run: Run) -> Iterator[None]:
         except (Stopped, KeyboardInterrupt) as stop:
             run.set_status("stopped", run.status.get("step", 0), str(stop) or "interrupted")
             raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
+        except Pruned as pruned:
+            run.set_status("stopped", run.status.get("step", 0), str(pruned))
+            raise
         except BaseException as error:
             run.set_status("failed", run.status.get("step", 0), f"{type(error).__name__}: {error}")
             if isinstance(error, WelltunedError) or not isinstance(error, Exception):

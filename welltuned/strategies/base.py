@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
+from welltuned.ranges import Around
 from welltuned.schema import Part
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class Strategy(Part):
     shorthand: ClassVar[str | None] = "type"
 
     type: str
-    head_learning_rate_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    head_learning_rate_scale: Annotated[
+        Annotated[float, Field(gt=0)] | Literal["auto"], Around(10)
+    ] = "auto"
     """The new head's learning rate, as a multiple of `training.learning_rate`."""
 
     @property

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
+from welltuned.ranges import Range
 from welltuned.schema import conflict
 from welltuned.strategies.base import Changes, Context, InjectedStrategy, modules_to_save
 
@@ -32,11 +33,11 @@ class Lora(InjectedStrategy):
     model_config = ConfigDict(extra="allow")
 
     type: Literal["lora"] = "lora"
-    r: int = Field(default=8, ge=1)
+    r: Annotated[int, Range(4, 64, log=True)] = Field(default=8, ge=1)
     """The rank."""
-    lora_alpha: float = Field(default=16, gt=0)
+    lora_alpha: Annotated[float, Range(8, 64, log=True)] = Field(default=16, gt=0)
     """The change is scaled by alpha / r (alpha / sqrt(r) with `use_rslora`)."""
-    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    lora_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on what A reads."""
     target_modules: Literal["auto"] | str | tuple[str, ...] = "auto"
     """auto: every linear layer of every block. Else names or a regular expression, as in PEFT."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from welltuned.errors import Fault
+from welltuned.ranges import Range
 from welltuned.schema import conflict
 from welltuned.strategies.base import Changes, Context, Strategy
 
@@ -22,7 +23,7 @@ class Partial(Strategy):
     """The top `num_blocks` blocks train (0: the head alone), or what name patterns say."""
 
     type: Literal["partial"] = "partial"
-    num_blocks: int | None = Field(default=None, ge=0)
+    num_blocks: Annotated[int | None, Range(1, 4)] = Field(default=None, ge=0)
     """How many blocks train, counted from the top. Default 2, unless `patterns` are given."""
     patterns: tuple[str, ...] = ()
     """Regular expressions searched in parameter names;
