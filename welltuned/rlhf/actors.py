@@ -1,0 +1,214 @@
+"""What PPO asks of a policy, and how one backbone plays several roles.
+
+policy     the model as it trains
+reference  the same model as it was: its adapter switched off or, where what trains cannot be
+           switched off, the first values of its trainable weights put back for a while
+value      a linear head on the policy's own hidden states, zero at first
+
+No role needs a second trunk, and a pass that computes the same for two of them is made once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from welltuned.engines.precision import autocast
+from welltuned.strategies import ParameterGroup
+
+if TYPE_CHECKING:
+    from welltuned.models.anatomy import Anatomy
+    from welltuned.strategies import Strategy
+
+
+# --- What is passed around -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """B responses of a policy, and what was thought of them when they were sampled.
+
+    All tensors are zero (or false) where a response has no token.
+    """
+
+    prompts: list[str]
+    responses: list[str]
+    inputs: dict[str, torch.Tensor]
+    """What the model reads to judge the responses again, row by row."""
+    actions_BT: torch.Tensor
+    """The tokens of the responses, or (B, 1) the numbers of the labels."""
+    mask_BT: torch.Tensor
+    """Where a response has a token, its end token included (bool)."""
+    logprobs_BT: torch.Tensor
+    references_BT: torch.Tensor
+    values_BT: torch.Tensor
+    entropies_BT: torch.Tensor
+    ended_B: torch.Tensor
+    """Whether each response came to its end by itself (bool)."""
+    states: torch.Tensor | None = None
+    """Hidden states (B, N, H) below the lowest weight that trains, where they are kept."""
+    all_logprobs_BK: torch.Tensor | None = None
+    all_references_BK: torch.Tensor | None = None
+    """Of all K actions, where they are few."""
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the policy as it is now thinks of some rows of a rollout. Gradients flow."""
+
+    logprobs_BT: torch.Tensor
+    values_BT: torch.Tensor
+    entropies_BT: torch.Tensor | None = None
+    all_logprobs_BK: torch.Tensor | None = None
+
+
+# --- Roles ---------------------------------------------------------------------
+
+
+class Reference(ABC):
+    """The policy that the other one shall not run away from."""
+
+    @abstractmethod
+    def acting(self) -> AbstractContextManager[object]:
+        """Within this context the model computes what the reference computes."""
+
+    @property
+    @abstractmethod
+    def bytes(self) -> int:
+        """Memory it takes beside the policy."""
+
+
+class AdapterOff(Reference):
+    """The model without its adapter: right where the adapter began as no change at all."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        with self._model.disable_adapter():
+            yield
+
+    @property
+    def bytes(self) -> int:
+        return 0
+
+
+class FirstWeights(Reference):
+    """A copy of what trains, as it was; the frozen rest is shared.
+
+    With a whole model it is a real second copy, with an adapter a small one.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self._parameters = list(parameters)
+        self._first = [parameter.detach().clone() for parameter in self._parameters]
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        now = [parameter.data for parameter in self._parameters]
+        self._put(self._first)
+        try:
+            yield
+        finally:
+            self._put(now)
+
+    def _put(self, tensors: list[torch.Tensor]) -> None:
+        """Let the parameters point to other memory; nothing is copied."""
+        for parameter, tensor in zip(self._parameters, tensors, strict=True):
+            parameter.data = tensor
+
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self._first)
+
+
+class ValueHead(nn.Module):
+    """V(s) from a hidden state: linear, in float32, zero at first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(…, H) -> (…)."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.linear(hidden.float()).squeeze(-1)
+
+
+# --- The actor -----------------------------------------------------------------
+
+
+@dataclass
+class Actor(ABC):
+    """A policy with its reference and its value head, on one backbone.
+
+    The model stays in eval mode throughout: dropout would make a policy that samples
+    differ from the same policy judging what it sampled.
+    """
+
+    model: Any
+    anatomy: Anatomy
+    strategy: Strategy
+    reference: Reference
+    temperature: float
+    precision: str
+    value: ValueHead = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.model.eval()
+        self.value = ValueHead(self.anatomy.hidden_size).to(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The policy's groups; the value head is no part of the model."""
+        return self.strategy.parameter_groups(self.model, self.anatomy)
+
+    def computing(self) -> AbstractContextManager[object]:
+        """The precision that forward passes run in."""
+        return autocast(self.precision, self.device)
+
+    @property
+    def tolerance(self) -> float:
+        """How far log-probabilities may differ that are computed in two ways."""
+        return 5e-2 if self.precision == "bf16" else 1e-3
+
+    @abstractmethod
+    def rollout(self, chosen: Sequence[int], generator: torch.Generator) -> Rollout:
+        """Responses to some prompts, by their numbers."""
+
+    @abstractmethod
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+        """Log-probabilities and values of some rows, in one pass of the trunk."""
+
+
+# --- Rows ----------------------------------------------------------------------
+
+
+def by_length(inputs: dict[str, torch.Tensor], rows: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """The rows in parts of at most `size`, rows of like length together: less padding."""
+    lengths = inputs["attention_mask"][rows].sum(dim=1)
+    return list(rows[lengths.argsort(descending=True, stable=True)].split(size))
+
+
+def trimmed(
+    inputs: dict[str, torch.Tensor], rows: torch.Tensor
+) -> tuple[dict[str, torch.Tensor], slice]:
+    """Some rows without the columns that are padding in all of them, and which columns stay."""
+    used = inputs["attention_mask"][rows].any(dim=0).nonzero()
+    columns = slice(int(used[0]), int(used[-1]) + 1)
+    return {name: tensor[rows][:, columns] for name, tensor in inputs.items()}, columns
