@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from welltuned.engines.precision import autocast
+from welltuned.rlhf.boundary import Boundary
 from welltuned.strategies import ParameterGroup
 
 if TYPE_CHECKING:
@@ -187,6 +188,15 @@ class Actor(ABC):
         """How far log-probabilities may differ that are computed in two ways."""
         return 5e-2 if self.precision == "bf16" else 1e-3
 
+    def resumed(
+        self, rollout: Rollout, rows: torch.Tensor, columns: slice
+    ) -> AbstractContextManager[object]:
+        """Within this context a pass over these rows begins above what was kept of them."""
+        boundary = Boundary.of(self.model, self.anatomy) if rollout.states is not None else None
+        if boundary is None or rollout.states is None:
+            return nullcontext()
+        return boundary.resumed(rollout.states[rows][:, columns])
+
     @abstractmethod
     def rollout(self, chosen: Sequence[int], generator: torch.Generator) -> Rollout:
         """Responses to some prompts, by their numbers."""
@@ -212,3 +222,15 @@ def trimmed(
     used = inputs["attention_mask"][rows].any(dim=0).nonzero()
     columns = slice(int(used[0]), int(used[-1]) + 1)
     return {name: tensor[rows][:, columns] for name, tensor in inputs.items()}, columns
+
+
+def assembled(
+    kept: list[tuple[torch.Tensor, slice, torch.Tensor]], shape: torch.Size
+) -> torch.Tensor | None:
+    """States of parts of the rows as one tensor (B, N, H); None when there are none."""
+    if not kept:
+        return None
+    whole = kept[0][2].new_zeros(*shape, kept[0][2].shape[-1])
+    for rows, columns, states in kept:
+        whole[rows, columns] = states
+    return whole

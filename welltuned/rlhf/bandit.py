@@ -8,7 +8,7 @@ hold it against.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from welltuned.evaluation.predicting import to_device
 from welltuned.models.modeling_pooled import pool
-from welltuned.rlhf.actors import Actor, Judged, Rollout, by_length, trimmed
+from welltuned.rlhf.actors import Actor, Judged, Rollout, assembled, by_length, trimmed
 from welltuned.rlhf.boundary import Boundary
 from welltuned.rlhf.losses import entropies
 from welltuned.tasks import ClassificationProblem, Examples
@@ -78,11 +78,11 @@ class ClassifierActor(Actor):
             kept += [(rows, columns, states) for states in noted]
         back_B = torch.cat(parts).argsort()
         whole = (torch.cat(found)[back_B] for found in (policy, references, values))
-        return *whole, _assembled(kept, inputs["input_ids"].shape)  # type: ignore[return-value]
+        return *whole, assembled(kept, inputs["input_ids"].shape)  # type: ignore[return-value]
 
     def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
         inputs, columns = trimmed(rollout.inputs, rows)
-        with self._resumed(rollout, rows, columns):
+        with self.resumed(rollout, rows, columns):
             logprobs_RK, values_R = self._forward(inputs)
         return Judged(
             logprobs_BT=logprobs_RK.gather(1, rollout.actions_BT[rows]),
@@ -90,14 +90,6 @@ class ClassifierActor(Actor):
             entropies_BT=entropies(logprobs_RK).unsqueeze(1) if entropy else None,
             all_logprobs_BK=logprobs_RK,
         )
-
-    def _resumed(
-        self, rollout: Rollout, rows: torch.Tensor, columns: slice
-    ) -> AbstractContextManager[object]:
-        boundary = Boundary.of(self.model, self.anatomy) if rollout.states is not None else None
-        if boundary is None or rollout.states is None:
-            return nullcontext()
-        return boundary.resumed(rollout.states[rows][:, columns])
 
     def _forward(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities of all labels (B, K) and values (B), in one pass."""
@@ -120,15 +112,3 @@ class ClassifierActor(Actor):
             yield found
         finally:
             hook.remove()
-
-
-def _assembled(
-    kept: list[tuple[torch.Tensor, slice, torch.Tensor]], shape: torch.Size
-) -> torch.Tensor | None:
-    """States of parts of the rows as one tensor (B, N, H); None when there are none."""
-    if not kept:
-        return None
-    whole = kept[0][2].new_zeros(*shape, kept[0][2].shape[-1])
-    for rows, columns, states in kept:
-        whole[rows, columns] = states
-    return whole
