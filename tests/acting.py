@@ -9,7 +9,7 @@ import torch
 from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
-from welltuned.rlhf.bandit import ClassifierActor
+from welltuned.rlhf.bandit import ClassifierActor, Texts
 from welltuned.rlhf.generator import GeneratorActor
 from welltuned.rlhf.policies import Memory, Policy, from_run
 from welltuned.rlhf.prompts import Prompts, prompts_of
@@ -31,38 +31,18 @@ def policy_of(run: Run, strategy: Any = None) -> Policy:
     return from_run(memory, strategy or memory.strategy, CPU, 0)
 
 
-def classifier_actor(policy: Policy, file: str, temperature: float = 1.0) -> ClassifierActor:
-    problem: Any = policy.problem
-    examples = problem.encode(policy.tokenizer, collected(file, policy).train, policy.max_length)
-    return ClassifierActor(
-        policy.model,
-        policy.anatomy,
-        policy.strategy,
-        policy.reference,
-        temperature,
-        "fp32",
-        problem,
-        examples,
-        0,
-        rows_at_once=8,
-    )
+def classifier_actor(policy: Policy, temperature: float = 1.0) -> ClassifierActor:
+    return ClassifierActor(policy, temperature, rows_at_once=8)
 
 
-def generator_actor(
-    policy: Policy, prompts: Prompts, temperature: float = 0.7, length: int = 12
-) -> GeneratorActor:
-    return GeneratorActor(
-        policy.model,
-        policy.anatomy,
-        policy.strategy,
-        policy.reference,
-        temperature,
-        "fp32",
-        policy.tokenizer,
-        prompts,
-        length,
-        rows_at_once=8,
-    )
+def generator_actor(policy: Policy, temperature: float = 0.7, length: int = 12) -> GeneratorActor:
+    return GeneratorActor(policy, temperature, rows_at_once=8, response_length=length)
+
+
+def texts_of(policy: Policy, file: str, number: int = 12) -> Texts:
+    """The first training examples of a file."""
+    records = collected(file, policy).train.take(range(number))
+    return Texts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
 
 
 def story_prompts(policy: Policy, file: str, tokens: int = 3) -> Prompts:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from welltuned.rlhf.actors import Actor, Judged, Reference, Rollout
+from welltuned.rlhf.actors import Actor, Judged, Rollout
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.losses import entropies
+from welltuned.rlhf.references import Reference
 from welltuned.strategies import ParameterGroup
 
 
@@ -32,7 +33,10 @@ class Tabular(Actor):
         model = nn.Module()
         model.table = nn.Parameter(references_SK.clone())
         anatomy: Any = SimpleNamespace(hidden_size=len(references_SK))
-        super().__init__(model, anatomy, SimpleNamespace(), Fixed(), 1.0, "fp32")  # type: ignore[arg-type]
+        policy: Any = SimpleNamespace(
+            model=model, anatomy=anatomy, reference=Fixed(), precision="fp32"
+        )
+        super().__init__(policy, 1.0, 64)
         self.references_SK = references_SK.log_softmax(-1)
 
     @property
@@ -42,7 +46,10 @@ class Tabular(Actor):
     def parameter_groups(self) -> list[ParameterGroup]:
         return [ParameterGroup("table", [self.model.table])]
 
-    def rollout(self, chosen: Sequence[int], generator: torch.Generator) -> Rollout:
+    def ask(self, texts: Sequence[Any]) -> Any:
+        return texts
+
+    def rollout(self, chosen: Any, generator: torch.Generator) -> Rollout:
         states_B = torch.tensor(chosen)
         with torch.no_grad():
             policy_BK, references_BK = self.policy_SK[states_B], self.references_SK[states_B]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from acting import classifier_actor, generator_actor, policy_of, story_prompts
+from acting import classifier_actor, generator_actor, policy_of, story_prompts, texts_of
 from support import STRATEGIES, build, encode, logits
 from welltuned.rlhf.actors import Actor
 from welltuned.rlhf.boundary import Boundary, frozen_blocks
@@ -76,12 +76,13 @@ def test_gradients_are_those_of_whole_passes(
     from dataclasses import replace
 
     policy = policy_of((classified if task == "classification" else told)("partial"))
-    actor: Actor = (
-        classifier_actor(policy, sentiment)
-        if task == "classification"
-        else generator_actor(policy, story_prompts(policy, stories))
-    )
-    rollout = actor.rollout(range(8), torch.Generator().manual_seed(0))
+    actor: Actor
+    if task == "classification":
+        actor, asked = classifier_actor(policy), texts_of(policy, sentiment, 8)
+    else:
+        actor = generator_actor(policy)
+        asked = story_prompts(policy, stories).take(range(8))  # type: ignore[assignment]
+    rollout = actor.rollout(asked, torch.Generator().manual_seed(0))
     assert rollout.states is not None
     short, whole = gradients(actor, rollout), gradients(actor, replace(rollout, states=None))
     assert len(short) == len(whole) > 4

@@ -10,25 +10,26 @@ import pytest
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from acting import classifier_actor, generator_actor, policy_of, story_prompts
+from acting import classifier_actor, generator_actor, policy_of, story_prompts, texts_of
 from support import STRATEGIES, strategy_of
 from welltuned.errors import InputError
-from welltuned.rlhf.actors import Actor, AdapterOff, FirstWeights
+from welltuned.rlhf.actors import Actor
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.policies import Memory, check
 from welltuned.rlhf.ppo import Learner, require_reference, step
+from welltuned.rlhf.references import AdapterOff, FirstWeights
 from welltuned.runs import Run
 
 WHOLE = ("full", "partial", "head", "gradual")
 CONFIG = PpoConfig(learning_rate=1e-2, batch_size=8, per_device_train_batch_size=3)
 
 
-def learn_once(actor: Actor) -> float:
+def learn_once(actor: Actor, asked: Any) -> float:
     """Everything that holds before, in and after a batch; returns how far the policy went."""
     learner = Learner.of(actor, CONFIG, 2)
     before = {name: weight.clone() for name, weight in actor.model.named_parameters()}
     trains = {id(weight) for group in learner.groups for weight in group.parameters}
-    first = learner.rollout(range(8))
+    first = learner.rollout(asked)
     require_reference(actor, first)
     step(learner, first, np.linspace(-1, 1, 8))
     for name, weight in actor.model.named_parameters():
@@ -37,7 +38,7 @@ def learn_once(actor: Actor) -> float:
         again = actor.judge(first, torch.arange(8))
     torch.testing.assert_close(again.logprobs_BT, first.references_BT, rtol=0, atol=1e-6)
     assert all(not module.training for module in actor.model.modules())
-    second = learner.rollout(range(8))
+    second = learner.rollout(asked)
     torch.testing.assert_close(
         actor.judge(second, torch.arange(8)).logprobs_BT.detach(),
         second.logprobs_BT,
@@ -54,7 +55,7 @@ def test_o1_a_classifier_of_any_strategy_goes_on_learning(
     """One backbone: ratio 1 and divergence 0 at first; the reference stays where it was."""
     policy = policy_of(classified(strategy))
     assert isinstance(policy.reference, FirstWeights)
-    assert learn_once(classifier_actor(policy, sentiment)) > 1e-3
+    assert learn_once(classifier_actor(policy), texts_of(policy, sentiment, 8)) > 1e-3
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "head"])
@@ -62,8 +63,8 @@ def test_o1_a_generator_of_any_strategy_goes_on_learning(
     strategy: str, told: Callable[..., Run], stories: str
 ) -> None:
     policy = policy_of(told(strategy))
-    actor = generator_actor(policy, story_prompts(policy, stories))
-    assert learn_once(actor) > 1e-4
+    actor = generator_actor(policy)
+    assert learn_once(actor, story_prompts(policy, stories).take(range(8))) > 1e-4
     assert actor.agrees
 
 
@@ -75,7 +76,7 @@ def test_a_new_adapter_on_whole_weights_has_the_model_without_it_as_reference(
     policy = policy_of(run, strategy_of(STRATEGIES[adapter]))
     assert isinstance(policy.reference, AdapterOff) and policy.reference.bytes == 0
     assert policy.base.name == str(run.model.resolve()) and policy.origin.new == ()
-    assert learn_once(classifier_actor(policy, sentiment)) > 1e-3
+    assert learn_once(classifier_actor(policy), texts_of(policy, sentiment, 8)) > 1e-3
 
 
 def test_an_adapter_that_is_switched_off_trains_on_afterwards(
@@ -122,11 +123,11 @@ def test_lora_is_merged_before_whole_weights_train(
     run = classified("lora")
     policy = policy_of(run, strategy_of(STRATEGIES["full"]))
     assert not hasattr(policy.model, "get_base_model")
-    merged = classifier_actor(policy, sentiment)
-    kept = classifier_actor(policy_of(run), sentiment)
-    both = [actor.rollout(range(8), torch.Generator()).all_logprobs_BK for actor in (merged, kept)]
+    merged, kept = classifier_actor(policy), classifier_actor(policy_of(run))
+    texts = texts_of(policy, sentiment, 8)
+    both = [actor.rollout(texts, torch.Generator()).all_logprobs_BK for actor in (merged, kept)]
     torch.testing.assert_close(*both, rtol=0, atol=1e-5)
-    assert learn_once(merged) > 1e-3
+    assert learn_once(merged, texts) > 1e-3
 
 
 # --- What cannot be ---------------------------------------------------------------

@@ -23,8 +23,8 @@ from welltuned.runs import Run
 ROWS = torch.arange(10)
 
 
-def roll(actor: GeneratorActor, number: int = 10, seed: int = 0) -> Any:
-    return actor.rollout(range(number), torch.Generator().manual_seed(seed))
+def roll(actor: GeneratorActor, prompts: Prompts, number: int = 10, seed: int = 0) -> Any:
+    return actor.rollout(prompts.take(range(number)), torch.Generator().manual_seed(seed))
 
 
 def of_many_lengths(policy: Policy, stories: str) -> Prompts:
@@ -42,8 +42,9 @@ def test_o1_what_the_cache_gave_is_what_each_row_alone_gives(
 ) -> None:
     """Positions, padding on both sides, windows, prompts in the cache: 1e-5 in float32."""
     policy = policy_of(told(strategy, family))
-    actor = generator_actor(policy, of_many_lengths(policy, stories))
-    rollout = roll(actor)
+    prompts = of_many_lengths(policy, stories)
+    actor = generator_actor(policy)
+    rollout = roll(actor, prompts)
     for row in (0, 3, 7):
         start = int(rollout.inputs["attention_mask"][row].argmax())
         said = int(rollout.mask_BT[row].sum())
@@ -64,9 +65,10 @@ def test_tokens_and_values_stand_where_they_were_said(
 ) -> None:
     """Any selection and order of rows, cut to its own width, is judged as the whole batch is."""
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, of_many_lengths(policy, stories))
+    prompts = of_many_lengths(policy, stories)
+    actor = generator_actor(policy)
     torch.nn.init.normal_(actor.value.linear.weight)
-    rollout = roll(actor)
+    rollout = roll(actor, prompts)
     assert rollout.values_BT[rollout.mask_BT].std() > 0
     for rows in (torch.tensor([4]), torch.tensor([7, 2, 9])):
         judged = actor.judge(rollout, rows, entropy=True)
@@ -84,10 +86,10 @@ def test_o2_tokens_are_drawn_from_the_tempered_distribution_and_nothing_else(
 ) -> None:
     policy = policy_of(told("full"))
     prompts = story_prompts(policy, stories)
-    one = Prompts([prompts.ids[0]] * 4000, [prompts.texts[0]] * 4000)
-    actor = generator_actor(policy, one, temperature=0.1, length=1)
+    prompts = prompts.take([0] * 4000)
+    actor = generator_actor(policy, temperature=0.1, length=1)
     actor.rows_at_once = 4000
-    rollout = roll(actor, 4000)
+    rollout = roll(actor, prompts, 4000)
     with torch.no_grad():
         logits = policy.model(input_ids=torch.tensor([prompts.ids[0]])).logits[0, -1] / 0.1
     shares = logits.softmax(-1)
@@ -102,10 +104,11 @@ def test_at_a_temperature_near_zero_it_is_the_greedy_answer_of_transformers(
     told: Callable[..., Run], stories: str
 ) -> None:
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories), temperature=1e-4)
-    rollout = roll(actor, 6)
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy, temperature=1e-4)
+    rollout = roll(actor, prompts, 6)
     ids = policy.tokenizer.pad(
-        {"input_ids": actor.prompts.ids[:6]}, padding_side="left", return_tensors="pt"
+        {"input_ids": prompts.ids[:6]}, padding_side="left", return_tensors="pt"
     )
     theirs = policy.model.generate(
         **ids, max_new_tokens=12, do_sample=False, pad_token_id=actor.pad_id, eos_token_id=5
@@ -119,8 +122,9 @@ def test_s4_a_response_ends_with_its_end_token_which_counts(
 ) -> None:
     """Also where padding is the end token, as here."""
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories), temperature=3.0, length=20)
-    rollout = roll(actor, 40)
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy, temperature=3.0, length=20)
+    rollout = roll(actor, prompts, 40)
     assert actor.pad_id == policy.tokenizer.eos_token_id == 5
     ended = rollout.ended_B.nonzero()[:, 0].tolist()
     assert 3 < len(ended) < 40
@@ -138,17 +142,18 @@ def test_a_response_of_nothing_but_its_end_is_an_empty_text(
     told: Callable[..., Run], stories: str
 ) -> None:
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories), length=6)
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy, length=6)
     head = policy.model.get_output_embeddings()
     head.weight.data = head.weight.data.clone()
     with torch.no_grad():
         head.weight[5] = (
             100
             * policy.model(
-                input_ids=torch.tensor([actor.prompts.ids[0]]), output_hidden_states=True
+                input_ids=torch.tensor([prompts.ids[0]]), output_hidden_states=True
             ).hidden_states[-1][0, -1]
         )
-    rollout = actor.rollout([0, 0], torch.Generator())
+    rollout = actor.rollout(prompts.take([0, 0]), torch.Generator())
     assert rollout.responses == ["", ""]
     assert rollout.mask_BT.tolist() == [[True], [True]] and bool(rollout.ended_B.all())
 
@@ -157,15 +162,17 @@ def test_the_same_generator_says_the_same_and_another_something_else(
     told: Callable[..., Run], stories: str
 ) -> None:
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories))
-    said = [roll(actor, 8, seed).responses for seed in (1, 1, 2)]
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy)
+    said = [roll(actor, prompts, 8, seed).responses for seed in (1, 1, 2)]
     assert said[0] == said[1] != said[2]
 
 
 def test_responses_go_on_where_the_prompt_ends(told: Callable[..., Run], stories: str) -> None:
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories))
-    rollout = roll(actor)
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy)
+    rollout = roll(actor, prompts)
     for row in range(10):
         ids = rollout.inputs["input_ids"][row][rollout.inputs["attention_mask"][row].bool()]
         whole = policy.tokenizer.decode(ids, skip_special_tokens=True)
@@ -178,7 +185,8 @@ def test_o1_rollouts_that_judging_does_not_confirm_stop_the_run(
     told: Callable[..., Run], stories: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories))
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy)
     real = actor.judge
 
     def forgetful(rollout: Any, rows: Any, entropy: bool = False) -> Any:
@@ -187,17 +195,18 @@ def test_o1_rollouts_that_judging_does_not_confirm_stop_the_run(
 
     monkeypatch.setattr(actor, "judge", forgetful)
     with pytest.raises(RunFailed, match="sampling and judging differ"):
-        roll(actor)
+        roll(actor, prompts)
 
 
 def test_in_half_precision_judging_has_the_last_word(
     told: Callable[..., Run], stories: str
 ) -> None:
     policy = policy_of(told("full"))
-    actor = generator_actor(policy, story_prompts(policy, stories))
-    actor.precision = "bf16"
+    prompts = story_prompts(policy, stories).take(range(10))
+    policy.precision = "bf16"
+    actor = generator_actor(policy)
     learner = Learner.of(actor, PpoConfig(learning_rate=1e-3, batch_size=10), 1)
-    rollout = learner.rollout(range(10))
+    rollout = learner.rollout(prompts)
     assert actor.agrees is False
     assert step(learner, rollout, np.zeros(10)).ratio == pytest.approx(1, abs=0.2)
 
@@ -246,6 +255,6 @@ def test_a_conversation_is_asked_through_its_template_and_judged_without_it(
     decoded = policy.tokenizer.decode(prompts.ids[0])
     assert len(prompts.ids[0]) > len(policy.tokenizer(prompts.texts[0])["input_ids"])
     assert decoded != prompts.texts[0]
-    actor = generator_actor(policy, prompts)
-    rollout = roll(actor, 6)
+    actor = generator_actor(policy)
+    rollout = roll(actor, prompts, 6)
     assert actor.agrees and len(rollout.responses) == 6

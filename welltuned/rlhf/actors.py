@@ -11,10 +11,10 @@ No role needs a second trunk, and a pass that computes the same for two of them 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 from torch import nn
@@ -25,7 +25,8 @@ from welltuned.strategies import ParameterGroup
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
-    from welltuned.strategies import Strategy
+    from welltuned.rlhf.policies import Policy
+    from welltuned.rlhf.references import Reference
 
 
 # --- What is passed around -----------------------------------------------------
@@ -75,62 +76,13 @@ class Judged:
 # --- Roles ---------------------------------------------------------------------
 
 
-class Reference(ABC):
-    """The policy that the other one shall not run away from."""
+class Asked(Protocol):
+    """Some prompts, as an actor reads them."""
 
-    @abstractmethod
-    def acting(self) -> AbstractContextManager[object]:
-        """Within this context the model computes what the reference computes."""
+    def __len__(self) -> int: ...
 
-    @property
-    @abstractmethod
-    def bytes(self) -> int:
-        """Memory it takes beside the policy."""
-
-
-class AdapterOff(Reference):
-    """The model without its adapter: right where the adapter began as no change at all."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    @contextmanager
-    def acting(self) -> Iterator[None]:
-        with self._model.disable_adapter():
-            yield
-
-    @property
-    def bytes(self) -> int:
-        return 0
-
-
-class FirstWeights(Reference):
-    """A copy of what trains, as it was; the frozen rest is shared.
-
-    With a whole model it is a real second copy, with an adapter a small one.
-    """
-
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self._parameters = list(parameters)
-        self._first = [parameter.detach().clone() for parameter in self._parameters]
-
-    @contextmanager
-    def acting(self) -> Iterator[None]:
-        now = [parameter.data for parameter in self._parameters]
-        self._put(self._first)
-        try:
-            yield
-        finally:
-            self._put(now)
-
-    def _put(self, tensors: list[torch.Tensor]) -> None:
-        """Let the parameters point to other memory; nothing is copied."""
-        for parameter, tensor in zip(self._parameters, tensors, strict=True):
-            parameter.data = tensor
-
-    @property
-    def bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self._first)
+    def take(self, indices: Sequence[int]) -> Self:
+        """Those at `indices`, in that order."""
 
 
 class ValueHead(nn.Module):
@@ -159,12 +111,10 @@ class Actor(ABC):
     differ from the same policy judging what it sampled.
     """
 
-    model: Any
-    anatomy: Anatomy
-    strategy: Strategy
-    reference: Reference
+    policy: Policy
     temperature: float
-    precision: str
+    rows_at_once: int
+    """Rows per forward pass when nothing is learned."""
     value: ValueHead = field(init=False)
 
     def __post_init__(self) -> None:
@@ -172,21 +122,33 @@ class Actor(ABC):
         self.value = ValueHead(self.anatomy.hidden_size).to(self.device)
 
     @property
+    def model(self) -> Any:
+        return self.policy.model
+
+    @property
+    def anatomy(self) -> Anatomy:
+        return self.policy.anatomy
+
+    @property
+    def reference(self) -> Reference:
+        return self.policy.reference
+
+    @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """The policy's groups; the value head is no part of the model."""
-        return self.strategy.parameter_groups(self.model, self.anatomy)
+        return self.policy.strategy.parameter_groups(self.model, self.anatomy)
 
     def computing(self) -> AbstractContextManager[object]:
         """The precision that forward passes run in."""
-        return autocast(self.precision, self.device)
+        return autocast(self.policy.precision, self.device)
 
     @property
     def tolerance(self) -> float:
         """How far log-probabilities may differ that are computed in two ways."""
-        return 5e-2 if self.precision == "bf16" else 1e-3
+        return 5e-2 if self.policy.precision == "bf16" else 1e-3
 
     def resumed(
         self, rollout: Rollout, rows: torch.Tensor, columns: slice
@@ -198,8 +160,12 @@ class Actor(ABC):
         return boundary.resumed(rollout.states[rows][:, columns])
 
     @abstractmethod
-    def rollout(self, chosen: Sequence[int], generator: torch.Generator) -> Rollout:
-        """Responses to some prompts, by their numbers."""
+    def ask(self, texts: Sequence[Any]) -> Asked:
+        """Prompts given one by one, such as texts or conversations."""
+
+    @abstractmethod
+    def rollout(self, asked: Any, generator: torch.Generator) -> Rollout:
+        """A response to each prompt, drawn from the policy."""
 
     @abstractmethod
     def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:

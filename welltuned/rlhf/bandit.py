@@ -23,27 +23,46 @@ from welltuned.rlhf.losses import entropies
 from welltuned.tasks import ClassificationProblem, Examples
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Texts to be classified."""
+
+    examples: Examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, indices: Sequence[int]) -> Texts:
+        encoded, targets, records = vars(self.examples).values()
+        chosen = None if targets is None else targets[list(indices)]
+        return Texts(Examples(encoded.take(indices), chosen, records.take(indices)))
+
+
 @dataclass
 class ClassifierActor(Actor):
     """Chooses labels for texts."""
 
-    problem: ClassificationProblem
-    examples: Examples
-    """The texts that may be chosen as prompts."""
-    pad_id: int
-    rows_at_once: int
+    @property
+    def problem(self) -> ClassificationProblem:
+        assert isinstance(self.policy.problem, ClassificationProblem)
+        return self.policy.problem
 
-    def rollout(self, chosen: Sequence[int], generator: torch.Generator) -> Rollout:
+    def ask(self, texts: Sequence[Any]) -> Texts:
+        records, policy = self.problem.records_of(texts), self.policy
+        return Texts(self.problem.encode(policy.tokenizer, records, policy.max_length))
+
+    def rollout(self, asked: Texts, generator: torch.Generator) -> Rollout:
         """A label for each text, drawn from the policy."""
-        batch = self.problem.collate(self.examples, chosen, self.pad_id)
+        pad_id, everyone = int(self.policy.tokenizer.pad_token_id), range(len(asked))
+        batch = self.problem.collate(asked.examples, everyone, pad_id)
         batch.pop("labels", None)
         inputs = to_device(batch, self.device)
         policy_BK, references_BK, values_B, states = self._look(inputs)
         shares_BK = policy_BK.exp().cpu()
         actions_B1 = torch.multinomial(shares_BK, 1, generator=generator).to(self.device)
-        records, names = self.examples.records, self.problem.labels.names
+        records, names = asked.examples.records, self.problem.labels.names
         return Rollout(
-            prompts=["\n".join(self.problem.lines(records, i)) for i in chosen],
+            prompts=["\n".join(self.problem.lines(records, i)) for i in everyone],
             responses=[names[action] for action in actions_B1[:, 0].tolist()],
             inputs=inputs,
             actions_BT=actions_B1,
@@ -52,7 +71,7 @@ class ClassifierActor(Actor):
             references_BT=references_BK.gather(1, actions_B1),
             values_BT=values_B.unsqueeze(1),
             entropies_BT=entropies(policy_BK).unsqueeze(1),
-            ended_B=torch.ones(len(chosen), dtype=torch.bool, device=self.device),
+            ended_B=torch.ones(len(asked), dtype=torch.bool, device=self.device),
             states=states,
             all_logprobs_BK=policy_BK,
             all_references_BK=references_BK,

@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from welltuned.data.encoding import IGNORED
+from welltuned.data.records import Records
 from welltuned.errors import RunFailed
 from welltuned.models.language_head import token_scores
 from welltuned.rlhf.actors import Actor, Judged, Rollout, assembled, by_length, trimmed
 from welltuned.rlhf.boundary import Boundary
-from welltuned.rlhf.prompts import Prompts, left_padded, responses_of
+from welltuned.rlhf.prompts import Prompts, left_padded, prompts_of, responses_of
 from welltuned.rlhf.rollout import Said, sample
-from welltuned.tasks import chat
+from welltuned.tasks import GenerationProblem, chat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,20 +32,32 @@ if TYPE_CHECKING:
 class GeneratorActor(Actor):
     """Answers prompts."""
 
-    tokenizer: PreTrainedTokenizerBase
-    prompts: Prompts
     response_length: int
-    rows_at_once: int
+    prompt_length: int = 8
+    """So many of the first tokens of a text without a prompt become one."""
     agrees: bool | None = None
     """Whether what was noted in sampling is what judging finds; None before the first batch."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.policy.tokenizer
 
     @property
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
 
-    def rollout(self, chosen: Sequence[int], generator: torch.Generator) -> Rollout:
+    def ask(self, texts: Sequence[Any]) -> Prompts:
+        assert isinstance(self.policy.problem, GenerationProblem)
+        return self.prompts(self.policy.problem.records_of(texts))
+
+    def prompts(self, records: Records) -> Prompts:
+        """The prompts of some records. Raises `InputError` when one has no token."""
+        problem, room = self.policy.problem, self.policy.max_length - self.response_length
+        assert isinstance(problem, GenerationProblem)
+        return prompts_of(problem, self.tokenizer, records, room, self.prompt_length)
+
+    def rollout(self, asked: Prompts, generator: torch.Generator) -> Rollout:
         """A response to each prompt, drawn from the policy."""
-        asked = self.prompts.take(chosen)
         said = self._say(asked, generator)
         rollout = self._judge_reference(self._as_rollout(asked, said))
         if self.agrees is None:
@@ -165,7 +178,7 @@ class GeneratorActor(Actor):
         """
         again_BT = self._judge_again(rollout).logprobs_BT
         difference_BT = (again_BT - rollout.logprobs_BT).abs()
-        if self.precision == "fp32":
+        if self.policy.precision == "fp32":
             error = float(difference_BT.max())
         else:
             error = float(difference_BT.sum() / rollout.mask_BT.sum())
@@ -175,7 +188,7 @@ class GeneratorActor(Actor):
                 "nothing learned from them would be true. This is a fault of welltuned or of the "
                 "model's code, please report it"
             )
-        return self.precision == "fp32"
+        return self.policy.precision == "fp32"
 
     def _parts(self, rollout: Rollout) -> list[torch.Tensor]:
         rows_B = torch.arange(len(rollout), device=self.device)

@@ -23,7 +23,7 @@ from welltuned.artifact import Origin, load_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, fingerprint
-from welltuned.rlhf.actors import AdapterOff, FirstWeights, Reference
+from welltuned.rlhf.references import AdapterOff, FirstWeights, Reference
 from welltuned.strategies import AnyStrategy, Context, Lora, Strategy
 from welltuned.tasks import PROBLEMS, Problem
 

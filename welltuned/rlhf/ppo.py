@@ -1,6 +1,6 @@
 """Proximal policy optimisation, one batch at a time.
 
-    rollout = learner.rollout(chosen)                    the policy answers some prompts
+    rollout = learner.rollout(prompts)                   the policy answers some prompts
     scores = reward(rollout.prompts, rollout.responses)  somebody judges the answers
     step(learner, rollout, scores):
         rewards = the score at a response's end − β · log-ratio of each of its tokens
@@ -22,6 +22,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ import torch
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.optimisation import build_optimizer, build_schedule, clip_gradients
 from welltuned.errors import RunFailed
-from welltuned.rlhf.actors import Actor, Judged, Rollout, by_length
+from welltuned.rlhf.actors import Actor, Asked, Judged, Rollout, by_length
 from welltuned.rlhf.advantages import masked_mean
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.kl import KLCoefficient
@@ -85,10 +86,11 @@ class Learner:
         kl = KLCoefficient(config.kl_coef, config.kl_target, config.kl_horizon)
         return cls(actor, config, groups, optimizer, schedule, kl)
 
-    def rollout(self, chosen: Sequence[int]) -> Rollout:
-        """Answers to some prompts, by their numbers; a pure function of weights, seed and batch."""
+    def rollout(self, prompts: Asked | Sequence[Any]) -> Rollout:
+        """Answers to some prompts, such as texts; a pure function of weights, seed and batch."""
+        asked = self.actor.ask(prompts) if isinstance(prompts, Sequence) else prompts
         seed = int(np.random.SeedSequence((self.config.seed, self.batches)).generate_state(1)[0])
-        return self.actor.rollout(chosen, torch.Generator().manual_seed(seed))
+        return self.actor.rollout(asked, torch.Generator().manual_seed(seed))
 
     def minibatches(self, rollout: Rollout, epoch: int) -> list[torch.Tensor]:
         """Rows of each minibatch; a pure function of seed, batch and epoch."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from welltuned.data.records import Records
-from welltuned.errors import Fault, InputError, Place
+from welltuned.errors import Fault, InputError
 from welltuned.tasks import GenerationProblem
 
 if TYPE_CHECKING:
@@ -141,9 +141,3 @@ def responses_of(
         alone = str(tokenizer.decode(list(tokens), skip_special_tokens=True))
         responses.append(whole[len(before) :] if whole.startswith(before) else alone)
     return responses
-
-
-def require_texts(prompts: Prompts, source: str) -> None:
-    """Raise `InputError` when there is no prompt."""
-    if not len(prompts):
-        raise InputError(Fault("there is no prompt", Place(source), "check ppo.data"))
