@@ -15,7 +15,6 @@ from support import STRATEGIES, strategy_of
 from welltuned.errors import InputError
 from welltuned.rlhf.actors import Actor
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.policies import Memory, check
 from welltuned.rlhf.ppo import Learner, require_reference, step
 from welltuned.rlhf.references import AdapterOff, FirstWeights
 from welltuned.runs import Run
@@ -135,7 +134,7 @@ def test_lora_is_merged_before_whole_weights_train(
 
 def refused(run: Run, strategy: dict[str, Any]) -> str:
     with pytest.raises(InputError) as error:
-        check(Memory.read(run.model), strategy_of(strategy))
+        policy_of(run, strategy_of(strategy))
     return str(error.value)
 
 
@@ -151,10 +150,8 @@ def test_an_adapter_goes_on_as_it_is_or_not_at_all(classified: Callable[..., Run
     assert "'strategy.type' is lora, not adapter" in refused(
         classified("lora"), {"type": "adapter"}
     )
-    check(
-        Memory.read(classified("lora").model),
-        strategy_of({**STRATEGIES["lora"], "loraplus_lr_ratio": 4, "head_learning_rate_scale": 3}),
-    )
+    rates = {"loraplus_lr_ratio": 4, "head_learning_rate_scale": 3}
+    policy_of(classified("lora"), strategy_of({**STRATEGIES["lora"], **rates}))
 
 
 def test_what_cannot_be_merged_cannot_train_whole(classified: Callable[..., Run]) -> None:

@@ -10,8 +10,8 @@ import torch
 
 from tabular import Tabular, ppo
 from welltuned.errors import RunFailed
-from welltuned.rlhf.actors import Judged, Rollout
-from welltuned.rlhf.ppo import Exploded, Learner, Stats, require_reference, step
+from welltuned.rlhf.actors import Exploded, Judged, Rollout
+from welltuned.rlhf.ppo import Learner, Stats, require_reference, step
 
 BETA = 0.5
 torch.manual_seed(0)

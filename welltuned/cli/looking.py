@@ -49,7 +49,7 @@ def runs(
 @app.command()
 def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
     """Write a run's report.html again, from what is in its folder."""
-    from welltuned.reports.run import write_report
+    from welltuned.reports import write_report
     from welltuned.runs import Run
 
     print(write_report(Run.open(run)))

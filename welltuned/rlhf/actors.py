@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from welltuned.engines.precision import autocast
+from welltuned.errors import RunFailed
 from welltuned.rlhf.boundary import Boundary
 from welltuned.strategies import ParameterGroup
 
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
     from welltuned.rlhf.policies import Policy
     from welltuned.rlhf.references import Reference
+
+
+class Exploded(RunFailed):
+    """Training has left the range in which its numbers mean anything."""
+
+
+def require_finite(logprobs: torch.Tensor) -> None:
+    """Raise `Exploded` when a policy can no longer be drawn from."""
+    if not bool(logprobs.isfinite().all()):
+        raise Exploded("the policy's probabilities are not finite")
 
 
 # --- What is passed around -----------------------------------------------------

@@ -17,7 +17,15 @@ from torch.nn import functional
 
 from welltuned.evaluation.predicting import to_device
 from welltuned.models.modeling_pooled import pool
-from welltuned.rlhf.actors import Actor, Judged, Rollout, assembled, by_length, trimmed
+from welltuned.rlhf.actors import (
+    Actor,
+    Judged,
+    Rollout,
+    assembled,
+    by_length,
+    require_finite,
+    trimmed,
+)
 from welltuned.rlhf.boundary import Boundary
 from welltuned.rlhf.losses import entropies
 from welltuned.tasks import ClassificationProblem, Examples
@@ -58,6 +66,7 @@ class ClassifierActor(Actor):
         batch.pop("labels", None)
         inputs = to_device(batch, self.device)
         policy_BK, references_BK, values_B, states = self._look(inputs)
+        require_finite(policy_BK)
         shares_BK = policy_BK.exp().cpu()
         actions_B1 = torch.multinomial(shares_BK, 1, generator=generator).to(self.device)
         records, names = asked.examples.records, self.problem.labels.names

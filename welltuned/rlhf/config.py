@@ -221,8 +221,9 @@ class PpoConfig(_Nested):
     back to its last good checkpoint. auto: 100 for generation, 10 for classification."""
     eval_steps: int | Literal["auto"] = Field(default="auto")
     """Batches between looks at the validation split. auto: ten looks in all."""
-    eval_examples: int = Field(default=64, ge=1)
-    """For generation: so many prompts are answered at each look, and of the test split."""
+    eval_examples: int = Field(default=128, ge=1)
+    """So many validation prompts are answered at each look and, for generation, so many of the
+    test split at the end; a classifier reads the whole of it."""
     seed: int = Field(default=0, ge=0)
     """Fixes samples and the order of prompts."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

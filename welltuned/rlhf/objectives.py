@@ -28,8 +28,14 @@ class Experience:
 def estimate(
     rollout: Rollout, scores_B: torch.Tensor, config: PpoConfig, kl_coef: float
 ) -> Experience:
-    """Rewards, advantages and returns of a rollout. A pure function."""
+    """Rewards, advantages and returns of a rollout. A pure function.
+
+    A response without an end costs `missing_eos_penalty`, subtracted from its score as in
+    TRL (OpenAI's code put −1 in its place).
+    """
     mask_BT = rollout.mask_BT
+    if config.missing_eos_penalty:
+        scores_B = scores_B - config.missing_eos_penalty * (~rollout.ended_B).float()
     kl_BT = k1(rollout.logprobs_BT, rollout.references_BT).masked_fill(~mask_BT, 0)
     rewards_BT = token_rewards(kl_BT, scores_B, last_tokens(mask_BT), kl_coef)
     if config.whiten_rewards:
@@ -123,15 +129,15 @@ class Exact:
 # --- Looking at it ---------------------------------------------------------------
 
 
-def response_kl(rollout: Rollout) -> float:
-    """Mean nats per response that the policy is away from its reference.
+def response_kl(rollout: Rollout) -> torch.Tensor:
+    """Nats (B) that the policy is away from its reference in each response.
 
     The sum itself where all actions are known, else its estimate by what was sampled.
     """
     if rollout.all_logprobs_BK is not None and rollout.all_references_BK is not None:
-        return float(divergence(rollout.all_logprobs_BK, rollout.all_references_BK).mean())
+        return divergence(rollout.all_logprobs_BK, rollout.all_references_BK)
     ratios_BT = k1(rollout.logprobs_BT, rollout.references_BT)
-    return float(ratios_BT.masked_fill(~rollout.mask_BT, 0).sum(dim=1).mean())
+    return ratios_BT.masked_fill(~rollout.mask_BT, 0).sum(dim=1)
 
 
 def explained_variance(experience: Experience, rollout: Rollout) -> float:

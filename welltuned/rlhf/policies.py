@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from welltuned.models.anatomy import Anatomy
 
-_WHOLE = ("full", "partial", "gradual")
+WHOLE = ("full", "partial", "gradual")
 
 
 @dataclass
@@ -58,9 +58,10 @@ class Memory:
 
     folder: Path
     problem: Problem
-    strategy: Strategy
+    strategy: AnyStrategy
     base: ModelConfig
     origin: Origin
+    max_length: int
 
     @classmethod
     def read(cls, folder: Path) -> Memory:
@@ -73,6 +74,7 @@ class Memory:
             _strategy_of(folder, memory["strategy"]),
             ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
             Origin(base["fingerprint"], tuple(base["new"])),
+            memory["max_length"],
         )
 
     @property
@@ -81,62 +83,53 @@ class Memory:
         return not (self.folder / "adapter_config.json").exists()
 
 
-def _strategy_of(folder: Path, kind: str) -> Strategy:
+def _strategy_of(folder: Path, kind: str) -> AnyStrategy:
     """With the options of the run around the folder, where there is one."""
     import yaml
 
     config = folder.parent / "config.yaml"
     values = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {}
-    return TypeAdapter[Strategy](AnyStrategy).validate_python(
-        values.get("strategy", {"type": kind})
-    )
+    return TypeAdapter[Any](AnyStrategy).validate_python(values.get("strategy", {"type": kind}))
 
 
-def check(memory: Memory, strategy: Strategy) -> None:
-    """Raise `InputError` when PPO cannot go on from this run with this strategy."""
-    place, kind = Place(str(memory.folder)), memory.strategy.type
-    if strategy.type in _WHOLE:
-        if not memory.whole and kind != "lora":
-            memory.strategy.merge(None)  # says why it cannot be
-        return
-    if memory.whole:
+def check(theirs: Strategy, whole: bool, strategy: Strategy, place: Place) -> None:
+    """Raise `InputError` when PPO cannot go on with `strategy` where SFT used `theirs`.
+
+    `whole` tells that SFT left all weights, and not an adapter.
+    """
+    if strategy.type in WHOLE:
+        if not whole and theirs.type != "lora":
+            theirs.merge(None)  # says why it cannot be
+    elif whole:
         if strategy.type in ("prompt", "prefix"):
-            raise InputError(
-                Fault(
-                    f"strategy '{strategy.type}' changes what the model says before it has learned "
-                    "anything, so PPO would not start from the SFT model",
-                    place,
-                    "use the same strategy for sft, or lora, adapter, full or partial for ppo",
-                )
+            what = (
+                f"strategy '{strategy.type}' changes what the model says before it has learned "
+                "anything, so PPO would not start from the SFT model"
             )
-        return
-    ours, theirs = _options(strategy), _options(memory.strategy)
-    differing = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
-    if differing:
-        key = differing[0]
-        raise InputError(
-            Fault(
-                f"the adapter of the SFT run goes on training in PPO, and its 'strategy.{key}' is "
-                f"{theirs.get(key)}, not {ours.get(key)}",
-                place,
-                "leave out ppo.strategy, let them be equal, or let sft train whole weights",
-            )
+            remedy = "use the same strategy for sft, or lora, adapter, full or partial for ppo"
+            raise InputError(Fault(what, place, remedy))
+    elif differing := _differing(strategy, theirs):
+        what = (
+            "the adapter of the SFT run goes on training in PPO, and its "
+            f"'strategy.{differing[0]}' is {differing[1]}, not {differing[2]}"
         )
+        remedy = "leave out ppo.strategy, let them be equal, or let sft train whole weights"
+        raise InputError(Fault(what, place, remedy))
 
 
-def _options(strategy: Strategy) -> dict[str, Any]:
-    """What makes an adapter what it is; learning rates do not."""
-    values = strategy.model_dump(mode="json")
-    return {
-        key: value
-        for key, value in values.items()
-        if key not in ("head_learning_rate_scale", "loraplus_lr_ratio")
-    }
+def _differing(strategy: Strategy, theirs: Strategy) -> tuple[str, Any, Any] | None:
+    """The first option that tells two adapters apart, theirs first; learning rates do not."""
+    rates = ("head_learning_rate_scale", "loraplus_lr_ratio")
+    one, other = strategy.model_dump(mode="json"), theirs.model_dump(mode="json")
+    for key in one | other:
+        if key not in rates and one.get(key) != other.get(key):
+            return key, other.get(key), one.get(key)
+    return None
 
 
 def from_run(memory: Memory, strategy: Strategy, device: torch.device, seed: int) -> Policy:
     """The model of a finished run, prepared to learn further. Raises `InputError`."""
-    check(memory, strategy)
+    check(memory.strategy, memory.whole, strategy, Place(str(memory.folder)))
     artifact = load_artifact(memory.folder, device)
     model, base, origin = artifact.model, memory.base, memory.origin
     auto_class = getattr(transformers, memory.problem.auto_class)
@@ -146,7 +139,7 @@ def from_run(memory: Memory, strategy: Strategy, device: torch.device, seed: int
         new=memory.problem.type != "generation",
     )
     anatomy = anatomies.examine(build_skeleton(head), head.new)
-    goes_on = not memory.whole and strategy.type not in _WHOLE
+    goes_on = not memory.whole and strategy.type not in WHOLE
     if goes_on:
         model.set_adapter("default")  # type: ignore[operator]
         if isinstance(strategy, Lora):  # whatever it began as, the artifact holds plain factors
@@ -154,7 +147,7 @@ def from_run(memory: Memory, strategy: Strategy, device: torch.device, seed: int
     else:
         if not memory.whole:
             model = memory.strategy.merge(model)
-        elif strategy.type not in _WHOLE:
+        elif strategy.type not in WHOLE:
             base = ModelConfig(name=str(memory.folder.resolve()), dtype=base.dtype)
             origin = Origin(fingerprint(model), ())
         context = Context(
@@ -187,7 +180,7 @@ def in_float32(model: Any, strategy: Strategy, anatomy: Anatomy) -> None:
 def reference_of(model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool) -> Reference:
     """`goes_on` tells that the adapter has learned already, so that off is not where it began."""
     keeps_base = not (isinstance(strategy, Lora) and strategy.changes_base)
-    if strategy.type not in _WHOLE and keeps_base and not goes_on:
+    if strategy.type not in WHOLE and keeps_base and not goes_on:
         return AdapterOff(model)
     groups = strategy.parameter_groups(model, anatomy)
     return FirstWeights([parameter for group in groups for parameter in group.parameters])

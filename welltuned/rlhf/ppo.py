@@ -30,7 +30,7 @@ import torch
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.optimisation import build_optimizer, build_schedule, clip_gradients
 from welltuned.errors import RunFailed
-from welltuned.rlhf.actors import Actor, Asked, Judged, Rollout, by_length
+from welltuned.rlhf.actors import Actor, Asked, Exploded, Judged, Rollout, by_length
 from welltuned.rlhf.advantages import masked_mean
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.kl import KLCoefficient
@@ -44,11 +44,6 @@ from welltuned.rlhf.objectives import (
     response_kl,
 )
 from welltuned.strategies import ParameterGroup
-
-
-class Exploded(RunFailed):
-    """Training has left the range in which its numbers mean anything."""
-
 
 # --- The learner ----------------------------------------------------------------
 
@@ -108,6 +103,8 @@ class Stats:
     reward_deviation: float
     kl: float
     """Nats per response, from the reference."""
+    kl_error: float
+    """The standard error of that mean; 0 where the divergence is no estimate."""
     kl_coef: float
     entropy: float
     """Nats per token, of the policy that sampled."""
@@ -149,7 +146,8 @@ def step(learner: Learner, rollout: Rollout, scores: np.ndarray | Sequence[float
     objective, scores_B, experience = _objective(learner, rollout, scores_tensor)
     sums, norms, stopped = _pass_over(learner, rollout, objective)
     rate = float(learner.schedule.get_last_lr()[0]) / learner.groups[0].learning_rate_scale
-    kl, coefficient = response_kl(rollout), learner.kl.value
+    kl_B, coefficient = response_kl(rollout), learner.kl.value
+    kl = float(kl_B.mean())
     learner.kl.update(kl, len(rollout))
     learner.schedule.step()
     learner.batches += 1
@@ -157,6 +155,7 @@ def step(learner: Learner, rollout: Rollout, scores: np.ndarray | Sequence[float
         reward=float(scores_B.mean()),
         reward_deviation=float(scores_B.std()),
         kl=kl,
+        kl_error=0.0 if rollout.all_logprobs_BK is not None else _standard_error(kl_B),
         kl_coef=coefficient,
         entropy=float(masked_mean(rollout.entropies_BT, rollout.mask_BT)),
         value=float(masked_mean(rollout.values_BT, rollout.mask_BT)),
@@ -253,6 +252,10 @@ def _require_agreement(actor: Actor, rollout: Rollout, judged: Judged, rows: tor
             "away from 1: sampling and judging do not compute the same, and nothing learned "
             "would be true; this is a fault of welltuned or of the model's code, please report it"
         )
+
+
+def _standard_error(values_B: torch.Tensor) -> float:
+    return float(values_B.std() / len(values_B) ** 0.5)
 
 
 def _mean(seen: list[dict[str, float]]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from welltuned.models.language_head import LanguageHead
+from welltuned.rlhf.actors import require_finite
 from welltuned.rlhf.losses import entropies
 
 
@@ -61,6 +62,7 @@ def sample(
         cache, hidden_RH = found.past_key_values, found[0][:, -1]
         logits_RV = head.logits(hidden_RH).float() / temperature
         logprobs_RV = functional.log_softmax(logits_RV, dim=-1)
+        require_finite(logprobs_RV)
         tokens_R1 = torch.multinomial(logprobs_RV.exp(), 1, generator=draw)
         tokens_R1 = tokens_R1.masked_fill(~going_R.unsqueeze(1), pad_id)
         chosen_R = logprobs_RV.gather(1, tokens_R1)[:, 0]
