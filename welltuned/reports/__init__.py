@@ -1,1 +1,20 @@
 """Reports read run folders only; they never import torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from welltuned.runs import Run
+
+
+def write_report(run: Run) -> Path:
+    """Write the report that a run's kind calls for: a pipeline's, PPO's, or any other run's."""
+    from welltuned.reports import ppo, rlhf
+    from welltuned.reports import run as ordinary
+
+    config = run.config
+    if config.get("pipeline") == "rlhf":
+        return rlhf.write_report(run)
+    return ppo.write_report(run) if config.get("stage") == "ppo" else ordinary.write_report(run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -177,6 +178,44 @@ def scatter(labels: Sequence[float], predictions: Sequence[float]) -> Markup:
         axis.scatter(labels, predictions, s=12, color=FIRST, alpha=0.6)
         axis.set(xlabel="true", ylabel="predicted")
         return _to_svg(figure, "Predicted against true numbers")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small chart: how a number went over steps, in training and in validation."""
+
+    name: str
+    train: Sequence[tuple[float, float]] = ()
+    validation: Sequence[tuple[float, float]] = ()
+
+
+def panels(charts: Sequence[Panel], steps: str, title: str) -> Markup:
+    """Small charts side by side, two in a row; `steps` names what they go over."""
+    rows = -(-len(charts) // 2)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.6, 2.1 * rows))
+        axes = figure.subplots(rows, 2, sharex=True, squeeze=False).flatten()
+        figure.subplots_adjust(hspace=0.42, wspace=0.26)
+        for axis, chart in zip(axes, charts, strict=False):
+            _draw(axis, chart)
+        for axis in axes[len(charts) :]:
+            axis.set_visible(False)
+        for axis in axes[max(0, len(charts) - 2) : len(charts)]:
+            axis.set_xlabel(steps)
+            axis.tick_params(labelbottom=True)
+        return _to_svg(figure, title)
+
+
+def _draw(axis: Any, chart: Panel) -> None:
+    axis.set_title(chart.name, loc="left", fontsize=9.5, color=MUTED)
+    axis.margins(y=0.12)
+    if chart.train:
+        steps, values = zip(*chart.train, strict=True)
+        axis.plot(steps, values, color=GRID, linewidth=1.1)
+        axis.plot(steps, _smooth(values), color=FIRST)
+    if chart.validation:
+        steps, values = zip(*chart.validation, strict=True)
+        axis.plot(steps, values, color=SECOND, marker="o", markersize=3.5)
 
 
 def _smooth(values: Sequence[float]) -> list[float]:

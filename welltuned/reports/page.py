@@ -23,6 +23,8 @@ METRICS = {
     "entity_f1": "entity F1",
     "entity_precision": "entity precision",
     "entity_recall": "entity recall",
+    "kl": "KL to the reference, nats",
+    "second_reward": "second judge",
 }
 """Scores by the names people know them by."""
 

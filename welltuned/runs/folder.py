@@ -73,7 +73,12 @@ class Run:
         return self.folder / "model"
 
     def proven_model(self) -> Path:
-        """The artifact's folder. Raises `InputError` when there is none that was proved."""
+        """The artifact's folder, of a pipeline that of its last stage.
+
+        Raises `InputError` when there is none that was proved.
+        """
+        if (last := self.folder / "stages" / "ppo").is_dir():
+            return Run(last).proven_model()
         if not (self.model / "welltuned.json").exists() or not self.results:
             raise InputError(
                 Fault(

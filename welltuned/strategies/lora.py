@@ -117,14 +117,14 @@ class Lora(InjectedStrategy):
         return super().learning_rate_scale(name, anatomy)
 
     def initialise(self, model: PeftModel, context: Context) -> None:
-        if self._changes_base:
+        if self.changes_base:
             # PiSSA and its kin move part of W into B·A. The start is kept, so that the
             # artifact can be written as an ordinary LoRA of the untouched base model.
             start: Any = {name: tensor.clone() for name, tensor in _lora_weights(model).items()}
             model.start_state = start
 
     def save(self, model: PeftModel, folder: Path) -> None:
-        if not self._changes_base:
+        if not self.changes_base:
             super().save(model, folder)
             return
         import tempfile
@@ -157,14 +157,14 @@ class Lora(InjectedStrategy):
 
     @contextmanager
     def untouched(self, model: Any) -> Iterator[None]:
-        if self._changes_base:
+        if self.changes_base:
             yield  # only with its first B·A is the base what it was
             return
         with super().untouched(model):
             yield
 
     @property
-    def _changes_base(self) -> bool:
+    def changes_base(self) -> bool:
         return isinstance(self.init_lora_weights, str) and self.init_lora_weights.startswith(
             ("pissa", "olora", "corda")
         )
