@@ -27,19 +27,23 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
 
 @app.command()
 def runs(
-    folder: Annotated[str, typer.Argument(help="Where the runs are.")] = "runs",
+    folder: Annotated[
+        str | None,
+        typer.Argument(help="Where the runs are; without one, runs and comparisons."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List runs with their state and test score."""
+    """List runs and comparisons with their state and test score."""
     from pathlib import Path
 
     from welltuned.listing import describe_runs, runs_table
 
-    rows = describe_runs(Path(folder))
+    folders = [folder] if folder else ["runs", "comparisons"]
+    rows = [row for name in folders for row in describe_runs(Path(name))]
     if as_json:
         print_json(rows)
     elif not rows:
-        print(f"no runs in {folder}", file=sys.stderr)
+        print(f"no runs in {' or '.join(folders)}", file=sys.stderr)
     else:
         from welltuned.console import results_console
 
@@ -47,12 +51,18 @@ def runs(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
-    """Write a run's report.html again, from what is in its folder."""
-    from welltuned.reports.run import write_report
-    from welltuned.runs import Run
+def report(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN|COMPARISON", help="The folder of a run or a comparison.")
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[language=en|zh]", help="Its language.")
+    ] = None,
+) -> None:
+    """Write report.html again, from what is in the folder."""
+    from welltuned.cli.comparing import rebuild_report
 
-    print(write_report(Run.open(run)))
+    print(rebuild_report(run, arguments or []))
 
 
 @app.command()
