@@ -14,9 +14,10 @@ from welltuned.registration import register
 if TYPE_CHECKING:
     from welltuned.predictor import Predictor
     from welltuned.runs import Run
+    from welltuned.runs.comparison import Comparison
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "train"]
+__all__ = ["__version__", "compare", "load", "train"]
 
 register()
 
@@ -76,6 +77,30 @@ def __getattr__(name: str) -> Any:
 
         return importlib.import_module("welltuned.ppo")
     raise AttributeError(f"module 'welltuned' has no attribute '{name}'")
+
+
+def compare(config: Any = None, **values: Any) -> Comparison:
+    """Compare strategies on the same data; returns the comparison, with `folder` and `results`.
+
+    `config` is a `CompareConfig`, a mapping, or the path of a YAML file; without it the keys are
+    given as keyword arguments: `compare(model=…, data=…, strategies=["full", "lora"], seeds=3)`.
+    Raises `InputError` before any run when something cannot work. Runs that are finished
+    already are not run again.
+    """
+    from welltuned.comparison.carry_out import compare as carry_out
+    from welltuned.comparison.config import CompareConfig, comparison_from, read_comparison
+    from welltuned.errors import Faults
+
+    if isinstance(config, CompareConfig):
+        config = config.model_dump(mode="json", exclude_unset=True)
+    if config is None or isinstance(config, dict):
+        return carry_out(comparison_from({**(config or {}), **values}))
+    faults = Faults()
+    overrides = [f"{key}={value}" for key, value in values.items()]
+    read, document = read_comparison(str(config), overrides, faults)
+    faults.raise_if_any()
+    assert read is not None
+    return carry_out(read, document)
 
 
 def load(run: Any, device: str = "auto") -> Predictor:

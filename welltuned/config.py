@@ -66,6 +66,7 @@ def read_config(
     apply_overrides(document, overrides, RunConfig, faults)
     if len(faults) and not document.values:
         return None, document
+    document.values.pop("schema_version", None)  # a run's own config.yaml is a config too
     config = validate(RunConfig, document, faults)
     return (None if len(faults) else config), document
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from welltuned.comparison.observer import Board, CellState, ComparisonObserver, Row
 from welltuned.comparison.recommendation import told
-from welltuned.reports.page import byte_size, duration, metric_name
+from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
 from welltuned.runs.comparison import Comparison
 
 _MARKS = {
@@ -174,33 +174,22 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def sorted_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Best first, those without a score at the end."""
-    from welltuned.metrics import LOWER_IS_BETTER
-
-    metric = results["metric"]
-    sign = 1 if metric in LOWER_IS_BETTER else -1
-    scored = [row for row in results["rows"] if metric in row["scores"]]
-    rest = [row for row in results["rows"] if metric not in row["scores"]]
-    return sorted(scored, key=lambda row: sign * row["scores"][metric]["mean"]) + rest
-
-
 def _columns(row: dict[str, Any], metric: str, kept: list[str]) -> list[Text]:
     if metric not in row["scores"]:
         reason = row["impossible"] or (row["failed"][0]["error"] if row["failed"] else "")
         return [Text(row["name"]), Text("failed" if row["failed"] else "left out"), Text(reason)]
     score, cost = row["scores"][metric], row["cost"]
     interval = score["interval"]
-    share = cost.get("trainable_share")
+    share = cost["trainable_share"]
     failed = f" ({len(row['failed'])} failed)" if row["failed"] else ""
     columns = [
         row["name"] + failed,
         f"{score['mean']:.3f}",
         f"±{(interval[1] - interval[0]) / 2:.3f}" if interval else "",
-        _shown(cost.get("train_seconds"), duration),
-        _shown(cost.get("memory_bytes"), byte_size),
+        _shown(cost["train_seconds"], duration),
+        _shown(cost["memory_bytes"], byte_size),
         f"{share:.2%}" if share is not None else "",
-        _shown(cost.get("artifact_bytes"), byte_size),
+        _shown(cost["artifact_bytes"], byte_size),
     ]
     values = [row["retention"].get(name, {}).get("kept") for name in kept]
     columns += ["" if value is None else f"{value:.1%}" for value in values]

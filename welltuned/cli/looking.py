@@ -58,19 +58,23 @@ def probe(
 
 @app.command()
 def runs(
-    folder: Annotated[str, typer.Argument(help="Where the runs are.")] = "runs",
+    folder: Annotated[
+        str | None,
+        typer.Argument(help="Where the runs are; without one, runs and comparisons."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List runs with their state and test score."""
+    """List runs and comparisons with their state and test score."""
     from pathlib import Path
 
     from welltuned.listing import describe_runs, runs_table
 
-    rows = describe_runs(Path(folder))
+    folders = [folder] if folder else ["runs", "comparisons"]
+    rows = [row for name in folders for row in describe_runs(Path(name))]
     if as_json:
         print_json(rows)
     elif not rows:
-        print(f"no runs in {folder}", file=sys.stderr)
+        print(f"no runs in {' or '.join(folders)}", file=sys.stderr)
     else:
         from welltuned.console import results_console
 
@@ -78,18 +82,21 @@ def runs(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="The folder of a run or sweep.")]) -> None:
-    """Write the report.html of a run or sweep again, from what is in its folder."""
-    from pathlib import Path
+def report(
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="The folder of a run, a pipeline, a comparison or a sweep."
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[language=en|zh]", help="Its language.")
+    ] = None,
+) -> None:
+    """Write report.html again, from what is in the folder."""
+    from welltuned.cli.comparing import rebuild_report
 
-    from welltuned.reports import write_report
-    from welltuned.reports.sweep import write_sweep_report
-    from welltuned.runs import Run
-
-    if (Path(run).expanduser() / "sweep.json").exists():
-        print(write_sweep_report(Path(run).expanduser()))
-    else:
-        print(write_report(Run.open(run)))
+    print(rebuild_report(folder, arguments or []))
 
 
 @app.command()

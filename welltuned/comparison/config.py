@@ -111,5 +111,15 @@ def read_comparison(
     apply_overrides(document, overrides, CompareConfig, faults)
     if len(faults) and not document.values:
         return None, document
+    document.values.pop("schema_version", None)
     config = validate(CompareConfig, document, faults)
     return (None if len(faults) else config), document
+
+
+def comparison_from(values: dict[str, Any]) -> CompareConfig:
+    """A config from keyword arguments. Raises `InputError`."""
+    faults = Faults()
+    config = validate(CompareConfig, Document(values=values, source="arguments"), faults)
+    faults.raise_if_any()
+    assert config is not None
+    return config

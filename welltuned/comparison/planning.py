@@ -70,6 +70,7 @@ class Plan:
                         "seed": cell.seed,
                         "folder": cell.folder,
                         "state": cell.state,
+                        "seconds": cell.seconds,
                         "error": cell.error,
                     }
                     for cell in row.cells

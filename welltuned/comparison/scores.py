@@ -1,9 +1,9 @@
 """What every test example adds to a score, so that scores can be resampled and compared.
 
-Every score here is a function of sums over examples: accuracy of hits and
-counts, macro-F1 of each class's hits, truths and predictions, R² of squared errors.
-A resample then draws examples and never reads a prediction twice, and the
-change of the score with one example is known too.
+Every score here is a function of sums over examples: accuracy of hits and counts,
+macro-F1 of each class's hits, truths and predictions, R² of squared errors. A
+resample then draws examples and never reads a prediction twice, and how the score
+changes with one example is known too.
 """
 
 from __future__ import annotations
@@ -36,10 +36,6 @@ class Statistic:
         """The score of all examples."""
         return float(self.measure(self.parts_NM.sum(axis=0)[None])[0])
 
-    def resampled(self) -> np.ndarray:
-        """Scores (R) of resamples of the examples: the same ones for equally many examples."""
-        return self.measure(resampled_sums(self.parts_NM))
-
     def influence(self) -> np.ndarray:
         """How much each example (N) moves the score away from its mean, to first order.
 
@@ -51,6 +47,14 @@ class Statistic:
         slopes_M = (self.measure(upper) - self.measure(lower)) / (2 * steps_M)
         influence_N = self.parts_NM @ slopes_M * len(self.parts_NM)
         return influence_N - influence_N.mean()
+
+
+def resampled(statistics: Sequence[Statistic]) -> np.ndarray:
+    """Scores (T, R) of T statistics, for resamples of the examples that are the same for all."""
+    sums_RM = resampled_sums(np.concatenate([part.parts_NM for part in statistics], axis=1))
+    ends = np.cumsum([part.parts_NM.shape[1] for part in statistics])[:-1]
+    split = np.split(sums_RM, ends, axis=1)
+    return np.stack([part.measure(own) for part, own in zip(statistics, split, strict=True)])
 
 
 def statistic(metric: str, rows: Rows, labels: Sequence[str]) -> Statistic | None:

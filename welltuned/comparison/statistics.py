@@ -28,6 +28,8 @@ from itertools import combinations
 
 import numpy as np
 
+from welltuned.comparison.scores import Statistic, resampled
+
 ALPHA = 0.05
 _FLIPS = 9999
 _FLIPS_AT_ONCE = 500
@@ -53,6 +55,22 @@ class Scored:
         """Of the mean, by the seeds; 0 where one seed leaves it unknown."""
         count = len(self.values_S)
         return float(self.values_S.var(ddof=1) / count) if count > 1 else 0.0
+
+
+def score_all(statistics: Mapping[str, Sequence[Statistic]], sign: float) -> dict[str, Scored]:
+    """Each strategy, by name, from its statistics by seed; `sign` is -1 where less is better."""
+    flat = [part for parts in statistics.values() for part in parts]
+    if not flat:
+        return {}
+    draws = iter(sign * resampled(flat))
+    return {
+        name: Scored(
+            values_S=sign * np.array([part.value for part in parts]),
+            resampled_R=np.mean([next(draws) for _ in parts], axis=0),
+            influence_N=sign * np.mean([part.influence() for part in parts], axis=0),
+        )
+        for name, parts in statistics.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from welltuned.comparison.recommendation import recommend, write_config
 from welltuned.comparison.scores import Statistic, known_metrics, statistic
 from welltuned.comparison.statistics import (
     ALPHA,
-    Scored,
     compare_all,
     not_distinguishable_from_best,
+    score_all,
     seeds_interval,
 )
 from welltuned.metrics import LOWER_IS_BETTER
@@ -28,6 +29,11 @@ from welltuned.runs.folder import SCHEMA_VERSION
 TESTED_BASELINES = ("tf-idf",)
 """Baselines that could be taken for a solution, and are compared like strategies."""
 BASELINES = ("tf-idf", "untouched", "majority")
+COSTS = (
+    "seconds", "train_seconds", "seconds_to_95", "examples_per_second", "epochs", "memory_bytes",
+    "trainable", "trainable_share", "artifact_bytes", "joules",
+)  # fmt: skip
+"""What a row costs, each None where it is not known."""
 _NEARLY_FINAL = 0.95
 
 
@@ -63,12 +69,9 @@ def _basis(comparison: Comparison, record: dict[str, Any]) -> str:
         for row in record["rows"]
         for cell in row["cells"]
     ]
-    parts = [cells, record["settled"], record["asked"]["limits"], record["metric"], _CODE]
+    own = [file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
+    parts = [cells, record["settled"], record["asked"]["limits"], record["metric"], own]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-_CODE = 1
-"""Counted up when the same cells are summarised differently."""
 
 
 # --- Rows of the table ----------------------------------------------------------
@@ -92,7 +95,7 @@ def _strategy(comparison: Comparison, row: dict[str, Any], metric: str) -> dict[
         "failed": [{"seed": cell["seed"], "error": cell["error"]} for cell in failed],
         "impossible": row["impossible"],
         "scores": _scores({seed: r["test"] for seed, r in results.items()}),
-        "cost": {name: _mean(cost[name] for cost in costs) for name in costs[0]} if costs else {},
+        "cost": {name: _mean(cost[name] for cost in costs) for name in COSTS},
         "retention": _retention([r.get("retention", {}) for r in results.values()]),
         "probe": next((r["probe"] for r in results.values() if r.get("probe")), None),
     }
@@ -111,7 +114,7 @@ def _baseline(comparison: Comparison, name: str) -> dict[str, Any] | None:
         "failed": [],
         "impossible": None,
         "scores": _scores({0: results.results["test"]}),
-        "cost": cost,
+        "cost": {name: cost.get(name) for name in COSTS},
         "retention": {},
         "probe": None,
     }
@@ -197,7 +200,7 @@ def _judge(
     labels = _labels(comparison, rows)
     metric, statistics = _statistics(comparison, record["metric"], rows, labels)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    scored = {name: _scored(parts, sign) for name, parts in statistics.items()}
+    scored = score_all(statistics, sign)
     differences = compare_all(scored)
     strategies = {name: s for name, s in scored.items() if name not in BASELINES}
     group = not_distinguishable_from_best(strategies, differences) if strategies else []
@@ -248,16 +251,8 @@ def _statistics(
     if predictions:
         known = known_metrics(next(iter(predictions.values()))[0])
         metric = asked if asked in known else known[0]
-    statistics = {
-        name: [part for seed in by_seed if (part := statistic(metric, seed, labels)) is not None]
-        for name, by_seed in predictions.items()
-    }
-    return metric, statistics
-
-
-def _scored(parts: Sequence[Statistic], sign: float) -> Scored:
-    return Scored(
-        values_S=sign * np.array([part.value for part in parts]),
-        resampled_R=sign * np.mean([part.resampled() for part in parts], axis=0),
-        influence_N=sign * np.mean([part.influence() for part in parts], axis=0),
-    )
+    statistics: dict[str, list[Statistic]] = {}
+    for name, by_seed in predictions.items():
+        parts = [statistic(metric, seed, labels) for seed in by_seed]
+        statistics[name] = [part for part in parts if part is not None]
+    return metric, {name: parts for name, parts in statistics.items() if parts}

@@ -9,12 +9,17 @@ if TYPE_CHECKING:
     from welltuned.runs import Run
 
 
-def write_report(run: Run) -> Path:
-    """Write the report that a run's kind calls for: a pipeline's, PPO's, or any other run's."""
+def write_report(run: Run, language: str | None = None) -> Path:
+    """Write the report that a run's kind calls for: a pipeline's, PPO's, or any other run's.
+
+    `language` is for ordinary runs, and without one it is that of their config.
+    """
     from welltuned.reports import ppo, rlhf
     from welltuned.reports import run as ordinary
 
     config = run.config
     if config.get("pipeline") == "rlhf":
         return rlhf.write_report(run)
-    return ppo.write_report(run) if config.get("stage") == "ppo" else ordinary.write_report(run)
+    if config.get("stage") == "ppo":
+        return ppo.write_report(run)
+    return ordinary.write_report(run, language)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
+
+from welltuned.reports.languages import ENGLISH, Translate
 
 INK, MUTED, GRID, FIRST, SECOND, SURFACE = (
     "#010101",
@@ -32,7 +35,10 @@ _VARIABLES = {
     SECOND: "--second",
     SURFACE: "--surface",
 }
-_STYLE: Any = {
+SERIES = tuple(f"#1{number}0{number}0{number}" for number in range(8))
+"""Stand-ins of colours for things of which there are several."""
+_VARIABLES |= {colour: f"--series-{number}" for number, colour in enumerate(SERIES)}
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "welltuned",
     "font.family": "sans-serif",
@@ -55,19 +61,22 @@ _STYLE: Any = {
 }
 
 
-def _to_svg(figure: Figure, title: str) -> Markup:
+def to_svg(figure: Figure, title: str) -> Markup:
     """The figure as an `<svg>` that fills its container.
 
     It has its title for those who hear the page.
     """
     buffer = io.StringIO()
-    figure.savefig(
-        buffer,
-        format="svg",
-        transparent=True,
-        bbox_inches="tight",
-        metadata={"Date": None, "Creator": None},
-    )
+    with warnings.catch_warnings():
+        # Text stays text: the browser has the letters that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            bbox_inches="tight",
+            metadata={"Date": None, "Creator": None},
+        )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -85,10 +94,10 @@ def _to_svg(figure: Figure, title: str) -> Markup:
 
 def drawn(draw: Callable[[Figure], None], size: tuple[float, float], title: str) -> Markup:
     """A chart in the style of the pages; `draw` knows what belongs into it."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=size)
         draw(figure)
-        return _to_svg(figure, title)
+        return to_svg(figure, title)
 
 
 def training_curves(
@@ -96,9 +105,10 @@ def training_curves(
     validation: Sequence[dict[str, Any]],
     metric: str,
     changes: Sequence[dict[str, Any]],
+    _: Translate = ENGLISH,
 ) -> Markup:
     """Training loss above, validation score below, over optimizer steps."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.2))
         upper, lower = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"hspace": 0.12, "height_ratios": (3, 2)}
@@ -106,7 +116,7 @@ def training_curves(
         steps = [row["step"] for row in train]
         upper.plot(steps, [row["loss"] for row in train], color=GRID, linewidth=1.2)
         upper.plot(steps, _smooth([row["loss"] for row in train]), color=FIRST)
-        upper.set_ylabel("training loss")
+        upper.set_ylabel(_("training loss"))
         for row in changes:
             for axis in (upper, lower):
                 axis.axvline(row["step"], color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
@@ -133,13 +143,18 @@ def training_curves(
                 markerfacecolor="none",
                 markeredgecolor=SECOND,
             )
-        lower.set_ylabel(f"validation {metric}")
+        lower.set_ylabel(_("validation {metric}", metric=metric))
         lower.margins(y=0.15)
-        lower.set_xlabel("optimizer step")
-        return _to_svg(figure, f"Training loss and validation {metric} over steps")
+        lower.set_xlabel(_("optimizer step"))
+        title = _("Training loss and validation {metric} over steps", metric=metric)
+        return to_svg(figure, title)
 
 
-def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup:
+def reliability(
+    confidences: Sequence[float],
+    correct: Sequence[bool],
+    _: Translate = ENGLISH,
+) -> Markup:
     """How often predictions of a given confidence are right.
 
     On the diagonal, confidence can be believed.
@@ -151,7 +166,7 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup
     filled = [group for group in members if group]
     mean_confidence = [sum(confidences[i] for i in group) / len(group) for group in filled]
     accuracy = [sum(correct[i] for i in group) / len(group) for group in filled]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6, 3.4))
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
@@ -164,20 +179,24 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup
             color=FIRST,
             alpha=0.85,
         )
-        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
-        return _to_svg(figure, "Reliability: share of right predictions by confidence")
+        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel=_("confidence"), ylabel=_("share right"))
+        return to_svg(figure, _("Reliability: share of right predictions by confidence"))
 
 
-def scatter(labels: Sequence[float], predictions: Sequence[float]) -> Markup:
+def scatter(
+    labels: Sequence[float],
+    predictions: Sequence[float],
+    _: Translate = ENGLISH,
+) -> Markup:
     """Predicted against true numbers."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.2))
         axis = figure.subplots()
         low, high = min(*labels, *predictions), max(*labels, *predictions)
         axis.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axis.scatter(labels, predictions, s=12, color=FIRST, alpha=0.6)
-        axis.set(xlabel="true", ylabel="predicted")
-        return _to_svg(figure, "Predicted against true numbers")
+        axis.set(xlabel=_("true"), ylabel=_("predicted"))
+        return to_svg(figure, _("Predicted against true numbers"))
 
 
 @dataclass(frozen=True)
@@ -192,7 +211,7 @@ class Panel:
 def panels(charts: Sequence[Panel], steps: str, title: str) -> Markup:
     """Small charts side by side, two in a row; `steps` names what they go over."""
     rows = -(-len(charts) // 2)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 2.1 * rows))
         axes = figure.subplots(rows, 2, sharex=True, squeeze=False).flatten()
         figure.subplots_adjust(hspace=0.42, wspace=0.26)
@@ -203,7 +222,7 @@ def panels(charts: Sequence[Panel], steps: str, title: str) -> Markup:
         for axis in axes[max(0, len(charts) - 2) : len(charts)]:
             axis.set_xlabel(steps)
             axis.tick_params(labelbottom=True)
-        return _to_svg(figure, title)
+        return to_svg(figure, title)
 
 
 def _draw(axis: Any, chart: Panel) -> None:
@@ -237,7 +256,7 @@ def layer_probe(
 ) -> Markup:
     """How well a task can be read off the embeddings and every block, before and after tuning."""
     places = range(len(regions))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.2))
         axis = figure.subplots()
         axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
@@ -250,7 +269,7 @@ def layer_probe(
         axis.margins(y=0.15)
         axis.legend(loc="best")
         told = [f"{region} {score:.3f}" for region, score in zip(regions, before, strict=True)]
-        return _to_svg(figure, f"Linear probe of every block before tuning: {', '.join(told)}")
+        return to_svg(figure, f"Linear probe of every block before tuning: {', '.join(told)}")
 
 
 def alpha_curve(curve: Sequence[dict[str, Any]], metric: str, chosen: float) -> Markup:
@@ -261,7 +280,7 @@ def alpha_curve(curve: Sequence[dict[str, Any]], metric: str, chosen: float) -> 
     kept = all(point["kept"] is not None for point in curve)
     across = [point["kept"] if kept else point["alpha"] for point in curve]
     scores = [point["validation"][metric] for point in curve]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.8, 3.6))
         axis = figure.subplots()
         axis.plot(across, scores, color=FIRST, marker="o", markersize=4, linewidth=1.2)
@@ -277,7 +296,7 @@ def alpha_curve(curve: Sequence[dict[str, Any]], metric: str, chosen: float) -> 
                 )  # fmt: skip
         axis.set(xlabel="kept" if kept else "alpha", ylabel=f"validation {metric}")
         axis.margins(0.15)
-        return _to_svg(
+        return to_svg(
             figure,
             f"Validation {metric} {'and what was kept ' if kept else ''}for every alpha from the "
             f"weights before tuning (0) to those after (1); chosen: {chosen:g}",

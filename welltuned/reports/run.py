@@ -9,6 +9,7 @@ from typing import Any
 from welltuned.metrics.entities import find_entities
 from welltuned.reports import charts
 from welltuned.reports.forgetting import forgetting_content
+from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import render
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -23,14 +24,18 @@ _PAIRS = ("preferences", "direct_preference")
 """Problems whose test rows are pairs of responses."""
 
 
-def write_report(run: Run) -> Path:
-    """Write `report.html` into the run's folder and return its path."""
-    html = render("run.html.j2", _content(run))
+def write_report(run: Run, language: str | None = None) -> Path:
+    """Write `report.html` into the run's folder and return its path.
+
+    In the language of its config, unless another is asked for.
+    """
+    language = language or str(run.config.get("report", {}).get("language", "en"))
+    html = render("run.html.j2", _content(run, translator(language)), language)
     write_atomically(run.report, html)
     return run.report
 
 
-def _content(run: Run) -> dict[str, Any]:
+def _content(run: Run, _: Translate) -> dict[str, Any]:
     results, data, config = run.results, run.read("data.json"), run.config
     predictions = list(run.read_lines("predictions.jsonl"))
     metrics, judged = list(run.read_lines("metrics.jsonl")), results[run.judged]
@@ -47,15 +52,17 @@ def _content(run: Run) -> dict[str, Any]:
         "environment": run.read("environment.json"),
         "command": _command(run),
         "scores": _score_rows(judged, results),
-        "curves": _curves(metrics, results["metric"]),
+        "curves": _curves(metrics, results["metric"], _),
         "forgetting": forgetting_content(results),
         "judged": run.judged,
         "per_class": judged.get("per_type", judged.get("per_class", {})),
         "confusion": _confusion(judged["confusion"], task["labels"]) if single else None,
-        "reliability": _reliability(predictions) if single or task["problem"] in _PAIRS else None,
+        "reliability": _reliability(predictions, _)
+        if single or task["problem"] in _PAIRS
+        else None,
         "pairs": task["problem"] in _PAIRS,
         "scatter": charts.scatter(
-            [row["label"] for row in predictions], [row["prediction"] for row in predictions]
+            [row["label"] for row in predictions], [row["prediction"] for row in predictions], _
         )
         if task["problem"] in _NUMBERS
         else None,
@@ -100,11 +107,11 @@ def _score_rows(judged: dict[str, Any], results: dict[str, Any]) -> list[dict[st
     return rows
 
 
-def _curves(metrics: list[dict[str, Any]], metric: str) -> Any:
+def _curves(metrics: list[dict[str, Any]], metric: str, _: Translate) -> Any:
     train = [row for row in metrics if row["split"] == "train" and "loss" in row]
     validation = [row for row in metrics if row["split"] == "validation"]
     changes = [row for row in metrics if "change" in row]
-    return charts.training_curves(train, validation, metric, changes)
+    return charts.training_curves(train, validation, metric, changes, _)
 
 
 def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any]]:
@@ -120,10 +127,10 @@ def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any
     return rows
 
 
-def _reliability(predictions: list[dict[str, Any]]) -> Any:
+def _reliability(predictions: list[dict[str, Any]], _: Translate) -> Any:
     confidences = [max(row["probabilities"].values()) for row in predictions]
     return charts.reliability(
-        confidences, [row["prediction"] == row["label"] for row in predictions]
+        confidences, [row["prediction"] == row["label"] for row in predictions], _
     )
 
 
