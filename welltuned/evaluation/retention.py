@@ -7,7 +7,7 @@ there and on the task's own validation examples. The latter predicts forgetting,
 "RL's Razor" found (Shenfeld, Pari & Agrawal 2025, arXiv 2509.04259).
 
 `kept` is a share: 1 where nothing is forgotten. `retention.kept`, the headline, is the
-least share of the abilities, which are losses, and probes that were better than chance.
+least share of the abilities: losses, and probes that were clearly better than chance.
 Drift and divergence say that a model has moved, which is no loss by itself, and do not
 count.
 """
@@ -116,12 +116,16 @@ def headline(entries: dict[str, Result]) -> Result:
 
 
 def _was_able(entry: Result) -> bool:
-    """Whether there was anything to forget: a probe was clearly better than chance."""
+    """Whether there was anything to forget: a probe was clearly better than chance.
+
+    By three standard errors, and by a fifth of what there is above chance: the share that
+    is left of less is mostly noise.
+    """
     chance = entry.get("chance")
     if chance is None:
         return True
     error = math.sqrt(chance * (1 - chance) / entry["examples"])
-    return bool(entry["before"] > chance + 3 * error)
+    return bool(entry["before"] > chance + max(3 * error, 0.2 * (1 - chance)))
 
 
 # --- Models with a new head ----------------------------------------------------
