@@ -175,10 +175,8 @@ def _save_and_prove(tuning: Tuning, run: Run) -> dict[str, Any]:
         tuning.precision_in_use,
     )
     validation = prepared.examples["validation"]
-    some = list(range(min(EXAMPLES, len(validation))))
-    few = tuning.problem.encode(
-        prepared.tokenizer, validation.records.take(some), prepared.max_length
-    )
+    records = validation.records.take(list(range(min(EXAMPLES, len(validation)))))
+    few = tuning.problem.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict(
         tuning.model,
         tuning.problem,
@@ -187,4 +185,4 @@ def _save_and_prove(tuning: Tuning, run: Run) -> dict[str, Any]:
         EXAMPLES,
         autocast(tuning.precision_in_use, tuning.device),
     )
-    return prove(moved, tuning.before, outputs, run.model, few, tuning.device).as_dict()
+    return prove(moved, tuning.before, outputs, run.model, records, tuning.device).as_dict()

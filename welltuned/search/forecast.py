@@ -46,7 +46,7 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         {"examples": float(size), **point}
         for size, point in zip(grid, _predict(metric, law, draws, grid), strict=True)
     ]
-    verdict = judge(savings)
+    verdict = judge(savings) if found.holds else "unclear"
     return {
         "metric": metric,
         "examples": total,
