@@ -191,4 +191,4 @@ def _save_and_prove(tuning: Tuning, run: Run) -> dict[str, Any]:
         EXAMPLES,
         autocast(tuning.precision_in_use, tuning.device),
     )
-    return prove(moved, tuning.before, outputs, run.model, few, tuning.device).as_dict()
+    return prove(moved, tuning.before, outputs, run.model, records, tuning.device).as_dict()

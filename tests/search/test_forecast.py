@@ -46,6 +46,14 @@ def test_a_noisy_curve_says_that_it_cannot_tell() -> None:
     assert "cannot be told yet" in found["advice"] and "more seeds" in found["advice"]
 
 
+def test_points_that_are_no_falling_curve_are_called_so() -> None:
+    odd = scores(0.0, 2.0, 0.4)
+    odd[2] += 0.1
+    found = forecast("macro_f1", SIZES, odd)
+    assert "do not lie on a falling curve" in found["advice"] and found["verdict"] == "unclear"
+    assert "do not lie" not in forecast("macro_f1", SIZES, scores(0.0, 2.0, 0.4))["advice"]
+
+
 def test_where_less_is_better_the_score_itself_falls() -> None:
     losses = 1 - scores(0.5, 4.0, 0.4)
     found = forecast("loss", SIZES, losses)

@@ -70,7 +70,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(a: float, b: float,
         mean = law(a, b, c)
         spread = 0.4 * np.sqrt(mean * (1 - mean) / SIZES) + 0.003
         errors = mean[:, None] + random.standard_normal((5, 3)) * spread[:, None]
-        _, draws = bootstrap(SIZES, errors, seed=experiment)
+        draws = bootstrap(SIZES, errors, seed=experiment).draws
         low, high = np.quantile(draws.errors(AHEAD), [0.025, 0.975], axis=0)
         held += (low <= truth) & (truth <= high)
         assert (high - low < 0.15).all(), "and they are narrow enough to be of use"
@@ -79,12 +79,25 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(a: float, b: float,
 
 def test_the_bootstrap_is_a_pure_function() -> None:
     errors = law(0.1, 2.0, 0.6)[:, None] + np.array([[0.0, 0.01, -0.01]])
-    first, again, other = (bootstrap(SIZES, errors, seed=seed)[1] for seed in (0, 0, 1))
+    first, again, other = (bootstrap(SIZES, errors, seed=seed).draws for seed in (0, 0, 1))
     assert np.array_equal(first.floor, again.floor)
     assert not np.array_equal(first.floor, other.floor)
 
 
 def test_seeds_that_agree_to_the_last_digit_do_no_harm() -> None:
-    fitted, draws = bootstrap(SIZES, np.repeat(law(0.1, 2.0, 0.6)[:, None], 3, axis=1))
-    assert np.isfinite(draws.errors(AHEAD)).all()
-    assert draws.errors(AHEAD).std() < 1e-2 and np.isfinite(fitted.errors(AHEAD)).all()
+    found = bootstrap(SIZES, np.repeat(law(0.1, 2.0, 0.6)[:, None], 3, axis=1))
+    ahead = found.draws.errors(AHEAD)
+    assert np.isfinite(ahead).all() and np.isfinite(found.law.errors(AHEAD)).all()
+    assert ahead.std(axis=0).max() < 0.03 and found.holds
+
+
+def test_points_off_any_law_widen_the_interval_and_say_so() -> None:
+    """The middle one stands out by far more than its seeds differ."""
+    errors = law(0.1, 2.0, 0.6)[:, None] + np.array([[0.0, 0.004, -0.004]])
+    off = errors.copy()
+    off[2] -= 0.05
+    sound, odd = bootstrap(SIZES, errors), bootstrap(SIZES, off)
+    assert sound.holds and sound.misfit < 1
+    assert not odd.holds and odd.misfit > 4
+    spread = [found.draws.errors(AHEAD).std(axis=0) for found in (sound, odd)]
+    assert (spread[1] > 1.5 * spread[0]).all()

@@ -120,9 +120,12 @@ def test_only_the_best_weights_stay_on_disk(ask: Ask, imagined: Imagined) -> Non
     assert len(list(folder.glob("trials/*/results.json"))) == 5
 
 
-def test_all_weights_stay_where_that_is_asked_for(ask: Ask, imagined: Imagined) -> None:
-    folder = sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none", "keep": "all"}))
-    assert len(list(folder.glob("trials/*/model"))) == 3
+@pytest.mark.parametrize(("keep", "kept"), [("all", 3), ("none", 0)])
+def test_all_weights_or_none_stay_where_that_is_asked_for(
+    ask: Ask, imagined: Imagined, keep: str, kept: int
+) -> None:
+    folder = sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none", "keep": keep}))
+    assert len(list(folder.glob("trials/*/model"))) == kept
 
 
 # --- Pruning -----------------------------------------------------------------

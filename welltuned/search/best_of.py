@@ -23,7 +23,7 @@ def tuned(
     """
     given = {name: getattr(config, name) for name in config.model_fields_set}
     asked = SweepConfig.model_validate(
-        {**given, "output_dir": str(folder), "sweep": {"trials": trials}}
+        {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
     )
     sweep(asked, observer=observer)
     summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ class SweepSettings(Part):
     successive halving, or never."""
     timeout: str | None = None
     """Begin no trial after this time, such as 90s, 20m or 2h; counted for each process."""
-    keep: Literal["best", "all"] = "best"
+    keep: Literal["best", "all", "none"] = "best"
     """Whose weights stay on disk; records of all trials do."""
     seed: int = Field(default=0, ge=0)
     """Fixes what is tried, as far as one process alone tries it."""

@@ -14,6 +14,13 @@ TIMES = (2, 5)
 """How many times the data is predicted for."""
 WORTH = 0.05
 """Labelling as much again is called worth it when it saves at least this share of errors."""
+_VERDICTS = {
+    "worth": "Labelling more is worth it.",
+    "not_worth": "Labelling more of the same is hardly worth it: look at the mistakes, another "
+    "model or another strategy first.",
+    "unclear": "Whether labelling more is worth it cannot be told yet: more seeds would narrow "
+    "the interval.",
+}
 _GRID = 40
 _LEVEL = 0.95
 
@@ -23,7 +30,8 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
 
     `scores_NS` are the scores of each seed at each size (sizes, seeds), sizes ascending.
     """
-    law, draws = bootstrap(sizes, to_errors(metric, scores_NS))
+    found = bootstrap(sizes, to_errors(metric, scores_NS))
+    law, draws = found.law, found.draws
     total = int(sizes[-1])
     ahead = np.array([total, *(times * total for times in TIMES)], dtype=float)
     saved = 1 - draws.errors(ahead)[:, 1] / np.maximum(draws.errors(ahead)[:, 0], 1e-12)
@@ -38,7 +46,7 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         {"examples": float(size), **point}
         for size, point in zip(grid, _predict(metric, law, draws, grid), strict=True)
     ]
-    verdict = judge(savings)
+    verdict = judge(savings) if found.holds else "unclear"
     return {
         "metric": metric,
         "examples": total,
@@ -50,8 +58,9 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         "curve": curve,
         "predictions": predictions,
         "saved_by_doubling": savings,
+        "misfit": found.misfit,
         "verdict": verdict,
-        "advice": advise(metric, predictions, savings, verdict),
+        "advice": advise(metric, predictions, savings, verdict, found.holds),
     }
 
 
@@ -61,14 +70,18 @@ def to_errors(metric: str, scores: np.ndarray) -> np.ndarray:
 
 
 def judge(savings: dict[str, float]) -> str:
-    """worth, not_worth, or unclear, by the share of errors that twice the data would save."""
+    """worth, not_worth or unclear, by the share of errors that twice the data would save."""
     if savings["low"] >= WORTH:
         return "worth"
     return "not_worth" if savings["high"] < WORTH else "unclear"
 
 
 def advise(
-    metric: str, predictions: list[dict[str, Any]], savings: dict[str, float], verdict: str
+    metric: str,
+    predictions: list[dict[str, Any]],
+    savings: dict[str, float],
+    verdict: str,
+    law_holds: bool,
 ) -> str:
     """The same for people."""
     now, twice, more = predictions
@@ -78,16 +91,12 @@ def advise(
         f"{_with_interval(more)}. A doubling saves {savings['value']:.0%} of the errors "
         f"[{savings['low']:.0%}, {savings['high']:.0%}]. "
     )
-    return (
-        told
-        + {
-            "worth": "Labelling more is worth it.",
-            "not_worth": "Labelling more of the same is hardly worth it: look at the mistakes, "
-            "another model or another strategy first.",
-            "unclear": "Whether labelling more is worth it cannot be told yet: "
-            "more seeds would narrow the interval.",
-        }[verdict]
-    )
+    if not law_holds:
+        return told + (
+            "But the points do not lie on a falling curve, so do not lean on this: something "
+            "besides the amount of data decides, such as too few steps."
+        )
+    return told + _VERDICTS[verdict]
 
 
 def _with_interval(point: dict[str, Any]) -> str:

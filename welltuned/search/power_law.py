@@ -14,13 +14,17 @@ import numpy as np
 _EXPONENTS = np.geomspace(0.05, 2.0, 60)
 """From almost flat to falling with the square: published exponents lie between 0.07 and 0.7."""
 _DRAWS = 1000
+_MISFIT = 1.75
+"""Chance alone exceeds this once in twenty times with five sizes (two degrees of freedom)."""
+_FINEST = 1e-3
+"""Seeds are never taken to agree better than this: a score of finite data is no finer."""
 _BORROWED = 4.0
 """So many degrees of freedom each size borrows from all when its spread is estimated."""
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """A fitted curve and its bootstrap: arrays of one value for the fit, or one for each draw."""
+    """Fitted curves, one or many: arrays with a value for each."""
 
     floor: np.ndarray
     """a: the error that no amount of data removes."""
@@ -68,21 +72,43 @@ def _two_not_negative(
     return np.where(floor < 0, 0.0, floor), scale
 
 
-def bootstrap(sizes: np.ndarray, errors_NS: np.ndarray, seed: int = 0) -> tuple[PowerLaw, PowerLaw]:
-    """(the fit, fits to redrawn means) for errors of several seeds at each size (sizes, seeds).
+@dataclass(frozen=True)
+class Bootstrap:
+    """A law and the doubt about it."""
+
+    law: PowerLaw
+    """The fit to the means."""
+    draws: PowerLaw
+    """Fits to redrawn means."""
+    misfit: float
+    """How many times farther than their spread explains the means lie from the law; near 1 where
+    the law holds."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the means lie as a falling law would have them, chance allowed for."""
+        return self.misfit <= _MISFIT
+
+
+def bootstrap(sizes: np.ndarray, errors_NS: np.ndarray, seed: int = 0) -> Bootstrap:
+    """The law of errors of several seeds at each size (sizes, seeds), and redrawings of it.
 
     Means are redrawn from their own spread (parametric bootstrap). With few seeds a spread is
     itself uncertain: each size borrows from the others, and every draw has a spread of its own.
+    Where the means lie farther from any law than that explains, the spread is raised until it
+    does (the Birge ratio), and the intervals widen.
     """
     seeds = errors_NS.shape[1]
     own, free = errors_NS.var(axis=1, ddof=1), seeds - 1
-    pooled = own.mean()
-    variances = (free * own + _BORROWED * pooled) / (free + _BORROWED)
-    variances = np.maximum(variances, 1e-12) / seeds
-    weights = 1 / variances
+    variances = (free * own + _BORROWED * own.mean()) / (free + _BORROWED)
+    variances = np.maximum(variances, _FINEST**2) / seeds
     means = errors_NS.mean(axis=1)
+    law = fit(sizes, means[None, :], 1 / variances)
+    rest = (means - law.errors(sizes)[0]) ** 2 / variances
+    misfit = float(np.sqrt(rest.sum() / max(len(sizes) - 3, 1)))
+    widened = variances * (misfit**2 if misfit > _MISFIT else 1.0)
     random = np.random.default_rng(seed)
     freedom = free * len(sizes)
     doubt = np.sqrt(freedom / random.chisquare(freedom, size=(_DRAWS, 1)))
-    noise = random.standard_normal((_DRAWS, len(sizes))) * doubt * np.sqrt(variances)
-    return fit(sizes, means[None, :], weights), fit(sizes, means + noise, weights)
+    noise = random.standard_normal((_DRAWS, len(sizes))) * doubt * np.sqrt(widened)
+    return Bootstrap(law, fit(sizes, means + noise, 1 / variances), misfit)

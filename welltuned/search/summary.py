@@ -96,8 +96,10 @@ def importance(rows: list[Row], study: optuna.Study) -> dict[str, float]:
 
 
 def drop_weights(plan: SweepPlan, rows: list[Row]) -> None:
-    """Remove the weights of all trials but the best one and those under way."""
-    best = best_of(rows, plan.maximize)
+    """Remove the weights that nobody asked to keep; never those of a trial under way."""
+    if plan.settings.keep == "all":
+        return
+    best = best_of(rows, plan.maximize) if plan.settings.keep == "best" else None
     for row in rows:
         if row.state in ("running", "waiting") or (best and row.number == best.number):
             continue

@@ -110,8 +110,7 @@ def _settle(plan: SweepPlan, journal: Journal, weigh: bool = False) -> list[Row]
     with holding(plan.folder / LOCKS / "summary"):
         rows = journal.rows()
         write_summary(plan, rows, importance(rows, journal.study) if weigh else {})
-        if plan.settings.keep == "best":
-            drop_weights(plan, rows)
+        drop_weights(plan, rows)
     return rows
 
 
