@@ -85,7 +85,7 @@ def _prove(ready: Ready, run: Run, moved: Any) -> dict[str, Any]:
         EXAMPLES,
         autocast(policy.precision, device),
     )
-    return prove(moved, ready.before, outputs, run.model, examples, device).as_dict()
+    return prove(moved, ready.before, outputs, run.model, few, device).as_dict()
 
 
 def _as_answers(problem: GenerationProblem, prompts: Sequence[str]) -> Records:
