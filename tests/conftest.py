@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from comparing import carried_out, values_for, without_processes
 from support import (
     ENCODERS,
     make_config,
@@ -152,3 +153,14 @@ def adapted(
     folder = tmp_path_factory.mktemp("adapted") / "run"
     strategy = {"type": "lora", "r": 4}
     return tune(tiny("bert"), sentiment, strategy, folder, task={"pooling": "model"})
+
+
+@pytest.fixture(scope="session")
+def compared(
+    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished comparison of two strategies with two seeds. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("compared") / "reviews"
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch)
+        return carried_out(values_for(tiny("bert"), sentiment, folder))

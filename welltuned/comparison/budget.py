@@ -135,24 +135,29 @@ def _too_short(
     short: set[str],
 ) -> Fault:
     assert config.budget is not None and config.budget.time is not None
-    seeds = len(config.seed_list)
-    one_seed = sum(
-        part.seconds(part.steps_per_epoch, trainings[name]) for name, part in found.items()
-    )
-    minutes = math.ceil((seeds * one_seed + spent) / _CAUTION / 60)
+    seeds, budget = len(config.seed_list), config.budget.time
+    epoch = {
+        name: part.seconds(part.steps_per_epoch, trainings[name]) for name, part in found.items()
+    }
+    one_seed = len(found) * max(epoch.values())  # every run gets as much as the slowest needs
     worst = min(short, key=lambda name: steps[name] / found[name].steps_per_epoch)
     epochs = max(steps[worst], 0) / found[worst].steps_per_epoch
-    fits = [f"budget={minutes}m"]
-    fitting = int((_CAUTION * config.budget.time - spent) / one_seed)
+    fits = [f"budget={_minutes(seeds * one_seed + spent)}m"]
+    fitting = int((_CAUTION * budget - spent) / one_seed)
     if 1 <= fitting < seeds:
         fits.append(f"seeds={fitting}")
+    fits.append(f"budget.epochs=1 (about {_minutes(seeds * sum(epoch.values()))}m)")
     return Fault(
         f"'budget' is too small for one epoch of each strategy: '{worst}' would get to "
         f"{epochs:.2f} epochs ({len(found)} strategies, {_count(seeds, 'seed')}, "
         f"a step of '{worst}' takes {found[worst].step:.2g} s)",
         None,
-        f"use {' or '.join(fits)}, fewer strategies, or fewer examples (data.max_train_examples)",
+        f"use {', '.join(fits)}, fewer strategies, or fewer examples (data.max_train_examples)",
     )
+
+
+def _minutes(seconds: float) -> int:
+    return math.ceil(seconds / _CAUTION / 60)
 
 
 def _count(number: int, what: str) -> str:

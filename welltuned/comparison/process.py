@@ -25,16 +25,22 @@ def main() -> None:
     tell = _claim_stdout()
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.exit(carry_out(request, tell))
+
+
+def carry_out(request: dict[str, Any], tell: Tell) -> int:
+    """Do what a request asks for; returns the exit status. What is wrong is told."""
     try:
         _TASKS[request["do"]](request, tell)
     except InputError as error:
-        tell("refused", faults=[_as_dict(fault) for fault in error.faults])
-        sys.exit(error.exit_status)
+        tell("refused", faults=[as_dict(fault) for fault in error.faults])
+        return error.exit_status
     except Stopped as stop:
-        sys.exit(stop.exit_status)
+        return stop.exit_status
     except WelltunedError as error:
         tell("failed", error=str(error))
-        sys.exit(error.exit_status)
+        return error.exit_status
+    return 0
 
 
 def _claim_stdout() -> Tell:
@@ -94,14 +100,15 @@ def _own_peak() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _as_dict(fault: Fault) -> dict[str, Any]:
+def as_dict(fault: Fault) -> dict[str, Any]:
+    """A fault as an event tells it."""
     place = fault.place
     where = [place.source, place.line, place.column] if place else None
     return {"what": fault.what, "place": where, "remedy": fault.remedy}
 
 
 def fault_from(values: dict[str, Any]) -> Fault:
-    """A fault as an event tells it."""
+    """The fault that an event tells."""
     place = Place(*values["place"]) if values["place"] else None
     return Fault(values["what"], place, values["remedy"])
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from welltuned.comparison.process import as_dict
 from welltuned.comparison.telling import TellingObserver
 from welltuned.config import RunConfig, config_from
 from welltuned.data.batching import BatchPlan
@@ -39,9 +40,7 @@ def scout(request: dict[str, Any], tell: Tell) -> None:
         try:
             counts = _check(config, encoded, TellingObserver(tell))
         except InputError as error:
-            from welltuned.comparison.process import _as_dict
-
-            faults = [_as_dict(fault) for fault in error.faults]
+            faults = [as_dict(fault) for fault in error.faults]
             tell("cannot", name=variant["name"], faults=faults)
             continue
         tell("checked", name=variant["name"], **counts)
