@@ -16,11 +16,13 @@ from welltuned.config import RunConfig
 from welltuned.engines.precision import autocast, choose_device, choose_precision
 from welltuned.evaluation.predicting import predict, to_device
 from welltuned.evaluation.subject import Subject
+from welltuned.machine import remembered
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.observer import Observer
 from welltuned.preparation import Prepared, examine
 from welltuned.proof import Before
+from welltuned.runs.environment import processor
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Problem
 
@@ -106,7 +108,11 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     model, origin = build(prepared, device)
     precision, why = distributed.from_main(
         lambda: choose_precision(
-            config.training, config.model.dtype, device, lambda: _try_step(model, prepared)
+            config.training,
+            config.model.dtype,
+            device,
+            lambda: _try_step(model, prepared),
+            lambda measure: remembered(_gain_of(prepared), measure),
         )
     )
     observer.noted(f"precision {precision} on {device.type} ({why})")
@@ -151,6 +157,18 @@ def note_reference(prepared: Prepared, model: nn.Module, observer: Observer) -> 
             args = problem, examples, prepared.pad_id, size, precision
             noted[split] = problem.with_reference(examples, predict(model, *args, tell))
     return replace(prepared, examples=noted)
+
+
+def _gain_of(prepared: Prepared) -> str:
+    """What the gain of bf16 depends on: this machine and the model.
+
+    The strategy is left out, for strategies that are compared have to compute alike.
+    """
+    anatomy = prepared.anatomy
+    return (
+        f"gain of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}, {anatomy.family} of {anatomy.num_blocks} x {anatomy.hidden_size}"
+    )
 
 
 def _try_step(model: nn.Module, prepared: Prepared) -> None:
