@@ -430,5 +430,5 @@ def test_the_usual_pooling_is_no_probe(tiny: Any, preferences: str, tmp_path: Pa
     for family, pooling in (("bert", "mean"), ("llama", "last")):
         values = {"model": tiny(family), "data": preferences, "task": "reward"}
         prepared = prepare(config_from({**values, "output_dir": str(tmp_path / family)}))
-        settled = tuning._settle_pooling(prepared, tuning.Observer())
+        settled = tuning.settle_pooling(prepared, tuning.Observer())
         assert settled.config.task.pooling == pooling

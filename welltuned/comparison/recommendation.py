@@ -83,13 +83,12 @@ def _over(row: Row, limits: dict[str, float | None]) -> list[Say]:
         asked = limits.get(limit)
         if asked is not None and cost[key] is not None and cost[key] > asked:
             found.append(say(text, name=row["name"], value=show(cost[key]), limit=show(asked)))
-    kept = limits.get("retention")
-    for name, values in row["retention"].items():
-        if kept is not None and values["kept"] is not None and values["kept"] < kept:
-            found.append(
-                say("{name} keeps {value} of {what}; the limit is {limit}.", name=row["name"],
-                    value=f"{values['kept']:.1%}", what=name, limit=f"{kept:.1%}")
-            )  # fmt: skip
+    least, kept = limits.get("retention"), row["kept"]
+    if least is not None and kept is not None and kept < least:
+        found.append(
+            say("{name} keeps {value} of what the model knew; the limit is {limit}.",
+                name=row["name"], value=f"{kept:.1%}", limit=f"{least:.1%}")
+        )  # fmt: skip
     return found
 
 

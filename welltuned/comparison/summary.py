@@ -97,6 +97,7 @@ def _strategy(comparison: Comparison, row: dict[str, Any], metric: str) -> dict[
         "scores": _scores({seed: r["test"] for seed, r in results.items()}),
         "cost": {name: _mean(cost[name] for cost in costs) for name in COSTS},
         "retention": _retention([r.get("retention", {}) for r in results.values()]),
+        "kept": _mean(r.get("retention", {}).get("kept") for r in results.values()),
         "probe": next((r["probe"] for r in results.values() if r.get("probe")), None),
     }
 
@@ -116,6 +117,7 @@ def _baseline(comparison: Comparison, name: str) -> dict[str, Any] | None:
         "scores": _scores({0: results.results["test"]}),
         "cost": {name: cost.get(name) for name in COSTS},
         "retention": {},
+        "kept": None,
         "probe": None,
     }
 
@@ -179,9 +181,11 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _retention(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds of what was kept, by retention set."""
+    """Means over seeds of what was kept, by retention set; the headline is not among them."""
     sets: dict[str, Any] = {}
     for name, values in (found[0] if found else {}).items():
+        if not isinstance(values, dict):
+            continue
         numbers = {
             key: _mean(other[name].get(key) for other in found if name in other)
             for key in ("before", "after", "kept")
