@@ -46,7 +46,7 @@ class LimitsConfig(Part):
     artifact: Size | None = None
     """The largest artifact, `5MB`."""
     retention: float | None = Field(default=None, gt=0)
-    """The least of what the model knew that tuning must keep, 0.98: `retention.kept` of its runs."""
+    """The least of what the model knew that tuning must keep, such as 0.98 (`retention.kept`)."""
 
 
 class CompareConfig(RunConfig):
