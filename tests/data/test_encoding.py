@@ -130,12 +130,12 @@ def test_joined_texts_are_those_of_both_in_order(tokenizer: Any) -> None:
     """Types that only one of them has are zero for the others."""
     single, pairs = encode(tokenizer, TEXTS[:3], None, 5), encode(tokenizer, ["good"], ["bad"], 64)
     both = single.join(pairs)
-    assert len(both) == 4 and both.truncated.tolist() == [*single.truncated, False]
-    rows = [*(single[i] for i in range(3)), pairs[0]]
+    assert len(both) == len(TEXTS) + 1 and both.truncated.tolist() == [*single.truncated, False]
+    rows = [*(single[i] for i in range(len(TEXTS))), pairs[0]]
     assert all(np.array_equal(both[i], row) for i, row in enumerate(rows))
     assert both.type_ids is not None and not both.type_ids[: len(single.ids)].any()
     again = pairs.join(single).join(pairs)
-    assert np.array_equal(again[4], pairs[0]) and again.type_ids is not None
+    assert np.array_equal(again[len(TEXTS) + 1], pairs[0]) and again.type_ids is not None
     assert again.type_ids.tolist().count(1) == 4
 
 
