@@ -208,7 +208,7 @@ def measure(options: argparse.Namespace) -> None:
             with suppress(RunFailed):  # all rates so far diverged; others may not
                 sweep(SweepConfig.model_validate(values))
             row = ended(folder)[-1]
-            score = "failed" if row["value"] is None else f"{row['value']:.4f}"
+            score = row["reason"] if row["value"] is None else f"{row['value']:.4f}"
             print(
                 f"{cell.name}  {row['values']['training.learning_rate']:g}  "
                 f"{cell.kind.metric} {score}  {time.monotonic() - started:.0f} s",

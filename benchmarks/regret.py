@@ -33,11 +33,11 @@ def regret_at(scores: dict[float, float | None], rate: float, maximize: bool) ->
     """What is lost against the set's best rate.
 
     Between rates that were measured the score is interpolated over the logarithm of the rate;
-    beyond them, and beside one that diverged, the regret is not known (nan).
+    beyond them, beside one that diverged and where all did, the regret is not known (nan).
     """
     sign = 1 if maximize else -1
     known = {r: sign * value for r, value in scores.items() if value is not None}
-    best = max(known.values())
+    best = max(known.values(), default=math.nan)
     if rate in known:
         return best - known[rate]
     below = [r for r in scores if r < rate]
@@ -104,7 +104,7 @@ def main() -> None:
         f"{'kind':8} {'strategy':8} {'set':22} {'default':>8} {'now':>6} "
         f"{'rate':>8} {'chosen':>6} {'held out':>8}"
     )
-    worst = 0.0
+    worst: float | None = None
     for row in rows(record, defaults):
         rate = "" if row["rate"] is None else f"{row['rate']:g}"
         print(
@@ -112,7 +112,9 @@ def main() -> None:
             f"{row['now']:6.2f} {rate:>8} {row['chosen']:6.2f} {row['held_out']:8.2f}"
         )
         if row["kind"] == "encoder":
-            worst = max(worst, math.inf if math.isnan(row["now"]) else row["now"])
+            worst = max(worst or 0.0, math.inf if math.isnan(row["now"]) else row["now"])
+    if worst is None:
+        sys.exit("no encoder was measured")
     print(f"worst regret of a default on an encoder: {worst:.2f} points (target {options.target})")
     sys.exit(0 if worst <= options.target else 1)
 

@@ -140,6 +140,7 @@ def test_between_two_rates_the_score_is_interpolated_and_beyond_it_is_unknown() 
     assert regret.regret_at(scores, 1e-2, True) == pytest.approx(0.05)
     assert math.isnan(regret.regret_at(scores, 1e-4, True))
     assert math.isnan(regret.regret_at(scores, 0.5, True)), "one neighbour diverged"
+    assert math.isnan(regret.regret_at({1.0: None}, 1.0, True)), "everything diverged"
 
 
 def test_held_out_regret_is_that_of_the_other_sets_choice() -> None:

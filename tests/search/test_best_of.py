@@ -11,10 +11,11 @@ import pytest
 from trials import Ask, Imagined
 from welltuned.config import RunConfig
 from welltuned.search.best_of import tuned
+from welltuned.search.config import as_run
 
 
 def asked(ask: Ask, strategy: Any, **parts: Any) -> RunConfig:
-    return ask(strategy, **parts).run
+    return as_run(ask(strategy, **parts))
 
 
 def test_the_best_values_are_put_into_the_config_and_nothing_else(

@@ -8,7 +8,7 @@ import pytest
 
 from welltuned.errors import InputError
 from welltuned.schema import Document
-from welltuned.search.config import SweepConfig, SweepSettings, read_sweep_config
+from welltuned.search.config import SweepConfig, SweepSettings, as_run, read_sweep_config
 
 FILE = """\
 model: some/model
@@ -39,7 +39,7 @@ def test_a_file_says_what_is_varied_and_how(tmp_path: Path) -> None:
 
 
 def test_the_run_that_is_varied_remembers_what_was_left_open(tmp_path: Path) -> None:
-    run = read(tmp_path, FILE)[0].run
+    run = as_run(read(tmp_path, FILE)[0])
     assert not hasattr(run, "sweep")
     assert run.strategy.model_fields_set == {"type", "r"}
     assert run.model_fields_set == {"model", "data", "strategy"}

@@ -11,7 +11,7 @@ from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.preparation import Prepared, prepare
 from welltuned.schema import Document
-from welltuned.search.config import SweepConfig
+from welltuned.search.config import SweepConfig, as_run
 from welltuned.search.reading import read_space, with_values
 from welltuned.search.space import Choices, Dimension, Interval
 
@@ -19,7 +19,7 @@ from welltuned.search.space import Choices, Dimension, Interval
 def read(config: SweepConfig, prepared: Prepared | None = None) -> tuple[list[Any], list[str]]:
     """(dimensions, faults)."""
     faults = Faults()
-    prepared = prepared or prepare(config.run)
+    prepared = prepared or prepare(as_run(config))
     space: list[Dimension] = read_space(config, Document(source="sweep.yaml"), prepared, faults)
     return space, [str(fault) for fault in faults]
 
@@ -175,7 +175,7 @@ def test_all_mistakes_are_told_at_once(ask: Ask) -> None:
 
 
 def test_values_are_put_where_they_belong_and_checked(ask: Ask) -> None:
-    run: RunConfig = ask("lora").run
+    run: RunConfig = as_run(ask("lora"))
     faults = Faults()
     changed = with_values(run, {"strategy.r": 3, "training.learning_rate": 0.5}, faults)
     assert changed is not None

@@ -63,12 +63,11 @@ class SweepConfig(RunConfig):
     sweep: SweepSettings = SweepSettings()
     """What to try."""
 
-    @property
-    def run(self) -> RunConfig:
-        """The run that is varied."""
-        return RunConfig.model_validate(
-            {name: getattr(self, name) for name in self.model_fields_set - {"sweep"}}
-        )
+
+def as_run(config: RunConfig) -> RunConfig:
+    """The run that is varied, without what a search asks besides; it knows what was left open."""
+    written = config.model_fields_set & set(RunConfig.model_fields)
+    return RunConfig.model_validate({name: getattr(config, name) for name in written})
 
 
 def read_sweep_config(file: str | None, arguments: Iterable[str]) -> tuple[SweepConfig, Document]:

@@ -28,6 +28,7 @@ from welltuned.runs import Run
 from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.schema import Document, Part
+from welltuned.search.config import as_run
 from welltuned.search.folder import LOCKS, enter
 from welltuned.search.forecast import forecast
 from welltuned.search.plan import output_folder, sealed
@@ -123,10 +124,7 @@ def plan_curve(
 ) -> CurvePlan:
     """Check everything; no weights are loaded. Raises `InputError` with all faults found."""
     document = document or Document(source="arguments")
-    faults = Faults()
-    base = RunConfig.model_validate(
-        {name: getattr(config, name) for name in config.model_fields_set - {"curve"}}
-    )
+    faults, base = Faults(), as_run(config)
     folder = output_folder(config, "curves", faults)
     try:
         prepared = prepare(sealed(base, "auto", folder / "points" / "next"), progress)

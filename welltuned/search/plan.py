@@ -14,7 +14,7 @@ from welltuned.errors import Faults, InputError, Place
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.preparation import Prepared, Working, prepare, usual_name
 from welltuned.schema import Document, nearest
-from welltuned.search.config import SweepConfig, SweepSettings
+from welltuned.search.config import SweepConfig, SweepSettings, as_run
 from welltuned.search.reading import read_space, with_values
 from welltuned.search.space import Dimension, Interval, Value
 
@@ -67,7 +67,7 @@ def plan_sweep(
     `document` tells where the keys stand.
     """
     document = document or Document(source="arguments")
-    faults, base = Faults(), config.run
+    faults, base = Faults(), as_run(config)
     _require_tools(faults)
     folder = output_folder(config, "sweeps", faults)
     prepared = None

@@ -11,7 +11,7 @@ from welltuned.errors import Fault, Faults, Place
 from welltuned.preparation import Prepared
 from welltuned.ranges import Around, Range, searched
 from welltuned.schema import Document, Part, nearest, put, validate
-from welltuned.search.config import SweepConfig
+from welltuned.search.config import SweepConfig, as_run
 from welltuned.search.dimensions import read_dimension
 from welltuned.search.space import Dimension, Interval, Value
 
@@ -25,7 +25,7 @@ def read_space(
     config: SweepConfig, document: Document, prepared: Prepared | None, faults: Faults
 ) -> list[Dimension]:
     """All dimensions; every fault is recorded. `prepared` is the run that is varied, if sound."""
-    base, written = config.run, config.sweep.space
+    base, written = as_run(config), config.sweep.space
     if isinstance(written, str):
         return list(_declared_space(base, prepared)) if prepared else []
     if not written:
