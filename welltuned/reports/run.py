@@ -48,6 +48,7 @@ def _content(run: Run, _: Translate) -> dict[str, Any]:
         "command": _command(run),
         "scores": _score_rows(results),
         "curves": _curves(metrics, results["metric"], _),
+        "looks": [row for row in metrics if row.get(results["metric"]) is not None],
         "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
         "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
         "reliability": _reliability(predictions, _) if single else None,
