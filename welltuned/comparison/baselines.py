@@ -95,7 +95,7 @@ def _tfidf(prepared: Prepared, folder: Path) -> None:
     vectorizer = TfidfVectorizer(
         analyzer="char" if characters else "word",
         ngram_range=(1, 3) if characters else (1, 2),
-        token_pattern=r"(?u)\b\w+\b",
+        token_pattern=None if characters else r"(?u)\b\w+\b",
         sublinear_tf=True,
         min_df=1 if len(texts["train"]) < 1000 else 2,
     )

@@ -201,20 +201,23 @@ def _judge(
     comparison: Comparison, record: dict[str, Any], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Which strategies can be told apart, by the headline score."""
+    if not any(row["seeds"] for row in rows):
+        nothing: dict[str, Any] = {"metric": record["metric"], "labels": [], "test_examples": 0}
+        return {**nothing, "alpha": ALPHA, "best": None, "group": [], "pairs": []}
     labels = _labels(comparison, rows)
     metric, statistics = _statistics(comparison, record["metric"], rows, labels)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     scored = score_all(statistics, sign)
     differences = compare_all(scored)
     strategies = {name: s for name, s in scored.items() if name not in BASELINES}
-    group = not_distinguishable_from_best(strategies, differences) if strategies else []
-    examples = max((len(s.influence_N) for s in scored.values()), default=0)
+    group = not_distinguishable_from_best(strategies, differences)
+    examples = max(len(s.influence_N) for s in scored.values())
     return {
         "metric": metric,
         "labels": labels,
         "test_examples": examples,
         "alpha": ALPHA,
-        "best": group[0] if group else None,
+        "best": group[0],
         "group": group,
         "pairs": [_pair(asdict(d), sign) | {"real": d.is_real} for d in differences],
     }
@@ -232,11 +235,9 @@ def _pair(values: dict[str, Any], sign: float) -> dict[str, Any]:
 
 
 def _labels(comparison: Comparison, rows: list[dict[str, Any]]) -> list[str]:
-    for row in rows:
-        for seed in row["seeds"]:
-            task = comparison.cell(row["slug"], seed).read("data.json")["task"]
-            return list(task.get("labels", []))
-    return []
+    row = next(row for row in rows if row["seeds"])
+    task = comparison.cell(row["slug"], row["seeds"][0]).read("data.json")["task"]
+    return list(task.get("labels", []))
 
 
 def _statistics(
@@ -251,10 +252,8 @@ def _statistics(
             runs = [comparison.cell(row["slug"], seed) for seed in row["seeds"]]
         if runs:
             predictions[row["name"]] = [list(run.read_lines("predictions.jsonl")) for run in runs]
-    metric = asked
-    if predictions:
-        known = known_metrics(next(iter(predictions.values()))[0])
-        metric = asked if asked in known else known[0]
+    known = known_metrics(next(iter(predictions.values()))[0])
+    metric = asked if asked in known else known[0]
     statistics: dict[str, list[Statistic]] = {}
     for name, by_seed in predictions.items():
         parts = [statistic(metric, seed, labels) for seed in by_seed]

@@ -19,7 +19,6 @@ from welltuned.runs.comparison import Comparison
 from welltuned.runs.folder import write_atomically
 
 _DISPUTED = 20
-_UNTESTED = ("untouched", "majority")
 
 
 def write_report(comparison: Comparison, language: str | None = None) -> Path:
@@ -47,6 +46,7 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
         "record": record,
         "results": results,
         "asked": asked,
+        "reasons": [_reason(reason, _) for reason in results["recommendation"]["reasons"]],
         "rows": rows,
         "strategies": strategies,
         "metric": metric,
@@ -54,7 +54,7 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
         "others": _other_metrics(strategies, metric),
         "retained": sorted({name for row in rows for name in row["retention"]}),
         "against_best": _against_best(results),
-        "dots": _dots(rows, strategies, results, shown, _),
+        "dots": _dots(rows, results, shown, _),
         "cost_chart": _cost_chart(strategies, numbers, metric, shown, _),
         "retention_charts": _retention_charts(strategies, numbers, metric, shown, _),
         "curves": _curves(comparison, strategies, numbers, results["asked_metric"], _),
@@ -69,6 +69,12 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
         "commands": _commands(comparison, strategies),
         "config_text": yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, width=100),
     }
+
+
+def _reason(reason: dict[str, Any], _: Translate) -> str:
+    """A reason of the recommendation, the score's name in it translated too."""
+    values = {key: _(v) if key == "metric" else v for key, v in reason["values"].items()}
+    return _(reason["say"], **values)
 
 
 def _first_run(comparison: Comparison, strategies: Sequence[dict[str, Any]]) -> Run | None:
@@ -100,34 +106,20 @@ def _against_best(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
 # --- Charts ---------------------------------------------------------------------------
 
 
-def _dots(
-    rows: Sequence[dict[str, Any]], strategies: Sequence[dict[str, Any]],
-    results: dict[str, Any], shown: str, _: Translate,
-) -> Any:  # fmt: skip
+def _dots(rows: Sequence[dict[str, Any]], results: dict[str, Any], shown: str, _: Translate) -> Any:
     metric = results["metric"]
     dots = [
         {
-            "name": row["name"],
+            "name": row["name"] if row["kind"] == "strategy" else _(row["name"]),
             "mean": row["scores"][metric]["mean"],
             "values": list(row["scores"][metric]["by_seed"].values()),
             "interval": row["scores"][metric]["interval"],
             "in_group": row["name"] in results["group"],
         }
         for row in rows
-        if metric in row["scores"] and row["name"] not in _UNTESTED
+        if metric in row["scores"]
     ]
-    if not strategies:
-        return None
-    worst = min(value for dot in dots for value in dot["values"])
-    spread = max(value for dot in dots for value in dot["values"]) - worst
-    baselines = [
-        (row["name"], row["scores"][metric]["mean"])
-        for row in rows
-        if row["name"] in _UNTESTED
-        and metric in row["scores"]
-        and abs(row["scores"][metric]["mean"] - worst) < 2 * spread
-    ]
-    return charts.score_dots(dots, baselines, shown, _)
+    return charts.score_dots(dots, shown, _) if dots else None
 
 
 def _cost_chart(

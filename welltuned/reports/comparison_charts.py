@@ -13,9 +13,11 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
-from welltuned.reports.charts import FIRST, INK, MUTED, SECOND, SERIES, STYLE, to_svg
+from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
 from welltuned.reports.languages import Translate
 
 _MARKERS = "osD^vPX*"
@@ -31,48 +33,37 @@ def look_of(number: int) -> dict[str, Any]:
     }
 
 
-def score_dots(
-    rows: Sequence[dict[str, Any]], baselines: Sequence[tuple[str, float]], metric: str,
-    _: Translate,
-) -> Markup:  # fmt: skip
+def score_dots(rows: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
     """A line a strategy: every seed's score, their mean, and its interval over seeds.
 
-    Each row has `name`, `mean`, `values` (by seed), `interval` and whether it is in the `group`.
+    Each row has `name`, `mean`, `values` (by seed), `interval` and whether it is `in_group`.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 0.8 + 0.36 * (len(rows) + 0.6 * bool(baselines))))
+        figure = Figure(figsize=(9.0, 0.8 + 0.36 * len(rows)))
         axis = figure.subplots()
         for place, row in enumerate(rows):
             colour = FIRST if row["in_group"] else MUTED
             if row["interval"]:
-                low, high = _within(row["interval"], rows, baselines)
+                low, high = _within(row["interval"], rows)
                 axis.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.3,
                           solid_capstyle="butt")  # fmt: skip
             axis.plot(row["values"], [place] * len(row["values"]), "o", color=colour,
                       markersize=4.5, alpha=0.75)  # fmt: skip
             axis.plot(row["mean"], place, "|", color=colour, markersize=15, markeredgewidth=2.5)
-        for name, value in baselines:
-            axis.axvline(value, color=SECOND, linewidth=1, linestyle=(0, (3, 3)))
-            axis.annotate(f"{_(name)} ", (value, len(rows) - 0.4), rotation=0, ha="right",
-                          va="center", fontsize=8, color=SECOND)  # fmt: skip
         axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
         axis.tick_params(axis="y", labelcolor=INK, length=0)
-        axis.set_ylim(len(rows) - 0.1 + 0.4 * bool(baselines), -0.7)
+        axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.grid(axis="y", visible=False)
         axis.set_xlabel(_("test {metric}", metric=metric))
         return to_svg(figure, _("Test {metric} of each strategy, by seed", metric=metric))
 
 
-def _within(
-    interval: Sequence[float],
-    rows: Sequence[dict[str, Any]],
-    baselines: Sequence[tuple[str, float]],
-) -> tuple[float, float]:
+def _within(interval: Sequence[float], rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     """The interval, cut where it would press everything else together.
 
-    Three seeds can give one that is wider than all scores are apart.
+    Few seeds can give one that is wider than all scores are apart.
     """
-    values = [value for row in rows for value in row["values"]] + [v for _, v in baselines]
+    values = [value for row in rows for value in row["values"]]
     room = 0.25 * (max(values) - min(values) or 0.1)
     return max(interval[0], min(values) - room), min(interval[1], max(values) + room)
 
@@ -101,7 +92,7 @@ def against(
             axis.xaxis.set_minor_formatter(ticker.NullFormatter())
             axis.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
         axis.margins(0.16)
-        _name(axis, points)
+        _name(figure, axis, points)
         axis.set_xlabel(axis_title)
         axis.set_ylabel(_("test {metric}", metric=metric))
         return to_svg(figure, title)
@@ -123,12 +114,13 @@ def _wide(points: Sequence[dict[str, Any]]) -> bool:
     return bool(max(places) > 5 * min(places) > 0)
 
 
-def _name(axis: Axes, points: Sequence[dict[str, Any]]) -> None:
-    """Each point's name beside it, where no other name is yet."""
-    figure = axis.get_figure()
-    assert figure is not None
-    figure.canvas.draw()
-    taken: list[Any] = []
+def _name(figure: Figure, axis: Axes, points: Sequence[dict[str, Any]]) -> None:
+    """Each point's name beside it, where there is neither a name nor a point yet."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    places = axis.transData.transform([(point["x"], point["y"]) for point in points])
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
     for point in sorted(points, key=lambda p: p["y"]):
         for horizontal, vertical in _BESIDE:
             name = axis.annotate(
@@ -136,13 +128,12 @@ def _name(axis: Axes, points: Sequence[dict[str, Any]]) -> None:
                 textcoords="offset points", ha="left" if horizontal > 0 else "right", va="center",
                 fontsize=8.5, color=INK,
             )  # fmt: skip
-            box = name.get_window_extent()
+            box = name.get_window_extent(renderer)
             if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
                 break
             name.remove()
-        else:
-            continue  # it is in the table; names on top of each other would tell nothing
-        taken.append(box)
+        # A name without a place is in the table; on top of another it would tell nothing.
 
 
 _BESIDE = [(side * 8, height) for height in (0, 11, -11, 22, -22) for side in (1, -1)]

@@ -55,6 +55,7 @@ def _content(run: Run, _: Translate) -> dict[str, Any]:
         "curves": _curves(metrics, results["metric"], _),
         "forgetting": forgetting_content(results),
         "judged": run.judged,
+        "looks": [row for row in metrics if row.get(results["metric"]) is not None],
         "per_class": judged.get("per_type", judged.get("per_class", {})),
         "confusion": _confusion(judged["confusion"], task["labels"]) if single else None,
         "reliability": _reliability(predictions, _)
