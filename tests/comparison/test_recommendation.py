@@ -23,7 +23,8 @@ def row(
         "failed": [],
         "scores": {"macro_f1": {"mean": score}},
         "cost": dict.fromkeys(COSTS) | cost,
-        "retention": {} if kept is None else {"general text": {"kept": kept}},
+        "retention": {},
+        "kept": kept,
     }
 
 
@@ -104,7 +105,7 @@ def test_what_is_forgotten_counts() -> None:
     assert recommend(results(rows), {})["strategy"] == "lora"
     found = recommend(results(rows), {"retention": 0.98})
     assert found["strategy"] == "full"
-    assert "lora keeps 90.0% of general text; the limit is 98.0%." in reasons(found)
+    assert "lora keeps 90.0% of what the model knew; the limit is 98.0%." in reasons(found)
 
 
 def test_times_that_are_nearly_equal_leave_it_to_memory_and_then_to_size() -> None:

@@ -60,17 +60,18 @@ def test_retention_and_probes_of_runs_come_along(copy: Comparison) -> None:
         run = copy.cell("head", seed)
         values = {"before": 2.0, "after": 2.0 / kept, "kept": kept, "kind": "loss"}
         probe = {"before": [0.5, 0.6], "after": [0.5, 0.9]}
-        run.write("results.json", {**run.results, "retention": {"general": values}, "probe": probe})
+        retention = {"kept": kept, "decided_by": "general", "general": values}
+        run.write("results.json", {**run.results, "retention": retention, "probe": probe})
     record = copy.record
     record["asked"]["limits"]["retention"] = 0.86
     copy.write("comparison.json", record)
     results = summarise(copy)
     head = next(row for row in results["rows"] if row["name"] == "head")
-    assert head["retention"]["general"]["kept"] == pytest.approx(0.85)
+    assert head["retention"]["general"]["kept"] == head["kept"] == pytest.approx(0.85)
     assert head["retention"]["general"]["kind"] == "loss"
     assert head["probe"]["after"] == [0.5, 0.9]
     other = next(row for row in results["rows"] if row["name"] == "lora r=2")
-    assert other["retention"] == {} and other["probe"] is None
+    assert other["retention"] == {} and other["kept"] is other["probe"] is None
     assert results["recommendation"]["strategy"] != "head"
 
 

@@ -128,7 +128,7 @@ def test_a_real_token_that_equals_the_padding_is_not_masked(tokenizer: Any) -> N
 
 def test_joined_texts_are_those_of_both_in_order(tokenizer: Any) -> None:
     """Types that only one of them has are zero for the others."""
-    single, pairs = encode(tokenizer, TEXTS[:3], None, 5), encode(tokenizer, ["good"], ["bad"], 64)
+    single, pairs = encode(tokenizer, TEXTS, None, 5), encode(tokenizer, ["good"], ["bad"], 64)
     both = single.join(pairs)
     assert len(both) == len(TEXTS) + 1 and both.truncated.tolist() == [*single.truncated, False]
     rows = [*(single[i] for i in range(len(TEXTS))), pairs[0]]
