@@ -85,7 +85,8 @@ def test_time_left_is_that_of_the_own_strategy_and_shared_by_workers() -> None:
     full.state, full.seconds = "finished", 100.0
     lora.state, lora.seconds = "finished", 10.0
     assert current.seconds_left() == 110
-    assert current.seconds_left(workers=2) == 55
+    current.workers = 2
+    assert current.seconds_left() == 55
 
 
 def test_the_results_are_a_table_best_first(compared: Comparison) -> None:

@@ -280,6 +280,46 @@ def test_what_cannot_work_is_refused_when_named_and_left_out_of_all(
     assert "budget.steps=12 is one epoch" in watching.notes[0]
 
 
+def test_a_time_is_measured_and_shared_out(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None
+) -> None:
+    """A few steps of each are timed; the rest of the time is theirs in equal parts."""
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", seeds=1, strategies=[HEAD, "full"],
+        budget="25s",
+    )  # fmt: skip
+    comparison = carried_out(values)
+    spending = comparison.record["scouted"]["spending"]
+    assert all(part["max_steps"] >= part["steps_per_epoch"] for part in spending.values())
+    for row in comparison.results["rows"]:
+        for seed in row["seeds"]:
+            run = comparison.cell(row["slug"], seed)
+            assert run.results["training"]["steps"] == spending[row["name"]]["max_steps"]
+    assert not (comparison.folder / "timing").exists()
+    with pytest.raises(InputError, match="too small for one epoch of each strategy"):
+        carried_out({**values, "budget": "2s", "output_dir": str(tmp_path / "d")})
+    assert not (tmp_path / "d" / "cells").exists(), "it is said before the start"
+
+
+def test_all_cells_fail_and_the_exit_status_says_so(
+    copy: Comparison, tiny: Any, sentiment: str, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import typer
+
+    from welltuned.cli.comparing import print_comparison
+
+    def fail(*arguments: Any) -> Any:
+        raise MemoryError("no luck")
+
+    monkeypatch.setattr(pipeline, "train", fail)
+    shutil.rmtree(copy.folder / "cells")
+    carried_out(values_for(tiny("bert"), sentiment, copy.folder))
+    assert copy.results["best"] is None and not (copy.folder / "recommended.yaml").exists()
+    with pytest.raises(typer.Exit) as end:
+        print_comparison(copy, as_json=False)
+    assert end.value.exit_code == 1
+
+
 def test_ctrl_c_ends_it_and_says_so(
     copy: Comparison, again: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+import typer
+
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 from welltuned.errors import Fault, InputError
 
@@ -61,17 +63,21 @@ def carry_out(file: str | None, overrides: list[str]) -> Comparison:
 
 
 def print_comparison(comparison: Comparison, as_json: bool) -> None:
-    """The table and the recommendation, on standard output."""
+    """The table and the recommendation, on standard output.
+
+    The exit status is 1 when no run of any strategy has finished.
+    """
     from welltuned.console import results_console
     from welltuned.live import conclusion, results_table
 
     if as_json:
         print_json({"comparison": str(comparison.folder), **comparison.results})
-        return
-    results_console().print(results_table(comparison.results))
-    print()
-    for line in conclusion(comparison):
-        print(line)
+    else:
+        results_console().print(results_table(comparison.results))
+        print()
+        print("\n".join(conclusion(comparison)))
+    if comparison.results["best"] is None:
+        raise typer.Exit(1)
 
 
 def rebuild_report(folder: str, arguments: list[str]) -> Path:

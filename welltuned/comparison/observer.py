@@ -45,13 +45,15 @@ class Board:
 
     rows: list[Row]
     metric: str = ""
+    workers: int = 1
+    """Cells that run at the same time."""
 
     @property
     def cells(self) -> list[CellState]:
         """All cells, a strategy after the other."""
         return [cell for row in self.rows for cell in row.cells]
 
-    def seconds_left(self, workers: int = 1) -> float | None:
+    def seconds_left(self) -> float | None:
         """An estimate from what has ended: its own strategy's cells first, else all cells.
 
         None before the first has ended.
@@ -64,7 +66,7 @@ class Board:
             own = [cell.seconds for cell in row.cells if cell.seconds] or ended
             open_cells = [cell for cell in row.cells if cell.state in ("waiting", "running")]
             left += sum(own) / len(own) * sum(1 - cell.done for cell in open_cells)
-        return left / workers
+        return left / self.workers
 
 
 class ComparisonObserver:

@@ -223,7 +223,7 @@ def make_plan(
         "scouted": scouted,
         "settled": before.get("settled", {}),
     }
-    board = _board(comparison, variants, scouted, cells)
+    board = _board(comparison, variants, scouted, cells, config.workers)
     plan = Plan(comparison, config, cells, board, record, command)
     for cell in cells:
         if cell.is_finished:
@@ -250,7 +250,11 @@ def _keys(config: CompareConfig, variants: list[Variant], facts: DataFacts) -> t
 
 
 def _board(
-    comparison: Comparison, variants: list[Variant], scouted: dict[str, Any], cells: list[Cell]
+    comparison: Comparison,
+    variants: list[Variant],
+    scouted: dict[str, Any],
+    cells: list[Cell],
+    workers: int,
 ) -> Board:
     rows = []
     for variant in variants:
@@ -261,7 +265,7 @@ def _board(
         ]
         impossible = scouted["impossible"].get(variant.name)
         rows.append(Row(variant.name, variant.slug, states, impossible))
-    return Board(rows, scouted["metric"])
+    return Board(rows, scouted["metric"], workers)
 
 
 def _scout(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from welltuned.comparison.cells import cell_record
 from welltuned.reports.page import byte_size, duration, metric_name
 from welltuned.runs.comparison import Comparison
 
@@ -55,6 +54,7 @@ def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[
     return {
         "strategy": chosen["name"],
         "slug": chosen["slug"],
+        "seed": chosen["seeds"][0],
         "reasons": reasons + _cautions(results),
     }
 
@@ -182,11 +182,10 @@ def write_config(comparison: Comparison, recommendation: dict[str, Any]) -> None
     examples is lifted, and the budget is kept in epochs.
     """
     if recommendation["strategy"] is None:
+        (comparison.folder / RECOMMENDED).unlink(missing_ok=True)
         return
-    cells = (comparison.folder / "cells" / recommendation["slug"]).glob("seed-*")
-    run = comparison.cell(recommendation["slug"], min(int(c.name[5:]) for c in cells))
+    run = comparison.cell(recommendation["slug"], recommendation["seed"])
     config, asked = run.config, comparison.record["asked"]
-    assert cell_record(run), "only finished strategies are recommended"
     training = config["training"]
     if training["max_steps"] is not None:
         training["num_train_epochs"] = round(run.results["training"]["epochs"], 2)

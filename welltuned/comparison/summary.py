@@ -82,7 +82,7 @@ def _strategy(comparison: Comparison, row: dict[str, Any], metric: str) -> dict[
     runs = {
         cell["seed"]: comparison.cell(row["slug"], cell["seed"])
         for cell in row["cells"]
-        if cell_record(comparison.cell(row["slug"], cell["seed"]))
+        if cell["state"] == "finished"
     }
     results = {seed: run.results for seed, run in runs.items()}
     costs = [_cost(run, metric) for run in runs.values()]
