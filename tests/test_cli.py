@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import select
@@ -18,34 +17,16 @@ import pytest
 import yaml
 
 from support import config_values, make_rows, write_rows
-from welltuned import cli, doctor
+from welltuned import doctor
 from welltuned.engines import loop
 from welltuned.errors import Stopped
 from welltuned.runs import Run
+from welltuned.runs.comparison import Comparison
 
 HEAD = {"type": "partial", "num_blocks": 0}
 TEXTS = [row["text"] for row in make_rows(4, seed=5)]
 
 Result = tuple[int, str, str]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """`call("train", …)`: (exit status, standard output, standard error), in this process."""
-
-    def run(*arguments: object, stdin: str = "") -> Result:
-        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -504,6 +485,7 @@ def test_a_finished_comparison_is_shown_at_once(
 ) -> None:
     from comparing import values_for
 
+    compared = Comparison(Path(shutil.copytree(compared.folder, tmp_path / "reviews")))
     file = tmp_path / "compare.yaml"
     file.write_text(yaml.safe_dump(values_for(tiny("bert"), sentiment, compared.folder)))
     status, out, err = call("compare", file)

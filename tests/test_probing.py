@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from support import config_values
-from welltuned import cli
 
 HEAD = {"type": "partial", "num_blocks": 0}
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """`call("probe", …)`: (exit status, standard output, standard error), in this process."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
-        status: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def test_it_prints_a_bar_a_block_and_what_follows(tiny: Any, sentiment: str, call: Any) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from welltuned.artifact import save_artifact
 from welltuned.engines.precision import choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.rlhf.actors import Rollout
@@ -55,18 +54,7 @@ def save(learner: Learner, folder: str | Path) -> Path:
         what = "the folder is in use"
         raise InputError(Fault(what, Place(str(target)), "choose another; nothing is overwritten"))
     policy.strategy.finish(policy.model)
-    save_artifact(
-        target,
-        policy.model,
-        policy.strategy,
-        policy.tokenizer,
-        policy.problem,
-        policy.head,
-        policy.base,
-        policy.origin,
-        policy.max_length,
-        policy.precision,
-    )
+    policy.save(target)
     return target
 
 

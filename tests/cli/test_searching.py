@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
@@ -16,7 +15,6 @@ import pytest
 import yaml
 
 from support import config_values
-from welltuned import cli
 from welltuned.runs import Run
 
 HEAD = {"type": "partial", "num_blocks": 0}
@@ -47,25 +45,6 @@ def write_config(tiny: Any, sentiment: str, tmp_path: Path) -> Callable[..., Pat
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "welltuned.cli", *map(str, arguments)]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """`call("sweep", …)`: (exit status, standard output, standard error), in this process."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        capsys.readouterr()
-        status: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def summary(folder: Path) -> dict[str, Any]:

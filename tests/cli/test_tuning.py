@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,14 @@ import pytest
 import yaml
 
 from support import config_values
-from welltuned import cli, pipeline
+from welltuned import pipeline
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """`call("tune", …)`: (exit status, standard output, standard error), in this process."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
-        monkeypatch.setattr(pipeline, "write_report", lambda run: None)
-        capsys.readouterr()
-        status: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def call(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """As everywhere, but the runs write no reports."""
+    monkeypatch.setattr(pipeline, "write_report", lambda run: None)
+    return call
 
 
 @pytest.fixture

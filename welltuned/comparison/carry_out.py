@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +18,7 @@ from welltuned.comparison.variants import find_variants
 from welltuned.comparison.worker import Event, Worker
 from welltuned.errors import Faults, Stopped
 from welltuned.runs.comparison import Comparison
+from welltuned.runs.recording import stoppable
 from welltuned.schema import Document
 
 _TICK = 0.5
@@ -61,21 +61,12 @@ def _write_report(comparison: Comparison) -> None:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM ends a comparison as Ctrl-C does; in the main thread, where signals are caught."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: object) -> None:
-        raise Stopped(number)
-
-    previous = signal.signal(signal.SIGTERM, stop)
+    """SIGTERM ends a comparison as Ctrl-C does."""
     try:
-        yield
+        with stoppable():
+            yield
     except KeyboardInterrupt:
         raise Stopped(signal.SIGINT) from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _run_cells(plan: Plan, workers: int, observer: ComparisonObserver) -> None:

@@ -19,7 +19,7 @@ import torch
 import transformers
 from pydantic import TypeAdapter
 
-from welltuned.artifact import Origin, load_artifact
+from welltuned.artifact import Origin, load_artifact, save_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, fingerprint
@@ -50,6 +50,21 @@ class Policy:
     origin: Origin
     max_length: int
     precision: str
+
+    def save(self, folder: Path) -> int:
+        """Write the artifact; returns its size in bytes."""
+        return save_artifact(
+            folder,
+            self.model,
+            self.strategy,
+            self.tokenizer,
+            self.problem,
+            self.head,
+            self.base,
+            self.origin,
+            self.max_length,
+            self.precision,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from welltuned.artifact import save_artifact
 from welltuned.data.records import Records
 from welltuned.engines.precision import autocast
 from welltuned.evaluation.predicting import predict
@@ -42,7 +41,7 @@ def carry_out(
     judges = ready.judges  # the test split is read here, once
     after, first = look_twice(ready.learner.actor, ready.asks.test, judges.reward, judges.second)
     ready.policy.strategy.finish(ready.policy.model)
-    artifact_bytes = _save(ready, run)
+    artifact_bytes = ready.policy.save(run.model)
     proof = _prove(ready, run, moved)
     results = _results(ready, course, after, first, artifact_bytes)
     run.write("results.json", {**results, "proof": proof})
@@ -51,22 +50,6 @@ def carry_out(
 
 
 # --- After -----------------------------------------------------------------------
-
-
-def _save(ready: Ready, run: Run) -> int:
-    policy = ready.policy
-    return save_artifact(
-        run.model,
-        policy.model,
-        policy.strategy,
-        policy.tokenizer,
-        policy.problem,
-        policy.head,
-        policy.base,
-        policy.origin,
-        policy.max_length,
-        policy.precision,
-    )
 
 
 def _prove(ready: Ready, run: Run, moved: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Lock:
-    """Held by one process at a time, by way of a file that stays empty."""
+    """Held by one process at a time, by way of a file; in it may stand who that is."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -28,6 +28,13 @@ class Lock:
             return False
         self._descriptor = descriptor
         return True
+
+    def sign(self, text: str) -> None:
+        """Write into the file who holds the lock, for those who are refused."""
+        assert self._descriptor is not None, "only what is held can be signed"
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, text.encode())
 
     def release(self) -> None:
         """Let go; closing the file is what does it."""
@@ -52,6 +59,7 @@ if sys.platform == "win32":
     import time
 
     def _take(descriptor: int, wait: bool) -> bool:
+        os.lseek(descriptor, 2**30, os.SEEK_SET)  # behind any text, which others may read
         while True:
             try:
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

@@ -15,7 +15,7 @@ from welltuned.runs.folder import Run
 def recorded(run: Run) -> Iterator[None]:
     """Keep status.json true, whatever happens; a signal to stop becomes `Stopped`."""
     run.set_status("running")
-    with _signals():
+    with stoppable():
         try:
             yield
         except (Stopped, KeyboardInterrupt) as stop:
@@ -33,8 +33,8 @@ def recorded(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn SIGTERM into an exception while a run is under way.
+def stoppable() -> Iterator[None]:
+    """Turn SIGTERM into `Stopped` for a while.
 
     In the main thread alone, where signals can be caught.
     """

@@ -11,6 +11,7 @@ from typing import Any
 from welltuned import distributed
 from welltuned.config import RunConfig
 from welltuned.errors import Faults, InputError, Place
+from welltuned.evaluation.config import OFF
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.preparation import Prepared, Working, prepare, usual_name
 from welltuned.schema import Document, nearest
@@ -102,7 +103,9 @@ def sealed(config: RunConfig, metric: str, folder: Path) -> RunConfig:
     training = config.training
     if training.metric_for_best_model == "auto":
         training = training.model_copy(update={"metric_for_best_model": metric})
-    evaluation = config.evaluation.model_copy(update={"test": False, "untrained": False})
+    # Nothing is chosen by what was forgotten or by a probe, and both take long.
+    unread = {"test": False, "untrained": False, "retention": (OFF,), "probe": False}
+    evaluation = config.evaluation.model_copy(update=unread)
     return config.model_copy(
         update={"training": training, "evaluation": evaluation, "output_dir": str(folder)}
     )
