@@ -232,10 +232,9 @@ def test_without_judgements_a_batch_has_no_pairs(bert: Any) -> None:
     assert "pairs" not in batch and batch["grid"].tolist() == [[0]]
 
 
-def test_the_length_of_an_example_is_its_share_of_a_batch(bert: Any) -> None:
-    """Its rows, each as long as the longest: what a budget of tokens has to count."""
+def test_an_example_is_as_long_as_its_longest_row(bert: Any) -> None:
     examples = encoded(bert, THREE)
-    assert examples.lengths.tolist() == [2 * 7, 3 * 8, 2 * 6]
+    assert examples.lengths.tolist() == [7, 8, 6] and examples.sizes.tolist() == [2, 3, 2]
     assert examples.width == 3
     assert examples.rows_of([1, 0]) == [2, 3, 4, 0, 1]
 

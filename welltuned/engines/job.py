@@ -53,6 +53,7 @@ class Job:
         training = self.training
         return BatchPlan(
             lengths=self.examples.lengths,
+            rows=self.examples.sizes,
             batch_size=training.per_device_train_batch_size,
             accumulation=training.gradient_accumulation_steps,
             seed=training.seed,

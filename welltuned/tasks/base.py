@@ -51,6 +51,11 @@ class Examples:
         """Tokens per example (N)."""
         return self.encoded.lengths
 
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """The encoded rows per example (N); None where each is one."""
+        return None
+
     def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
         """The encoded rows of some examples, where an example is not just one."""
         return indices

@@ -65,14 +65,17 @@ class Grouped(Examples):
 
     @property
     def lengths(self) -> np.ndarray:
-        """Places in a batch per example (N): its rows, each as long as the longest."""
-        rows = np.diff(self.starts)
-        return rows * np.maximum.reduceat(self.encoded.lengths, self.starts[:-1])
+        """Tokens of each example's longest row (N), to which all its others are padded."""
+        return np.maximum.reduceat(self.encoded.lengths, self.starts[:-1])
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.diff(self.starts)
 
     @property
     def width(self) -> int:
         """As many responses as a prompt has at most."""
-        return int(np.diff(self.starts).max(initial=1))
+        return int(self.sizes.max(initial=1))
 
     def rows_of(self, indices: Sequence[int]) -> list[int]:
         spans = (range(self.starts[index], self.starts[index + 1]) for index in indices)
@@ -80,7 +83,7 @@ class Grouped(Examples):
 
     def take(self, indices: Sequence[int]) -> Grouped:
         """The prompts at `indices`, in that order."""
-        sizes = np.diff(self.starts)[list(indices)]
+        sizes = self.sizes[list(indices)]
         return replace(
             self,
             encoded=self.encoded.take(self.rows_of(indices)),
@@ -99,7 +102,7 @@ def collate(examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str
     """
     assert isinstance(examples, Grouped)
     batch = pad(examples.encoded, examples.rows_of(indices), pad_id)
-    sizes = np.diff(examples.starts)[list(indices)]
+    sizes = examples.sizes[list(indices)]
     first_B = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     places_W = np.arange(examples.width)
     grid_BW = first_B[:, None] + places_W
