@@ -51,6 +51,8 @@ def remember(tuning: Tuning, observer: Observer) -> Untouched:
 
 def guards(tuning: Tuning, observer: Observer) -> list[Guard]:
     """What goes along with training. To be asked before the first step."""
+    if not tuning.config.protection:
+        return []
     scene = _scene(tuning)
     found = [protection.guard(scene) for protection in tuning.config.protection]
     for guard in filter(None, found):

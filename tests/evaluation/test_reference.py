@@ -11,7 +11,7 @@ import torch
 from support import make_rows
 from welltuned.data.encoding import Encoded
 from welltuned.evaluation import reference as module
-from welltuned.evaluation.reference import Reference, has_plain_logits
+from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
 from welltuned.models.loading import ModelConfig, read_tokenizer
 
 CHUNKS = (1, 7, 1000)
@@ -135,3 +135,19 @@ def test_a_model_that_does_more_to_its_logits_is_found_out(causal: Any) -> None:
 
     model.forward = odd.__get__(model)
     assert not has_plain_logits(model, texts)
+
+
+@pytest.mark.parametrize(
+    ("most", "lengths", "kept"),
+    [
+        (2, [5, 5, 5], [2, 0]),
+        (9, [8_000, 8_000, 8_000], [2, 0]),
+        (9, [5, 5, 30_000], [2]),
+        (9, [30_000, 5, 5], [2]),
+    ],
+)
+def test_only_so_many_texts_and_tokens_are_remembered(
+    most: int, lengths: list[int], kept: list[int]
+) -> None:
+    """In the order given, and one text at least, however long."""
+    assert affordable(np.array(lengths), [2, 0, 1], most) == kept

@@ -91,6 +91,8 @@ def test_for_lora_alpha_scales_the_product(tiny: Any, sentiment: str) -> None:
         ([0.0, 0.795, 0.8, 0.7], 0.005, 0.5),
         ([-9.0, -2.02, -2.005, -2.0], 0.005, 0.5),
         ([0.0, 0.1, 0.2, 0.9], 0.1, 1.0),
+        ([0.0, float("inf"), 0.8, 0.7], 0.0, 0.5),
+        ([0.0, *[float("nan")] * 3], 0.0, 1.0),
     ],
 )
 def test_the_smallest_alpha_near_the_best_is_chosen_and_never_0(

@@ -32,6 +32,8 @@ from welltuned.models.language_head import (
 
 _SAMPLE = 32
 """Tokens of a text on which it is checked that the logits are the output layer's."""
+_MOST_TOKENS = 20_000
+"""Tokens whose hidden states are kept at most: 0.3 GB where they are 4,096 numbers wide."""
 
 
 @dataclass(frozen=True)
@@ -146,3 +148,12 @@ def has_plain_logits(model: nn.Module, texts: Encoded) -> bool:
     device = next(model.parameters()).device
     ids_1T = torch.from_numpy(texts[0][:_SAMPLE].astype(np.int64)).unsqueeze(0).to(device)
     return check_head(model, ids_1T, torch.ones_like(ids_1T))
+
+
+def affordable(lengths_N: np.ndarray, order: Sequence[int], most: int) -> list[int]:
+    """The first texts of an order whose hidden states may be kept: at most so many, and few tokens.
+
+    One text at least.
+    """
+    within = np.cumsum(lengths_N[list(order[:most])]) <= _MOST_TOKENS
+    return list(order[: max(1, int(within.sum()))])

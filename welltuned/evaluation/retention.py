@@ -23,7 +23,7 @@ import numpy as np
 
 from welltuned.evaluation.drift import linear_cka
 from welltuned.evaluation.linear import right_out_of_fold
-from welltuned.evaluation.reference import Reference, has_plain_logits
+from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
 from welltuned.evaluation.sets import LabelledSet, RetentionSets, TextSet
 from welltuned.evaluation.subject import Subject
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
@@ -279,7 +279,7 @@ def _divergence(
     subject: Subject, name: str, examples: Examples, trains: Collection[int]
 ) -> Sequence[Divergence]:
     """One question; none for families whose logits cannot be computed a chunk at a time."""
-    texts = examples.encoded.take(list(range(min(_MOST_TEXTS, len(examples)))))
+    texts = examples.encoded.take(affordable(examples.lengths, range(len(examples)), _MOST_TEXTS))
     if not has_plain_logits(subject.model, texts):
         return []
     reference = Reference.of(

@@ -52,7 +52,7 @@ class KL(Protection):
     def guard(self, scene: Scene) -> Guard:
         import numpy as np
 
-        from welltuned.evaluation.reference import Reference, has_plain_logits
+        from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
         from welltuned.evaluation.retention import as_examples
 
         subject = scene.subject
@@ -61,8 +61,8 @@ class KL(Protection):
         else:
             assert scene.replay is not None
             texts = scene.replay.encoded
-        order = np.random.default_rng(scene.seed).permutation(len(texts))[:_MOST_TEXTS]
-        texts = texts.take(order.tolist())
+        order = np.random.default_rng(scene.seed).permutation(len(texts)).tolist()
+        texts = texts.take(affordable(texts.lengths, order, _MOST_TEXTS))
         if not has_plain_logits(subject.model, texts):
             raise InputError(
                 self.fault(

@@ -9,6 +9,7 @@ same for s·B·A.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,8 +71,14 @@ class WiseFT(Protection):
 
 
 def choose(alphas: tuple[float, ...], values: list[float], tolerance: float) -> float:
-    """The smallest alpha above 0 whose value is at most `tolerance` below the best, in shares."""
-    able = [(alpha, value) for alpha, value in zip(alphas, values, strict=True) if alpha > 0]
+    """The smallest alpha above 0 whose value is at most `tolerance` below the best, in shares.
+
+    Values that are not finite do not count; where none is, everything stays as trained.
+    """
+    pairs = zip(alphas, values, strict=True)
+    able = [(alpha, value) for alpha, value in pairs if alpha > 0 and math.isfinite(value)]
+    if not able:
+        return 1.0
     best = max(value for _, value in able)
     return next(alpha for alpha, value in able if value >= best - tolerance * abs(best))
 
