@@ -1,8 +1,9 @@
-"""Measure which learning rate holds across sets, for every strategy, and make it the default.
+"""Measure which value holds across sets, for every strategy, and make it the default.
 
 Each cell (strategy, set, seed) is a grid sweep of the learning rate around what is usual, by
 `welltuned sweep`: resumable, judged by validation, test sealed. Rounds go from the middle of the
 grids outwards over all cells, so that a run that is cut short has measured everywhere alike.
+With `--parameter head_learning_rate_scale` the same for that, at the learning rate in force.
 
     python benchmarks/measure_defaults.py --budget 8h           # measure, or go on
     python benchmarks/measure_defaults.py --budget 0s           # only tell what is known
@@ -28,15 +29,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "defaults.json"
 DEFAULTS = ROOT / "welltuned" / "defaults.yaml"
 SOURCE = "measured_sets"
 SOURCE_TEXT = "measured over several sets: benchmarks/results/defaults.json"
+PARAMETERS = {
+    "learning_rate": "training.learning_rate",
+    "head_learning_rate_scale": "strategy.head_learning_rate_scale",
+}
+"""What may be measured, by its name in defaults.yaml, and its key in a config."""
 SERIES = (1.0, 2.0, 5.0)
-"""Rates are these times powers of ten: steps of 2 to 2.5."""
+"""Values are these times powers of ten: steps of 2 to 2.5."""
 REACH = 12.0
-"""Rates from the usual one divided to the usual one multiplied by this are tried."""
+"""Values from the usual one divided to the usual one multiplied by this are tried."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ class Kind:
     up_to: float
     """The defaults found are for models of at most so many weights."""
     task: dict[str, Any]
+    has_head: bool
+    """Whether the task has a new head, whose learning rate is a multiple of its own."""
 
 
 ENCODER = Kind(
@@ -65,6 +75,7 @@ ENCODER = Kind(
     },
     up_to=5e7,
     task={"type": "classification", "max_length": 96},
+    has_head=True,
 )  # fmt: skip
 DECODER = Kind(
     name="decoder",
@@ -77,6 +88,7 @@ DECODER = Kind(
     },
     up_to=5e6,
     task={"type": "generation", "max_length": 256},
+    has_head=False,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in (ENCODER, DECODER)}
 
@@ -89,17 +101,25 @@ class Cell:
     strategy: str
     set: str
     seed: int
+    parameter: str = "learning_rate"
 
     @property
     def name(self) -> str:
-        return f"{self.kind.name}-{self.strategy}-{self.set}-{self.seed}"
+        return f"{self.parameter}/{self.kind.name}-{self.strategy}-{self.set}-{self.seed}"
+
+    @property
+    def grid(self) -> list[float]:
+        """The values to try."""
+        if self.parameter == "learning_rate":
+            return grid(self.kind.usual[self.strategy])
+        return grid(in_force(self.kind, self.strategy, self.parameter))
 
 
 # --- The grid and the choice ---------------------------------------------------
 
 
 def grid(usual: float) -> list[float]:
-    """The rates to try, from the middle outwards."""
+    """The values to try, from the middle outwards."""
     decades = range(math.floor(math.log10(usual / REACH)), math.ceil(math.log10(usual * REACH)) + 1)
     rates = [float(f"{digit:g}e{decade}") for decade in decades for digit in SERIES]
     near = [rate for rate in rates if usual / REACH <= rate <= usual * REACH]
@@ -140,12 +160,35 @@ def choose(scores: Scores, maximize: bool) -> float | None:
     return min(found, key=lambda rate: (max(found[rate].values()), sum(found[rate].values())))
 
 
+def in_force(kind: Kind, strategy: str, parameter: str) -> float:
+    """The default for the model that was measured, which is as small as the kind's limit."""
+    defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    return default_of(defaults, kind, strategy, parameter)
+
+
+def default_of(defaults: dict[str, Any], kind: Kind, strategy: str, parameter: str) -> float:
+    """The first entry that fits, as a run would find it."""
+    for entry in defaults[strategy]:
+        limit = float(entry["fits"].get("parameters_up_to", math.inf))
+        if entry["fits"]["kind"] == kind.name and limit >= kind.up_to:
+            return float(entry[parameter][0])
+    raise LookupError(f"no default for {strategy} on a {kind.name}")
+
+
 # --- Measuring -----------------------------------------------------------------
 
 
 def config_of(cell: Cell, options: argparse.Namespace, trials: int) -> dict[str, Any]:
     """The sweep of a cell, up to so many of its rates."""
     kind = cell.kind
+    training = {
+        "seed": cell.seed,
+        "eval_strategy": "no",
+        "load_best_model_at_end": False,
+        **({"max_steps": options.steps} if options.steps else {}),
+    }
+    if cell.parameter != "learning_rate":
+        training["learning_rate"] = in_force(kind, cell.strategy, "learning_rate")
     return {
         "model": kind.model.format(shared=options.shared),
         "data": {
@@ -154,15 +197,10 @@ def config_of(cell: Cell, options: argparse.Namespace, trials: int) -> dict[str,
         },
         "task": kind.task,
         "strategy": {"type": cell.strategy},
-        "training": {
-            "seed": cell.seed,
-            "eval_strategy": "no",
-            "load_best_model_at_end": False,
-            **({"max_steps": options.steps} if options.steps else {}),
-        },
+        "training": training,
         "output_dir": str(options.runs / cell.name),
         "sweep": {
-            "space": {"training.learning_rate": grid(kind.usual[cell.strategy])},
+            "space": {PARAMETERS[cell.parameter]: cell.grid},
             "sampler": "grid",
             "pruner": "none",
             "metric": kind.metric,
@@ -175,10 +213,11 @@ def config_of(cell: Cell, options: argparse.Namespace, trials: int) -> dict[str,
 def cells(options: argparse.Namespace) -> list[Cell]:
     """All cells asked for, seed by seed."""
     return [
-        Cell(kind, strategy, name, seed)
+        Cell(kind, strategy, name, seed, options.parameter)
         for seed in range(options.seeds)
         for kind in KINDS.values()
         if kind.name in options.kinds
+        if kind.has_head or options.parameter == "learning_rate"
         for strategy in kind.usual
         if strategy in options.strategies
         for name in kind.sets
@@ -194,14 +233,14 @@ def measure(options: argparse.Namespace) -> None:
     from welltuned.search.sweep import sweep
 
     end = time.monotonic() + options.budget
-    longest = max(len(grid(cell.kind.usual[cell.strategy])) for cell in cells(options))
-    for trials in range(1, min(longest, options.rates) + 1):
+    longest = max(len(cell.grid) for cell in cells(options))
+    for trials in range(1, min(longest, options.values) + 1):
         for cell in cells(options):
             if time.monotonic() > end:
                 print("the time is up", file=sys.stderr)
                 return
             folder = options.runs / cell.name
-            if len(ended(folder)) >= min(trials, len(grid(cell.kind.usual[cell.strategy]))):
+            if len(ended(folder)) >= min(trials, len(cell.grid)):
                 continue
             values = expand_shorthand(SweepConfig, config_of(cell, options, trials))
             started = time.monotonic()
@@ -210,7 +249,7 @@ def measure(options: argparse.Namespace) -> None:
             row = ended(folder)[-1]
             score = row["reason"] if row["value"] is None else f"{row['value']:.4f}"
             print(
-                f"{cell.name}  {row['values']['training.learning_rate']:g}  "
+                f"{cell.name}  {row['values'][PARAMETERS[cell.parameter]]:g}  "
                 f"{cell.kind.metric} {score}  {time.monotonic() - started:.0f} s",
                 flush=True,
             )
@@ -228,7 +267,7 @@ def ended(folder: Path) -> list[dict[str, Any]]:
 
 
 def collect(options: argparse.Namespace) -> dict[str, Any]:
-    """All that was measured: kind -> strategy -> set -> {"scores": {rate: one value a seed}}."""
+    """All that was measured: kind -> strategy -> set -> {"scores": {value: one a seed}}."""
     found: dict[str, Any] = {}
     for cell in cells(options):
         folder = options.runs / cell.name
@@ -240,8 +279,8 @@ def collect(options: argparse.Namespace) -> dict[str, Any]:
             cell.set, {"fingerprint": summary["data_fingerprint"], "scores": {}}
         )
         for row in ended(folder):
-            rate = f"{row['values']['training.learning_rate']:g}"
-            record["scores"].setdefault(rate, []).append(row["value"])
+            tried = f"{row['values'][PARAMETERS[cell.parameter]]:g}"
+            record["scores"].setdefault(tried, []).append(row["value"])
     return found
 
 
@@ -273,8 +312,10 @@ def chosen(measured: dict[str, Any]) -> Iterator[tuple[Kind, str, float]]:
 # --- Writing defaults.yaml -----------------------------------------------------
 
 
-def rewritten(text: str, kind: str, up_to: float, strategy: str, rate: float) -> str:
-    """`defaults.yaml` with one learning rate put in, for models of at most so many weights.
+def rewritten(
+    text: str, kind: str, up_to: float, strategy: str, value: float, name: str = "learning_rate"
+) -> str:
+    """`defaults.yaml` with one value put in, for models of at most so many weights.
 
     All other lines stay as they are. Where no entry has that limit, one is put before the
     strategy's entry for the kind, with that entry's other values.
@@ -288,19 +329,20 @@ def rewritten(text: str, kind: str, up_to: float, strategy: str, rate: float) ->
     for i in ours:
         limit = limits[i]
         if limit and float(limit[1]) == up_to:
-            return _with_rate(lines, i, rate)
+            return _with_value(lines, i, name, value)
     first = ours[0]
     end = next((i for i in heads if i > first), stop)
     body = [line for line in lines[first + 1 : end] if line.strip()]
     size = f"{up_to:.1e}".replace("e+0", "e+")
     entry = [f"  - fits: {{kind: {kind}, parameters_up_to: {size}}}", *body]
-    return _with_rate([*lines[:first], *entry, *lines[first:]], first, rate)
+    return _with_value([*lines[:first], *entry, *lines[first:]], first, name, value)
 
 
-def _with_rate(lines: list[str], head: int, rate: float) -> str:
-    at = next(i for i in range(head, len(lines)) if lines[i].startswith("    learning_rate:"))
-    mantissa, exponent = f"{rate:.1e}".split("e")
-    lines[at] = f"    learning_rate: [{mantissa}e{int(exponent)}, {SOURCE}]"
+def _with_value(lines: list[str], head: int, name: str, value: float) -> str:
+    at = next(i for i in range(head, len(lines)) if lines[i].startswith(f"    {name}:"))
+    mantissa, exponent = f"{value:.1e}".split("e")
+    written = f"{mantissa}e{int(exponent)}" if value < 0.01 else f"{value:g}"
+    lines[at] = f"    {name}: [{written}, {SOURCE}]"
     return "\n".join(lines)
 
 
@@ -315,7 +357,6 @@ def with_source(text: str) -> str:
 
 def main() -> None:
     options = _options()
-    options.runs.mkdir(parents=True, exist_ok=True)
     if options.budget:
         measure(options)
     measured = collect(options)
@@ -327,13 +368,15 @@ def main() -> None:
         "split": "validation, at the end of training; the test split was not read",
         "command": "python benchmarks/measure_defaults.py",
     }
-    record = {"provenance": provenance, "measured": measured, "chosen": {}}
+    record: dict[str, Any] = {"provenance": provenance, "measured": measured, "chosen": {}}
     text = with_source(DEFAULTS.read_text(encoding="utf-8"))
-    for kind, strategy, rate in chosen(measured):
-        record["chosen"].setdefault(kind.name, {})[strategy] = rate
-        text = rewritten(text, kind.name, kind.up_to, strategy, rate)
-        print(f"{kind.name:8} {strategy:8} {rate:g}")
-    options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for kind, strategy, value in chosen(measured):
+        record["chosen"].setdefault(kind.name, {})[strategy] = value
+        text = rewritten(text, kind.name, kind.up_to, strategy, value, options.parameter)
+        print(f"{options.parameter} {kind.name:8} {strategy:8} {value:g}")
+    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    kept[options.parameter] = record
+    options.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     if options.write:
         DEFAULTS.write_text(text, encoding="utf-8")
         print(f"written into {DEFAULTS}", file=sys.stderr)
@@ -345,6 +388,7 @@ def _options() -> argparse.Namespace:
     )
     strategies = list(ENCODER.usual)
     parser.add_argument("--budget", type=_seconds, required=True, help="such as 90m or 8h")
+    parser.add_argument("--parameter", choices=list(PARAMETERS), default="learning_rate")
     parser.add_argument("--shared", default="../shared", help="where data/ and models/ are")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "defaults")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -352,10 +396,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--strategies", nargs="+", choices=strategies, default=strategies)
     parser.add_argument("--sets", nargs="+", default=[])
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--rates", type=int, default=99, help="at most so many of each grid")
+    parser.add_argument("--values", type=int, default=99, help="at most so many of each grid")
     parser.add_argument("--examples", type=int, default=1000, help="training examples of each set")
     parser.add_argument("--steps", type=int, default=0, help="in place of the default epochs")
-    parser.add_argument("--write", action="store_true", help="put the rates into defaults.yaml")
+    parser.add_argument("--write", action="store_true", help="put it into defaults.yaml")
     return parser.parse_args()
 
 

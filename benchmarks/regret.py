@@ -1,14 +1,14 @@
-"""How far the default learning rate of each strategy is from the best rate of each set.
+"""How far the default of each strategy is from the best value of each set.
 
 Reads benchmarks/results/defaults.json (written by measure_defaults.py) and the defaults that are
 in force. Three figures for each strategy and set, in points of accuracy (encoders) or in
 hundredths of the loss (decoders):
 
-    now      the best rate of the set less the default
-    chosen   the same for the rate that holds across sets
-    held out the same for the rate that the other sets would have chosen: what a new set gets
+    now      the best value of the set less the default
+    chosen   the same for the value that holds across sets
+    held out the same for the value that the other sets would have chosen: what a new set gets
 
-    python benchmarks/regret.py [--target 1.5]
+    python benchmarks/regret.py [--target 1.5] [--parameter head_learning_rate_scale]
 
 Exit status 1 when a strategy's default lies further from a set's best than the target.
 """
@@ -26,7 +26,16 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measure_defaults import DEFAULTS, KINDS, RESULTS, Kind, Scores, choose, means
+from measure_defaults import (
+    DEFAULTS,
+    KINDS,
+    PARAMETERS,
+    RESULTS,
+    Scores,
+    choose,
+    default_of,
+    means,
+)
 
 
 def regret_at(scores: dict[float, float | None], rate: float, maximize: bool) -> float:
@@ -49,15 +58,6 @@ def regret_at(scores: dict[float, float | None], rate: float, maximize: bool) ->
     return best - ((1 - share) * known[low] + share * known[high])
 
 
-def default_rate(defaults: dict[str, Any], kind: Kind, strategy: str) -> float:
-    """The rate in force for the model that was measured, which is as small as the kind's limit."""
-    for entry in defaults[strategy]:
-        limit = float(entry["fits"].get("parameters_up_to", math.inf))
-        if entry["fits"]["kind"] == kind.name and limit >= kind.up_to:
-            return float(entry["learning_rate"][0])
-    raise LookupError(f"no default for {strategy} on a {kind.name}")
-
-
 def held_out(scores: Scores, name: str, maximize: bool) -> float:
     """The regret on a set of the rate that the other sets choose; nan where they choose none."""
     others = {other: by_rate for other, by_rate in scores.items() if other != name}
@@ -65,7 +65,7 @@ def held_out(scores: Scores, name: str, maximize: bool) -> float:
     return math.nan if rate is None else regret_at(scores[name], rate, maximize)
 
 
-def rows(record: dict[str, Any], defaults: dict[str, Any]) -> list[dict[str, Any]]:
+def rows(record: dict[str, Any], defaults: dict[str, Any], parameter: str) -> list[dict[str, Any]]:
     """One row for each kind, strategy and set that was measured."""
     found = []
     for name, by_strategy in record["measured"].items():
@@ -73,7 +73,8 @@ def rows(record: dict[str, Any], defaults: dict[str, Any]) -> list[dict[str, Any
         maximize = kind.metric != "loss"
         for strategy, by_set in by_strategy.items():
             scores = means(by_set, list(by_set))
-            rate, best = default_rate(defaults, kind, strategy), choose(scores, maximize)
+            rate = default_of(defaults, kind, strategy, parameter)
+            best = choose(scores, maximize)
             for each, by_rate in scores.items():
                 chosen = math.nan if best is None else regret_at(by_rate, best, maximize)
                 found.append(
@@ -96,16 +97,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--parameter", choices=list(PARAMETERS), default="learning_rate")
     parser.add_argument("--target", type=float, default=1.5, help="points of accuracy")
     options = parser.parse_args()
-    record = json.loads(options.results.read_text(encoding="utf-8"))
+    record = json.loads(options.results.read_text(encoding="utf-8"))[options.parameter]
     defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     print(
         f"{'kind':8} {'strategy':8} {'set':22} {'default':>8} {'now':>6} "
         f"{'rate':>8} {'chosen':>6} {'held out':>8}"
     )
     worst: float | None = None
-    for row in rows(record, defaults):
+    for row in rows(record, defaults, options.parameter):
         rate = "" if row["rate"] is None else f"{row['rate']:g}"
         print(
             f"{row['kind']:8} {row['strategy']:8} {row['set']:22} {row['default']:8g} "

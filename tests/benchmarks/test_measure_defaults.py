@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import itertools
 import math
@@ -14,6 +15,8 @@ import pytest
 import yaml
 
 from welltuned import hyperparameters
+from welltuned.schema import expand_shorthand
+from welltuned.search.config import SweepConfig
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -107,6 +110,33 @@ def test_where_there_is_no_entry_of_that_size_one_is_put_before_the_others() -> 
     assert again == text, "doing it again changes nothing"
 
 
+def test_the_scale_of_the_head_is_written_in_its_own_line() -> None:
+    text = measure.rewritten(TEXT, "encoder", 5e7, "lora", 5.0, "head_learning_rate_scale")
+    before, after = loaded(TEXT)["lora"][0], loaded(text)["lora"][0]
+    assert after["head_learning_rate_scale"] == [5, "measured_sets"]
+    assert after["learning_rate"] == before["learning_rate"]
+
+
+def test_cells_are_sweeps_of_one_value_with_everything_else_fixed() -> None:
+    options: Any = argparse.Namespace(
+        shared="../shared", runs=Path("runs"), examples=100, steps=0, seeds=2, sets=[],
+        kinds=["encoder", "decoder"], strategies=["lora"], parameter="head_learning_rate_scale",
+    )  # fmt: skip
+    found = measure.cells(options)
+    assert [(cell.set, cell.seed) for cell in found] == [
+        (name, seed) for seed in (0, 1) for name in measure.ENCODER.sets
+    ], "a generator has no new head"
+    config = measure.config_of(found[0], options, 3)
+    assert config["sweep"]["space"] == {"strategy.head_learning_rate_scale": found[0].grid}
+    assert found[0].grid[0] == loaded(TEXT)["lora"][0]["head_learning_rate_scale"][0]
+    assert config["training"]["learning_rate"] == loaded(TEXT)["lora"][0]["learning_rate"][0]
+    options.parameter = "learning_rate"
+    assert len(measure.cells(options)) == 2 * (3 + 2)
+    config = measure.config_of(measure.cells(options)[0], options, 3)
+    assert "learning_rate" not in config["training"]
+    assert SweepConfig.model_validate(expand_shorthand(SweepConfig, config)).sweep.trials == 3
+
+
 @pytest.mark.parametrize("kind", measure.KINDS.values(), ids=lambda kind: kind.name)
 def test_what_is_written_is_what_a_run_takes(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     text = measure.with_source(TEXT)
@@ -119,10 +149,11 @@ def test_what_is_written_is_what_a_run_takes(kind: Any, monkeypatch: pytest.Monk
         return hyperparameters.defaults_for(strategy, anatomy)["learning_rate"]
 
     for strategy in kind.usual:
-        assert of(kind.up_to, strategy).value == pytest.approx(0.012)
+        assert of(kind.up_to, strategy).value == pytest.approx(0.0123)
         assert "benchmarks/results/defaults.json" in of(kind.up_to, strategy).source
-        assert of(10 * kind.up_to, strategy).value != pytest.approx(0.012)
-        assert regret.default_rate(loaded(text), kind, strategy) == pytest.approx(0.012)
+        assert of(10 * kind.up_to, strategy).value != pytest.approx(0.0123)
+        found = measure.default_of(loaded(text), kind, strategy, "learning_rate")
+        assert found == pytest.approx(0.0123)
 
 
 # --- Regret --------------------------------------------------------------------
@@ -155,7 +186,7 @@ def test_there_is_a_row_for_all_that_was_measured() -> None:
         for name in measure.ENCODER.sets
     }
     record = {"measured": {"encoder": {"full": by_set}}}
-    found = regret.rows(record, loaded(TEXT))
+    found = regret.rows(record, loaded(TEXT), "learning_rate")
     assert [row["set"] for row in found] == list(measure.ENCODER.sets)
     assert all(row["rate"] == 2e-4 and row["chosen"] == 0 for row in found)
     default = loaded(TEXT)["full"][0]["learning_rate"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -42,7 +43,7 @@ def test_without_a_terminal_there_is_a_line_a_trial(ask: Ask, imagined: Imagined
     assert trials[1].startswith(
         "trial 1 0.8398 in 0 s (best 0.9000, trial 0) · learning_rate=0.002"
     )
-    assert trials[4].startswith("trial 4 pruned: pruned at step 1 of 3")
+    assert trials[4].startswith("trial 4 pruned at step 1 of 3")
     assert "\x1b" not in text
 
 
@@ -75,5 +76,9 @@ def test_results_are_plain_lines(ask: Ask, imagined: Imagined) -> None:
     assert lines[1] == "trials      4 finished, 1 pruned"
     assert lines[2] == "best        validation macro_f1 0.9000 (trial 0) · defaults 0.9000"
     assert lines[3] == "            learning_rate=0.001 r=8"
-    assert lines[4].startswith("mattered    training.learning_rate 100%")
+    assert not any(line.startswith("mattered") for line in lines), "five trials tell too little"
     assert lines[-2] == f"test it     welltuned train {folder / 'best.yaml'}"
+    found = json.loads((folder / "sweep.json").read_text())
+    shares = {"training.learning_rate": 0.75, "strategy.r": 0.25}
+    (folder / "sweep.json").write_text(json.dumps({**found, "importance": shares}))
+    assert "mattered    training.learning_rate 75% · strategy.r 25%" in sweep_lines(folder)

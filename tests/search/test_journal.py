@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,29 @@ def test_a_grid_is_every_combination_once_and_then_ends(ask: Ask) -> None:
         seen.append((trial.values["training.learning_rate"], trial.values["strategy.r"]))
         journal.finish(trial, 0.5)
     assert seen == [(rate, r) for rate in (1e-3, 1e-2) for r in (2, 4, 8)]
+
+
+def test_a_grid_that_was_cut_short_while_it_was_written_is_completed(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_sweep(ask("lora", sweep={**GRID, "trials": 20}))
+    enter(plan.folder, plan.identity)
+    enqueue, done = Journal._enqueue, []
+
+    def dies_at_the_fourth(self: Journal, *rest: Any, **more: Any) -> None:
+        done.append(rest)
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        enqueue(self, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_enqueue", dies_at_the_fourth)
+        with pytest.raises(KeyboardInterrupt):
+            Journal(plan)
+    assert len(Journal(plan).rows()) == 6
+    take(Journal(plan))
+    rows = Journal(plan).rows()
+    assert len({str(row.values) for row in rows}) == len(rows) == 6
 
 
 def test_of_a_grid_no_more_is_tried_than_was_asked_for(ask: Ask) -> None:

@@ -45,7 +45,7 @@ def test_half_of_the_draws_by_factors_lie_below_the_geometric_middle() -> None:
     assert 70 < sum(value < (1e-5 * 1e-2) ** 0.5 for value in drawn) < 130
 
 
-@pytest.mark.parametrize("outside", [3, 65, "8", None, True])
+@pytest.mark.parametrize("outside", [3, 65, 4.5, "8", None, True])
 def test_what_lies_outside_is_told(outside: Any) -> None:
     assert not RANK.holds(outside)
     assert RANK.holds(4) and RANK.holds(64)

@@ -73,6 +73,7 @@ def _slice(
         axis.scatter([places[chosen]], [scores[chosen]], s=90, facecolors="none", edgecolors=SECOND)
         if dimension.get("log"):
             axis.set_xscale("log")
+            axis.set_xlim(dimension["low"] / 1.15, dimension["high"] * 1.15)
             wide = dimension["high"] / dimension["low"] > 50
             axis.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
             axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))

@@ -148,7 +148,9 @@ def sweep_lines(folder: Path) -> list[str]:
 
 def _outcome(row: Row) -> str:
     seconds = f" in {row.seconds:.0f} s" if row.seconds is not None else ""
-    return f"{row.value:.4f}{seconds}" if row.value is not None else f"{row.state}: {row.reason}"
+    if row.value is not None:
+        return f"{row.value:.4f}{seconds}"
+    return str(row.reason) if row.state == "pruned" else f"{row.state}: {row.reason}"
 
 
 def _values(values: dict[str, Any]) -> str:

@@ -85,25 +85,26 @@ class Journal:
                     direction="maximize" if plan.maximize else "minimize",
                     pruner=_pruner(plan.settings.pruner),
                 )
-                if not self.study.get_trials(deepcopy=False):
-                    self._enqueue_first()
+                self._enqueue_first()
 
     def _enqueue_first(self) -> None:
-        """What comes before anything is chosen: the grid or, else, what is usual."""
+        """What comes before anything is chosen: the grid or, else, what is usual.
+
+        What is there already is passed over, so that a crash in between does no harm.
+        """
         plan = self._plan
         if plan.settings.sampler == "grid":
             lists = [dimension.values for dimension in plan.space if isinstance(dimension, Choices)]
             for values in product(*lists):
-                self._enqueue(
-                    {d.key: value for d, value in zip(plan.space, values, strict=True)}, 1
-                )
+                keyed = zip((d.key for d in plan.space), values, strict=True)
+                self._enqueue(dict(keyed), once=True)
         elif plan.usual:
-            self._enqueue(plan.usual, 1)
+            self._enqueue(plan.usual, once=True)
 
-    def _enqueue(self, values: dict[str, Value], attempt: int) -> None:
+    def _enqueue(self, values: dict[str, Value], attempt: int = 1, once: bool = False) -> None:
         space = [dimension for dimension in self._plan.space if dimension.key in values]
         parameters = {d.key: d.parameter(values[d.key]) for d in space}
-        self.study.enqueue_trial(parameters, user_attrs={"attempt": attempt})
+        self.study.enqueue_trial(parameters, user_attrs={"attempt": attempt}, skip_if_exists=once)
 
     # --- Taking and giving back ---
 
@@ -152,8 +153,8 @@ class Journal:
         with holding(self._lock):
             attempt = int(trial.optuna.user_attrs.get("attempt", 1))
             trial.optuna.set_user_attr("repeated", True)
-            self.study.tell(trial.optuna, state=TrialState.FAIL)
             self._enqueue(trial.values, attempt)
+            self.study.tell(trial.optuna, state=TrialState.FAIL)
         trial.claim.release()
 
     def _recover(self) -> None:
@@ -177,11 +178,11 @@ class Journal:
             return
         if run is not None and run.state == "running":
             run.set_status("failed", run.status["step"], "its process ended without a word")
-        self.study.tell(frozen.number, state=TrialState.FAIL)
         attempt = int(frozen.user_attrs.get("attempt", 1))
         parameters = frozen.params or frozen.system_attrs.get("fixed_params", {})
         if attempt < _ATTEMPTS and parameters:
             self.study.enqueue_trial(parameters, user_attrs={"attempt": attempt + 1})
+        self.study.tell(frozen.number, state=TrialState.FAIL)
 
     def _claim(self, number: int) -> Lock:
         return Lock(self._plan.folder / LOCKS / f"trial-{number}")

@@ -32,7 +32,9 @@ class Interval:
 
     def holds(self, value: Value) -> bool:
         """Whether a value belongs to the dimension."""
-        return _is_number(value) and bool(self.low <= value <= self.high)
+        if not _is_number(value) or (self.whole and not float(value).is_integer()):
+            return False
+        return bool(self.low <= value <= self.high)
 
     def distribution(self) -> BaseDistribution:
         """What Optuna draws its parameter from."""

@@ -20,7 +20,7 @@ from welltuned.search.plan import SweepPlan
 if TYPE_CHECKING:
     import optuna
 
-_FEWEST = 4
+_FEWEST = 8
 """With fewer finished trials, nothing is said of which dimension mattered."""
 
 
