@@ -286,7 +286,7 @@ def test_a_time_is_measured_and_shared_out(
     """A few steps of each are timed; the rest of the time is theirs in equal parts."""
     values = values_for(
         tiny("bert"), sentiment, tmp_path / "c", seeds=1, strategies=[HEAD, "full"],
-        budget="25s",
+        budget="12s",
     )  # fmt: skip
     comparison = carried_out(values)
     spending = comparison.record["scouted"]["spending"]
