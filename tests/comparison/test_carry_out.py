@@ -213,7 +213,7 @@ def test_without_a_folder_the_same_comparison_goes_on_where_it_was(
     compared: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from welltuned.comparison.config import comparison_from
-    from welltuned.comparison.planning import check_data, find_folder
+    from welltuned.comparison.folders import check_data, find_folder
     from welltuned.comparison.variants import find_variants
     from welltuned.errors import Faults
     from welltuned.schema import Document
