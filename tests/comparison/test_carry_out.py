@@ -213,7 +213,7 @@ def test_without_a_folder_the_same_comparison_goes_on_where_it_was(
     compared: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from welltuned.comparison.config import comparison_from
-    from welltuned.comparison.planning import check_data, find_folder
+    from welltuned.comparison.folders import check_data, find_folder
     from welltuned.comparison.variants import find_variants
     from welltuned.errors import Faults
     from welltuned.schema import Document
@@ -286,7 +286,7 @@ def test_a_time_is_measured_and_shared_out(
     """A few steps of each are timed; the rest of the time is theirs in equal parts."""
     values = values_for(
         tiny("bert"), sentiment, tmp_path / "c", seeds=1, strategies=[HEAD, "full"],
-        budget="25s",
+        budget="12s",
     )  # fmt: skip
     comparison = carried_out(values)
     spending = comparison.record["scouted"]["spending"]

@@ -37,6 +37,7 @@ def results(rows: list[dict[str, Any]], worse: tuple[str, ...] = (), words: Any 
             "difference": 0.01, "low": -0.02, "high": 0.04,
         }
         for r in rows[1:]
+        if r["kind"] == "strategy"
     ]  # fmt: skip
     if words is not None:
         pairs.append({"difference": 0, "low": 0, "high": 0, **words})
@@ -44,7 +45,7 @@ def results(rows: list[dict[str, Any]], worse: tuple[str, ...] = (), words: Any 
         "rows": rows,
         "metric": "macro_f1",
         "best": best,
-        "group": [r["name"] for r in rows if r["name"] not in worse],
+        "group": [r["name"] for r in rows if r["kind"] == "strategy" and r["name"] not in worse],
         "pairs": pairs,
         "test_examples": 1000,
     }
@@ -127,6 +128,14 @@ def test_people_hear_when_no_network_is_needed(words: dict[str, Any], told_of: s
     text = reasons(recommend(results(ROWS, words=words), {}))
     assert ("Word counts" in text) == bool(told_of)
     assert told_of in text
+
+
+def test_who_learned_nothing_is_not_praised() -> None:
+    rows = [*ROWS, row("majority", 0.5, kind="baseline"), row("untouched", 0.8, kind="baseline")]
+    told_of = "But head is no better than this baseline: untouched."
+    assert told_of in reasons(recommend(results(rows), {}))
+    rows[-1]["scores"]["macro_f1"]["mean"] = 0.69
+    assert "no better than" not in reasons(recommend(results(rows), {}))
 
 
 def test_one_seed_is_said_to_be_one() -> None:

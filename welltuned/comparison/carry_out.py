@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 from welltuned.comparison.cells import Cell, keep_record, make_room
 from welltuned.comparison.config import CompareConfig
+from welltuned.comparison.folders import check_data, find_folder
 from welltuned.comparison.locking import locked
 from welltuned.comparison.observer import CellState, ComparisonObserver
-from welltuned.comparison.planning import Plan, check_data, find_folder, make_plan
+from welltuned.comparison.planning import Plan, make_plan
 from welltuned.comparison.summary import summarise
 from welltuned.comparison.variants import find_variants
 from welltuned.comparison.worker import Event, Worker

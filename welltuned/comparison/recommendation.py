@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from welltuned.comparison.scores import is_better
 from welltuned.reports.page import byte_size, duration, metric_name
 from welltuned.runs.comparison import Comparison
 
@@ -16,6 +17,7 @@ Say = dict[str, Any]
 Row = dict[str, Any]
 
 _AS_FAST = 1.1
+_UNTAUGHT = ("untouched", "majority")
 RECOMMENDED = "recommended.yaml"
 
 
@@ -51,6 +53,7 @@ def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[
         return {"strategy": None, "reasons": reasons + _cautions(results)}
     chosen = cheapest([rows[name] for name in within])
     reasons.append(_about_cost(chosen, [rows[name] for name in within]))
+    reasons += _about_learning(chosen, results)
     return {
         "strategy": chosen["name"],
         "slug": chosen["slug"],
@@ -142,6 +145,29 @@ def _about_cost(chosen: Row, within: list[Row]) -> Say:
         dearest_memory=byte_size(dearest["cost"]["memory_bytes"]),
         dearest_artifact=byte_size(dearest["cost"]["artifact_bytes"]),
     )
+
+
+def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Say]:
+    """A choice that learned nothing is the best of a bad lot."""
+    metric = results["metric"]
+    score = chosen["scores"][metric]["mean"]
+    untaught = [
+        row["name"]
+        for row in results["rows"]
+        if row["name"] in _UNTAUGHT
+        and metric in row["scores"]
+        and not is_better(metric, score, row["scores"][metric]["mean"])
+    ]
+    if not untaught:
+        return []
+    return [
+        say(
+            "But {name} is no better than this baseline: {baseline}. It needs more data, more "
+            "training or another learning rate.",
+            name=chosen["name"],
+            baseline=untaught[0],
+        )
+    ]
 
 
 def _cautions(results: dict[str, Any]) -> list[Say]:

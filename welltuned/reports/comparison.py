@@ -73,7 +73,8 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
 
 def _reason(reason: dict[str, Any], _: Translate) -> str:
     """A reason of the recommendation, the score's name in it translated too."""
-    values = {key: _(v) if key == "metric" else v for key, v in reason["values"].items()}
+    ours = ("metric", "baseline")  # names of ours; strategies are called as their users call them
+    values = {key: _(v) if key in ours else v for key, v in reason["values"].items()}
     return _(reason["say"], **values)
 
 
