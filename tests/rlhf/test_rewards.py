@@ -14,7 +14,7 @@ import torch
 
 import welltuned as wt
 from support import make_rows, short_tune, write_rows
-from welltuned.errors import InputError, RunFailed
+from welltuned.errors import InputError, RunFailed, Stopped
 from welltuned.rlhf.config import RewardSource
 from welltuned.rlhf.rewards import Judge, Reward, build
 from welltuned.runs import Run
@@ -73,6 +73,15 @@ def test_a_function_that_raises_is_told_with_its_line(mine: Any) -> None:
 
     mine.score = score
     with pytest.raises(RunFailed, match=r"ZeroDivisionError: .*test_rewards.py:\d+"):
+        build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
+
+
+def test_a_signal_that_arrives_while_judging_stops_the_run(mine: Any) -> None:
+    def score(prompts: Any, responses: Any) -> Any:
+        raise Stopped(15)
+
+    mine.score = score
+    with pytest.raises(Stopped):
         build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
 
 

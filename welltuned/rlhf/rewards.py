@@ -17,7 +17,7 @@ import torch
 
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import encode, pad
-from welltuned.errors import Fault, InputError, Place, RunFailed
+from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
 from welltuned.evaluation.predicting import to_device
 from welltuned.imports import load_callable
 from welltuned.models.loading import ModelConfig, quiet, read_config, read_tokenizer
@@ -45,7 +45,7 @@ class Judge:
         """Rewards (N,) without the weight. Raises `RunFailed` when they cannot be used."""
         try:
             given = self.score(list(prompts), list(responses))
-        except (RunFailed, InputError):
+        except WelltunedError:
             raise
         except Exception as error:  # the user's own code may fail in any way
             last = traceback.extract_tb(error.__traceback__)[-1]
