@@ -214,6 +214,19 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
 
 
+def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
+    from welltuned.inspection import inspect
+    from welltuned.listing import describe_runs
+
+    rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
+    assert {"run", "sft", "ppo"} == set(rows)
+    assert rows["run"]["strategy"] == "rlhf" and rows["ppo"]["strategy"] == "lora"
+    assert rows["run"]["metric"] == "reward"
+    assert rows["run"]["score"] == bandit.results["test"]["reward"]
+    inspection = inspect(str(bandit.folder / "config.yaml"), [])
+    assert inspection.facts["task"]["labels"] == ["negative", "positive"]
+
+
 # --- Going on ---------------------------------------------------------------------
 
 
@@ -424,6 +437,9 @@ def test_everything_that_cannot_work_is_said_before_anything_runs(
     assert "'strategy.type' is prefix, not lora" in found
     found = faults(generation(llama, stories, folder, ppo={"response_length": 64}))
     assert "'ppo.response_length' is 64" in found
+    second = {"second_reward": {"data": sentiment, "label": "positive"}}
+    found = faults(values_of(bert, sentiment, folder, ppo=second))
+    assert "'ppo.second_reward' is to be trained" in found
     missing = {"data": str(tmp_path / "none.jsonl"), "task": "classification", "label": "x"}
     both = faults(values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing))
     assert "gone.csv" in both and "none.jsonl" in both
