@@ -476,11 +476,27 @@ def test_stages_of_different_strategies_make_one_artifact(
     values["sft"] |= {"strategy": STRATEGIES[sft]}
     values["ppo"] |= {"strategy": STRATEGIES[ppo], "total_episodes": 48, "gradient": "exact"}
     run = wt.train(values)
+    metrics = lines(run.folder / "stages/ppo/metrics.jsonl")
+    assert any("change" in row for row in metrics) == (ppo == "gradual")
     rows = lines(run.folder / "stages/ppo/predictions.jsonl")
     # A pipeline's folder can be moved: an adapter finds the model beside it.
     run.folder.rename(tmp_path / "moved")
     answers = wt.load(tmp_path / "moved").predict([row["prompt"] for row in rows])
     assert [answer["prediction"] for answer in answers] == [row["response"] for row in rows]
+
+
+def test_the_other_engine_tunes_what_ppo_goes_on_with(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    """Both engines give the same policy, and PPO the same answers."""
+    found = []
+    for engine in ("torch", "hf"):
+        values = values_of(tiny("bert"), sentiment, tmp_path / engine)
+        values["sft"] |= {"engine": engine}
+        values["ppo"] |= {"total_episodes": 16}
+        test = wt.train(values).results["test"]
+        found.append({name: test[name] for name in ("reward", "kl", "log_loss", "accuracy")})
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
 # --- The command line and a loop of one's own -------------------------------------

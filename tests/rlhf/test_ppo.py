@@ -112,6 +112,15 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another() -> None:
     assert same[0] == same[1] != same[2]
 
 
+def test_every_batch_draws_anew() -> None:
+    learner, _ = learn(1, 60, learning_rate=1e-9)
+    drawn = []
+    for batch in (1, 2, 1):
+        learner.batches = batch
+        drawn.append(learner.rollout([0, 1, 2] * 20).responses)
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 def test_a_target_kl_ends_the_passes_of_a_batch_and_takes_no_step_beyond_it() -> None:
     _, free = learn(1, 60, learning_rate=0.3, num_ppo_epochs=8)
     _, held = learn(1, 60, learning_rate=0.3, num_ppo_epochs=8, target_kl=0.05)
