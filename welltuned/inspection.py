@@ -23,7 +23,7 @@ from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.models.loading import read_config as read_model_config
-from welltuned.schema import Document, Part, apply_overrides, validate
+from welltuned.schema import Document, Part, apply_overrides, peek, validate
 from welltuned.tasks import AnyTask, Classification, Examples, Problem
 
 _EXAMPLES = 3
@@ -180,6 +180,11 @@ def inspect(file: str | None, overrides: list[str]) -> Inspection:
 
 def _read_request(file: str | None, overrides: list[str], faults: Faults) -> _Request:
     if file is not None and Path(file).suffix in (".yaml", ".yml"):
+        if peek(file, overrides, "pipeline") is not None:
+            from welltuned.rlhf import reading
+
+            whole = reading.load(file, overrides)
+            return _Request(data=whole.data, task=whole.task, model=whole.model)
         config, _ = read_config(file, overrides, faults)
         faults.raise_if_any()
         assert config is not None

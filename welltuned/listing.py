@@ -30,7 +30,7 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
             {
                 "run": str(run.folder),
                 "state": run.state,
-                "strategy": config.get("strategy", {}).get("type"),
+                "strategy": config.get("pipeline") or (config.get("strategy") or {}).get("type"),
                 "model": config.get("model", {}).get("name"),
                 "data": config.get("data", {}).get("train"),
                 "metric": metric,

@@ -214,6 +214,19 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
 
 
+def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
+    from welltuned.inspection import inspect
+    from welltuned.listing import describe_runs
+
+    rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
+    assert {"run", "sft", "ppo"} == set(rows)
+    assert rows["run"]["strategy"] == "rlhf" and rows["ppo"]["strategy"] == "lora"
+    assert rows["run"]["metric"] == "reward"
+    assert rows["run"]["score"] == bandit.results["test"]["reward"]
+    inspection = inspect(str(bandit.folder / "config.yaml"), [])
+    assert inspection.facts["task"]["labels"] == ["negative", "positive"]
+
+
 # --- Going on ---------------------------------------------------------------------
 
 
@@ -424,6 +437,9 @@ def test_everything_that_cannot_work_is_said_before_anything_runs(
     assert "'strategy.type' is prefix, not lora" in found
     found = faults(generation(llama, stories, folder, ppo={"response_length": 64}))
     assert "'ppo.response_length' is 64" in found
+    second = {"second_reward": {"data": sentiment, "label": "positive"}}
+    found = faults(values_of(bert, sentiment, folder, ppo=second))
+    assert "'ppo.second_reward' is to be trained" in found
     missing = {"data": str(tmp_path / "none.jsonl"), "task": "classification", "label": "x"}
     both = faults(values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing))
     assert "gone.csv" in both and "none.jsonl" in both
@@ -460,11 +476,27 @@ def test_stages_of_different_strategies_make_one_artifact(
     values["sft"] |= {"strategy": STRATEGIES[sft]}
     values["ppo"] |= {"strategy": STRATEGIES[ppo], "total_episodes": 48, "gradient": "exact"}
     run = wt.train(values)
+    metrics = lines(run.folder / "stages/ppo/metrics.jsonl")
+    assert any("change" in row for row in metrics) == (ppo == "gradual")
     rows = lines(run.folder / "stages/ppo/predictions.jsonl")
     # A pipeline's folder can be moved: an adapter finds the model beside it.
     run.folder.rename(tmp_path / "moved")
     answers = wt.load(tmp_path / "moved").predict([row["prompt"] for row in rows])
     assert [answer["prediction"] for answer in answers] == [row["response"] for row in rows]
+
+
+def test_the_other_engine_tunes_what_ppo_goes_on_with(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    """Both engines give the same policy, and PPO the same answers."""
+    found = []
+    for engine in ("torch", "hf"):
+        values = values_of(tiny("bert"), sentiment, tmp_path / engine)
+        values["sft"] |= {"engine": engine}
+        values["ppo"] |= {"total_episodes": 16}
+        test = wt.train(values).results["test"]
+        found.append({name: test[name] for name in ("reward", "kl", "log_loss", "accuracy")})
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
 # --- The command line and a loop of one's own -------------------------------------

@@ -37,6 +37,7 @@ def learn_once(actor: Actor, asked: Any) -> float:
         again = actor.judge(first, torch.arange(8))
     torch.testing.assert_close(again.logprobs_BT, first.references_BT, rtol=0, atol=1e-6)
     assert all(not module.training for module in actor.model.modules())
+    assert bool(actor.value.linear.weight.any())  # it began at zero, and learns too
     second = learner.rollout(asked)
     torch.testing.assert_close(
         actor.judge(second, torch.arange(8)).logprobs_BT.detach(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from tabular import Tabular, ppo
 from welltuned.errors import RunFailed
 from welltuned.rlhf.actors import Exploded, Judged, Rollout
+from welltuned.rlhf.objectives import Sampled, estimate
 from welltuned.rlhf.ppo import Learner, Stats, require_reference, step
 
 BETA = 0.5
@@ -110,6 +112,15 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another() -> None:
     assert same[0] == same[1] != same[2]
 
 
+def test_every_batch_draws_anew() -> None:
+    learner, _ = learn(1, 60, learning_rate=1e-9)
+    drawn = []
+    for batch in (1, 2, 1):
+        learner.batches = batch
+        drawn.append(learner.rollout([0, 1, 2] * 20).responses)
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 def test_a_target_kl_ends_the_passes_of_a_batch_and_takes_no_step_beyond_it() -> None:
     _, free = learn(1, 60, learning_rate=0.3, num_ppo_epochs=8)
     _, held = learn(1, 60, learning_rate=0.3, num_ppo_epochs=8, target_kl=0.05)
@@ -143,6 +154,72 @@ def test_an_entropy_bonus_keeps_the_policy_from_deciding() -> None:
     plain = learn(40, 120, kl_coef=0.0, learning_rate=0.1)[1][-1].entropy
     kept = learn(40, 120, kl_coef=0.0, learning_rate=0.1, entropy_coef=1.0)[1][-1].entropy
     assert kept > plain + 0.1
+
+
+def test_o9_a_missing_end_is_subtracted_from_the_score_not_put_in_its_place() -> None:
+    actor = Tabular(REFERENCES)
+    rollout = actor.rollout([0, 1, 2], torch.Generator().manual_seed(0))
+    ended = torch.tensor([True, False, True])
+    rollout = replace(rollout, ended_B=ended)
+    scores = torch.tensor([1.0, 2.0, 3.0])
+    found = estimate(rollout, scores, ppo(missing_eos_penalty=1.5), 0.0).rewards_BT
+    torch.testing.assert_close(found[:, 0], torch.tensor([1.0, 0.5, 3.0]))
+    plain = estimate(rollout, scores, ppo(), 0.0).rewards_BT
+    torch.testing.assert_close(plain[:, 0], scores)
+
+
+def test_o10_the_first_step_is_adams_with_its_bias_corrected() -> None:
+    """TensorFlow's Adam, uncorrected in its eps, would need eps / sqrt(1 − β₂) here: 31.6 times."""
+    actor, eps = Tabular(REFERENCES), 1e-3
+    config = ppo(batch_size=12, num_ppo_epochs=1, adam_epsilon=eps, max_grad_norm=0)
+    learner = Learner.of(actor, config, 10)
+    rollout = learner.rollout([0, 1, 2] * 4)
+    scores = np.linspace(-1, 1, 12)
+    judged = actor.judge(rollout, torch.arange(12))
+    objective = Sampled(
+        rollout, estimate(rollout, torch.tensor(scores).float(), config, 0.05), config
+    )
+    loss = objective.sums(judged, torch.arange(12))["loss"] / 12
+    (gradient,) = torch.autograd.grad(loss, actor.model.table)
+    before = actor.model.table.detach().clone()
+    step(learner, rollout, scores)
+    moved = before - actor.model.table.detach()
+    torch.testing.assert_close(moved, 0.1 * gradient / (gradient.abs() + eps), rtol=1e-4, atol=1e-6)
+    uncorrected = 0.1 * gradient / (gradient.abs() + eps / (1 - 0.999) ** 0.5)
+    assert not torch.allclose(moved, uncorrected, rtol=1e-2)
+
+
+def test_o11_the_entropy_that_is_noted_is_that_of_real_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actor = Tabular(REFERENCES)
+    learner = Learner.of(actor, ppo(batch_size=6), 1)
+    rollout = learner.rollout([0, 1, 2] * 2)
+
+    def wide(tensor: torch.Tensor, filler: Any) -> torch.Tensor:
+        """A second column, of padding."""
+        return torch.cat([tensor, torch.full_like(tensor, filler)], dim=1)
+
+    padded = replace(
+        rollout,
+        mask_BT=wide(rollout.mask_BT, False),
+        entropies_BT=wide(rollout.entropies_BT, 100.0),
+        **{
+            name: wide(getattr(rollout, name), 0)
+            for name in ("actions_BT", "logprobs_BT", "references_BT", "values_BT")
+        },
+    )
+    real = actor.judge
+    monkeypatch.setattr(actor, "judge", lambda _, rows, entropy: _padded(real(rollout, rows)))
+    assert step(learner, padded, [0.0] * 6).entropy == pytest.approx(
+        float(rollout.entropies_BT.mean())
+    )
+
+
+def _padded(judged: Judged) -> Judged:
+    nothing = torch.zeros_like(judged.logprobs_BT)
+    columns = (torch.cat([x, nothing], dim=1) for x in (judged.logprobs_BT, judged.values_BT))
+    return Judged(*columns)
 
 
 # --- What is asserted in every run ------------------------------------------------

@@ -14,8 +14,9 @@ import torch
 
 import welltuned as wt
 from support import make_rows, short_tune, write_rows
-from welltuned.errors import InputError, RunFailed
-from welltuned.rlhf.config import RewardSource
+from welltuned.errors import InputError, RunFailed, Stopped
+from welltuned.rlhf.config import PpoConfig, RewardSource
+from welltuned.rlhf.judging import Judges
 from welltuned.rlhf.rewards import Judge, Reward, build
 from welltuned.runs import Run
 
@@ -73,6 +74,15 @@ def test_a_function_that_raises_is_told_with_its_line(mine: Any) -> None:
 
     mine.score = score
     with pytest.raises(RunFailed, match=r"ZeroDivisionError: .*test_rewards.py:\d+"):
+        build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
+
+
+def test_a_signal_that_arrives_while_judging_stops_the_run(mine: Any) -> None:
+    def score(prompts: Any, responses: Any) -> Any:
+        raise Stopped(15)
+
+    mine.score = score
+    with pytest.raises(Stopped):
         build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
 
 
@@ -227,3 +237,28 @@ def test_every_label_is_judged_for_every_prompt() -> None:
     judge = Judge("pairs", lambda p, r: [len(a) * 10 + len(b) for a, b in zip(p, r, strict=True)])
     rewards = Reward((judge,)).of_all(["a", "bb"], ["x", "yy", "zzz"])
     assert rewards.tolist() == [[11, 12, 13], [21, 22, 23]]
+
+
+def test_a_judge_with_another_tokenizer_is_noted_and_reads_text(
+    classified: Callable[..., Run], told: Callable[..., Run]
+) -> None:
+    judge = source(run=str(classified("full").folder), label="positive")
+    alike, other = wt.load(classified("lora")), wt.load(told("full", "qwen2"))
+    judges = Judges.load([(judge, None)], PpoConfig(), other.problem, CPU)
+    assert judges.notes(alike.tokenizer) == []
+    assert "has a tokenizer of its own" in judges.notes(other.tokenizer)[0]
+    mine = Judges(Reward((Judge("mine", lambda p, r: [0.0] * len(r)),)), None)
+    assert mine.notes(other.tokenizer) == []
+
+
+def test_a_classifier_reads_an_answer_after_a_line_break_and_a_text_as_it_goes_on(
+    classified: Callable[..., Run], told: Callable[..., Run]
+) -> None:
+    run = classified("full")
+    judge = source(run=str(run.folder), label="positive")
+    for problem, joint in ((wt.load(told("full")).problem, ""), (wt.load(run).problem, "\n")):
+        judges = Judges.load([(judge, None)], PpoConfig(), problem, CPU)
+        texts = [p + joint + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
+        logits = logits_of(run, texts)
+        found = judges.reward(PROMPTS, RESPONSES)
+        np.testing.assert_allclose(found, logits[:, 1] - logits[:, 0], atol=1e-5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -41,11 +42,27 @@ class Judges:
         other = build(second, None, device, joint) if second is not None else None
         return cls(Reward(tuple(judges)), other)
 
+    def notes(self, policy: Any) -> list[str]:
+        """What a person should know of judges, given the policy's tokenizer."""
+        others = [
+            judge.name
+            for judge in self.every
+            if judge.tokenizer is not None and judge.tokenizer.get_vocab() != policy.get_vocab()
+        ]
+        return [
+            f"'{name}' has a tokenizer of its own: it reads the policy's answers as text."
+            for name in others
+        ]
+
+    @property
+    def every(self) -> list[Judge]:
+        """Those of the reward, and the second one."""
+        return [*self.reward.judges, *([self.second] if self.second is not None else [])]
+
     @property
     def models(self) -> list[nn.Module]:
         """The models behind them."""
-        every = [*self.reward.judges, *([self.second] if self.second is not None else [])]
-        return [judge.model for judge in every if judge.model is not None]
+        return [judge.model for judge in self.every if judge.model is not None]
 
 
 def judged_in(source: RewardSource, folder: Path | None) -> Path | None:

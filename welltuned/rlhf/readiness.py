@@ -80,7 +80,8 @@ def make_ready(
     learner = Learner.of(actor, settled, batches_of(settled))
     saved = share_weights(policy.model, judges.models)
     trains = [weight for group in learner.groups[:-1] for weight in group.parameters]
-    for text in [*data.facts.notes, *asks.notes, *map(str, choices)]:
+    notes = [*data.facts.notes, *asks.notes, *judges.notes(policy.tokenizer), *map(str, choices)]
+    for text in notes:
         observer.noted(text)
     observer.loaded(trainable_table(policy.model, policy.anatomy, trains))
     memory = roles(learner, judges.models)

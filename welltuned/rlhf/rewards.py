@@ -17,7 +17,7 @@ import torch
 
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import encode, pad
-from welltuned.errors import Fault, InputError, Place, RunFailed
+from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
 from welltuned.evaluation.predicting import to_device
 from welltuned.imports import load_callable
 from welltuned.models.loading import ModelConfig, quiet, read_config, read_tokenizer
@@ -40,12 +40,13 @@ class Judge:
     score: Score
     weight: float = 1.0
     model: Any = None
+    tokenizer: Any = None
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
         """Rewards (N,) without the weight. Raises `RunFailed` when they cannot be used."""
         try:
             given = self.score(list(prompts), list(responses))
-        except (RunFailed, InputError):
+        except WelltunedError:
             raise
         except Exception as error:  # the user's own code may fail in any way
             last = traceback.extract_tb(error.__traceback__)[-1]
@@ -118,14 +119,12 @@ def build(
         assert source.model is not None
         location = Path(source.model.location).expanduser()
         if not (location / "welltuned.json").exists():
-            scored, model = _plain_classifier(source, device, joint)
-            return Judge(source.name, scored, source.weight, model)
+            return _plain_classifier(source, device, joint)
         folder = location
     chosen = folder or Path(str(source.run)).expanduser()
     predictor = Predictor.load(chosen, device.type)
-    return Judge(
-        source.name, _of_run(predictor, source, chosen, joint), source.weight, predictor.model
-    )
+    score = _of_run(predictor, source, chosen, joint)
+    return Judge(source.name, score, source.weight, predictor.model, predictor.tokenizer)
 
 
 def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str) -> Score:
@@ -152,7 +151,7 @@ def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str
     return score
 
 
-def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> tuple[Score, Any]:
+def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> Judge:
     """Any sequence classifier of transformers, by folder or hub name."""
     from transformers import AutoModelForSequenceClassification
 
@@ -184,7 +183,7 @@ def _plain_classifier(source: RewardSource, device: torch.device, joint: str) ->
             return outputs_NK[:, 0]
         return _worth(outputs_NK, number, several, source)
 
-    return score, model
+    return Judge(source.name, score, source.weight, model, tokenizer)
 
 
 def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:

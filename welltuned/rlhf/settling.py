@@ -41,7 +41,7 @@ def settle(
         chosen["total_episodes"] = int(chosen["total_episodes"])
     config = config.model_copy(update=chosen)
     if config.eval_steps == "auto":
-        config = config.model_copy(update={"eval_steps": max(1, batches_of(config) // _LOOKS)})
+        config = config.model_copy(update={"eval_steps": -(-batches_of(config) // _LOOKS)})
     return config, choices
 
 
