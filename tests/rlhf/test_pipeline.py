@@ -16,6 +16,8 @@ import yaml
 import welltuned as wt
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import InputError, RunFailed
+from welltuned.rlhf.plan import check
+from welltuned.rlhf.reading import config_from
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
 
@@ -443,6 +445,38 @@ def test_everything_that_cannot_work_is_said_before_anything_runs(
     missing = {"data": str(tmp_path / "none.jsonl"), "task": "classification", "label": "x"}
     both = faults(values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing))
     assert "gone.csv" in both and "none.jsonl" in both
+
+
+def rated(path: Path, *labels: str) -> dict[str, Any]:
+    """A judge to be trained on ratings of these labels."""
+    made = [
+        {"prompt": row["text"], "response": label, "score": float(row["label"] == "positive")}
+        for row in make_rows(60)
+        for label in labels
+    ]
+    return {"data": write_rows(path, made), "training": SHORT}
+
+
+def test_ratings_of_other_words_than_the_labels_are_refused(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    """A judge of 'good' and 'bad' would steer a classifier of other labels anywhere."""
+    reward = rated(tmp_path / "rated.jsonl", "good", "bad")
+    found = faults(values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward))
+    assert "no judged response is a label of the policy (negative, positive)" in found
+    assert "'bad', 'good'" in found and "rated.jsonl" in found
+
+
+def test_a_label_that_nobody_rated_is_noted(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    for labels, noted in (
+        (("negative",), ["no judgement is about the label positive"]),
+        (("negative", "positive"), []),
+    ):
+        reward = rated(tmp_path / "rated.jsonl", *labels)
+        config = config_from(values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward))
+        assert check(config, tmp_path / "run") == noted
 
 
 def test_labels_that_a_finished_run_does_not_know_are_refused(

@@ -40,8 +40,10 @@ def train(config: RlhfConfig, observer: Observer | None = None, command: str | N
         what = "a pipeline with PPO runs in one process"
         raise InputError(Fault(what, None, "start it without torchrun"))
     config = place(config)
-    check(config, Path(str(config.output_dir)))
+    notes = check(config, Path(str(config.output_dir)))
     run = begin(config)
+    for note in notes:
+        observer.noted(note)
     with recorded(run):
         sft = _sft(config, run, observer, command)
         sources = _rewards(config, run, observer, command)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from welltuned.config import RunConfig
+from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.imports import load_callable
 from welltuned.models.loading import read_config
-from welltuned.preparation import prepare
+from welltuned.preparation import Prepared, prepare
 from welltuned.rlhf.asking import collect_prompts
 from welltuned.rlhf.config import RewardSource, RlhfConfig
 from welltuned.rlhf.continuing import is_finished
@@ -22,7 +23,9 @@ from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.rewards import classifier_labels, label_number
 from welltuned.runs import Run
 from welltuned.strategies import AnyStrategy, Full, Strategy
-from welltuned.tasks import AnyTask, ClassificationProblem, GenerationProblem
+from welltuned.tasks import AnyTask, ClassificationProblem, GenerationProblem, Problem
+
+T = TypeVar("T")
 
 
 def sft_run(config: RlhfConfig, folder: Path) -> RunConfig:
@@ -84,28 +87,32 @@ def reward_task() -> Any:
 # --- Refusals --------------------------------------------------------------------
 
 
-def check(config: RlhfConfig, folder: Path) -> None:
-    """Raise `InputError` with everything in any stage that cannot work.
+def check(config: RlhfConfig, folder: Path) -> list[str]:
+    """Raise `InputError` with everything in any stage that cannot work; else what to note.
 
     No weight is loaded; data are read, so that a fault in the last stage's shows before
     the first has run for hours.
     """
     faults = Faults()
     stages = folder / "stages"
-    for check_part in (_check_policy, _check_rewards):
-        _try(lambda part=check_part: part(config, stages), faults)  # type: ignore[misc]
+    notes: list[str] = []
+    problem = _try(lambda: _check_policy(config, stages), faults)
+    labels = problem.labels.names if isinstance(problem, ClassificationProblem) else ()
+    _try(lambda: _check_rewards(config, stages, labels, notes), faults)
     faults.raise_if_any()
+    return notes
 
 
-def _try(make: Callable[[], object], faults: Faults) -> None:
+def _try(make: Callable[[], T], faults: Faults) -> T | None:
     try:
-        make()
+        return make()
     except InputError as error:
         known = {str(fault) for fault in faults}
         faults.extend(fault for fault in error.faults if str(fault) not in known)
+        return None
 
 
-def _check_policy(config: RlhfConfig, stages: Path) -> None:
+def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
     """What the policy starts from, and what it is asked."""
     if config.skips_sft or config.sft.run is None:
         prepared = prepare(_beside(sft_run(config, stages / "sft")))
@@ -126,6 +133,7 @@ def _check_policy(config: RlhfConfig, stages: Path) -> None:
     _check_strategies(config)
     if config.ppo.data is not None or config.sft.data is not None or config.sft.run is not None:
         collect_prompts(config.ppo.data or config.data, problem)
+    return problem
 
 
 def _check_strategies(config: RlhfConfig) -> None:
@@ -145,7 +153,9 @@ def _beside(run: RunConfig) -> RunConfig:
     return run.model_copy(update={"output_dir": f"{run.output_dir}.new"})
 
 
-def _check_rewards(config: RlhfConfig, stages: Path) -> None:
+def _check_rewards(
+    config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]
+) -> None:
     faults = Faults()
     second = [config.ppo.second_reward] if config.ppo.second_reward is not None else []
     for source in (*config.reward, *second):
@@ -156,11 +166,11 @@ def _check_rewards(config: RlhfConfig, stages: Path) -> None:
             None,
             "train it as a run of its own, and name its folder",
         )
-    _try(lambda: _check_runs(config, stages), faults)
+    _try(lambda: _check_runs(config, stages, labels, notes), faults)
     faults.raise_if_any()
 
 
-def _check_runs(config: RlhfConfig, stages: Path) -> None:
+def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]) -> None:
     faults = Faults()
     try:
         runs = reward_runs(config, stages / "reward")
@@ -172,16 +182,36 @@ def _check_runs(config: RlhfConfig, stages: Path) -> None:
     for source, run in zip(config.reward, runs, strict=True):
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
-        _try(lambda run=run, source=source: _check_run(_beside(run), source), faults)  # type: ignore[misc]
+        prepared = _try(lambda run=run, source=source: _check_run(_beside(run), source), faults)  # type: ignore[misc]
+        if prepared is not None and prepared.problem.type == "reward" and labels:
+            _try(lambda data=prepared.data.train: notes.extend(unjudged(data, labels)), faults)  # type: ignore[misc]
     faults.raise_if_any()
 
 
-def _check_run(run: RunConfig, source: RewardSource) -> None:
+def _check_run(run: RunConfig, source: RewardSource) -> Prepared:
     prepared = prepare(run)
     problem = prepared.problem
     if isinstance(problem, ClassificationProblem):
         one = problem.labels.problem == "regression"
         label_number(problem.labels.names, source, one, run.data.train)
+    return prepared
+
+
+def unjudged(judged: Records, labels: Sequence[str]) -> list[str]:
+    """A note on labels that no judgement is about, which the judge knows by their names alone.
+
+    Raises `InputError` when that is all of them: a classifier's responses are its labels'
+    names, and rewards learned of other words would steer it anywhere.
+    """
+    seen = {str(said).strip() for responses in judged["responses"] for said in responses}
+    missing = [label for label in labels if label.strip() not in seen]
+    if len(missing) == len(labels):
+        what = f"no judged response is a label of the policy ({', '.join(labels[:5])}), but "
+        what += ", ".join(repr(said) for said in sorted(seen)[:3])
+        raise InputError(Fault(what, judged.place(0), "write the labels' names as responses"))
+    if not missing:
+        return []
+    return [f"no judgement is about the label{'s' * (len(missing) > 1)} {', '.join(missing)}"]
 
 
 def _check_source(source: RewardSource) -> None:
