@@ -152,6 +152,13 @@ def test_equal_names_are_told_apart(sentiment: str, tmp_path: Path) -> None:
     assert names(sets_for(sentiment, files))[1] == ["general_en", "t", "t_2"]
 
 
+def test_a_split_of_a_set_is_called_by_its_folder(sentiment: str, tmp_path: Path) -> None:
+    folder = tmp_path / "questions"
+    folder.mkdir()
+    file = write_rows(folder / "test.jsonl", [{"text": f"question {i}"} for i in range(12)])
+    assert names(sets_for(sentiment, file))[1] == ["general_en", "questions"]
+
+
 def test_conversations_are_read_where_the_model_speaks(instructions: str, tmp_path: Path) -> None:
     rows = [{"prompt": f"what is {i}?", "completion": f"it is {i}"} for i in range(12)]
     file = write_rows(tmp_path / "questions.jsonl", rows)

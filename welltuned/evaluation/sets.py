@@ -110,7 +110,7 @@ def collect_sets(
             records, data.test, "the test split", config.compare_as, faults
         ):
             continue
-        name = Path(named.data.removeprefix("demo:").removeprefix("hub:")).stem or "named"
+        name = _name_of(named.data)
         names[name] += 1
         if names[name] > 1:
             name = f"{name}_{names[name]}"
@@ -121,6 +121,14 @@ def collect_sets(
         tuple(one for one in found if not isinstance(one, LabelledSet)),
         tuple(notes),
     )
+
+
+def _name_of(data: str) -> str:
+    """What people would call a set: its file's name, or the folder's where that names a split."""
+    path = Path(data.removeprefix("demo:").removeprefix("hub:"))
+    if path.stem in ("train", "validation", "test", "data") and path.parent.name:
+        return path.parent.name
+    return path.stem or "named"
 
 
 def embedded_text(language: str, speaks: bool) -> TextSet:
