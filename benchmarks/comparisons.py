@@ -1,9 +1,10 @@
-"""Comparisons of strategies on real data, and docs/results.md made from their folders.
+"""Comparisons of strategies on real data, and docs/results.md made from their folders, in
+English and Chinese.
 
 `run` compares on one set, three seeds, and goes on where it was stopped; further
 arguments are passed on to `welltuned compare`. `write` makes the document from
-finished comparisons. What people conclude stands in benchmarks/results/findings.md, where
-`[[SET STRATEGY SCORE]]` is replaced by the measured number.
+finished comparisons. What people conclude stands in benchmarks/results/findings.md and
+findings.zh.md, where `[[SET STRATEGY SCORE]]` is replaced by the measured number.
 
     python benchmarks/comparisons.py run ../shared/data/sentiment_en_mr
     python benchmarks/comparisons.py write comparisons/sentiment_en_mr comparisons/…
@@ -19,12 +20,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from welltuned.comparison.recommendation import told
+from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
 from welltuned.runs.comparison import Comparison
 
 ROOT = Path(__file__).parents[1]
-DOCUMENT, FINDINGS = ROOT / "docs/results.md", ROOT / "benchmarks/results/findings.md"
+WRITTEN = {
+    "en": (ROOT / "docs/results.md", ROOT / "benchmarks/results/findings.md"),
+    "zh": (ROOT / "docs/zh/results.md", ROOT / "benchmarks/results/findings.zh.md"),
+}
+"""By language: the document, and what people conclude."""
+CHINESE = {
+    "Results": "结果",
+    "[中文](zh/results.md)": "[English](../results.md)",
+    "Made by `benchmarks/comparisons.py` from finished comparisons; no number in the tables was "
+    "typed. A dot marks the best strategy and those that cannot be told from it (at 5%, corrected "
+    "for all pairs; examples and seeds both count, see [comparing](comparisons.md)).": (
+        "由 `benchmarks/comparisons.py` 根据已完成的比较生成；表中没有手写的数字。"
+        "圆点标出最佳策略以及与它无法区分的策略"
+        "（显著性水平 5%，对所有成对比较校正；样本与种子都计入，见[比较](comparisons.md)）。"
+    ),
+    "{model}; {sizes}; {cpu}, {threads} threads, {precision}.": (
+        "{model}；{sizes}；{cpu}，{threads} 线程，{precision}。"
+    ),
+    "± (seeds)": "±（种子）",
+    "weights trained": "训练的权重",
+    "Recommended: **{name}**.": "推荐：**{name}**。",
+    "none": "无",
+}
+"""What only this document says; what reports say too is in their own catalogue."""
 EXAMPLES = 2000
 STRATEGIES = (
     "[{type: partial, num_blocks: 0, name: head}, {type: partial, num_blocks: 1}, "
@@ -50,47 +74,66 @@ def command_for(folder: Path, more: list[str]) -> list[str]:
     ]
 
 
-def document(comparisons: list[Comparison], findings: str = "") -> str:
-    """docs/results.md."""
+def words_of(language: str) -> Translate:
+    """The function that says a sentence in a language."""
+    own, reports = CHINESE if language == "zh" else {}, translator(language)
+
+    def say(sentence: str, **values: Any) -> str:
+        return reports(own.get(sentence, sentence), **values)
+
+    return say
+
+
+def document(comparisons: list[Comparison], findings: str = "", language: str = "en") -> str:
+    """The whole document."""
+    _ = words_of(language)
     parts = [
-        "# Results",
+        f"# {_('Results')}",
         "",
-        "Made by `benchmarks/comparisons.py` from finished comparisons; no number here was typed. "
-        "A dot marks the best strategy and those that cannot be told from it (at 5%, corrected "
-        "for all pairs; examples and seeds both count, see [comparing](comparisons.md)).",
+        _("[中文](zh/results.md)"),
+        "",
+        _(
+            "Made by `benchmarks/comparisons.py` from finished comparisons; no number in the "
+            "tables was typed. A dot marks the best strategy and those that cannot be told from "
+            "it (at 5%, corrected for all pairs; examples and seeds both count, see "
+            "[comparing](comparisons.md))."
+        ),
         "",
     ]
     for comparison in comparisons:
-        parts += section(comparison)
+        parts += section(comparison, _)
     if findings:
         parts += [filled(findings, comparisons).rstrip(), ""]
     return "\n".join(parts)
 
 
-def section(comparison: Comparison) -> list[str]:
+def section(comparison: Comparison, _: Translate) -> list[str]:
     """One comparison: what was asked, the table, the recommendation."""
     record, results = comparison.record, comparison.results
-    splits = record["data"]["splits"]
-    sizes = ", ".join(f"{split} {splits[split]['rows']:,}" for split in splits)
-    environment = _environment(comparison, results)
-    lines = [f"## {comparison.name}", "", f"{record['asked']['model']['name']}; {sizes}; "]
-    lines[-1] += (
-        f"{environment['cpu']}, {environment['threads']} threads, {environment['precision']}."
+    splits, environment = record["data"]["splits"], _environment(comparison, results)
+    about = _(
+        "{model}; {sizes}; {cpu}, {threads} threads, {precision}.",
+        model=record["asked"]["model"]["name"],
+        sizes=", ".join(f"{split} {splits[split]['rows']:,}" for split in splits),
+        **{name: environment[name] for name in ("cpu", "threads", "precision")},
     )
-    lines += ["", "```bash", str(record["command"]), "```", "", *table(results), ""]
     recommendation = results["recommendation"]
-    lines += [f"Recommended: **{recommendation['strategy'] or 'none'}**. "]
-    lines[-1] += " ".join(told(reason) for reason in recommendation["reasons"])
-    return [*lines, ""]
+    chosen = _("Recommended: **{name}**.", name=recommendation["strategy"] or _("none"))
+    reasons = [_(reason["say"], **reason["values"]) for reason in recommendation["reasons"]]
+    command = ["```bash", str(record["command"]), "```"]
+    rows = table(results, _)
+    heading = f"## {comparison.name}"
+    return [heading, "", about, "", *command, "", *rows, "", " ".join([chosen, *reasons]), ""]
 
 
-def table(results: dict[str, Any]) -> list[str]:
+def table(results: dict[str, Any], _: Translate) -> list[str]:
     """The rows, best first, as Markdown."""
     metric = results["metric"]
     kept = sorted({name for row in results["rows"] for name in row["retention"]})
     names = [
-        "", "strategy", metric_name(metric), "± (seeds)", "training", "to 95%", "memory",
-        "weights trained", "artifact", *(f"keeps {name}" for name in kept),
+        "", _("strategy"), metric_name(metric), _("± (seeds)"), _("training"), _("to 95%"),
+        _("memory"), _("weights trained"), _("artifact"),
+        *(_("keeps {name}", name=name) for name in kept),
     ]  # fmt: skip
     lines = ["| " + " | ".join(names) + " |", "|---|---|" + "---:|" * (len(names) - 2)]
     for row in sorted_rows(results):
@@ -149,17 +192,18 @@ def main() -> None:
     run = verbs.add_parser("run", help="compare on one set")
     run.add_argument("set", type=Path, help="a folder with train, validation and test .jsonl")
     run.add_argument("more", nargs="*", metavar="key=value", help="for welltuned compare")
-    write = verbs.add_parser("write", help=f"write {DOCUMENT.relative_to(ROOT)}")
+    write = verbs.add_parser("write", help="write the document in both languages")
     write.add_argument("folders", nargs="+")
     arguments = parser.parse_args()
     if arguments.verb == "run":
         command = command_for(arguments.set, arguments.more)
         print("welltuned", shlex.join(command), file=sys.stderr)
         sys.exit(subprocess.run([sys.executable, "-m", "welltuned.cli", *command]).returncode)
-    findings = FINDINGS.read_text(encoding="utf-8") if FINDINGS.exists() else ""
-    text = document([Comparison.open(folder) for folder in arguments.folders], findings)
-    DOCUMENT.write_text(text, encoding="utf-8")
-    print(DOCUMENT)
+    comparisons = [Comparison.open(folder) for folder in arguments.folders]
+    for language, (path, concluded) in WRITTEN.items():
+        findings = concluded.read_text(encoding="utf-8") if concluded.exists() else ""
+        path.write_text(document(comparisons, findings, language), encoding="utf-8")
+        print(path)
 
 
 if __name__ == "__main__":
