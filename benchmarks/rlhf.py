@@ -163,10 +163,10 @@ def stories(model: Path, data: Path, runs: Path) -> dict[str, Any]:
             "reads": "response",
         },
         ppo={
-            "total_episodes": 4096,
+            "total_episodes": 2560,
             "response_length": 40,
             "learning_rate": 2e-4,
-            "kl_coef": 0.1,
+            "kl_coef": 0.2,
             "second_reward": {"run": str(second), "label": "positive", "reads": "response"},
             "eval_examples": 512,
         },
