@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support import config_values
-from welltuned.comparison import carry_out, planning, process
+from welltuned.comparison import carry_out, errands, process
 from welltuned.comparison.carry_out import compare
 from welltuned.comparison.config import comparison_from
 from welltuned.comparison.metering import EnergyMeter
@@ -36,6 +36,9 @@ class LocalWorker(Worker):
 
     def stop(self) -> None:
         self._thread.join()
+
+    def _last_words(self) -> str:
+        return ""  # there is no standard error of its own
 
     def _work(self) -> None:
         def tell(event: str, **values: Any) -> None:
@@ -72,4 +75,4 @@ def carried_out(values: dict[str, Any], observer: ComparisonObserver | None = No
 def without_processes(patch: pytest.MonkeyPatch) -> None:
     """Let workers work in this process."""
     patch.setattr(carry_out, "Worker", LocalWorker)
-    patch.setattr(planning, "Worker", LocalWorker)
+    patch.setattr(errands, "Worker", LocalWorker)

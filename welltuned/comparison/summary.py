@@ -13,6 +13,7 @@ import numpy as np
 
 from welltuned.comparison.cells import cell_record
 from welltuned.comparison.recommendation import recommend, write_config
+from welltuned.comparison.remarks import remarks
 from welltuned.comparison.scores import Statistic, known_metrics, statistic
 from welltuned.comparison.statistics import (
     ALPHA,
@@ -31,7 +32,7 @@ TESTED_BASELINES = ("tf-idf",)
 BASELINES = ("tf-idf", "untouched", "majority")
 COSTS = (
     "seconds", "train_seconds", "seconds_to_95", "examples_per_second", "epochs", "memory_bytes",
-    "trainable", "trainable_share", "artifact_bytes", "joules",
+    "trainable", "trainable_share", "artifact_bytes", "joules", "tuning_seconds",
 )  # fmt: skip
 """What a row costs, each None where it is not known."""
 _NEARLY_FINAL = 0.95
@@ -46,7 +47,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     basis = _basis(comparison, record)
     if before.get("basis") == basis:
         return before
-    rows = [_strategy(comparison, row, record["metric"]) for row in record["rows"]]
+    rows = [_strategy(comparison, row, record) for row in record["rows"]]
     rows += [row for name in BASELINES if (row := _baseline(comparison, name)) is not None]
     results: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -56,6 +57,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         "rows": rows,
     }
     results |= _judge(comparison, record, rows)
+    results["remarks"] = remarks([row for row in rows if row["seeds"]])
     results["recommendation"] = recommend(results, record["asked"]["limits"])
     write_config(comparison, results["recommendation"])
     comparison.write("results.json", results)
@@ -70,22 +72,28 @@ def _basis(comparison: Comparison, record: dict[str, Any]) -> str:
         for cell in row["cells"]
     ]
     own = [file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
-    parts = [cells, record["settled"], record["asked"]["limits"], record["metric"], own]
+    found = [record["settled"], record.get("tuned", {}), record["scouted"]["impossible"]]
+    parts = [cells, found, record["asked"]["limits"], record["metric"], own]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 # --- Rows of the table ----------------------------------------------------------
 
 
-def _strategy(comparison: Comparison, row: dict[str, Any], metric: str) -> dict[str, Any]:
+def _strategy(
+    comparison: Comparison, row: dict[str, Any], record: dict[str, Any]
+) -> dict[str, Any]:
     """A strategy's scores and cost over its finished cells."""
+    tuned = record.get("tuned", {}).get(row["name"])
     runs = {
         cell["seed"]: comparison.cell(row["slug"], cell["seed"])
         for cell in row["cells"]
         if cell["state"] == "finished"
     }
     results = {seed: run.results for seed, run in runs.items()}
-    costs = [_cost(run, metric) for run in runs.values()]
+    costs = [_cost(run, record["metric"]) for run in runs.values()]
+    for cost in costs:
+        cost["tuning_seconds"] = tuned["seconds"] if tuned else None
     failed = [c for c in row["cells"] if c["seed"] not in runs and c["error"]]
     return {
         "name": row["name"],
@@ -96,6 +104,8 @@ def _strategy(comparison: Comparison, row: dict[str, Any], metric: str) -> dict[
         "impossible": row["impossible"],
         "scores": _scores({seed: r["test"] for seed, r in results.items()}),
         "cost": {name: _mean(cost[name] for cost in costs) for name in COSTS},
+        "tuned": tuned,
+        "stages": _stages([r["cost"].get("stages") for r in results.values()]),
         "retention": _retention([r.get("retention", {}) for r in results.values()]),
         "kept": _mean(r.get("retention", {}).get("kept") for r in results.values()),
         "probe": next((r["probe"] for r in results.values() if r.get("probe")), None),
@@ -116,6 +126,8 @@ def _baseline(comparison: Comparison, name: str) -> dict[str, Any] | None:
         "impossible": None,
         "scores": _scores({0: results.results["test"]}),
         "cost": {name: cost.get(name) for name in COSTS},
+        "tuned": None,
+        "stages": None,
         "retention": {},
         "kept": None,
         "probe": None,
@@ -178,6 +190,12 @@ def seconds_to_share(rows: Sequence[dict[str, Any]], metric: str) -> float | Non
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def _stages(found: list[dict[str, float] | None]) -> dict[str, float | None] | None:
+    """Seconds of training of each stage of a pipeline, means over seeds; None for other runs."""
+    known = [stages for stages in found if stages is not None]
+    return {name: _mean(stages[name] for stages in known) for name in known[0]} if known else None
 
 
 def _retention(found: list[dict[str, Any]]) -> dict[str, Any]:
