@@ -78,6 +78,7 @@ def read_pipeline(
         ppo["device"] = run.training.device
     values = {
         **{key: value for key, value in given.items() if key not in (*STAGE, "protection")},
+        "sft": {k: v for k, v in given.get("sft", {}).items() if k == "strategy" or k not in STAGE},
         "model": run.model,
         "data": run.data,
         "task": run.task,
