@@ -52,7 +52,7 @@ def rewarded_comparison(
         evaluation={"retention": "auto"},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        without_processes(patch)
+        without_processes(patch, reports=False)
         return carried_out(values)
 
 
@@ -217,7 +217,7 @@ def test_recommended_it_is_a_pipeline_to_train(
 
 
 def test_finished_it_is_not_run_again_and_another_judge_is(
-    rewarded_comparison: Comparison, tmp_path: Path, here: None
+    rewarded_comparison: Comparison, tmp_path: Path, here: None, unread: None
 ) -> None:
     copy = Comparison(Path(shutil.copytree(rewarded_comparison.folder, tmp_path / "c")))
     asked = {**copy.record["asked"], "output_dir": str(copy.folder)}
@@ -240,7 +240,7 @@ def test_finished_it_is_not_run_again_and_another_judge_is(
 
 
 def test_a_generator_is_compared_by_its_loss(
-    causal: Any, instructions: str, tmp_path: Path, here: None
+    causal: Any, instructions: str, tmp_path: Path, here: None, unread: None
 ) -> None:
     ppo = {**PPO, "total_episodes": 16, "response_length": 4}
     values = values_for(

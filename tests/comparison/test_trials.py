@@ -44,7 +44,7 @@ def asked(tiny: Any, sentiment: str, folder: Path, **parts: Any) -> dict[str, An
 def tuned(tiny: Any, sentiment: str, tmp_path_factory: Any) -> tuple[Comparison, Imagined]:
     """A finished comparison of two, and the trials it made. To be read, not changed."""
     with pytest.MonkeyPatch.context() as patch:
-        without_processes(patch)
+        without_processes(patch, reports=False)
         imagined = imagine(patch)
         return carried_out(asked(tiny, sentiment, tmp_path_factory.mktemp("tuned") / "c")), imagined
 
@@ -99,7 +99,7 @@ def test_what_was_chosen_and_what_it_took_are_told(tuned: tuple[Comparison, Imag
 
 
 def test_finished_trials_are_never_made_again_and_more_are_added(
-    copy: Comparison, imagined: Imagined, tiny: Any, sentiment: str, here: None
+    copy: Comparison, imagined: Imagined, tiny: Any, sentiment: str, here: None, unread: None
 ) -> None:
     carried_out(asked(tiny, sentiment, copy.folder))
     assert imagined.configs == []
@@ -109,7 +109,7 @@ def test_finished_trials_are_never_made_again_and_more_are_added(
 
 
 def test_stopped_in_the_middle_of_its_trials_it_goes_on(
-    copy: Comparison, imagined: Imagined, tiny: Any, sentiment: str, here: None
+    copy: Comparison, imagined: Imagined, tiny: Any, sentiment: str, here: None, unread: None
 ) -> None:
     for path in (copy.folder / "tuning").glob("head*"):
         path.unlink() if path.is_file() else shutil.rmtree(path)
@@ -128,7 +128,7 @@ def test_stopped_in_the_middle_of_its_trials_it_goes_on(
 
 
 def test_other_settings_put_the_old_trials_aside(
-    copy: Comparison, imagined: Imagined, tiny: Any, sentiment: str, here: None
+    copy: Comparison, imagined: Imagined, tiny: Any, sentiment: str, here: None, unread: None
 ) -> None:
     carried_out(asked(tiny, sentiment, copy.folder, budget={"steps": 3}))
     assert (copy.folder / "replaced" / "tuning" / "head" / "sweep.json").exists()
@@ -137,7 +137,7 @@ def test_other_settings_put_the_old_trials_aside(
 
 
 def test_a_strategy_none_of_whose_trials_ends_is_left_out_with_its_reason(
-    tiny: Any, sentiment: str, tmp_path: Path, here: None, imagined: Imagined
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None, imagined: Imagined
 ) -> None:
     def fail(config: Any) -> None:
         if config.strategy.type == "lora":
@@ -165,7 +165,7 @@ def test_a_time_is_shared_with_the_trials() -> None:
 
 
 def test_real_trials_leave_no_weights(
-    tiny: Any, sentiment: str, tmp_path: Path, here: None
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None
 ) -> None:
     comparison = carried_out(asked(tiny, sentiment, tmp_path / "c", strategies=[HEAD], tune=2))
     assert len(sweep_of(comparison, "head")["trials"]) == 2
