@@ -135,6 +135,7 @@ def _places(index: int, document: Document) -> dict[tuple[str, ...], Any]:
     places[("strategy",)] = document.place(("strategies", str(index)))
     for path, place in document.places.items():
         if path[:2] == ("strategies", str(index)) and len(path) > 2:
+            places[path[2:]] = place
             own = path[3:] if path[2] == "sft" and len(path) > 3 else path[2:]
             places[own if own[0] in (*_PARTS, *_OF_PIPELINES) else ("strategy", *own)] = place
     return places
