@@ -260,6 +260,27 @@ def test_a_generator_is_compared_by_its_loss(
     assert divergence["after"] > 0 and rows["rlhf"]["stages"]["reward"] == 0
 
 
+def test_the_policy_may_be_tuned_otherwise_than_the_first_stage(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None
+) -> None:
+    """An adapter on whole weights is judged, probed and asked what it forgot as all are."""
+    asked = {"type": "rlhf", "sft": {"strategy": "full"}, "strategy": "lora", "name": "rlhf"}
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", seeds=1, budget={"steps": 2}, strategies=[asked],
+        reward=WANTS_NEGATIVE, ppo={**PPO, "total_episodes": 16},
+        evaluation={"retention": "auto", "probe": True},
+    )  # fmt: skip
+    comparison = carried_out(values)
+    [row] = [row for row in comparison.results["rows"] if row["kind"] == "strategy"]
+    policy = comparison.cell("rlhf", 0)
+    kinds = [
+        Run(policy.folder / "stages" / stage).config["strategy"]["type"] for stage in ("sft", "ppo")
+    ]
+    assert kinds == ["full", "lora"] and not row["failed"]
+    assert len(row["probe"]["before"]) == len(row["probe"]["after"]) == 5
+    assert row["kept"] is not None and row["cost"]["trainable_share"] < 0.5
+
+
 def test_ratings_of_test_texts_are_refused(
     tiny: Any, sentiment: str, tmp_path: Path, here: None
 ) -> None:
