@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from support import config_values
-from welltuned.comparison import carry_out, planning, process
+from welltuned import pipeline
+from welltuned.comparison import carry_out, errands, process
 from welltuned.comparison.carry_out import compare
 from welltuned.comparison.config import comparison_from
 from welltuned.comparison.metering import EnergyMeter
 from welltuned.comparison.observer import ComparisonObserver
 from welltuned.comparison.worker import Event, Worker
+from welltuned.rlhf import pipeline as stages
+from welltuned.rlhf import stage
 from welltuned.runs.comparison import Comparison
 
 HEAD = {"type": "partial", "num_blocks": 0, "name": "head"}
@@ -36,6 +39,9 @@ class LocalWorker(Worker):
 
     def stop(self) -> None:
         self._thread.join()
+
+    def _last_words(self) -> str:
+        return ""  # there is no standard error of its own
 
     def _work(self) -> None:
         def tell(event: str, **values: Any) -> None:
@@ -69,7 +75,15 @@ def carried_out(values: dict[str, Any], observer: ComparisonObserver | None = No
     return compare(comparison_from(values), observer=observer, command="welltuned compare …")
 
 
-def without_processes(patch: pytest.MonkeyPatch) -> None:
-    """Let workers work in this process."""
+def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
+    """Let workers work in this process, and draw the reports of runs only where one is read."""
     patch.setattr(carry_out, "Worker", LocalWorker)
-    patch.setattr(planning, "Worker", LocalWorker)
+    patch.setattr(errands, "Worker", LocalWorker)
+    if not reports:
+        for module in (pipeline, stage, stages):
+            patch.setattr(module, "write_report", lambda run: None)
+
+
+def without_a_page(patch: pytest.MonkeyPatch) -> None:
+    """Leave the comparison's own report out, where nobody reads it: it takes as long as a run."""
+    patch.setattr(carry_out, "_write_report", lambda comparison: None)

@@ -201,14 +201,19 @@ def _shown(value: float | None, show: Any) -> str:
 
 
 def conclusion(comparison: Comparison) -> list[str]:
-    """The recommendation with its reasons, the command, and where the report is."""
+    """What the table does not show, the recommendation, its command, and where the report is."""
     recommendation = comparison.results["recommendation"]
     chosen = recommendation["strategy"]
-    lines = [f"recommended  {chosen or 'none'}"]
-    for reason in recommendation["reasons"]:
-        lines += textwrap.wrap(
-            told(reason), _WIDTH, initial_indent=" " * 13, subsequent_indent=" " * 13
-        )
+    lines = [line for remark in comparison.results["remarks"] for line in _wrapped(remark, "· ")]
+    lines += [""] if lines else []
+    lines.append(f"recommended  {chosen or 'none'}")
+    lines += [line for reason in recommendation["reasons"] for line in _wrapped(reason, " " * 13)]
     if chosen:
         lines.append(f"train it     {recommendation['command']}")
     return [*lines, f"report       {comparison.report}"]
+
+
+def _wrapped(sentence: dict[str, Any], before: str) -> list[str]:
+    return textwrap.wrap(
+        told(sentence), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before)
+    )

@@ -31,7 +31,7 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     judged = "test" if tuning.config.evaluation.test else "validation"
     read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
     assert read.targets is not None and train_targets is not None
-    outputs, scores, responses = _score(judged, tuning, observer, intervals=True)
+    outputs, scores, responses = read_split(judged, tuning, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
     chosen_by = (
         {"validation": tuning.score("validation", tuning.precision_in_use)}
@@ -57,14 +57,14 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     }
     if tuning.config.evaluation.untrained:
         _rebuild(tuning)
-        _, results["baselines"]["untrained"], before = _score(judged, tuning, observer)
+        _, results["baselines"]["untrained"], before = read_split(judged, tuning, observer)
         if before:
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
     return results
 
 
-def _score(
+def read_split(
     split: str, tuning: Tuning, observer: Observer, intervals: bool = False
 ) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
     """(outputs, scores, free text in answer to the first examples) of the model as it is now.

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from comparing import without_processes
+from comparing import without_a_page, without_processes
 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers without processes, for one test."""
-    without_processes(monkeypatch)
+    without_processes(monkeypatch, reports=False)
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison whose page nobody reads."""
+    without_a_page(monkeypatch)

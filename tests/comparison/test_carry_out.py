@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 import yaml
 
-from comparing import HEAD, carried_out, values_for
-from support import make_rows, write_rows
+from comparing import HEAD, carried_out, values_for, without_processes
+from support import config_values, make_rows, write_rows
 from welltuned import pipeline
 from welltuned.comparison import carry_out
 from welltuned.comparison.carry_out import threads_for
 from welltuned.comparison.cells import cell_record
 from welltuned.comparison.observer import Board, CellState, ComparisonObserver, Row
+from welltuned.config import config_from
 from welltuned.errors import InputError, Stopped
 from welltuned.runs.comparison import Comparison
 
 LORA = {"type": "lora", "r": 2}
+HEAD_ALONE = {"type": "partial", "num_blocks": 0}
 
 
 class Watching(ComparisonObserver):
@@ -52,7 +54,7 @@ def copy(compared: Comparison, tmp_path: Path) -> Comparison:
 
 
 @pytest.fixture
-def again(tiny: Any, sentiment: str, here: None) -> Any:
+def again(tiny: Any, sentiment: str, here: None, unread: None) -> Any:
     """`again(comparison, …)`: the same comparison carried out once more in its folder."""
 
     def run(comparison: Comparison, **changes: Any) -> Watching:
@@ -146,6 +148,29 @@ def test_a_finished_comparison_runs_nothing_again(copy: Comparison, again: Any) 
     assert time.perf_counter() - started < 5
     assert watching.started == []
     assert {file: file.stat().st_mtime_ns for file in copy.folder.rglob("cell.json")} == before
+
+
+def test_stopped_before_its_first_cell_it_goes_on(
+    copy: Comparison, again: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is a comparison's as soon as anything is written into it."""
+    from welltuned.comparison import errands
+
+    for path in (*copy.folder.glob("*.json"), copy.folder / "cells"):
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+
+    def stop(*arguments: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(errands, "run_baselines", stop)
+        shutil.move(copy.folder / "baselines", copy.folder.parent / "baselines")
+        (copy.folder / "report.html").unlink()
+        (copy.folder / "recommended.yaml").unlink()
+        with pytest.raises(Stopped):
+            again(copy, strategies=[HEAD], seeds=1)
+    shutil.move(copy.folder.parent / "baselines", copy.folder / "baselines")
+    assert again(copy, strategies=[HEAD], seeds=1).started == [("head", 0)]
 
 
 def test_a_missing_cell_alone_is_run(copy: Comparison, again: Any) -> None:
@@ -258,7 +283,7 @@ def test_a_cell_that_fails_stops_no_other(
 
 
 def test_what_cannot_work_is_refused_when_named_and_left_out_of_all(
-    tiny: Any, sentiment: str, tmp_path: Path, here: None
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None
 ) -> None:
     too_deep = {"type": "partial", "num_blocks": 9}
     with pytest.raises(InputError, match="num_blocks' is 9, but the model has 4 blocks"):
@@ -280,25 +305,40 @@ def test_what_cannot_work_is_refused_when_named_and_left_out_of_all(
     assert "budget.steps=12 is one epoch" in watching.notes[0]
 
 
-def test_a_time_is_measured_and_shared_out(
-    tiny: Any, sentiment: str, tmp_path: Path, here: None
+def test_a_few_steps_are_timed(tiny: Any, sentiment: str, tmp_path: Path) -> None:
+    from welltuned.comparison import scouting
+
+    values = config_values(tiny("bert"), sentiment, HEAD_ALONE, tmp_path, task={"pooling": "mean"})
+    found = scouting._time(config_from(values), tmp_path / "timing")
+    assert 0 < found["step"] < found["rest"] and found["look"] > 0
+    assert not (tmp_path / "timing").exists()
+
+
+def test_a_time_is_shared_out(
+    tiny: Any,
+    sentiment: str,
+    tmp_path: Path,
+    here: None,
+    unread: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A few steps of each are timed; the rest of the time is theirs in equal parts."""
-    values = values_for(
-        tiny("bert"), sentiment, tmp_path / "c", seeds=1, strategies=[HEAD, "full"],
-        budget="12s",
-    )  # fmt: skip
+    """In equal parts, however fast this machine is; LoRA's steps are said to take twice as long."""
+    from welltuned.comparison import scouting
+
+    def timed(config: Any, folder: Path) -> dict[str, float]:
+        return {"step": 2.0 if config.strategy.type == "lora" else 1.0, "look": 0.0, "rest": 0.0}
+
+    monkeypatch.setattr(scouting, "_time", timed)
+    values = values_for(tiny("bert"), sentiment, tmp_path / "c", seeds=1, budget="90s")
     comparison = carried_out(values)
     spending = comparison.record["scouted"]["spending"]
-    assert all(part["max_steps"] >= part["steps_per_epoch"] for part in spending.values())
+    assert spending["head"]["max_steps"] == pytest.approx(
+        2 * spending["lora r=2"]["max_steps"], 0.1
+    )
     for row in comparison.results["rows"]:
         for seed in row["seeds"]:
             run = comparison.cell(row["slug"], seed)
             assert run.results["training"]["steps"] == spending[row["name"]]["max_steps"]
-    assert not (comparison.folder / "timing").exists()
-    with pytest.raises(InputError, match="too small for one epoch of each strategy"):
-        carried_out({**values, "budget": "2s", "output_dir": str(tmp_path / "d")})
-    assert not (tmp_path / "d" / "cells").exists(), "it is said before the start"
 
 
 def test_all_cells_fail_and_the_exit_status_says_so(
@@ -370,21 +410,27 @@ def test_two_workers_run_side_by_side(
 def test_killed_in_the_middle_it_loses_at_most_the_cell_in_progress(
     tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
-    """SIGKILL to the comparison: its cell ends with it, and the next start goes on."""
+    """SIGKILL to the comparison: its cell ends with it, and the next start goes on.
+
+    What comes before that cell is made here, without a process for each.
+    """
     folder = tmp_path / "c"
     values = values_for(
-        tiny("bert"), sentiment, folder, strategies=[HEAD], evaluation={}, budget={"steps": 3},
-    )  # fmt: skip
+        tiny("bert"), sentiment, folder, strategies=[HEAD], budget={"steps": 3}, seeds=1
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch, reports=False)
+        carried_out(values)
     file = tmp_path / "compare.yaml"
-    file.write_text(yaml.safe_dump(values))
+    file.write_text(yaml.safe_dump({**values, "seeds": 2}))
     command = [sys.executable, "-m", "welltuned.cli", "compare", str(file)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     first, second = (Comparison(folder).cell("head", seed) for seed in (0, 1))
-    _wait_for(lambda: (first.folder / "cell.json").exists())
+    written = (first.folder / "cell.json").stat().st_mtime_ns
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _wait_for(lambda: (second.folder / "status.json").exists() or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    written = (first.folder / "cell.json").stat().st_mtime_ns
+    assert not (second.folder / "cell.json").exists()
     _wait_for(lambda: not _cells_alive(folder))
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from welltuned.comparison.recommendation import cheapest, recommend, told
-from welltuned.comparison.summary import COSTS
+from welltuned.comparison.rows import COSTS
 
 
 def row(

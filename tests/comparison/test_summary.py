@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from welltuned.comparison.recommendation import told
-from welltuned.comparison.summary import seconds_to_share, summarise
+from welltuned.comparison.rows import seconds_to_share
+from welltuned.comparison.summary import summarise
 from welltuned.runs.comparison import Comparison
 
 

@@ -19,11 +19,11 @@ def variants(**values: Any) -> tuple[list[Variant], list[str]]:
     return found, [str(fault) for fault in faults]
 
 
-def test_all_are_the_seven_strategies() -> None:
+def test_all_are_the_seven_strategies_and_the_pipeline() -> None:
     found, faults = variants()
     assert not faults
-    assert [variant.name for variant in found] == list(STRATEGIES)
-    assert [variant.config.strategy.type for variant in found] == list(STRATEGIES)
+    assert [variant.name for variant in found] == [*STRATEGIES, "rlhf"]
+    assert [variant.config.strategy.type for variant in found[:-1]] == list(STRATEGIES)
     assert set(STRATEGIES) == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
     assert not any(variant.asked_by_name for variant in found)
 
@@ -88,7 +88,7 @@ def test_what_all_means_and_is_named_too_is_there_once() -> None:
     found, faults = variants(strategies=["all", "lora", {"type": "lora", "r": 2}])
     assert not faults
     names = [variant.name for variant in found]
-    assert sorted(names) == sorted([*STRATEGIES, "lora r=2"])
+    assert sorted(names) == sorted([*STRATEGIES, "rlhf", "lora r=2"])
     assert next(v for v in found if v.name == "lora").asked_by_name
 
 

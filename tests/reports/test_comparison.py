@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -245,3 +246,18 @@ def test_charts_hold_their_numbers_as_a_table(compared: Comparison, page: Page) 
     mean = (looks[-1]["macro_f1"] + other[-1]["macro_f1"]) / 2
     assert f"{mean:.3f} (" in page.text
     assert json.dumps(page.tags).count("The numbers") == 0, "it is text, not an attribute"
+
+
+def test_labels_of_equal_scores_do_not_meet() -> None:
+    """Every row has a height of its own, whatever the scores."""
+    from welltuned.reports.comparison_charts import score_dots
+    from welltuned.reports.languages import translator
+
+    for language in ("en", "zh"):
+        say = translator(language)
+        names = [say(name) for name in ("tf-idf", "untouched", "majority")]
+        shared = {"mean": 0.5, "values": [0.5], "interval": None, "in_group": False}
+        chart = score_dots([{"name": name, **shared} for name in names], say("macro-F1"), say)
+        heights = [float(re.findall(rf' y="([\d.]+)"[^>]*>{name}<', chart)[0]) for name in names]
+        gaps = [below - above for above, below in itertools.pairwise(heights)]
+        assert all(gap > 15 for gap in gaps), "letters are 10 points high"

@@ -16,8 +16,11 @@ from welltuned.reports.page import METRICS
 
 ROOT = Path(welltuned.__file__).parent
 LANGUAGES = sorted(file.stem for file in (ROOT / "reports/languages").glob("*.yaml"))
-NAMES = ("tf-idf", "untouched", "majority", "untrained", "train", "validation", "test")
-"""Words that templates translate without knowing them: baselines and splits."""
+NAMES = (
+    "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
+    "finished", "pruned", "failed", "running", "waiting", "repeated",
+)  # fmt: skip
+"""Words that templates translate without knowing them: baselines, splits, states of trials."""
 
 
 def in_templates() -> Iterator[str]:

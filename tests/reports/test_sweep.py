@@ -103,10 +103,10 @@ def test_what_mattered_is_a_share_of_the_whole(folder: Path) -> None:
 def test_charts_have_words_for_those_who_hear_them(folder: Path) -> None:
     names = re.findall(r'<svg[^>]*aria-label="([^"]*)"', page(folder))
     assert names == [
-        "Validation macro_f1 of each trial",
-        "Validation macro_f1 over training.learning_rate",
-        "Validation macro_f1 over strategy.r",
-        "Values and validation macro_f1 of each finished trial",
+        "Validation macro-F1 of each trial",
+        "Validation macro-F1 over training.learning_rate",
+        "Validation macro-F1 over strategy.r",
+        "Values and validation macro-F1 of each finished trial",
     ]
 
 
@@ -144,3 +144,12 @@ def test_places_on_a_scale_of_factors_are_factors() -> None:
     assert _share(1e-3, {**scale, "log": False}) == pytest.approx(0.0009 / 0.0099)
     assert _share(8, {"values": [4, 8, 16]}) == 0.5 and _share(4, {"values": [4]}) == 0.5
     assert not math.isnan(_share(1e-4, scale))
+
+
+def test_it_speaks_chinese(folder: Path) -> None:
+    text = text_of(page(folder, language="zh"))
+    assert "最佳试验" in text and "与默认设置（0.710）相比 +0.035" in text
+    for english in ("The best trial", "What mattered", "defaults", "finished", "macro-F1"):
+        assert english not in text, english
+    again = write_sweep_report(folder, "en").read_text(encoding="utf-8")
+    assert 'lang="en"' in again and "The best trial" in again

@@ -86,6 +86,7 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
 
     from welltuned.reports import write_report as write_run
     from welltuned.reports.comparison import write_report as write_comparison
+    from welltuned.reports.learning_curve import write_curve_report
     from welltuned.reports.sweep import write_sweep_report
     from welltuned.runs import Run
     from welltuned.runs.comparison import Comparison
@@ -93,7 +94,9 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
     language = _language(arguments)
     path = Path(folder).expanduser()
     if (path / "sweep.json").exists():
-        return write_sweep_report(path)
+        return write_sweep_report(path, language)
+    if (path / "learning_curve.json").exists():
+        return write_curve_report(path, language)
     if not Comparison.is_at(path):
         return write_run(Run.open(path), language)
     from welltuned.comparison.summary import summarise

@@ -99,8 +99,8 @@ def spend(
     """
     if config.budget is None or config.budget.time is None:
         return {name: _asked(config, found[name], trainings[name]) for name in found}
-    seeds = len(config.seed_list)
-    share = (_CAUTION * config.budget.time - spent) / (len(found) * seeds)
+    runs = len(config.seed_list) + (config.tune or 0)  # a trial of a search is a run too
+    share = (_CAUTION * config.budget.time - spent) / (len(found) * runs)
     steps = {name: found[name].steps_within(share, trainings[name]) for name in found}
     short = {name for name in found if steps[name] < found[name].steps_per_epoch}
     if short:
@@ -135,21 +135,23 @@ def _too_short(
     short: set[str],
 ) -> Fault:
     assert config.budget is not None and config.budget.time is not None
-    seeds, budget = len(config.seed_list), config.budget.time
+    seeds, trials, budget = len(config.seed_list), config.tune or 0, config.budget.time
+    runs = seeds + trials
     epoch = {
         name: part.seconds(part.steps_per_epoch, trainings[name]) for name, part in found.items()
     }
     one_seed = len(found) * max(epoch.values())  # every run gets as much as the slowest needs
     worst = min(short, key=lambda name: steps[name] / found[name].steps_per_epoch)
     epochs = max(steps[worst], 0) / found[worst].steps_per_epoch
-    fits = [f"budget={_minutes(seeds * one_seed + spent)}m"]
-    fitting = int((_CAUTION * budget - spent) / one_seed)
+    fits = [f"budget={_minutes(runs * one_seed + spent)}m"]
+    fitting = int((_CAUTION * budget - spent) / one_seed) - trials
     if 1 <= fitting < seeds:
         fits.append(f"seeds={fitting}")
-    fits.append(f"budget.epochs=1 (about {_minutes(seeds * sum(epoch.values()))}m)")
+    fits.append(f"budget.epochs=1 (about {_minutes(runs * sum(epoch.values()))}m)")
+    tried = f"{trials} trials of each, " if trials else ""
     return Fault(
         f"'budget' is too small for one epoch of each strategy: '{worst}' would get to "
-        f"{epochs:.2f} epochs ({len(found)} strategies, {_count(seeds, 'seed')}, "
+        f"{epochs:.2f} epochs ({len(found)} strategies, {_count(seeds, 'seed')}, {tried}"
         f"a step of '{worst}' takes {found[worst].step:.2g} s)",
         None,
         f"use {', '.join(fits)}, fewer strategies, or fewer examples (data.max_train_examples)",

@@ -104,11 +104,7 @@ def _start(
         observer.noted(f"{cell.name} seed {cell.seed} had other settings; it is now in {aside}")
     state = plan.state(cell)
     state.state, state.doing, state.error = "running", "starting", None
-    request = {
-        "do": cell.do,
-        "config": plan.settled(cell).model_dump(mode="json"),
-        "command": plan.command,
-    }
+    request = {**cell.request(plan.record["settled"]), "command": plan.command}
     worker = Worker(request, events, threads_for(workers)).start()
     _told(plan, cell, state, observer)
     return worker

@@ -9,8 +9,10 @@ from typing import Any
 
 from welltuned.comparison.budget import Spending
 from welltuned.comparison.fingerprints import fingerprint
+from welltuned.comparison.pipelines import identity, whole
 from welltuned.comparison.variants import Variant
 from welltuned.config import RunConfig
+from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
 from welltuned.runs.comparison import Comparison
 from welltuned.runs.folder import next_free
@@ -18,7 +20,7 @@ from welltuned.runs.folder import next_free
 
 @dataclass(frozen=True)
 class Cell:
-    """A strategy with a seed: an ordinary run, and who carries it out."""
+    """A strategy with a seed: an ordinary run, or a pipeline of runs."""
 
     name: str
     seed: int
@@ -26,8 +28,8 @@ class Cell:
     key: str
     """What it is made from, as one hash."""
     run: Run
-    do: str = "train"
-    """The task of `comparison.process` that carries it out."""
+    pipeline: RlhfConfig | None = None
+    """Of which the config is the first stage."""
 
     @property
     def is_finished(self) -> bool:
@@ -40,6 +42,15 @@ class Cell:
         record = cell_record(self.run)
         return bool(record) and record["key"] != self.key and _state(self.run) == "finished"
 
+    def request(self, settled: dict[str, Any]) -> dict[str, Any]:
+        """What its process is asked to do, with what was settled for all cells."""
+        config = settle(self.config, settled)
+        asked = {"do": "train", "config": config.model_dump(mode="json")}
+        if self.pipeline is None:
+            return asked
+        stages = whole(self.pipeline, config).model_dump(mode="json")
+        return {**asked, "do": "rlhf", "pipeline": stages}
+
 
 def plan_cells(
     comparison: Comparison,
@@ -50,6 +61,7 @@ def plan_cells(
 ) -> list[Cell]:
     """All cells, seed by seed, so that a comparison that is stopped has every strategy."""
     cells = []
+    besides = {v.name: identity(v.pipeline) if v.pipeline else [] for v in variants}
     for seed in seeds:
         for variant in variants:
             training = spending[variant.name].applied(variant.config.training)
@@ -63,7 +75,8 @@ def plan_cells(
                     "output_dir": str(run.folder),
                 }
             )
-            cells.append(Cell(variant.name, seed, config, fingerprint(config, data), run))
+            key = fingerprint(config, data, *besides[variant.name])
+            cells.append(Cell(variant.name, seed, config, key, run, variant.pipeline))
     return cells
 
 

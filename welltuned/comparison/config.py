@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from welltuned.comparison.quantities import Duration, Size
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.rlhf.config import PpoConfig, RewardSource, as_list
+from welltuned.rlhf.reading import place_judges
 from welltuned.schema import Document, Part, apply_overrides, conflict, read_document, validate
 
 
@@ -49,16 +51,28 @@ class LimitsConfig(Part):
     """The least of what the model knew that tuning must keep, such as 0.98 (`retention.kept`)."""
 
 
+PIPELINE = "rlhf"
+"""The strategy that is a pipeline: it trains as the others do, and goes on with PPO."""
+
+
 class CompareConfig(RunConfig):
     """A whole comparison. The options in `strategy` hold for the strategy of that type."""
 
     strategies: tuple[str | dict[str, Any], ...] = ("all",)
     """`all`, types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
-    other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}."""
+    other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
+    parts of a pipeline: {type: rlhf, strategy: lora, reward: …, ppo: …}."""
+    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(as_list)] = ()
+    """The judge of `rlhf`, as in a pipeline's config. With one, `all` has `rlhf` among them."""
+    ppo: PpoConfig = PpoConfig()
+    """What PPO does where a strategy is `rlhf`."""
     seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 3
     """How many, counted from `training.seed`, or which."""
     budget: BudgetConfig | None = None
     """The same for every strategy. Without one: what `training` says, else 3 epochs."""
+    tune: int | None = Field(default=None, ge=2)
+    """Trials for each strategy, judged by validation: each is compared at its best of so many.
+    Without it each is compared as it is configured."""
     limits: LimitsConfig = LimitsConfig()
     """What the recommendation must keep to."""
     workers: int = Field(default=1, ge=1)
@@ -79,6 +93,12 @@ class CompareConfig(RunConfig):
     def _consistent(self) -> CompareConfig:
         if not self.strategies:
             raise conflict("'strategies' names none", "write all, or some: [full, lora]")
+        given = "reward" if self.reward else "ppo" if self.ppo != PpoConfig() else None
+        if given and not any(kind in ("all", PIPELINE) for kind in self._types()):
+            raise conflict(
+                f"'{given}' is given, but no strategy is {PIPELINE}",
+                f"add {PIPELINE} to strategies, or remove it",
+            )
         if isinstance(self.seeds, tuple) and len(set(self.seeds)) != len(self.seeds or (0, 0)):
             raise conflict("'seeds' is empty or names one twice", "write seeds: 3, or [0, 1, 2]")
         if self.budget is not None and self.budget.time is not None and self.workers > 1:
@@ -94,6 +114,9 @@ class CompareConfig(RunConfig):
                 "remove training.max_steps and training.num_train_epochs, or the budget",
             )
         return self
+
+    def _types(self) -> list[Any]:
+        return [one if isinstance(one, str) else one.get("type") for one in self.strategies]
 
     @property
     def seed_list(self) -> tuple[int, ...]:
@@ -112,6 +135,7 @@ def read_comparison(
     if len(faults) and not document.values:
         return None, document
     document.values.pop("schema_version", None)
+    place_judges(document, ("reward",))
     config = validate(CompareConfig, document, faults)
     return (None if len(faults) else config), document
 

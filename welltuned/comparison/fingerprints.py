@@ -34,13 +34,17 @@ def fingerprint(config: RunConfig, data: str, *more: Any) -> str:
 
 
 @cache
-def code_version() -> str:
-    """A hash of the code that trains, and the versions of what it trains with."""
+def code_version(*also: str) -> str:
+    """A hash of the code that trains, and the versions of what it trains with.
+
+    `also` are folders that most runs do not use: `rlhf`, `search`.
+    """
     digest = hashlib.sha256()
     for package in _PACKAGES:
         digest.update(f"{package} {metadata.version(package)}\n".encode())
     for file in sorted(_ROOT.rglob("*")):
         where = file.relative_to(_ROOT)
-        if where.parts[0] not in _TALKS_ONLY and file.suffix in (".py", ".yaml"):
+        counts = where.parts[0] not in _TALKS_ONLY or where.parts[0] in also
+        if counts and file.suffix in (".py", ".yaml"):
             digest.update(f"{where.as_posix()}\n".encode() + file.read_bytes())
     return digest.hexdigest()[:32]

@@ -19,7 +19,7 @@ from welltuned.runs.folder import next_free
 def check_data(variants: Sequence[Variant]) -> DataFacts:
     """The data's facts. Raises `InputError` when variants would see different data."""
     found: list[tuple[Variant, DataFacts]] = []
-    for variant in variants:
+    for variant in (one for one in variants if one.impossible is None):
         like = next((f for v, f in found if _reads_like(v.config, variant.config)), None)
         found.append((variant, like or _collect(variant.config)))
     first, facts = found[0]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from welltuned.comparison.budget import Found, Spending, spend
-from welltuned.comparison.cells import Cell, cell_record, plan_cells, settle
+from welltuned.comparison import errands
+from welltuned.comparison.budget import Spending
+from welltuned.comparison.cells import Cell, cell_record, plan_cells
 from welltuned.comparison.config import CompareConfig
 from welltuned.comparison.fingerprints import code_version, fingerprint
 from welltuned.comparison.folders import asked_for, splits_of
 from welltuned.comparison.observer import Board, CellState, ComparisonObserver, Row
-from welltuned.comparison.process import fault_from
+from welltuned.comparison.pipelines import identity
+from welltuned.comparison.trials import tune
 from welltuned.comparison.variants import Variant
-from welltuned.comparison.worker import Event, Worker
-from welltuned.config import RunConfig
 from welltuned.data.collect import DataFacts
-from welltuned.errors import Fault, InputError, RunFailed
 from welltuned.runs.comparison import Comparison
 from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.strategies import Full
@@ -48,10 +45,6 @@ class Plan:
     def row(self, cell: Cell) -> Row:
         """The strategy a cell belongs to."""
         return next(row for row in self.board.rows if row.name == cell.name)
-
-    def settled(self, cell: Cell) -> RunConfig:
-        """The cell's config with what holds for all cells."""
-        return settle(cell.config, self.record["settled"])
 
     def score(self, cell: Cell) -> float | None:
         """The headline score of a finished cell."""
@@ -91,19 +84,17 @@ def make_plan(
     observer: ComparisonObserver,
     command: str | None,
 ) -> Plan:
-    """Plan the cells, by what is known of them already or by scouting.
+    """Plan the cells, by what is known of them already or by finding it out.
 
-    Raises `InputError` when a strategy that was named cannot work, or the budget is too small.
+    What is found is written down at once, so that a plan that is stopped goes on. Raises
+    `InputError` when a strategy that was named cannot work, or the budget is too small.
     """
     before = comparison.record
     key, baselines_key = _keys(config, variants, facts)
     if before.get("key") == key:
         scouted = before["scouted"]
     else:
-        scouted = _scout(comparison, config, variants, observer)
-    possible = [v for v in variants if v.name not in scouted["impossible"]]
-    spending = {name: Spending(**values) for name, values in scouted["spending"].items()}
-    cells = plan_cells(comparison, possible, config.seed_list, spending, facts.fingerprint)
+        scouted = errands.scout(comparison, config, variants, observer)
     record = {
         "schema_version": SCHEMA_VERSION,
         "key": key,
@@ -115,18 +106,36 @@ def make_plan(
         "metric": scouted["metric"],
         "scouted": scouted,
         "settled": before.get("settled", {}),
+        "tuned": {},
     }
-    board = _board(comparison, variants, scouted, cells, config.workers)
+    possible = [v for v in variants if v.name not in scouted["impossible"]]
+    if record["settled"].get("key") != baselines_key:
+        _note(comparison, record)
+        settled = errands.run_baselines(comparison, possible[0], observer)
+        record["settled"] = settled | {"key": baselines_key}
+    _note(comparison, record)
+    spending = {name: Spending(**values) for name, values in scouted["spending"].items()}
+    tuned = tune(
+        comparison, config, possible, spending, record["settled"], facts.fingerprint, observer
+    )
+    record["tuned"] = tuned.found
+    cells = plan_cells(comparison, tuned.variants, config.seed_list, spending, facts.fingerprint)
+    impossible = {**scouted["impossible"], **tuned.failed}
+    board = _board(comparison, variants, impossible, cells, config.workers, scouted["metric"])
     plan = Plan(comparison, config, cells, board, record, command)
     for cell in cells:
         if cell.is_finished:
             state = plan.state(cell)
             state.state, state.score = "finished", plan.score(cell)
             state.seconds = cell_record(cell.run)["cost"]["seconds"]
-    if record["settled"].get("key") != baselines_key:
-        record["settled"] = _run_baselines(plan, possible[0], observer) | {"key": baselines_key}
     plan.write("running" if any(not cell.is_finished for cell in cells) else "finished")
     return plan
+
+
+def _note(comparison: Comparison, record: dict[str, Any]) -> None:
+    """Say that a comparison was begun here, and what is known so far."""
+    rows = comparison.record.get("rows", [])
+    comparison.write("comparison.json", {**record, "state": "running", "rows": rows})
 
 
 def _keys(config: CompareConfig, variants: list[Variant], facts: DataFacts) -> tuple[str, str]:
@@ -134,10 +143,14 @@ def _keys(config: CompareConfig, variants: list[Variant], facts: DataFacts) -> t
     first, budget = variants[0].config, config.budget
     asked = [variant.config.model_dump(mode="json", exclude={"report"}) for variant in variants]
     timed = budget is not None and budget.time is not None
-    spending = [budget.model_dump() if budget else None, len(config.seed_list) if timed else None]
+    spending = [
+        budget.model_dump() if budget else None,
+        (len(config.seed_list), config.tune) if timed else None,
+    ]
+    pipelines = [identity(v.pipeline) if v.pipeline else v.impossible for v in variants]
     plain = first.model_copy(update={"strategy": Full()})
     return (
-        fingerprint(first, facts.fingerprint, asked, spending),
+        fingerprint(first, facts.fingerprint, asked, spending, pipelines),
         fingerprint(plain, facts.fingerprint),
     )
 
@@ -145,9 +158,10 @@ def _keys(config: CompareConfig, variants: list[Variant], facts: DataFacts) -> t
 def _board(
     comparison: Comparison,
     variants: list[Variant],
-    scouted: dict[str, Any],
+    impossible: dict[str, str],
     cells: list[Cell],
     workers: int,
+    metric: str,
 ) -> Board:
     rows = []
     for variant in variants:
@@ -156,105 +170,5 @@ def _board(
             CellState(cell.seed, str(cell.run.folder.relative_to(comparison.folder)))
             for cell in own
         ]
-        impossible = scouted["impossible"].get(variant.name)
-        rows.append(Row(variant.name, variant.slug, states, impossible))
-    return Board(rows, scouted["metric"], workers)
-
-
-def _scout(
-    comparison: Comparison,
-    config: CompareConfig,
-    variants: list[Variant],
-    observer: ComparisonObserver,
-) -> dict[str, Any]:
-    """Let a process look which variants can start and what an epoch is, and share the budget."""
-    timed = config.budget is not None and config.budget.time is not None
-    folder = comparison.folder / "timing"
-    request = {
-        "do": "scout",
-        "variants": [
-            {"name": v.name, "config": v.config.model_dump(mode="json", exclude={"output_dir"})}
-            for v in variants
-        ],
-        "timed": timed,
-        "folder": str(folder),
-    }
-    found: dict[str, dict[str, Any]] = {}
-    impossible: dict[str, list[Fault]] = {}
-    startup, spent = 0.0, 0.0
-    for event in _events_of(request, observer):
-        startup = startup or event.worker.seconds
-        spent = event.worker.seconds
-        if event.name in ("checked", "timed"):
-            name = event.values.pop("name")
-            found[name] = {**found.get(name, {}), **event.values}
-        elif event.name == "cannot":
-            faults = [fault_from(values) for values in event.values["faults"]]
-            impossible[event.values["name"]] = faults
-    _refuse(variants, impossible)
-    if timed:
-        found = {name: {**part, "rest": part["rest"] + startup} for name, part in found.items()}
-    trainings = {v.name: v.config.training for v in variants}
-    parts = {name: Found(**values) for name, values in found.items()}
-    spending = spend(config, parts, trainings, spent)
-    _note_short(spending, observer)
-    return {
-        "metric": next(iter(parts.values())).metric,
-        "spending": {name: part.as_dict() for name, part in spending.items()},
-        "impossible": {
-            name: "; ".join(fault.what for fault in faults) for name, faults in impossible.items()
-        },
-    }
-
-
-def _refuse(variants: list[Variant], impossible: dict[str, list[Fault]]) -> None:
-    """What was asked for by name must work; what `all` means is left out where it does not."""
-    named = [v.name for v in variants if v.asked_by_name and v.name in impossible]
-    if not named and len(impossible) == len(variants):
-        named = [v.name for v in variants]
-    faults = [fault for name in named for fault in impossible[name]]
-    if faults:
-        raise InputError(list(dict.fromkeys(faults)))
-
-
-def _note_short(spending: dict[str, Spending], observer: ComparisonObserver) -> None:
-    short = {name: part for name, part in spending.items() if part.planned_epochs < 1}
-    if short:
-        name, part = next(iter(short.items()))
-        observer.noted(
-            f"the budget is {part.planned_epochs:.2f} epochs of '{name}': not every training "
-            f"example is seen. budget.steps={part.steps_per_epoch} is one epoch"
-        )
-
-
-def _run_baselines(plan: Plan, variant: Variant, observer: ComparisonObserver) -> dict[str, Any]:
-    """Measure the baselines; returns what is settled for all cells: precision and pooling."""
-    config = variant.config.model_dump(mode="json", exclude={"output_dir", "strategy"})
-    folder = plan.comparison.folder / "baselines"
-    request = {
-        "do": "baselines",
-        "config": {**config, "strategy": {"type": "full"}},
-        "folder": str(folder),
-    }
-    settled: dict[str, Any] = {}
-    for event in _events_of(request, observer):
-        if event.name == "settled":
-            settled = event.values
-    return settled
-
-
-def _events_of(request: dict[str, Any], observer: ComparisonObserver) -> Iterator[Event]:
-    """The events of a request as they come, its progress passed on. Raises what it ended with."""
-    events: queue.Queue[Event] = queue.Queue()
-    worker = Worker(request, events).start()
-    try:
-        while (event := events.get()).name != "ended":
-            if event.name == "working":
-                observer.working(**event.values)
-            yield event
-    finally:
-        worker.stop()
-    if worker.refused:
-        raise InputError([fault_from(values) for values in worker.refused])
-    if event.values["error"]:
-        raise RunFailed(event.values["error"])
+        rows.append(Row(variant.name, variant.slug, states, impossible.get(variant.name)))
+    return Board(rows, metric, workers)

@@ -70,6 +70,13 @@ def _train(request: dict[str, Any], tell: Tell) -> None:
     tell("finished", memory_bytes=_own_peak())
 
 
+def _rlhf(request: dict[str, Any], tell: Tell) -> None:
+    from welltuned.comparison.final_policy import carry_out_pipeline
+
+    carry_out_pipeline(request, tell)
+    tell("finished", memory_bytes=_own_peak())
+
+
 def _scout(request: dict[str, Any], tell: Tell) -> None:
     from welltuned.comparison.scouting import scout
 
@@ -82,10 +89,18 @@ def _baselines(request: dict[str, Any], tell: Tell) -> None:
     run_baselines(request, tell)
 
 
+def _tune(request: dict[str, Any], tell: Tell) -> None:
+    from welltuned.comparison.trials import find_best
+
+    find_best(request, tell)
+
+
 _TASKS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
     "scout": _scout,
     "baselines": _baselines,
+    "tune": _tune,
     "train": _train,
+    "rlhf": _rlhf,
 }
 """Who carries a request out, by the request's `do`."""
 

@@ -212,7 +212,8 @@ def write_config(comparison: Comparison, recommendation: dict[str, Any]) -> None
         return
     run = comparison.cell(recommendation["slug"], recommendation["seed"])
     config, asked = run.config, comparison.record["asked"]
-    training = config["training"]
+    own = config["sft"] if "pipeline" in config else config  # what all strategies have
+    training = own["training"]
     if training["max_steps"] is not None:
         training["num_train_epochs"] = round(run.results["training"]["epochs"], 2)
     training |= {"max_steps": None} | {
@@ -222,7 +223,7 @@ def write_config(comparison: Comparison, recommendation: dict[str, Any]) -> None
     config["data"]["max_train_examples"] = None
     for key in ("schema_version", "output_dir"):
         del config[key]
-    config["evaluation"] = asked["evaluation"]
+    own["evaluation"] = asked["evaluation"]
     comparison.write(RECOMMENDED, config)
     recommendation["command"] = f"welltuned train {comparison.folder / RECOMMENDED}"
     recommendation["all_data"] = limited

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from welltuned.comparison.pipelines import check
 from welltuned.comparison.process import as_dict
 from welltuned.comparison.telling import TellingObserver
 from welltuned.config import RunConfig, config_from
@@ -20,6 +21,7 @@ from welltuned.engines.events import Step
 from welltuned.errors import InputError
 from welltuned.observer import Observer
 from welltuned.preparation import Prepared, prepare
+from welltuned.rlhf import reading
 
 if TYPE_CHECKING:
     from welltuned.comparison.process import Tell
@@ -39,6 +41,8 @@ def scout(request: dict[str, Any], tell: Tell) -> None:
         config = config_from(variant["config"])
         try:
             counts = _check(config, encoded, TellingObserver(tell))
+            if variant["pipeline"] is not None:
+                _check_pipeline(variant["pipeline"], config, Path(request["folder"]))
         except InputError as error:
             faults = [as_dict(fault) for fault in error.faults]
             tell("cannot", name=variant["name"], faults=faults)
@@ -72,6 +76,12 @@ def _check(config: RunConfig, encoded: dict[str, Prepared], observer: Observer) 
         if training.metric_for_best_model == "auto"
         else training.metric_for_best_model,
     }
+
+
+def _check_pipeline(values: dict[str, Any], config: RunConfig, folder: Path) -> None:
+    """All that is known to stand against its later stages. Raises `InputError`."""
+    prepared = prepare(config, encode=False)
+    check(reading.config_from(values), config, prepared.data, folder)
 
 
 class _Clock(Observer):

@@ -1,4 +1,4 @@
-"""A run's events, told to the process that started it."""
+"""Events of a run, of a pipeline and of trials, told to the process that started them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from welltuned.engines.events import Step
 from welltuned.observer import Observer
+from welltuned.search.journal import Trial
+from welltuned.search.sweep import SweepObserver
 
 if TYPE_CHECKING:
     from welltuned.comparison.process import Tell
@@ -38,3 +40,28 @@ class TellingObserver(Observer):
         if last or now - self._told.get(event, -_SECONDS) >= _SECONDS:
             self._told[event] = now
             self._tell(event, **values)
+
+
+class TellingStages(TellingObserver):
+    """Of a pipeline: how far a stage is says nothing of how far the whole is."""
+
+    def stepped(self, step: Step) -> None:
+        self.working(f"step {step.step}/{step.total}", step.step, step.total)
+
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        self.working(f"{what} {done}/{total}", done, total)
+
+
+class TellingTrials(SweepObserver):
+    """Of trials: which one, and how far it is."""
+
+    def __init__(self, tell: Tell, name: str, trials: int) -> None:
+        self._run = TellingObserver(tell)
+        self._name, self._trials, self._number = name, trials, 0
+
+    def trial_started(self, trial: Trial) -> None:
+        self._number = trial.number + 1
+
+    def stepped(self, step: Step) -> None:
+        told = f"tuning {self._name}, trial {self._number} of {self._trials}"
+        self._run.working(told, step.step, step.total)

@@ -8,18 +8,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from welltuned.comparison.config import CompareConfig
+from welltuned.comparison.config import PIPELINE, CompareConfig
+from welltuned.comparison.pipelines import first_stage, read_pipeline
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema import Document, validate
 from welltuned.strategies import AnyStrategy
 
 STRATEGIES: tuple[str, ...] = tuple(
     part.model_fields["type"].default for part in typing.get_args(typing.get_args(AnyStrategy)[0])
 )
-"""What `all` means."""
+"""What `all` means, beside `rlhf`."""
 _OWN = ("strategy", "output_dir", "report")
 """Parts of a run's config that a variant cannot have of its own."""
+_OF_PIPELINES = ("strategy", "sft", "reward", "ppo")
 _PARTS = tuple(name for name in RunConfig.model_fields if name not in _OWN)
 
 
@@ -31,6 +34,10 @@ class Variant:
     config: RunConfig
     asked_by_name: bool
     """Whether it was named, and not only meant by `all`."""
+    pipeline: RlhfConfig | None = None
+    """What `rlhf` does besides; the config is then that of its first stage."""
+    impossible: str | None = None
+    """Why it cannot be had, where that shows before anything is read."""
 
     @property
     def slug(self) -> str:
@@ -38,30 +45,71 @@ class Variant:
         return re.sub(r"[^\w.=+-]+", "-", self.name).strip("-.") or "strategy"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One of `strategies:`, before it is read."""
+
+    name: str
+    index: int
+    by_name: bool
+
+
 def find_variants(config: CompareConfig, document: Document, faults: Faults) -> list[Variant]:
     """The variants in order. What is wrong with one is recorded with its place."""
     variants = []
-    for index, (asked, by_name) in enumerate(_spelled_out(config)):
+    for index, asked, by_name in _spelled_out(config):
         given = {"type": asked} if isinstance(asked, str) else dict(asked)
-        name = given.pop("name", None)
-        run = _run_config(config, given, index, document, faults)
-        if run is not None:
-            variants.append(Variant(str(name or _name(given)), run, by_name))
+        name = str(given.pop("name", None) or _name(given))
+        found = Faults()
+        read = _pipeline if given.get("type") == PIPELINE else _ordinary
+        variant = read(config, given, Asked(name, index, by_name), document, found)
+        if variant is not None:
+            variants.append(variant)
+        if by_name or variant is None:
+            faults.extend(found)
     variants = [variant for n, variant in enumerate(variants) if not _is_repeated(variants, n)]
     _refuse_doubles(variants, document, faults)
     return variants
 
 
-def _spelled_out(config: CompareConfig) -> Iterator[tuple[str | dict[str, Any], bool]]:
-    for asked in config.strategies:
+def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, Any], bool]]:
+    """(its place in the list, what was asked, whether by name)."""
+    for index, asked in enumerate(config.strategies):
         if asked == "all":
-            yield from ((kind, False) for kind in STRATEGIES)
+            yield from ((index, kind, False) for kind in (*STRATEGIES, PIPELINE))
         else:
-            yield asked, True
+            yield index, asked, True
+
+
+def _ordinary(
+    config: CompareConfig, given: dict[str, Any], asked: Asked, document: Document, faults: Faults
+) -> Variant | None:
+    run = _run_config(config, given, _places(asked.index, document), document, faults)
+    return None if run is None else Variant(asked.name, run, asked.by_name)
+
+
+def _pipeline(
+    config: CompareConfig, given: dict[str, Any], asked: Asked, document: Document, faults: Faults
+) -> Variant | None:
+    """`rlhf`. Where `all` means it and it cannot be had, the variant says why."""
+    places = _places(asked.index, document)
+    run = _run_config(config, first_stage(config, given), places, document, faults)
+    if run is None:
+        return None
+    own = Document(document.values, places, document.source)
+    pipeline = read_pipeline(config, given, run, own, faults)
+    reasons = "; ".join(fault.what for fault in faults) or None
+    if pipeline is None and asked.by_name:
+        return None
+    return Variant(asked.name, run, asked.by_name, pipeline, reasons)
 
 
 def _run_config(
-    config: CompareConfig, given: dict[str, Any], index: int, document: Document, faults: Faults
+    config: CompareConfig,
+    given: dict[str, Any],
+    places: dict[tuple[str, ...], Any],
+    document: Document,
+    faults: Faults,
 ) -> RunConfig | None:
     """The base config with the variant's own strategy and parts."""
     parts = {key: value for key, value in given.items() if key in _PARTS}
@@ -72,7 +120,7 @@ def _run_config(
     values = {**base, "strategy": options}
     for key, value in parts.items():
         values[key] = _merged(values[key], value)
-    return validate(RunConfig, Document(values, _places(index, document), document.source), faults)
+    return validate(RunConfig, Document(values, places, document.source), faults)
 
 
 def _merged(base: Any, own: Any) -> Any:
@@ -87,13 +135,15 @@ def _places(index: int, document: Document) -> dict[tuple[str, ...], Any]:
     places[("strategy",)] = document.place(("strategies", str(index)))
     for path, place in document.places.items():
         if path[:2] == ("strategies", str(index)) and len(path) > 2:
-            places[path[2:] if path[2] in _PARTS else ("strategy", *path[2:])] = place
+            places[path[2:]] = place
+            own = path[3:] if path[2] == "sft" and len(path) > 3 else path[2:]
+            places[own if own[0] in (*_PARTS, *_OF_PIPELINES) else ("strategy", *own)] = place
     return places
 
 
 def _name(given: dict[str, Any]) -> str:
-    """`lora r=64`: the type, and what is set."""
-    options = {key: value for key, value in given.items() if key != "type"}
+    """`lora r=64`: the type, and what is set. A judge is not part of the name."""
+    options = {key: value for key, value in given.items() if key not in ("type", "reward")}
     return " ".join([str(given.get("type")), *(f"{k}={v}" for k, v in _flat(options))])
 
 
@@ -106,9 +156,18 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 
 
 def _is_repeated(variants: list[Variant], number: int) -> bool:
-    """Whether it is meant by `all` and also named, with the same options."""
+    """Whether it is meant by `all` and also named, with the same options.
+
+    `rlhf` as `all` means it is repeated by any that is named and can be had.
+    """
     variant = variants[number]
-    same = [o for o in variants if (o.name, o.config) == (variant.name, variant.config)]
+    same = [
+        other
+        for other in variants
+        if (other.name, other.config, other.pipeline)
+        == (variant.name, variant.config, variant.pipeline)
+        or (variant.impossible and other.pipeline)
+    ]
     return not variant.asked_by_name and any(other.asked_by_name for other in same)
 
 

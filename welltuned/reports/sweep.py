@@ -8,27 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import sweep_charts
-from welltuned.reports.page import render
+from welltuned.reports.languages import Translate, translator
+from welltuned.reports.page import metric_name, render
 from welltuned.runs.folder import write_atomically
 
 
-def write_sweep_report(folder: Path) -> Path:
-    """Write `report.html` into a sweep's folder and return its path."""
+def write_sweep_report(folder: Path, language: str | None = None) -> Path:
+    """Write `report.html` into a sweep's folder and return its path.
+
+    In the language of its config, unless another is asked for.
+    """
     summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    language = language or str(summary.get("language", "en"))
     file = folder / "report.html"
-    write_atomically(file, render("sweep.html.j2", _content(folder, summary)))
+    content = _content(folder, summary, translator(language)) | {"language": language}
+    write_atomically(file, render("sweep.html.j2", content, language))
     return file
 
 
-def _content(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
-    trials, metric, space = summary["trials"], summary["metric"], summary["space"]
+def _content(folder: Path, summary: dict[str, Any], _: Translate) -> dict[str, Any]:
+    trials, space = summary["trials"], summary["space"]
+    metric = _(metric_name(summary["metric"]))
     best = next((trial for trial in trials if trial["number"] == summary["best"]), None)
     usual = next((t for t in trials if t["usual"] and t["value"] is not None), None)
     maximize = summary["direction"] == "maximize"
     return {
         **summary,
         "name": folder.name,
-        "title": f"Sweep of {summary['strategy']} · {Path(summary['model']).name}",
+        "title": _(
+            "Sweep of {strategy} · {model}",
+            strategy=summary["strategy"],
+            model=Path(summary["model"]).name,
+        ),
+        "metric_name": metric,
         "best": best,
         "usual": usual,
         "gain": best["value"] - usual["value"] if best and usual else None,
@@ -36,13 +48,15 @@ def _content(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
         "counts": Counter(trial["state"] for trial in trials),
         "finished": sum(trial["value"] is not None for trial in trials),
         "history": sweep_charts.history(
-            trials, metric, maximize, usual["value"] if usual else None
+            trials, metric, maximize, usual["value"] if usual else None, _
         ),
-        "slices": sweep_charts.slices(trials, space, metric, best["number"]) if best else [],
-        "parallel": sweep_charts.parallel(trials, space, metric, best["number"]) if best else None,
+        "slices": sweep_charts.slices(trials, space, metric, best["number"], _) if best else [],
+        "parallel": sweep_charts.parallel(trials, space, metric, best["number"], _)
+        if best
+        else None,
         "ranked": _ranked(trials, maximize),
         "shown": shown,
-        "tried": {key: _tried(dimension) for key, dimension in space.items()},
+        "tried": {key: _tried(dimension, _) for key, dimension in space.items()},
         "config_text": (folder / "config.yaml").read_text(encoding="utf-8"),
     }
 
@@ -54,12 +68,14 @@ def _ranked(trials: list[dict[str, Any]], maximize: bool) -> list[dict[str, Any]
     return scored + [trial for trial in trials if trial["value"] is None]
 
 
-def _tried(dimension: dict[str, Any]) -> str:
+def _tried(dimension: dict[str, Any], _: Translate) -> str:
     """A dimension for people."""
     if "values" in dimension:
         return ", ".join(map(str, dimension["values"]))
-    ends = f"{shown(dimension['low'])} to {shown(dimension['high'])}"
-    return ends + (", by factors" if dimension["log"] else "")
+    low, high = shown(dimension["low"]), shown(dimension["high"])
+    if dimension["log"]:
+        return _("{low} to {high}, by factors", low=low, high=high)
+    return _("{low} to {high}", low=low, high=high)
 
 
 def shown(value: Any) -> str:

@@ -12,12 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, drawn
+from welltuned.reports.languages import Translate
 
 _DASHED = (0, (3, 3))
 
 
 def history(
-    trials: Sequence[dict[str, Any]], metric: str, maximize: bool, usual: float | None
+    trials: Sequence[dict[str, Any]],
+    metric: str,
+    maximize: bool,
+    usual: float | None,
+    _: Translate,
 ) -> Markup:
     """The score of each trial in the order they began, and the best so far."""
 
@@ -34,35 +39,44 @@ def history(
         for trial in finished:
             best.append(better(best[-1], trial["value"]) if best else trial["value"])
         numbers = [trial["number"] for trial in finished]
-        axis.step(numbers, best, where="post", color=FIRST, linewidth=1.2, label="best so far")
-        axis.plot(numbers, [t["value"] for t in finished], "o", color=FIRST, label="finished")
+        axis.step(numbers, best, where="post", color=FIRST, linewidth=1.2, label=_("best so far"))
+        axis.plot(numbers, [t["value"] for t in finished], "o", color=FIRST, label=_("finished"))
         if pruned:
             axis.plot(
                 [trial["number"] for trial in pruned],
                 [trial["curve"][-1] for trial in pruned],
                 "x",
                 color=MUTED,
-                label="given up, when it was",
+                label=_("given up, when it was"),
             )
         if usual is not None:
-            axis.axhline(usual, color=SECOND, linewidth=1.2, linestyle=_DASHED, label="defaults")
-        axis.set(xlabel="trial", ylabel=f"validation {metric}")
+            axis.axhline(usual, color=SECOND, linewidth=1.2, linestyle=_DASHED, label=_("defaults"))
+        axis.set(xlabel=_("trial"), ylabel=_("validation {metric}", metric=metric))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper center", ncols=4, fontsize=8)
 
-    return drawn(draw, (7.2, 3.4), f"Validation {metric} of each trial")
+    return drawn(draw, (7.2, 3.4), _("Validation {metric} of each trial", metric=metric))
 
 
 def slices(
-    trials: Sequence[dict[str, Any]], space: dict[str, dict[str, Any]], metric: str, best: int
+    trials: Sequence[dict[str, Any]],
+    space: dict[str, dict[str, Any]],
+    metric: str,
+    best: int,
+    _: Translate,
 ) -> list[Markup]:
     """For each dimension the scores over its values, all others being what they were."""
     finished = [trial for trial in trials if trial["value"] is not None]
-    return [_slice(finished, key, dimension, metric, best) for key, dimension in space.items()]
+    return [_slice(finished, key, dimension, metric, best, _) for key, dimension in space.items()]
 
 
 def _slice(
-    finished: Sequence[dict[str, Any]], key: str, dimension: dict[str, Any], metric: str, best: int
+    finished: Sequence[dict[str, Any]],
+    key: str,
+    dimension: dict[str, Any],
+    metric: str,
+    best: int,
+    _: Translate,
 ) -> Markup:
     def draw(figure: Figure) -> None:
         axis = figure.subplots()
@@ -84,7 +98,7 @@ def _slice(
             axis.margins(x=0.15)
         axis.set(xlabel=key, ylabel=metric)
 
-    return drawn(draw, (3.6, 2.6), f"Validation {metric} over {key}")
+    return drawn(draw, (3.6, 2.6), _("Validation {metric} over {key}", metric=metric, key=key))
 
 
 def _place(value: Any, dimension: dict[str, Any]) -> float:
@@ -93,7 +107,11 @@ def _place(value: Any, dimension: dict[str, Any]) -> float:
 
 
 def parallel(
-    trials: Sequence[dict[str, Any]], space: dict[str, dict[str, Any]], metric: str, best: int
+    trials: Sequence[dict[str, Any]],
+    space: dict[str, dict[str, Any]],
+    metric: str,
+    best: int,
+    _: Translate,
 ) -> Markup:
     """Each finished trial as a line through its values to its score; good ones are darker."""
     finished = _from_worst([trial for trial in trials if trial["value"] is not None], best)
@@ -120,7 +138,8 @@ def parallel(
         axis.grid(visible=False)
         axis.spines[:].set_visible(False)
 
-    return drawn(draw, (7.2, 3.4), f"Values and validation {metric} of each finished trial")
+    title = _("Values and validation {metric} of each finished trial", metric=metric)
+    return drawn(draw, (7.2, 3.4), title)
 
 
 def _mark(axis: Axes, place: int, ticks: list[tuple[float, str]]) -> None:

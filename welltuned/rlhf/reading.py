@@ -8,7 +8,7 @@ from typing import Any
 
 from welltuned.errors import Faults
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.schema import Document, apply_overrides, read_document, validate
+from welltuned.schema import Document, KeyPath, apply_overrides, read_document, validate
 
 
 def load(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
@@ -31,14 +31,21 @@ def config_from(values: dict[str, Any]) -> RlhfConfig:
 
 def _validated(document: Document, faults: Faults) -> RlhfConfig:
     document.values.pop("schema_version", None)
-    if not isinstance(document.values.get("reward"), list):
-        # A single judge is a list of one; its keys keep their places.
-        document.places |= {
-            (path[0], "0", *path[1:]): place
-            for path, place in document.places.items()
-            if path[0] == "reward" and len(path) > 1
-        }
+    place_judges(document, ("reward",))
     config = validate(RlhfConfig, document, faults)
     faults.raise_if_any()
     assert config is not None
     return config
+
+
+def place_judges(document: Document, path: KeyPath) -> None:
+    """A single judge, at this path, is a list of one; its keys keep their places."""
+    value: Any = document.values
+    for key in path:
+        value = value[int(key)] if isinstance(value, list) else value.get(key, {})
+    if not isinstance(value, list):
+        document.places |= {
+            (*path, "0", *below[len(path) :]): place
+            for below, place in document.places.items()
+            if below[: len(path)] == path and len(below) > len(path)
+        }

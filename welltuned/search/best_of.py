@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.search.config import SweepConfig
 from welltuned.search.reading import with_values
+from welltuned.search.space import Value
 from welltuned.search.sweep import SweepObserver, sweep
 
 
-def tuned(
+@dataclass(frozen=True)
+class Best:
+    """What trials have found."""
+
+    values: dict[str, Value]
+    """The best ones, by key."""
+    metric: str
+    score: float
+    """Of the best trial, on validation."""
+    usual: float | None
+    """That of the config as it is; None where it did not come to its end."""
+    seconds: float
+    """Of all trials together."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find(
     config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
-) -> RunConfig:
-    """The config with the best values that a sweep of so many trials finds for it.
+) -> Best:
+    """The best values that a sweep of so many trials finds for a config.
 
     The space is what the strategy itself declares and the config leaves open. The first trial
     is the config as it is, and only the validation split is looked at. The folder is gone on
@@ -27,9 +48,23 @@ def tuned(
     )
     sweep(asked, observer=observer)
     summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    best = next(trial for trial in summary["trials"] if trial["number"] == summary["best"])
+    tried = summary["trials"]
+    best = next(trial for trial in tried if trial["number"] == summary["best"])
+    return Best(
+        values=best["values"],
+        metric=summary["metric"],
+        score=best["value"],
+        usual=next((trial["value"] for trial in tried if trial["usual"]), None),
+        seconds=sum(trial["seconds"] or 0.0 for trial in tried),
+    )
+
+
+def tuned(
+    config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
+) -> RunConfig:
+    """The config with the best values that a sweep of so many trials finds for it."""
     faults = Faults()
-    chosen = with_values(config, best["values"], faults)
+    chosen = with_values(config, find(config, trials, folder, observer).values, faults)
     faults.raise_if_any()
     assert chosen is not None
     return chosen

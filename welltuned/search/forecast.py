@@ -8,19 +8,14 @@ import numpy as np
 from scipy import stats
 
 from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.reports.advice import advise
+from welltuned.reports.languages import ENGLISH
 from welltuned.search.power_law import PowerLaw, bootstrap
 
 TIMES = (2, 5)
 """How many times the data is predicted for."""
 WORTH = 0.05
 """Labelling as much again is called worth it when it saves at least this share of errors."""
-_VERDICTS = {
-    "worth": "Labelling more is worth it.",
-    "not_worth": "Labelling more of the same is hardly worth it: look at the mistakes, another "
-    "model or another strategy first.",
-    "unclear": "Whether labelling more is worth it cannot be told yet: more seeds would narrow "
-    "the interval.",
-}
 _GRID = 40
 _LEVEL = 0.95
 
@@ -47,7 +42,7 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         for size, point in zip(grid, _predict(metric, law, draws, grid), strict=True)
     ]
     verdict = judge(savings) if found.holds else "unclear"
-    return {
+    told = {
         "metric": metric,
         "examples": total,
         "points": [_point(int(n), scores) for n, scores in zip(sizes, scores_NS, strict=True)],
@@ -59,9 +54,10 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         "predictions": predictions,
         "saved_by_doubling": savings,
         "misfit": found.misfit,
+        "holds": found.holds,
         "verdict": verdict,
-        "advice": advise(metric, predictions, savings, verdict, found.holds),
     }
+    return {**told, "advice": advise(told, ENGLISH)}
 
 
 def to_errors(metric: str, scores: np.ndarray) -> np.ndarray:
@@ -74,33 +70,6 @@ def judge(savings: dict[str, float]) -> str:
     if savings["low"] >= WORTH:
         return "worth"
     return "not_worth" if savings["high"] < WORTH else "unclear"
-
-
-def advise(
-    metric: str,
-    predictions: list[dict[str, Any]],
-    savings: dict[str, float],
-    verdict: str,
-    law_holds: bool,
-) -> str:
-    """The same for people."""
-    now, twice, more = predictions
-    told = (
-        f"With twice the data ({twice['examples']:,} examples) the validation {metric} is "
-        f"predicted to go from {now['value']:.3f} to {_with_interval(twice)}, with five times to "
-        f"{_with_interval(more)}. A doubling saves {savings['value']:.0%} of the errors "
-        f"[{savings['low']:.0%}, {savings['high']:.0%}]. "
-    )
-    if not law_holds:
-        return told + (
-            "But the points do not lie on a falling curve, so do not lean on this: something "
-            "besides the amount of data decides, such as too few steps."
-        )
-    return told + _VERDICTS[verdict]
-
-
-def _with_interval(point: dict[str, Any]) -> str:
-    return f"{point['value']:.3f} [{point['low']:.3f}, {point['high']:.3f}]"
 
 
 def _predict(

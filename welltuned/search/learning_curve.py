@@ -174,7 +174,7 @@ def learning_curve(
     observer = observer or CurveObserver()
     plan = plan_curve(config, document, observer.working)
     identity = {
-        **plan.config.model_dump(mode="json", exclude={"output_dir"}),
+        **plan.config.model_dump(mode="json", exclude={"output_dir", "report"}),
         "curve": plan.settings.model_dump(mode="json"),
         "data_fingerprint": plan.data_fingerprint,
     }
@@ -194,6 +194,7 @@ def learning_curve(
         "data": plan.config.data.train,
         "strategy": plan.config.strategy.type,
         "data_fingerprint": plan.data_fingerprint,
+        "language": plan.config.report.language,
     }
     found = {**facts, **forecast(plan.metric, np.array(plan.sizes), by_size)}
     write_json(plan.folder / "learning_curve.json", found)

@@ -47,7 +47,7 @@ class SweepPlan:
     def identity(self) -> dict[str, Any]:
         """What must stay the same while trials are added."""
         return {
-            **self.config.model_dump(mode="json", exclude={"output_dir"}),
+            **self.config.model_dump(mode="json", exclude={"output_dir", "report"}),
             "sweep": {
                 "space": {dimension.key: dimension.as_dict() for dimension in self.space},
                 "metric": self.metric,

@@ -52,6 +52,7 @@ def write_summary(plan: SweepPlan, rows: list[Row], shares: dict[str, float]) ->
         "importance": shares,
         "command": f"welltuned train {shlex.quote(str(file))}" if best else None,
         "data_fingerprint": plan.data_fingerprint,
+        "language": plan.config.report.language,
     }
     write_json(plan.folder / "sweep.json", summary)
     if best:
