@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from welltuned.diagnosis import describe
 from welltuned.engines.events import Step
 from welltuned.observer import Observer
 from welltuned.runs import Run
@@ -113,6 +114,9 @@ class ConsoleObserver(Observer):
             so_far = " (best so far)" if best else ""
             self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
 
+    def warned(self, step: int, text: str) -> None:
+        self._say(f"[yellow]step {step}: {escape(text)}[/]")
+
     def finished(self, run: Run) -> None:
         self._close()
 
@@ -197,6 +201,7 @@ def results_lines(run: Run) -> list[str]:
         f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
         f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
     )
+    lines += [f"diagnosis   {line}" for line in describe(results["diagnosis"])]
     lines.append(f"report      {run.report}")
     return lines
 

@@ -56,6 +56,9 @@ class Recorder(Listener):
             {"step": step, "split": "validation", "epoch": epoch, **numbers, "best": best},
         )
 
+    def warned(self, step: int, text: str) -> None:
+        self._run.append("metrics.jsonl", {"step": step, "split": "train", "warning": text})
+
     def _flush(self) -> None:
         steps, self._waiting = self._waiting, []
         examples = sum(step.examples for step in steps)

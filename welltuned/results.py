@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,14 @@ from torch import nn
 from welltuned.data.batching import padding_fraction
 from welltuned.engines.job import Outcome
 from welltuned.engines.precision import autocast, matmul_rate
+from welltuned.evaluation.predicting import ANSWERED_AT_ONCE
 from welltuned.observer import Observer
-from welltuned.runs import Run
+from welltuned.runs import Run, memory
+from welltuned.tasks import Examples
 from welltuned.tuning import Tuning, build
 
-_ANSWERED_AT_ONCE = 16
+_TRAINING_SAMPLE = 1000
+"""Training examples that are scored at most, to be set beside validation."""
 
 
 def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> dict[str, Any]:
@@ -30,10 +32,12 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     run.write_lines("predictions.jsonl", problem.rows(outputs, test, {"response": responses}))
     results: dict[str, Any] = {
         "test": scores,
-        "validation": tuning.score("validation", tuning.precision_in_use),
+        "train": _score_with_intervals(tuning, "training examples", _some_training(tuning)),
+        "validation": _score_with_intervals(tuning, "validation", prepared.examples["validation"]),
         "baselines": {},
         "parameters": _count_parameters(tuning),
-        "cost": _cost(tuning, outcome),
+        "cost": {**_cost(tuning, outcome), "predicted": tuning.predicted},
+        "found": tuning.found,
         "training": {
             "steps": outcome.steps,
             "epochs": outcome.epochs,
@@ -69,11 +73,28 @@ def _score_test(
     first = test.records.take(range(min(problem.answered, len(test))))
     with autocast(tuning.precision_in_use, tuning.device):
         responses = problem.respond(
-            tuning.model, prepared.tokenizer, first, prepared.max_length, _ANSWERED_AT_ONCE
+            tuning.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
         )
     if responses:
         scores |= problem.score_responses(responses, first, intervals)
     return outputs, scores, responses or []
+
+
+def _some_training(tuning: Tuning) -> Examples:
+    """As many training examples as validation has, drawn at random: what was learned by heart?"""
+    train = tuning.prepared.examples["train"]
+    number = min(len(train), len(tuning.prepared.examples["validation"]), _TRAINING_SAMPLE)
+    chosen = np.random.default_rng(0).permutation(len(train))[:number].tolist()
+    assert train.targets is not None
+    return Examples(train.encoded.take(chosen), train.targets[chosen], train.records.take(chosen))
+
+
+def _score_with_intervals(tuning: Tuning, what: str, examples: Examples) -> dict[str, Any]:
+    """Scores of the model as it is now, and how many examples they rest on."""
+    assert examples.targets is not None
+    outputs = tuning.predict_examples(examples, what, tuning.precision_in_use)
+    scores = tuning.problem.score(outputs, examples.targets, intervals=True)
+    return {**scores, "examples": len(examples)}
 
 
 def _rebuild(tuning: Tuning) -> None:
@@ -104,15 +125,17 @@ def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
     lengths = tuning.prepared.examples["train"].lengths
     dtype = torch.bfloat16 if tuning.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
+    size = tuning.config.training.per_device_train_batch_size
+    assert not isinstance(size, str), "it was found before training"
     return {
         "train_seconds": outcome.seconds,
         "examples_per_second": outcome.examples / seconds,
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
-        "padding_fraction_unsorted": _unsorted_padding(
-            lengths, tuning.config.training.per_device_train_batch_size
-        ),
-        "peak_memory_bytes": _peak_memory(tuning.device),
+        "padding_fraction_unsorted": _unsorted_padding(lengths, size),
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(tuning.device)
+        if tuning.device.type == "cuda"
+        else memory.peak(),
         "artifact_bytes": tuning.artifact_bytes,
         "flops": outcome.flops,
         "hardware_efficiency": outcome.flops / seconds / matmul_rate(tuning.device, dtype),
@@ -125,15 +148,3 @@ def _unsorted_padding(lengths: np.ndarray, size: int) -> float:
     return padding_fraction(
         lengths, [order[start : start + size] for start in range(0, len(order), size)]
     )
-
-
-def _peak_memory(device: torch.device) -> int:
-    """The most memory held: on a GPU by tensors, else by this process since it started."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from torch import nn
 from welltuned import distributed
 from welltuned.artifact import Origin
 from welltuned.config import RunConfig
+from welltuned.engines.events import Listener
+from welltuned.engines.job import Job
 from welltuned.engines.precision import autocast, choose_device, choose_precision
 from welltuned.evaluation.predicting import predict, to_device
 from welltuned.models import loading
@@ -20,7 +24,7 @@ from welltuned.observer import Observer
 from welltuned.preparation import Prepared, examine
 from welltuned.proof import Before
 from welltuned.strategies import Context, ParameterGroup
-from welltuned.tasks import Problem
+from welltuned.tasks import Examples, Problem
 
 
 @dataclass
@@ -36,6 +40,10 @@ class Tuning:
     before: Before
     origin: Origin
     artifact_bytes: int = 0
+    predicted: dict[str, Any] = field(default_factory=dict)
+    """What the run was expected to cost."""
+    found: dict[str, Any] = field(default_factory=dict)
+    """What was tried to settle hyper-parameters."""
 
     @property
     def config(self) -> RunConfig:
@@ -43,9 +51,14 @@ class Tuning:
 
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
-        examples = self.prepared.examples[split]
+        return self.predict_examples(self.prepared.examples[split], split, precision, observer)
+
+    def predict_examples(
+        self, examples: Examples, what: str, precision: str, observer: Observer | None = None
+    ) -> np.ndarray:
+        """Outputs (N, K) for examples; `what` tells people which."""
         tell = (
-            (lambda done: observer.working(f"reading {split}", done, len(examples)))
+            (lambda done: observer.working(f"reading {what}", done, len(examples)))
             if observer
             else (lambda done: None)
         )
@@ -64,6 +77,29 @@ class Tuning:
         targets = self.prepared.examples[split].targets
         assert targets is not None
         return self.problem.score(self.predict(split, precision), targets)
+
+    def job(
+        self,
+        keep: Callable[[int, dict[str, Any]], None] = lambda step, scores: None,
+        listener: Listener | None = None,
+        folder: Path = Path("runs"),
+    ) -> Job:
+        """What an engine is given to train the model as it is now."""
+        return Job(
+            model=self.model,
+            anatomy=self.prepared.anatomy,
+            problem=self.problem,
+            strategy=self.config.strategy,
+            groups=self.groups,
+            training=self.config.training,
+            examples=self.prepared.examples["train"],
+            pad_id=self.prepared.pad_id,
+            precision=self.precision,
+            validate=lambda: self.score("validation", self.precision),
+            keep=keep,
+            listener=listener or Listener(),
+            folder=folder,
+        )
 
     @property
     def precision_in_use(self) -> str:
@@ -115,7 +151,9 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
 def _try_step(model: nn.Module, prepared: Prepared) -> None:
     """A forward and backward pass over a few training examples that leaves nothing behind."""
     examples = prepared.examples["train"]
-    some = list(range(min(len(examples), prepared.config.training.per_device_train_batch_size)))
+    size = prepared.config.training.at_once.per_device_train_batch_size
+    assert not isinstance(size, str)
+    some = list(range(min(len(examples), size)))
     batch = to_device(
         prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
     )

@@ -41,6 +41,9 @@ class Listener:
     def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
         """The validation split was scored."""
 
+    def warned(self, step: int, text: str) -> None:
+        """Something has clearly gone wrong."""
+
 
 class Listeners(Listener):
     """Passes every event on to each of several listeners."""
@@ -63,3 +66,7 @@ class Listeners(Listener):
     def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
         for listener in self._listeners:
             listener.evaluated(step, epoch, scores, best)
+
+    def warned(self, step: int, text: str) -> None:
+        for listener in self._listeners:
+            listener.warned(step, text)

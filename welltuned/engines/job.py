@@ -47,7 +47,8 @@ class Job:
     @property
     def batches(self) -> BatchPlan:
         """Which examples go into which step."""
-        training = self.training
+        training = self.training.at_once
+        assert not isinstance(training.per_device_train_batch_size, str)
         return BatchPlan(
             lengths=self.examples.lengths,
             batch_size=training.per_device_train_batch_size,

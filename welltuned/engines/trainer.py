@@ -187,6 +187,7 @@ def _load(path: str) -> Any:
 def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
     training = job.training
     assert not isinstance(training.learning_rate, str)
+    assert not isinstance(training.per_device_train_batch_size, str)
     chosen: dict[str, Any] = {
         "report_to": [],
         "disable_tqdm": True,

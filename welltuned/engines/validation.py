@@ -12,7 +12,7 @@ from welltuned.engines.job import Job, Outcome
 from welltuned.engines.plan import PlannedStep
 from welltuned.errors import Fault, InputError
 
-_LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
+LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
 
 
 class Validator:
@@ -105,4 +105,4 @@ class Validator:
                 )
             )
         value = float(scores[self._metric])
-        return -value if self._metric in _LOWER_IS_BETTER else value
+        return -value if self._metric in LOWER_IS_BETTER else value

@@ -27,7 +27,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": describe_processor(),
         "cpu_count": os.cpu_count(),
         "memory_bytes": _memory(),
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -42,7 +42,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu() -> str:
+def describe_processor() -> str:
     """The processor's name for people."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

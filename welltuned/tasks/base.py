@@ -93,6 +93,8 @@ class Problem(ABC):
 
     answered: int = 0
     """How many test examples are answered in free text."""
+    longest_answer: int = 0
+    """How many tokens such an answer has at most."""
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
