@@ -7,7 +7,7 @@ run failed, 128 + n stopped by signal n.
 A verb is a function in one of these modules; nothing heavy is imported until it is called.
 """
 
-from welltuned.cli import looking, training, using
+from welltuned.cli import looking, planning, training, tuning, using
 from welltuned.cli.app import app, main
 
-__all__ = ["app", "looking", "main", "training", "using"]
+__all__ = ["app", "looking", "main", "planning", "training", "tuning", "using"]

@@ -13,6 +13,7 @@ from welltuned.data.batching import BatchPlan, evaluation_batches
 from welltuned.data.sources import SPLITS
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.plan import StepPlan
+from welltuned.engines.precision import CLEARLY
 from welltuned.evaluation.predicting import ANSWERED_AT_ONCE
 from welltuned.planning.imagination import WEIGHTS, Trace
 from welltuned.planning.machine import Machine
@@ -98,6 +99,7 @@ def forecast(
     """
     rehearsal = Rehearsal.of(prepared, strategy, training.gradient_checkpointing)
     rehearsal.advance(END)
+    clock = _Clock(machine, _is_half(prepared, training, machine))
     plan = _plan(prepared, training)
     batches = [batch for step in plan for batch in step.micro_batches]
     steps = [(batch, rehearsal.step([batch])) for batch in _shapes(prepared, batches)]
@@ -109,8 +111,8 @@ def forecast(
         trainable=rehearsal.trainable,
         memory=_memory(rehearsal, training, steps[-1], look, machine, process),
         steps=plan.total,
-        train_seconds=_train_seconds(rehearsal, plan, batches, steps, machine),
-        evaluation_seconds=_evaluation_seconds(rehearsal, training, plan, look, machine),
+        train_seconds=_train_seconds(rehearsal, plan, batches, steps, clock),
+        evaluation_seconds=_evaluation_seconds(rehearsal, training, plan, look, clock),
         artifact_bytes=artifact,
         disk_bytes=artifact + 2 * _FLOAT * rehearsal.trainable * _keeps(training),
     )
@@ -230,22 +232,45 @@ def _artifact(rehearsal: Rehearsal) -> int:
 # --- Time --------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Clock:
+    """A machine, and whether it computes in bf16."""
+
+    machine: Machine
+    half: bool
+
+    def seconds(self, trace: Trace) -> float:
+        return self.machine.seconds(trace, self.half)
+
+
+def _is_half(prepared: Prepared, training: TrainingConfig, machine: Machine) -> bool:
+    """Whether forward and backward will compute in bf16, as far as it can be known.
+
+    On a CPU a probe of the loaded model decides; here the machine stands in for it.
+    """
+    if prepared.config.model.dtype == "bfloat16":
+        return True
+    if training.precision != "auto":
+        return training.precision == "bf16"
+    return machine.key["device"] == "cuda" or machine.half > CLEARLY
+
+
 def _train_seconds(
     rehearsal: Rehearsal,
     plan: StepPlan,
     batches: Sequence[np.ndarray],
     steps: Sequence[Step],
-    machine: Machine,
+    clock: _Clock,
 ) -> float:
     prepared = rehearsal.prepared
     sizes = [_positions(prepared, "train", batch) for batch, _ in steps]
-    seconds = [machine.seconds(trace) for _, trace in steps]
+    seconds = [clock.seconds(trace) for _, trace in steps]
     positions = [_positions(prepared, "train", batch) for batch in batches]
     passes = float(np.interp(positions, sizes, seconds).sum()) / distributed.processes()
-    stages = _stages(rehearsal, plan, steps[len(steps) // 2], machine)
+    stages = _stages(rehearsal, plan, steps[len(steps) // 2], clock)
     tensors = sum(len(group.parameters) for group in rehearsal.groups)
-    moving = rehearsal.trainable * machine.adam + tensors * machine.call
-    counted = len({stage.trainable for stage in stages}) * machine.counting
+    moving = rehearsal.trainable * clock.machine.adam + tensors * clock.machine.call
+    counted = len({stage.trainable for stage in stages}) * clock.machine.counting
     return (
         passes * float(np.mean([stage.time for stage in stages]))
         + plan.total * moving * float(np.mean([stage.trainable for stage in stages]))
@@ -262,7 +287,7 @@ class _Stage:
     """Shares of what a step takes, and of what trains, at the end."""
 
 
-def _stages(rehearsal: Rehearsal, plan: StepPlan, typical: Step, machine: Machine) -> list[_Stage]:
+def _stages(rehearsal: Rehearsal, plan: StepPlan, typical: Step, clock: _Clock) -> list[_Stage]:
     epochs, (batch, trace) = len(plan.steps_per_epoch), typical
     known = {rehearsal.trains_now: _Stage(1.0, 1.0)}
     stages = []
@@ -270,14 +295,14 @@ def _stages(rehearsal: Rehearsal, plan: StepPlan, typical: Step, machine: Machin
         rehearsal.advance(Progress(fraction, fraction * epochs))
         now = rehearsal.trains_now
         if now not in known:
-            time = machine.seconds(rehearsal.step([batch])) / machine.seconds(trace)
+            time = clock.seconds(rehearsal.step([batch])) / clock.seconds(trace)
             known[now] = _Stage(time, now / rehearsal.trainable)
         stages.append(known[now])
     return stages
 
 
 def _evaluation_seconds(
-    rehearsal: Rehearsal, training: TrainingConfig, plan: StepPlan, look: _Look, machine: Machine
+    rehearsal: Rehearsal, training: TrainingConfig, plan: StepPlan, look: _Look, clock: _Clock
 ) -> float:
     prepared = rehearsal.prepared
     tokens = {split: int(prepared.examples[split].lengths.sum()) for split in SPLITS}
@@ -289,16 +314,16 @@ def _evaluation_seconds(
     tests = 2 if prepared.config.evaluation.untrained else 1
     sample = tokens["train"] * min(1.0, number / len(prepared.examples["train"]))
     read = tokens["validation"] * (often + 1) + tokens["test"] * tests + sample
-    return read * machine.seconds(look.trace) / look.positions + tests * _answering(
-        rehearsal, look, machine
+    return read * clock.seconds(look.trace) / look.positions + tests * _answering(
+        rehearsal, look, clock
     )
 
 
-def _answering(rehearsal: Rehearsal, look: _Look, machine: Machine) -> float:
+def _answering(rehearsal: Rehearsal, look: _Look, clock: _Clock) -> float:
     """Seconds of the answers in free text, should none of them end before it must."""
     problem = rehearsal.prepared.problem
     longest = problem.longest_answer
     rounds = -(-min(problem.answered, len(rehearsal.prepared.examples["test"])) // ANSWERED_AT_ONCE)
     words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
-    calls = machine.call * sum(look.trace.operations.values())
-    return rounds * longest * (calls + words / machine.flops_per_second)
+    calls = clock.machine.call * sum(look.trace.operations.values())
+    return rounds * longest * (calls + words / clock.machine.flops_per_second)

@@ -31,7 +31,7 @@ _VARIABLES = {
     SECOND: "--second",
     SURFACE: "--surface",
 }
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "welltuned",
     "font.family": "sans-serif",
@@ -54,7 +54,7 @@ _STYLE: Any = {
 }
 
 
-def _to_svg(figure: Figure, title: str) -> Markup:
+def to_svg(figure: Figure, title: str) -> Markup:
     """The figure as an `<svg>` that fills its container.
 
     It has its title for those who hear the page.
@@ -89,7 +89,7 @@ def training_curves(
     changes: Sequence[dict[str, Any]],
 ) -> Markup:
     """Training loss above, validation score below, over optimizer steps."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.2))
         upper, lower = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"hspace": 0.12, "height_ratios": (3, 2)}
@@ -127,7 +127,7 @@ def training_curves(
         lower.set_ylabel(f"validation {metric}")
         lower.margins(y=0.15)
         lower.set_xlabel("optimizer step")
-        return _to_svg(figure, f"Training loss and validation {metric} over steps")
+        return to_svg(figure, f"Training loss and validation {metric} over steps")
 
 
 def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup:
@@ -142,7 +142,7 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup
     filled = [group for group in members if group]
     mean_confidence = [sum(confidences[i] for i in group) / len(group) for group in filled]
     accuracy = [sum(correct[i] for i in group) / len(group) for group in filled]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6, 3.4))
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
@@ -156,19 +156,19 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup
             alpha=0.85,
         )
         axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
-        return _to_svg(figure, "Reliability: share of right predictions by confidence")
+        return to_svg(figure, "Reliability: share of right predictions by confidence")
 
 
 def scatter(labels: Sequence[float], predictions: Sequence[float]) -> Markup:
     """Predicted against true numbers."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.2))
         axis = figure.subplots()
         low, high = min(*labels, *predictions), max(*labels, *predictions)
         axis.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axis.scatter(labels, predictions, s=12, color=FIRST, alpha=0.6)
         axis.set(xlabel="true", ylabel="predicted")
-        return _to_svg(figure, "Predicted against true numbers")
+        return to_svg(figure, "Predicted against true numbers")
 
 
 def _smooth(values: Sequence[float]) -> list[float]:

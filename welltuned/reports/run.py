@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.metrics.entities import find_entities
-from welltuned.reports import charts
+from welltuned.reports import charts, found_charts
 from welltuned.reports.page import render
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -43,6 +43,8 @@ def _content(run: Run) -> dict[str, Any]:
         "command": _command(run),
         "scores": _score_rows(results),
         "curves": _curves(metrics, results["metric"]),
+        "warnings": [row for row in metrics if "warning" in row],
+        "found": _found(results.get("found", {})),
         "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
         "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
         "reliability": _reliability(predictions) if single else None,
@@ -97,6 +99,17 @@ def _curves(metrics: list[dict[str, Any]], metric: str) -> Any:
     validation = [row for row in metrics if row["split"] == "validation"]
     changes = [row for row in metrics if "change" in row]
     return charts.training_curves(train, validation, metric, changes)
+
+
+def _found(found: dict[str, Any]) -> dict[str, Any]:
+    """Charts of what was tried to settle hyper-parameters."""
+    drawn: dict[str, Any] = {}
+    if "learning_rate" in found:
+        drawn["learning_rate"] = found_charts.range_test(found["learning_rate"])
+    if "batch_size" in found:
+        search = found["batch_size"]
+        drawn["batch_size"] = found_charts.throughput(search["tries"], search["size"])
+    return drawn
 
 
 def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Looking for good hyper-parameters by trying them."""
