@@ -17,6 +17,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is measured of this machine stays out of the user's cache."""
+    os.environ["WELLTUNED_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data sets; tests that need it are skipped where it is not."""

@@ -408,7 +408,8 @@ def test_the_status_is_true_at_every_moment(short: Any, tmp_path: Path) -> None:
     observer = Statuses(tmp_path / "run")
     run = pipeline.train(short, observer)
     assert observer.seen == [("running", 0), ("running", 2), ("finished", 2)]
-    assert run.status == {"state": "finished", "step": 2, "error": None}
+    verdict = run.results["diagnosis"]["verdict"]
+    assert run.status == {"state": "finished", "step": 2, "error": None, "diagnosis": verdict}
     assert {"config.yaml", "data.json", "environment.json", "status.json"} <= observer.at_start
 
 

@@ -292,25 +292,21 @@ def _cut_short(evidence: Evidence) -> Told:
 
 
 def _underfitted(evidence: Evidence) -> Told:
-    if evidence.train is None:
+    train, guess, losses = evidence.train, evidence.guess, evidence.losses
+    if train is None:
         return None
-    skill = evidence.skill
-    losses = evidence.losses
-    if skill is None:
-        if len(losses) < _FEW:
-            return None
-        skill = 1 - _end(losses) / _start(losses)
-        if skill > 0.1:
+    if guess is not None:
+        little, at_most = (guess + share * (1 - guess) for share in (_LITTLE, 2 * _LITTLE))
+        if train.value >= little or train.high >= at_most:
             return None
         return "underfitted", (
-            f"the training loss fell by no more than {max(skill, 0):.0%}, "
-            f"from {_start(losses):.3g} to {_end(losses):.3g}"
+            f"even on training examples {evidence.metric} is {train.value:.3f}; "
+            f"ignoring the text gives {guess:.3f}"
         )
-    if skill >= _LITTLE:
+    if len(losses) < _FEW or _end(losses) < 0.9 * _start(losses):
         return None
     return "underfitted", (
-        f"even on training examples {evidence.metric} is {evidence.train.value:.3f}; "
-        f"ignoring the text gives {evidence.guess:.3f}"
+        f"the training loss hardly fell, from {_start(losses):.3g} to {_end(losses):.3g}"
     )
 
 

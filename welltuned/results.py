@@ -30,10 +30,15 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     assert test.targets is not None and train_targets is not None
     outputs, scores, responses = _score_test(tuning, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, test, {"response": responses}))
+    some, precision = _some_training(tuning), tuning.precision_in_use
     results: dict[str, Any] = {
         "test": scores,
-        "train": _score_with_intervals(tuning, "training examples", _some_training(tuning)),
-        "validation": _score_with_intervals(tuning, "validation", prepared.examples["validation"]),
+        "train": _with_intervals(
+            tuning, tuning.predict_examples(some, "training examples", precision), some
+        ),
+        "validation": _with_intervals(
+            tuning, tuning.predict("validation", precision), prepared.examples["validation"]
+        ),
         "baselines": {},
         "parameters": _count_parameters(tuning),
         "cost": {**_cost(tuning, outcome), "predicted": tuning.predicted},
@@ -89,10 +94,9 @@ def _some_training(tuning: Tuning) -> Examples:
     return Examples(train.encoded.take(chosen), train.targets[chosen], train.records.take(chosen))
 
 
-def _score_with_intervals(tuning: Tuning, what: str, examples: Examples) -> dict[str, Any]:
-    """Scores of the model as it is now, and how many examples they rest on."""
+def _with_intervals(tuning: Tuning, outputs: np.ndarray, examples: Examples) -> dict[str, Any]:
+    """Scores, and how many examples they rest on."""
     assert examples.targets is not None
-    outputs = tuning.predict_examples(examples, what, tuning.precision_in_use)
     scores = tuning.problem.score(outputs, examples.targets, intervals=True)
     return {**scores, "examples": len(examples)}
 
