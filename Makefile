@@ -7,7 +7,7 @@ TESTS := $(BIN)/python -m pytest
 
 .PHONY: demo test check test-slow test-gpu benchmark constraints clean
 
-demo: $(VENV)/ready        ## tune the embedded model on the embedded data, and classify a few sentences
+demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
 
 test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs

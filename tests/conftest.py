@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import ENCODERS, make_config, make_rows, make_tokenizer, tune, write_rows
+from comparing import carried_out, values_for, without_processes
+from support import (
+    ENCODERS,
+    make_config,
+    make_preferences,
+    make_ratings,
+    make_rows,
+    make_tokenizer,
+    tune,
+    write_rows,
+)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
+os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What is measured of this machine stays out of the user's cache."""
-    os.environ["WELLTUNED_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +102,42 @@ def instructions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def preferences(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 75 pairs of answers to 60 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "pairs.jsonl", make_preferences(60))
+
+
+@pytest.fixture(scope="session")
+def ratings(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of rated answers to 60 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "ratings.jsonl", make_ratings(60))
+
+
+@pytest.fixture(scope="session")
 def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of 120 labelled texts."""
     return write_rows(tmp_path_factory.mktemp("data") / "sentiment.jsonl", make_rows(120))
+
+
+@pytest.fixture(scope="session")
+def rewarded(
+    tiny: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished reward model that has learned its pairs. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("rewarded") / "run"
+    training = {"num_train_epochs": 6, "learning_rate": 3e-3}
+    return tune(tiny("bert"), preferences, "full", folder, task="reward", training=training)
+
+
+@pytest.fixture(scope="session")
+def directed(
+    causal: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A generator that has learned by direct preference. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("directed") / "run"
+    strategy, training = {"type": "lora", "r": 4}, {"num_train_epochs": 3, "learning_rate": 3e-3}
+    task = {"type": "preference", "scored_examples": 3, "decoding": {"max_new_tokens": 4}}
+    return tune(causal("llama"), preferences, strategy, folder, task=task, training=training)
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +158,34 @@ def adapted(
     folder = tmp_path_factory.mktemp("adapted") / "run"
     strategy = {"type": "lora", "r": 4}
     return tune(tiny("bert"), sentiment, strategy, folder, task={"pooling": "model"})
+
+
+@pytest.fixture(scope="session")
+def compared(
+    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A finished comparison of two strategies with two seeds. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("compared") / "reviews"
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch)
+        return carried_out(values_for(tiny("bert"), sentiment, folder))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """`call("train", …)`: (exit status, standard output, standard error), in this process."""
+    from welltuned import cli
+
+    def run(*arguments: object, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        status: Any = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

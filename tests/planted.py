@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,8 @@ def plant(kind: str, seed: int, model: str, folder: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("welltuned.pipeline.write_report", lambda run: None)
         patch.setattr("welltuned.pipeline.predict_cost", lambda prepared, observer: {})
-        try:
+        with suppress(NotFinite):
             train(config_from(values))
-        except NotFinite:
-            pass
     return Run(folder / "run")
 
 

@@ -172,6 +172,33 @@ def make_rows(number: int, seed: int = 0, pair: bool = False) -> list[dict[str, 
     return rows
 
 
+def make_preferences(number: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Pairs of an approving and a disapproving answer; every fourth prompt has two of them."""
+    rng = random.Random(seed)
+    rows: list[dict[str, Any]] = []
+    for i, asked in enumerate(make_rows(number, seed)):
+        prompt = f"was it so {asked['text']}"
+        for _ in range(1 + (i % 4 == 0)):
+            sides = [
+                " ".join(["it was", *(rng.choice(words) for _ in range(rng.randint(1, 6)))])
+                for words in (WORDS[:8], WORDS[8:16])
+            ]
+            rows.append({"prompt": prompt, "chosen": sides[0], "rejected": sides[1]})
+    return rows
+
+
+def make_ratings(number: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Answers rated by how many approving words they have: 10 for the first, 5 for any other."""
+    rows = [
+        {"prompt": row["prompt"], "response": row[side]}
+        for row in make_preferences(number, seed)
+        for side in ("chosen", "rejected")
+    ]
+    for row in rows:
+        row["score"] = 5 + 5 * sum(word in WORDS[:8] for word in row["response"].split())
+    return list({(row["prompt"], row["response"]): row for row in rows}.values())
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
     """Rows as JSON lines; returns the path as text."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -207,7 +234,8 @@ def build(
     tokenizer = read_tokenizer(model)
     base = AutoConfig.from_pretrained(folder)
     base.pad_token_id = tokenizer.pad_token_id
-    head = ClassificationProblem(Labels("single_label", names, names)).head(base, pooling)
+    kind: Any = "single_label" if labels > 1 else "regression"
+    head = ClassificationProblem(Labels(kind, names, names)).head(base, pooling)
     anatomy = examine(build_skeleton(head))
     examples = [
         AutoTokenizer.from_pretrained(folder)(row["text"])["input_ids"] for row in make_rows(16)
@@ -238,7 +266,7 @@ def logits(model: Any, batch: dict[str, Any]) -> Any:
 def config_values(
     model: Any, data: str, strategy: Any, output: Path, **parts: Any
 ) -> dict[str, Any]:
-    """A config for a run of a few steps."""
+    """A config for a run of a few steps; what it forgets is measured where a test asks for it."""
     training = {
         "num_train_epochs": 2,
         "learning_rate": 1e-2,
@@ -253,6 +281,7 @@ def config_values(
         "output_dir": str(output),
         **parts,
         "training": {**training, **parts.get("training", {})},
+        "evaluation": {"retention": "none", **parts.get("evaluation", {})},
     }
 
 
@@ -263,33 +292,49 @@ def tune(model: Any, data: str, strategy: Any, output: Path, **parts: Any) -> An
     return wt.train(config_values(model, data, strategy, output, **parts))
 
 
-def job_for(
-    model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
-) -> Any:
-    """What a run gives its engine, so that a test can turn the crank itself."""
+def tuning_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
+    """A model as a run loads it, before its first step, in float32 on the CPU."""
     import torch
 
     from welltuned import tuning
     from welltuned.config import config_from
-    from welltuned.engines.events import Listener
-    from welltuned.engines.job import Job
+    from welltuned.observer import Observer
     from welltuned.preparation import prepare
+    from welltuned.proof import Before
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})
     prepared = prepare(config_from(config))
-    tuned, _ = tuning.build(prepared, torch.device("cpu"))
-    chosen = prepared.config.strategy
+    cpu = torch.device("cpu")
+    built, origin = tuning.build(prepared, cpu)
+    prepared = tuning.note_reference(prepared, built, Observer())
+    groups = prepared.config.strategy.parameter_groups(built, prepared.anatomy)
+    before = Before.of(built, groups)
+    return tuning.Tuning(prepared, built, groups, cpu, "fp32", prepared.problem, before, origin)
+
+
+def job_for(
+    model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
+) -> Any:
+    """What a run gives its engine, so that a test can turn the crank itself."""
+    from welltuned import forgetting
+    from welltuned.engines.events import Listener
+    from welltuned.engines.job import Job
+    from welltuned.observer import Observer
+
+    tuning = tuning_for(model, data, strategy, **parts)
+    prepared = tuning.prepared
     return Job(
-        model=tuned,
+        model=tuning.model,
         anatomy=prepared.anatomy,
         problem=prepared.problem,
-        strategy=chosen,
-        groups=chosen.parameter_groups(tuned, prepared.anatomy),
+        strategy=prepared.config.strategy,
+        groups=tuning.groups,
         training=prepared.config.training,
-        examples=prepared.examples["train"],
+        examples=prepared.learned,
         pad_id=prepared.pad_id,
         precision="fp32",
+        guards=forgetting.guards(tuning, Observer()),
         validate=lambda: {"macro_f1": 0.0},
         keep=lambda step, scores: None,
         listener=listener or Listener(),
@@ -297,7 +342,7 @@ def job_for(
 
 
 def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **parts: Any) -> Any:
-    """A run of one epoch without report, forecast, baseline, checkpoints: few tests look at them."""
+    """A run of one epoch without report, forecast, baseline or checkpoints."""
     import pytest
 
     from welltuned import pipeline

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,34 +18,16 @@ import pytest
 import yaml
 
 from support import config_values, make_rows, write_rows
-from welltuned import cli, doctor
+from welltuned import doctor
 from welltuned.engines import loop
 from welltuned.errors import Stopped
 from welltuned.runs import Run
+from welltuned.runs.comparison import Comparison
 
 HEAD = {"type": "partial", "num_blocks": 0}
 TEXTS = [row["text"] for row in make_rows(4, seed=5)]
 
 Result = tuple[int, str, str]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """`call("train", …)`: (exit status, standard output, standard error), in this process."""
-
-    def run(*arguments: object, stdin: str = "") -> Result:
-        monkeypatch.setattr(sys, "argv", ["welltuned", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        status: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +264,17 @@ def test_help_imports_nothing_heavy() -> None:
     process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    for verb in ("train", "predict", "evaluate", "data", "runs", "report", "export", "doctor"):
+    for verb in (
+        "train",
+        "compare",
+        "predict",
+        "evaluate",
+        "data",
+        "runs",
+        "report",
+        "export",
+        "doctor",
+    ):
         assert re.search(rf"^\s+{verb}\b", process.stdout, re.MULTILINE), verb
     heavy = ("torch", "transformers", "peft", "numpy", "sklearn", "scipy", "pandas", "matplotlib")
     for module in (*heavy, "datasets", "pydantic"):
@@ -290,7 +282,19 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["train", "predict", "evaluate", "data", "runs", "report", "export", "doctor", "demo"]
+    "verb",
+    [
+        "train",
+        "compare",
+        "predict",
+        "evaluate",
+        "data",
+        "runs",
+        "report",
+        "export",
+        "doctor",
+        "demo",
+    ],
 )
 def test_every_verb_explains_itself(verb: str, call: Any) -> None:
     status, out, err = call(verb, "--help")
@@ -472,6 +476,75 @@ def test_the_doctors_status_tells_whether_all_is_well(
     assert call("doctor") == (status, "as it is\n", "")
     found, out, _ = call("doctor", "--json")
     assert (found, json.loads(out)) == (status, {"problems": problems})
+
+
+# --- compare -------------------------------------------------------------------
+
+
+def test_a_finished_comparison_is_shown_at_once(
+    compared: Any, call: Any, tiny: Any, sentiment: str, tmp_path: Path
+) -> None:
+    from comparing import values_for
+
+    compared = Comparison(Path(shutil.copytree(compared.folder, tmp_path / "reviews")))
+    file = tmp_path / "compare.yaml"
+    file.write_text(yaml.safe_dump(values_for(tiny("bert"), sentiment, compared.folder)))
+    status, out, err = call("compare", file)
+    assert status == 0
+    assert "2 strategies, 4 runs, 4 of them finished" in err
+    chosen = compared.results["recommendation"]["strategy"]
+    assert f"recommended  {chosen}" in out
+    assert out.rstrip().endswith(f"report       {compared.report}")
+    status, out, _ = call("compare", file, "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert told["comparison"] == str(compared.folder)
+    assert told["recommendation"] == compared.results["recommendation"]
+
+
+def test_a_faulty_comparison_is_refused_with_all_its_faults(call: Any, tmp_path: Path) -> None:
+    file = tmp_path / "compare.yaml"
+    file.write_text("model: m\ndata: d.jsonl\nstrategies: [lorra]\nsedes: 3\nbudget: soon\n")
+    status, out, err = call("compare", file)
+    assert (status, out) == (2, "")
+    assert f"{file}:4:1: unknown key 'sedes' -> did you mean 'seeds'?" in err
+    assert f"{file}:5:1: 'soon' is no time" in err
+    status, _, err = call("compare", "model=m", "data=d.jsonl", "strategies=lorra")
+    assert status == 2
+    assert "unknown type 'lorra'" in err and "did you mean 'lora'?" in err
+
+
+def test_reports_of_runs_and_comparisons_are_written_again(
+    compared: Any, finished: Run, call: Any, tmp_path: Path
+) -> None:
+    import shutil
+
+    for folder in (compared.folder, finished.folder):
+        copy = Path(shutil.copytree(folder, tmp_path / folder.name))
+        (copy / "report.html").unlink()
+        status, out, err = call("report", copy)
+        assert (status, out, err) == (0, f"{copy / 'report.html'}\n", "")
+        assert '<html lang="en">' in (copy / "report.html").read_text(encoding="utf-8")
+        assert call("report", copy, "language=zh")[0] == 0
+        assert '<html lang="zh">' in (copy / "report.html").read_text(encoding="utf-8")
+    status, _, err = call("report", compared.folder, "language=fr")
+    assert status == 2 and "report takes language=en or language=zh" in err
+    status, _, err = call("report", tmp_path)
+    assert status == 2 and "this is not a run folder" in err
+
+
+def test_the_demo_compares_five_strategies_on_the_embedded_data() -> None:
+    from welltuned.cli.comparing import DEMO
+    from welltuned.comparison.config import read_comparison
+    from welltuned.comparison.variants import find_variants
+    from welltuned.errors import Faults
+
+    faults = Faults()
+    config, document = read_comparison(None, [*DEMO, "seeds=3", "budget.epochs=2"], faults)
+    assert config is not None and not list(faults)
+    assert len(find_variants(config, document, faults)) >= 5
+    assert (config.seeds, config.budget.epochs) == (3, 2)  # type: ignore[union-attr]
+    assert config.data.train.startswith("demo:") and config.model.name.startswith("package:")
 
 
 def test_the_demo_takes_no_config(call: Any) -> None:

@@ -232,3 +232,44 @@ def test_faults_of_data_model_and_machine_show_together(
     told = "\n".join(refused({**values, "model": str(tmp_path / "empty"), "data": data}))
     for part in ("only one class, 'only'", "no config.json", "no permission to write"):
         assert part in told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"protection": {"type": "l2sp", "alfa": 1}},
+            "'protection.0.alfa' -> did you mean",
+        ),
+        ({"protection": ["ewc", "l3sp"]}, "unknown type 'l3sp' in 'protection.1' -> did you mean"),
+        ({"protection": {"type": "ewc", "lambda": -1}}, "'protection.0.lambda' is -1"),
+        ({"protection": {"type": "ewc", "lambd": 1}}, "did you mean 'lambda'?"),
+        ({"evaluation": {"retention": [{"dat": "x"}]}}, "'evaluation.retention.0.dat'"),
+        ({"evaluation": {"retention": 3}}, "'evaluation.retention' is 3"),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_told_by_its_place(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError) as error:
+        config_from({"model": "m", "data": "d", **given})
+    assert told in str(error.value)
+
+
+def test_protections_are_written_as_one_wishes_and_read_again() -> None:
+    common = {"model": "m", "data": "d"}
+    written: list[Any] = ["l2sp", {"type": "l2sp"}, ["l2sp"], [{"type": "l2sp", "alpha": 0.1}]]
+    read = [config_from({**common, "protection": one}) for one in written]
+    assert len({str(config.protection) for config in read}) == 1
+    assert config_from({**common, "protection": "none"}).protection == ()
+    ewc = config_from({**common, "protection": {"type": "ewc", "lambda": 2}})
+    dumped = ewc.model_dump(mode="json")
+    assert dumped["protection"][0]["lambda"] == 2
+    assert config_from(dumped).protection == ewc.protection
+
+
+def test_a_bare_protection_takes_keys_from_the_command_line() -> None:
+    faults = Faults()
+    config, _ = read_config(
+        None, ["model=m", "data=d", "protection=l2sp", "protection.alpha=3"], faults
+    )
+    assert config is not None and not list(faults)
+    assert config.protection[0].model_dump() == {"type": "l2sp", "alpha": 3.0}

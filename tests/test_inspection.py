@@ -150,3 +150,21 @@ def test_no_data_is_a_fault_and_an_unknown_key_too() -> None:
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such data file"):
         inspect(str(tmp_path / "nothing.csv"), [])
+
+
+def test_preferences_show_every_response(tiny: Any, preferences: str) -> None:
+    """Without a model as text, with one as it is read with its prompt."""
+    bare = inspect(preferences, ["task=reward"])
+    first = bare.collected.train
+    text = shown(bare)
+    assert "judged: 1 > 2" in text
+    assert f"\n{first['prompt'][0]}\n" in text
+    assert f"response 2: {first['responses'][0][1]}" in text
+    facts = bare.facts["task"]
+    assert facts["problem"] == "preferences"
+    assert sum(facts["pairs"].values()) == 75 and sum(facts["responses"].values()) > 120
+    whole = inspect(preferences, ["task=reward", f"model={tiny('bert')}"])
+    shown_rows = sum(len(said) for said in first["responses"][:3])
+    assert shown(whole).count("[CLS]·2") == shown_rows
+    direct = inspect(preferences, ["task=preference", f"model={tiny('bert')}"])
+    assert "Green: what is learned." in shown(direct)

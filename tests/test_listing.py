@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -81,3 +82,33 @@ def test_brackets_are_shown_and_not_obeyed(text: str, tmp_path: Path) -> None:
 def test_an_empty_folder_has_no_runs(tmp_path: Path) -> None:
     assert describe_runs(tmp_path) == []
     assert describe_runs(tmp_path / "missing") == []
+
+
+def test_a_comparison_is_one_row_and_its_folder_lists_its_runs(compared: Any) -> None:
+    [row] = describe_runs(compared.folder.parent)
+    results = compared.results
+    chosen = results["recommendation"]["strategy"]
+    score = next(r for r in results["rows"] if r["name"] == chosen)["scores"]["macro_f1"]
+    assert (row["run"], row["state"]) == (str(compared.folder), "finished")
+    assert (row["strategy"], row["metric"]) == (chosen, "macro_f1")
+    assert row["score"] == score["mean"]
+    assert row["runs"] == "4 of 4 runs of 2 strategies"
+    assert row["seconds"] > 0
+    assert "4 of 4 runs of 2 strategies" in shown(compared.folder.parent)
+    inside = describe_runs(compared.folder)
+    assert sorted(Path(row["run"]).parent.name for row in inside) == [
+        "head", "head", "lora-r=2", "lora-r=2",
+    ]  # fmt: skip
+
+
+def test_a_comparison_that_has_just_begun_is_listed_too(tmp_path: Path, compared: Any) -> None:
+    record = compared.record
+    for row in record["rows"]:
+        for cell in row["cells"]:
+            cell |= {"state": "waiting", "seconds": None}
+    begun = Run(tmp_path / "begun")
+    begun.folder.mkdir()
+    begun.write("comparison.json", {**record, "state": "running"})
+    [row] = describe_runs(tmp_path)
+    assert (row["state"], row["score"], row["strategy"]) == ("running", None, "head, lora r=2")
+    assert "0 of 4 runs" in shown(tmp_path)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from support import tune
+from support import make_rows, tune, write_rows
 from welltuned import pipeline
 from welltuned.engines import loop
 from welltuned.engines.job import Job, Outcome
@@ -219,3 +219,19 @@ def test_a_frozen_weight_that_is_not_finite_is_seen_too() -> None:
     before = Before.of(model, [])
     model.low.weight[0, 0] = float("-inf")
     assert not compare_weights(model, before).finite
+
+
+def test_long_texts_in_several_rows_are_proved_by_their_rows(causal: Any, tmp_path: Path) -> None:
+    """Rows know the text they came from; taken for texts themselves, they would be cut again."""
+    rows = [{"text": " ".join(row["text"] for row in make_rows(6, seed=i))} for i in range(40)]
+    stories = write_rows(tmp_path / "stories.jsonl", rows)
+    run = tune(
+        causal("llama"),
+        stories,
+        "lora",
+        tmp_path / "run",
+        task={"type": "generation", "max_length": 16, "scored_examples": 0},
+        training={"max_steps": 1, "num_train_epochs": "auto", "eval_strategy": "no"},
+    )
+    assert run.results["proof"]["reloaded_examples"] > EXAMPLES
+    assert run.results["proof"]["reloaded_difference"] < 1e-4

@@ -14,9 +14,10 @@ from welltuned.registration import register
 if TYPE_CHECKING:
     from welltuned.predictor import Predictor
     from welltuned.runs import Run
+    from welltuned.runs.comparison import Comparison
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "train"]
+__all__ = ["__version__", "compare", "load", "train"]
 
 register()
 
@@ -26,12 +27,15 @@ def train(config: Any = None, **values: Any) -> Run:
 
     `config` is a `RunConfig`, a mapping, or the path of a YAML file; without it the
     keys are given as keyword arguments: `train(model=…, data=…, strategy="lora")`.
+    With `pipeline: rlhf` it is a pipeline of three runs.
     Raises `InputError` before any weight is loaded when something cannot work.
     """
     from welltuned.config import RunConfig, config_from
     from welltuned.pipeline import train as carry_out
     from welltuned.preparation import load_config
 
+    if _names_pipeline(config, values):
+        return _train_pipeline(config, values)
     if isinstance(config, RunConfig):
         if values:
             config = config_from({**config.model_dump(mode="json"), **values})
@@ -39,6 +43,64 @@ def train(config: Any = None, **values: Any) -> Run:
     if config is None or isinstance(config, dict):
         return carry_out(config_from({**(config or {}), **values}))
     return carry_out(load_config(str(config), [f"{key}={value}" for key, value in values.items()]))
+
+
+def _names_pipeline(config: Any, values: dict[str, Any]) -> bool:
+    """Whether `pipeline:` stands in the config, however it is given."""
+    from welltuned.schema import Part, peek
+
+    if isinstance(config, Part):
+        return "pipeline" in type(config).model_fields
+    if config is None or isinstance(config, dict):
+        return "pipeline" in {**(config or {}), **values}
+    return (
+        peek(str(config), [f"{key}={value}" for key, value in values.items()], "pipeline")
+        is not None
+    )
+
+
+def _train_pipeline(config: Any, values: dict[str, Any]) -> Run:
+    from welltuned.rlhf import pipeline, reading
+    from welltuned.schema import Part
+
+    if isinstance(config, Part):
+        config = config.model_dump(mode="json")
+    if config is None or isinstance(config, dict):
+        return pipeline.train(reading.config_from({**(config or {}), **values}))
+    return pipeline.train(reading.load(str(config), [f"{k}={v}" for k, v in values.items()]))
+
+
+def __getattr__(name: str) -> Any:
+    """`wt.ppo`, imported when it is asked for."""
+    if name == "ppo":
+        import importlib
+
+        return importlib.import_module("welltuned.ppo")
+    raise AttributeError(f"module 'welltuned' has no attribute '{name}'")
+
+
+def compare(config: Any = None, **values: Any) -> Comparison:
+    """Compare strategies on the same data; returns the comparison, with `folder` and `results`.
+
+    `config` is a `CompareConfig`, a mapping, or the path of a YAML file; without it the keys are
+    given as keyword arguments: `compare(model=…, data=…, strategies=["full", "lora"], seeds=3)`.
+    Raises `InputError` before any run when something cannot work. Runs that are finished
+    already are not run again.
+    """
+    from welltuned.comparison.carry_out import compare as carry_out
+    from welltuned.comparison.config import CompareConfig, comparison_from, read_comparison
+    from welltuned.errors import Faults
+
+    if isinstance(config, CompareConfig):
+        config = config.model_dump(mode="json", exclude_unset=True)
+    if config is None or isinstance(config, dict):
+        return carry_out(comparison_from({**(config or {}), **values}))
+    faults = Faults()
+    overrides = [f"{key}={value}" for key, value in values.items()]
+    read, document = read_comparison(str(config), overrides, faults)
+    faults.raise_if_any()
+    assert read is not None
+    return carry_out(read, document)
 
 
 def load(run: Any, device: str = "auto") -> Predictor:

@@ -11,6 +11,7 @@ model/  config.json + model.safetensors, or adapter_config.json + adapter_model.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def save_artifact(
         "strategy": strategy.type,
         "max_length": max_length,
         "precision": precision,
-        "base": {**base.model_dump(), **asdict(origin)},
+        "base": {**base.model_dump(), **asdict(origin), "beside": _beside(base, folder)},
     }
     (folder / "welltuned.json").write_text(
         json.dumps(memory, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -142,7 +143,7 @@ def _load_model(folder: Path, memory: dict[str, Any]) -> Any:
         )
         try:
             model = auto_class.from_pretrained(
-                str(Path(base.location).expanduser()),
+                _location(base, memory["base"].get("beside"), folder),
                 config=config,
                 dtype=base.dtype,
                 revision=base.revision,
@@ -159,6 +160,20 @@ def _load_model(folder: Path, memory: dict[str, Any]) -> Any:
         _require_same_base(model, memory["base"], folder)
         return PeftModel.from_pretrained(model, str(folder))
     return auto_class.from_pretrained(folder)
+
+
+def _beside(base: ModelConfig, folder: Path) -> str | None:
+    """Where a base model's folder is as seen from the artifact, so that both can be moved."""
+    path = Path(base.name).expanduser()
+    return os.path.relpath(path, folder) if path.is_dir() else None
+
+
+def _location(base: ModelConfig, beside: str | None, folder: Path) -> str:
+    """The base model's folder or hub name; the folder beside where it is gone from its place."""
+    path = Path(base.location).expanduser()
+    if beside is not None and not path.exists() and (folder / beside).exists():
+        path = folder / beside
+    return str(path)
 
 
 def _require_same_base(model: Any, base: dict[str, Any], folder: Path) -> None:
@@ -189,7 +204,7 @@ def _card(
     lines += [
         "import welltuned as wt",
         "",
-        'wt.load("THIS_FOLDER").predict(["some text"])',
+        f'wt.load("THIS_FOLDER").{problem.asked}',
         "```",
         "",
         "With the plain libraries:",

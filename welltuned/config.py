@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
+from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
+from welltuned.protection import Protections
 from welltuned.schema import Document, Part, apply_overrides, read_document, validate
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
 
+ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+"""The dotted path of something that can be imported."""
 
-class EvaluationConfig(Part):
-    """What is measured besides the scores of the tuned model."""
 
-    untrained: bool = True
-    """Score the model with its untrained head too; it is loaded once more for that."""
+class ReportConfig(Part):
+    """How the report is written."""
+
+    language: Literal["en", "zh"] = "en"
+    """English, or 中文."""
 
 
 class RunConfig(Part):
@@ -37,11 +42,15 @@ class RunConfig(Part):
     """Which weights train, and when."""
     training: TrainingConfig = TrainingConfig()
     """Hyper-parameters."""
+    protection: Protections = ()
+    """What keeps the model from forgetting."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
-    engine: Literal["torch", "hf"] = "torch"
-    """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`.
-    Results are equal."""
+    engine: Literal["torch", "hf"] | ImportPath = "torch"
+    """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`; results are equal.
+    Or a function of your own, `Job -> Outcome`, by import path: `mine.loop.train`."""
+    report: ReportConfig = ReportConfig()
+    """How the report is written."""
     output_dir: str | None = None
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 
@@ -57,6 +66,7 @@ def read_config(
     apply_overrides(document, overrides, RunConfig, faults)
     if len(faults) and not document.values:
         return None, document
+    document.values.pop("schema_version", None)  # a run's own config.yaml is a config too
     config = validate(RunConfig, document, faults)
     return (None if len(faults) else config), document
 

@@ -24,6 +24,7 @@ from rich.table import Table
 from welltuned.diagnosis import describe
 from welltuned.engines.events import Step
 from welltuned.observer import Observer
+from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ class ConsoleObserver(Observer):
             if config.training.metric_for_best_model == "auto"
             else config.training.metric_for_best_model
         )
-        sizes = ", ".join(
-            f"{split} {len(data[split]):,}" for split in ("train", "validation", "test")
-        )
+        sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
         self._console.print(
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
             f"{escape(_problem(data.facts.task))}; {sizes}"
@@ -75,6 +74,13 @@ class ConsoleObserver(Observer):
         for choice in prepared.choices:
             self._console.print(f"[dim]·[/] {escape(str(choice))}")
         self._console.print(f"[dim]·[/] run folder {escape(str(prepared.folder))}")
+
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        if self._console.is_terminal:
+            self._bar(what, done, total, text)
+        elif time.monotonic() - self._last_line > _PLAIN_SECONDS or done == total:
+            self._last_line = time.monotonic()
+            self._console.print(f"{what} {done}/{total} · {text}")
 
     def noted(self, text: str) -> None:
         self._close()
@@ -182,11 +188,13 @@ def trainable_table(rows: list[TableRow]) -> Table:
 def results_lines(run: Run) -> list[str]:
     """The results of a run as plain lines for standard output."""
     results = run.results
-    lines = [f"run         {run.folder}", f"test        {_scores(results['test'])}"]
-    names = [name for name in results["test"] if f"{name}_ci95" in results["test"]]
+    judged = results[run.judged]
+    lines = [f"run         {run.folder}", f"{run.judged:11} {_scores(judged)}"]
+    names = [name for name in judged if f"{name}_ci95" in judged]
     for name, scores in results["baselines"].items():
         known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
         lines.append(f"{name:11} {' · '.join(known)}")
+    lines += forgetting_lines(results)
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
         f"cost        {cost['train_seconds']:.0f} s · "
@@ -206,6 +214,32 @@ def results_lines(run: Run) -> list[str]:
     return lines
 
 
+def policy_lines(run: Run) -> list[str]:
+    """The results of PPO as plain lines for standard output: the policy before and after."""
+    results = run.results
+    test, before, cost = results["test"], results["baselines"]["sft"], results["cost"]
+    low, high = test["reward_gain_ci95"]
+    lines = [
+        f"run         {run.folder}",
+        f"reward      {before['reward']:.3f} -> {test['reward']:.3f} · "
+        f"gain {test['reward_gain']:+.3f} [{low:+.3f}, {high:+.3f}]",
+        f"KL          {test['kl']:.3f} nats a response",
+    ]
+    for name in ("accuracy", "macro_f1", "second_reward", "length", "distinct_2"):
+        if name in test:
+            lines.append(f"{name:11} {before[name]:.3f} -> {test[name]:.3f}")
+    if results["training"]["exploded"]:
+        lines.append(f"stopped     {results['training']['exploded']}")
+    lines.append(
+        f"cost        {cost['train_seconds']:.0f} s · "
+        f"{cost['examples_per_second']:.1f} responses/s · "
+        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
+        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB"
+    )
+    lines.append(f"report      {run.report}")
+    return lines
+
+
 def _scores(scores: dict[str, Any]) -> str:
     parts = []
     for name in scores:
@@ -220,6 +254,12 @@ def _problem(task: dict[str, Any]) -> str:
         return "regression"
     if task["problem"] == "generation":
         return f"generation ({task['style']})"
+    if task["problem"] == "ratings":
+        return "rewards from ratings"
+    if task["problem"] == "direct_preference":
+        return f"direct preference over {task['pairs']['train']:,} pairs"
+    if task["problem"] == "preferences":
+        return f"rewards from {task['pairs']['train']:,} preferences"
     if task["problem"] == "token_classification":
         return f"a tag for each word, {len(task['labels'])} tags"
     labels = task["labels"]

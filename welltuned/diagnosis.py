@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from welltuned.engines.validation import LOWER_IS_BETTER
+from welltuned.metrics import LOWER_IS_BETTER
 
 Fault = Literal["diverged", "collapsed", "overfitted", "cut short", "underfitted", "plateaued"]
 HEALTHY = "healthy"

@@ -70,6 +70,10 @@ class Stopped(WelltunedError):
         super().__init__(f"stopped by signal {signal_number}")
 
 
+class Pruned(WelltunedError):
+    """A search ended the run before its time, because others did better by then."""
+
+
 class Faults:
     """Collects faults; at most `shown` of one kind are spelled out, the rest are counted.
 

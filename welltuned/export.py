@@ -19,7 +19,8 @@ def export(run_folder: str | Path, to: str | Path) -> Path:
     """
     from welltuned.config import RunConfig
 
-    run, target = Run.open(run_folder), Path(to).expanduser()
+    opened, target = Run.open(run_folder), Path(to).expanduser()
+    run = Run(opened.proven_model().parent)  # of a pipeline, its last stage
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(
             Fault(
@@ -28,7 +29,7 @@ def export(run_folder: str | Path, to: str | Path) -> Path:
                 "choose another; nothing is ever overwritten",
             )
         )
-    values = {key: value for key, value in run.config.items() if key != "schema_version"}
+    values = {key: value for key, value in run.config.items() if key in RunConfig.model_fields}
     config = validate(
         RunConfig, Document(values, source=str(run.folder / "config.yaml")), faults := Faults()
     )

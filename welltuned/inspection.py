@@ -23,7 +23,7 @@ from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.models.loading import read_config as read_model_config
-from welltuned.schema import Document, Part, apply_overrides, validate
+from welltuned.schema import Document, Part, apply_overrides, peek, validate
 from welltuned.tasks import AnyTask, Classification, Examples, Problem
 
 _EXAMPLES = 3
@@ -109,7 +109,8 @@ class Inspection:
         parts: list[RenderableType] = []
         for i in range(min(_EXAMPLES, len(self.examples))):
             label = self.problem.target_of(self.examples.targets[i])  # type: ignore[index]
-            parts += [self._heading(i, self.examples.records, label), self._tokens(i)]
+            parts.append(self._heading(i, self.examples.records, label))
+            parts += map(self._tokens, self.examples.rows_of([i]))
         if self.examples.encoded.labels is not None:
             parts.append(Text("\nGreen: what is learned.", style="dim"))
         return Group(*parts)
@@ -122,16 +123,21 @@ class Inspection:
             yield from map(Text, self.problem.lines(few, i))
 
     def _heading(self, index: int, records: Records, label: Any) -> Text:
-        name = {"generation": "tokens learned", "token_classification": "tags"}
+        name = {
+            "generation": "tokens learned",
+            "token_classification": "tags",
+            "reward": "judged",
+            "preference": "judged",
+        }
         told = " ".join(label) if self.problem.type == "token_classification" else label
         text = f"\nexample {index + 1}  {records.id(index)}  "
         text += f"{name.get(self.problem.type, 'label')}: {told}"
         return Text(text, style="bold")
 
-    def _tokens(self, index: int) -> Text:
-        """Every token with its id; special ones and those that are learned stand out."""
+    def _tokens(self, row: int) -> Text:
+        """Every token of a row with its id; special ones and those that are learned stand out."""
         assert self.examples is not None
-        encoded = self.examples.encoded.take([index])
+        encoded = self.examples.encoded.take([row])
         learned = encoded.labels != IGNORED if encoded.labels is not None else encoded.ids < 0
         line = Text()
         tokens = self.tokenizer.convert_ids_to_tokens(encoded.ids.tolist())
@@ -174,6 +180,11 @@ def inspect(file: str | None, overrides: list[str]) -> Inspection:
 
 def _read_request(file: str | None, overrides: list[str], faults: Faults) -> _Request:
     if file is not None and Path(file).suffix in (".yaml", ".yml"):
+        if peek(file, overrides, "pipeline") is not None:
+            from welltuned.rlhf import reading
+
+            whole = reading.load(file, overrides)
+            return _Request(data=whole.data, task=whole.task, model=whole.model)
         config, _ = read_config(file, overrides, faults)
         faults.raise_if_any()
         assert config is not None

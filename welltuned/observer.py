@@ -18,6 +18,9 @@ class Observer(Listener):
     def working(self, what: str, done: int, total: int) -> None:
         """Long work other than training has come this far."""
 
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        """Work that has something to tell on its way has come this far."""
+
     def prepared(self, prepared: Prepared) -> None:
         """Everything was checked; weights come next."""
 
@@ -32,15 +35,20 @@ class Observer(Listener):
 
 
 class Recorder(Listener):
-    """Writes metrics.jsonl and keeps status.json up to date."""
+    """Writes metrics.jsonl and keeps status.json up to date.
+
+    `seconds` are those spent in optimizer steps so far.
+    """
 
     def __init__(self, run: Run, every: int) -> None:
         self._run = run
         self._every = every
         self._waiting: list[Step] = []
+        self._seconds = 0.0
 
     def stepped(self, step: Step) -> None:
         self._waiting.append(step)
+        self._seconds += step.seconds
         if step.step % self._every == 0 or step.step in (1, step.total):
             self._flush()
 
@@ -53,7 +61,14 @@ class Recorder(Listener):
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
         self._run.append(
             "metrics.jsonl",
-            {"step": step, "split": "validation", "epoch": epoch, **numbers, "best": best},
+            {
+                "step": step,
+                "split": "validation",
+                "epoch": epoch,
+                "seconds": self._seconds,
+                **numbers,
+                "best": best,
+            },
         )
 
     def warned(self, step: int, text: str) -> None:
@@ -70,9 +85,11 @@ class Recorder(Listener):
                 "step": last.step,
                 "split": "train",
                 "epoch": round(last.epoch, 4),
+                "seconds": self._seconds,
                 "loss": sum(step.loss * step.examples for step in steps) / examples,
                 "learning_rate": last.learning_rate,
                 "gradient_norm": last.gradient_norm,
+                **({"penalty": last.penalty} if last.penalty else {}),
                 "examples_per_second": examples / seconds if seconds else 0.0,
             },
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from welltuned import distributed
+from welltuned import distributed, forgetting
 from welltuned.artifact import save_artifact
 from welltuned.config import RunConfig
 from welltuned.engines import loop
@@ -16,6 +16,7 @@ from welltuned.engines.precision import autocast, choose_device
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predicting import predict
 from welltuned.finding import settle
+from welltuned.imports import load_callable
 from welltuned.observer import Observer, Recorder
 from welltuned.planning.in_runs import predict_cost
 from welltuned.preparation import Prepared, prepare
@@ -59,15 +60,19 @@ def _carry_out(prepared: Prepared, run: Run, observer: Observer, command: str | 
     tuning = load(prepared, observer)
     tuning.predicted, tuning.found = predicted, settle(tuning, observer)
     _write_start(run, tuning, command)
+    untouched = forgetting.remember(tuning, observer)
     try:
         outcome = _tune(tuning, run, observer)
     except NotFinite as error:
         observer.noted(note_divergence(run, error))
         raise
     _restore_best(tuning, run, observer)
+    finished = forgetting.go_back(tuning, untouched, observer)
     proof = _save_and_prove(tuning, run)
+    kept = forgetting.measure(tuning, untouched, observer)
     results = evaluate(tuning, run, outcome, observer)
-    run.write("results.json", {**results, "proof": proof, "diagnosis": diagnose(run, results)})
+    results |= {**kept, **finished, "proof": proof}
+    run.write("results.json", {**results, "diagnosis": diagnose(run, results)})
     write_report(run)
 
 
@@ -125,7 +130,12 @@ def _tune(tuning: Tuning, run: Run, observer: Observer) -> Outcome:
         )
 
     listeners = [Recorder(run, tuning.config.training.logging_steps), observer]
-    job = tuning.job(keep, watched(listeners if distributed.is_main() else []), run.folder)
+    job = tuning.job(
+        keep,
+        watched(listeners if distributed.is_main() else []),
+        run.folder,
+        forgetting.guards(tuning, observer),
+    )
     if tuning.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(tuning.device)
     return _engine(tuning.config.engine)(job)
@@ -136,7 +146,7 @@ def _engine(name: str) -> Callable[[Job], Outcome]:
         from welltuned.engines import trainer  # it imports half of transformers
 
         return trainer.train
-    return loop.train
+    return loop.train if name == "torch" else load_callable(name, "engine")
 
 
 def _restore_best(tuning: Tuning, run: Run, observer: Observer) -> None:
@@ -157,30 +167,29 @@ def _save_and_prove(tuning: Tuning, run: Run) -> dict[str, Any]:
     prepared, strategy = tuning.prepared, tuning.config.strategy
     moved = compare_weights(tuning.model, tuning.before)
     strategy.finish(tuning.model)
-    tuning.problem = tuning.problem.finish(tuning.model)
+    tuning.problem = tuning.problem.measured(tuning.on_training_data).finish(tuning.model)
+    validation = prepared.examples["validation"]
+    some = list(range(min(EXAMPLES, len(validation))))
+    problem, records = tuning.problem.saved_as(prepared.tokenizer, validation.records.take(some))
     tuning.artifact_bytes = save_artifact(
         run.model,
         tuning.model,
         strategy,
         prepared.tokenizer,
-        tuning.problem,
+        problem,
         prepared.head,
         tuning.config.model,
         tuning.origin,
         prepared.max_length,
         tuning.precision_in_use,
     )
-    validation = prepared.examples["validation"]
-    some = list(range(min(EXAMPLES, len(validation))))
-    few = tuning.problem.encode(
-        prepared.tokenizer, validation.records.take(some), prepared.max_length
-    )
+    few = problem.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict(
         tuning.model,
-        tuning.problem,
+        problem,
         few,
         prepared.pad_id,
         EXAMPLES,
         autocast(tuning.precision_in_use, tuning.device),
     )
-    return prove(moved, tuning.before, outputs, run.model, few, tuning.device).as_dict()
+    return prove(moved, tuning.before, outputs, run.model, records, tuning.device).as_dict()

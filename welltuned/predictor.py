@@ -17,7 +17,7 @@ from welltuned.engines.precision import autocast, choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.predicting import predict
 from welltuned.runs import Run
-from welltuned.tasks import Problem
+from welltuned.tasks import Examples, Problem
 
 Text = str | tuple[str, str] | list[str]
 """One text, a pair of texts for models trained on pairs, or the words of a sentence."""
@@ -88,6 +88,27 @@ class Predictor:
             return [{"prediction": response} for response in responses]
         return self.problem.answers(self.outputs(records, batch_size), records)
 
+    def rewards(
+        self, prompts: Sequence[Any], responses: Sequence[str], batch_size: int = 64
+    ) -> np.ndarray:
+        """The score (N) of each response to its prompt, a text or a list of messages.
+
+        Raises `InputError` for models that are no reward models.
+        """
+        from welltuned.tasks import RewardProblem
+
+        problem = self.problem
+        if not isinstance(problem, RewardProblem):
+            what = f"the model does {problem.type.replace('_', ' ')} and gives no rewards"
+            raise InputError(Fault(what, None, "give a run of task reward"))
+        if len(prompts) != len(responses):
+            what = f"{len(prompts)} prompts but {len(responses)} responses"
+            raise InputError(Fault(what, None, "give one response for each prompt"))
+        if not len(prompts):
+            return np.zeros(0)
+        records = problem.records_of(list(zip(prompts, responses, strict=True)))
+        return problem.values(self.outputs(records, batch_size))[:, 0]
+
     def say(self, given: Any, hear: Callable[[str], object]) -> str:
         """Answer a text or a list of messages, telling each piece of text as it comes.
 
@@ -113,8 +134,14 @@ class Predictor:
 
     def outputs(self, records: Records, batch_size: int = 64) -> np.ndarray:
         """Raw outputs (N, K)."""
+        return self._outputs(self._encode(records), batch_size)
+
+    def _encode(self, records: Records) -> Examples:
         artifact = self._artifact
-        examples = artifact.problem.encode(artifact.tokenizer, records, artifact.max_length)
+        return artifact.problem.encode(artifact.tokenizer, records, artifact.max_length)
+
+    def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
+        artifact = self._artifact
         precision = autocast(artifact.precision, self.device)
         return predict(
             artifact.model,
@@ -131,9 +158,15 @@ class Predictor:
         """Scores with intervals on a labelled file. Raises `InputError` for what is wrong in it."""
         records = self._read(file, data or DataConfig(train=file), self.problem.task.roles)
         faults = Faults()
-        targets = self.problem.read_targets(records, faults)
+        self.problem.read_targets(records, faults)
         faults.raise_if_any()
-        scores = self.problem.score(self.outputs(records, batch_size), targets, intervals=True)
+        examples = self._encode(records)
+        if not len(examples):
+            what = f"nothing can be scored within {self._artifact.max_length} tokens"
+            raise InputError(Fault(what, Place(file), "check the file with `welltuned data`"))
+        assert examples.targets is not None
+        outputs = self._outputs(examples, batch_size)
+        scores = self.problem.score(outputs, examples.targets, intervals=True)
         artifact = self._artifact
         responses = self.problem.respond(
             artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size

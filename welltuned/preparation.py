@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,8 +16,13 @@ from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.evaluation.probe import is_probed
+from welltuned.evaluation.sets import RetentionSets, collect_sets
 from welltuned.hyperparameters import Choice
+from welltuned.imports import load_callable
 from welltuned.models import loading
+from welltuned.protection import Setting, replayed
+from welltuned.protection.checks import check_protections, encode_replay, read_replay
 from welltuned.runs.folder import next_free
 from welltuned.schema import Document, Part, expand_shorthand, validate
 from welltuned.tasks import AnyTask, Classification, Examples, Problem
@@ -49,9 +55,25 @@ class Prepared:
     head: Head
     anatomy: Anatomy
     examples: dict[str, Examples]
+    """By split; without `test` where the config keeps it sealed."""
     max_length: int
     choices: list[Choice]
     folder: Path
+    retention: RetentionSets
+    """On what forgetting is measured."""
+    replay: Examples | None
+    """Examples of before, where the config names some."""
+
+    @cached_property
+    def learned(self) -> Examples:
+        """What is learned from: the training examples and, where asked for, some of before."""
+        train = self.examples["train"]
+        mixing = [one for one in self.config.protection if one.type == "replay"]
+        if not mixing or self.replay is None:
+            return train
+        before = self.problem.pack(self.replay, self.max_length)
+        seed = self.config.training.seed
+        return train.join(before.take(replayed(len(train), len(before), mixing[0].share, seed)))
 
     @property
     def pad_id(self) -> int:
@@ -73,10 +95,15 @@ def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
     return config
 
 
-def prepare(config: RunConfig, progress: Working = lambda what, done, total: None) -> Prepared:
+def prepare(
+    config: RunConfig,
+    progress: Working = lambda what, done, total: None,
+    encode: bool = True,
+) -> Prepared:
     """Check everything. Raises `InputError` with all faults found.
 
-    `progress` hears (what, done, total).
+    `progress` hears (what, done, total). Without `encode` there are no examples: what costs
+    most is left out by those who ask only whether a run could start.
     """
     faults = Faults()
     data = collect(config.data, config.task.roles, faults, config.task.convert)
@@ -102,6 +129,12 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
     _require_unpacked(config, faults)
+    _require_probed(config, problem, faults)
+    speaks = not head.new
+    sets = collect_sets(config.evaluation, data, config.data, faults, speaks)
+    before = read_replay(config.data, config.task, problem, data, sets, faults)
+    setting = Setting(config.strategy, anatomy, speaks, config.data.replay is not None)
+    check_protections(config.protection, setting, faults)
     max_length = _max_length(config, anatomy, tokenizer, faults)
     _require_space(config, anatomy, folder, faults)
     faults.raise_if_any()
@@ -110,10 +143,26 @@ def prepare(config: RunConfig, progress: Working = lambda what, done, total: Non
     config = config.model_copy(
         update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)}
     )
-    examples = encode_splits(problem, tokenizer, data, max_length, progress)
-    return Prepared(
-        config, data, problem, base, tokenizer, head, anatomy, examples, max_length, choices, folder
+    read = SPLITS if config.evaluation.test else ("train", "validation")
+    examples = encode_splits(problem, tokenizer, data, max_length, progress, read) if encode else {}
+    replay = encode_replay(problem, tokenizer, before, max_length)
+    prepared = Prepared(
+        config,
+        data,
+        problem,
+        base,
+        tokenizer,
+        head,
+        anatomy,
+        examples,
+        max_length,
+        choices,
+        folder,
+        sets,
+        replay,
     )
+    data.facts.notes += [*sets.notes, *(_notes_of_replay(prepared) if encode else [])]
+    return prepared
 
 
 def examine(head: Head) -> Anatomy:
@@ -205,6 +254,8 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
     elif config.training.trainer or config.training.callbacks:
         what = "'training.trainer' and 'training.callbacks' are for Hugging Face's Trainer"
         faults.add(what, None, "set engine: hf, or remove them")
+    elif "." in config.engine:
+        _try(lambda: load_callable(config.engine, "engine"), faults)
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:
@@ -227,6 +278,21 @@ def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None
         )
 
 
+def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None:
+    if config.evaluation.probe and not is_probed(problem):
+        what = f"a linear map cannot answer the task '{problem.type}'"
+        faults.add(f"'evaluation.probe': {what}", None, "set evaluation.probe to false")
+
+
+def _notes_of_replay(prepared: Prepared) -> list[str]:
+    mixed = len(prepared.learned) - len(prepared.examples["train"])
+    if not mixed or prepared.replay is None:
+        return []
+    share = mixed / len(prepared.learned)
+    source = prepared.replay.records.source
+    return [f"{mixed:,} examples of {source} are mixed into training ({share:.1%} of an epoch)."]
+
+
 def _output_folder(config: RunConfig, faults: Faults) -> Path:
     if not distributed.is_main():
         return Path(config.output_dir or "runs")
@@ -239,13 +305,18 @@ def _output_folder(config: RunConfig, faults: Faults) -> Path:
                 "choose another output_dir; nothing is ever overwritten",
             )
     else:
-        data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
-        stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
-        folder = next_free(Path("runs"), f"{stem or 'data'}-{config.strategy.type}")
+        folder = next_free(Path("runs"), usual_name(config))
     parent = next(path for path in (folder, *folder.parents, Path(".")) if path.exists())
     if not os.access(parent, os.W_OK):
         faults.add("no permission to write here", Place(str(parent)), "choose another output_dir")
     return folder
+
+
+def usual_name(config: RunConfig) -> str:
+    """DATA-STRATEGY, for folders that have been given no name."""
+    data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
+    stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
+    return f"{stem or 'data'}-{config.strategy.type}"
 
 
 def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Faults) -> None:
@@ -268,8 +339,9 @@ def encode_splits(
     data: Collected,
     max_length: int,
     progress: Working = lambda what, done, total: None,
+    read: Sequence[str] = SPLITS,
 ) -> dict[str, Examples]:
-    """All splits as the model reads them, with their lengths noted in the facts."""
+    """The splits to be read, as the model reads them, with their lengths noted in the facts."""
 
     def encoded(split: str) -> Examples:
         def heard(done: int) -> None:
@@ -277,11 +349,11 @@ def encode_splits(
 
         return problem.encode(tokenizer, data[split], max_length, heard)
 
-    examples = {split: encoded(split) for split in SPLITS}
+    examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
     data.facts.notes += [
-        f"{split}: {note}." for split in SPLITS for note in problem.notes(examples[split])
+        f"{split}: {note}." for split in read for note in problem.notes(examples[split])
     ]
     return {**examples, "train": problem.pack(examples["train"], max_length)}
 
@@ -307,17 +379,18 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: Collecte
     facts.task["truncated"] = {
         split: int(part.encoded.truncated.sum()) for split, part in examples.items()
     }
+    lengths = {split: part.encoded.lengths for split, part in examples.items()}
     facts.task["tokens"] = {
         split: {
-            "mean": float(part.lengths.mean()),
-            "median": int(sorted(part.lengths)[len(part) // 2]),
-            "greatest": int(part.lengths.max()),
+            "mean": float(tokens.mean()),
+            "median": int(sorted(tokens)[len(tokens) // 2]),
+            "greatest": int(tokens.max()),
         }
-        for split, part in examples.items()
+        for split, tokens in lengths.items()
     }
     for split, number in facts.task["truncated"].items():
         if number:
-            share = number / len(examples[split])
+            share = number / len(lengths[split])
             facts.notes.append(
                 f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens "
                 "and were cut. task.max_length sets the limit."

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from welltuned.artifact import load_artifact
+from welltuned.data.records import Records
 from welltuned.engines.precision import autocast
 from welltuned.errors import RunFailed
 from welltuned.evaluation.predicting import predict
 from welltuned.models.freezing import hash_weights
-from welltuned.tasks import Examples
 
 if TYPE_CHECKING:
     from welltuned.strategies import ParameterGroup
@@ -87,10 +87,10 @@ def prove(
     before: Before,
     outputs_NK: np.ndarray,
     folder: Path,
-    examples: Examples,
+    records: Records,
     device: torch.device,
 ) -> Proof:
-    """Load the artifact afresh through the plain libraries and compare.
+    """Load the artifact afresh through the plain libraries and compare over these records.
 
     Raises `RunFailed` on the first thing that is not so.
     """
@@ -110,7 +110,7 @@ def prove(
     again_NK = predict(
         artifact.model,
         artifact.problem,
-        artifact.problem.encode(artifact.tokenizer, examples.records, artifact.max_length),
+        artifact.problem.encode(artifact.tokenizer, records, artifact.max_length),
         artifact.tokenizer.pad_token_id,
         EXAMPLES,
         autocast(artifact.precision, device),
@@ -127,6 +127,6 @@ def prove(
         trainable_weights=len(before.trainable),
         trainable_moved=len(moved.trainable),
         all_finite=moved.finite,
-        reloaded_examples=len(examples),
+        reloaded_examples=len(again_NK),
         reloaded_difference=difference,
     )

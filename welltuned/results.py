@@ -24,22 +24,20 @@ _TRAINING_SAMPLE = 1000
 
 
 def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> dict[str, Any]:
-    """Read the test split, once, and set the scores beside the baselines and the cost."""
+    """Read the test split, once, and set the scores beside the baselines and the cost.
+
+    Where the test split stays sealed, the validation split stands in for it.
+    """
     prepared, problem = tuning.prepared, tuning.problem
-    test, train_targets = prepared.examples["test"], prepared.examples["train"].targets
-    assert test.targets is not None and train_targets is not None
-    outputs, scores, responses = _score_test(tuning, observer, intervals=True)
-    run.write_lines("predictions.jsonl", problem.rows(outputs, test, {"response": responses}))
-    some, precision = _some_training(tuning), tuning.precision_in_use
+    judged = "test" if tuning.config.evaluation.test else "validation"
+    read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
+    assert read.targets is not None and train_targets is not None
+    outputs, scores, responses = _score(judged, tuning, observer, intervals=True)
+    run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
     results: dict[str, Any] = {
-        "test": scores,
-        "train": _with_intervals(
-            tuning, tuning.predict_examples(some, "training examples", precision), some
-        ),
-        "validation": _with_intervals(
-            tuning, tuning.predict("validation", precision), prepared.examples["validation"]
-        ),
-        "baselines": {},
+        judged: scores,
+        **_scores_that_tell_fit(tuning, sealed=judged != "test"),
+        "baselines": problem.baselines(train_targets, read.targets),
         "parameters": _count_parameters(tuning),
         "cost": {**_cost(tuning, outcome), "predicted": tuning.predicted},
         "found": tuning.found,
@@ -54,28 +52,30 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
         if tuning.config.training.metric_for_best_model == "auto"
         else tuning.config.training.metric_for_best_model,
     }
-    if majority := problem.baseline(train_targets, test.targets):
-        results["baselines"]["majority"] = majority
     if tuning.config.evaluation.untrained:
         _rebuild(tuning)
-        _, results["baselines"]["untrained"], before = _score_test(tuning, observer)
+        _, results["baselines"]["untrained"], before = _score(judged, tuning, observer)
         if before:
             texts = {"before": before, "response": responses}
-            run.write_lines("predictions.jsonl", problem.rows(outputs, test, texts))
+            run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
     return results
 
 
-def _score_test(
-    tuning: Tuning, observer: Observer, intervals: bool = False
+def _score(
+    split: str, tuning: Tuning, observer: Observer, intervals: bool = False
 ) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
-    """(outputs, scores, free text in answer to the first examples) of the model as it is now."""
+    """(outputs, scores, free text in answer to the first examples) of the model as it is now.
+
+    Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
+    """
     prepared, problem = tuning.prepared, tuning.problem
-    test = prepared.examples["test"]
-    assert test.targets is not None
+    examples = prepared.examples[split]
+    assert examples.targets is not None
     tuning.model.eval()
-    outputs = tuning.predict("test", tuning.precision_in_use, observer)
-    scores = problem.score(outputs, test.targets, intervals)
-    first = test.records.take(range(min(problem.answered, len(test))))
+    outputs = tuning.predict(split, tuning.precision_in_use, observer)
+    scores = problem.score(outputs, examples.targets, intervals)
+    answered = min(problem.answered, len(examples)) if split == "test" else 0
+    first = examples.records.take(range(answered))
     with autocast(tuning.precision_in_use, tuning.device):
         responses = problem.respond(
             tuning.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
@@ -85,20 +85,29 @@ def _score_test(
     return outputs, scores, responses or []
 
 
+def _scores_that_tell_fit(tuning: Tuning, sealed: bool) -> dict[str, Any]:
+    """Scores with intervals on some training examples, and on validation where not yet known.
+
+    Set side by side they tell what was learned from what was learned by heart.
+    """
+    examples = tuning.prepared.examples
+    found = {"train": _with_interval(tuning, "training examples", _some_training(tuning))}
+    if not sealed:
+        found["validation"] = _with_interval(tuning, "validation", examples["validation"])
+    return found
+
+
 def _some_training(tuning: Tuning) -> Examples:
-    """As many training examples as validation has, drawn at random: what was learned by heart?"""
+    """As many training examples as validation has, drawn at random."""
     train = tuning.prepared.examples["train"]
     number = min(len(train), len(tuning.prepared.examples["validation"]), _TRAINING_SAMPLE)
-    chosen = np.random.default_rng(0).permutation(len(train))[:number].tolist()
-    assert train.targets is not None
-    return Examples(train.encoded.take(chosen), train.targets[chosen], train.records.take(chosen))
+    return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
-def _with_intervals(tuning: Tuning, outputs: np.ndarray, examples: Examples) -> dict[str, Any]:
-    """Scores, and how many examples they rest on."""
+def _with_interval(tuning: Tuning, what: str, examples: Examples) -> dict[str, Any]:
     assert examples.targets is not None
-    scores = tuning.problem.score(outputs, examples.targets, intervals=True)
-    return {**scores, "examples": len(examples)}
+    outputs = tuning.predict_examples(examples, what, tuning.precision_in_use)
+    return tuning.problem.score(outputs, examples.targets, intervals=True)
 
 
 def _rebuild(tuning: Tuning) -> None:
@@ -126,29 +135,32 @@ def _count_parameters(tuning: Tuning) -> dict[str, int]:
 
 
 def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
-    lengths = tuning.prepared.examples["train"].lengths
     dtype = torch.bfloat16 if tuning.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
-    size = tuning.config.training.per_device_train_batch_size
-    assert not isinstance(size, str), "it was found before training"
+    size = tuning.config.training.examples_per_pass
     return {
         "train_seconds": outcome.seconds,
         "examples_per_second": outcome.examples / seconds,
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
-        "padding_fraction_unsorted": _unsorted_padding(lengths, size),
-        "peak_memory_bytes": torch.cuda.max_memory_allocated(tuning.device)
-        if tuning.device.type == "cuda"
-        else memory.peak(),
+        "padding_fraction_unsorted": _unsorted_padding(tuning.prepared.learned, size),
+        "peak_memory_bytes": peak_memory(tuning.device),
         "artifact_bytes": tuning.artifact_bytes,
         "flops": outcome.flops,
         "hardware_efficiency": outcome.flops / seconds / matmul_rate(tuning.device, dtype),
     }
 
 
-def _unsorted_padding(lengths: np.ndarray, size: int) -> float:
+def _unsorted_padding(examples: Examples, size: int) -> float:
     """What random batches would have wasted, for comparison."""
-    order = np.random.default_rng(0).permutation(len(lengths))
-    return padding_fraction(
-        lengths, [order[start : start + size] for start in range(0, len(order), size)]
-    )
+    order = np.random.default_rng(0).permutation(len(examples)).tolist()
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    rows = [np.asarray(examples.rows_of(batch)) for batch in batches]
+    return padding_fraction(examples.encoded.lengths, rows)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory held: on a GPU by tensors, else by this process since the run began."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return memory.peak()

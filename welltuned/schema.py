@@ -141,6 +141,14 @@ def read_document(path: Path, faults: Faults) -> Document:
     return document
 
 
+def peek(file: str | None, overrides: Iterable[str], key: str) -> Any:
+    """The value of a top-level key as written; None when there is none or nothing can be read."""
+    faults = Faults()
+    document = read_document(Path(file), faults) if file is not None else Document()
+    apply_overrides(document, overrides, Part, faults)
+    return document.values.get(key)
+
+
 def _build(
     loader: _Loader, node: yaml.Node, path: KeyPath, document: Document, faults: Faults
 ) -> Any:
@@ -163,10 +171,12 @@ def _build(
             values[key] = _build(loader, value_node, key_path, document, faults)
         return values
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
-        return [
-            _build(loader, item, (*path, str(i)), document, faults)
-            for i, item in enumerate(node.value)
-        ]
+        items = []
+        for i, item in enumerate(node.value):
+            mark, item_path = item.start_mark, (*path, str(i))
+            document.places[item_path] = Place(document.source, mark.line + 1, mark.column + 1)
+            items.append(_build(loader, item, item_path, document, faults))
+        return items
     return loader.construct_object(node, deep=True)
 
 
@@ -187,14 +197,15 @@ def apply_overrides(
             value = yaml.load(text, Loader=_Loader)
         except (yaml.YAMLError, ValueError):
             value = text
-        _write(document, path, value, schema)
+        put(document.values, path, value, schema)
         for written in [known for known in document.places if known[: len(path)] == path]:
             del document.places[written]
         document.places[path] = place
 
 
-def _write(document: Document, path: KeyPath, value: Any, schema: type[Part]) -> None:
-    level = document.values
+def put(values: dict[str, Any], path: KeyPath, value: Any, schema: type[Part]) -> None:
+    """Write one key into a config's plain values."""
+    level = values
     part: type[Part] | None = schema
     for key in path[:-1]:
         part = next(iter(_parts_of(part, key)), None) if part else None
@@ -271,8 +282,9 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
     kind, context = detail["type"], detail.get("ctx", {})
     given = f"{detail['input']!r}"[:80]
     if kind == "extra_forbidden":
-        known = list(owner.model_fields) if owner else []
-        return f"unknown key '{name}'", place, _nearest(path[-1], known)
+        fields = owner.model_fields.items() if owner else ()
+        known = [field.alias or name for name, field in fields]
+        return f"unknown key '{name}'", place, nearest(path[-1], known)
     if kind == "missing":
         return f"the key '{name}' is missing", place, f"add `{name}: …`"
     if kind == "union_tag_invalid":
@@ -280,7 +292,7 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
         return (
             f"unknown type '{context['tag']}' in '{name}'",
             document.place((*path, "type")),
-            _nearest(context["tag"], tags),
+            nearest(context["tag"], tags),
         )
     if kind == "union_tag_not_found":
         return f"'{name}' needs a type", place, f"write `{name}: {{type: …}}`"
@@ -289,7 +301,7 @@ def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, 
         return (
             f"'{name}' is {given}, which is not a choice",
             place,
-            _nearest(str(detail["input"]), words),
+            nearest(str(detail["input"]), words),
         )
     if kind == "conflict":
         return context["what"], place, context["remedy"]
@@ -314,6 +326,9 @@ def _locate(
         ]
         if tagged:
             owner, choices = tagged[0], []
+            continue
+        if isinstance(item, int):  # one of a list: what it may be is as before
+            path.append(str(item))
             continue
         if choices:
             owner = choices[0]
@@ -352,7 +367,8 @@ def _union_depth(schema: type[Part], location: Sequence[str | int]) -> int:
 _UNIONS = (typing.Union, types.UnionType)
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
+def nearest(word: str, known: Sequence[str]) -> str:
+    """The remedy for a word that is not known: the one that was meant, and all there are."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     choices = ", ".join(known)
     return (

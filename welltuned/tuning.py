@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from welltuned.engines.events import Listener
 from welltuned.engines.job import Job
 from welltuned.engines.precision import autocast, choose_device, choose_precision
 from welltuned.evaluation.predicting import predict, to_device
+from welltuned.evaluation.subject import Subject
+from welltuned.machine import remembered
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.observer import Observer
 from welltuned.preparation import Prepared, examine
 from welltuned.proof import Before
+from welltuned.protection import Guard
+from welltuned.runs.environment import processor
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 
@@ -83,6 +88,7 @@ class Tuning:
         keep: Callable[[int, dict[str, Any]], None] = lambda step, scores: None,
         listener: Listener | None = None,
         folder: Path = Path("runs"),
+        guards: Sequence[Guard] = (),
     ) -> Job:
         """What an engine is given to train the model as it is now."""
         return Job(
@@ -92,13 +98,34 @@ class Tuning:
             strategy=self.config.strategy,
             groups=self.groups,
             training=self.config.training,
-            examples=self.prepared.examples["train"],
+            examples=self.prepared.learned,
             pad_id=self.prepared.pad_id,
             precision=self.precision,
+            guards=guards,
             validate=lambda: self.score("validation", self.precision),
             keep=keep,
             listener=listener or Listener(),
             folder=folder,
+        )
+
+    def on_training_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, targets) of the training split, in what the artifact computes in."""
+        targets = self.prepared.examples["train"].targets
+        assert targets is not None
+        return self.predict("train", self.precision_in_use), targets
+
+    def subject(self, precision: str) -> Subject:
+        """The model as it is now, to be examined."""
+        prepared = self.prepared
+        return Subject(
+            model=self.model,
+            anatomy=prepared.anatomy,
+            tokenizer=prepared.tokenizer,
+            pad_id=prepared.pad_id,
+            max_length=prepared.max_length,
+            batch_size=self.config.training.per_device_eval_batch_size,
+            speaks=not prepared.head.new,
+            precision=lambda: autocast(precision, self.device),
         )
 
     @property
@@ -115,17 +142,22 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     config = prepared.config
     torch.use_deterministic_algorithms(config.training.full_determinism)
     device = choose_device(config.training.device)
-    prepared = _settle_pooling(prepared, observer)
+    prepared = settle_pooling(prepared, observer)
     observer.prepared(prepared)
     model, origin = build(prepared, device)
     precision, why = distributed.from_main(
         lambda: choose_precision(
-            config.training, config.model.dtype, device, lambda: _try_step(model, prepared)
+            config.training,
+            config.model.dtype,
+            device,
+            lambda: _try_step(model, prepared),
+            lambda measure: remembered(_gain_of(prepared), measure),
         )
     )
     observer.noted(f"precision {precision} on {device.type} ({why})")
     training = config.training.model_copy(update={"precision": precision})
     prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
+    prepared = note_reference(prepared, model, observer)
     groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
     observer.loaded(
         trainable_table(
@@ -148,11 +180,40 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     )
 
 
+def note_reference(prepared: Prepared, model: nn.Module, observer: Observer) -> Prepared:
+    """What the model makes of all examples before it is tuned, where the problem compares with it.
+
+    It is computed once; so tuning costs no second model and knows nothing of strategies.
+    """
+    problem, training = prepared.problem, prepared.config.training
+    if not problem.needs_reference:
+        return prepared
+    precision = autocast(training.precision, next(model.parameters()).device)
+    size, noted = training.per_device_eval_batch_size, {}
+    with prepared.config.strategy.untouched(model):
+        for split, examples in prepared.examples.items():
+            tell = partial(observer.working, f"reference on {split}", total=len(examples))
+            args = problem, examples, prepared.pad_id, size, precision
+            noted[split] = problem.with_reference(examples, predict(model, *args, tell))
+    return replace(prepared, examples=noted)
+
+
+def _gain_of(prepared: Prepared) -> str:
+    """What the gain of bf16 depends on: this machine and the model.
+
+    The strategy is left out, for strategies that are compared have to compute alike.
+    """
+    anatomy = prepared.anatomy
+    return (
+        f"gain of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}, {anatomy.family} of {anatomy.num_blocks} x {anatomy.hidden_size}"
+    )
+
+
 def _try_step(model: nn.Module, prepared: Prepared) -> None:
     """A forward and backward pass over a few training examples that leaves nothing behind."""
     examples = prepared.examples["train"]
-    size = prepared.config.training.at_once.per_device_train_batch_size
-    assert not isinstance(size, str)
+    size = prepared.config.training.at_once.examples_per_pass
     some = list(range(min(len(examples), size)))
     batch = to_device(
         prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
@@ -161,7 +222,7 @@ def _try_step(model: nn.Module, prepared: Prepared) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
+def settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
     """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
     from welltuned.models.pooling import PROBED, probe_poolings
 
@@ -169,6 +230,9 @@ def _settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
     if task.pooling != "auto":
         return prepared
     pooling, reason = loading.own_pooling(prepared.config.model), "the model's own pooling file"
+    if pooling is None:
+        pooling = prepared.problem.usual_pooling(prepared.anatomy.kind)
+        reason = "usual for the task"
     if pooling is None:
         observer.working("choosing the pooling", 0, 1)
         model = loading.load_model(
@@ -206,6 +270,7 @@ def build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, Origin]:
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
     origin = Origin(loading.fingerprint(loaded.model, loaded.new), loaded.new)
+    prepared.problem.initialise(loaded.model, loaded.new, seed)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]
     context = Context(

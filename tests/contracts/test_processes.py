@@ -59,7 +59,8 @@ def test_two_processes_agree_with_one(
     engine: str, strategy: dict[str, Any], tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
     model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    task = {"task": {"pooling": "mean"}, "engine": engine}
+    protection = {"type": "l2sp", "alpha": 0.5}  # added once, and not by every process
+    task = {"task": {"pooling": "mean"}, "engine": engine, "protection": protection}
     alone = {**TRAINING, "gradient_accumulation_steps": 2}
     one = tune(model, sentiment, strategy, tmp_path / "one", training=alone, **task)
     values = config_values(model, sentiment, strategy, tmp_path / "two", training=TRAINING, **task)

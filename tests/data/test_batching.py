@@ -104,6 +104,16 @@ def test_no_step_holds_more_tokens_than_allowed(by_length: bool) -> None:
     assert np.mean(padded) > 350
 
 
+def test_a_budget_counts_all_rows_of_an_example() -> None:
+    """A prompt with many responses fills a step that many single texts fill otherwise."""
+    rows = np.where(np.arange(1000) % 3, 1, 6)
+    plan = BatchPlan(LENGTHS, 64, max_tokens=600, rows=rows)
+    steps = members(plan.steps(0))
+    padded = [LENGTHS[step].max() * rows[step].sum() for step in steps if len(step) > 1]
+    assert max(padded) <= 600 and np.mean(padded) > 350
+    assert sorted(np.concatenate(steps)) == list(range(1000))
+
+
 def test_a_text_longer_than_the_budget_has_a_step_of_its_own() -> None:
     steps = members(BatchPlan(np.array([5, 900, 5]), 8, max_tokens=100).steps(0))
     assert sorted(map(sorted, steps)) == [[0, 2], [1]]

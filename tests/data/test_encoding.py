@@ -124,3 +124,25 @@ def test_a_real_token_that_equals_the_padding_is_not_masked(tokenizer: Any) -> N
     end = tokenizer.sep_token_id
     batch = pad(encode(tokenizer, TEXTS, None, 64), [0, 1], pad_id=end)
     assert batch["attention_mask"].sum(axis=1).tolist() == [3, 6]
+
+
+def test_joined_texts_are_those_of_both_in_order(tokenizer: Any) -> None:
+    """Types that only one of them has are zero for the others."""
+    single, pairs = encode(tokenizer, TEXTS, None, 5), encode(tokenizer, ["good"], ["bad"], 64)
+    both = single.join(pairs)
+    assert len(both) == len(TEXTS) + 1 and both.truncated.tolist() == [*single.truncated, False]
+    rows = [*(single[i] for i in range(len(TEXTS))), pairs[0]]
+    assert all(np.array_equal(both[i], row) for i, row in enumerate(rows))
+    assert both.type_ids is not None and not both.type_ids[: len(single.ids)].any()
+    again = pairs.join(single).join(pairs)
+    assert np.array_equal(again[len(TEXTS) + 1], pairs[0]) and again.type_ids is not None
+    assert again.type_ids.tolist().count(1) == 4
+
+
+def test_joined_labels_and_positions_stay_beside_their_tokens() -> None:
+    one = Encoded.of([[5, 6]], [False], labels=[[5, -100]], positions=[[0, 1]])
+    two = Encoded.of([[7], [8, 9]], [False, True], labels=[[7], [8, 9]], positions=[[0], [0, 0]])
+    both = one.join(two)
+    assert both.labels is not None and both.labels.tolist() == [5, -100, 7, 8, 9]
+    assert both.positions is not None and both.positions.tolist() == [0, 1, 0, 0, 0]
+    assert both.offsets.tolist() == [0, 2, 3, 5]

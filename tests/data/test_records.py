@@ -106,3 +106,12 @@ def test_taken_records_keep_their_order_and_lines(records: Records) -> None:
 def test_a_record_without_an_id_is_known_by_its_place(records: Records) -> None:
     assert records.id(1) == "a.csv:5"
     assert Records("a.csv", {"id": [7]}, [2], ()).id(0) == "7"
+
+
+def test_joined_records_keep_their_own_places(records: Records) -> None:
+    """Columns that only one of them has are empty for the others."""
+    other = Records("b.csv", {"text": ["w"], "id": ["mine"]}, [7], ("text",))
+    both = records.join(other)
+    assert both["text"] == ["x", "y", "z", "w"] and both["label"] == [1, 2, 3, None]
+    assert [both.id(i) for i in (0, 3)] == ["a.csv:2", "mine"]
+    assert both.lines == [2, 5, 9, 7] and both.input_roles == ("text",)

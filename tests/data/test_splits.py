@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 
@@ -88,6 +89,20 @@ def test_a_drawing_has_exactly_the_number_asked_for(number: int) -> None:
     drawn = draw(["a"] * 333 + ["b"] * 333 + ["c"] * 334, number, 0)
     assert len(drawn) == len(set(drawn)) == number
     assert drawn == sorted(drawn)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.sampled_from("abcde"), min_size=2, max_size=80), st.integers(0, 3))
+def test_a_smaller_drawing_is_part_of_every_larger_one(strata: list[str], seed: int) -> None:
+    """Of the rarest strata too, whose whole records come and go with other ways of rounding."""
+    drawings = [set(draw(strata, number, seed)) for number in range(1, len(strata) + 1)]
+    assert all(smaller < larger for smaller, larger in itertools.pairwise(drawings))
+
+
+def test_no_stratum_vanishes_while_there_is_room_for_all() -> None:
+    strata = ["a"] * 980 + ["b"] * 15 + ["c"] * 5
+    assert {strata[i] for i in draw(strata, 3, 0)} == {"a", "b", "c"}
+    assert Counter(strata[i] for i in draw(strata, 200, 0)) == {"a": 196, "b": 3, "c": 1}
 
 
 def test_a_drawing_is_a_pure_function_of_its_arguments() -> None:

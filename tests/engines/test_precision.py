@@ -114,3 +114,16 @@ def test_the_rate_is_that_of_the_best_try(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(precision, "_SIZE", 10)
     clock(monkeypatch, 0, 9, 10, 14, 20, 22, 30, 35, 40, 43, 50, 58)
     assert matmul_rate(CPU, torch.float32) == 2 * 10**3 / 2
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(1.5, "bf16"), (1.1, "fp32")])
+def test_a_gain_that_is_remembered_decides_without_a_probe(gain: float, chosen: str) -> None:
+    """So that the same seed gives the same bits, however busy the machine is."""
+
+    def step() -> None:
+        raise AssertionError("no step is needed")
+
+    training = TrainingConfig(precision="auto")
+    device = torch.device("cpu")
+    found, why = choose_precision(training, "float32", device, step, lambda measure: gain)
+    assert found == chosen and f"{gain:.2f}" in why

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from welltuned.errors import InputError
-from welltuned.metrics.text import common_subsequence, load_metric, rouge_l, score_text, words
+from welltuned.metrics.text import common_subsequence, rouge_l, score_text, words
 
 REFERENCES = [
     "The cat sat on the mat, didn't it?",
@@ -274,33 +274,6 @@ def test_a_metric_cannot_change_the_texts_of_others(write_metrics: WriteMetrics)
     predictions = ["a", "b"]
     score_text(predictions, ["a", "b"], intervals=False, extra=own)
     assert predictions == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("path", "what"),
-    [
-        ("bleu", "cannot be imported"),
-        ("", "cannot be imported"),
-        ("no_such_package.f", "No module named 'no_such_package'"),
-        ("my_metrics.missing", "has no attribute 'missing'"),
-        ("my_metrics.NUMBER", "is int, not a function"),
-    ],
-)
-def test_what_is_no_function_is_refused_by_name(
-    path: str, what: str, write_metrics: WriteMetrics
-) -> None:
-    write_metrics("NUMBER = 3\n")
-    with pytest.raises(InputError) as refused:
-        load_metric(path)
-    assert f"'{path}'" in str(refused.value) and what in str(refused.value)
-    assert "write package.module.function" in refused.value.faults[0].remedy
-
-
-@pytest.mark.parametrize("source", ["1 / 0", "def broken(:", "raise SystemExit(3)"])
-def test_a_module_that_fails_on_import_is_refused(source: str, write_metrics: WriteMetrics) -> None:
-    write_metrics(source)
-    with pytest.raises(InputError, match="cannot be imported"):
-        load_metric("my_metrics.f")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from welltuned.models.language_head import (
     default_chunk,
     predicted,
     token_losses,
+    token_scores,
 )
 
 STILL = {"attention_dropout": 0.0}
@@ -480,3 +481,48 @@ def test_a_model_without_an_output_layer_is_refused() -> None:
     assert not check_head(model, a_batch()["input_ids"])
     with pytest.raises(ValueError, match="LlamaForSequenceClassification has no trunk"):
         token_losses(model, **a_batch())
+
+
+# --- Scores of a policy -----------------------------------------------------------
+
+
+def judged_batch(seed: int = 3) -> dict[str, torch.Tensor]:
+    """Two rows padded on the left, their last four tokens to be judged."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(6, 40, (2, 9), generator=generator)
+    mask = torch.ones_like(ids)
+    mask[1, :3] = 0
+    labels = ids.clone()
+    labels[:, :5] = IGNORED
+    return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+
+@families
+def test_scores_are_log_probabilities_of_the_tempered_logits(family: str) -> None:
+    model, batch = make(family).eval(), judged_batch()
+    for temperature in (1.0, 0.7):
+        found = token_scores(model, **batch, temperature=temperature, entropy=True, chunk=3)
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        logprobs = (model(**inputs).logits / temperature).log_softmax(-1)[:, 4:8]
+        expected = logprobs.gather(2, batch["input_ids"][:, 5:].unsqueeze(2))
+        torch.testing.assert_close(found.logprobs_M, expected.flatten(), rtol=1e-4, atol=1e-5)
+        entropies = -(logprobs.exp() * logprobs).sum(-1)
+        assert found.entropies_M is not None
+        torch.testing.assert_close(found.entropies_M, entropies.flatten(), rtol=1e-4, atol=1e-5)
+        assert found.rows_M.tolist() == [0] * 4 + [1] * 4
+        assert found.positions_M.tolist() == [5, 6, 7, 8] * 2
+    plain = token_losses(model, **batch)
+    torch.testing.assert_close(token_scores(model, **batch).logprobs_M, -plain.losses_M)
+    assert token_scores(model, **batch).entropies_M is None
+
+
+def test_scores_of_chunks_have_the_gradients_of_the_whole() -> None:
+    batch, gradients = judged_batch(), []
+    for chunk in (1, 100):
+        model = make("llama").eval()
+        found = token_scores(model, **batch, temperature=0.7, entropy=True, chunk=chunk)
+        assert found.entropies_M is not None
+        (found.logprobs_M.sum() + found.entropies_M.sum() + found.hidden_MH.sum()).backward()
+        gradients.append([weight.grad for weight in model.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

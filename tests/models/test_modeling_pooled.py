@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModel
 
 from plain import ask
-from support import build, encode, logits, make_config, make_rows, short_tune
+from support import DECODERS, build, encode, logits, make_config, make_rows, short_tune
 from welltuned.artifact import load_artifact
 from welltuned.models.modeling_pooled import PooledConfig, PooledForSequenceClassification, pool
 
@@ -85,6 +85,25 @@ def test_a_real_end_token_is_read_though_padding_looks_the_same(tiny: Any) -> No
     without = {"input_ids": torch.tensor([text]), "attention_mask": torch.ones(1, 3).long()}
     torch.testing.assert_close(logits(model, alone), logits(model, padded))
     assert (logits(model, alone) - logits(model, without)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_r2_both_padding_sides_give_equal_scores(family: str, tiny: Any) -> None:
+    """(R2) Also where positions are counted: padding on the left takes none."""
+    model, _, _ = build(tiny(family), {"type": "full"}, "last", labels=1)
+    texts = [TEXTS[0].split()[0], *TEXTS]
+    right, left = (logits(model, encode(tiny(family), texts, side)) for side in ("right", "left"))
+    torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-4)
+    alone = torch.cat([logits(model, encode(tiny(family), [text])) for text in texts])
+    torch.testing.assert_close(alone, right, atol=1e-5, rtol=1e-4)
+
+
+def test_positions_that_are_given_are_kept(tiny: Any) -> None:
+    model, _, _ = build(tiny("gpt2"), {"type": "full"}, "last")
+    batch = encode(tiny("gpt2"), TEXTS, "left")
+    numbers = torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
+    own, given = logits(model, batch), logits(model, {**batch, "position_ids": numbers})
+    assert not torch.allclose(own, given, atol=1e-3)
 
 
 def test_a_pooler_that_is_never_read_is_not_there(tiny: Any) -> None:

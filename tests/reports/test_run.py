@@ -337,6 +337,39 @@ def test_pairs_show_both_texts(copy: Run) -> None:
 # --- In a browser --------------------------------------------------------------
 
 
+def test_preferences_are_told_as_pairs(rewarded: Run, tmp_path: Path) -> None:
+    copied = Run(Path(shutil.copytree(rewarded.folder, tmp_path / "run")))
+    rows = list(copied.read_lines("predictions.jsonl"))
+    wrong = {
+        **rows[0], "prediction": "rejected", "prompt": NASTY,
+        "probabilities": {"chosen": 0.1, "rejected": 0.9},
+    }  # fmt: skip
+    copied.write_lines("predictions.jsonl", [wrong, *rows[1:]])
+    page = written(copied)
+    test, longer = copied.results["test"], copied.results["baselines"]["longer"]
+    assert f"pair accuracy {test['pair_accuracy']:.3f}" in page.text
+    assert f"longer {longer['pair_accuracy']:.3f}" in page.text
+    assert f"a rank correlation of {test['length_correlation']:.3f}" in page.text
+    assert NASTY in page.text and wrong["chosen"] in page.text
+    assert "always the right one" not in page.text and "Worst mistakes" not in page.text
+    assert any("Reliability" in str(tag.get("aria-label")) for tag in page.all("svg"))
+
+
+def test_without_a_wrong_pair_that_is_said(rewarded: Run) -> None:
+    assert rewarded.results["test"]["pair_accuracy"] == 1
+    page = Page(rewarded.report.read_text(encoding="utf-8"))
+    assert "No pair of this test split is ordered wrongly." in page.text
+    assert "(longer); one reward for all (majority); the model before tuning" in page.text
+
+
+def test_direct_preference_shows_pairs_and_answers(directed: Run) -> None:
+    page = Page(directed.report.read_text(encoding="utf-8"))
+    answered = next(row for row in directed.read_lines("predictions.jsonl") if "before" in row)
+    assert "before and after tuning" in page.text and answered["prompt"] in page.text
+    assert "one reward for all" not in page.text and "(likelier)" in page.text
+    assert "the better response has" in page.text
+
+
 @pytest.fixture(scope="module")
 def browse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """`browse(file, flags…)`: what headless Chromium prints when it opens a file."""

@@ -381,3 +381,18 @@ def test_an_option_that_peft_does_not_know_is_refused_with_the_nearest(
     """(L3) All that PEFT knows may be written."""
     with pytest.raises(InputError, match="did you mean 'layers_to_transform'"):
         short_tune(tiny("bert"), sentiment, {**LORA, "layer_to_transform": 1}, tmp_path / "run")
+
+
+@pytest.mark.parametrize("init", [True, "pissa"])
+def test_untouched_it_computes_as_the_pretrained_model(init: Any, tiny: Any) -> None:
+    """(L8) PiSSA's base alone does not: there the factors have to stay switched on."""
+    batch = encode(tiny("bert"), TEXTS)
+    model, _, strategy = build(tiny("bert"), {**LORA, "init_lora_weights": init})
+    base = logits(build(tiny("bert"), {"type": "full"})[0], batch)
+    training = [parameter.requires_grad for parameter in model.parameters()]
+    with strategy.untouched(model):
+        torch.testing.assert_close(logits(model, batch), base, atol=1e-4, rtol=1e-4)
+    assert training == [parameter.requires_grad for parameter in model.parameters()]
+    with model.disable_adapter():
+        alone = logits(model, batch)
+    assert torch.allclose(alone, base, atol=1e-3) == (init is True)

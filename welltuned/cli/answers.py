@@ -8,8 +8,11 @@ from typing import Any
 def pretty(text: Any, row: dict[str, Any]) -> str:
     if "words" in row:
         return _tagged(row)
-    shown = text if isinstance(text, str) else " | ".join(text)
     prediction = row["prediction"]
+    if isinstance(prediction, list) and isinstance(prediction[0], float):
+        prompt, responses = text
+        return _rewarded(prompt, responses, prediction)
+    shown = text if isinstance(text, str) else " | ".join(text)
     if "probabilities" not in row and isinstance(prediction, str):
         return f"{shown}\n  {prediction}"
     if isinstance(prediction, float):
@@ -17,6 +20,12 @@ def pretty(text: Any, row: dict[str, Any]) -> str:
     named = ", ".join(prediction) if isinstance(prediction, list) else prediction
     confidence = max(row["probabilities"].values())
     return f"{named:12} {confidence:6.1%}  {shown}"
+
+
+def _rewarded(prompt: str, responses: list[str], rewards: list[float]) -> str:
+    """A prompt, and each of its responses after its reward."""
+    pairs = zip(rewards, responses, strict=True)
+    return "\n".join([prompt, *(f"{reward:10.4f}  {response}" for reward, response in pairs)])
 
 
 def _tagged(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Verbs that look: `data`, `runs`, `report`, `doctor`."""
+"""Verbs that look: `data`, `probe`, `runs`, `report`, `doctor`."""
 
 from __future__ import annotations
 
@@ -26,20 +26,55 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def probe(
+    arguments: Arguments = None,
+    as_json: Json = False,
+    chart: Annotated[
+        str | None, typer.Option("--chart", metavar="FILE.html", help="Write a page with a chart.")
+    ] = None,
+) -> None:
+    """See how well a task can be read off every block, and how many are worth unfreezing."""
+    from pathlib import Path
+
+    from welltuned.console import ConsoleObserver, results_console
+    from welltuned.preparation import load_config
+    from welltuned.probing import probe as look
+    from welltuned.probing import render
+    from welltuned.reports.probe import write_probe
+
+    file, overrides = split_arguments(arguments)
+    observer = ConsoleObserver()
+    try:
+        found = look(load_config(file, overrides), observer)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(found)
+    else:
+        results_console().print(render(found))
+    if chart is not None:
+        print(write_probe(found, Path(chart)), file=sys.stderr)
+
+
+@app.command()
 def runs(
-    folder: Annotated[str, typer.Argument(help="Where the runs are.")] = "runs",
+    folder: Annotated[
+        str | None,
+        typer.Argument(help="Where the runs are; without one, runs and comparisons."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List runs with their state and test score."""
+    """List runs and comparisons with their state and test score."""
     from pathlib import Path
 
     from welltuned.listing import describe_runs, runs_table
 
-    rows = describe_runs(Path(folder))
+    folders = [folder] if folder else ["runs", "comparisons"]
+    rows = [row for name in folders for row in describe_runs(Path(name))]
     if as_json:
         print_json(rows)
     elif not rows:
-        print(f"no runs in {folder}", file=sys.stderr)
+        print(f"no runs in {' or '.join(folders)}", file=sys.stderr)
     else:
         from welltuned.console import results_console
 
@@ -47,12 +82,21 @@ def runs(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
-    """Write a run's report.html again, from what is in its folder."""
-    from welltuned.reports.run import write_report
-    from welltuned.runs import Run
+def report(
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="The folder of a run, a pipeline, a comparison or a sweep."
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[language=en|zh]", help="Its language.")
+    ] = None,
+) -> None:
+    """Write report.html again, from what is in the folder."""
+    from welltuned.cli.comparing import rebuild_report
 
-    print(write_report(Run.open(run)))
+    print(rebuild_report(folder, arguments or []))
 
 
 @app.command()

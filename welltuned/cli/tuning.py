@@ -1,4 +1,4 @@
-"""Verbs that look for good settings before a run: `tune lr`."""
+"""Verbs that look for good settings before a run: `tune lr`, `tune data`."""
 
 from __future__ import annotations
 
@@ -32,3 +32,30 @@ def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
         print_json({"folder": str(folder), **test.as_dict()})
     else:
         print_lines(describe(test, folder))
+
+
+@tune.command("data")
+def data(arguments: Arguments = None, as_json: Json = False) -> None:
+    """Measure how the score grows with the training data: is labelling more worth it?
+
+    `seeds=5` and `shares=[0.1, 0.2, 0.5, 1]` may stand on the line. The same command again
+    goes on where it was.
+    """
+    import json
+
+    from welltuned.console import print_lines
+    from welltuned.search.config import read_asked
+    from welltuned.search.curve_console import CurveConsole, curve_lines
+    from welltuned.search.learning_curve import CurveConfig, CurveSettings, learning_curve
+
+    given = split_arguments(arguments)
+    config, document = read_asked(CurveConfig, "curve", CurveSettings, *given)
+    observer = CurveConsole()
+    try:
+        folder = learning_curve(config, document, observer)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(json.loads((folder / "learning_curve.json").read_text(encoding="utf-8")))
+    else:
+        print_lines(curve_lines(folder))

@@ -33,6 +33,8 @@ class BatchPlan:
     seed: int = 0
     by_length: bool = True
     max_tokens: int | None = None
+    rows: np.ndarray | None = None
+    """Rows of a batch that each example fills; one, where nothing is given."""
     processes: int = 1
     """Processes that share each step; they take its micro-batches in turn."""
 
@@ -70,17 +72,20 @@ class BatchPlan:
             return [ordered[start : start + size] for start in range(0, len(ordered), size)]
         batches: list[np.ndarray] = []
         current: list[int] = []
-        longest = 0
+        longest = rows = 0
         for index in ordered:
-            longest_with = max(longest, int(self.lengths[index]))
+            length, own = int(self.lengths[index]), self._rows(index)
             if current and (
-                longest_with * (len(current) + 1) > self.max_tokens or len(current) == size
+                max(longest, length) * (rows + own) > self.max_tokens or len(current) == size
             ):
                 batches.append(np.array(current))
-                current, longest_with = [], int(self.lengths[index])
+                current, longest, rows = [], 0, 0
             current.append(int(index))
-            longest = longest_with
+            longest, rows = max(longest, length), rows + own
         return [*batches, np.array(current)] if current else batches
+
+    def _rows(self, index: int) -> int:
+        return 1 if self.rows is None else int(self.rows[index])
 
     def _micro_batches(self, batch: np.ndarray) -> list[np.ndarray]:
         parts = (

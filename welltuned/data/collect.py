@@ -326,7 +326,8 @@ def _limit(train: Records, config: DataConfig, roles: Sequence[Role], facts: Dat
     facts.notes.append(
         f"{number:,} of {len(train):,} training examples are used (data.max_train_examples)."
     )
-    return train.take(splits.draw(_strata(train, roles), number, config.split.seed))
+    seed = config.split.seed if config.sample_seed is None else config.sample_seed
+    return train.take(splits.draw(_strata(train, roles), number, seed))
 
 
 def _strata(records: Records, roles: Sequence[Role]) -> list[Hashable]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,6 +30,22 @@ class SplitConfig(Part):
         return self
 
 
+class OtherData(Part):
+    """A data set besides the three splits; a bare path will do."""
+
+    shorthand: ClassVar[str | None] = "data"
+
+    data: str
+    """A file as `data.train` takes it, or `demo:NAME`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Which column has which role; found by name when not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_bare_path(cls, given: Any) -> Any:
+        return {"data": given} if isinstance(given, str) else given
+
+
 class DataConfig(Part):
     """Where the examples are, and what may be done with them."""
 
@@ -44,6 +60,8 @@ class DataConfig(Part):
     test: str | None = None
     """The file that is read once, at the end.
     Without one, a part of the training data is cut off."""
+    replay: OtherData | None = None
+    """Examples of before, for a protection that mixes them in or holds on to them."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Which column has which role, such as {text: sentence, label: polarity};
     found by name when not given."""
@@ -56,6 +74,8 @@ class DataConfig(Part):
     max_train_examples: int | None = Field(default=None, ge=2)
     """Use only this many training examples, drawn by `split.seed`
     with the shares of the labels kept."""
+    sample_seed: int | None = None
+    """The seed of that draw, where it shall not be `split.seed`."""
     duplicates: Literal["error", "drop", "keep"] = "error"
     """A text of validation or test that is also in train:
     stop, drop it from train, or keep it and say so."""

@@ -7,7 +7,6 @@ a row that cannot be read is a fault with its line.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,25 +15,18 @@ from typing import Any
 
 from welltuned.data.records import Role, map_columns
 from welltuned.data.sources import Table
+from welltuned.data.turns import (
+    READ_KEYS,
+    Message,
+    Unreadable,
+    as_list,
+    as_text,
+    as_turns,
+    turns_in,
+    with_system,
+)
 from welltuned.errors import Faults, Place
 
-Message = dict[str, str]
-"""One turn: {"role": system, user, assistant or tool, "content": text}."""
-
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "function_call": "assistant",
-    "tool": "tool",
-    "observation": "tool",
-    "function": "tool",
-}
-_READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call"}
 _SHOWN = 5
 
 
@@ -61,147 +53,6 @@ class Example:
         return [said["content"] for said in self.messages if said["role"] == "assistant"]
 
 
-class _Unreadable(Exception):
-    """What is wrong with a row, how to mend it, and a name under which like rows are counted."""
-
-    def __init__(self, what: str, remedy: str, kind: str) -> None:
-        super().__init__(what)
-        self.what, self.remedy, self.kind = what, remedy, kind
-
-
-# --- Cells ---------------------------------------------------------------------
-
-
-def _text(cell: Any, column: str) -> str:
-    if cell is None or cell != cell:  # not a number: nothing, in tables
-        return ""
-    if isinstance(cell, (str, int, float)):
-        return str(cell)
-    raise _Unreadable(
-        f"'{column}' {_instead(cell, 'text')}",
-        f"write text in '{column}', or map another column with data.columns",
-        f"without text in '{column}'",
-    )
-
-
-def _list(cell: Any, column: str) -> list[Any]:
-    """A nested cell; tables of text such as CSV hold it as JSON."""
-    found = _from_json(cell) if isinstance(cell, str) else cell
-    if isinstance(found, (list, tuple)):
-        return list(found)
-    raise _Unreadable(
-        f"'{column}' {_instead(cell, 'a list')}",
-        f"""write '{column}' as [{{"role": "user", "content": "…"}}, …]""",
-        f"without a list in '{column}'",
-    )
-
-
-def _from_json(text: str) -> Any:
-    """The value that a text spells, or the text itself."""
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return text
-
-
-def _instead(cell: Any, wanted: str) -> str:
-    names = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
-    kind = names.get(type(cell), type(cell).__name__)
-    return "is missing" if cell is None else f"is not {wanted} but {kind}"
-
-
-def _turns_in(cell: Any) -> list[dict[str, Any]]:
-    """The turns of a cell that may as well be text; none when it is."""
-    found = _from_json(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
-    if not isinstance(found, (list, tuple)):
-        return []
-    return list(found) if all(isinstance(turn, dict) for turn in found) else []
-
-
-# --- Turns ---------------------------------------------------------------------
-
-
-def _turns(cell: Any, column: str) -> list[Message]:
-    return [_turn(turn, column) for turn in _list(cell, column)]
-
-
-def _turn(turn: Any, column: str) -> Message:
-    if not isinstance(turn, dict):
-        raise _Unreadable(
-            f"a turn of '{column}' {_instead(turn, 'an object')}",
-            """write each turn as {"role": "user", "content": "…"}""",
-            f"with turns in '{column}' that are not objects",
-        )
-    given = turn.get("role", turn.get("from"))
-    role = _ROLES.get(str(given).casefold().strip())
-    if role is None:
-        raise _Unreadable(
-            f"unknown role '{given}'" if given is not None else "a turn has no role",
-            f"roles are: {', '.join(_ROLES)}",
-            "with an unknown role",
-        )
-    return {"role": role, "content": _content(turn, str(given))}
-
-
-def _content(turn: dict[str, Any], role: str) -> str:
-    content = turn.get("content", turn.get("value"))
-    parts = [_said(content, role)] if content is not None else []
-    parts += [_call(call) for call in _calls(turn)]
-    if not parts:
-        raise _Unreadable(
-            f"a turn of '{role}' has no content",
-            "give it a content, or remove the turn",
-            "with a turn without content",
-        )
-    return "\n".join(part for part in parts if part)
-
-
-def _said(content: Any, role: str) -> str:
-    if isinstance(content, dict) and _ROLES[role.casefold().strip()] in ("assistant", "tool"):
-        return json.dumps(content, ensure_ascii=False)  # a call of a tool, or what it returned
-    if isinstance(content, (list, tuple)):
-        return "".join(_part(part) for part in content)
-    if isinstance(content, str):
-        return content
-    raise _Unreadable(
-        f"the content of a turn of '{role}' {_instead(content, 'text')}",
-        "write it as text",
-        "with a turn whose content is not text",
-    )
-
-
-def _part(part: Any) -> str:
-    text = part.get("text") if isinstance(part, dict) else part
-    if isinstance(text, str):
-        return text
-    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-    raise _Unreadable(
-        f"a part of a turn is not text but {kind}",
-        "only text can be learned; remove the part or the row",
-        "with parts that are not text",
-    )
-
-
-def _calls(turn: dict[str, Any]) -> list[Any]:
-    """Calls of tools beside the content, as the OpenAI format writes them."""
-    calls = turn.get("tool_calls") or []
-    return [*calls, *([turn["function_call"]] if turn.get("function_call") else [])]
-
-
-def _call(call: Any) -> str:
-    """A call as JSON, its arguments as values and not as JSON within JSON."""
-    function = call.get("function", call) if isinstance(call, dict) else call
-    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-        function = {**function, "arguments": _from_json(function["arguments"])}
-    return json.dumps(function, ensure_ascii=False)
-
-
-def _with_system(system: str, messages: list[Message]) -> list[Message]:
-    if not system.strip() or (messages and messages[0]["role"] == "system"):
-        return messages
-    return [{"role": "system", "content": system}, *messages]
-
-
 # --- Formats -------------------------------------------------------------------
 
 
@@ -223,8 +74,8 @@ Cells = dict[str, Any]
 
 
 def _read_alpaca(cells: Cells, layout: Layout) -> Example:
-    said = {role: _text(cells.get(role), layout.name(role)) for role in _ALPACA_TEXTS}
-    messages = _with_system(said["system"], _history(cells.get("history"), layout))
+    said = {role: as_text(cells.get(role), layout.name(role)) for role in _ALPACA_TEXTS}
+    messages = with_system(said["system"], _history(cells.get("history"), layout))
     question = "\n".join(part for part in (said["instruction"], said["input"]) if part.strip())
     messages.append({"role": "user", "content": question})
     if "output" in cells:
@@ -235,16 +86,16 @@ def _read_alpaca(cells: Cells, layout: Layout) -> Example:
 def _history(cell: Any, layout: Layout) -> list[Message]:
     """Earlier turns, as pairs of what the user and the assistant said."""
     column = layout.name("history")
-    pairs = _list(cell, column) if cell not in (None, "") else []
+    pairs = as_list(cell, column) if cell not in (None, "") else []
     roles = ("user", "assistant")
     if any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
-        raise _Unreadable(
+        raise Unreadable(
             f"'{column}' holds something that is not a pair",
             f"""write '{column}' as [["question", "answer"], …]""",
             f"without pairs in '{column}'",
         )
     return [
-        {"role": role, "content": _text(said, column)}
+        {"role": role, "content": as_text(said, column)}
         for pair in pairs
         for role, said in zip(roles, pair, strict=True)
     ]
@@ -252,17 +103,17 @@ def _history(cell: Any, layout: Layout) -> list[Message]:
 
 def _read_turns(cells: Cells, layout: Layout) -> Example:
     role = "messages" if "messages" in cells else "conversations"
-    messages = _turns(cells[role], layout.name(role))
-    return Example(_with_system(_text(cells.get("system"), layout.name("system")), messages))
+    messages = as_turns(cells[role], layout.name(role))
+    return Example(with_system(as_text(cells.get("system"), layout.name("system")), messages))
 
 
 def _read_completion(cells: Cells, layout: Layout) -> Example:
-    if _turns_in(cells["prompt"]) or _turns_in(cells.get("completion")):
+    if turns_in(cells["prompt"]) or turns_in(cells.get("completion")):
         return Example(_side(cells, "prompt", layout) + _side(cells, "completion", layout))
-    prompt = _text(cells["prompt"], layout.name("prompt"))
+    prompt = as_text(cells["prompt"], layout.name("prompt"))
     if "completion" not in cells:
         return Example(prompt=prompt)
-    completion = _text(cells["completion"], layout.name("completion"))
+    completion = as_text(cells["completion"], layout.name("completion"))
     touching = prompt and not prompt[-1].isspace() and not completion[:1].isspace()
     return Example(prompt=prompt + (layout.joint if touching else ""), completion=completion)
 
@@ -271,14 +122,14 @@ def _side(cells: Cells, role: str, layout: Layout) -> list[Message]:
     """The turns of a prompt or a completion; a mere text is one turn."""
     if role not in cells:
         return []
-    if _turns_in(cells[role]):
-        return _turns(cells[role], layout.name(role))
-    said = _text(cells[role], layout.name(role))
+    if turns_in(cells[role]):
+        return as_turns(cells[role], layout.name(role))
+    said = as_text(cells[role], layout.name(role))
     return [{"role": "user" if role == "prompt" else "assistant", "content": said}]
 
 
 def _read_text(cells: Cells, layout: Layout) -> Example:
-    return Example(prompt="", completion=_text(cells["text"], layout.name("text")))
+    return Example(prompt="", completion=as_text(cells["text"], layout.name("text")))
 
 
 _ALPACA_TEXTS = ("system", "instruction", "input", "output")
@@ -437,7 +288,7 @@ def _read(
         try:
             example = layout.format.read(cells, layout)
             _check(example, answers)
-        except _Unreadable as bad:
+        except Unreadable as bad:
             kind = f"rows of {table.source} {bad.kind}"
             faults.add(bad.what, table.place(index), bad.remedy, kind=kind)
             continue
@@ -458,7 +309,7 @@ def _rows(table: Table, layout: Layout) -> Iterator[Cells]:
 
 def _check(example: Example, answers: bool) -> None:
     if answers and not example.answers:
-        raise _Unreadable(
+        raise Unreadable(
             "no turn is the assistant's",
             "add the answer, or remove the row",
             "without a turn of the assistant",
@@ -480,8 +331,8 @@ def _observe(cells: Cells, example: Example, notes: _Notes) -> None:
         notes.found["begin with the assistant"] += 1
     if any(a == b != "tool" for a, b in pairwise(turns)):
         notes.found["have two turns of the same role in a row"] += 1
-    for turn in (turn for cell in cells.values() for turn in _turns_in(cell)):
-        notes.unread_keys |= {key for key in turn if turn[key] is not None} - _READ_KEYS
+    for turn in (turn for cell in cells.values() for turn in turns_in(cell)):
+        notes.unread_keys |= {key for key in turn if turn[key] is not None} - READ_KEYS
 
 
 def _as_table(

@@ -74,6 +74,27 @@ class Encoded:
         taken = [track[where] if track is not None else None for track in tracks]
         return Encoded(self.ids[where], offsets, self.truncated[list(indices)], *taken)
 
+    def join(self, other: Encoded) -> Encoded:
+        """These texts and then those, with the same tracks."""
+
+        def track(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
+            return None if one is None or two is None else np.concatenate([one, two])
+
+        types = self.type_ids, other.type_ids
+        if any(part is not None for part in types):  # left out where all are 0
+            types = (
+                np.zeros(len(self.ids), dtype=np.int8) if types[0] is None else types[0],
+                np.zeros(len(other.ids), dtype=np.int8) if types[1] is None else types[1],
+            )
+        return Encoded(
+            np.concatenate([self.ids, other.ids]),
+            np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]),
+            np.concatenate([self.truncated, other.truncated]),
+            track(*types),
+            track(self.labels, other.labels),
+            track(self.positions, other.positions),
+        )
+
 
 def _flat(rows: Sequence[Sequence[int] | np.ndarray], dtype: type[np.generic]) -> np.ndarray:
     parts = [np.asarray(row, dtype=dtype) for row in rows]

@@ -66,6 +66,24 @@ class Records:
             self.input_roles,
         )
 
+    def join(self, other: Records) -> Records:
+        """These records and then those; cells of a column that only one of them has are None.
+
+        Every record keeps its own id, or file and line.
+        """
+        roles = dict.fromkeys([*self.columns, *other.columns])
+        columns = {
+            role: [
+                *self.columns.get(role, [None] * len(self)),
+                *other.columns.get(role, [None] * len(other)),
+            ]
+            for role in roles
+        }
+        ids = [part.id(i) for part in (self, other) for i in range(len(part))]
+        return Records(
+            self.source, {**columns, "id": ids}, self.lines + other.lines, self.input_roles
+        )
+
 
 def map_columns(
     table: Table, roles: Sequence[Role], mapping: dict[str, str], faults: Faults

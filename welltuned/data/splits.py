@@ -45,19 +45,17 @@ def cut(
 def draw(strata: Sequence[Hashable], number: int, seed: int) -> list[int]:
     """`number` indices with the shares of the strata kept, ascending.
 
-    A pure function of its arguments.
+    Every stratum has one before any has two, so that no class vanishes; then whichever lacks
+    most of its share is next (Sainte-Laguë). A smaller drawing is thus part of every larger one
+    of the same seed. A pure function of its arguments.
     """
     random = np.random.default_rng(seed)
     by_stratum: dict[Hashable, list[int]] = defaultdict(list)
     for index, stratum in enumerate(strata):
         by_stratum[stratum].append(index)
-    names = sorted(by_stratum, key=repr)
-    exact = {name: number * len(by_stratum[name]) / len(strata) for name in names}
-    counts = {name: int(exact[name]) for name in names}
-    for name in sorted(names, key=lambda name: counts[name] - exact[name])[
-        : number - sum(counts.values())
-    ]:
-        counts[name] += 1
-    return sorted(
-        int(i) for name in names for i in random.permutation(by_stratum[name])[: counts[name]]
-    )
+    turns = [
+        (taken > 0, (taken + 0.5) / len(by_stratum[name]), place, int(index))
+        for place, name in enumerate(sorted(by_stratum, key=repr))
+        for taken, index in enumerate(random.permutation(by_stratum[name]))
+    ]
+    return sorted(index for *_, index in sorted(turns)[:number])

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from welltuned.ranges import Around, Range
 from welltuned.schema import Part, conflict
 
 Auto = Literal["auto"]
@@ -22,11 +23,11 @@ class TrainingConfig(Part):
     says which.
     """
 
-    num_train_epochs: Positive | Auto = "auto"
+    num_train_epochs: Annotated[Positive | Auto, Around(2)] = "auto"
     """Passes over the training data; fractions allowed."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
-    learning_rate: Positive | Literal["auto", "find"] = "auto"
+    learning_rate: Annotated[Positive | Literal["auto", "find"], Around(10)] = "auto"
     """The peak learning rate. find: by a range test, once the model is loaded."""
     per_device_train_batch_size: Annotated[int, Field(ge=1)] | Auto = 16
     """Examples per forward pass. auto: what is fastest within memory, once the model is
@@ -40,16 +41,16 @@ class TrainingConfig(Part):
     """Examples per forward pass when nothing is learned."""
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """How the learning rate falls after warm-up."""
-    warmup_ratio: Share | Auto = "auto"
+    warmup_ratio: Annotated[Share | Auto, Range(0.0, 0.2)] = "auto"
     """The share of steps over which the learning rate rises from zero."""
-    weight_decay: NotNegative | Auto = "auto"
+    weight_decay: Annotated[NotNegative | Auto, Range(0.0, 0.1)] = "auto"
     """AdamW's decay of matrices; biases and norms never decay."""
     adam_beta1: float = Field(default=0.9, ge=0, lt=1)
     adam_beta2: float = Field(default=0.999, ge=0, lt=1)
     adam_epsilon: float = Field(default=1e-8, gt=0)
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are scaled down to this norm; 0 leaves them alone."""
-    label_smoothing_factor: float = Field(default=0.0, ge=0, lt=1)
+    label_smoothing_factor: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """How much of the target is spread over all classes."""
     group_by_length: bool = True
     """Put texts of like length into one batch: less padding, same randomness."""
@@ -122,6 +123,12 @@ class TrainingConfig(Part):
         if self.per_device_train_batch_size == "auto":
             return self.global_batch_size or DEFAULT_GLOBAL_BATCH
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    @property
+    def examples_per_pass(self) -> int:
+        """`per_device_train_batch_size`, once it is a number."""
+        assert self.per_device_train_batch_size != "auto", "it is found before training"
+        return self.per_device_train_batch_size
 
     def split_into(self, size: int) -> TrainingConfig:
         """The same steps, taken `size` examples at a time."""

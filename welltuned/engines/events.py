@@ -24,6 +24,8 @@ class Step:
     examples: int
     tokens: int
     seconds: float
+    penalty: float = 0.0
+    """What guards against forgetting added to the loss, which is without it."""
 
 
 class Listener:

@@ -19,9 +19,12 @@ from welltuned.models.freezing import set_training_modes
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
-    """Let the strategy change what trains, and set the modes of modules accordingly."""
-    change = job.strategy.advance(job.model, job.anatomy, step.progress)
-    if change is not None:
+    """Let strategy and guards change what trains, and set the modes of modules accordingly."""
+    changes = [
+        job.strategy.advance(job.model, job.anatomy, step.progress),
+        *(guard.advance(step.progress) for guard in job.guards),
+    ]
+    for change in filter(None, changes):
         set_training_modes(job.model)
         meter.recount()
         job.listener.changed(step.number, change)
@@ -33,7 +36,8 @@ def accumulate(
     """Leave the gradients of the mean loss over the whole step in the weights; returns that loss.
 
     Each micro-batch gives the sum of its losses, divided by the count of the *whole*
-    step: a mean of means would weigh examples by the micro-batch they fell into.
+    step: a mean of means would weigh examples by the micro-batch they fell into. Penalties
+    come on top, once, and are not in the loss.
     Raises `NotFinite` when a loss is not finite, before it reaches any weight.
     """
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
@@ -56,6 +60,7 @@ def accumulate(
     distributed.sum_gradients(job.model.parameters())
     if step.number == 1:
         _require_gradients(job)
+    meter.penalty = sum(guard.penalise(step.number) for guard in job.guards)
     return distributed.totals(loss)[0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from welltuned.data.batching import BatchPlan
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.events import Listener
 from welltuned.models.anatomy import Anatomy
+from welltuned.protection import Guard
 from welltuned.strategies import ParameterGroup, Strategy
 from welltuned.tasks import Examples, Problem
 
@@ -37,6 +38,8 @@ class Job:
     keep: Callable[[int, dict[str, Any]], None]
     """Keep the weights as they are now as the best so far: (step, scores)."""
     listener: Listener = field(default_factory=Listener)
+    guards: Sequence[Guard] = ()
+    """What protects the model from forgetting while it trains."""
     folder: Path = Path("runs")
     """Where an engine may leave files of its own."""
 
@@ -48,10 +51,10 @@ class Job:
     def batches(self) -> BatchPlan:
         """Which examples go into which step."""
         training = self.training.at_once
-        assert not isinstance(training.per_device_train_batch_size, str)
         return BatchPlan(
             lengths=self.examples.lengths,
-            batch_size=training.per_device_train_batch_size,
+            rows=self.examples.sizes,
+            batch_size=training.examples_per_pass,
             accumulation=training.gradient_accumulation_steps,
             seed=training.seed,
             by_length=training.group_by_length,

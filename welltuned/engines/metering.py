@@ -24,6 +24,8 @@ class Meter:
 
     def __init__(self, total: int) -> None:
         self.outcome = Outcome()
+        self.penalty = 0.0
+        """Of the step under way."""
         self._total = total
         self._flops_per_position = 0.0
         self._started = 0.0
@@ -69,6 +71,7 @@ class Meter:
             total=self._total,
             epoch=planned.epoch_after,
             loss=loss,
+            penalty=self.penalty,
             learning_rate=learning_rate,
             gradient_norm=norm,
             examples=examples,

@@ -26,12 +26,16 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_precision(
-    training: TrainingConfig, model_dtype: str, device: torch.device, step: Callable[[], None]
+    training: TrainingConfig,
+    model_dtype: str,
+    device: torch.device,
+    step: Callable[[], None],
+    remembered: Callable[[Callable[[], float]], float] = lambda measure: measure(),
 ) -> tuple[str, str]:
     """(`fp32` or `bf16`, why). On a CPU `step`, a forward and backward pass, is timed in both.
 
     The speed of matrix products alone would not tell: casting and small operations
-    can eat the gain, and do on many CPUs.
+    can eat the gain, and do on many CPUs. `remembered` may know the gain from before.
     """
     if model_dtype == "bfloat16":
         return "bf16", "the frozen weights are bfloat16"
@@ -46,7 +50,7 @@ def choose_precision(
     if device.type != "cpu":
         return "fp32", f"the safe choice on {device.type}"
     state = torch.get_rng_state()
-    gain = _seconds(step, "fp32", device) / _seconds(step, "bf16", device)
+    gain = remembered(lambda: _seconds(step, "fp32", device) / _seconds(step, "bf16", device))
     torch.set_rng_state(state)
     return (
         "bf16" if gain > CLEARLY else "fp32",

@@ -12,7 +12,6 @@ launchers. What it would do behind one's back is ours:
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +29,8 @@ from welltuned.engines.metering import Meter
 from welltuned.engines.optimisation import build_optimizer, build_schedule, clip_gradients
 from welltuned.engines.plan import PlannedStep, StepPlan
 from welltuned.engines.validation import Validator
-from welltuned.errors import Faults
+from welltuned.errors import Faults, InputError
+from welltuned.imports import load_callable
 from welltuned.models.freezing import set_training_modes
 
 
@@ -50,7 +50,7 @@ class JobTrainer(Trainer):
         self.meter = Meter(self.plan.total)
         self.validator = Validator.of(job)
         self.loss = self.norm = self.rate = 0.0
-        callbacks = [_load(path)() for path in job.training.callbacks]
+        callbacks = [load_callable(path, "callback")() for path in job.training.callbacks]
         super().__init__(model=job.model, args=_arguments(job, self.plan), callbacks=callbacks)
         self.add_callback(_Bridge(self))
         self.remove_callback(PrinterCallback)
@@ -170,24 +170,14 @@ def check(training: TrainingConfig, faults: Faults) -> None:
             )
     for path in training.callbacks:
         try:
-            _load(path)
-        except (ImportError, AttributeError, ValueError) as error:
-            faults.add(
-                f"'{path}' in training.callbacks cannot be imported: {error}",
-                None,
-                "write package.module.Class, a TrainerCallback without arguments",
-            )
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+            load_callable(path, "callback")
+        except InputError as error:
+            faults.extend(error.faults)
 
 
 def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
     training = job.training
     assert not isinstance(training.learning_rate, str)
-    assert not isinstance(training.per_device_train_batch_size, str)
     chosen: dict[str, Any] = {
         "report_to": [],
         "disable_tqdm": True,
@@ -197,7 +187,7 @@ def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(job.folder / "trainer"),
         max_steps=plan.total,
-        per_device_train_batch_size=training.per_device_train_batch_size,
+        per_device_train_batch_size=training.examples_per_pass,
         # `training_step` accumulates and clips by itself.
         gradient_accumulation_steps=1,
         max_grad_norm=0.0,

@@ -11,8 +11,7 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.plan import PlannedStep
 from welltuned.errors import Fault, InputError
-
-LOWER_IS_BETTER = ("mae", "rmse", "log_loss", "calibration_error", "loss", "perplexity")
+from welltuned.metrics import LOWER_IS_BETTER
 
 
 class Validator:
@@ -79,7 +78,7 @@ class Validator:
         Returns the scores and whether they are the best so far (then the weights are kept).
         """
         scores = distributed.from_main(self._validate)
-        value = self._signed(scores)
+        value = signed(scores, self._metric)
         better = math.isfinite(value) and value > self._best
         if better:
             self._best, self.best_step, self._without_better = value, step, 0
@@ -94,15 +93,17 @@ class Validator:
         patience = self._training.early_stopping_patience
         return patience is not None and self._without_better >= patience
 
-    def _signed(self, scores: dict[str, Any]) -> float:
-        if not isinstance(scores.get(self._metric), (int, float)):
-            known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
-            raise InputError(
-                Fault(
-                    f"there is no validation score '{self._metric}'",
-                    None,
-                    f"training.metric_for_best_model is one of: {known}",
-                )
+
+def signed(scores: dict[str, Any], metric: str) -> float:
+    """The score that decides, higher being better. Raises `InputError` when there is none."""
+    if not isinstance(scores.get(metric), (int, float)):
+        known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
+        raise InputError(
+            Fault(
+                f"there is no validation score '{metric}'",
+                None,
+                f"training.metric_for_best_model is one of: {known}",
             )
-        value = float(scores[self._metric])
-        return -value if self._metric in LOWER_IS_BETTER else value
+        )
+    value = float(scores[metric])
+    return -value if metric in LOWER_IS_BETTER else value

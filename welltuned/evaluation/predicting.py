@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from welltuned.data.batching import evaluation_batches
+from welltuned.models.freezing import in_eval_mode
 from welltuned.tasks import Examples, Problem
 
 ANSWERED_AT_ONCE = 16
@@ -34,22 +35,16 @@ def predict(
 ) -> np.ndarray:
     """Outputs (N, K) with everything in eval mode. Modes are put back afterwards."""
     device = next(model.parameters()).device
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     outputs: np.ndarray | None = None
     done = 0
-    try:
-        with torch.inference_mode(), precision or nullcontext():
-            for indices in evaluation_batches(examples.lengths, batch_size):
-                batch = to_device(problem.collate(examples, indices.tolist(), pad_id), device)
-                part = problem.outputs(model, batch).float().cpu().numpy()
-                if outputs is None:
-                    outputs = np.zeros((len(examples), *part.shape[1:]), dtype=np.float32)
-                outputs[indices] = part
-                done += len(indices)
-                progress(done)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with in_eval_mode(model), torch.inference_mode(), precision or nullcontext():
+        for indices in evaluation_batches(examples.lengths, batch_size):
+            batch = to_device(problem.collate(examples, indices.tolist(), pad_id), device)
+            part = problem.outputs(model, batch).float().cpu().numpy()
+            if outputs is None:
+                outputs = np.zeros((len(examples), *part.shape[1:]), dtype=np.float32)
+            outputs[indices] = part
+            done += len(indices)
+            progress(done)
     assert outputs is not None, "a split is never empty"
     return outputs

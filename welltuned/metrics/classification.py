@@ -93,11 +93,15 @@ def calibration_error(labels_N: np.ndarray, probabilities_NK: np.ndarray, bins: 
 
     The mean gap between confidence and accuracy over ten bins of confidence.
     """
-    confidence_N = probabilities_NK.max(axis=1)
-    correct_N = probabilities_NK.argmax(axis=1) == labels_N
+    right_N = probabilities_NK.argmax(axis=1) == labels_N
+    return confidence_gap(probabilities_NK.max(axis=1), right_N, bins)
+
+
+def confidence_gap(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = 10) -> float:
+    """The mean gap, over bins of confidence, between confidence and how often it is right."""
     bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
     gaps = [
-        abs(confidence_N[bin_N == b].mean() - correct_N[bin_N == b].mean()) * (bin_N == b).mean()
+        abs(confidence_N[bin_N == b].mean() - right_N[bin_N == b].mean()) * (bin_N == b).mean()
         for b in np.unique(bin_N)
     ]
     return float(sum(gaps))

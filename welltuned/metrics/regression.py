@@ -19,7 +19,7 @@ def score_regression(
 
     The correlation is 0 when a side is constant.
     """
-    measures = {"r2": _r2, "mae": _mae, "rmse": _rmse, "spearman": _spearman}
+    measures = {"r2": _r2, "mae": _mae, "rmse": _rmse, "spearman": rank_correlation}
     scores: dict[str, Any] = {
         name: measure(labels_N, predictions_N) for name, measure in measures.items()
     }
@@ -43,7 +43,8 @@ def _rmse(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
     return float(metrics.root_mean_squared_error(labels_N, predictions_N))
 
 
-def _spearman(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
+def rank_correlation(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 when a side is constant."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return float(np.nan_to_num(stats.spearmanr(labels_N, predictions_N).statistic))

@@ -7,7 +7,6 @@ examples, so a resample draws examples and never reads a text twice.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import re
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.imports import load_callable
 from welltuned.metrics.intervals import bootstrap_interval
 
 Scores = dict[str, Any]
@@ -200,28 +200,6 @@ def _mostly_chinese(texts: Sequence[str]) -> bool:
 # --- The user's own -----------------------------------------------------------
 
 
-def load_metric(path: str) -> Metric:
-    """The function at `package.module.function`; InputError when there is none."""
-    module, _, name = path.rpartition(".")
-    try:
-        metric = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # importing runs the user's code, whatever that does
-        raise _unusable(path, f"cannot be imported: {_told(error)}") from error
-    if not callable(metric):
-        raise _unusable(path, f"is {type(metric).__name__}, not a function")
-    return metric
-
-
-def _unusable(path: str, why: str) -> InputError:
-    return InputError(
-        Fault(
-            f"the metric '{path}' {why}",
-            None,
-            "write package.module.function, in a package that is installed or on PYTHONPATH",
-        )
-    )
-
-
 def _by_user(
     predictions: Sequence[str], references: Sequence[str], intervals: bool, extra: Sequence[str]
 ) -> Scores:
@@ -234,14 +212,14 @@ def _by_user(
 
 
 def _called(path: str, predictions: Sequence[str], references: Sequence[str]) -> Any:
-    metric = load_metric(path)
+    metric = load_callable(path, "metric")
     try:
         # Copies: a metric that sorts or strips in place must not change what others see.
         return metric(list(predictions), list(references))
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         fault = Fault(
-            f"the metric '{path}' failed: {_told(error)}",
+            f"the metric '{path}' failed: {type(error).__name__}: {error}",
             Place(last.filename, last.lineno),
             "it is called with two lists of texts: predictions, references",
         )
@@ -266,10 +244,6 @@ def _checked(path: str, result: Any, count: int) -> np.ndarray:
         "return one float, or a list with one float an example",
     )
     raise InputError(fault)
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,18 @@ def _is_recomputed(module: nn.Module) -> bool:
         "dropout" in name and isinstance(value, float) and value > 0
         for name, value in vars(module).items()
     )
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Everything in eval mode for a while; each module has a mode of its own to return to."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:

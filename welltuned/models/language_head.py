@@ -9,9 +9,10 @@ in the backward pass, so that the logits of one chunk are all that ever exists.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,10 +20,15 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from welltuned.models.freezing import in_eval_mode
+
 _IGNORED = -100
 """The label of tokens that no loss is computed on, as everywhere in torch and transformers."""
 _CHUNK_BYTES = 64 * 2**20
 _TOLERANCE = 1e-4
+
+Judge = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
+"""From the logits (M, V) and targets (M) of some positions to what is wanted of each (M, …)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,21 @@ class TokenLosses:
     """The row of the batch each token stands in."""
     positions_M: torch.Tensor
     """Its position in that row, from 1: nothing predicts the first token."""
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What a policy thinks of M tokens, row by row and from left to right."""
+
+    logprobs_M: torch.Tensor
+    """The log-probability of each (float32); gradients flow through it."""
+    entropies_M: torch.Tensor | None
+    """The entropy of the distribution that each was drawn from, where it was asked for."""
+    hidden_MH: torch.Tensor
+    """The trunk's hidden state that each was predicted from."""
+    rows_M: torch.Tensor
+    positions_M: torch.Tensor
+    """Row and position of each, as in `TokenLosses`."""
 
 
 def predicted(labels_BT: torch.Tensor) -> torch.Tensor:
@@ -78,10 +99,37 @@ def token_losses(
         logits_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
         losses_M, hits_M = _judge(logits_BTV[rows_M, before_M], targets_M)
     else:
-        head = _Head(model)
+        head = LanguageHead(model)
         hidden_MH = head.hidden(input_ids, inputs)[rows_M, before_M]
-        losses_M, hits_M = head.losses(hidden_MH, targets_M, chunk)
+        losses_M, hits_M = head.judged(hidden_MH, targets_M, chunk, _judge)
     return TokenLosses(losses_M, hits_M, rows_M, before_M + 1)
+
+
+def token_scores(
+    model: nn.Module,
+    input_ids: torch.Tensor,
+    labels: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_ids: torch.Tensor | None = None,
+    temperature: float = 1.0,
+    entropy: bool = False,
+    chunk: int | None = None,
+    **inputs: Any,
+) -> TokenScores:
+    """Log-probabilities of labelled tokens under logits / temperature.
+
+    Shapes and errors are those of `token_losses`; the hidden states come along, so that
+    one pass of the trunk serves a policy and a value head.
+    """
+    head = LanguageHead(model)
+    rows_M, before_M = predicted(labels).nonzero(as_tuple=True)
+    targets_M = labels[rows_M, before_M + 1]
+    given = {**_given(attention_mask, position_ids), **inputs}
+    hidden_MH = head.hidden(input_ids, given)[rows_M, before_M]
+    judge = partial(_score, temperature=temperature, entropy=entropy)
+    found = head.judged(hidden_MH, targets_M, chunk, judge)
+    entropies_M = found[1] if entropy else None
+    return TokenScores(found[0], entropies_M, hidden_MH, rows_M, before_M + 1)
 
 
 @torch.no_grad()
@@ -97,11 +145,11 @@ def check_head(
     one. Some families do more to their logits than is known here.
     """
     try:
-        head = _Head(model)
+        head = LanguageHead(model)
     except ValueError:
         return False
     inputs = {**_given(attention_mask, None), **inputs}
-    with _evaluating(model):
+    with in_eval_mode(model):
         own_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
         # All positions at once, as the model does: half precision would round others otherwise.
         ours_BTV = head.logits(head.hidden(input_ids, inputs))
@@ -119,19 +167,7 @@ def _given(
     return {name: value for name, value in named.items() if value is not None}
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Everything in eval mode for a while; each module has a mode of its own to return to."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-class _Head:
+class LanguageHead:
     """The trunk and output layer inside a causal language model, wrapped or not."""
 
     def __init__(self, model: Any) -> None:
@@ -165,31 +201,31 @@ class _Head:
             logits = torch.tanh(logits / cap) * cap
         return logits
 
-    def losses(
-        self, hidden_MH: torch.Tensor, targets_M: torch.Tensor, chunk: int | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Losses (M) and hits (M), a chunk of positions at a time."""
+    def judged(
+        self, hidden_MH: torch.Tensor, targets_M: torch.Tensor, chunk: int | None, judge: Judge
+    ) -> tuple[torch.Tensor, ...]:
+        """What `judge` makes of the logits, a chunk of positions at a time."""
         size = chunk or default_chunk(self.config.vocab_size)
         # No positions make one chunk of none: it ties the weights to the loss, with zeros.
         chunks = list(zip(hidden_MH.split(size), targets_M.split(size), strict=True))
         # The last chunk is the first whose gradients are asked for: its logits may wait for them.
-        parts = [self._chunk_twice(*pair) for pair in chunks[:-1]] + [self._chunk(*chunks[-1])]
-        losses, hits = zip(*parts, strict=True)
-        return torch.cat(losses), torch.cat(hits)
+        parts = [self._chunk_twice(*pair, judge) for pair in chunks[:-1]]
+        parts.append(self._chunk(*chunks[-1], judge))
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def _chunk_twice(
-        self, hidden_CH: torch.Tensor, targets_C: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, hidden_CH: torch.Tensor, targets_C: torch.Tensor, judge: Judge
+    ) -> tuple[torch.Tensor, ...]:
         """As `_chunk`; with gradients, once more in the backward pass."""
         if torch.is_grad_enabled():
-            return checkpoint(self._chunk, hidden_CH, targets_C, use_reentrant=False)
-        return self._chunk(hidden_CH, targets_C)
+            return checkpoint(self._chunk, hidden_CH, targets_C, judge, use_reentrant=False)
+        return self._chunk(hidden_CH, targets_C, judge)
 
     def _chunk(
-        self, hidden_CH: torch.Tensor, targets_C: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        with _uncached(hidden_CH.device.type):
-            return _judge(self.logits(hidden_CH), targets_C)
+        self, hidden_CH: torch.Tensor, targets_C: torch.Tensor, judge: Judge
+    ) -> tuple[torch.Tensor, ...]:
+        with uncached(hidden_CH.device.type):
+            return judge(self.logits(hidden_CH), targets_C)
 
 
 def _judge(logits_MV: torch.Tensor, targets_M: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -200,7 +236,19 @@ def _judge(logits_MV: torch.Tensor, targets_M: torch.Tensor) -> tuple[torch.Tens
     return losses_M, logits_MV.detach().max(dim=-1).indices == targets_M
 
 
-def _uncached(device_type: str) -> AbstractContextManager[object]:
+def _score(
+    logits_MV: torch.Tensor, targets_M: torch.Tensor, temperature: float, entropy: bool
+) -> tuple[torch.Tensor, ...]:
+    """The log-probability (M) of each target, and the entropy (M) if asked for (float32)."""
+    logits_MV = logits_MV.float() / temperature
+    logprobs_M = -functional.cross_entropy(logits_MV, targets_M, reduction="none")
+    if not entropy:
+        return (logprobs_M,)
+    shares_MV = logits_MV.softmax(dim=-1)
+    return logprobs_M, logits_MV.logsumexp(dim=-1) - (shares_MV * logits_MV).sum(dim=-1)
+
+
+def uncached(device_type: str) -> AbstractContextManager[object]:
     """Autocast as it is, without its cache.
 
     A cached half-precision copy of the output layer's weight would be shared by all

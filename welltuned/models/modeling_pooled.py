@@ -12,7 +12,7 @@ classifier.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 from torch import nn
@@ -73,6 +73,14 @@ class PooledForSequenceClassification(PreTrainedModel):
         self.classifier = nn.Linear(config.trunk.hidden_size, num_labels)
         self.post_init()
 
+    @property
+    def _reads_left_to_right(self) -> bool:
+        """Encoders have masked language models; they number tokens in ways of their own."""
+        # Imported late: its import is what makes `welltuned` register this very file.
+        from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+        return self.config.trunk.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
     def get_input_embeddings(self) -> nn.Module:
         trunk: Any = self.base_model
         return trunk.get_input_embeddings()
@@ -89,6 +97,9 @@ class PooledForSequenceClassification(PreTrainedModel):
         **kwargs: Any,
     ) -> SequenceClassifierOutput:
         """Logits (B, labels). Without a mask every token counts as real."""
+        if self._reads_left_to_right and _is_padded_left(attention_mask):
+            positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+            kwargs.setdefault("position_ids", positions)  # else padding would be counted
         outputs = self.base_model(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
         pooled = pool(outputs.last_hidden_state, attention_mask, self.config.pooling)
         logits = self.classifier(self.dropout(pooled))
@@ -98,6 +109,10 @@ class PooledForSequenceClassification(PreTrainedModel):
         return SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=getattr(outputs, "hidden_states", None)
         )
+
+
+def _is_padded_left(mask_BT: torch.Tensor | None) -> TypeGuard[torch.Tensor]:
+    return mask_BT is not None and mask_BT.ndim == 2 and not bool(mask_BT[:, 0].all())
 
 
 def pool(hidden_BTH: torch.Tensor, mask_BT: torch.Tensor | None, pooling: str) -> torch.Tensor:

@@ -123,10 +123,10 @@ Step = tuple[np.ndarray, Trace]
 
 
 def _plan(prepared: Prepared, training: TrainingConfig) -> StepPlan:
-    assert not isinstance(training.per_device_train_batch_size, str)
     batches = BatchPlan(
-        lengths=prepared.examples["train"].lengths,
-        batch_size=training.per_device_train_batch_size,
+        lengths=prepared.learned.lengths,
+        rows=prepared.learned.sizes,
+        batch_size=training.examples_per_pass,
         accumulation=training.gradient_accumulation_steps,
         seed=training.seed,
         by_length=training.group_by_length,

@@ -22,8 +22,9 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from welltuned.engines.precision import autocast
+from welltuned.machine import cache_folder
 from welltuned.planning.imagination import Operation, Trace
-from welltuned.runs.environment import describe_processor
+from welltuned.runs.environment import processor
 from welltuned.runs.folder import write_atomically
 
 _VERSION = 1
@@ -128,15 +129,6 @@ def with_reference(machine: Machine, fixed_bytes: int, churn: float) -> Machine:
 # --- The cache ---------------------------------------------------------------
 
 
-def cache_folder() -> Path:
-    """Where measurements are kept between runs; WELLTUNED_CACHE names another place."""
-    if chosen := os.environ.get("WELLTUNED_CACHE"):
-        return Path(chosen).expanduser()
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "welltuned"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")).expanduser() / "welltuned"
-
-
 def keep(machine: Machine) -> None:
     """Write a machine into the cache. Where that cannot be written, it is measured again."""
     file = _file(machine.key)
@@ -157,14 +149,14 @@ def _read(key: dict[str, Any]) -> Machine | None:
 
 def _file(key: dict[str, Any]) -> Path:
     digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=6).hexdigest()
-    return cache_folder() / f"machine-{digest}.json"
+    return cache_folder() / f"speed-{digest}.json"
 
 
 def _key(device: torch.device) -> dict[str, Any]:
     cuda = device.type == "cuda"
     return {
         "version": _VERSION,
-        "processor": torch.cuda.get_device_name(device) if cuda else describe_processor(),
+        "processor": torch.cuda.get_device_name(device) if cuda else processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -165,8 +165,7 @@ def _less_memory(planner: _Planner) -> str:
     """The least change of how steps are taken after which they fit; what is learned is the same."""
     strategy = planner.prepared.config.strategy
     training = planner.prepared.config.training.at_once
-    size, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
-    assert isinstance(size, int)
+    size, accumulation = training.examples_per_pass, training.gradient_accumulation_steps
     changes: list[dict[str, Any]] = []
     while size > 1:
         if size % 2:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
+
+from welltuned.reports.languages import ENGLISH, Translate
 
 INK, MUTED, GRID, FIRST, SECOND, SURFACE = (
     "#010101",
@@ -31,6 +35,9 @@ _VARIABLES = {
     SECOND: "--second",
     SURFACE: "--surface",
 }
+SERIES = tuple(f"#1{number}0{number}0{number}" for number in range(8))
+"""Stand-ins of colours for things of which there are several."""
+_VARIABLES |= {colour: f"--series-{number}" for number, colour in enumerate(SERIES)}
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "welltuned",
@@ -60,13 +67,16 @@ def to_svg(figure: Figure, title: str) -> Markup:
     It has its title for those who hear the page.
     """
     buffer = io.StringIO()
-    figure.savefig(
-        buffer,
-        format="svg",
-        transparent=True,
-        bbox_inches="tight",
-        metadata={"Date": None, "Creator": None},
-    )
+    with warnings.catch_warnings():
+        # Text stays text: the browser has the letters that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            bbox_inches="tight",
+            metadata={"Date": None, "Creator": None},
+        )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -82,11 +92,20 @@ def to_svg(figure: Figure, title: str) -> Markup:
     )
 
 
+def drawn(draw: Callable[[Figure], None], size: tuple[float, float], title: str) -> Markup:
+    """A chart in the style of the pages; `draw` knows what belongs into it."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size)
+        draw(figure)
+        return to_svg(figure, title)
+
+
 def training_curves(
     train: Sequence[dict[str, Any]],
     validation: Sequence[dict[str, Any]],
     metric: str,
     changes: Sequence[dict[str, Any]],
+    _: Translate = ENGLISH,
 ) -> Markup:
     """Training loss above, validation score below, over optimizer steps."""
     with mpl.rc_context(STYLE):
@@ -97,7 +116,7 @@ def training_curves(
         steps = [row["step"] for row in train]
         upper.plot(steps, [row["loss"] for row in train], color=GRID, linewidth=1.2)
         upper.plot(steps, _smooth([row["loss"] for row in train]), color=FIRST)
-        upper.set_ylabel("training loss")
+        upper.set_ylabel(_("training loss"))
         for row in changes:
             for axis in (upper, lower):
                 axis.axvline(row["step"], color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
@@ -124,13 +143,18 @@ def training_curves(
                 markerfacecolor="none",
                 markeredgecolor=SECOND,
             )
-        lower.set_ylabel(f"validation {metric}")
+        lower.set_ylabel(_("validation {metric}", metric=metric))
         lower.margins(y=0.15)
-        lower.set_xlabel("optimizer step")
-        return to_svg(figure, f"Training loss and validation {metric} over steps")
+        lower.set_xlabel(_("optimizer step"))
+        title = _("Training loss and validation {metric} over steps", metric=metric)
+        return to_svg(figure, title)
 
 
-def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup:
+def reliability(
+    confidences: Sequence[float],
+    correct: Sequence[bool],
+    _: Translate = ENGLISH,
+) -> Markup:
     """How often predictions of a given confidence are right.
 
     On the diagonal, confidence can be believed.
@@ -155,11 +179,15 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Markup
             color=FIRST,
             alpha=0.85,
         )
-        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
-        return to_svg(figure, "Reliability: share of right predictions by confidence")
+        axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel=_("confidence"), ylabel=_("share right"))
+        return to_svg(figure, _("Reliability: share of right predictions by confidence"))
 
 
-def scatter(labels: Sequence[float], predictions: Sequence[float]) -> Markup:
+def scatter(
+    labels: Sequence[float],
+    predictions: Sequence[float],
+    _: Translate = ENGLISH,
+) -> Markup:
     """Predicted against true numbers."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.2))
@@ -167,8 +195,46 @@ def scatter(labels: Sequence[float], predictions: Sequence[float]) -> Markup:
         low, high = min(*labels, *predictions), max(*labels, *predictions)
         axis.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axis.scatter(labels, predictions, s=12, color=FIRST, alpha=0.6)
-        axis.set(xlabel="true", ylabel="predicted")
-        return to_svg(figure, "Predicted against true numbers")
+        axis.set(xlabel=_("true"), ylabel=_("predicted"))
+        return to_svg(figure, _("Predicted against true numbers"))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small chart: how a number went over steps, in training and in validation."""
+
+    name: str
+    train: Sequence[tuple[float, float]] = ()
+    validation: Sequence[tuple[float, float]] = ()
+
+
+def panels(charts: Sequence[Panel], steps: str, title: str) -> Markup:
+    """Small charts side by side, two in a row; `steps` names what they go over."""
+    rows = -(-len(charts) // 2)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, 2.1 * rows))
+        axes = figure.subplots(rows, 2, sharex=True, squeeze=False).flatten()
+        figure.subplots_adjust(hspace=0.42, wspace=0.26)
+        for axis, chart in zip(axes, charts, strict=False):
+            _draw(axis, chart)
+        for axis in axes[len(charts) :]:
+            axis.set_visible(False)
+        for axis in axes[max(0, len(charts) - 2) : len(charts)]:
+            axis.set_xlabel(steps)
+            axis.tick_params(labelbottom=True)
+        return to_svg(figure, title)
+
+
+def _draw(axis: Any, chart: Panel) -> None:
+    axis.set_title(chart.name, loc="left", fontsize=9.5, color=MUTED)
+    axis.margins(y=0.12)
+    if chart.train:
+        steps, values = zip(*chart.train, strict=True)
+        axis.plot(steps, values, color=GRID, linewidth=1.1)
+        axis.plot(steps, _smooth(values), color=FIRST)
+    if chart.validation:
+        steps, values = zip(*chart.validation, strict=True)
+        axis.plot(steps, values, color=SECOND, marker="o", markersize=3.5)
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
@@ -179,3 +245,59 @@ def _smooth(values: Sequence[float]) -> list[float]:
         total, weight = keep * total + value, keep * weight + 1
         smoothed.append(total / weight)
     return smoothed
+
+
+def layer_probe(
+    regions: Sequence[str],
+    before: Sequence[float],
+    after: Sequence[float] | None,
+    metric: str,
+    chance: float,
+) -> Markup:
+    """How well a task can be read off the embeddings and every block, before and after tuning."""
+    places = range(len(regions))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.2))
+        axis = figure.subplots()
+        axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        axis.annotate("chance", (0, chance), fontsize=8, color=MUTED, va="bottom")
+        axis.plot(places, before, color=FIRST, marker="o", markersize=5, label="before tuning")
+        if after is not None:
+            axis.plot(places, after, color=SECOND, marker="s", markersize=5, label="after tuning")
+        axis.set_xticks(list(places), [region.replace("block ", "") for region in regions])
+        axis.set(xlabel="block, from below", ylabel=f"linear probe, {metric}")
+        axis.margins(y=0.15)
+        axis.legend(loc="best")
+        told = [f"{region} {score:.3f}" for region, score in zip(regions, before, strict=True)]
+        return to_svg(figure, f"Linear probe of every block before tuning: {', '.join(told)}")
+
+
+def alpha_curve(curve: Sequence[dict[str, Any]], metric: str, chosen: float) -> Markup:
+    """Validation score over what was kept, at every place between the two sets of weights.
+
+    Where nothing tells what was kept, over alpha.
+    """
+    kept = all(point["kept"] is not None for point in curve)
+    across = [point["kept"] if kept else point["alpha"] for point in curve]
+    scores = [point["validation"][metric] for point in curve]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 3.6))
+        axis = figure.subplots()
+        axis.plot(across, scores, color=FIRST, marker="o", markersize=4, linewidth=1.2)
+        for point, x, y in zip(curve, across, scores, strict=True):
+            axis.annotate(
+                f"{point['alpha']:g}", (x, y), xytext=(5, 4), textcoords="offset points",
+                fontsize=8, color=MUTED,
+            )  # fmt: skip
+            if point["alpha"] == chosen:
+                axis.plot(
+                    x, y, marker="o", markersize=10, markerfacecolor="none",
+                    markeredgecolor=SECOND, markeredgewidth=1.6,
+                )  # fmt: skip
+        axis.set(xlabel="kept" if kept else "alpha", ylabel=f"validation {metric}")
+        axis.margins(0.15)
+        return to_svg(
+            figure,
+            f"Validation {metric} {'and what was kept ' if kept else ''}for every alpha from the "
+            f"weights before tuning (0) to those after (1); chosen: {chosen:g}",
+        )

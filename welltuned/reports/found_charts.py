@@ -10,12 +10,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, STYLE, to_svg
+from welltuned.reports.languages import ENGLISH, Translate
 
 _VISIBLE = 1.5
 """Losses are shown up to so many times the greatest smoothed loss before the least one."""
 
 
-def range_test(test: dict[str, Any]) -> Markup:
+def range_test(test: dict[str, Any], _: Translate = ENGLISH) -> Markup:
     """The loss over growing learning rates, and the rate that is suggested."""
     rates, smooth = test["rates"], test["smoothed"]
     least = min(range(len(smooth)), key=lambda i: smooth[i])
@@ -33,11 +34,11 @@ def range_test(test: dict[str, Any]) -> Markup:
         )  # fmt: skip
         axis.set_xscale("log")
         axis.set_ylim(0.9 * smooth[least], _VISIBLE * max(smooth[: least + 1]))
-        axis.set(xlabel="learning rate", ylabel="training loss")
-        return to_svg(figure, "Training loss over growing learning rates")
+        axis.set(xlabel=_("learning rate"), ylabel=_("training loss"))
+        return to_svg(figure, _("Training loss over growing learning rates"))
 
 
-def throughput(tries: Sequence[dict[str, Any]], chosen: int) -> Markup:
+def throughput(tries: Sequence[dict[str, Any]], chosen: int, _: Translate = ENGLISH) -> Markup:
     """Examples per second over the number read at once, and the size that was chosen."""
     fitting = [each for each in tries if each["examples_per_second"] is not None]
     with mpl.rc_context(STYLE):
@@ -55,5 +56,5 @@ def throughput(tries: Sequence[dict[str, Any]], chosen: int) -> Markup:
         axis.set_xscale("log", base=2)
         axis.set_xticks(sizes, [str(size) for size in sizes])
         axis.set_ylim(bottom=0)
-        axis.set(xlabel="examples read at once", ylabel="examples per second")
-        return to_svg(figure, "Examples per second over the number read at once")
+        axis.set(xlabel=_("examples read at once"), ylabel=_("examples per second"))
+        return to_svg(figure, _("Examples per second over the number read at once"))

@@ -7,6 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.reports.languages import translator
+
 METRICS = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
@@ -18,15 +21,22 @@ METRICS = {
     "spearman": "Spearman",
     "calibration_error": "calibration error",
     "log_loss": "log loss",
+    "pair_accuracy": "pair accuracy",
+    "margin": "mean margin",
     "entity_f1": "entity F1",
     "entity_precision": "entity precision",
     "entity_recall": "entity recall",
+    "kl": "KL to the reference, nats",
+    "second_reward": "second judge",
 }
 """Scores by the names people know them by."""
 
 
-def render(template: str, content: Mapping[str, Any]) -> str:
-    """A page from its template. What comes from users is escaped; what is missing is an error."""
+def render(template: str, content: Mapping[str, Any], language: str = "en") -> str:
+    """A page from its template. What comes from users is escaped; what is missing is an error.
+
+    In the template `_("…")` is a sentence in the page's language.
+    """
     environment = Environment(
         loader=PackageLoader("welltuned.reports"),
         autoescape=select_autoescape(default_for_string=True, default=True),
@@ -40,7 +50,9 @@ def render(template: str, content: Mapping[str, Any]) -> str:
         "bytes": byte_size,
         "duration": duration,
         "metric": metric_name,
+        "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
     }
+    environment.globals |= {"_": translator(language), "language": language}
     return environment.get_template(template).render(content)
 
 
@@ -70,3 +82,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def sorted_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Best first, those without a score at the end."""
+    metric = results["metric"]
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    scored = [row for row in results["rows"] if metric in row["scores"]]
+    rest = [row for row in results["rows"] if metric not in row["scores"]]
+    return sorted(scored, key=lambda row: sign * row["scores"][metric]["mean"]) + rest

@@ -8,27 +8,37 @@ from typing import Any
 
 from welltuned.metrics.entities import find_entities
 from welltuned.reports import charts, found_charts
+from welltuned.reports.forgetting import forgetting_content
+from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import render
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
 _MISTAKES = 20
-_UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf")
+_UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf", "margin")
 """Scores that are not shares of one, so no bar is drawn for them."""
 _SAMPLES = 20
+_NUMBERS = ("regression", "ratings")
+"""Problems whose predictions are numbers."""
+_PAIRS = ("preferences", "direct_preference")
+"""Problems whose test rows are pairs of responses."""
 
 
-def write_report(run: Run) -> Path:
-    """Write `report.html` into the run's folder and return its path."""
-    html = render("run.html.j2", _content(run))
+def write_report(run: Run, language: str | None = None) -> Path:
+    """Write `report.html` into the run's folder and return its path.
+
+    In the language of its config, unless another is asked for.
+    """
+    language = language or str(run.config.get("report", {}).get("language", "en"))
+    html = render("run.html.j2", _content(run, translator(language)), language)
     write_atomically(run.report, html)
     return run.report
 
 
-def _content(run: Run) -> dict[str, Any]:
+def _content(run: Run, _: Translate) -> dict[str, Any]:
     results, data, config = run.results, run.read("data.json"), run.config
     predictions = list(run.read_lines("predictions.jsonl"))
-    metrics = list(run.read_lines("metrics.jsonl"))
+    metrics, judged = list(run.read_lines("metrics.jsonl")), results[run.judged]
     task = data["task"]
     single = task["problem"] == "single_label"
     return {
@@ -41,19 +51,25 @@ def _content(run: Run) -> dict[str, Any]:
         "task": task,
         "environment": run.read("environment.json"),
         "command": _command(run),
-        "scores": _score_rows(results),
-        "curves": _curves(metrics, results["metric"]),
+        "scores": _score_rows(judged, results),
+        "curves": _curves(metrics, results["metric"], _),
         "warnings": [row for row in metrics if "warning" in row],
-        "found": _found(results.get("found", {})),
-        "per_class": results["test"].get("per_type", results["test"].get("per_class", {})),
-        "confusion": _confusion(results["test"]["confusion"], task["labels"]) if single else None,
-        "reliability": _reliability(predictions) if single else None,
-        "scatter": charts.scatter(
-            [row["label"] for row in predictions], [row["prediction"] for row in predictions]
-        )
-        if task["problem"] == "regression"
+        "found": _found(results.get("found", {}), _),
+        "forgetting": forgetting_content(results),
+        "judged": run.judged,
+        "looks": [row for row in metrics if row.get(results["metric"]) is not None],
+        "per_class": judged.get("per_type", judged.get("per_class", {})),
+        "confusion": _confusion(judged["confusion"], task["labels"]) if single else None,
+        "reliability": _reliability(predictions, _)
+        if single or task["problem"] in _PAIRS
         else None,
-        "samples": [row for row in predictions if "response" in row][:_SAMPLES],
+        "pairs": task["problem"] in _PAIRS,
+        "scatter": charts.scatter(
+            [row["label"] for row in predictions], [row["prediction"] for row in predictions], _
+        )
+        if task["problem"] in _NUMBERS
+        else None,
+        "samples": [row for row in predictions if "reference" in row][:_SAMPLES],
         "mistakes": _mistakes(predictions, task["problem"]),
         "settings": {
             key: value
@@ -64,14 +80,14 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def _score_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def _score_rows(judged: dict[str, Any], results: dict[str, Any]) -> list[dict[str, Any]]:
     """Each headline score with its interval, and the same of the baselines.
 
     Bars only for scores between 0 and 1.
     """
     rows = []
-    for name, value in results["test"].items():
-        interval = results["test"].get(f"{name}_ci95")
+    for name, value in judged.items():
+        interval = judged.get(f"{name}_ci95")
         if interval is None:
             continue
         baselines = {
@@ -94,21 +110,21 @@ def _score_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _curves(metrics: list[dict[str, Any]], metric: str) -> Any:
+def _curves(metrics: list[dict[str, Any]], metric: str, _: Translate) -> Any:
     train = [row for row in metrics if row["split"] == "train" and "loss" in row]
     validation = [row for row in metrics if row["split"] == "validation"]
     changes = [row for row in metrics if "change" in row]
-    return charts.training_curves(train, validation, metric, changes)
+    return charts.training_curves(train, validation, metric, changes, _)
 
 
-def _found(found: dict[str, Any]) -> dict[str, Any]:
+def _found(found: dict[str, Any], _: Translate) -> dict[str, Any]:
     """Charts of what was tried to settle hyper-parameters."""
     drawn: dict[str, Any] = {}
     if "learning_rate" in found:
-        drawn["learning_rate"] = found_charts.range_test(found["learning_rate"])
+        drawn["learning_rate"] = found_charts.range_test(found["learning_rate"], _)
     if "batch_size" in found:
         search = found["batch_size"]
-        drawn["batch_size"] = found_charts.throughput(search["tries"], search["size"])
+        drawn["batch_size"] = found_charts.throughput(search["tries"], search["size"], _)
     return drawn
 
 
@@ -125,10 +141,10 @@ def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any
     return rows
 
 
-def _reliability(predictions: list[dict[str, Any]]) -> Any:
+def _reliability(predictions: list[dict[str, Any]], _: Translate) -> Any:
     confidences = [max(row["probabilities"].values()) for row in predictions]
     return charts.reliability(
-        confidences, [row["prediction"] == row["label"] for row in predictions]
+        confidences, [row["prediction"] == row["label"] for row in predictions], _
     )
 
 
@@ -136,10 +152,9 @@ def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str,
     """Where the model is wrong and most sure of it."""
     if problem == "generation":
         return []
-    if problem == "regression":
-        return sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))[
-            :_MISTAKES
-        ]
+    if problem in _NUMBERS:
+        worst = sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))
+        return [_as_text_pair(row) for row in worst[:_MISTAKES]]
     wrong = [row for row in predictions if row["prediction"] != row["label"]]
     if problem == "token_classification":
         return _wrong_sentences(wrong)
@@ -148,6 +163,12 @@ def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str,
             :_MISTAKES
         ]
     return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:_MISTAKES]
+
+
+def _as_text_pair(row: dict[str, Any]) -> dict[str, Any]:
+    """A prompt and its response as the two texts of a pair."""
+    pair = {"prompt": "text", "response": "text_pair"}
+    return {pair.get(name, name): value for name, value in row.items()}
 
 
 def _wrong_sentences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": describe_processor(),
+        "cpu": processor(),
         "cpu_count": os.cpu_count(),
         "memory_bytes": _memory(),
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -42,7 +42,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def describe_processor() -> str:
+def processor() -> str:
     """The processor's name for people."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -66,22 +66,18 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-        changes = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
+        commit, changes = (
+            _git(root, "rev-parse", "HEAD"),
+            _git(root, "status", "--porcelain", "-uno"),
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return commit + ("+changes" if changes else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git answers in that folder. Raises what `subprocess.run` does."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()

@@ -8,6 +8,7 @@ data.json           what is known of the data
 metrics.jsonl       one fsynced line per log step
 results.json        scores, baselines, cost, proof
 predictions.jsonl   the test split: id, label, prediction, probabilities
+                    (of the validation split where the test split stays sealed)
 checkpoints/        step-N/
 model/              the portable artifact
 report.html         one file, no network
@@ -73,7 +74,12 @@ class Run:
         return self.folder / "model"
 
     def proven_model(self) -> Path:
-        """The artifact's folder. Raises `InputError` when there is none that was proved."""
+        """The artifact's folder, of a pipeline that of its last stage.
+
+        Raises `InputError` when there is none that was proved.
+        """
+        if (last := self.folder / "stages" / "ppo").is_dir():
+            return Run(last).proven_model()
         if not (self.model / "welltuned.json").exists() or not self.results:
             raise InputError(
                 Fault(
@@ -112,6 +118,11 @@ class Run:
     def results(self) -> dict[str, Any]:
         """results.json; empty when the run has none (yet)."""
         return self.read("results.json") if (self.folder / "results.json").exists() else {}
+
+    @property
+    def judged(self) -> str:
+        """The split that the run is judged by: test or, where that stays sealed, validation."""
+        return "test" if "test" in self.results else "validation"
 
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder."""
@@ -184,6 +195,11 @@ def write_atomically(file: Path, text: str) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     beside.replace(file)
+
+
+def write_json(file: Path, values: dict[str, Any]) -> None:
+    """A whole JSON file; numbers that are not finite become null."""
+    write_atomically(file, _json(values, indent=2) + "\n")
 
 
 def _json(values: dict[str, Any], indent: int | None = None) -> str:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from welltuned.errors import RunFailed, Stopped, WelltunedError
+from welltuned.errors import Pruned, RunFailed, Stopped, WelltunedError
 from welltuned.runs.folder import Run
 
 
@@ -15,12 +15,15 @@ from welltuned.runs.folder import Run
 def recorded(run: Run) -> Iterator[None]:
     """Keep status.json true, whatever happens; a signal to stop becomes `Stopped`."""
     run.set_status("running")
-    with _signals():
+    with stoppable():
         try:
             yield
         except (Stopped, KeyboardInterrupt) as stop:
             run.set_status("stopped", run.status.get("step", 0), str(stop) or "interrupted")
             raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
+        except Pruned as pruned:
+            run.set_status("stopped", run.status.get("step", 0), str(pruned))
+            raise
         except BaseException as error:
             run.set_status("failed", run.status.get("step", 0), f"{type(error).__name__}: {error}")
             if isinstance(error, WelltunedError) or not isinstance(error, Exception):
@@ -30,8 +33,8 @@ def recorded(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn SIGTERM into an exception while a run is under way.
+def stoppable() -> Iterator[None]:
+    """Turn SIGTERM into `Stopped` for a while.
 
     In the main thread alone, where signals can be caught.
     """

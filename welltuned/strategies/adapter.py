@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from welltuned.errors import Fault
+from welltuned.ranges import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ class Adapter(InjectedStrategy):
     placement: Literal["houlsby", "pfeiffer", "parallel"] = "houlsby"
     """houlsby: after attention and feed-forward; pfeiffer: after feed-forward;
     parallel: beside feed-forward."""
-    reduction_factor: float = Field(default=16, ge=1)
+    reduction_factor: Annotated[float, Range(4, 64, log=True)] = Field(default=16, ge=1)
     """The bottleneck has hidden size / this features."""
     non_linearity: str = "gelu"
     """The activation, by transformers' name."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on what the adapter reads."""
     scale: float = Field(default=1.0, gt=0)
     """What the adapter adds is multiplied by this (parallel adapters often use 4)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
+from welltuned.ranges import Around
 from welltuned.schema import Part
 
 if TYPE_CHECKING:
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from welltuned.models.anatomy import Anatomy
+
+
+Changes = Literal["weights", "product", "nothing"]
+"""How pretrained weights change: themselves, by a product of low rank that is added to each, or
+not at all, since what trains was put in beside them."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,9 @@ class Strategy(Part):
     """Learning rates from far too low to far too high, for range tests."""
 
     type: str
-    head_learning_rate_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    head_learning_rate_scale: Annotated[
+        Annotated[float, Field(gt=0)] | Literal["auto"], Around(10)
+    ] = "auto"
     """The new head's learning rate, as a multiple of `training.learning_rate`."""
 
     @property
@@ -87,6 +96,16 @@ class Strategy(Part):
     @abstractmethod
     def prepare(self, model: PreTrainedModel, context: Context) -> nn.Module:
         """Freeze, or inject. Returns the model to train."""
+
+    @property
+    def changes(self) -> Changes:
+        """How it changes the pretrained weights."""
+        return "weights"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        """For a while a model that no step has changed yet computes as the pretrained one."""
+        yield
 
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
         """Change what trains, as a pure function of progress.
@@ -178,6 +197,18 @@ class InjectedStrategy(Strategy):
             injected = get_peft_model(model, config)
         self.initialise(injected, context)
         return injected
+
+    @property
+    def changes(self) -> Changes:
+        return "nothing"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        training = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+        with model.disable_adapter():
+            yield
+        for parameter, trains in training:  # PEFT has its own idea of what trains afterwards
+            parameter.requires_grad_(trains)
 
     def finish(self, model: nn.Module) -> None:
         return None

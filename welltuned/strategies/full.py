@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from welltuned.ranges import Range
 from welltuned.strategies.base import Context, Strategy
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Full(Strategy):
     """Every weight trains, the deeper the more gently if asked."""
 
     type: Literal["full"] = "full"
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    layer_decay: Annotated[float, Range(0.7, 1.0)] = Field(default=1.0, gt=0, le=1)
     """Layer-wise learning-rate decay: a block's rate is the one above it times this.
     1 switches it off."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
-from welltuned.strategies.base import Context, Progress, Strategy
+from welltuned.ranges import Range
+from welltuned.strategies.base import Changes, Context, Progress, Strategy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,13 +33,13 @@ class Gradual(Strategy):
     schedule: tuple[float, ...] | Literal["auto"] = "auto"
     """When the next block is unfrozen, in ascending order: [0.1, 0.2] or [1, 2, 3].
     auto: `blocks` at even distances over the first `until`, or one an epoch."""
-    until: float = Field(default=0.5, gt=0, le=1)
+    until: Annotated[float, Range(0.2, 0.8)] = Field(default=0.5, gt=0, le=1)
     """For the automatic schedule in fractions: by when all blocks that will train do so."""
     num_blocks: int | Literal["all"] = "all"
     """How many blocks the automatic schedule unfreezes."""
     embeddings: bool = False
     """Whether the embeddings are unfrozen as the last step."""
-    layer_decay: float = Field(default=0.9, gt=0, le=1)
+    layer_decay: Annotated[float, Range(0.7, 1.0)] = Field(default=0.9, gt=0, le=1)
     """A block's learning rate is the one above it times this."""
 
     @field_validator("schedule")
@@ -51,6 +52,11 @@ class Gradual(Strategy):
         ):
             raise ValueError("points must ascend and not be negative, such as [0.1, 0.2, 0.3]")
         return schedule
+
+    @property
+    def changes(self) -> Changes:
+        only_head = self.schedule == "auto" and self.num_blocks == 0 and not self.embeddings
+        return "nothing" if only_head else "weights"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         limit = anatomy.num_blocks

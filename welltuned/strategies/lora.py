@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
+from welltuned.ranges import Range
 from welltuned.schema import conflict
-from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
+from welltuned.strategies.base import Changes, Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -31,11 +33,11 @@ class Lora(InjectedStrategy):
     model_config = ConfigDict(extra="allow")
 
     type: Literal["lora"] = "lora"
-    r: int = Field(default=8, ge=1)
+    r: Annotated[int, Range(4, 64, log=True)] = Field(default=8, ge=1)
     """The rank."""
-    lora_alpha: float = Field(default=16, gt=0)
+    lora_alpha: Annotated[float, Range(8, 64, log=True)] = Field(default=16, gt=0)
     """The change is scaled by alpha / r (alpha / sqrt(r) with `use_rslora`)."""
-    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    lora_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on what A reads."""
     target_modules: Literal["auto"] | str | tuple[str, ...] = "auto"
     """auto: every linear layer of every block. Else names or a regular expression, as in PEFT."""
@@ -115,14 +117,14 @@ class Lora(InjectedStrategy):
         return super().learning_rate_scale(name, anatomy)
 
     def initialise(self, model: PeftModel, context: Context) -> None:
-        if self._changes_base:
+        if self.changes_base:
             # PiSSA and its kin move part of W into B·A. The start is kept, so that the
             # artifact can be written as an ordinary LoRA of the untouched base model.
             start: Any = {name: tensor.clone() for name, tensor in _lora_weights(model).items()}
             model.start_state = start
 
     def save(self, model: PeftModel, folder: Path) -> None:
-        if not self._changes_base:
+        if not self.changes_base:
             super().save(model, folder)
             return
         import tempfile
@@ -148,7 +150,21 @@ class Lora(InjectedStrategy):
         save_file({**weights, **whole}, file, metadata={"format": "pt"})
 
     @property
-    def _changes_base(self) -> bool:
+    def changes(self) -> Changes:
+        from_zero = self.init_lora_weights in (True, "gaussian")
+        plain = from_zero and not self.use_dora and (self.model_extra or {}).get("bias") is None
+        return "product" if plain else "nothing"
+
+    @contextmanager
+    def untouched(self, model: Any) -> Iterator[None]:
+        if self.changes_base:
+            yield  # only with its first B·A is the base what it was
+            return
+        with super().untouched(model):
+            yield
+
+    @property
+    def changes_base(self) -> bool:
         return isinstance(self.init_lora_weights, str) and self.init_lora_weights.startswith(
             ("pissa", "olora", "corda")
         )

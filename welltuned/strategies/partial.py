@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from welltuned.errors import Fault
+from welltuned.ranges import Range
 from welltuned.schema import conflict
-from welltuned.strategies.base import Context, Strategy
+from welltuned.strategies.base import Changes, Context, Strategy
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -22,7 +23,7 @@ class Partial(Strategy):
     """The top `num_blocks` blocks train (0: the head alone), or what name patterns say."""
 
     type: Literal["partial"] = "partial"
-    num_blocks: int | None = Field(default=None, ge=0)
+    num_blocks: Annotated[int | None, Range(1, 4)] = Field(default=None, ge=0)
     """How many blocks train, counted from the top. Default 2, unless `patterns` are given."""
     patterns: tuple[str, ...] = ()
     """Regular expressions searched in parameter names;
@@ -53,6 +54,10 @@ class Partial(Strategy):
     def depth(self) -> int:
         """How many blocks train when no pattern says otherwise."""
         return 2 if self.num_blocks is None else self.num_blocks
+
+    @property
+    def changes(self) -> Changes:
+        return "weights" if self.patterns or self.depth or self.embeddings else "nothing"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not anatomy.head and not self.patterns and self.depth == 0 and not self.embeddings:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from welltuned.errors import Fault
+from welltuned.ranges import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class Prefix(InjectedStrategy):
     """
 
     type: Literal["prefix"] = "prefix"
-    num_virtual_tokens: int = Field(default=20, ge=1)
+    num_virtual_tokens: Annotated[int, Range(5, 50, log=True)] = Field(default=20, ge=1)
     """How many keys and values a block gets. Real tokens keep their positions."""
     init: Literal["text", "random"] = "text"
     """Begin with the keys and values of real training tokens, or with noise."""
-    prefix_dropout: float = Field(default=0.0, ge=0, lt=1)
+    prefix_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on the prefix."""
     prefix_projection: bool = False
     """Train the prefix through a two-layer network, which is dropped afterwards."""

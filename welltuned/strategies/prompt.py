@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from welltuned.ranges import Range
 from welltuned.schema import conflict
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
@@ -20,7 +21,7 @@ class Prompt(InjectedStrategy):
     """`num_virtual_tokens` vectors join the text; with the head, they are all that trains."""
 
     type: Literal["prompt"] = "prompt"
-    num_virtual_tokens: int = Field(default=20, ge=1)
+    num_virtual_tokens: Annotated[int, Range(5, 100, log=True)] = Field(default=20, ge=1)
     """How many vectors. They take this many places of the model's input length."""
     prompt_tuning_init: Literal["VOCAB", "TEXT", "RANDOM"] = "VOCAB"
     """Begin with embeddings of frequent words, of a given text,

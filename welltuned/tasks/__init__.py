@@ -7,6 +7,8 @@ from pydantic import BeforeValidator, Field
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.classification import Classification, ClassificationProblem
 from welltuned.tasks.generation import Generation, GenerationProblem
+from welltuned.tasks.preference import Preference, PreferenceProblem
+from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.token_classification import TokenClassification, TokenClassificationProblem
 
 
@@ -15,7 +17,7 @@ def _classification_unless_told(values: Any) -> Any:
 
 
 AnyTask = Annotated[
-    Classification | TokenClassification | Generation,
+    Classification | TokenClassification | Generation | Reward | Preference,
     Field(discriminator="type"),
     BeforeValidator(_classification_unless_told),
 ]
@@ -23,7 +25,12 @@ AnyTask = Annotated[
 
 PROBLEMS: dict[str, Any] = {
     problem.type: problem
-    for problem in (ClassificationProblem, TokenClassificationProblem, GenerationProblem)
+    for problem in (
+        ClassificationProblem,
+        TokenClassificationProblem,
+        GenerationProblem,
+        RewardProblem,
+    )
 }
 """What an artifact's `type` is restored with."""
 
@@ -35,7 +42,11 @@ __all__ = [
     "Examples",
     "Generation",
     "GenerationProblem",
+    "Preference",
+    "PreferenceProblem",
     "Problem",
+    "Reward",
+    "RewardProblem",
     "Task",
     "TokenClassification",
     "TokenClassificationProblem",

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from welltuned.models.loading import Head
+    from welltuned.models.anatomy import Kind
+    from welltuned.models.loading import Head, Pooling
 
     Batch = dict[str, torch.Tensor]
 
@@ -49,6 +50,33 @@ class Examples:
     def lengths(self) -> np.ndarray:
         """Tokens per example (N)."""
         return self.encoded.lengths
+
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """The encoded rows per example (N); None where each is one."""
+        return None
+
+    def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
+        """The encoded rows of some examples, where an example is not just one."""
+        return indices
+
+    def take(self, indices: Sequence[int]) -> Examples:
+        """The examples at `indices`, in that order."""
+        return Examples(
+            self.encoded.take(indices),
+            None if self.targets is None else self.targets[list(indices)],
+            self.records.take(indices),
+        )
+
+    def join(self, other: Examples) -> Examples:
+        """These examples and then those, of the same problem."""
+        return Examples(
+            self.encoded.join(other.encoded),
+            None
+            if self.targets is None or other.targets is None
+            else np.concatenate([self.targets, other.targets]),
+            self.records.join(other.records),
+        )
 
 
 class Task(Part):
@@ -75,6 +103,10 @@ class Task(Part):
         """Find the labels in the data. None when there were faults; they are recorded."""
 
 
+Trained = tuple[np.ndarray, np.ndarray]
+"""(outputs, targets) of the training split."""
+
+
 class Problem(ABC):
     """A task bound to its labels."""
 
@@ -93,12 +125,33 @@ class Problem(ABC):
 
     answered: int = 0
     """How many test examples are answered in free text."""
+    asked: ClassVar[str] = 'predict(["some text"])'
+    """How a tuned model is asked in Python, for people."""
+    needs_reference: ClassVar[bool] = False
+    """Whether the loss compares with the model as it was before it was tuned."""
+    takes_replay: ClassVar[bool] = True
+    """Whether examples of before can be mixed into what is learned."""
     longest_answer: int = 0
     """How many tokens such an answer has at most."""
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         """Which model class with which config serves this problem."""
+
+    def usual_pooling(self, kind: Kind) -> Pooling | None:
+        """What a new head reads in models of a kind; None where a probe on the targets decides."""
+        return None
+
+    def initialise(self, model: nn.Module, new: Sequence[str], seed: int) -> None:
+        """Give weights that are `new` their first values, where those of their family will not do.
+
+        Asked before the strategy prepares the model.
+        """
+        return None
+
+    def with_reference(self, examples: Examples, outputs_NK: np.ndarray) -> Examples:
+        """The examples with what the untuned model makes of them, for problems that need it."""
+        return examples
 
     @abstractmethod
     def encode(
@@ -144,6 +197,13 @@ class Problem(ABC):
     @abstractmethod
     def baseline(self, train_targets: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         """The scores of ignoring the input: the majority class, or the mean."""
+
+    def baselines(
+        self, train_targets: np.ndarray, targets: np.ndarray
+    ) -> dict[str, dict[str, Any]]:
+        """The scores of rules that need no model, by name."""
+        majority = self.baseline(train_targets, targets)
+        return {"majority": majority} if majority else {}
 
     @abstractmethod
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
@@ -218,9 +278,23 @@ class Problem(ABC):
         """What a person should know of encoded examples, besides texts that were cut."""
         return []
 
+    def measured(self, trained: Callable[[], Trained]) -> Problem:
+        """After training, before `finish`: note what the tuned model makes of its own data.
+
+        `trained` gives the outputs and targets of the training split. Returns the
+        problem to go on with.
+        """
+        return self
+
     def finish(self, model: nn.Module) -> Problem:
         """After training: fold into the weights what plain libraries would not do.
 
         Returns the problem to go on with.
         """
         return self
+
+    def saved_as(
+        self, tokenizer: PreTrainedTokenizerBase, records: Records
+    ) -> tuple[Problem, Records]:
+        """The problem that the artifact is for, and records as that one reads them."""
+        return self, records

@@ -355,14 +355,17 @@ def windows(encoded: Encoded, max_length: int) -> tuple[Encoded, list[int]]:
 def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens after which an answer is over.
 
-    The tokenizer's end token, and the one with which its template closes a turn.
+    The tokenizer's end token, and the one with which its template, if any, closes a turn.
     """
+    end = {tokenizer.eos_token_id} - {None}
+    if not tokenizer.chat_template:
+        return sorted(end)
     exchange = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     encoded = tokenise(tokenizer, [render(tokenizer, exchange)], 2**31)
     assert encoded.labels is not None
     last = int(encoded.labels[encoded.labels != IGNORED][-1])
     closing = {last} & set(tokenizer.get_added_vocab().values())
-    return sorted(closing | ({tokenizer.eos_token_id} - {None}))
+    return sorted(closing | end)
 
 
 # --- Packing -------------------------------------------------------------------

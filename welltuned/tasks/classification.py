@@ -380,12 +380,9 @@ class ClassificationProblem(Problem):
         """For regression, let the head's last layer speak in the user's units: w·σ, b·σ + μ."""
         if self.labels.problem != "regression" or self.folded:
             return self
-        import torch
+        from welltuned.models.scalar_head import fold, scalar_layer
 
-        layer = _last_linear(model)
-        with torch.no_grad():
-            layer.weight.mul_(self.labels.deviation)
-            layer.bias.mul_(self.labels.deviation).add_(self.labels.mean)
+        fold(scalar_layer(model), self.labels.deviation, self.labels.mean)
         return replace(self, folded=True)
 
     def to_dict(self) -> dict[str, Any]:
@@ -415,19 +412,6 @@ _HF_PROBLEM: dict[ProblemType, str] = {
     "multi_label": "multi_label_classification",
     "regression": "regression",
 }
-
-
-def _last_linear(model: nn.Module) -> nn.Linear:
-    from torch import nn
-
-    layers = [
-        module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-        and module.out_features == 1
-        and ".original_module" not in name
-    ]
-    return layers[-1]
 
 
 def _float() -> torch.dtype:

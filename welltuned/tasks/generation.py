@@ -170,7 +170,8 @@ class GenerationProblem(Problem):
 
         An example without any, such as one whose prompt fills `max_length`, is left out.
         """
-        chat.ensure_template(tokenizer)
+        if self.style == "chat":
+            chat.ensure_template(tokenizer)
         rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
         splits = self._splits_texts(records)
         encoded = chat.tokenise(tokenizer, rendered, _UNLIMITED if splits else max_length, progress)
@@ -242,11 +243,11 @@ class GenerationProblem(Problem):
         return float((batch["labels"][:, 1:] != IGNORED).sum())
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        return _judge(model, batch).losses_M.sum()
+        return judge_tokens(model, batch).losses_M.sum()
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Per example: the summed loss, the tokens it was summed over, how many were foreseen."""
-        found = _judge(model, batch)
+        found = judge_tokens(model, batch)
         facts_M3 = found.losses_M.new_ones(len(found.losses_M), 3)
         facts_M3[:, 0], facts_M3[:, 2] = found.losses_M, found.hits_M.float()
         facts_B3 = facts_M3.new_zeros(len(batch["input_ids"]), 3)
@@ -427,7 +428,7 @@ _NEEDS_ALL_LOGITS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 """Models whose logits are more than their output layer's, as found on their first batch."""
 
 
-def _judge(model: nn.Module, batch: Batch) -> TokenLosses:
+def judge_tokens(model: nn.Module, batch: Batch) -> TokenLosses:
     """The loss of every labelled token, without the full logits where the model allows it."""
     from welltuned.models.language_head import check_head, token_losses
 

@@ -194,6 +194,18 @@ class Sentences(Examples):
     width: int
     """As many words as the longest sentence shows to the model."""
 
+    def take(self, indices: Sequence[int]) -> Sentences:
+        plain = super().take(indices)
+        first = [self.first_tokens[i] for i in indices]
+        return Sentences(plain.encoded, plain.targets, plain.records, first, self.width)
+
+    def join(self, other: Examples) -> Sentences:
+        assert isinstance(other, Sentences)
+        plain = super().join(other)
+        first = self.first_tokens + other.first_tokens
+        width = max(self.width, other.width)
+        return Sentences(plain.encoded, plain.targets, plain.records, first, width)
+
 
 @dataclass(frozen=True)
 class TokenClassificationProblem(Problem):

@@ -1,0 +1,50 @@
+"""Policies and actors made from finished runs, as the pipeline makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from welltuned.data.collect import Collected, collect
+from welltuned.data.config import DataConfig
+from welltuned.errors import Faults
+from welltuned.rlhf.bandit import ClassifierActor, Texts
+from welltuned.rlhf.generator import GeneratorActor
+from welltuned.rlhf.policies import Memory, Policy, from_run
+from welltuned.rlhf.prompts import Prompts, prompts_of
+from welltuned.runs import Run
+
+CPU = torch.device("cpu")
+
+
+def collected(file: str, policy: Policy) -> Collected:
+    data = collect(
+        DataConfig(train=file), policy.problem.task.roles, Faults(), policy.problem.convert
+    )
+    assert data is not None
+    return data
+
+
+def policy_of(run: Run, strategy: Any = None) -> Policy:
+    memory = Memory.read(run.model)
+    return from_run(memory, strategy or memory.strategy, CPU, 0)
+
+
+def classifier_actor(policy: Policy, temperature: float = 1.0) -> ClassifierActor:
+    return ClassifierActor(policy, temperature, rows_at_once=8)
+
+
+def generator_actor(policy: Policy, temperature: float = 0.7, length: int = 12) -> GeneratorActor:
+    return GeneratorActor(policy, temperature, rows_at_once=8, response_length=length)
+
+
+def texts_of(policy: Policy, file: str, number: int = 12) -> Texts:
+    """The first training examples of a file."""
+    records = collected(file, policy).train.take(range(number))
+    return Texts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
+
+
+def story_prompts(policy: Policy, file: str, tokens: int = 3) -> Prompts:
+    problem: Any = policy.problem
+    return prompts_of(problem, policy.tokenizer, collected(file, policy).train, 50, tokens)

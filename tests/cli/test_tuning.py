@@ -1,0 +1,62 @@
+"""`welltuned tune data` on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support import config_values
+from welltuned import pipeline
+
+
+@pytest.fixture
+def call(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """As everywhere, but the runs write no reports."""
+    monkeypatch.setattr(pipeline, "write_report", lambda run: None)
+    return call
+
+
+@pytest.fixture
+def file(tiny: Any, sentiment: str, tmp_path: Path) -> Path:
+    """A config of runs of one step into `tmp_path/curve`."""
+    values = config_values(
+        tiny("bert"),
+        sentiment,
+        {"type": "partial", "num_blocks": 0},
+        tmp_path / "curve",
+        task={"pooling": "mean"},
+        training={"max_steps": 1, "num_train_epochs": "auto"},
+    )
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path / "config.yaml"
+
+
+def test_the_curve_is_printed_and_kept(call: Any, file: Path, tmp_path: Path) -> None:
+    shares = "shares=[0.1, 0.3, 0.6, 1]"
+    status, out, err = call("tune", "data", file, "seeds=2", shares)
+    assert status == 0, err
+    found = json.loads((tmp_path / "curve" / "learning_curve.json").read_text())
+    assert [point["examples"] for point in found["points"]] == [10, 29, 58, 96]
+    assert found["advice"] in out.splitlines()
+    assert out.splitlines()[-1] == f"report      {tmp_path}/curve/report.html"
+    assert "run 8/8 · 96 examples, seed 1: macro_f1" in err and "\x1b" not in err
+    status, out, err = call("tune", "data", file, "seeds=2", shares, "--json")
+    assert status == 0 and json.loads(out) == found
+    assert err.count("was there already") == 8
+
+
+def test_a_mistake_is_one_line(call: Any, file: Path) -> None:
+    status, out, err = call("tune", "data", file, "sedes=2")
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1
+    status, out, err = call("tune", "data", file, "shares=[0.5, 1]")
+    assert (status, out) == (2, "") and "at least four shares must ascend" in err
+
+
+def test_the_verbs_explain_themselves(call: Any) -> None:
+    for words in (("tune",), ("tune", "data")):
+        status, out, _ = call(*words, "--help")
+        assert status == 0 and "welltuned tune" in out

@@ -1,0 +1,69 @@
+"""A small generator learns what it is rewarded for, and only that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acting import generator_actor, policy_of, story_prompts
+from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.ppo import Learner, Stats, step
+from welltuned.runs import Run
+
+WORD, LENGTH, TARGET = "good", 4, 25.0
+
+
+def learn(run: Run, stories: str, sign: int, **values: Any) -> list[Stats]:
+    """Fourteen batches with a reward for (or against) every `good` in four tokens."""
+    policy = policy_of(run)
+    config = PpoConfig.model_validate(
+        {
+            "learning_rate": 1e-2,
+            "batch_size": 32,
+            "per_device_train_batch_size": 32,
+            "kl_coef": 0.02,
+            "kl_target": TARGET,
+            "value_learning_rate": 1e-2,
+            "lr_scheduler_type": "constant",
+            **values,
+        }
+    )
+    learner = Learner.of(generator_actor(policy, 1.0, LENGTH), config, 14)
+    prompts = story_prompts(policy, stories)
+    found = []
+    for batch in range(14):
+        rows = [(32 * batch + i) % len(prompts) for i in range(32)]
+        rollout = learner.rollout(prompts.take(rows))
+        scores = [sign * said.split().count(WORD) / LENGTH for said in rollout.responses]
+        found.append(step(learner, rollout, np.array(scores)))
+    return found
+
+
+def test_a_rewarded_word_is_learned_while_the_divergence_stays_under_its_target(
+    told: Callable[..., Run], stories: str
+) -> None:
+    found = learn(told("full"), stories, +1)
+    assert found[0].reward < 0.1
+    assert max(stats.reward for stats in found) > 0.9
+    assert max(stats.kl for stats in found) < TARGET
+    assert found[-1].entropy < 0.5 * found[0].entropy
+
+
+def test_a_reward_turned_around_goes_the_other_way(told: Callable[..., Run], stories: str) -> None:
+    """The negative control: what is punished is said less than before, and nothing else learned."""
+    found = learn(told("full"), stories, -1)
+    said = [-stats.reward for stats in found]
+    assert sum(said[-4:]) < sum(said[:2]) / 2
+    assert max(said[-4:]) < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["lora", "partial", "prefix", "houlsby"])
+def test_every_kind_of_strategy_learns_it(
+    strategy: str, told: Callable[..., Run], stories: str
+) -> None:
+    found = learn(told(strategy), stories, +1, learning_rate=3e-2, kl_coef=0.0, kl_target=None)
+    assert found[-1].reward > found[0].reward + 0.2

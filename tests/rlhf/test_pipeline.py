@@ -1,0 +1,551 @@
+"""The pipeline of three runs, whole: on tiny models, as users start it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import welltuned as wt
+from support import STRATEGIES, make_rows, write_rows
+from welltuned.errors import InputError, RunFailed
+from welltuned.runs import Run
+from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
+
+SHORT: dict[str, Any] = {
+    "num_train_epochs": 1,
+    "learning_rate": 3e-3,
+    "precision": "fp32",
+    "device": "cpu",
+    "eval_strategy": "no",
+    "load_best_model_at_end": False,
+}
+
+
+def values_of(model: str, data: str, folder: Path, **changes: Any) -> dict[str, Any]:
+    """A classification pipeline of a few batches."""
+    ppo = {"batch_size": 16, "total_episodes": 96, "learning_rate": 3e-3, "eval_steps": 2}
+    values: dict[str, Any] = {
+        "pipeline": "rlhf",
+        "model": model,
+        "data": data,
+        "task": {"pooling": "mean"},
+        "strategy": STRATEGIES["lora"],
+        "sft": {"training": SHORT, "evaluation": {"untrained": False}},
+        "reward": {"function": "my_judges.wants_negative"},
+        "output_dir": str(folder),
+    }
+    return {**values, **changes, "ppo": {"device": "cpu", **ppo, **changes.get("ppo", {})}}
+
+
+def generation(model: str, data: str, folder: Path, **changes: Any) -> dict[str, Any]:
+    task = {"type": "generation", "decoding": {"max_new_tokens": 6}, "scored_examples": 2}
+    ppo = {"response_length": 6, "prompt_length": 3, **changes.pop("ppo", {})}
+    reward = {"function": "my_judges.wants_good"}
+    return values_of(model, data, folder, **{"task": task, "reward": reward, **changes}, ppo=ppo)
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def bandit(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> Run:
+    """A finished classification pipeline. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("bandit") / "run"
+    return wt.train(values_of(tiny("bert"), sentiment, folder))
+
+
+@pytest.fixture(scope="module")
+def writer(causal: Callable[..., str], stories: str, tmp_path_factory: Any) -> Run:
+    """A finished generation pipeline. To be read, not changed."""
+    folder = tmp_path_factory.mktemp("writer") / "run"
+    ppo = {"second_reward": {"function": "my_judges.wants_negative"}, "missing_eos_penalty": 0.1}
+    return wt.train(generation(causal("llama"), stories, folder, ppo=ppo))
+
+
+@pytest.fixture
+def copied(bandit: Run, tmp_path: Path) -> Run:
+    """The finished pipeline again, to be changed."""
+    shutil.copytree(bandit.folder, tmp_path / "run")
+    return Run(tmp_path / "run")
+
+
+def restart(run: Run, **changes: Any) -> Run:
+    """The pipeline started again on its folder, from the config it left there."""
+    values = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
+    values["output_dir"] = str(run.folder)
+    for key, change in changes.items():
+        values[key] = {**values[key], **change} if isinstance(change, dict) else change
+    return wt.train(values)
+
+
+def unfinish(run: Run, stage: str) -> None:
+    Run(run.folder / "stages" / stage).set_status("failed", 3, "as if")
+
+
+# --- What it leaves ---------------------------------------------------------------
+
+
+def test_three_runs_and_a_whole_are_left(bandit: Run) -> None:
+    assert bandit.state == "finished"
+    for stage in ("sft", "ppo"):
+        run = Run(bandit.folder / "stages" / stage)
+        assert run.state == "finished" and run.report.exists()
+        assert run.proven_model() == run.model
+    assert not (bandit.folder / "stages" / "reward").exists()  # a function is not trained
+    results = bandit.results
+    assert results["stages"] == {
+        "sft": "stages/sft",
+        "reward": [{"name": "my_judges.wants_negative", "weight": 1.0, "run": None}],
+        "ppo": "stages/ppo",
+    }
+    assert bandit.config["pipeline"] == "rlhf"
+
+
+def test_the_reward_rises_and_the_errors_move_where_it_wants_them(bandit: Run) -> None:
+    test, before = bandit.results["test"], bandit.results["baselines"]["sft"]
+    assert test["reward"] > before["reward"] and test["reward_gain"] > 0
+    assert test["reward_gain"] == pytest.approx(test["reward"] - before["reward"])
+    low, high = test["reward_gain_ci95"]
+    assert low <= test["reward_gain"] <= high
+    negative = np.array(test["confusion"])[:, 0].sum()
+    assert negative > np.array(before["confusion"])[:, 0].sum()
+    assert before["kl"] == 0 and test["kl"] > 0
+    assert test["share.negative"] == pytest.approx(negative / np.array(test["confusion"]).sum())
+
+
+def test_numbers_agree_with_the_predictions_file(bandit: Run) -> None:
+    rows = lines(bandit.folder / "stages/ppo/predictions.jsonl")
+    test = bandit.results["test"]
+    assert len(rows) == np.array(test["confusion"]).sum()
+    assert test["reward"] == pytest.approx(np.mean([row["reward"] for row in rows]))
+    gains = [row["reward"] - row["reward_before"] for row in rows]
+    assert test["reward_gain"] == pytest.approx(np.mean(gains))
+    accuracy = np.mean([row["prediction"] == row["label"] for row in rows])
+    assert test["accuracy"] == pytest.approx(accuracy)
+    for row in rows:
+        assert row["prediction"] == row["response"]
+        assert row["reward"] == (1.0 if row["response"] == "negative" else -0.5)
+
+
+def test_the_pipeline_and_its_last_stage_load_and_answer_as_they_were_tested(bandit: Run) -> None:
+    rows = lines(bandit.folder / "stages/ppo/predictions.jsonl")
+    for where in (bandit, bandit.folder / "stages" / "ppo"):
+        answers = wt.load(where).predict([row["prompt"] for row in rows])
+        assert [answer["prediction"] for answer in answers] == [row["response"] for row in rows]
+
+
+def test_every_batch_and_look_is_noted(bandit: Run) -> None:
+    folder = bandit.folder / "stages" / "ppo"
+    metrics = lines(folder / "metrics.jsonl")
+    train = [row for row in metrics if row["split"] == "train"]
+    looks = [row for row in metrics if row["split"] == "validation"]
+    assert [row["step"] for row in train] == [1, 2, 3, 4, 5, 6]
+    assert [row["episodes"] for row in train] == [16, 32, 48, 64, 80, 96]
+    assert [row["step"] for row in looks] == [0, 2, 4, 6]
+    assert looks[0]["kl"] == 0 and {"reward", "kl", "share.negative"} <= set(looks[0])
+    assert abs(train[0]["kl"]) < 1e-6
+    samples = lines(folder / "samples.jsonl")
+    assert {row["step"] for row in samples} == {0, 2, 4, 6}
+    assert {"prompt", "response", "reward", "kl"} <= set(samples[0])
+
+
+def test_memory_is_told_before_and_measured_after(bandit: Run) -> None:
+    memory, cost = bandit.results["memory"], bandit.results["cost"]
+    assert memory["roles"]["policy"] > memory["roles"]["reference"] > 0
+    assert cost["peak_memory_bytes"] > sum(memory["roles"].values())
+    assert set(cost["seconds"]) == {"rollout", "reward", "learning", "looking"}
+
+
+def test_a_generator_is_told_by_what_it_says(writer: Run) -> None:
+    results = writer.results
+    test, before = results["test"], results["baselines"]["sft"]
+    facts = {"length", "eos_rate", "distinct_1", "distinct_2", "repetition", "empty"}
+    assert facts | {"second_reward", "second_reward_ci95"} <= set(test) & set(before)
+    rows = lines(writer.folder / "stages/ppo/predictions.jsonl")
+    assert {"prompt", "before", "response", "reward", "reward_before", "second_reward"} <= set(
+        rows[0]
+    )
+    assert all("label" not in row for row in rows)
+    assert isinstance(wt.load(writer).predict(["the film"])[0]["prediction"], str)
+
+
+def test_pages_tell_the_story_from_the_folders_alone(bandit: Run, writer: Run) -> None:
+    for run in (bandit, writer):
+        page = run.report.read_text(encoding="utf-8")
+        assert "What PPO changed" in page and 'href="stages/sft/report.html"' in page
+        assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
+        stage = (run.folder / "stages/ppo/report.html").read_text(encoding="utf-8")
+        assert "Watched besides the reward" in stage and "memory: reference" in stage
+    assert "Errors before and after" in bandit.report.read_text(encoding="utf-8")
+    assert "second judge" in writer.report.read_text(encoding="utf-8")
+
+
+def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
+    from welltuned.reports import write_report
+
+    for folder in (copied.folder, copied.folder / "stages/ppo", copied.folder / "stages/sft"):
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        (folder / "report.html").unlink()
+        write_report(Run(folder))
+        again = (folder / "report.html").read_text(encoding="utf-8")
+        # Where no command was noted, the page says where the folder is.
+        assert again.replace(str(copied.folder), str(bandit.folder)) == page
+
+
+def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path: Path) -> None:
+    from welltuned.export import export
+
+    export(bandit.folder, tmp_path / "plain")
+    assert (tmp_path / "plain" / "config.json").exists()
+    ppo = bandit.folder / "stages" / "ppo"
+    values = yaml.safe_load((bandit.folder / "config.yaml").read_text(encoding="utf-8"))
+    values |= {"sft": str(ppo), "output_dir": str(tmp_path / "again"), "strategy": None}
+    values["ppo"] |= {"total_episodes": 16}
+    again = wt.train(values)
+    assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
+
+
+def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
+    from welltuned.inspection import inspect
+    from welltuned.listing import describe_runs
+
+    rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
+    assert {"run", "sft", "ppo"} == set(rows)
+    assert rows["run"]["strategy"] == "rlhf" and rows["ppo"]["strategy"] == "lora"
+    assert rows["run"]["metric"] == "reward"
+    assert rows["run"]["score"] == bandit.results["test"]["reward"]
+    inspection = inspect(str(bandit.folder / "config.yaml"), [])
+    assert inspection.facts["task"]["labels"] == ["negative", "positive"]
+
+
+# --- Going on ---------------------------------------------------------------------
+
+
+def test_started_again_nothing_is_run_again(copied: Run) -> None:
+    before = {file: file.stat().st_mtime_ns for file in (copied.folder / "stages").rglob("*.json*")}
+    again = restart(copied)
+    assert again.results["test"] == copied.results["test"]
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+def test_a_stage_that_failed_is_run_again_and_its_remains_are_kept(copied: Run) -> None:
+    first = copied.results["test"]["reward"]
+    made = (copied.folder / "stages/sft/status.json").stat().st_mtime_ns
+    unfinish(copied, "ppo")
+    again = restart(copied)
+    assert again.state == "finished"
+    assert Run(copied.folder / "stages/ppo").state == "finished"
+    assert Run(copied.folder / "stages/ppo-unfinished").state == "failed"
+    assert (copied.folder / "stages/sft/status.json").stat().st_mtime_ns == made
+    assert again.results["test"]["reward"] == first  # the same seed, the same run
+
+
+def test_what_a_finished_stage_was_made_with_must_not_change(copied: Run) -> None:
+    with pytest.raises(InputError) as error:
+        restart(copied, ppo={"kl_coef": 0.5})
+    assert "ppo.kl_coef: 0.05 then, 0.5 now" in str(error.value)
+    unfinish(copied, "ppo")
+    with pytest.raises(InputError) as error:
+        restart(copied, strategy={"r": 7})
+    assert "strategy.r: 4 then, 7 now" in str(error.value)
+    # And nothing was touched by these attempts.
+    assert yaml.safe_load((copied.folder / "config.yaml").read_text())["ppo"]["kl_coef"] == 0.05
+
+
+def test_what_is_unfinished_may_change(copied: Run) -> None:
+    unfinish(copied, "ppo")
+    again = restart(copied, ppo={"total_episodes": 16, "kl_coef": 0.5})
+    assert again.results["training"]["episodes"] == 16
+    assert again.config["ppo"]["kl_coef"] == 0.5
+
+
+def test_a_folder_of_something_else_is_left_alone(copied: Run, sentiment: str) -> None:
+    with pytest.raises(InputError, match="already in use, and not by a pipeline"):
+        wt.train(values_of("m", sentiment, copied.folder / "stages" / "sft"))
+
+
+def test_a_reward_that_breaks_loses_nothing(copied: Run) -> None:
+    unfinish(copied, "ppo")
+    with pytest.raises(RunFailed, match="the rater has gone home"):
+        restart(copied, reward=[{"function": "my_judges.breaks"}])
+    assert copied.state == "failed" and "gone home" in copied.status["error"]
+    assert Run(copied.folder / "stages/sft").state == "finished"
+    assert restart(copied, reward=[{"function": "my_judges.wants_negative"}]).state == "finished"
+
+
+# --- Explosions -------------------------------------------------------------------
+
+
+def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) -> None:
+    unfinish(copied, "ppo")
+    limit = lines(copied.folder / "stages/ppo/metrics.jsonl")
+    kl = {row["step"]: row["kl"] for row in limit if row["split"] == "train"}
+    assert kl[3] < kl[4] < kl[5]
+    again = restart(copied, ppo={"max_kl": (kl[4] + kl[5]) / 2})
+    training = again.results["training"]
+    assert "beyond ppo.max_kl" in training["exploded"] and training["went_back_to"] == 4
+    assert training["steps"] == 5 and again.state == "finished"
+    kept = newest_checkpoint(again.folder / "stages/ppo/checkpoints")
+    assert kept is not None and kept.name == "step-4"
+    weights, state = load_checkpoint(kept)
+    tuned = dict(wt.load(again).model.named_parameters())
+    for name, tensor in weights.items():
+        if not name.startswith("value."):
+            assert torch.equal(tuned[name], tensor), name
+    assert again.results["validation"] == pytest.approx(state["validation"])
+    assert "PPO stopped early" in again.report.read_text(encoding="utf-8")
+
+
+def test_an_explosion_before_the_first_look_fails_with_a_remedy(copied: Run) -> None:
+    unfinish(copied, "ppo")
+    with pytest.raises(RunFailed, match=r"batch 2, before its first look.*ppo.learning_rate"):
+        restart(copied, ppo={"max_kl": 1e-6, "eval_steps": 3})
+
+
+def test_weights_that_are_no_numbers_are_an_explosion(
+    copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from welltuned.rlhf import loop, ppo
+
+    unfinish(copied, "ppo")
+    real = ppo.step
+
+    def spoil(learner: Any, rollout: Any, scores: Any) -> Any:
+        stats = real(learner, rollout, scores)
+        if learner.batches == 5:
+            with torch.no_grad():
+                next(iter(learner.groups[0].parameters)).fill_(float("nan"))
+        return stats
+
+    monkeypatch.setattr(loop, "step", spoil)
+    again = restart(copied)
+    assert again.results["training"]["exploded"] == "the policy's probabilities are not finite"
+    assert again.results["training"]["went_back_to"] == 4
+
+
+# --- Stages replaced, skipped, or of a kind that cannot be ------------------------
+
+
+def test_a_finished_run_replaces_the_first_stage(
+    bandit: Run, sentiment: str, tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    sft = bandit.folder / "stages" / "sft"
+    values = values_of(tiny("bert"), sentiment, tmp_path / "run", sft=str(sft))
+    del values["strategy"]  # as the run had it
+    values["ppo"]["total_episodes"] = 16
+    run = wt.train(values)
+    assert not (run.folder / "stages" / "sft").exists()
+    assert run.folder / run.results["stages"]["sft"] != sft
+    assert (run.folder / run.results["stages"]["sft"]).resolve() == sft.resolve()
+    assert Run(run.folder / "stages/ppo").config["strategy"]["type"] == "lora"
+
+
+def test_a_generator_may_skip_it(causal: Callable[..., str], stories: str, tmp_path: Path) -> None:
+    values = generation(causal("llama"), stories, tmp_path / "run", sft="skip")
+    values["ppo"]["total_episodes"] = 16
+    run = wt.train(values)
+    assert run.results["stages"]["sft"] is None and run.results["skipped"] == ["sft"]
+    assert [path.name for path in (run.folder / "stages").iterdir()] == ["ppo"]
+    assert "Skipped" in run.report.read_text(encoding="utf-8")
+
+
+def test_a_judge_can_be_trained_and_judges_with_its_label(
+    causal: Callable[..., str],
+    tiny: Callable[..., str],
+    stories: str,
+    sentiment: str,
+    tmp_path: Path,
+) -> None:
+    judge = {
+        "model": tiny("bert"), "data": sentiment, "label": "positive",
+        "task": {"type": "classification", "pooling": "mean"}, "strategy": "full",
+        "training": {**SHORT, "num_train_epochs": 3}, "evaluation": {"untrained": False},
+    }  # fmt: skip
+    values = generation(
+        causal("llama"), stories, tmp_path / "run", sft="skip",
+        reward=[judge, {"function": "my_judges.wants_good", "weight": 0.5}],
+        ppo={"total_episodes": 16, "allow_weak_reward": True},
+    )  # fmt: skip
+    run = wt.train(values)
+    assert [row["run"] for row in run.results["stages"]["reward"]] == ["stages/reward", None]
+    assert Run(run.folder / "stages/reward").results["test"]["accuracy"] >= 0
+    assert 'href="stages/reward/report.html"' in run.report.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def weak(classified: Callable[..., Run], tmp_path: Path) -> Run:
+    """A run whose results say that it guesses."""
+    run = classified("full")
+    shutil.copytree(run.folder, tmp_path / "weak")
+    weak = Run(tmp_path / "weak")
+    results = weak.results
+    results["test"] |= {"accuracy": 0.5, "accuracy_ci95": [0.4, 0.6]}
+    results["baselines"] = {"majority": {"accuracy": 0.5}}
+    weak.write("results.json", results)
+    return weak
+
+
+def test_ppo_does_not_start_on_a_judge_that_guesses(
+    weak: Run, causal: Callable[..., str], stories: str, tmp_path: Path
+) -> None:
+    reward = {"run": str(weak.folder), "label": "positive"}
+    values = generation(causal("llama"), stories, tmp_path / "run", sft="skip", reward=reward)
+    values["ppo"] |= {"total_episodes": 16}
+    with pytest.raises(InputError, match="no better than chance") as error:
+        wt.train(values)
+    assert "ppo.allow_weak_reward=true" in str(error.value)
+    assert not (tmp_path / "run/stages/ppo").exists()
+    values["ppo"]["allow_weak_reward"] = True
+    assert wt.train(values).state == "finished"
+
+
+def faults(values: dict[str, Any]) -> str:
+    """What stops a pipeline before its folder is made."""
+    with pytest.raises(InputError) as error:
+        wt.train(values)
+    assert not Path(values["output_dir"]).exists()
+    return str(error.value)
+
+
+def test_everything_that_cannot_work_is_said_before_anything_runs(
+    tiny: Callable[..., str], causal: Callable[..., str], sentiment: str, stories: str,
+    classified: Callable[..., Run], told: Callable[..., Run], tmp_path: Path,
+) -> None:  # fmt: skip
+    bert, llama, folder = tiny("bert"), causal("llama"), tmp_path / "run"
+    found = faults(values_of(bert, sentiment, folder, sft=str(told("full").folder)))
+    assert "the SFT run does generation, not classification -> set task to generation" in found
+    found = faults(values_of(bert, sentiment, folder, sft=str(tmp_path / "none")))
+    assert "not a run folder" in found
+    found = faults(values_of(bert, sentiment, folder, reward={"function": "nowhere.at_all"}))
+    assert "the reward 'nowhere.at_all' cannot be imported" in found
+    found = faults(
+        values_of(bert, sentiment, folder, reward={"run": str(classified("full").folder)})
+    )
+    assert "which label is the good one" in found
+    found = faults(values_of(bert, sentiment, folder, reward={"run": str(told("full").folder)}))
+    assert "does generation and cannot judge" in found
+    found = faults(values_of(bert, sentiment, folder, sft={"strategy": "prefix"}, strategy="lora"))
+    assert "'strategy.type' is prefix, not lora" in found
+    found = faults(generation(llama, stories, folder, ppo={"response_length": 64}))
+    assert "'ppo.response_length' is 64" in found
+    second = {"second_reward": {"data": sentiment, "label": "positive"}}
+    found = faults(values_of(bert, sentiment, folder, ppo=second))
+    assert "'ppo.second_reward' is to be trained" in found
+    missing = {"data": str(tmp_path / "none.jsonl"), "task": "classification", "label": "x"}
+    both = faults(values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing))
+    assert "gone.csv" in both and "none.jsonl" in both
+
+
+def test_labels_that_a_finished_run_does_not_know_are_refused(
+    tiny: Callable[..., str], classified: Callable[..., Run], tmp_path: Path
+) -> None:
+    rows = [{**row, "label": f"{row['label']}s"} for row in make_rows(60)]
+    data = write_rows(tmp_path / "other.jsonl", rows)
+    run = str(classified("full").folder)
+    found = faults(values_of(tiny("bert"), data, tmp_path / "run", sft=run, strategy="full"))
+    assert "the label 'negatives' does not occur in train" in found
+
+
+def test_several_processes_are_refused(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "one process" in faults(values_of(tiny("bert"), sentiment, tmp_path / "run"))
+
+
+# --- Other policies ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sft", "ppo"),
+    [("full", "lora"), ("lora", "full"), ("full", "partial"), ("gradual", "gradual")],
+)
+def test_stages_of_different_strategies_make_one_artifact(
+    sft: str, ppo: str, tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    values = values_of(tiny("bert"), sentiment, tmp_path / "run")
+    values["sft"] |= {"strategy": STRATEGIES[sft]}
+    values["ppo"] |= {"strategy": STRATEGIES[ppo], "total_episodes": 48, "gradient": "exact"}
+    run = wt.train(values)
+    metrics = lines(run.folder / "stages/ppo/metrics.jsonl")
+    assert any("change" in row for row in metrics) == (ppo == "gradual")
+    rows = lines(run.folder / "stages/ppo/predictions.jsonl")
+    # A pipeline's folder can be moved: an adapter finds the model beside it.
+    run.folder.rename(tmp_path / "moved")
+    answers = wt.load(tmp_path / "moved").predict([row["prompt"] for row in rows])
+    assert [answer["prediction"] for answer in answers] == [row["response"] for row in rows]
+
+
+def test_the_other_engine_tunes_what_ppo_goes_on_with(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    """Both engines give the same policy, and PPO the same answers."""
+    found = []
+    for engine in ("torch", "hf"):
+        values = values_of(tiny("bert"), sentiment, tmp_path / engine)
+        values["sft"] |= {"engine": engine}
+        values["ppo"] |= {"total_episodes": 16}
+        test = wt.train(values).results["test"]
+        found.append({name: test[name] for name in ("reward", "kl", "log_loss", "accuracy")})
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+# --- The command line and a loop of one's own -------------------------------------
+
+
+def test_the_command_tells_results_on_standard_output_alone(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from welltuned import cli
+
+    values = values_of(tiny("bert"), sentiment, tmp_path / "run")
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    arguments = ["welltuned", "train", str(tmp_path / "c.yaml"), "ppo.total_episodes=16"]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert end.value.code == 0
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "run", "reward", "KL", "accuracy", "macro_f1", "cost", "report",
+    ]  # fmt: skip
+    assert "memory by role: policy" in err and "PPO 1/1 · reward" in err
+    assert "ppo.total_episodes=16" in Run(tmp_path / "run").report.read_text(encoding="utf-8")
+    monkeypatch.setattr("sys.argv", [*arguments, "ppo.klcoef=1"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2 and "did you mean 'kl_coef'" in capsys.readouterr().err
+
+
+def test_a_loop_of_ones_own(classified: Callable[..., Run], tmp_path: Path) -> None:
+    run = classified("lora")
+    learner = wt.ppo.start(run, total_batches=3, learning_rate=1e-2, batch_size=8)
+    texts = [row["text"] for row in make_rows(8, seed=9)]
+    stats = []
+    for _ in range(3):
+        rollout = learner.rollout(texts)
+        assert rollout.prompts == texts
+        stats.append(
+            wt.ppo.step(learner, rollout, [float(r == "negative") for r in rollout.responses])
+        )
+    assert stats[-1].reward > stats[0].reward and stats[0].kl == 0
+    folder = wt.ppo.save(learner, tmp_path / "policy")
+    answers = [row["prediction"] for row in wt.load(folder).predict(texts)]
+    now = learner.rollout(texts).all_logprobs_BK
+    assert now is not None
+    names = learner.actor.policy.problem.labels.names  # type: ignore[attr-defined]
+    assert answers == [names[i] for i in now.argmax(1).tolist()]
+    with pytest.raises(InputError, match="in use"):
+        wt.ppo.save(learner, folder)
+    with pytest.raises(InputError, match="did you mean 'kl_coef'"):
+        wt.ppo.start(run, total_batches=3, kl_coeff=1)

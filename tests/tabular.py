@@ -1,0 +1,86 @@
+"""A policy that is a table: what PPO does to it can be compared with closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+
+from welltuned.rlhf.actors import Actor, Judged, Rollout
+from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.losses import entropies
+from welltuned.rlhf.references import Reference
+from welltuned.strategies import ParameterGroup
+
+
+class Fixed(Reference):
+    """A reference that needs no model."""
+
+    bytes = 0
+
+    def acting(self) -> Any:
+        return nullcontext()
+
+
+class Tabular(Actor):
+    """Logits (S, K) over K actions in S states; values from one-hot states."""
+
+    def __init__(self, references_SK: torch.Tensor) -> None:
+        model = nn.Module()
+        model.table = nn.Parameter(references_SK.clone())
+        anatomy: Any = SimpleNamespace(hidden_size=len(references_SK))
+        policy: Any = SimpleNamespace(
+            model=model, anatomy=anatomy, reference=Fixed(), precision="fp32"
+        )
+        super().__init__(policy, 1.0, 64)
+        self.references_SK = references_SK.log_softmax(-1)
+
+    @property
+    def policy_SK(self) -> torch.Tensor:
+        return self.model.table.log_softmax(-1)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup("table", [self.model.table])]
+
+    def ask(self, texts: Sequence[Any]) -> Any:
+        return texts
+
+    def rollout(self, chosen: Any, generator: torch.Generator) -> Rollout:
+        states_B = torch.tensor(chosen)
+        with torch.no_grad():
+            policy_BK, references_BK = self.policy_SK[states_B], self.references_SK[states_B]
+            actions_B1 = torch.multinomial(policy_BK.exp(), 1, generator=generator)
+            values_B1 = self._values(states_B).unsqueeze(1)
+        return Rollout(
+            prompts=[str(state) for state in chosen],
+            responses=[str(action) for action in actions_B1[:, 0].tolist()],
+            inputs={"states": states_B, "attention_mask": torch.ones(len(chosen), 1)},
+            actions_BT=actions_B1,
+            mask_BT=torch.ones_like(actions_B1, dtype=torch.bool),
+            logprobs_BT=policy_BK.gather(1, actions_B1),
+            references_BT=references_BK.gather(1, actions_B1),
+            values_BT=values_B1,
+            entropies_BT=entropies(policy_BK).unsqueeze(1),
+            ended_B=torch.ones(len(chosen), dtype=torch.bool),
+            all_logprobs_BK=policy_BK,
+            all_references_BK=references_BK,
+        )
+
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+        states_R = rollout.inputs["states"][rows]
+        policy_RK = self.policy_SK[states_R]
+        chosen_R1 = policy_RK.gather(1, rollout.actions_BT[rows])
+        entropies_R1 = entropies(policy_RK).unsqueeze(1) if entropy else None
+        return Judged(chosen_R1, self._values(states_R).unsqueeze(1), entropies_R1, policy_RK)
+
+    def _values(self, states: torch.Tensor) -> torch.Tensor:
+        return self.value(nn.functional.one_hot(states, len(self.references_SK)).float())
+
+
+def ppo(**values: Any) -> PpoConfig:
+    """A config with its learning rate settled."""
+    return PpoConfig.model_validate({"learning_rate": 0.1, **values})

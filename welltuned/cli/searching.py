@@ -1,0 +1,32 @@
+"""Verbs that search: `sweep`."""
+
+from __future__ import annotations
+
+from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+
+
+@app.command()
+def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
+    """Try hyper-parameters, trial after trial, and write the best as a config.
+
+    `trials=30`, `metric=accuracy`, `pruner=none`, `timeout=2h` and the other keys of `sweep:`
+    may stand on the line. The same command again goes on; started twice at once, both work on
+    the one sweep.
+    """
+    import json
+
+    from welltuned.console import print_lines
+    from welltuned.search.config import read_sweep_config
+    from welltuned.search.console import SweepConsole, sweep_lines
+    from welltuned.search.sweep import sweep as carry_out
+
+    config, document = read_sweep_config(*split_arguments(arguments))
+    observer = SweepConsole()
+    try:
+        folder = carry_out(config, document, observer)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
+    else:
+        print_lines(sweep_lines(folder))

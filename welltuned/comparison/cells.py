@@ -1,0 +1,113 @@
+"""Which cells a comparison has, and which of them are already there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from welltuned.comparison.budget import Spending
+from welltuned.comparison.fingerprints import fingerprint
+from welltuned.comparison.variants import Variant
+from welltuned.config import RunConfig
+from welltuned.runs import Run
+from welltuned.runs.comparison import Comparison
+from welltuned.runs.folder import next_free
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A strategy with a seed: an ordinary run, and who carries it out."""
+
+    name: str
+    seed: int
+    config: RunConfig
+    key: str
+    """What it is made from, as one hash."""
+    run: Run
+    do: str = "train"
+    """The task of `comparison.process` that carries it out."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is there, whole, and made from the same."""
+        return cell_record(self.run).get("key") == self.key and _state(self.run) == "finished"
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is there, whole, but made from something else."""
+        record = cell_record(self.run)
+        return bool(record) and record["key"] != self.key and _state(self.run) == "finished"
+
+
+def plan_cells(
+    comparison: Comparison,
+    variants: list[Variant],
+    seeds: tuple[int, ...],
+    spending: dict[str, Spending],
+    data: str,
+) -> list[Cell]:
+    """All cells, seed by seed, so that a comparison that is stopped has every strategy."""
+    cells = []
+    for seed in seeds:
+        for variant in variants:
+            training = spending[variant.name].applied(variant.config.training)
+            run = comparison.cell(variant.slug, seed)
+            config = variant.config.model_copy(
+                update={
+                    "training": training.model_copy(update={"seed": seed}),
+                    "evaluation": variant.config.evaluation.model_copy(
+                        update={"untrained": False}  # it is measured once, as a baseline
+                    ),
+                    "output_dir": str(run.folder),
+                }
+            )
+            cells.append(Cell(variant.name, seed, config, fingerprint(config, data), run))
+    return cells
+
+
+def make_room(cell: Cell, comparison: Comparison) -> str | None:
+    """Clear the cell's folder. A finished run is kept aside; returns where it went."""
+    if not cell.run.folder.exists():
+        return None
+    if not cell.is_stale:
+        shutil.rmtree(cell.run.folder)
+        return None
+    aside = comparison.folder / "replaced" / cell.run.folder.parent.name
+    aside.mkdir(parents=True, exist_ok=True)
+    target = next_free(aside, cell.run.folder.name)
+    cell.run.folder.rename(target)
+    return str(target.relative_to(comparison.folder))
+
+
+def keep_record(cell: Cell, cost: dict[str, Any]) -> None:
+    """Say what a finished cell was made from and what it took.
+
+    Its checkpoints go: the best weights are in its model already.
+    """
+    shutil.rmtree(cell.run.checkpoints, ignore_errors=True)
+    cell.run.write(
+        "cell.json", {"name": cell.name, "seed": cell.seed, "key": cell.key, "cost": cost}
+    )
+
+
+def cell_record(run: Run) -> dict[str, Any]:
+    """cell.json of a cell's run; empty when it has none."""
+    try:
+        return run.read("cell.json")
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def _state(run: Run) -> str:
+    return run.state if (run.folder / "status.json").exists() else "missing"
+
+
+def settle(config: RunConfig, settled: dict[str, Any]) -> RunConfig:
+    """The config with what was settled for all cells: nothing but the strategy may differ."""
+    if not settled:
+        return config
+    training = config.training.model_copy(update={"precision": settled["precision"]})
+    task = config.task.model_copy(update={"pooling": settled["pooling"]})
+    return config.model_copy(update={"training": training, "task": task})

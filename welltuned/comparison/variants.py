@@ -1,0 +1,122 @@
+"""From `strategies:` to one run config for each: names, options, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from welltuned.comparison.config import CompareConfig
+from welltuned.config import RunConfig
+from welltuned.errors import Faults
+from welltuned.schema import Document, validate
+from welltuned.strategies import AnyStrategy
+
+STRATEGIES: tuple[str, ...] = tuple(
+    part.model_fields["type"].default for part in typing.get_args(typing.get_args(AnyStrategy)[0])
+)
+"""What `all` means."""
+_OWN = ("strategy", "output_dir", "report")
+"""Parts of a run's config that a variant cannot have of its own."""
+_PARTS = tuple(name for name in RunConfig.model_fields if name not in _OWN)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: a name, and a run's config for every seed."""
+
+    name: str
+    config: RunConfig
+    asked_by_name: bool
+    """Whether it was named, and not only meant by `all`."""
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder's."""
+        return re.sub(r"[^\w.=+-]+", "-", self.name).strip("-.") or "strategy"
+
+
+def find_variants(config: CompareConfig, document: Document, faults: Faults) -> list[Variant]:
+    """The variants in order. What is wrong with one is recorded with its place."""
+    variants = []
+    for index, (asked, by_name) in enumerate(_spelled_out(config)):
+        given = {"type": asked} if isinstance(asked, str) else dict(asked)
+        name = given.pop("name", None)
+        run = _run_config(config, given, index, document, faults)
+        if run is not None:
+            variants.append(Variant(str(name or _name(given)), run, by_name))
+    variants = [variant for n, variant in enumerate(variants) if not _is_repeated(variants, n)]
+    _refuse_doubles(variants, document, faults)
+    return variants
+
+
+def _spelled_out(config: CompareConfig) -> Iterator[tuple[str | dict[str, Any], bool]]:
+    for asked in config.strategies:
+        if asked == "all":
+            yield from ((kind, False) for kind in STRATEGIES)
+        else:
+            yield asked, True
+
+
+def _run_config(
+    config: CompareConfig, given: dict[str, Any], index: int, document: Document, faults: Faults
+) -> RunConfig | None:
+    """The base config with the variant's own strategy and parts."""
+    parts = {key: value for key, value in given.items() if key in _PARTS}
+    options = {key: value for key, value in given.items() if key not in _PARTS}
+    if options.get("type") == config.strategy.type:
+        options = {**config.strategy.model_dump(mode="json", exclude_unset=True), **options}
+    base = config.model_dump(mode="json", include=set(RunConfig.model_fields) - {"output_dir"})
+    values = {**base, "strategy": options}
+    for key, value in parts.items():
+        values[key] = _merged(values[key], value)
+    return validate(RunConfig, Document(values, _places(index, document), document.source), faults)
+
+
+def _merged(base: Any, own: Any) -> Any:
+    if not isinstance(base, Mapping) or not isinstance(own, Mapping):
+        return own
+    return {**base, **{key: _merged(base.get(key), value) for key, value in own.items()}}
+
+
+def _places(index: int, document: Document) -> dict[tuple[str, ...], Any]:
+    """Where a variant's keys stand, under the paths they have in a run's config."""
+    places = {path: place for path, place in document.places.items() if path[0] != "strategies"}
+    places[("strategy",)] = document.place(("strategies", str(index)))
+    for path, place in document.places.items():
+        if path[:2] == ("strategies", str(index)) and len(path) > 2:
+            places[path[2:] if path[2] in _PARTS else ("strategy", *path[2:])] = place
+    return places
+
+
+def _name(given: dict[str, Any]) -> str:
+    """`lora r=64`: the type, and what is set."""
+    options = {key: value for key, value in given.items() if key != "type"}
+    return " ".join([str(given.get("type")), *(f"{k}={v}" for k, v in _flat(options))])
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _is_repeated(variants: list[Variant], number: int) -> bool:
+    """Whether it is meant by `all` and also named, with the same options."""
+    variant = variants[number]
+    same = [o for o in variants if (o.name, o.config) == (variant.name, variant.config)]
+    return not variant.asked_by_name and any(other.asked_by_name for other in same)
+
+
+def _refuse_doubles(variants: list[Variant], document: Document, faults: Faults) -> None:
+    for number, variant in enumerate(variants):
+        if variant.slug.lower() in {other.slug.lower() for other in variants[:number]}:
+            faults.add(
+                f"two strategies are called '{variant.name}'",
+                document.place(("strategies",)),
+                "give them names: {type: lora, r: 8, name: small}",
+            )

@@ -1,0 +1,265 @@
+"""Judged responses: preferences, rankings and ratings, read into one shape.
+
+Whatever the file looks like, a record is a prompt with its responses. Where they were
+compared, all responses to one prompt stand in one record, each once, with the pairs
+of which one was preferred; where they were rated, a record holds one response and its
+score. Nothing is guessed about damage: a row that cannot be read is a fault with its
+line; a pair that teaches nothing is left out and counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from welltuned.data.judgements import (
+    ROLES,
+    Judgement,
+    Kind,
+    Layout,
+    Prompt,
+    prompt_text,
+    read_judgement,
+)
+from welltuned.data.records import Role, map_columns
+from welltuned.data.sources import Table
+from welltuned.data.turns import Unreadable
+from welltuned.errors import Faults, Place
+
+_SHOWN = 5
+
+RECORD_ROLES = (
+    Role("text", ("text",), is_input=True),
+    Role("prompt", ("prompt",), required=False),
+    Role("messages", ("messages",), required=False),
+    Role("responses", ("responses",), required=False),
+    Role("pairs", ("pairs",), required=False),
+    Role("score", ("score",), required=False, is_target=True),
+    Role("id", ("id",), required=False),
+    Role("group", ("group",), required=False),
+)
+"""The roles of converted files. `text` is what makes two records duplicates: the prompt where
+its responses were compared, since a prompt in two splits would be a leak."""
+
+
+class Pair(NamedTuple):
+    """Of a record's responses, `winner` was preferred to `loser`."""
+
+    winner: int
+    loser: int
+    margin: float
+    """By how much more the winner has to score; 0 where nothing is said of it."""
+    weight: float
+    """All pairs of one row of the file weigh 1 together."""
+    line: int
+
+
+# --- Recognition ---------------------------------------------------------------
+
+
+def convert(table: Table, columns: dict[str, str], faults: Faults, answers: bool = True) -> Table:
+    """A file of judged responses as columns for `RECORD_ROLES`.
+
+    `columns` maps roles to columns and wins over names. Where nothing is to be learned
+    (`answers` false), judgements may be missing. No rows when there were faults.
+    """
+    nothing = Table(table.source, {}, [])
+    layout = _recognise(table, columns, faults, answers)
+    if layout is None:
+        return nothing
+    before, notes = len(faults), _Notes()
+    read = _read(table, layout, notes, faults)
+    if not read and len(faults) == before:
+        what = "has a response" if layout.kind == "ratings" else "has two different responses"
+        faults.add(f"no row {what}", table.place(0), "check data.columns")
+    if len(faults) > before:
+        return nothing
+    records = _by_prompt(table, read, notes) if layout.kind != "ratings" else _one_by_one(read)
+    return _as_table(table, layout, records, notes)
+
+
+def _recognise(
+    table: Table, columns: dict[str, str], faults: Faults, answers: bool
+) -> Layout | None:
+    before = len(faults)
+    every = {role.name: role for roles in ROLES.values() for role in roles}
+    found = map_columns(table, list(every.values()), columns, faults)
+    if len(faults) > before:
+        return None
+    kind = _kind(found, answers)
+    if kind is None:
+        faults.add(
+            f"no judgements are recognised in the columns {', '.join(table.columns)}",
+            Place(table.source, 1),
+            "have the columns prompt, chosen and rejected; or prompt and responses, best first; "
+            "or prompt, response and score; or text and score; "
+            "or name yours in data.columns.ROLE=NAME",
+        )
+        return None
+    missing = [role for role in _needed(kind, found) if role not in found]
+    for role in missing:
+        faults.add(
+            f"no column was found for {role}",
+            Place(table.source, 1),
+            f"add data.columns.{role}=NAME; the file has: {', '.join(table.columns)}",
+        )
+    known = {role.name for role in ROLES[kind]}
+    layout = Layout(kind, {role: column for role, column in found.items() if role in known})
+    return None if missing else layout
+
+
+def _kind(found: dict[str, str], answers: bool) -> Kind | None:
+    if "chosen" in found or "rejected" in found:
+        return "preferences"
+    if "responses" in found:
+        return "rankings"
+    return "ratings" if "score" in found or not answers else None
+
+
+def _needed(kind: Kind, found: dict[str, str]) -> tuple[str, ...]:
+    """Roles without which a file of this kind cannot be read."""
+    if kind == "preferences":
+        return "chosen", "rejected"  # their prompt may be their own first turns
+    if "messages" in found:
+        return ("responses",) if kind == "rankings" else ()
+    if kind == "rankings":
+        return "prompt", "responses"
+    by_itself = "text" in found and "response" not in found
+    return ("text",) if by_itself else ("prompt", "response")
+
+
+# --- Rows ----------------------------------------------------------------------
+
+_Row = tuple[Judgement, int]
+"""A judgement, and the index of its row."""
+
+
+@dataclass
+class _Notes:
+    """What is worth knowing of the rows: their lines."""
+
+    empty: list[int] = field(default_factory=list)
+    same: list[int] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
+    contradicted: list[int] = field(default_factory=list)
+
+    def sentences(self) -> Iterator[str]:
+        named = {
+            "with an empty response, left out": self.empty,
+            "whose responses are the same, left out": self.same,
+            "that repeat a pair": self.repeated,
+            "that contradict an earlier one, so that no model gets both right": self.contradicted,
+        }
+        for what, lines in named.items():
+            if lines:
+                yield f"rows {what}: {len(lines):,} (line {some(lines)})"
+
+
+def _read(table: Table, layout: Layout, notes: _Notes, faults: Faults) -> list[_Row]:
+    """The rows that something can be learned from."""
+    read: list[_Row] = []
+    for index, line in enumerate(table.lines):
+        cells = {role: table.columns[column][index] for role, column in layout.columns.items()}
+        try:
+            judgement = read_judgement(cells, layout)
+        except Unreadable as bad:
+            kind = f"rows of {table.source} {bad.kind}"
+            faults.add(bad.what, table.place(index), bad.remedy, kind=kind)
+            continue
+        said = [response.strip() for response in judgement.responses]
+        if not all(said):
+            notes.empty.append(line)
+        elif layout.kind != "ratings" and len(set(said)) < 2:
+            notes.same.append(line)
+        else:
+            read.append((judgement, index))
+    return read
+
+
+def some(lines: Sequence[int]) -> str:
+    """The first of many lines, for people."""
+    return ", ".join(map(str, lines[:_SHOWN])) + ", …" * (len(lines) > _SHOWN)
+
+
+# --- Records -------------------------------------------------------------------
+
+
+@dataclass
+class _Record:
+    """A prompt and its responses, and the row where it was met first."""
+
+    prompt: Prompt | None
+    row: int
+    responses: list[str] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    score: float | None = None
+
+    def number(self, response: str) -> int:
+        """The place of a response among those there are, or its new one."""
+        if response not in self.responses:
+            self.responses.append(response)
+        return self.responses.index(response)
+
+
+def _one_by_one(read: Sequence[_Row]) -> list[_Record]:
+    return [_Record(judged.prompt, row, judged.responses, [], judged.score) for judged, row in read]
+
+
+def _by_prompt(table: Table, read: Sequence[_Row], notes: _Notes) -> list[_Record]:
+    """All pairs of one prompt together (Ouyang et al. 2022, arXiv 2203.02155)."""
+    records: dict[str, _Record] = {}
+    for judged, row in read:
+        key = json.dumps(judged.prompt, ensure_ascii=False)
+        record, line = records.setdefault(key, _Record(judged.prompt, row)), table.lines[row]
+        better = [
+            (record.number(first), record.number(second))
+            for first, second in combinations(judged.responses, 2)
+            if first.strip() != second.strip()
+        ]
+        known = {(pair.winner, pair.loser) for pair in record.pairs}
+        if known & set(better):
+            notes.repeated.append(line)
+        if known & {(loser, winner) for winner, loser in better}:
+            notes.contradicted.append(line)
+        weight = 1 / len(better)
+        record.pairs += [Pair(*pair, judged.margin, weight, line) for pair in better]
+    return list(records.values())
+
+
+def _as_table(table: Table, layout: Layout, records: Sequence[_Record], notes: _Notes) -> Table:
+    prompts = [None if r.prompt is None else prompt_text(r.prompt) for r in records]
+    columns: dict[str, list[Any]] = {
+        "text": [prompt or "" for prompt in prompts],
+        "prompt": prompts,
+        "messages": [None if isinstance(r.prompt, str) else r.prompt for r in records],
+        "responses": [record.responses for record in records],
+    }
+    for role in ("id", "group"):
+        if role in layout.columns:
+            cells = table.columns[layout.columns[role]]
+            columns[role] = [cells[record.row] for record in records]
+    if layout.kind != "ratings":
+        columns["pairs"] = [record.pairs for record in records]
+    else:
+        pairs = zip(prompts, records, strict=True)
+        columns["text"] = ["\n".join(filter(None, (p, *r.responses))) for p, r in pairs]
+        if any(prompts):
+            columns.setdefault("group", prompts)  # else one prompt could be in two splits
+        if "score" in layout.columns:
+            columns["score"] = [record.score for record in records]
+    said = (*table.notes, *_sentences(table, layout, records), *notes.sentences())
+    lines = [table.lines[record.row] for record in records]
+    return Table(table.source, columns, lines, said, mapped=True)
+
+
+def _sentences(table: Table, layout: Layout, records: Sequence[_Record]) -> Iterator[str]:
+    yield f"read as {layout.kind}: {', '.join(layout.columns.values())}"
+    unread = [column for column in table.columns if column not in layout.columns.values()]
+    if unread:
+        yield f"columns not read: {', '.join(unread)}"
+    if layout.kind != "ratings":
+        number = sum(len(record.pairs) for record in records)
+        yield f"{number:,} pairs of responses to {len(records):,} prompts"

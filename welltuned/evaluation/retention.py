@@ -1,0 +1,288 @@
+"""What tuning has made a model forget: the same questions before and after.
+
+A model with a new head is asked through a linear probe: can another task still be read
+off its representations? And how far have these moved (linear CKA)? A language model is
+asked for its loss on general text, and for its divergence from the untouched model,
+there and on the task's own validation examples. The latter predicts forgetting, as
+"RL's Razor" found (Shenfeld, Pari & Agrawal 2025, arXiv 2509.04259).
+
+`kept` is a share: 1 where nothing is forgotten. `retention.kept`, the headline, is the
+least share of the abilities: losses, and probes that were clearly better than chance.
+Drift and divergence say that a model has moved, which is no loss by itself, and do not
+count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from welltuned.evaluation.drift import linear_cka
+from welltuned.evaluation.linear import right_out_of_fold
+from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
+from welltuned.evaluation.sets import LabelledSet, RetentionSets, TextSet
+from welltuned.evaluation.subject import Subject
+from welltuned.metrics.intervals import percentile_interval, resampled_sums
+from welltuned.tasks import Examples, Generation, GenerationProblem
+
+Result = dict[str, Any]
+Progress = Callable[[int, int], None]
+"""Hears (done, total) of long work."""
+
+ABILITIES = ("probe", "loss")
+"""The kinds of measures that count for the headline."""
+_MOST_TEXTS = 200
+"""Texts on which a divergence is taken: their hidden states are kept all through training."""
+
+
+class Remembered(Protocol):
+    """One question, and what the untouched model answered."""
+
+    kind: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...
+
+    def compared(self, subject: Subject) -> Result:
+        """Ask again: {"kind", "before", "after", "kept", "why", …}."""
+        ...
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Everything the untouched model answered."""
+
+    questions: tuple[Remembered, ...]
+
+    @classmethod
+    def of(
+        cls,
+        subject: Subject,
+        sets: RetentionSets,
+        own: Examples,
+        trains: Collection[int],
+        progress: Progress = lambda done, total: None,
+    ) -> Memory:
+        """Ask the untouched model.
+
+        `own` are the task's validation examples, `trains` the ids of weights that will change.
+        """
+        questions: list[Remembered] = []
+        every = (*sets.labelled, *sets.texts)
+        for number, one in enumerate(every):
+            questions += _questions(subject, one, trains)
+            progress(number + 1, len(every))
+        if subject.speaks:
+            questions += _divergence(subject, "validation", own, trains)
+        return cls(tuple(questions))
+
+    def compared(self, subject: Subject, progress: Progress = lambda done, total: None) -> Result:
+        """The part `retention` of results.json: one entry a question, and the headline."""
+        entries: dict[str, Result] = {}
+        for question in self.questions:
+            entries[question.name] = question.compared(subject)
+            progress(len(entries), len(self.questions))
+        return {**headline(entries), **entries}
+
+    def kept(self, subject: Subject) -> float | None:
+        """The headline alone, without asking what does not count for it."""
+        able = (one for one in self.questions if one.kind in ABILITIES)
+        return headline({one.name: one.compared(subject) for one in able}).get("kept")
+
+
+def _questions(subject: Subject, one: TextSet, trains: Collection[int]) -> list[Remembered]:
+    if isinstance(one, LabelledSet):
+        return [Probe.of(subject, one)]
+    if subject.speaks:
+        problem, examples = as_examples(subject, one)
+        loss = Loss.of(subject, one.name, problem, examples)
+        return [loss, *_divergence(subject, one.name, examples, trains)]
+    return [Drift.of(subject, one)]
+
+
+def headline(entries: dict[str, Result]) -> Result:
+    """{"kept", "kept_ci95", "decided_by"} of the ability that kept the least; none without any."""
+    able = {name: entry for name, entry in entries.items() if entry["kind"] in ABILITIES}
+    if not able:
+        return {}
+    able = {name: entry for name, entry in able.items() if _was_able(entry)} or able
+    worst = min(able, key=lambda name: able[name]["kept"])
+    told = {key: able[worst][key] for key in ("kept", "kept_ci95")}
+    return {**told, "decided_by": worst}
+
+
+def _was_able(entry: Result) -> bool:
+    """Whether there was anything to forget: a probe was clearly better than chance.
+
+    By three standard errors, and by a fifth of what there is above chance: the share that
+    is left of less is mostly noise.
+    """
+    chance = entry.get("chance")
+    if chance is None:
+        return True
+    error = math.sqrt(chance * (1 - chance) / entry["examples"])
+    return bool(entry["before"] > chance + max(3 * error, 0.2 * (1 - chance)))
+
+
+# --- Models with a new head ----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Another labelled task, read off frozen features by a linear map."""
+
+    kind: ClassVar[str] = "probe"
+    name: str
+    task: LabelledSet
+    right_N: np.ndarray
+    """Which texts the probe got right when it was fitted without them."""
+
+    @classmethod
+    def of(cls, subject: Subject, task: LabelledSet) -> Probe:
+        return cls(f"probe_{task.name}", task, _read_off(subject, task))
+
+    def compared(self, subject: Subject) -> Result:
+        pairs_N2 = np.stack([self.right_N, _read_off(subject, self.task)], axis=1).astype(float)
+        before, after = (float(share) for share in pairs_N2.mean(axis=0))
+        draws_R2 = resampled_sums(pairs_N2)
+        return {
+            "kind": self.kind,
+            "before": before,
+            "after": after,
+            "kept": _ratio(after, before),
+            "kept_ci95": percentile_interval(draws_R2[:, 1] / np.maximum(draws_R2[:, 0], 1.0)),
+            "chance": float(np.bincount(self.task.classes).max() / len(pairs_N2)),
+            "why": f"accuracy of a linear probe that tells {len(self.task.labels)} classes of "
+            f"{len(self.task.texts):,} texts apart, by frozen features; kept = after / before",
+            "source": self.task.records.source,
+            "examples": len(self.task.texts),
+        }
+
+
+def _read_off(subject: Subject, task: LabelledSet) -> np.ndarray:
+    return right_out_of_fold(subject.features(task.texts), task.classes)
+
+
+def _ratio(after: float, before: float) -> float:
+    return after / before if before > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The representations of general text, beside themselves before tuning."""
+
+    kind: ClassVar[str] = "cka"
+    name: str
+    texts: TextSet
+    features_NH: np.ndarray
+
+    @classmethod
+    def of(cls, subject: Subject, texts: TextSet) -> Drift:
+        return cls(f"cka_{texts.name}", texts, subject.features(texts.texts))
+
+    def compared(self, subject: Subject) -> Result:
+        similarity = linear_cka(self.features_NH, subject.features(self.texts.texts))
+        return {
+            "kind": self.kind,
+            "before": 1.0,
+            "after": similarity,
+            "kept": similarity,
+            "why": "linear CKA of the last hidden states with those before, over "
+            f"{len(self.features_NH):,} texts; 1 = the same up to rotation and scale",
+            "source": self.texts.records.source,
+            "examples": len(self.features_NH),
+        }
+
+
+# --- Language models -----------------------------------------------------------
+
+
+def as_examples(subject: Subject, texts: TextSet) -> tuple[GenerationProblem, Examples]:
+    """Texts or conversations as a language model reads them, and the problem that judges them."""
+    style = "plain" if texts.records["messages"][0] is None else "chat"
+    problem = GenerationProblem(Generation(), style)  # type: ignore[arg-type]
+    return problem, problem.encode(subject.tokenizer, texts.records, subject.max_length)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a language model on texts that are not the task's."""
+
+    kind: ClassVar[str] = "loss"
+    name: str
+    problem: GenerationProblem
+    examples: Examples
+    sums_N2: np.ndarray
+    """Each example's summed loss, and the tokens it is of."""
+
+    @classmethod
+    def of(
+        cls, subject: Subject, name: str, problem: GenerationProblem, examples: Examples
+    ) -> Loss:
+        sums_N2 = subject.outputs(problem, examples)[:, :2]
+        return cls(f"loss_{name}", problem, examples, sums_N2)
+
+    def compared(self, subject: Subject) -> Result:
+        after_N = subject.outputs(self.problem, self.examples)[:, 0]
+        sums_N3 = np.column_stack([self.sums_N2, after_N]).astype(np.float64)
+        before, tokens, after = sums_N3.sum(axis=0)
+        draws_R3 = resampled_sums(sums_N3)
+        kept_R = np.exp((draws_R3[:, 0] - draws_R3[:, 2]) / draws_R3[:, 1])
+        return {
+            "kind": self.kind,
+            "before": float(before / tokens),
+            "after": float(after / tokens),
+            "kept": math.exp((before - after) / tokens),
+            "kept_ci95": percentile_interval(kept_R),
+            "why": f"loss per token on {len(self.examples):,} texts; kept = exp(before - after), "
+            "the share of a token's probability that is left",
+            "source": self.examples.records.source,
+            "examples": len(self.examples),
+        }
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """How far a language model's predictions are from those of the untouched one."""
+
+    kind: ClassVar[str] = "kl"
+    name: str
+    source: str
+    reference: Reference
+
+    def compared(self, subject: Subject) -> Result:
+        import torch
+
+        every = range(len(self.reference.texts))
+        with torch.no_grad():
+            nats_M, _ = self.reference.divergences(
+                subject.model, every, subject.batch_size, subject.precision
+            )
+        mean = float(nats_M.double().mean())
+        return {
+            "kind": self.kind,
+            "before": 0.0,
+            "after": mean,
+            "kept": math.exp(-mean),
+            "why": f"KL(before || after) per token in nats, on {len(every):,} texts; "
+            "kept = exp(-KL)",
+            "source": self.source,
+            "examples": len(every),
+        }
+
+
+def _divergence(
+    subject: Subject, name: str, examples: Examples, trains: Collection[int]
+) -> Sequence[Divergence]:
+    """One question; none for families whose logits cannot be computed a chunk at a time."""
+    texts = examples.encoded.take(affordable(examples.lengths, range(len(examples)), _MOST_TEXTS))
+    if not has_plain_logits(subject.model, texts):
+        return []
+    reference = Reference.of(
+        subject.model, texts, subject.pad_id, subject.batch_size, trains, subject.precision
+    )
+    return [Divergence(f"kl_{name}", examples.records.source, reference)]

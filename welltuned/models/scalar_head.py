@@ -1,0 +1,48 @@
+"""The last layer of a head that says one number: where it is, and what is folded into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import torch
+from torch import nn
+
+
+def scalar_layer(model: nn.Module) -> nn.Linear:
+    """The last linear layer with one output; of PEFT's two copies of a head the one in use."""
+    return _named_scalar_layer(model)[1]
+
+
+def _named_scalar_layer(model: nn.Module) -> tuple[str, nn.Linear]:
+    layers = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and module.out_features == 1
+        and ".original_module" not in name
+    ]
+    return layers[-1]
+
+
+@torch.no_grad()
+def fold(layer: nn.Linear, scale: float, shift: float) -> None:
+    """Let the layer say `scale` times what it said, and `shift` more."""
+    layer.weight.mul_(scale)
+    layer.bias.mul_(scale).add_(shift)
+
+
+@torch.no_grad()
+def start_small(model: nn.Module, new: Collection[str], seed: int) -> None:
+    """Draw the last layer, if it is new, with deviation 1 / sqrt(d + 1), its bias 0.
+
+    So a reward model starts with scores of about unit size (Stiennon et al. 2020,
+    arXiv 2009.01325). `new` names the weights that no checkpoint had.
+    """
+    name, layer = _named_scalar_layer(model)
+    if f"{name}.weight" not in new:
+        return
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(layer.weight.shape, generator=generator)
+    layer.weight.copy_(noise / math.sqrt(layer.in_features + 1))
+    layer.bias.zero_()

@@ -1,0 +1,50 @@
+"""Protections against forgetting, for any strategy that they make sense with.
+
+To add one: write a file with a class, and name it in the union. One that only changes
+which examples are learned (`replay`) is asked for by name where training data are made.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from welltuned.protection.base import Finish, Guard, Protection, Scene, Setting
+from welltuned.protection.ewc import EWC
+from welltuned.protection.kl import KL
+from welltuned.protection.l2sp import L2SP
+from welltuned.protection.lp_ft import LPFT
+from welltuned.protection.replay import Replay, replayed
+from welltuned.protection.wise_ft import WiseFT
+
+
+def _as_list(given: Any) -> Any:
+    """One or several, each as a mapping or by its type alone; `none` stands for none."""
+    if given in ("none", {"type": "none"}):
+        return ()
+    if not isinstance(given, (list, tuple)):
+        given = (given,)
+    return tuple({"type": one} if isinstance(one, str) else one for one in given)
+
+
+AnyProtection = Annotated[
+    L2SP | EWC | KL | Replay | WiseFT | LPFT,
+    Field(discriminator="type"),
+]
+Protections = Annotated[tuple[AnyProtection, ...], BeforeValidator(_as_list)]
+
+__all__ = [
+    "EWC",
+    "KL",
+    "L2SP",
+    "LPFT",
+    "AnyProtection",
+    "Finish",
+    "Guard",
+    "Protection",
+    "Protections",
+    "Replay",
+    "Scene",
+    "Setting",
+    "WiseFT",
+    "replayed",
+]

@@ -1,0 +1,156 @@
+"""What a protection against forgetting is.
+
+A `Protection` is config. It is asked, in this order, to `check` the setting before any
+weight is loaded, for a `guard` when the model is loaded and no step is taken, and to
+`finish` when training is over. A guard is all that engines see: it may hold weights
+still for a while, and it adds the gradient of a penalty once per optimizer step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from welltuned.errors import Fault
+from welltuned.schema import Part
+from welltuned.strategies import Progress, Strategy
+from welltuned.strategies.base import Changes
+from welltuned.tasks import Examples, Problem
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from welltuned.evaluation.subject import Subject
+    from welltuned.models.anatomy import Anatomy
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of a run before any weight is loaded."""
+
+    strategy: Strategy
+    anatomy: Anatomy
+    speaks: bool
+    """Whether the model is a language model with its own output layer, and not a new head."""
+    has_replay: bool
+    """Whether `data.replay` names examples of before."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A loaded model that no step has changed, and what a guard may use."""
+
+    subject: Subject
+    strategy: Strategy
+    problem: Problem
+    examples: Examples
+    """What is learned from."""
+    replay: Examples | None
+    general: Any
+    """The embedded general text that forgetting is not measured on (a `TextSet`)."""
+    training: frozenset[int]
+    """The ids of the weights that train at some time."""
+    new: frozenset[str]
+    """The names of weights that the checkpoint did not have: they have no start to hold on to."""
+    seed: int
+
+    @property
+    def model(self) -> nn.Module:
+        return self.subject.model
+
+    def pretrained(self) -> dict[str, nn.Parameter]:
+        """By name the weights that train and were there before."""
+        return {
+            name: parameter
+            for name, parameter in self.model.named_parameters()
+            if id(parameter) in self.training and name not in self.new
+        }
+
+
+class Guard:
+    """What engines see of a protection; it does nothing unless overridden."""
+
+    note: str = ""
+    """What a person should know of it."""
+
+    def advance(self, progress: Progress) -> str | None:
+        """Change what trains, as a pure function of progress, after the strategy has.
+
+        Returns what changed, in words, or None.
+        """
+        return None
+
+    def penalise(self, step: int) -> float:
+        """Add the penalty's gradient to that of the weights that train now; returns its value.
+
+        Called once per optimizer step (from 1), in every process alike, when the gradient
+        of the loss is complete.
+        """
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A model whose training is over, its best weights restored."""
+
+    scene: Scene
+    start: dict[str, Any]
+    """By name copies of the pretrained weights that trained, as they were before, on the CPU."""
+    score: Callable[[], dict[str, Any]]
+    """Scores of the validation split, for the model as it is now."""
+    value: Callable[[dict[str, Any]], float]
+    """The score that decides, higher being better."""
+    kept: Callable[[], float | None]
+    """The share of what the model knew before that it knows now; None when it is not measured."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Hears (done, total) of long work."""
+
+
+class Protection(Part):
+    """The base of all protections' configs."""
+
+    shorthand: ClassVar[str | None] = "type"
+
+    type: str
+
+    @property
+    def uses_replay(self) -> bool:
+        """Whether it reads `data.replay`."""
+        return False
+
+    def check(self, setting: Setting) -> Iterator[Fault]:
+        """What stands against it here; asked before any weight is loaded."""
+        yield from ()
+
+    def guard(self, scene: Scene) -> Guard | None:
+        """What goes along with training; None when nothing does."""
+        return None
+
+    @property
+    def finishes(self) -> bool:
+        """Whether it has something to do when training is over."""
+        return False
+
+    def finish(self, end: Finish) -> dict[str, Any]:
+        """Change the weights of a trained model. Returns what results.json keeps of it."""
+        return {}
+
+    def fault(self, reason: str, remedy: str) -> Fault:
+        return Fault(f"protection '{self.type}' {reason}", None, remedy)
+
+    def needs_change(self, setting: Setting, *changes: Changes) -> Iterator[Fault]:
+        """Only strategies that change pretrained weights in one of these ways will do."""
+        strategy = setting.strategy
+        if strategy.changes in changes:
+            return
+        why = {
+            "weights": "changes the pretrained weights themselves",
+            "product": "changes pretrained weights by products of low rank only",
+            "nothing": "leaves the pretrained weights as they are, or what it adds to them is no "
+            "plain product B·A",
+        }[strategy.changes]
+        yield self.fault(
+            f"does not go with strategy '{strategy.type}' as configured: it {why}",
+            "remove it" if strategy.changes == "nothing" else "use l2sp or kl, or strategy full",
+        )

@@ -1,0 +1,91 @@
+"""What protections need to know and have before any weight is loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from welltuned.data.collect import Collected, collect_file
+from welltuned.data.config import DataConfig
+from welltuned.data.records import Records
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.evaluation.sets import RetentionSets, refuse_shared
+from welltuned.protection.base import Protection, Setting
+from welltuned.tasks import Examples, GenerationProblem, Problem, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def check_protections(protections: Sequence[Protection], setting: Setting, faults: Faults) -> None:
+    """Record what stands against each of them, and against all together."""
+    for protection in protections:
+        faults.extend(protection.check(setting))
+    for name, number in Counter(one.type for one in protections).items():
+        if number > 1:
+            faults.add(f"'protection' names {name} {number} times", None, "keep one of them")
+    if setting.has_replay and not any(one.uses_replay for one in protections):
+        faults.add(
+            "'data.replay' is named, but no protection uses it",
+            None,
+            "add protection: replay, or set `on: replay` in kl or ewc",
+        )
+
+
+def read_replay(
+    config: DataConfig,
+    task: Task,
+    problem: Problem,
+    data: Collected,
+    sets: RetentionSets,
+    faults: Faults,
+) -> Records | None:
+    """The examples of before, read as the task's own. None without any, or with faults.
+
+    They must share no text with validation and test, nor with what forgetting is
+    measured on.
+    """
+    named = config.replay
+    if named is None:
+        return None
+    if not problem.takes_replay:
+        what = f"'data.replay' does not go with task '{problem.type}': its examples are prompts"
+        faults.add(what, None, "remove it, or use another protection such as l2sp or kl")
+        return None
+    before = len(faults)
+    settings = DataConfig(
+        train=named.data, columns=named.columns or config.columns, quoting=config.quoting
+    )
+    records = collect_file(named.data, settings, task.roles, faults, task.convert)
+    if records is None or len(faults) > before:
+        return None
+    problem.read_targets(records, faults)
+    for split in ("validation", "test"):
+        refuse_shared(records, data[split], f"the {split} split", config.compare_as, faults)
+    sets.require_apart(records, config.compare_as, faults)
+    return records if len(faults) == before else None
+
+
+def encode_replay(
+    problem: Problem,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Records | None,
+    max_length: int,
+) -> Examples | None:
+    """The examples of before as the model reads them.
+
+    Conversations may be protected by plain text, and the other way round.
+    Raises `InputError` when nothing in them can be learned.
+    """
+    if records is None:
+        return None
+    if isinstance(problem, GenerationProblem):
+        chat = records["messages"][0] is not None
+        problem = replace(problem, style="chat" if chat else "plain")
+    examples = problem.encode(tokenizer, records, max_length)
+    if not len(examples):
+        what = f"no example has anything to learn within {max_length} tokens"
+        raise InputError(Fault(what, Place(records.source), "give other examples of before"))
+    return examples

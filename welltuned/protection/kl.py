@@ -1,0 +1,111 @@
+"""A language model kept near its own former predictions: KL(before || now) on other texts.
+
+The penalty of knowledge distillation from oneself (Li & Hoiem 2016, arXiv 1606.09282,
+"learning without forgetting"), on texts that need no answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from welltuned.errors import Fault, InputError
+from welltuned.protection.base import Guard, Protection, Scene, Setting
+
+if TYPE_CHECKING:
+    from welltuned.evaluation.reference import Reference
+    from welltuned.evaluation.subject import Subject
+
+_MOST_TEXTS = 500
+"""Of larger replay files so many are drawn: hidden states of all are kept."""
+
+
+class KL(Protection):
+    """Stay near the untouched language model's predictions, on general text or `data.replay`."""
+
+    type: Literal["kl"] = "kl"
+    weight: float = Field(default=1.0, gt=0)
+    """Multiplies the mean divergence of a token, in nats; the loss of the task has 1."""
+    on: Literal["general", "replay"] = "general"
+    """The texts."""
+    texts: int = Field(default=8, ge=1)
+    """How many of them are read at a time."""
+    every: int = Field(default=1, ge=1)
+    """Only in every so many optimizer steps: that much less time, and that much less pull."""
+
+    @property
+    def uses_replay(self) -> bool:
+        return self.on == "replay"
+
+    def check(self, setting: Setting) -> Iterator[Fault]:
+        if not setting.speaks:
+            yield self.fault(
+                "compares predictions of the next token, but this task puts a new head on the "
+                "model, which has no predictions of before",
+                "use l2sp, ewc or wise_ft, or task generation",
+            )
+        if self.on == "replay" and not setting.has_replay:
+            yield self.fault("on replay needs examples of before", "name them in data.replay")
+
+    def guard(self, scene: Scene) -> Guard:
+        import numpy as np
+
+        from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
+        from welltuned.evaluation.retention import as_examples
+
+        subject = scene.subject
+        if self.on == "general":
+            texts = as_examples(subject, scene.general)[1].encoded
+        else:
+            assert scene.replay is not None
+            texts = scene.replay.encoded
+        order = np.random.default_rng(scene.seed).permutation(len(texts)).tolist()
+        texts = texts.take(affordable(texts.lengths, order, _MOST_TEXTS))
+        if not has_plain_logits(subject.model, texts):
+            raise InputError(
+                self.fault(
+                    f"cannot serve '{subject.anatomy.family}': its logits are more than those "
+                    "of its output layer",
+                    "use l2sp or ewc",
+                )
+            )
+        with scene.strategy.untouched(scene.model):
+            reference = Reference.of(
+                scene.model,
+                texts,
+                subject.pad_id,
+                subject.batch_size,
+                scene.training,
+                subject.precision,
+            )
+        return Nearness(self, subject, reference)
+
+
+class Nearness(Guard):
+    """The divergence on a few texts, which come round in turn."""
+
+    def __init__(self, config: KL, subject: Subject, reference: Reference) -> None:
+        self._config = config
+        self._subject = subject
+        self._reference = reference
+
+    def penalise(self, step: int) -> float:
+        import torch
+
+        from welltuned.models.freezing import in_eval_mode
+
+        config, model = self._config, self._subject.model
+        turn, left = divmod(step - 1, config.every)
+        if left:
+            return 0.0
+        number = len(self._reference.texts)
+        size = min(config.texts, number)
+        chosen = [(turn * size + i) % number for i in range(size)]
+        with in_eval_mode(model), torch.enable_grad():
+            nats_M, _ = self._reference.divergences(model, chosen, size, self._subject.precision)
+            value = config.weight * nats_M.mean()
+            if value.requires_grad:
+                value.backward()
+        return float(value.detach())

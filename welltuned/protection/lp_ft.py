@@ -1,0 +1,66 @@
+"""LP-FT: first the head alone, then everything (Kumar et al. 2022, arXiv 2202.10054).
+
+A new head is noise, and its first gradients distort good features. When the head is
+trained before them, they change less, and do better away from the training data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from welltuned.errors import Fault
+from welltuned.protection.base import Guard, Protection, Scene, Setting
+from welltuned.strategies import Progress
+from welltuned.strategies.base import InjectedStrategy
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class LPFT(Protection):
+    """Train the new head alone at first."""
+
+    type: Literal["lp_ft"] = "lp_ft"
+    share: float = Field(default=0.3, gt=0, lt=1)
+    """For this share of all optimizer steps."""
+
+    def check(self, setting: Setting) -> Iterator[Fault]:
+        if not setting.anatomy.head:
+            yield self.fault("trains the new head first, but this task has none", "remove it")
+        elif setting.strategy.type == "gradual":
+            yield self.fault(
+                "does not go with strategy 'gradual', which begins with the head already",
+                "set strategy.schedule",
+            )
+        elif setting.strategy.changes == "nothing" and not isinstance(
+            setting.strategy, InjectedStrategy
+        ):
+            yield self.fault("would train the head alone all the time", "remove it")
+
+    def guard(self, scene: Scene) -> Guard:
+        anatomy = scene.subject.anatomy
+        body = [
+            parameter
+            for name, parameter in scene.model.named_parameters()
+            if id(parameter) in scene.training and anatomy.depth(name) > 0
+        ]
+        return HeadFirst(body, self.share)
+
+
+class HeadFirst(Guard):
+    """Holds everything but the head still until its time has come."""
+
+    def __init__(self, body: list[nn.Parameter], share: float) -> None:
+        self._body = body
+        self._share = share
+
+    def advance(self, progress: Progress) -> str | None:
+        trains = progress.fraction >= self._share
+        if all(parameter.requires_grad == trains for parameter in self._body):
+            return None
+        for parameter in self._body:
+            parameter.requires_grad_(trains)
+        return "unfroze everything below the head" if trains else "the head alone trains"

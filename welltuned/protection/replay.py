@@ -1,0 +1,44 @@
+"""Replay: examples of before (`data.replay`), mixed into what is learned.
+
+The oldest protection (Robins 1995, "Catastrophic forgetting, rehearsal and
+pseudorehearsal") and a strong one: a few percent are often enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from welltuned.errors import Fault
+from welltuned.protection.base import Protection, Setting
+
+
+class Replay(Protection):
+    """Mix examples of `data.replay` into training."""
+
+    type: Literal["replay"] = "replay"
+    share: float = Field(default=0.1, gt=0, lt=1)
+    """Their share of all that is learned from in an epoch."""
+
+    @property
+    def uses_replay(self) -> bool:
+        return True
+
+    def check(self, setting: Setting) -> Iterator[Fault]:
+        if not setting.has_replay:
+            yield self.fault("needs examples of before", "name them in data.replay")
+
+
+def replayed(number: int, available: int, share: float, seed: int) -> list[int]:
+    """Which of the available examples go beside `number` of the task's own.
+
+    So many that they are `share` of all, to the nearest whole one, and one at least. Every
+    one is taken once before any is taken again.
+    """
+    wanted = max(1, round(number * share / (1 - share)))
+    random = np.random.default_rng(seed)
+    rounds = [random.permutation(available) for _ in range(-(-wanted // available))]
+    return np.concatenate(rounds)[:wanted].tolist()

@@ -1,0 +1,320 @@
+"""The report of a comparison: a single HTML file made from its folder alone."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.reports import comparison_charts as charts
+from welltuned.reports.languages import Translate, translator
+from welltuned.reports.page import metric_name, render, sorted_rows
+from welltuned.runs import Run
+from welltuned.runs.comparison import Comparison
+from welltuned.runs.folder import write_atomically
+
+_DISPUTED = 20
+
+
+def write_report(comparison: Comparison, language: str | None = None) -> Path:
+    """Write `report.html` into the comparison's folder and return its path.
+
+    In the language of its config, unless another is asked for.
+    """
+    language = language or str(comparison.record["report"]["language"])
+    content = _content(comparison, translator(language))
+    write_atomically(comparison.report, render("comparison.html.j2", content, language))
+    return comparison.report
+
+
+def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
+    record, results = comparison.record, comparison.results
+    metric, shown = results["metric"], _(metric_name(results["metric"]))
+    rows = sorted_rows(results)
+    strategies = [r for r in rows if r["kind"] == "strategy" and r["seeds"]]
+    numbers = {row["name"]: number for number, row in enumerate(strategies)}
+    first = _first_run(comparison, strategies)
+    asked = record["asked"]
+    return {
+        "title": comparison.name,
+        "comparison": comparison,
+        "record": record,
+        "results": results,
+        "asked": asked,
+        "reasons": [_reason(reason, _) for reason in results["recommendation"]["reasons"]],
+        "rows": rows,
+        "strategies": strategies,
+        "metric": metric,
+        "metric_name": shown,
+        "others": _other_metrics(strategies, metric),
+        "retained": sorted({name for row in rows for name in row["retention"]}),
+        "against_best": _against_best(results),
+        "dots": _dots(rows, results, shown, _),
+        "cost_chart": _cost_chart(strategies, numbers, metric, shown, _),
+        "retention_charts": _retention_charts(strategies, numbers, metric, shown, _),
+        "curves": _curves(comparison, strategies, numbers, results["asked_metric"], _),
+        "blocks": _blocks(strategies, numbers, _),
+        "per_class": _per_class(comparison, strategies),
+        "disputed": _disputed(comparison, strategies),
+        "problems": [row for row in rows if row["failed"] or row["impossible"]],
+        "data": first.read("data.json") if first else None,
+        "task": first.read("data.json")["task"] if first else {},
+        "environment": first.read("environment.json") if first else {},
+        "budget": _budget(record),
+        "commands": _commands(comparison, strategies),
+        "config_text": yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, width=100),
+    }
+
+
+def _reason(reason: dict[str, Any], _: Translate) -> str:
+    """A reason of the recommendation, the score's name in it translated too."""
+    ours = ("metric", "baseline")  # names of ours; strategies are called as their users call them
+    values = {key: _(v) if key in ours else v for key, v in reason["values"].items()}
+    return _(reason["say"], **values)
+
+
+def _first_run(comparison: Comparison, strategies: Sequence[dict[str, Any]]) -> Run | None:
+    for row in strategies:
+        return comparison.cell(row["slug"], row["seeds"][0])
+    return None
+
+
+def _other_metrics(strategies: Sequence[dict[str, Any]], metric: str) -> list[str]:
+    """Further scores with a column of their own: those a run gives intervals for."""
+    if not strategies:
+        return []
+    return [name for name in strategies[0]["scores"] if name != metric][:1]
+
+
+def _against_best(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each strategy's distance from the best, by name; from the best's side."""
+    best = results["best"]
+    found = {}
+    for pair in results["pairs"]:
+        if pair["one"] == best:
+            found[pair["other"]] = pair
+        elif pair["other"] == best:  # word counts may be better than every strategy
+            turned = {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
+            found[pair["one"]] = {**pair, **turned}
+    return found
+
+
+# --- Charts ---------------------------------------------------------------------------
+
+
+def _dots(rows: Sequence[dict[str, Any]], results: dict[str, Any], shown: str, _: Translate) -> Any:
+    metric = results["metric"]
+    dots = [
+        {
+            "name": row["name"] if row["kind"] == "strategy" else _(row["name"]),
+            "mean": row["scores"][metric]["mean"],
+            "values": list(row["scores"][metric]["by_seed"].values()),
+            "interval": row["scores"][metric]["interval"],
+            "in_group": row["name"] in results["group"],
+        }
+        for row in rows
+        if metric in row["scores"]
+    ]
+    return charts.score_dots(dots, shown, _) if dots else None
+
+
+def _cost_chart(
+    strategies: Sequence[dict[str, Any]], numbers: dict[str, int], metric: str, shown: str,
+    _: Translate,
+) -> Any:  # fmt: skip
+    points = [
+        {
+            "name": row["name"],
+            "number": numbers[row["name"]],
+            "x": row["cost"]["train_seconds"],
+            "y": row["scores"][metric]["mean"],
+        }
+        for row in strategies
+    ]
+    if len(points) < 2:
+        return None
+    title = _("Test {metric} against the time of training", metric=shown)
+    return charts.against(
+        points, _("seconds of training"), shown, metric in LOWER_IS_BETTER, True, True, title, _
+    )
+
+
+def _retention_charts(
+    strategies: Sequence[dict[str, Any]], numbers: dict[str, int], metric: str, shown: str,
+    _: Translate,
+) -> dict[str, Any]:  # fmt: skip
+    """For each retention set: score against what was kept."""
+    found: dict[str, Any] = {}
+    for name in sorted({name for row in strategies for name in row["retention"]}):
+        points = [
+            {
+                "name": row["name"],
+                "number": numbers[row["name"]],
+                "x": row["retention"][name]["kept"],
+                "y": row["scores"][metric]["mean"],
+            }
+            for row in strategies
+            if row["retention"].get(name, {}).get("kept") is not None
+        ]
+        if len(points) > 1:
+            title = _("Test {metric} against what is kept of {name}", metric=shown, name=name)
+            axis = _("share kept of {name}", name=name)
+            found[name] = charts.against(points, axis, shown, False, False, False, title, _)
+    return found
+
+
+def _curves(
+    comparison: Comparison, strategies: Sequence[dict[str, Any]], numbers: dict[str, int],
+    metric: str, _: Translate,
+) -> dict[str, Any] | None:  # fmt: skip
+    """The chart, and its lines for those who read them as a table."""
+    lines = []
+    for row in strategies:
+        looks = [
+            [
+                (look["seconds"], look[metric])
+                for look in comparison.cell(row["slug"], seed).read_lines("metrics.jsonl")
+                if look["split"] == "validation" and look.get(metric) is not None
+            ]
+            for seed in row["seeds"]
+        ]
+        common = list(zip(*looks, strict=False))  # the looks that every seed has
+        if common:
+            lines.append(
+                {
+                    "name": row["name"],
+                    "number": numbers[row["name"]],
+                    "x": [sum(s for s, _ in look) / len(look) for look in common],
+                    "y": [sum(v for _, v in look) / len(look) for look in common],
+                }
+            )
+    if not lines:
+        return None
+    return {"chart": charts.curves(lines, _(metric_name(metric)), _), "lines": lines}
+
+
+def _blocks(
+    strategies: Sequence[dict[str, Any]], numbers: dict[str, int], _: Translate
+) -> dict[str, Any] | None:
+    """The layer probe, where it was asked for."""
+    probed = [row for row in strategies if row["probe"] and row["probe"].get("after")]
+    if not probed:
+        return None
+    before = probed[0]["probe"]["before"]
+    probes = [
+        {"name": row["name"], "number": numbers[row["name"]], "after": row["probe"]["after"]}
+        for row in probed
+    ]
+    return {"chart": charts.blocks(probes, before, _), "before": before, "probes": probes}
+
+
+# --- Tables ---------------------------------------------------------------------------
+
+
+def _per_class(
+    comparison: Comparison, strategies: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Each class's F1 by strategy, the mean over seeds, with how far it is below the best."""
+    tables = {}
+    for row in strategies:
+        tests = [comparison.cell(row["slug"], seed).results["test"] for seed in row["seeds"]]
+        tables[row["name"]] = [t.get("per_type", t.get("per_class", {})) for t in tests]
+    classes = list(dict.fromkeys(name for ts in tables.values() for t in ts for name in t))
+    found = []
+    for name in classes:
+        values = {
+            strategy: sum(t.get(name, {}).get("f1", 0.0) for t in ts) / len(ts)
+            for strategy, ts in tables.items()
+        }
+        best = max(values.values())
+        cells = [{"f1": f1, "below": best - f1} for f1 in values.values()]
+        support = max(t.get(name, {}).get("support", 0) for ts in tables.values() for t in ts)
+        found.append({"name": name, "cells": cells, "support": support})
+    return found
+
+
+def _disputed(comparison: Comparison, strategies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The test examples that strategies answer most differently, with each one's answers."""
+    answers: dict[str, list[list[dict[str, Any]]]] = {
+        row["name"]: [
+            list(comparison.cell(row["slug"], seed).read_lines("predictions.jsonl"))
+            for seed in row["seeds"]
+        ]
+        for row in strategies
+    }
+    rows = next(iter(answers.values()), [[]])[0]
+    if len(answers) < 2 or not rows or "label" not in rows[0] or "words" in rows[0]:
+        return []
+    number = isinstance(rows[0]["prediction"], float)
+    found: list[dict[str, Any]] = []
+    for i, row in enumerate(rows):
+        said = {name: [seed[i]["prediction"] for seed in seeds] for name, seeds in answers.items()}
+        dispute = _number_dispute(said) if number else _dispute(said, row["label"])
+        if dispute > 0:
+            shown = {name: _told(predictions, number) for name, predictions in said.items()}
+            found.append({"row": row, "dispute": dispute, "said": shown, "label": _label(row)})
+    return sorted(found, key=lambda item: -float(item["dispute"]))[:_DISPUTED]
+
+
+def _dispute(said: dict[str, list[Any]], label: Any) -> float:
+    """0 where all strategies are equally often right, 1 where half of them always is."""
+    rates = [
+        sum(p == label for p in predictions) / len(predictions) for predictions in said.values()
+    ]
+    mean = sum(rates) / len(rates)
+    return 4 * sum((rate - mean) ** 2 for rate in rates) / len(rates)
+
+
+def _number_dispute(said: dict[str, list[float]]) -> float:
+    means = [sum(predictions) / len(predictions) for predictions in said.values()]
+    return max(means) - min(means)
+
+
+def _told(predictions: Sequence[Any], number: bool) -> str:
+    """One strategy's answers over seeds: `positive`, or `positive 2, negative 1`."""
+    if number:
+        return f"{sum(predictions) / len(predictions):.3g}"
+    counts = Counter(", ".join(p) if isinstance(p, list) else str(p) for p in predictions)
+    if len(counts) == 1:
+        return next(iter(counts)) or "–"
+    return ", ".join(f"{answer or '–'} {count}" for answer, count in counts.most_common())
+
+
+def _label(row: dict[str, Any]) -> str:
+    label = row["label"]
+    if isinstance(label, float):
+        return f"{label:.4g}"
+    return ", ".join(label) if isinstance(label, list) else str(label)
+
+
+# --- How it was made ---------------------------------------------------------------------
+
+
+def _budget(record: dict[str, Any]) -> dict[str, Any]:
+    """How many epochs the strategies train, or whether they have the same time."""
+    spending = record["scouted"]["spending"]
+    epochs = {
+        name: part["epochs"] or part["max_steps"] / part["steps_per_epoch"]
+        for name, part in spending.items()
+    }
+    least, most = min(epochs.values()), max(epochs.values())
+    timed = (record["asked"]["budget"] or {}).get("time") is not None
+    return {"least": round(least, 2), "most": round(most, 2), "timed": timed}
+
+
+def _commands(
+    comparison: Comparison, strategies: Sequence[dict[str, Any]]
+) -> list[tuple[str, str]]:
+    """Each strategy's name with the command that repeats its first run."""
+    commands = []
+    for row in strategies:
+        run = comparison.cell(row["slug"], row["seeds"][0])
+        words = ["welltuned", "train", str(run.folder / "config.yaml")]
+        words.append(f"output_dir=runs/{comparison.name}-{row['slug']}")
+        commands.append((row["name"], shlex.join(words)))
+    return commands

@@ -1,0 +1,173 @@
+"""The charts of a comparison: scores with their spread, score against cost, curves, blocks.
+
+Strategies are told apart by their names beside the marks, by the shape of the mark
+and by colour, never by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
+from welltuned.reports.languages import Translate
+
+_MARKERS = "osD^vPX*"
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
+
+
+def look_of(number: int) -> dict[str, Any]:
+    """Colour, mark and dash of the strategy of this number."""
+    return {
+        "color": SERIES[number % len(SERIES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "linestyle": _DASHES[number // len(SERIES) % len(_DASHES)],
+    }
+
+
+def score_dots(rows: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
+    """A line a strategy: every seed's score, their mean, and its interval over seeds.
+
+    Each row has `name`, `mean`, `values` (by seed), `interval` and whether it is `in_group`.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 0.8 + 0.36 * len(rows)))
+        axis = figure.subplots()
+        for place, row in enumerate(rows):
+            colour = FIRST if row["in_group"] else MUTED
+            if row["interval"]:
+                low, high = _within(row["interval"], rows)
+                axis.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.3,
+                          solid_capstyle="butt")  # fmt: skip
+            axis.plot(row["values"], [place] * len(row["values"]), "o", color=colour,
+                      markersize=4.5, alpha=0.75)  # fmt: skip
+            axis.plot(row["mean"], place, "|", color=colour, markersize=15, markeredgewidth=2.5)
+        axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        axis.tick_params(axis="y", labelcolor=INK, length=0)
+        axis.set_ylim(len(rows) - 0.4, -0.6)
+        axis.grid(axis="y", visible=False)
+        axis.set_xlabel(_("test {metric}", metric=metric))
+        return to_svg(figure, _("Test {metric} of each strategy, by seed", metric=metric))
+
+
+def _within(interval: Sequence[float], rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """The interval, cut where it would press everything else together.
+
+    Few seeds can give one that is wider than all scores are apart.
+    """
+    values = [value for row in rows for value in row["values"]]
+    room = 0.25 * (max(values) - min(values) or 0.1)
+    return max(interval[0], min(values) - room), min(interval[1], max(values) + room)
+
+
+def against(
+    points: Sequence[dict[str, Any]], axis_title: str, metric: str, lower_is_better: bool,
+    logarithmic: bool, front: bool, title: str, _: Translate,
+) -> Markup:  # fmt: skip
+    """Score against something else; each point has `name`, `number`, `x` and `y`.
+
+    With `front`, a line joins those that nothing beats in both (Pareto).
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 3.9))
+        axis = figure.subplots()
+        if front:
+            best = pareto(points, lower_is_better)
+            axis.plot([p["x"] for p in best], [p["y"] for p in best], color=MUTED, linewidth=1,
+                      linestyle=(0, (4, 3)), zorder=1)  # fmt: skip
+        for point in points:
+            look = {**look_of(point["number"]), "linestyle": "none"}
+            axis.plot(point["x"], point["y"], markersize=8, **look)
+        if logarithmic and _wide(points):
+            axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+            axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+            axis.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+        axis.margins(0.16)
+        _name(figure, axis, points)
+        axis.set_xlabel(axis_title)
+        axis.set_ylabel(_("test {metric}", metric=metric))
+        return to_svg(figure, title)
+
+
+def pareto(points: Sequence[dict[str, Any]], lower_is_better: bool) -> list[dict[str, Any]]:
+    """The points that no other beats in both, from the cheapest up."""
+    sign = -1 if lower_is_better else 1
+    front: list[dict[str, Any]] = []
+    for point in sorted(points, key=lambda p: (p["x"], -sign * p["y"])):
+        if not front or sign * point["y"] > sign * front[-1]["y"]:
+            front.append(point)
+    return front
+
+
+def _wide(points: Sequence[dict[str, Any]]) -> bool:
+    """Whether the points are so far apart that only a logarithmic axis shows them all."""
+    places = [point["x"] for point in points]
+    return bool(max(places) > 5 * min(places) > 0)
+
+
+def _name(figure: Figure, axis: Axes, points: Sequence[dict[str, Any]]) -> None:
+    """Each point's name beside it, where there is neither a name nor a point yet."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    places = axis.transData.transform([(point["x"], point["y"]) for point in points])
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
+    for point in sorted(points, key=lambda p: p["y"]):
+        for horizontal, vertical in _BESIDE:
+            name = axis.annotate(
+                point["name"], (point["x"], point["y"]), xytext=(horizontal, vertical),
+                textcoords="offset points", ha="left" if horizontal > 0 else "right", va="center",
+                fontsize=8.5, color=INK,
+            )  # fmt: skip
+            box = name.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            name.remove()
+        # A name without a place is in the table; on top of another it would tell nothing.
+
+
+_BESIDE = [(side * 8, height) for height in (0, 11, -11, 22, -22) for side in (1, -1)]
+
+
+def curves(lines: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
+    """Validation score over seconds of training; each line has `name`, `number`, `x` and `y`."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 3.4))
+        axis = figure.subplots()
+        for line in lines:
+            axis.plot(line["x"], line["y"], markersize=4.5, linewidth=1.5,
+                      label=line["name"], **look_of(line["number"]))  # fmt: skip
+        axis.set_xlabel(_("seconds of training, the mean over seeds"))
+        axis.set_ylabel(_("validation {metric}", metric=metric))
+        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5, handlelength=3.2)
+        title = _("Validation {metric} over the time of training", metric=metric)
+        return to_svg(figure, title)
+
+
+def blocks(probes: Sequence[dict[str, Any]], before: Sequence[float], _: Translate) -> Markup:
+    """What a linear probe reads from every block, before and after tuning.
+
+    Each probe has `name`, `number` and `after`: a score for each block, from the bottom.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 3.2))
+        axis = figure.subplots()
+        axis.plot(range(len(before)), before, color=INK, linewidth=2.5, label=_("before tuning"))
+        for probe in probes:
+            axis.plot(range(len(probe["after"])), probe["after"], markersize=4.5, linewidth=1.4,
+                      label=probe["name"], **look_of(probe["number"]))  # fmt: skip
+        axis.set_xticks(range(len(before)))
+        axis.set_xlabel(_("block, from the bottom (0: the embeddings)"))
+        axis.set_ylabel(_("linear probe"))
+        axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8.5, handlelength=3.2)
+        return to_svg(figure, _("What a linear probe reads from each block, before and after"))

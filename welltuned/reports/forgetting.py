@@ -1,0 +1,66 @@
+"""What a run says of forgetting, from its results alone: lines for a terminal, a part of the
+report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KINDS = {
+    "probe": "another task, read off frozen features",
+    "cka": "representations (linear CKA)",
+    "loss": "loss on other text",
+    "kl": "divergence from the untouched model",
+}
+"""The kinds of measures for people."""
+
+
+def forgetting_lines(results: dict[str, Any]) -> list[str]:
+    """The results as plain lines for a terminal; none where nothing was measured."""
+    lines = []
+    retention = results.get("retention", {})
+    told = [
+        f"{name} {entry['before']:.3f} -> {entry['after']:.3f}"
+        for name, entry in _entries(retention).items()
+    ]
+    if "kept" in retention:
+        low, high = retention["kept_ci95"]
+        told.insert(0, f"{retention['kept']:.3f} kept [{low:.3f}, {high:.3f}]")
+    if told:
+        lines.append(f"retention   {' · '.join(told)}")
+    if wise := results.get("wise_ft"):
+        lines.append(f"wise_ft     alpha {wise['alpha']:g}: {wise['why']}")
+    if probe := results.get("probe"):
+        hint = probe["hint"]
+        lines.append(f"blocks      unfreeze the top {hint['num_blocks']}: {hint['why']}")
+    return lines
+
+
+def forgetting_content(results: dict[str, Any]) -> dict[str, Any] | None:
+    """What the template shows; None where nothing was measured."""
+    from welltuned.reports import charts  # a terminal needs none of matplotlib
+
+    retention, probe = results.get("retention", {}), results.get("probe")
+    wise = results.get("wise_ft")
+    if not (retention or probe or wise):
+        return None
+    return {
+        "retention": retention,
+        "rows": [
+            {**entry, "name": name, "kind": KINDS[entry["kind"]]}
+            for name, entry in _entries(retention).items()
+        ],
+        "probe": probe,
+        "layers": charts.layer_probe(
+            probe["regions"], probe["before"], probe.get("after"), probe["metric"], probe["chance"]
+        )
+        if probe
+        else None,
+        "wise": wise,
+        "alphas": charts.alpha_curve(wise["curve"], wise["metric"], wise["alpha"])
+        if wise
+        else None,
+    }
+
+
+def _entries(retention: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: entry for name, entry in retention.items() if isinstance(entry, dict)}

@@ -1,0 +1,144 @@
+"""The report of a PPO run: what the policy earns and says, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from welltuned.reports import charts
+from welltuned.reports.page import render
+from welltuned.runs import Run
+from welltuned.runs.folder import write_atomically
+
+_SAMPLES = 15
+_CHARTS = (
+    ("reward", "reward"),
+    ("kl", "KL to the reference, nats a response"),
+    ("second_reward", "second judge"),
+    ("entropy", "entropy, nats a token"),
+    ("length", "tokens a response"),
+    ("distinct_2", "different pairs of words"),
+    ("approx_kl", "move per batch, nats a token"),
+    ("clip_fraction", "share of clipped tokens"),
+    ("value_loss", "value loss"),
+    ("explained_variance", "returns foreseen"),
+)
+"""What is drawn, where a run has it."""
+_WATCHED = {
+    "reward": "reward",
+    "second_reward": "second judge",
+    "kl": "KL",
+    "length": "length",
+    "eos_rate": "ended",
+    "empty": "empty",
+    "distinct_1": "distinct words",
+    "distinct_2": "distinct pairs",
+    "repetition": "repetition",
+}
+
+
+def write_report(run: Run) -> Path:
+    """Write `report.html` into the run's folder and return its path."""
+    write_atomically(run.report, render("ppo.html.j2", content(run)))
+    return run.report
+
+
+def content(run: Run) -> dict[str, Any]:
+    """What the page shows."""
+    results, config, data = run.results, run.config, run.read("data.json")
+    metrics = list(run.read_lines("metrics.jsonl"))
+    predictions = list(run.read_lines("predictions.jsonl"))
+    looks = [row for row in metrics if row["split"] == "validation"]
+    return {
+        "run": run,
+        "title": f"PPO · {Path(config['model']['name']).name}",
+        "config": config,
+        "config_text": (run.folder / "config.yaml").read_text(encoding="utf-8"),
+        "results": results,
+        "data": data,
+        "environment": run.read("environment.json"),
+        "cards": cards(results),
+        "curves": curves(metrics),
+        "watched": watched(looks),
+        "confusions": confusions(results, data["task"].get("labels", [])),
+        "samples": samples(predictions),
+        "looks": looks,
+        "generates": data["task"]["problem"] == "generation",
+    }
+
+
+def cards(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Scores before and after, those with an interval."""
+    test, before = results["test"], results["baselines"]["sft"]
+    names = [name for name in test if f"{name}_ci95" in test and name in before]
+    return [
+        {
+            "name": name,
+            "before": before[name],
+            "after": test[name],
+            "interval": test[f"{name}_ci95"],
+            "gain": test.get(f"{name}_gain"),
+            "gain_interval": test.get(f"{name}_gain_ci95"),
+        }
+        for name in names
+    ]
+
+
+def curves(metrics: Sequence[dict[str, Any]]) -> Any:
+    """Every number of `_CHARTS` that the run has, over batches."""
+    shown = []
+    for name, title in _CHARTS:
+        train, validation = (
+            [
+                (row["step"], row[name])
+                for row in metrics
+                if row["split"] == split and row.get(name) is not None
+            ]
+            for split in ("train", "validation")
+        )
+        if len(train) > 1 or len(validation) > 1:
+            shown.append(charts.Panel(title, train, validation))
+    return charts.panels(shown, "batch", "Reward, divergence and their like over batches")
+
+
+def watched(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The table of looks at the validation prompts: heads, and rows of numbers."""
+    names = [name for name in _WATCHED if any(name in row for row in looks)]
+    shares = [name for name in looks[-1] if name.startswith("share.")] if looks else []
+    heads = [_WATCHED[name] for name in names] + [name.removeprefix("share.") for name in shares]
+    rows = [[row["step"], *(row.get(name) for name in (*names, *shares))] for row in looks]
+    return {"heads": heads, "rows": rows}
+
+
+def confusions(results: dict[str, Any], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The confusion matrices before and after; none for a generator."""
+    found = []
+    for title, scores in (("before", results["baselines"]["sft"]), ("after", results["test"])):
+        if "confusion" not in scores:
+            return []
+        rows = [
+            {
+                "label": label,
+                "cells": [
+                    {"count": count, "share": count / max(sum(row), 1), "right": i == j}
+                    for j, count in enumerate(row)
+                ],
+            }
+            for i, (label, row) in enumerate(zip(labels, scores["confusion"], strict=True))
+        ]
+        found.append({"title": title, "labels": labels, "rows": rows})
+    return found
+
+
+def samples(predictions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Test prompts whose answers are worth a look.
+
+    Of generators the first ones, drawn with one seed; of classifiers those that changed their
+    answer, since most do not.
+    """
+    if predictions and "label" in predictions[0]:
+        changed = [row for row in predictions if row["response"] != row["before"]]
+        changed.sort(key=lambda row: -abs(row["reward"] - row["reward_before"]))
+        return changed[:_SAMPLES]
+    return list(predictions[:_SAMPLES])

@@ -1,0 +1,19 @@
+"""The page of `welltuned probe --chart`: one file, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from welltuned.reports import charts
+from welltuned.reports.page import render
+from welltuned.runs.folder import write_atomically
+
+
+def write_probe(found: dict[str, Any], file: Path) -> Path:
+    """Write what a probe found as a page; returns its path."""
+    layers = charts.layer_probe(
+        found["regions"], found["before"], None, found["metric"], found["chance"]
+    )
+    write_atomically(file, render("probe.html.j2", {"found": found, "layers": layers}))
+    return file

@@ -1,0 +1,157 @@
+"""Charts of a sweep: what was tried when, and what it did to the score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, drawn
+
+_DASHED = (0, (3, 3))
+
+
+def history(
+    trials: Sequence[dict[str, Any]], metric: str, maximize: bool, usual: float | None
+) -> Markup:
+    """The score of each trial in the order they began, and the best so far."""
+
+    def draw(figure: Figure) -> None:
+        axis = figure.subplots()
+        finished = [trial for trial in trials if trial["value"] is not None]
+        pruned = [
+            trial
+            for trial in trials
+            if trial["state"] == "pruned" and trial["curve"][-1] is not None
+        ]
+        better = max if maximize else min
+        best: list[float] = []
+        for trial in finished:
+            best.append(better(best[-1], trial["value"]) if best else trial["value"])
+        numbers = [trial["number"] for trial in finished]
+        axis.step(numbers, best, where="post", color=FIRST, linewidth=1.2, label="best so far")
+        axis.plot(numbers, [t["value"] for t in finished], "o", color=FIRST, label="finished")
+        if pruned:
+            axis.plot(
+                [trial["number"] for trial in pruned],
+                [trial["curve"][-1] for trial in pruned],
+                "x",
+                color=MUTED,
+                label="given up, when it was",
+            )
+        if usual is not None:
+            axis.axhline(usual, color=SECOND, linewidth=1.2, linestyle=_DASHED, label="defaults")
+        axis.set(xlabel="trial", ylabel=f"validation {metric}")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(loc="outside upper center", ncols=4, fontsize=8)
+
+    return drawn(draw, (7.2, 3.4), f"Validation {metric} of each trial")
+
+
+def slices(
+    trials: Sequence[dict[str, Any]], space: dict[str, dict[str, Any]], metric: str, best: int
+) -> list[Markup]:
+    """For each dimension the scores over its values, all others being what they were."""
+    finished = [trial for trial in trials if trial["value"] is not None]
+    return [_slice(finished, key, dimension, metric, best) for key, dimension in space.items()]
+
+
+def _slice(
+    finished: Sequence[dict[str, Any]], key: str, dimension: dict[str, Any], metric: str, best: int
+) -> Markup:
+    def draw(figure: Figure) -> None:
+        axis = figure.subplots()
+        places = [_place(trial["values"][key], dimension) for trial in finished]
+        scores = [trial["value"] for trial in finished]
+        axis.scatter(places, scores, s=26, color=FIRST, alpha=0.75)
+        chosen = next(i for i, trial in enumerate(finished) if trial["number"] == best)
+        axis.scatter([places[chosen]], [scores[chosen]], s=90, facecolors="none", edgecolors=SECOND)
+        if dimension.get("log"):
+            axis.set_xscale("log")
+            axis.set_xlim(dimension["low"] / 1.15, dimension["high"] * 1.15)
+            wide = dimension["high"] / dimension["low"] > 50
+            axis.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+            axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        if "values" in dimension:
+            labels = [str(value) for value in dimension["values"]]
+            axis.set_xticks(range(len(labels)), labels)
+            axis.margins(x=0.15)
+        axis.set(xlabel=key, ylabel=metric)
+
+    return drawn(draw, (3.6, 2.6), f"Validation {metric} over {key}")
+
+
+def _place(value: Any, dimension: dict[str, Any]) -> float:
+    """Where a value stands on its axis: itself or, in a list, its position."""
+    return float(dimension["values"].index(value) if "values" in dimension else value)
+
+
+def parallel(
+    trials: Sequence[dict[str, Any]], space: dict[str, dict[str, Any]], metric: str, best: int
+) -> Markup:
+    """Each finished trial as a line through its values to its score; good ones are darker."""
+    finished = _from_worst([trial for trial in trials if trial["value"] is not None], best)
+    scores = [trial["value"] for trial in finished]
+    low, high = min(scores), max(scores)
+
+    def heights(trial: dict[str, Any]) -> list[float]:
+        score = (trial["value"] - low) / (high - low) if high > low else 0.5
+        return [*(_share(trial["values"][key], space[key]) for key in space), score]
+
+    def draw(figure: Figure) -> None:
+        axis = figure.subplots()
+        names = [*space, metric]
+        for rank, trial in enumerate(finished):
+            good = 0.15 + 0.6 * rank / len(finished)
+            axis.plot(heights(trial), color=FIRST, linewidth=1.2, alpha=good)
+        axis.plot(heights(finished[-1]), color=SECOND, linewidth=2.4)
+        for place, dimension in enumerate(space.values()):
+            _mark(axis, place, _ticks(dimension))
+        _mark(axis, len(space), [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")])
+        axis.set_xticks(range(len(names)), [name.rpartition(".")[2] for name in names])
+        axis.tick_params(axis="x", rotation=20 if len(names) > 4 else 0, length=0)
+        axis.set(ylim=(-0.12, 1.12), yticks=[])
+        axis.grid(visible=False)
+        axis.spines[:].set_visible(False)
+
+    return drawn(draw, (7.2, 3.4), f"Values and validation {metric} of each finished trial")
+
+
+def _mark(axis: Axes, place: int, ticks: list[tuple[float, str]]) -> None:
+    """An upright axis of its own, with its ticks beside it."""
+    axis.axvline(place, color=GRID, linewidth=0.8)
+    for height, text in ticks:
+        axis.annotate(
+            text, (place, height), xytext=(4, 0), textcoords="offset points",
+            fontsize=7, color=MUTED, va="center",
+        )  # fmt: skip
+
+
+def _from_worst(finished: Sequence[dict[str, Any]], best: int) -> list[dict[str, Any]]:
+    """Trials from the one farthest behind the best to the best itself."""
+    top = next(trial["value"] for trial in finished if trial["number"] == best)
+    return sorted(finished, key=lambda t: (-abs(top - t["value"]), t["number"] == best))
+
+
+def _share(value: Any, dimension: dict[str, Any]) -> float:
+    """Where a value lies between the ends of its dimension, 0 to 1."""
+    if "values" in dimension:
+        last = len(dimension["values"]) - 1
+        return dimension["values"].index(value) / last if last else 0.5
+    low, high, at = dimension["low"], dimension["high"], value
+    if dimension["log"]:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return float((at - low) / (high - low))
+
+
+def _ticks(dimension: dict[str, Any]) -> list[tuple[float, str]]:
+    """(height, text) at the ends of a dimension, or at each value of a list."""
+    if "values" in dimension:
+        return [(_share(value, dimension), str(value)) for value in dimension["values"]]
+    return [(0.0, f"{dimension['low']:.3g}"), (1.0, f"{dimension['high']:.3g}")]

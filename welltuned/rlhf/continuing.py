@@ -1,0 +1,96 @@
+"""Starting a pipeline, or going on with one: finished stages are kept, the rest begins anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from welltuned.data.sources import SPLITS
+from welltuned.errors import Fault, InputError, Place
+from welltuned.rlhf.config import RlhfConfig
+from welltuned.runs import Run
+from welltuned.runs.folder import SCHEMA_VERSION, next_free
+
+_MADE_WITH = {
+    "sft": ("model", "data", "task", "strategy", "sft"),
+    "reward": ("model", "strategy", "reward"),
+    "ppo": ("model", "data", "task", "strategy", "sft", "reward", "ppo"),
+}
+"""The keys of the config that each stage was made with."""
+
+
+def place(config: RlhfConfig) -> RlhfConfig:
+    """The config with its folder in it; nothing is written yet.
+
+    Raises `InputError` when the folder is something else's, or when what a finished stage
+    was made with has changed.
+    """
+    folder = Path(config.output_dir).expanduser() if config.output_dir else _free(config)
+    config = config.model_copy(update={"output_dir": str(folder)})
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not (folder / "status.json").exists() or Run(folder).config.get("pipeline") != "rlhf":
+            what = "the output folder is already in use, and not by a pipeline"
+            raise InputError(Fault(what, Place(str(folder)), "choose another output_dir"))
+        _require_unchanged(Run(folder), config.model_dump(mode="json"))
+    return config
+
+
+def begin(config: RlhfConfig) -> Run:
+    """The pipeline's folder, new or gone on with."""
+    folder = Path(str(config.output_dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder)
+    values = config.model_dump(mode="json")
+    run.write("config.yaml", {"schema_version": SCHEMA_VERSION, **values})
+    return run
+
+
+def _free(config: RlhfConfig) -> Path:
+    data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
+    stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
+    return next_free(Path("runs"), f"{stem or 'data'}-rlhf")
+
+
+def _require_unchanged(run: Run, values: dict[str, Any]) -> None:
+    before = run.config
+    changed: dict[str, tuple[Any, Any]] = {}
+    for stage, keys in _MADE_WITH.items():
+        if any(is_finished(folder) for folder in (run.folder / "stages").glob(f"{stage}*")):
+            for key in keys:
+                changed |= _differences(before.get(key), values[key], key)
+    if changed:
+        told = "; ".join(f"{key}: {was!r} then, {now!r} now" for key, (was, now) in changed.items())
+        raise InputError(
+            Fault(
+                f"finished stages in this folder were made with something else: {told}"[:600],
+                Place(str(run.folder)),
+                "undo the change, or choose another output_dir; "
+                "stages that shall stay can be named as runs",
+            )
+        )
+
+
+def _differences(was: Any, now: Any, path: str) -> dict[str, tuple[Any, Any]]:
+    """Every value that differs, by its key path."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in [*was, *(key for key in now if key not in was)]:
+            found |= _differences(was.get(key), now.get(key), f"{path}.{key}")
+        return found
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        parts = [
+            _differences(*pair, f"{path}.{i}") for i, pair in enumerate(zip(was, now, strict=True))
+        ]
+        return {key: value for part in parts for key, value in part.items()}
+    return {} if was == now else {path: (was, now)}
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a stage's run has finished."""
+    return (folder / "status.json").exists() and Run(folder).state == "finished"
+
+
+def fresh(folder: Path) -> None:
+    """Put what a stage left unfinished out of the way; nothing is ever overwritten."""
+    if folder.exists() and any(folder.iterdir()):
+        folder.rename(next_free(folder.parent, f"{folder.name}-unfinished"))

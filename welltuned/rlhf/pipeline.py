@@ -1,0 +1,145 @@
+"""The pipeline: supervised fine-tuning, then a reward model, then PPO; each an ordinary run.
+
+    runs/NAME/  config.yaml, status.json, results.json, report.html     the whole story
+                stages/sft, stages/reward, stages/ppo                   the runs
+
+A stage that has finished is kept: started again on the same folder, the pipeline goes on
+after it. Whatever a finished stage was made with must not have changed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from welltuned import distributed, pipeline
+from welltuned.config import RunConfig
+from welltuned.errors import Fault, InputError
+from welltuned.observer import Observer
+from welltuned.reports.rlhf import write_report
+from welltuned.rlhf.config import RewardSource, RlhfConfig
+from welltuned.rlhf.continuing import begin, fresh, is_finished, place
+from welltuned.rlhf.judging import judged_in, require_knowledge
+from welltuned.rlhf.plan import check, reward_runs, sft_run
+from welltuned.rlhf.stage import carry_out
+from welltuned.runs import Run
+from welltuned.runs.recording import recorded
+
+STAGES = ("sft", "reward", "ppo")
+
+
+def train(config: RlhfConfig, observer: Observer | None = None, command: str | None = None) -> Run:
+    """Carry out the pipeline, or what is left of it, and return its folder.
+
+    Raises `InputError` before any weight is loaded when something cannot work, and
+    `RunFailed` when a stage fails; what was finished by then stays, and is not run again.
+    """
+    observer = observer or Observer()
+    if distributed.processes() > 1:
+        what = "a pipeline with PPO runs in one process"
+        raise InputError(Fault(what, None, "start it without torchrun"))
+    config = place(config)
+    check(config, Path(str(config.output_dir)))
+    run = begin(config)
+    with recorded(run):
+        sft = _sft(config, run, observer, command)
+        sources = _rewards(config, run, observer, command)
+        if not config.ppo.allow_weak_reward:
+            require_knowledge(sources)
+        _ppo(config, run, sft, sources, observer, command)
+        run.write("results.json", _results(config, run, sft, sources))
+        write_report(run)
+    observer.finished(run)
+    return run
+
+
+def _sft(config: RlhfConfig, run: Run, observer: Observer, command: str | None) -> Path | None:
+    """The model folder that PPO starts from; None when it is the pretrained model itself."""
+    if config.skips_sft:
+        return None
+    if config.sft.run is not None:
+        return Run.open(config.sft.run).proven_model()
+    return _train(
+        sft_run(config, _stage(run, "sft")), "supervised fine-tuning", observer, command
+    ).model
+
+
+def _rewards(
+    config: RlhfConfig, run: Run, observer: Observer, command: str | None
+) -> list[tuple[RewardSource, Path | None]]:
+    """Every judge with the run it was trained in, if it was."""
+    asked = reward_runs(config, _stage(run, "reward"))
+    sources: list[tuple[RewardSource, Path | None]] = []
+    for source, one in zip(config.reward, asked, strict=True):
+        folder = None
+        if one is not None:
+            folder = _train(one, "reward model", observer, command).folder
+        sources.append((source, folder))
+    return sources
+
+
+def _train(config: RunConfig, title: str, observer: Observer, command: str | None) -> Run:
+    """An ordinary run, unless it has finished already."""
+    folder = Path(str(config.output_dir))
+    if is_finished(folder):
+        observer.noted(f"{title}: finished before, in {folder}")
+        return Run(folder)
+    observer.noted(f"{title}: {folder}")
+    fresh(folder)
+    return pipeline.train(config, observer, command)
+
+
+def _ppo(
+    config: RlhfConfig,
+    run: Run,
+    sft: Path | None,
+    sources: list[tuple[RewardSource, Path | None]],
+    observer: Observer,
+    command: str | None,
+) -> None:
+    folder = _stage(run, "ppo")
+    if is_finished(folder):
+        observer.noted(f"PPO: finished before, in {folder}")
+        return
+    observer.noted(f"PPO: {folder}")
+    fresh(folder)
+    stage = Run.create(folder)
+    with recorded(stage):
+        carry_out(config, sft, sources, stage, observer, command)
+
+
+def _stage(run: Run, name: str) -> Path:
+    return run.folder / "stages" / name
+
+
+def _results(
+    config: RlhfConfig,
+    run: Run,
+    sft: Path | None,
+    sources: list[tuple[RewardSource, Path | None]],
+) -> dict[str, Any]:
+    """The story in numbers: those of PPO, and where each stage's run is."""
+    ppo = Run(_stage(run, "ppo"))
+    judges = [
+        {
+            "name": source.name,
+            "weight": source.weight,
+            "run": _relative(judged_in(source, folder), run),
+        }
+        for source, folder in sources
+    ]
+    return {
+        **ppo.results,
+        "stages": {
+            "sft": _relative(sft.parent, run) if sft is not None else None,
+            "reward": judges,
+            "ppo": _relative(ppo.folder, run),
+        },
+        "skipped": [name for name in ("sft",) if config.skips_sft],
+    }
+
+
+def _relative(folder: Path | None, run: Run) -> str | None:
+    """As seen from the pipeline's folder, so that the whole can be moved."""
+    return os.path.relpath(folder, run.folder) if folder is not None else None

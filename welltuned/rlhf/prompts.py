@@ -1,0 +1,143 @@
+"""What a generator is asked: prompts as tokens, and as the text that judges read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from welltuned.data.records import Records
+from welltuned.errors import Fault, InputError
+from welltuned.tasks import GenerationProblem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """N prompts."""
+
+    ids: list[list[int]]
+    """Their tokens, special ones included, as the model reads them."""
+    texts: list[str]
+    """What a person asked: no template, no special tokens."""
+    cut: int = 0
+    """How many were too long and lost their beginning."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: Sequence[int]) -> Prompts:
+        return Prompts([self.ids[i] for i in indices], [self.texts[i] for i in indices])
+
+
+def prompts_of(
+    problem: GenerationProblem,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Records,
+    room: int,
+    beginning: int,
+) -> Prompts:
+    """The prompts of some records, each of at most `room` tokens.
+
+    A plain text without a prompt gives its first `beginning` tokens. Raises `InputError`
+    when a prompt has no token at all: there is nothing to go on from.
+    """
+    found = [_prompt(problem, tokenizer, records, i, beginning) for i in range(len(records))]
+    for index, (ids, _) in enumerate(found):
+        if not ids:
+            what = "the prompt has no token, and the tokenizer puts none in front"
+            raise InputError(
+                Fault(what, records.place(index), "write a prompt, or leave out the row")
+            )
+    cut = sum(len(ids) > room for ids, _ in found)
+    return Prompts([ids[-room:] for ids, _ in found], [text for _, text in found], cut)
+
+
+def _prompt(
+    problem: GenerationProblem,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Records,
+    index: int,
+    beginning: int,
+) -> tuple[list[int], str]:
+    """Tokens and text of one prompt."""
+    if problem.style == "chat":
+        rendered = problem.question(tokenizer, records, index)
+        return _tokens(tokenizer, rendered, special=False), _asked(records["messages"][index])
+    if prompt := records["prompt"][index]:
+        return _tokens(tokenizer, prompt, special=True), prompt
+    text = str(records["completion"][index] or records["text"][index])
+    ids = _tokens(tokenizer, text, special=True)
+    plain = _tokens(tokenizer, text, special=False)
+    ids = ids[: len(ids) - len(plain) + beginning]
+    return ids, str(tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, special: bool) -> list[int]:
+    """Token ids; special tokens behind the text, which would end it, are left out."""
+    found: Any = tokenizer(
+        text,
+        add_special_tokens=special,
+        truncation=False,
+        padding=False,
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
+    ids, added = list(found["input_ids"]), list(found["special_tokens_mask"])
+    while special and ids and added[-1]:
+        ids.pop()
+        added.pop()
+    return ids or list(found["input_ids"][:1])
+
+
+def _asked(messages: Sequence[dict[str, str]]) -> str:
+    """The last question alone, or every turn with who said it where there are several."""
+    turns = list(messages[:-1] if messages[-1]["role"] == "assistant" else messages)
+    if len(turns) == 1:
+        return turns[0]["content"]
+    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
+
+
+def room_for(max_length: int, response_length: int) -> int:
+    """Tokens left for a prompt. Raises `InputError` when there are none."""
+    room = max_length - response_length
+    if room < 1:
+        raise InputError(
+            Fault(
+                f"'ppo.response_length' is {response_length}, but the model was tuned for "
+                f"{max_length} tokens, prompt included",
+                None,
+                f"choose less than {max_length}, or raise task.max_length",
+            )
+        )
+    return room
+
+
+def left_padded(
+    rows: Sequence[Sequence[int]], pad_id: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids and mask (B, Q), the padding on the left, where generation needs it."""
+    width = max(len(row) for row in rows)
+    ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return ids, mask
+
+
+def responses_of(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    said: Sequence[Sequence[int]],
+) -> list[str]:
+    """Responses as text that continues the prompts, a first space included.
+
+    Decoded alone, many tokenizers would lose it.
+    """
+    responses = []
+    for prompt, tokens in zip(prompts, said, strict=True):
+        before = str(tokenizer.decode(list(prompt), skip_special_tokens=True))
+        whole = str(tokenizer.decode([*prompt, *tokens], skip_special_tokens=True))
+        alone = str(tokenizer.decode(list(tokens), skip_special_tokens=True))
+        responses.append(whole[len(before) :] if whole.startswith(before) else alone)
+    return responses

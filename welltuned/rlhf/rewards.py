@@ -1,0 +1,239 @@
+"""Judges: whatever gives each pair of a prompt and a response a number.
+
+A reward run, any classifier, a Python function, or a weighted sum of these. What they give
+back is looked at every time: a reward that is missing, late or not a number would be learned.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from welltuned.data.batching import evaluation_batches
+from welltuned.data.encoding import encode, pad
+from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
+from welltuned.evaluation.predicting import to_device
+from welltuned.imports import load_callable
+from welltuned.models.loading import ModelConfig, quiet, read_config, read_tokenizer
+from welltuned.predictor import Predictor
+from welltuned.rlhf.config import RewardSource
+from welltuned.tasks import ClassificationProblem
+
+Score = Callable[[list[str], list[str]], Any]
+"""`(prompts, responses) -> rewards`, one number a pair."""
+
+_BATCH = 64
+_LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One reward, with its name, its weight and the model behind it."""
+
+    name: str
+    score: Score
+    weight: float = 1.0
+    model: Any = None
+    tokenizer: Any = None
+
+    def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
+        """Rewards (N,) without the weight. Raises `RunFailed` when they cannot be used."""
+        try:
+            given = self.score(list(prompts), list(responses))
+        except WelltunedError:
+            raise
+        except Exception as error:  # the user's own code may fail in any way
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise RunFailed(
+                f"the reward '{self.name}' failed: {type(error).__name__}: {error} "
+                f"({last.filename}:{last.lineno}); it is called with two lists of texts, "
+                "prompts and responses"
+            ) from error
+        return _checked(self.name, given, responses)
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The weighted sum of some judges."""
+
+    judges: tuple[Judge, ...]
+
+    def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
+        """Rewards (N,)."""
+        parts = self.parts(prompts, responses)
+        return np.sum([j.weight * part for j, part in zip(self.judges, parts, strict=True)], axis=0)
+
+    def parts(self, prompts: Sequence[str], responses: Sequence[str]) -> list[np.ndarray]:
+        """Each judge's rewards (N,), without weights."""
+        return [judge(prompts, responses) for judge in self.judges]
+
+    def of_all(self, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+        """Rewards (N, K) of every label for every prompt."""
+        columns = [self(prompts, [label] * len(prompts)) for label in labels]
+        return np.stack(columns, axis=1)
+
+
+def _checked(name: str, given: Any, responses: Sequence[str]) -> np.ndarray:
+    """Rewards as an array (N,) of finite numbers. Raises `RunFailed` for anything else."""
+    if isinstance(given, torch.Tensor):
+        given = given.detach().float().cpu().numpy()
+    try:
+        rewards = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RunFailed(f"the reward '{name}' does not return numbers: {error}") from error
+    if rewards.shape != (len(responses),):
+        raise RunFailed(
+            f"the reward '{name}' returns the shape {rewards.shape} for {len(responses)} "
+            f"responses; return one number a response, the shape ({len(responses)},)"
+        )
+    if not np.isfinite(rewards).all():
+        row = int(np.flatnonzero(~np.isfinite(rewards))[0])
+        raise RunFailed(
+            f"the reward '{name}' is {rewards[row]} for response {row + 1} of the batch, "
+            f"{responses[row]!r}"[:300]
+        )
+    return rewards.astype(np.float32)
+
+
+# --- From the config -------------------------------------------------------------
+
+
+def build(
+    source: RewardSource, folder: Path | None, device: torch.device, joint: str = ""
+) -> Judge:
+    """A judge that can be asked. `folder` is the run of one that was trained.
+
+    `joint` stands between prompt and response where a classifier reads both as one text.
+    Raises `InputError` for what is wrong with it.
+    """
+    if source.kind == "function":
+        path = str(source.function)
+        return Judge(path, load_callable(path, "reward"), source.weight)
+    if source.kind == "model":
+        assert source.model is not None
+        location = Path(source.model.location).expanduser()
+        if not (location / "welltuned.json").exists():
+            return _plain_classifier(source, device, joint)
+        folder = location
+    chosen = folder or Path(str(source.run)).expanduser()
+    predictor = Predictor.load(chosen, device.type)
+    score = _of_run(predictor, source, chosen, joint)
+    return Judge(source.name, score, source.weight, predictor.model, predictor.tokenizer)
+
+
+def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str) -> Score:
+    problem = predictor.problem
+    if problem.type == "reward":
+        if source.label is not None:
+            what = "'reward.label' goes with classifiers, and this is a reward run"
+            raise InputError(Fault(what, Place(str(folder)), "remove it"))
+        asked: Any = predictor
+        return lambda prompts, responses: asked.rewards(prompts, responses)
+    if not isinstance(problem, ClassificationProblem):
+        what = f"the run does {problem.type.replace('_', ' ')} and cannot judge"
+        raise InputError(Fault(what, Place(str(folder)), "use a reward or classification run"))
+    kind = problem.labels.problem
+    number = label_number(problem.labels.names, source, kind == "regression", str(folder))
+
+    def score(prompts: list[str], responses: list[str]) -> np.ndarray:
+        records = problem.records_of(_read(source, joint, prompts, responses))
+        outputs_NK = predictor.outputs(records, _BATCH)
+        if kind == "regression":
+            return problem.values(outputs_NK)
+        return _worth(outputs_NK, number, kind == "multi_label", source)
+
+    return score
+
+
+def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> Judge:
+    """Any sequence classifier of transformers, by folder or hub name."""
+    from transformers import AutoModelForSequenceClassification
+
+    assert source.model is not None
+    names, several = classifier_labels(source.model)
+    number = label_number(names, source, len(names) == 1, source.model.name)
+    tokenizer = read_tokenizer(source.model)
+    with quiet():
+        model = AutoModelForSequenceClassification.from_pretrained(
+            str(Path(source.model.location).expanduser()),
+            dtype=getattr(torch, source.model.dtype),
+            **source.model.source,
+        )
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.eval().requires_grad_(False).to(device)
+    room = min(tokenizer.model_max_length, _LONGEST)
+
+    def score(prompts: list[str], responses: list[str]) -> np.ndarray:
+        texts = _read(source, joint, prompts, responses)
+        first = [text if isinstance(text, str) else text[0] for text in texts]
+        second = None if source.reads != "pair" else responses
+        encoded = encode(tokenizer, first, second, room)
+        outputs_NK = np.zeros((len(texts), len(names)), dtype=np.float32)
+        with torch.inference_mode():
+            for rows in evaluation_batches(encoded.lengths, _BATCH):
+                batch = to_device(pad(encoded, rows.tolist(), int(tokenizer.pad_token_id)), device)
+                outputs_NK[rows] = model(**batch).logits.float().cpu().numpy()
+        if len(names) == 1:
+            return outputs_NK[:, 0]
+        return _worth(outputs_NK, number, several, source)
+
+    return Judge(source.name, score, source.weight, model, tokenizer)
+
+
+def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:
+    """The labels of a plain classifier, and whether it gives several at once.
+
+    Raises `InputError` when the folder is no sequence classifier.
+    """
+    config: Any = read_config(model)
+    architectures = config.architectures or []
+    if not any(name.endswith("ForSequenceClassification") for name in architectures):
+        what = (
+            f"'{model.name}' is no sequence classifier but {', '.join(architectures) or 'a trunk'}"
+        )
+        raise InputError(Fault(what, None, "give a model with a classification head, or a run"))
+    names = [str(config.id2label[number]) for number in range(config.num_labels)]
+    return names, config.problem_type == "multi_label_classification"
+
+
+def label_number(names: Sequence[str], source: RewardSource, one: bool, where: str) -> int:
+    """Which output is the reward. Raises `InputError` when it is not said or does not exist."""
+    choices = f"write reward.label, one of: {', '.join(names)}"
+    if one:
+        if source.label is not None:
+            what = f"'reward.label' is {source.label}, but the model gives a number and no labels"
+            raise InputError(Fault(what, Place(where), "remove it"))
+        return 0
+    if source.label is None:
+        what = "a classifier is the reward, and it is not said which label is the good one"
+        raise InputError(Fault(what, Place(where), choices))
+    if source.label not in names:
+        raise InputError(Fault(f"there is no label '{source.label}'", Place(where), choices))
+    return list(names).index(source.label)
+
+
+def _read(source: RewardSource, joint: str, prompts: list[str], responses: list[str]) -> list[Any]:
+    """What a classifier reads."""
+    if source.reads == "response":
+        return list(responses)
+    pairs = zip(prompts, responses, strict=True)
+    if source.reads == "pair":
+        return list(pairs)
+    return [prompt + joint + response for prompt, response in pairs]
+
+
+def _worth(outputs_NK: np.ndarray, number: int, several: bool, source: RewardSource) -> np.ndarray:
+    """The label's log-odds, or its probability (N)."""
+    logits_NK = outputs_NK.astype(np.float64)
+    if several:
+        odds_N = logits_NK[:, number]
+    else:
+        others_NJ = np.delete(logits_NK, number, axis=1)
+        odds_N = logits_NK[:, number] - np.logaddexp.reduce(others_NJ, axis=1)
+    return odds_N if source.score == "log_odds" else 1 / (1 + np.exp(-odds_N))

@@ -1,0 +1,81 @@
+"""A comparison on disk: a folder of runs, and what they say together.
+
+comparison.json     what was asked, what was settled for all, and how every cell stands
+results.json        the table, the statistics and the recommendation
+recommended.yaml    the config that trains the recommended strategy on all data
+report.html         one file, no network
+baselines/NAME/     predictions.jsonl and results.json of what needs no tuning
+cells/NAME/seed-N/  ordinary run folders, each with a cell.json: what it was made from, its cost
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from welltuned.errors import Fault, InputError, Place
+from welltuned.runs.folder import Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison, by its folder."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Comparison:
+        """An existing comparison. Raises `InputError` when the folder is none."""
+        path = Path(folder).expanduser()
+        if not cls.is_at(path):
+            raise InputError(
+                Fault("this is not the folder of a comparison", Place(str(path)), "check the path")
+            )
+        return cls(path)
+
+    @staticmethod
+    def is_at(folder: Path) -> bool:
+        """Whether a folder is a comparison's."""
+        return (folder / "comparison.json").is_file()
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """comparison.json; empty before it is written."""
+        return self.read("comparison.json")
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """results.json; empty when nothing has finished yet."""
+        return self.read("results.json")
+
+    def cell(self, slug: str, seed: int) -> Run:
+        """The run of a strategy with a seed, which may not be there yet."""
+        return Run(self.folder / "cells" / slug / f"seed-{seed}")
+
+    def baseline(self, name: str) -> Run:
+        """The folder of a baseline: results and predictions only."""
+        return Run(self.folder / "baselines" / name)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON file of the folder, empty when it is missing."""
+        return Run(self.folder).read(name) if (self.folder / name).exists() else {}
+
+    def write(self, name: str, values: dict[str, Any]) -> None:
+        """A whole file, as YAML or JSON by its suffix."""
+        Run(self.folder).write(name, values)
+
+
+def list_comparisons(folder: Path) -> list[Comparison]:
+    """All comparisons at or below a folder, oldest first."""
+    found = folder.rglob("comparison.json")
+    files = sorted(found, key=lambda file: (file.stat().st_mtime, str(file)))
+    return [Comparison(file.parent) for file in files]

@@ -1,0 +1,351 @@
+"""Prompts with their responses, as a model reads them: every response is a row of its own.
+
+An example is a prompt with all responses to it, so that the responses of a pair, and
+all pairs of a prompt, meet in one batch, each response read once. What is too long
+loses the beginning of its prompt first, for a response cut short may be the same as
+the one it was compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from welltuned.data.encoding import IGNORED, Encoded, pad
+from welltuned.data.preferences import Pair
+from welltuned.data.records import Records
+from welltuned.errors import Fault, InputError
+from welltuned.tasks import chat
+from welltuned.tasks.base import Examples
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+    from welltuned.tasks.base import Batch
+
+Form = Literal["auto", "chat", "plain"]
+"""How prompt and response become one text where no separator parts them.
+auto: through the chat template where the tokenizer has one."""
+
+_AT_ONCE = 64
+"""Rows per forward pass when nothing is learned; a prompt may have many responses."""
+_CHUNK = 1000
+_UNLIMITED = 2**31
+NO_ROW = -1
+"""In a grid of rows: the record has no such response."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of one record's K responses."""
+
+    lengths_K: np.ndarray
+    """Characters."""
+    pairs: tuple[Pair, ...] = ()
+    score: float | None = None
+    reference_K: np.ndarray | None = None
+    """What the untuned model makes of each, where the problem compares with that."""
+
+
+@dataclass(frozen=True)
+class Grouped(Examples):
+    """N prompts whose responses are M encoded rows. Targets are N times `Judged`."""
+
+    starts: np.ndarray
+    """Where each prompt's rows start (N + 1)."""
+    alike: tuple[int, ...] = ()
+    """The lines of pairs that were left out, since what is read of both is the same."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example's longest row (N), to which all its others are padded."""
+        return np.maximum.reduceat(self.encoded.lengths, self.starts[:-1])
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.diff(self.starts)
+
+    @property
+    def width(self) -> int:
+        """As many responses as a prompt has at most."""
+        return int(self.sizes.max(initial=1))
+
+    def rows_of(self, indices: Sequence[int]) -> list[int]:
+        spans = (range(self.starts[index], self.starts[index + 1]) for index in indices)
+        return [row for span in spans for row in span]
+
+    def take(self, indices: Sequence[int]) -> Grouped:
+        """The prompts at `indices`, in that order."""
+        sizes = self.sizes[list(indices)]
+        return replace(
+            self,
+            encoded=self.encoded.take(self.rows_of(indices)),
+            targets=None if self.targets is None else self.targets[list(indices)],
+            records=self.records.take(indices),
+            starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        )
+
+
+def collate(examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
+    """The rows of some prompts as one padded batch, and how they belong together.
+
+    `grid` (B, W) holds each prompt's rows, and `NO_ROW` where it has fewer than the split's
+    widest. With targets: `pairs` (Q, 2) of rows, the better first, `margins` and `weights`
+    (Q), and `scores` (B), not a number where none is given.
+    """
+    assert isinstance(examples, Grouped)
+    batch = pad(examples.encoded, examples.rows_of(indices), pad_id)
+    sizes = examples.sizes[list(indices)]
+    first_B = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    places_W = np.arange(examples.width)
+    grid_BW = first_B[:, None] + places_W
+    batch["grid"] = np.where(places_W < sizes[:, None], grid_BW, NO_ROW)
+    if examples.targets is None:
+        return batch
+    found = [
+        (first + pair.winner, first + pair.loser, pair.margin, pair.weight)
+        for first, index in zip(first_B, indices, strict=True)
+        for pair in examples.targets[index].pairs
+    ]
+    table_Q4 = np.array(found, dtype=np.float64).reshape(-1, 4)
+    batch["pairs"] = table_Q4[:, :2].astype(np.int64)
+    batch["margins"], batch["weights"] = table_Q4[:, 2:].T.astype(np.float32)
+    scores = [examples.targets[index].score for index in indices]
+    batch["scores"] = np.array([np.nan if s is None else s for s in scores], dtype=np.float32)
+    return batch
+
+
+def read_rows(compute: Callable[[Batch], torch.Tensor], inputs: Batch) -> torch.Tensor:
+    """What `compute` makes of each row of a batch (R).
+
+    Without gradients a few rows at a time, which then have no more padding than they need.
+    """
+    import torch
+
+    if torch.is_grad_enabled():
+        return compute(inputs)
+    lengths_R = inputs["attention_mask"].sum(dim=1)
+    order_R = lengths_R.argsort(descending=True, stable=True)
+    parts = []
+    for rows in order_R.split(_AT_ONCE):
+        longest = int(lengths_R[rows[0]])
+        parts.append(compute({name: value[rows, :longest] for name, value in inputs.items()}))
+    return torch.cat(parts)[order_R.argsort()]
+
+
+def in_grid(values_R: Any, grid_BW: Any) -> Any:
+    """A value for each row of a batch (R), by prompt (B, W); 0 where there is no row."""
+    return values_R[grid_BW.clamp(min=0)].masked_fill(grid_BW == NO_ROW, 0.0)
+
+
+# --- Encoding ------------------------------------------------------------------
+
+_FIXED, _PROMPT, _RESPONSE = range(3)
+"""What a token belongs to: what stands around texts, the prompt, or the response."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A prompt and a response as tokens, what each belongs to, and its segment if told apart."""
+
+    ids_T: np.ndarray
+    kinds_T: np.ndarray
+    types_T: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids_T)
+
+    def cut(self, max_length: int) -> _Row:
+        """The prompt loses its beginning first, then the response its end."""
+        prompt, response = (np.flatnonzero(self.kinds_T == kind) for kind in (_PROMPT, _RESPONSE))
+        spare = np.concatenate([prompt, response[::-1]])[: max(0, len(self) - max_length)]
+        types_T = self.types_T
+        return _Row(
+            np.delete(self.ids_T, spare),
+            np.delete(self.kinds_T, spare),
+            None if types_T is None else np.delete(types_T, spare),
+        )
+
+    @property
+    def labels_T(self) -> np.ndarray:
+        return np.where(self.kinds_T == _RESPONSE, self.ids_T, IGNORED)
+
+    @property
+    def answer(self) -> bytes:
+        """All but the prompt, to be compared."""
+        return self.ids_T[self.kinds_T != _PROMPT].tobytes()
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase,
+    records: Records,
+    max_length: int,
+    form: Form,
+    joint: str = "",
+    learned: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Grouped:
+    """Every response with its prompt, and what is left of the judgements.
+
+    `joint` parts prompt and response where they would touch in plain text. `learned`: rows
+    have labels, the tokens of the response; where one is cut, its end is lost, which else
+    stays, for that is where a score is read.
+    """
+    owners = [i for i, responses in enumerate(records["responses"]) for _ in responses]
+
+    def heard(done: int) -> None:
+        progress(owners[done - 1] + 1 if done else 0)
+
+    said = [response for responses in records["responses"] for response in responses]
+    whole = _rows(tokenizer, records, owners, said, form, joint, learned, heard)
+    rows = [row.cut(max_length) for row in whole]
+    encoded = Encoded.of(
+        [row.ids_T for row in rows],
+        [len(row) > max_length for row in whole],
+        labels=[row.labels_T for row in rows] if learned else None,
+        type_ids=_told_apart(rows),
+    )
+    starts = np.concatenate([[0], np.cumsum([len(group) for group in records["responses"]])])
+    examples = Grouped(encoded, judged(records), records, starts.astype(np.int64))
+    return examples if examples.targets is None else _without_alike(examples, rows)
+
+
+def _told_apart(rows: Sequence[_Row]) -> list[np.ndarray] | None:
+    """Segments, where any row has a second one; without them models take the first."""
+    types = [row.types_T for row in rows if row.types_T is not None]
+    return types if any(types_T.any() for types_T in types) else None
+
+
+def _rows(
+    tokenizer: PreTrainedTokenizerBase,
+    records: Records,
+    owners: Sequence[int],
+    responses: Sequence[str],
+    form: Form,
+    joint: str,
+    learned: bool,
+    progress: Callable[[int], None],
+) -> list[_Row]:
+    """The rows, uncut. `owners`: which record each response belongs to."""
+    alone = all(prompt is None for prompt in records["prompt"])
+    if tokenizer.sep_token is not None and not learned:
+        prompts = None if alone else [records["prompt"][owner] or "" for owner in owners]
+        return list(_separated(tokenizer, prompts, responses, progress))
+    pairs = list(zip(owners, responses, strict=True))
+    if alone or style_of(tokenizer, form) == "plain":
+        rendered = [
+            chat.render_plain(tokenizer, *touching(records["prompt"][owner] or "", said, joint))
+            for owner, said in pairs
+        ]
+    else:
+        rendered = [
+            chat.render(
+                tokenizer,
+                [*conversation(records, owner), {"role": "assistant", "content": said}],
+                "last",
+                records.place(owner),
+            )
+            for owner, said in pairs
+        ]
+    encoded = chat.tokenise(tokenizer, rendered, _UNLIMITED, progress)
+    return [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
+
+
+def style_of(tokenizer: PreTrainedTokenizerBase, form: Form) -> Literal["chat", "plain"]:
+    """How prompt and response become one text for this tokenizer."""
+    if form == "chat":
+        chat.ensure_template(tokenizer)
+    return "plain" if form == "plain" or not tokenizer.chat_template else "chat"
+
+
+def conversation(records: Records, index: int) -> list[dict[str, str]]:
+    """What was answered, as turns."""
+    turns = records["messages"][index]
+    return list(turns or [{"role": "user", "content": records["prompt"][index] or ""}])
+
+
+def touching(prompt: str, response: str, joint: str) -> tuple[str, str]:
+    """Both, with `joint` at the prompt's end where nothing else would part them."""
+    touch = prompt and not prompt[-1].isspace() and not response[:1].isspace()
+    return prompt + (joint if touch else ""), response
+
+
+def _marked(text: Encoded, tokenizer: PreTrainedTokenizerBase, learned: bool) -> _Row:
+    """One text whose response is labelled. What begins a text stays, whatever is cut."""
+    assert text.labels is not None
+    said = np.flatnonzero(text.labels != IGNORED)
+    kinds_T = np.full(len(text.ids), _FIXED, dtype=np.int8)
+    kinds_T[: said[0] if len(said) else len(kinds_T)] = _PROMPT
+    kinds_T[said if learned else said[:-1]] = _RESPONSE
+    if tokenizer.bos_token_id is not None and text.ids[0] == tokenizer.bos_token_id:
+        kinds_T[0] = _FIXED
+    return _Row(text.ids, kinds_T)
+
+
+def _separated(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str] | None,
+    responses: Sequence[str],
+    progress: Callable[[int], None],
+) -> Iterator[_Row]:
+    """Pairs of texts as encoders read them, with a separator between; or texts by themselves."""
+    if not tokenizer.is_fast:
+        what = f"{type(tokenizer).__name__} does not tell which text its tokens belong to"
+        raise InputError(Fault(what, None, "use a model with a tokenizer.json"))
+    for start in range(0, len(responses), _CHUNK):
+        stop = start + _CHUNK
+        said = list(responses[start:stop])
+        texts = (said,) if prompts is None else (list(prompts[start:stop]), said)
+        batch = tokenizer(
+            *texts, padding=False, truncation=False, return_attention_mask=False, verbose=False
+        )
+        kind_of = {None: _FIXED, 0: _PROMPT, len(texts) - 1: _RESPONSE}
+        for i, ids in enumerate(batch["input_ids"]):
+            kinds = [kind_of[number] for number in batch.sequence_ids(i)]
+            types = batch["token_type_ids"][i] if "token_type_ids" in batch else None
+            yield _Row(
+                np.asarray(ids, dtype=np.int32),
+                np.asarray(kinds, dtype=np.int8),
+                None if types is None else np.asarray(types, dtype=np.int8),
+            )
+        progress(min(stop, len(responses)))
+
+
+# --- Judgements ----------------------------------------------------------------
+
+
+def judged(records: Records) -> np.ndarray | None:
+    """N times `Judged`; None where the records hold no judgements."""
+    if "pairs" not in records and "score" not in records:
+        return None
+    targets = np.empty(len(records), dtype=object)
+    for i, responses in enumerate(records["responses"]):
+        targets[i] = Judged(
+            np.array([len(response) for response in responses]),
+            tuple(records["pairs"][i]) if "pairs" in records else (),
+            records["score"][i] if "score" in records else None,
+        )
+    return targets
+
+
+def _without_alike(examples: Grouped, rows: Sequence[_Row]) -> Grouped:
+    """Without pairs of which the model would read the same, and prompts without any other."""
+    targets, starts = examples.targets, examples.starts
+    assert targets is not None
+    alike: list[int] = []
+    for i, target in enumerate(targets):
+        answers = [row.answer for row in rows[starts[i] : starts[i + 1]]]
+        told_apart = [p for p in target.pairs if answers[p.winner] != answers[p.loser]]
+        alike += [pair.line for pair in target.pairs if pair not in told_apart]
+        targets[i] = replace(target, pairs=tuple(told_apart))
+    if not alike:
+        return examples
+    kept = [i for i, target in enumerate(targets) if target.pairs or target.score is not None]
+    return replace(examples.take(kept), alike=tuple(alike))
