@@ -19,11 +19,11 @@ PLANTED: dict[str, dict[str, Any]] = {
     "collapsed": {"positive": 0.9, "noise": 1.0, "learning_rate": 1e-3, "num_train_epochs": 3},
     "plateaued": {
         "strategy": HEAD, "noise": 0.3,
-        "learning_rate": 3e-2, "num_train_epochs": 15, "lr_scheduler_type": "constant",
+        "learning_rate": 1e-2, "num_train_epochs": 15, "lr_scheduler_type": "constant",
     },
     "overfitted": {"examples": 60, "noise": 0.6, "learning_rate": 3e-3, "num_train_epochs": 40},
     "underfitted": {"strategy": HEAD, "learning_rate": 1e-5, "num_train_epochs": 4},
-    "cut short": {"examples": 800, "learning_rate": 6e-4, "num_train_epochs": 1},
+    "cut short": {"examples": 1600, "learning_rate": 3e-4, "num_train_epochs": 1},
 }  # fmt: skip
 """For each verdict a run that deserves it."""
 

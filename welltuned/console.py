@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from welltuned.diagnosis import describe
+from welltuned.diagnosis import Finding, describe
 from welltuned.engines.events import Step
 from welltuned.observer import Observer
 from welltuned.reports.forgetting import forgetting_lines
@@ -120,8 +120,10 @@ class ConsoleObserver(Observer):
             so_far = " (best so far)" if best else ""
             self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
 
-    def warned(self, step: int, text: str) -> None:
-        self._say(f"[yellow]step {step}: {escape(text)}[/]")
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        seen, next_thing = Finding(**finding).lines
+        self._say(f"[yellow]step {step}: {escape(seen)}[/]")
+        self._say(f"[yellow]{escape(next_thing)}[/]")
 
     def finished(self, run: Run) -> None:
         self._close()

@@ -10,12 +10,12 @@ import torch
 from welltuned import distributed, forgetting
 from welltuned.artifact import save_artifact
 from welltuned.config import RunConfig
+from welltuned.diagnosis.watching import judge, note_divergence, watched
 from welltuned.engines import loop
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.precision import autocast, choose_device
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predicting import predict
-from welltuned.finding import settle
 from welltuned.imports import load_callable
 from welltuned.observer import Observer, Recorder
 from welltuned.planning.in_runs import predict_cost
@@ -33,8 +33,8 @@ from welltuned.runs.checkpoints import (
 from welltuned.runs.environment import describe_environment
 from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.runs.recording import recorded
+from welltuned.settling import settle
 from welltuned.tuning import Tuning, load
-from welltuned.watching import diagnose, note_divergence, watched
 
 
 def train(config: RunConfig, observer: Observer | None = None, command: str | None = None) -> Run:
@@ -64,7 +64,8 @@ def _carry_out(prepared: Prepared, run: Run, observer: Observer, command: str | 
     try:
         outcome = _tune(tuning, run, observer)
     except NotFinite as error:
-        observer.noted(note_divergence(run, error))
+        for line in note_divergence(run, error).lines:
+            observer.noted(line)
         raise
     _restore_best(tuning, run, observer)
     finished = forgetting.go_back(tuning, untouched, observer)
@@ -72,7 +73,7 @@ def _carry_out(prepared: Prepared, run: Run, observer: Observer, command: str | 
     kept = forgetting.measure(tuning, untouched, observer)
     results = evaluate(tuning, run, outcome, observer)
     results |= {**kept, **finished, "proof": proof}
-    run.write("results.json", {**results, "diagnosis": diagnose(run, results)})
+    run.write("results.json", {**results, "diagnosis": judge(run, results)})
     write_report(run)
 
 
@@ -132,7 +133,7 @@ def _tune(tuning: Tuning, run: Run, observer: Observer) -> Outcome:
     listeners = [Recorder(run, tuning.config.training.logging_steps), observer]
     job = tuning.job(
         keep,
-        watched(listeners if distributed.is_main() else []),
+        watched(listeners if distributed.is_main() else [], run, tuning.metric),
         run.folder,
         forgetting.guards(tuning, observer),
     )

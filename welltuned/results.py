@@ -48,9 +48,7 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
             "stopped_early": outcome.stopped_early,
         },
         "choices": [str(choice) for choice in prepared.choices],
-        "metric": problem.default_metric
-        if tuning.config.training.metric_for_best_model == "auto"
-        else tuning.config.training.metric_for_best_model,
+        "metric": tuning.metric,
     }
     if tuning.config.evaluation.untrained:
         _rebuild(tuning)

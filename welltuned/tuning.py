@@ -54,6 +54,12 @@ class Tuning:
     def config(self) -> RunConfig:
         return self.prepared.config
 
+    @property
+    def metric(self) -> str:
+        """The validation score that chooses."""
+        chosen = self.config.training.metric_for_best_model
+        return self.problem.default_metric if chosen == "auto" else chosen
+
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
         return self.predict_examples(self.prepared.examples[split], split, precision, observer)

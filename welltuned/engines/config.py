@@ -110,6 +110,12 @@ class TrainingConfig(Part):
                 "'per_device_train_batch_size: auto'",
                 "give global_batch_size instead",
             )
+        if self.per_device_train_batch_size == "auto" and self.max_tokens_per_step is not None:
+            raise conflict(
+                "'training.max_tokens_per_step' fills steps by tokens, so there is no number of "
+                "examples for 'per_device_train_batch_size: auto' to find",
+                "keep one of them",
+            )
         if self.max_steps is not None and self.num_train_epochs != "auto":
             raise conflict(
                 "'training.max_steps' and 'training.num_train_epochs' contradict each other",

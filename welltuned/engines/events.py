@@ -43,8 +43,8 @@ class Listener:
     def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
         """The validation split was scored."""
 
-    def warned(self, step: int, text: str) -> None:
-        """Something has clearly gone wrong."""
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        """Something has clearly gone wrong: what it is, and what to try."""
 
 
 class Listeners(Listener):
@@ -69,6 +69,6 @@ class Listeners(Listener):
         for listener in self._listeners:
             listener.evaluated(step, epoch, scores, best)
 
-    def warned(self, step: int, text: str) -> None:
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
         for listener in self._listeners:
-            listener.warned(step, text)
+            listener.warned(step, finding)

@@ -23,6 +23,7 @@ from welltuned.engines.plan import StepPlan
 from welltuned.engines.untouched import untouched
 from welltuned.errors import NotFinite, RunFailed
 from welltuned.models.freezing import set_training_modes
+from welltuned.sentences import Sentence, say
 from welltuned.strategies.base import END
 
 STEPS = 90
@@ -46,7 +47,7 @@ class RangeTest:
     """The mean loss of each step, before it was taken."""
     smoothed: tuple[float, ...]
     suggestion: float
-    reason: str
+    reason: Sentence
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -121,12 +122,24 @@ def judge(curve: Sequence[tuple[float, float]]) -> RangeTest:
             "give training.learning_rate a number, and look at the data and labels"
         )
     suggestion = rates[least] / _BELOW_THE_LEAST
-    after = (
-        f"and rose again to {smooth[-1]:.3g}" if smooth[-1] > smooth[least] else "to the very end"
-    )
+    seen = {
+        "start": f"{start:.3g}",
+        "least": f"{smooth[least]:.3g}",
+        "rate": f"{rates[least]:.1e}",
+    }
     reason = (
-        f"the smoothed loss fell from {start:.3g} to {smooth[least]:.3g} at {rates[least]:.1e} "
-        f"{after}; a tenth of that rate is fast and safe"
+        say(
+            "the smoothed loss fell from {start} to {least} at {rate} and rose again to {last}; "
+            "a tenth of that rate is fast and safe",
+            **seen,
+            last=f"{smooth[-1]:.3g}",
+        )
+        if smooth[-1] > smooth[least]
+        else say(
+            "the smoothed loss fell from {start} to {least} at {rate}, the highest rate tried; "
+            "a tenth of that rate is safe",
+            **seen,
+        )
     )
     return RangeTest(rates, losses, tuple(smooth), _round(suggestion), reason)
 

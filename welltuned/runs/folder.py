@@ -164,9 +164,9 @@ class Run:
         kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
         self.write("status.json", {"state": state, "step": step, "error": error, **kept})
 
-    def set_diagnosis(self, verdict: str) -> None:
-        """Say in a word what its curves tell."""
-        self.write("status.json", {**self.status, "diagnosis": verdict})
+    def set_diagnosis(self, words: dict[str, Any]) -> None:
+        """Say what its curves tell: the verdict, what shows it, and what to try."""
+        self.write("status.json", {**self.status, "diagnosis": words})
 
 
 def list_runs(folder: Path) -> list[Run]:

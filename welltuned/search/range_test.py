@@ -8,12 +8,13 @@ from pathlib import Path
 
 from welltuned.config import RunConfig
 from welltuned.engines.range_test import RangeTest
-from welltuned.finding import try_learning_rates
 from welltuned.observer import Observer
 from welltuned.preparation import prepare
 from welltuned.reports.range_test import write_page
 from welltuned.reports.terminal_chart import log_curve
 from welltuned.runs.folder import next_free, write_atomically
+from welltuned.sentences import told
+from welltuned.settling import try_learning_rates
 from welltuned.tuning import load
 
 
@@ -40,7 +41,7 @@ def carry_out(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:
         **test.as_dict(),
     }
     write_atomically(folder / "range_test.json", json.dumps(values, indent=2) + "\n")
-    write_page(folder / "range_test.html", values)
+    write_page(folder / "range_test.html", values, prepared.config.report.language)
     return test, folder
 
 
@@ -51,6 +52,6 @@ def describe(test: RangeTest, folder: Path) -> list[str]:
     return [
         *log_curve(test.rates, test.smoothed, top, test.suggestion),
         f"suggestion  training.learning_rate={test.suggestion:g}",
-        f"because     {test.reason}",
+        f"because     {told(test.reason)}",
         f"page        {folder / 'range_test.html'}",
     ]

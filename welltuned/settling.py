@@ -1,4 +1,8 @@
-"""What is found by trying once the model is loaded: the batch size and the learning rate."""
+"""Hyper-parameters that are settled by trying, once the model is loaded: batch size, learning rate.
+
+Both are tried on the loss of the task alone. What protects from forgetting adds nothing at the
+start, where every weight still is what it was.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from welltuned.engines.batch_finder import BatchSearch, find_batch_size
 from welltuned.engines.range_test import STEPS, RangeTest, range_test
 from welltuned.hyperparameters import Choice
 from welltuned.observer import Observer
+from welltuned.sentences import told
 from welltuned.tuning import Tuning
 
 
@@ -58,7 +63,7 @@ def _settle_batch_size(tuning: Tuning, observer: Observer) -> BatchSearch:
 
 def _settle_learning_rate(tuning: Tuning, observer: Observer) -> RangeTest:
     test = try_learning_rates(tuning, observer)
-    choice = Choice("learning_rate", test.suggestion, f"range test: {test.reason}")
+    choice = Choice("learning_rate", test.suggestion, f"range test: {told(test.reason)}")
     _choose(tuning, observer, choice, {choice.name: choice.value})
     return test
 
