@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ def plant(kind: str, seed: int, model: str, folder: Path) -> Any:
     planted = {"strategy": {"type": "full"}, **PLANTED[kind]}
     noise, positive = planted.pop("noise", 0.0), planted.pop("positive", 0.5)
     sizes = {"train": planted.pop("examples", 400), "validation": 150, "test": 40}
+    rows = iter(_rows(sum(sizes.values()), seed, noise, positive))
     (data := folder / "data").mkdir(parents=True)
-    for i, (split, size) in enumerate(sizes.items()):
-        write_rows(data / f"{split}.jsonl", _rows(size, seed + 1000 * i, noise, positive))
+    for split, size in sizes.items():
+        write_rows(data / f"{split}.jsonl", list(islice(rows, size)))
     values = config_values(
         model,
         str(data),

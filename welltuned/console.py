@@ -211,7 +211,8 @@ def results_lines(run: Run) -> list[str]:
         f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
         f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
     )
-    lines += [f"diagnosis   {line}" for line in describe(results["diagnosis"])]
+    told = zip(("diagnosis", "next"), describe(results["diagnosis"]), strict=False)
+    lines += [f"{name:11} {line}" for name, line in told]
     lines.append(f"report      {run.report}")
     return lines
 

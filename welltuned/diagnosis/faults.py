@@ -34,7 +34,7 @@ _LITTLE = 0.25
 _MUCH = 0.9
 """... and the share beyond which little is left to learn."""
 _BARELY = 0.03
-"""The share of its start that a loss has to fall before its fall can be called cut short."""
+"""The share of its start that a loss has to fall before anything can be said to be learned."""
 _MOVED = 0.05
 """The share of its start by which a loss changes when weights do."""
 _FEW = 6
@@ -163,15 +163,16 @@ def _underfitted(evidence: Evidence) -> Sentence | None:
         return None
     if guess is not None:
         little, at_most = (guess + share * (1 - guess) for share in (_LITTLE, 2 * _LITTLE))
-        if train.value >= little or train.high >= at_most:
-            return None
-        return say(
-            "even on training examples {metric} is {train}; ignoring the text gives {guess}",
-            metric=evidence.metric,
-            train=f"{train.value:.3f}",
-            guess=f"{guess:.3f}",
-        )
-    if len(losses) < _FEW or _end(losses) < 0.9 * _start(losses):
+        if train.value < little and train.high < at_most:
+            return say(
+                "even on training examples {metric} is {train}; ignoring the text gives {guess}",
+                metric=evidence.metric,
+                train=f"{train.value:.3f}",
+                guess=f"{guess:.3f}",
+            )
+    if len(losses) < _FEW or _learned_enough(evidence):
+        return None
+    if _start(losses) - _end(losses) > _BARELY * _start(losses):
         return None
     return say(
         "the training loss hardly fell, from {start} to {end}",

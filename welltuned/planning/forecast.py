@@ -10,7 +10,6 @@ import numpy as np
 
 from welltuned import distributed
 from welltuned.data.batching import BatchPlan, evaluation_batches
-from welltuned.data.sources import SPLITS
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.plan import StepPlan
 from welltuned.engines.precision import CLEARLY
@@ -160,7 +159,8 @@ class _Look:
         prepared, size = rehearsal.prepared, training.per_device_eval_batch_size
         largest = {
             split: evaluation_batches(prepared.examples[split].lengths, size)[0]
-            for split in ("validation", "test")
+            for split in prepared.examples
+            if split != "train"
         }
         split = max(largest, key=lambda split: _positions(prepared, split, largest[split]))
         trace = rehearsal.look(split, largest[split])
@@ -305,7 +305,7 @@ def _evaluation_seconds(
     rehearsal: Rehearsal, training: TrainingConfig, plan: StepPlan, look: _Look, clock: _Clock
 ) -> float:
     prepared = rehearsal.prepared
-    tokens = {split: int(prepared.examples[split].lengths.sum()) for split in SPLITS}
+    tokens = {split: int(part.lengths.sum()) for split, part in prepared.examples.items()}
     number = len(prepared.examples["validation"])
     often = {"no": 0, "epoch": len(plan.steps_per_epoch)}.get(training.eval_strategy)
     if often is None:
@@ -313,7 +313,7 @@ def _evaluation_seconds(
         often = -(-plan.total // training.eval_steps)
     tests = 2 if prepared.config.evaluation.untrained else 1
     sample = tokens["train"] * min(1.0, number / len(prepared.examples["train"]))
-    read = tokens["validation"] * (often + 1) + tokens["test"] * tests + sample
+    read = tokens["validation"] * (often + 1) + tokens.get("test", 0) * tests + sample
     return read * clock.seconds(look.trace) / look.positions + tests * _answering(
         rehearsal, look, clock
     )
@@ -323,7 +323,8 @@ def _answering(rehearsal: Rehearsal, look: _Look, clock: _Clock) -> float:
     """Seconds of the answers in free text, should none of them end before it must."""
     problem = rehearsal.prepared.problem
     longest = problem.longest_answer
-    rounds = -(-min(problem.answered, len(rehearsal.prepared.examples["test"])) // ANSWERED_AT_ONCE)
+    answered = min(problem.answered, len(rehearsal.prepared.examples.get("test", ())))
+    rounds = -(-answered // ANSWERED_AT_ONCE)
     words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
     calls = clock.machine.call * sum(look.trace.operations.values())
     return rounds * longest * (calls + words / clock.machine.flops_per_second)
