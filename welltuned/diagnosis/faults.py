@@ -16,13 +16,13 @@ _BLOWN_UP = 2.0
 """Times its start that a smoothed loss reaches only when steps are too long."""
 _GAP = 0.1
 """How much better a model may be on its training examples before that is called overfitting; at
-least half of it beyond chance..."""
+least half of it beyond chance, or the validation loss past its best..."""
 _GAP_WITH_RISING_LOSS = 0.05
 """... and how much where its validation loss has risen from its best."""
 _RISEN = 1.1
 _PAST_BEST = 2
 """Evaluations that have to follow the best one, and by how much the last of them has to be
-worse, before that is told while training goes on: a few examples more or less are no news."""
+worse, before it is no news of a few examples more or less."""
 _RISEN_CLEARLY = 1.2
 _LATE_SHARE = 0.2
 """The share of all progress that, made from the middle to the last third of the way, tells of
@@ -94,7 +94,8 @@ def _overfitted(evidence: Evidence) -> Sentence | None:
     # A score between guessing and perfect has a unit; a loss has none, and is its own.
     scale = 1.0 if evidence.guess is not None else abs(validation.value)
     enough = _GAP_WITH_RISING_LOSS if risen else _GAP
-    if gap < enough * scale or low < enough * scale / 2:
+    beyond_chance = low >= enough * scale / 2 or _has_turned(losses)
+    if gap < enough * scale or not beyond_chance:
         return None
     told = {
         "metric": evidence.metric,
@@ -120,14 +121,13 @@ def _overfitted(evidence: Evidence) -> Sentence | None:
 def _getting_worse(evidence: Evidence) -> Sentence | None:
     """Overfitting as it shows while training goes on: there are no scores on training examples."""
     losses = evidence.validation_losses
-    if len(losses) < 3 or len(evidence.losses) < _FEW or _end(evidence.losses) >= losses[-1]:
+    if len(evidence.losses) < _FEW or not _has_turned(losses):
         return None
-    best = int(np.nanargmin(losses))
-    if len(losses) - best <= _PAST_BEST or losses[-1] < _RISEN_CLEARLY * losses[best]:
+    if _end(evidence.losses) >= losses[-1]:
         return None
     return say(
         "the validation loss has risen from {best} to {last}, and the training loss is {train}",
-        best=f"{losses[best]:.3g}",
+        best=f"{np.nanmin(losses):.3g}",
         last=f"{losses[-1]:.3g}",
         train=f"{_end(evidence.losses):.3g}",
     )
@@ -225,6 +225,14 @@ WHILE_TRAINING: dict[Fault, Look] = {
 
 def _learned_enough(evidence: Evidence) -> bool:
     return evidence.skill is not None and evidence.skill >= _MUCH
+
+
+def _has_turned(losses: np.ndarray) -> bool:
+    """Whether a validation loss is past its best, and not by the chance of one look."""
+    if len(losses) < 3 or not np.isfinite(losses).any():
+        return False
+    best = int(np.nanargmin(losses))
+    return len(losses) - best > _PAST_BEST and losses[-1] >= _RISEN_CLEARLY * losses[best]
 
 
 def _has_moved(losses: np.ndarray) -> bool:
