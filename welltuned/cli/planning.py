@@ -24,7 +24,7 @@ def plan(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Tell memory, time and disk of every strategy before any weight is loaded.
+    """Tell memory, time and disk of every strategy, or stage, before any weight is loaded.
 
     The first call measures this machine, for some seconds.
     """
@@ -39,8 +39,7 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
     from welltuned.errors import Faults
     from welltuned.planning.console import render_plan
     from welltuned.planning.limits import take_limits
-    from welltuned.planning.plan import make_plan
-    from welltuned.preparation import load_config
+    from welltuned.schema import peek
 
     file, overrides = split_arguments(arguments)
     faults = Faults()
@@ -48,7 +47,15 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
     faults.raise_if_any()
     observer = ConsoleObserver()
     try:
-        made = make_plan(load_config(file, overrides), limits, observer.working)
+        if peek(file, overrides, "pipeline") is not None:
+            from welltuned.rlhf import forecast, reading
+
+            made = forecast.plan_pipeline(reading.load(file, overrides), limits, observer.working)
+        else:
+            from welltuned.planning.plan import make_plan
+            from welltuned.preparation import load_config
+
+            made = make_plan(load_config(file, overrides), limits, observer.working)
     finally:
         observer.close()
     if as_json:

@@ -9,22 +9,23 @@ from rich.table import Table
 from rich.text import Text
 
 from welltuned.planning.check import Pair, summarise
-from welltuned.planning.forecast import Memory
 from welltuned.planning.limits import Limits
+from welltuned.planning.memory import Memory
 from welltuned.planning.plan import Plan, Row
 
 
 def render_plan(plan: Plan) -> RenderableType:
     """The table of strategies, where the memory goes, and what to change."""
-    table = _table("strategy", ("trains", "of", "steps", "memory", "training", "all", "disk"))
+    table = _table(plan.of, ("trains", "of", "steps", "memory", "training", "all", "disk"))
     table.add_column("fits")
     for row in plan.rows:
-        table.add_row(*_cells(row), style="" if row.fits else "dim")
+        style = "" if row.fits else "dim"
+        table.add_row(*_cells(row, mark=plan.of == "strategy"), style=style)
     return Group(table, Text(""), *(Text(line) for line in _lines(plan)))
 
 
-def _cells(row: Row) -> Iterator[str]:
-    yield row.strategy + (" (asked)" if row.asked else "")
+def _cells(row: Row, mark: bool) -> Iterator[str]:
+    yield row.name + (" (asked)" if row.asked and mark else "")
     if row.forecast is None:
         yield from ("", "", "", "", "", "", "", f"cannot: {row.refused}")
         return
@@ -41,8 +42,10 @@ def _cells(row: Row) -> Iterator[str]:
 
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"limits      {_limits(plan.limits)}"
-    if (found := plan.asked.forecast) is not None:
-        yield f"memory      {_parts(found.memory)}"
+    for row in plan.rows:
+        if row.asked and row.forecast is not None:
+            of = f"{row.name}: " if plan.of == "stage" else ""
+            yield f"memory      {of}{_parts(row.forecast.memory)}"
     for i, advice in enumerate(plan.advice):
         yield f"{'change' if i == 0 else '':11} {advice}"
     if not plan.machine.complete and plan.machine.key["device"] == "cpu":
@@ -67,6 +70,7 @@ def _parts(memory: Memory) -> str:
         "gradients": memory.gradients,
         "optimizer": memory.optimizer,
         **{f"activations ({place})": taken for place, taken in memory.activations.items()},
+        **memory.roles,
         "allocator": memory.allocator,
         "saving and proof": memory.elsewhere,
     }

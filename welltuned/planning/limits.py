@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from welltuned.errors import Faults, Place
+from welltuned.runs import memory
+
+if TYPE_CHECKING:
+    import torch
+
+    from welltuned.planning.forecast import Forecast
 
 _UNITS = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -23,6 +32,27 @@ class Limits:
     memory: float | None = None
     time: float | None = None
     disk: float | None = None
+
+    def or_what_is_left(self, folder: Path, device: torch.device, held: int) -> Limits:
+        """Where no limit is given, what this machine has left is that of memory and disk.
+
+        `held` is what this process holds of it already.
+        """
+        place = next(p for p in (folder, *folder.parents, Path(".")) if p.exists())
+        left = memory.left_on(device.type)
+        return Limits(
+            memory=self.memory or (left + held if left is not None else None),
+            time=self.time,
+            disk=self.disk or shutil.disk_usage(place).free,
+        )
+
+    def exceeded_by(self, found: Forecast) -> tuple[str, ...]:
+        """The names of those that a run would not keep."""
+        needed = {"memory": found.memory.total, "time": found.seconds, "disk": found.disk_bytes}
+        limits = {"memory": self.memory, "time": self.time, "disk": self.disk}
+        return tuple(
+            name for name, limit in limits.items() if limit is not None and needed[name] > limit
+        )
 
 
 def take_limits(arguments: Iterable[str], faults: Faults) -> tuple[Limits, list[str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import torch
 
 from welltuned import hyperparameters
 from welltuned.config import RunConfig
@@ -24,9 +24,9 @@ from welltuned.strategies import AnyStrategy, Strategy
 
 @dataclass(frozen=True)
 class Row:
-    """One strategy: its forecast, or why there is none."""
+    """One strategy or stage: its forecast, or why there is none."""
 
-    strategy: str
+    name: str
     asked: bool
     """Whether it is the config's own."""
     forecast: Forecast | None = None
@@ -39,7 +39,7 @@ class Row:
         return self.forecast is not None and not self.exceeds
 
     def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"strategy": self.strategy, "asked": self.asked}
+        found: dict[str, Any] = {"name": self.name, "asked": self.asked}
         if self.forecast is None:
             return {**found, "refused": self.refused}
         values = asdict(self.forecast)
@@ -49,21 +49,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """All strategies, the limits they were held against, and what to change."""
+    """All strategies, or all stages of a pipeline; the limits they were held against, and what
+    to change."""
 
     rows: list[Row]
     limits: Limits
     advice: list[str]
     machine: Machine
-
-    @property
-    def asked(self) -> Row:
-        """The config's own strategy."""
-        return next(row for row in self.rows if row.asked)
+    of: Literal["strategy", "stage"] = "strategy"
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "strategies": [row.as_dict() for row in self.rows],
+            {"strategy": "strategies", "stage": "stages"}[self.of]: [
+                row.as_dict() for row in self.rows
+            ],
             "limits": asdict(self.limits),
             "advice": self.advice,
             "machine": asdict(self.machine),
@@ -76,12 +75,10 @@ def make_plan(config: RunConfig, limits: Limits, progress: Working) -> Plan:
     Where no limit is given, what this machine has left is the limit of memory and disk.
     """
     prepared = prepare(config, progress)
-    held = _held(prepared)
-    machine = complete(
-        this_machine(choose_device(config.training.device)),
-        lambda done, total: progress("measuring this machine", done, total),
-    )
-    limits = _with_what_is_left(limits, prepared, held)
+    device = choose_device(config.training.device)
+    held = held_before(device)
+    machine = measured(device, progress)
+    limits = limits.or_what_is_left(prepared.folder, device, held)
     planner = _Planner(config, prepared, machine, held, limits)
     strategies = list(_strategies(prepared.config.strategy))
     rows = []
@@ -91,18 +88,15 @@ def make_plan(config: RunConfig, limits: Limits, progress: Working) -> Plan:
     return Plan(rows, limits, list(_advise(planner, rows)), machine)
 
 
-def _held(prepared: Prepared) -> int:
-    device = choose_device(prepared.config.training.device)
+def held_before(device: torch.device) -> int:
+    """Bytes this process holds before it plans; on a GPU, whose memory is another, 0."""
     return 0 if device.type == "cuda" else memory.held()
 
 
-def _with_what_is_left(limits: Limits, prepared: Prepared, held: int) -> Limits:
-    folder = next(p for p in (prepared.folder, *prepared.folder.parents, Path(".")) if p.exists())
-    left = memory.left_on(choose_device(prepared.config.training.device).type)
-    return Limits(
-        memory=limits.memory or (left + held if left is not None else None),
-        time=limits.time,
-        disk=limits.disk or shutil.disk_usage(folder).free,
+def measured(device: torch.device, progress: Working) -> Machine:
+    """This machine, measured in full where it was not yet."""
+    return complete(
+        this_machine(device), lambda done, total: progress("measuring this machine", done, total)
     )
 
 
@@ -129,20 +123,16 @@ class _Planner:
         faults = [] if asked else list(strategy.check(self.prepared.anatomy))
         if faults:
             return Row(strategy.type, asked, refused=faults[0].what)
-        found = forecast(self.prepared, strategy, training, self.machine, self.held)
-        return Row(strategy.type, asked, found, exceeds=tuple(self._exceeded(found)))
+        try:
+            found = forecast(self.prepared, strategy, training, self.machine, self.held)
+        except (RuntimeError, NotImplementedError) as error:  # an operation without a meta kernel
+            what = f"its steps cannot be rehearsed: {str(error).splitlines()[0]}"
+            return Row(strategy.type, asked, refused=what)
+        return Row(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
 
     def _training(self, strategy: Strategy) -> TrainingConfig:
         anatomy = self.prepared.anatomy
         return hyperparameters.resolve(self.config.training, strategy, anatomy)[0].at_once
-
-    def _exceeded(self, found: Forecast) -> Iterator[str]:
-        if self.limits.memory is not None and found.memory.total > self.limits.memory:
-            yield "memory"
-        if self.limits.time is not None and found.seconds > self.limits.time:
-            yield "time"
-        if self.limits.disk is not None and found.disk_bytes > self.limits.disk:
-            yield "disk"
 
 
 # --- What to change ----------------------------------------------------------
@@ -156,7 +146,7 @@ def _advise(planner: _Planner, rows: Sequence[Row]) -> Iterator[str]:
         yield _less_memory(planner)
     if "time" in asked.exceeds:
         yield _less_time(planner, asked.forecast)
-    others = [row.strategy for row in rows if row.fits]
+    others = [row.name for row in rows if row.fits]
     if others:
         yield f"or another strategy that fits: {', '.join(others)}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from welltuned.models.loading import quiet
 from welltuned.planning.imagination import Trace, imagining
 from welltuned.preparation import Prepared
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
+from welltuned.tasks import Examples
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Rehearsal:
     @classmethod
     def of(cls, prepared: Prepared, strategy: Strategy, checkpointing: bool = False) -> Rehearsal:
         """The model as training would start with it."""
+        prepared = _with_reference(prepared)
         model: nn.Module = _prepare(prepared, strategy)
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
@@ -65,17 +67,19 @@ class Rehearsal:
     def step(self, micro_batches: Sequence[np.ndarray]) -> Trace:
         """Forward and backward passes whose gradients add up, as an optimizer step takes them."""
         set_training_modes(self.model)
+        batches = [self._batch(self.prepared.learned, indices) for indices in micro_batches]
         with quiet(), imagining(self.model, self._place_of) as trace:
-            for indices in micro_batches:
-                self.prepared.problem.loss(self.model, self._batch("train", indices)).backward()
+            for batch in batches:
+                self.prepared.problem.loss(self.model, batch).backward()
         self.model.zero_grad(set_to_none=True)
         return trace
 
-    def look(self, split: str, indices: np.ndarray) -> Trace:
+    def look(self, examples: Examples, indices: np.ndarray) -> Trace:
         """A forward pass without gradients, as scoring takes it."""
         self.model.eval()
+        batch = self._batch(examples, indices)
         with quiet(), torch.no_grad(), imagining(self.model, self._place_of) as trace:
-            self.prepared.problem.outputs(self.model, self._batch(split, indices))
+            self.prepared.problem.outputs(self.model, batch)
         return trace
 
     def _place_of(self, name: str) -> str:
@@ -89,12 +93,22 @@ class Rehearsal:
             return "head"
         return "embeddings" if plain == anatomy.trunk else ""
 
-    def _batch(self, split: str, indices: np.ndarray) -> dict[str, torch.Tensor]:
+    def _batch(self, examples: Examples, indices: np.ndarray) -> dict[str, torch.Tensor]:
         prepared = self.prepared
-        arrays = prepared.problem.collate(
-            prepared.examples[split], indices.tolist(), prepared.pad_id
-        )
+        arrays = prepared.problem.collate(examples, indices.tolist(), prepared.pad_id)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _with_reference(prepared: Prepared) -> Prepared:
+    """With any numbers for what the untouched model says, where the loss compares with it."""
+    problem = prepared.problem
+    if not problem.needs_reference:
+        return prepared
+    noted = {}
+    for split, examples in prepared.examples.items():
+        widest = max(len(examples.rows_of([i])) for i in range(len(examples)))
+        noted[split] = problem.with_reference(examples, np.zeros((len(examples), widest)))
+    return replace(prepared, examples=noted)
 
 
 def _prepare(prepared: Prepared, strategy: Strategy) -> Any:
