@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import torch
+
 from welltuned.engines.precision import choose_device
 from welltuned.observer import Observer
-from welltuned.planning.forecast import forecast
-from welltuned.planning.machine import this_machine
+from welltuned.planning.forecast import Forecast, forecast
+from welltuned.planning.machine import Machine, this_machine
 from welltuned.preparation import Prepared
 from welltuned.runs import memory
 
@@ -19,12 +22,22 @@ def predict_cost(prepared: Prepared, observer: Observer) -> dict[str, Any]:
     Empty for a model whose steps cannot be rehearsed: that must not cost the run.
     """
     config = prepared.config
-    device = choose_device(config.training.device)
+    return foreseen(
+        choose_device(config.training.device),
+        lambda machine, held: forecast(
+            prepared, config.strategy, config.training.at_once, machine, held
+        ),
+        observer,
+    )
+
+
+def foreseen(
+    device: torch.device, foresee: Callable[[Machine, int], Forecast], observer: Observer
+) -> dict[str, Any]:
+    """What `foresee` says for this machine and what the process holds now, for results.json."""
     held = 0 if device.type == "cuda" else memory.held()
     try:
-        found = forecast(
-            prepared, config.strategy, config.training.at_once, this_machine(device), held
-        )
+        found = foresee(this_machine(device), held)
     except (RuntimeError, NotImplementedError) as error:
         observer.noted(f"memory and time could not be predicted: {str(error).splitlines()[0]}")
         return {}

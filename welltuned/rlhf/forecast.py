@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import transformers
@@ -14,8 +15,10 @@ from welltuned.config import RunConfig, config_from
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.precision import choose_device
 from welltuned.models.loading import Head, build_skeleton
+from welltuned.observer import Observer
 from welltuned.planning.course import positions
 from welltuned.planning.forecast import Forecast, artifact_bytes, forecast
+from welltuned.planning.in_runs import foreseen
 from welltuned.planning.limits import Limits
 from welltuned.planning.machine import Machine
 from welltuned.planning.memory import FLOAT, foresee_memory
@@ -51,22 +54,26 @@ def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Plan
     return Plan(rows, limits, list(_advise(rows)), machine, "stage")
 
 
+def predict_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
+    """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
+    stages = Path(str(config.output_dir)) / "stages"
+
+    def foresee(machine: Machine, held: int) -> Forecast:
+        policy = prepare(_policy_run(config, stages))
+        return foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+
+    return foreseen(choose_device(config.ppo.device), foresee, observer)
+
+
 def _stages(config: RlhfConfig, machine: Machine, held: int) -> Iterator[tuple[str, Forecast]]:
     stages = Path(str(config.output_dir)) / "stages"
     policy = prepare(_policy_run(config, stages))
     if not config.skips_sft and config.sft.run is None:
         yield f"sft: {policy.config.strategy.type}", _ordinary(policy, machine, held)
-    judges = []
-    for source, run in zip(config.reward, reward_runs(config, stages / "reward"), strict=True):
-        if run is None:
-            judges.append(_finished_judge(source))
-            continue
+    for run in filter(None, reward_runs(config, stages / "reward")):
         prepared = prepare(beside(run))
         yield f"reward: {prepared.config.strategy.type}", _ordinary(prepared, machine, held)
-        judges.append(_trained_judge(prepared, policy, config))
-    if config.ppo.second_reward is not None:
-        judges.append(_finished_judge(config.ppo.second_reward))
-    found = foresee_ppo(config, policy, sum(judges), machine, held)
+    found = foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
     yield f"ppo: {found.strategy}", found
 
 
@@ -84,6 +91,19 @@ def _ordinary(prepared: Prepared, machine: Machine, held: int) -> Forecast:
 
 
 # --- Judges ----------------------------------------------------------------------
+
+
+def _judges(config: RlhfConfig, policy: Prepared, stages: Path) -> int:
+    """Bytes of all judges beside the policy."""
+    total = 0
+    for source, run in zip(config.reward, reward_runs(config, stages / "reward"), strict=True):
+        total += (
+            _finished_judge(source)
+            if run is None
+            else _trained_judge(prepare(beside(run)), policy, config)
+        )
+    second = config.ppo.second_reward
+    return total + (_finished_judge(second) if second is not None else 0)
 
 
 def _trained_judge(judge: Prepared, policy: Prepared, config: RlhfConfig) -> int:
