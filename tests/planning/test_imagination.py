@@ -29,12 +29,14 @@ def test_products_are_counted_as_torch_counts_them() -> None:
 def test_the_peak_holds_weights_gradients_and_what_waits() -> None:
     model = make("meta")
     weights = sum(4 * weight.numel() for weight in model.parameters())
-    with imagining(model, lambda name: {"0": "first", "2": "last"}.get(name, "")) as trace:
-        model(torch.ones(ROWS, WIDTH, device="meta")).sum().backward()
     waiting = 4 * ROWS * HIDDEN  # of the first layer, kept for gelu
-    assert weights + waiting <= trace.peak <= 2 * weights + 8 * waiting
+    with imagining(model, lambda name: {"0": "first", "2": "last"}.get(name, "")) as trace:
+        outputs = model(torch.ones(ROWS, WIDTH, device="meta"))
+        assert trace.at_peak["first"] >= waiting
+        assert weights + waiting <= trace.live <= trace.peak
+        outputs.sum().backward()
     assert trace.at_peak["weights"] == weights
-    assert trace.at_peak["first"] >= waiting
+    assert 2 * weights <= trace.peak <= 2 * weights + 8 * waiting, "there are gradients now"
 
 
 def test_what_is_let_go_is_counted_no_more() -> None:

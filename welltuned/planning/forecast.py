@@ -67,8 +67,9 @@ def forecast(
         trainable=rehearsal.trainable,
         memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
         steps=course.plan.total,
-        train_seconds=train_seconds(rehearsal, course, steps, clock),
-        evaluation_seconds=evaluation_seconds(rehearsal, training, course, look, clock),
+        train_seconds=machine.pace * train_seconds(rehearsal, course, steps, clock),
+        evaluation_seconds=machine.pace
+        * evaluation_seconds(rehearsal, training, course, look, clock),
         artifact_bytes=artifact,
         disk_bytes=artifact + 2 * FLOAT * rehearsal.trainable * keeps(training),
     )

@@ -27,7 +27,7 @@ from welltuned.planning.imagination import Operation, Trace
 from welltuned.runs.environment import processor
 from welltuned.runs.folder import write_atomically
 
-_VERSION = 1
+_VERSION = 2
 """To be raised when what is measured changes."""
 _SIZES = ((32, 32, 32), (128, 64, 128), (256, 256, 256), (512, 384, 1536), (1024, 1024, 1024))
 """Matrix products that are timed, as (rows, inner size, columns)."""
@@ -39,8 +39,9 @@ _TRIES, _SECONDS = 5, 0.06
 
 FIXED_BYTES = 120 * 2**20
 CHURN = 0.3
-"""What stands in for `Machine.fixed_bytes` and `churn` until a reference run has measured
-them: what Linux with glibc shows for small encoders."""
+PACE = 1.6
+"""What stands in for `Machine.fixed_bytes`, `churn` and `pace` until reference runs have
+measured them: what Linux with glibc shows for small encoders."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ class Machine:
     """Memory that libraries take once they are used, whatever the model."""
     churn: float = CHURN
     """Of the bytes that a step allocates and frees again, the share that the process keeps."""
+    pace: float = PACE
+    """How many times as long a real run takes as its operations do when each is tried by itself,
+    again and again, with its data at hand."""
     complete: bool = False
-    """Whether the last two were measured here."""
+    """Whether the last three were measured here."""
 
     def seconds(self, trace: Trace, half: bool = False) -> float:
         """How long what was imagined would take, with `half` in bf16."""
@@ -119,9 +123,9 @@ def this_machine(device: torch.device) -> Machine:
     return found
 
 
-def with_reference(machine: Machine, fixed_bytes: int, churn: float) -> Machine:
-    """The machine with its memory measured, kept."""
-    complete = replace(machine, fixed_bytes=fixed_bytes, churn=churn, complete=True)
+def with_reference(machine: Machine, fixed_bytes: int, churn: float, pace: float) -> Machine:
+    """The machine with what reference runs have shown of it, kept."""
+    complete = replace(machine, fixed_bytes=fixed_bytes, churn=churn, pace=pace, complete=True)
     keep(complete)
     return complete
 
@@ -129,9 +133,9 @@ def with_reference(machine: Machine, fixed_bytes: int, churn: float) -> Machine:
 # --- The cache ---------------------------------------------------------------
 
 
-def keep(machine: Machine) -> None:
+def keep(machine: Machine, folder: Path | None = None) -> None:
     """Write a machine into the cache. Where that cannot be written, it is measured again."""
-    file = _file(machine.key)
+    file = (folder or cache_folder()) / _name(machine.key)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps(asdict(machine), indent=2) + "\n")
@@ -139,7 +143,7 @@ def keep(machine: Machine) -> None:
 
 def _read(key: dict[str, Any]) -> Machine | None:
     try:
-        values = json.loads(_file(key).read_text(encoding="utf-8"))
+        values = json.loads((cache_folder() / _name(key)).read_text(encoding="utf-8"))
         pairs = tuple((float(size), float(seconds)) for size, seconds in values["matmul"])
         machine = Machine(**{**values, "matmul": pairs})
     except (OSError, ValueError, TypeError, KeyError):
@@ -147,9 +151,9 @@ def _read(key: dict[str, Any]) -> Machine | None:
     return machine if machine.key == key else None
 
 
-def _file(key: dict[str, Any]) -> Path:
+def _name(key: dict[str, Any]) -> str:
     digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=6).hexdigest()
-    return cache_folder() / f"speed-{digest}.json"
+    return f"speed-{digest}.json"
 
 
 def _key(device: torch.device) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Two reference runs: how much memory libraries and the allocator take on this machine.
+"""Two reference runs: the memory that libraries and the allocator take here, and the pace.
 
-Both belong to the machine (its libraries, its C library) and not to a model, and neither
-can be read off anything. So two small models made of noise are tuned for a few steps,
-each in a process of its own, as any run is; what they held beyond what is known to be
-needed is set beside what they made and freed again.
+They belong to the machine (its libraries, its caches) and not to a model, and none of
+them can be read off anything. So two small models made of noise are tuned for a few steps,
+each in a process of its own, as any run is. What they held beyond what is known to be
+needed is set beside what they made and freed again, and the time they took beside that of
+their operations.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import Any
 
 import yaml
 
-from welltuned.planning.machine import CHURN, Machine, with_reference
+from welltuned.planning.machine import CHURN, PACE, Machine, keep, with_reference
 
 _SIZES = ((32, 2), (256, 4))
 """(width, blocks) of each model."""
 _WORDS = [f"w{i}" for i in range(200)]
 _STEPS = 20
 _SECONDS = 300
+TRAIN = ("-m", "welltuned.cli", "train")
 
 
 def complete(machine: Machine, progress: Callable[[int, int], None]) -> Machine:
@@ -40,19 +42,21 @@ def complete(machine: Machine, progress: Callable[[int, int], None]) -> Machine:
     for i, (width, blocks) in enumerate(_SIZES):
         progress(i, len(_SIZES))
         with tempfile.TemporaryDirectory() as folder:
-            found.append(_beyond(Path(folder), width, blocks))
+            found.append(_tried(machine, Path(folder), width, blocks))
     progress(len(_SIZES), len(_SIZES))
-    (small, small_churned), (large, large_churned) = found
+    (small, small_churned, _), (large, large_churned, pace) = found
     churn = max(0.0, (large - small) / (large_churned - small_churned))
-    return with_reference(machine, max(0, round(small - churn * small_churned)), churn)
+    return with_reference(machine, max(0, round(small - churn * small_churned)), churn, pace)
 
 
-def _beyond(folder: Path, width: int, blocks: int) -> tuple[float, float]:
-    """(bytes a run held beyond what is known of it, bytes it made and freed in a step)."""
+def _tried(machine: Machine, folder: Path, width: int, blocks: int) -> tuple[float, float, float]:
+    """(bytes a run held beyond what is known of it, bytes it made and freed in a step, the time
+    it took over that of its operations)."""
     (folder / "config.yaml").write_text(yaml.safe_dump(_config(folder, width, blocks)))
+    keep(machine, cache := folder / "cache")
     subprocess.run(
-        [sys.executable, "-m", "welltuned.cli", "train", str(folder / "config.yaml")],
-        env={**os.environ, "WELLTUNED_CACHE": str(folder / "cache")},  # so that CHURN is assumed
+        [sys.executable, *TRAIN, str(folder / "config.yaml")],
+        env={**os.environ, "WELLTUNED_CACHE": str(cache)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         timeout=_SECONDS,
@@ -62,7 +66,11 @@ def _beyond(folder: Path, width: int, blocks: int) -> tuple[float, float]:
     parts = cost["predicted"]["memory"]
     unknown = parts["libraries"] + parts["allocator"]
     known = cost["predicted"]["memory_bytes"] - unknown
-    return cost["peak_memory_bytes"] - known, parts["allocator"] / CHURN
+    return (
+        cost["peak_memory_bytes"] - known,
+        parts["allocator"] / CHURN,
+        PACE * cost["train_seconds"] / cost["predicted"]["train_seconds"],
+    )
 
 
 def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:
