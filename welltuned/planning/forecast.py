@@ -67,7 +67,7 @@ def forecast(
         trainable=rehearsal.trainable,
         memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
         steps=course.plan.total,
-        train_seconds=machine.pace * train_seconds(rehearsal, course, steps, clock),
+        train_seconds=machine.start + machine.pace * train_seconds(rehearsal, course, steps, clock),
         evaluation_seconds=machine.pace
         * evaluation_seconds(rehearsal, training, course, look, clock),
         artifact_bytes=artifact,

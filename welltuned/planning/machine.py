@@ -27,7 +27,7 @@ from welltuned.planning.imagination import Operation, Trace
 from welltuned.runs.environment import processor
 from welltuned.runs.folder import write_atomically
 
-_VERSION = 2
+_VERSION = 4
 """To be raised when what is measured changes."""
 _SIZES = ((32, 32, 32), (128, 64, 128), (256, 256, 256), (512, 384, 1536), (1024, 1024, 1024))
 """Matrix products that are timed, as (rows, inner size, columns)."""
@@ -40,8 +40,9 @@ _TRIES, _SECONDS = 5, 0.06
 FIXED_BYTES = 120 * 2**20
 CHURN = 0.3
 PACE = 1.6
-"""What stands in for `Machine.fixed_bytes`, `churn` and `pace` until reference runs have
-measured them: what Linux with glibc shows for small encoders."""
+START = 0.5
+"""What stands in for `Machine.fixed_bytes`, `churn`, `pace` and `start` until reference runs
+have measured them: what Linux with glibc shows for small encoders."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ class Machine:
     pace: float = PACE
     """How many times as long a real run takes as its operations do when each is tried by itself,
     again and again, with its data at hand."""
+    start: float = START
+    """Seconds that the first step of a run takes beyond what others do: libraries load."""
     complete: bool = False
-    """Whether the last three were measured here."""
+    """Whether the last four, and what a call costs in a real run, were measured here."""
 
     def seconds(self, trace: Trace, half: bool = False) -> float:
         """How long what was imagined would take, with `half` in bf16."""
@@ -123,9 +126,9 @@ def this_machine(device: torch.device) -> Machine:
     return found
 
 
-def with_reference(machine: Machine, fixed_bytes: int, churn: float, pace: float) -> Machine:
+def with_reference(machine: Machine, **shown: float) -> Machine:
     """The machine with what reference runs have shown of it, kept."""
-    complete = replace(machine, fixed_bytes=fixed_bytes, churn=churn, pace=pace, complete=True)
+    complete = replace(machine, **shown, complete=True)
     keep(complete)
     return complete
 

@@ -16,43 +16,82 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from welltuned.planning.machine import CHURN, PACE, Machine, keep, with_reference
+from welltuned.config import config_from
+from welltuned.planning.forecast import forecast
+from welltuned.planning.machine import CHURN, Machine, keep, with_reference
+from welltuned.preparation import Prepared, prepare
+from welltuned.runs import Run
 
 _SIZES = ((32, 2), (256, 4))
 """(width, blocks) of each model."""
 _WORDS = [f"w{i}" for i in range(200)]
-_STEPS = 20
+_STEPS = 40
 _SECONDS = 300
 TRAIN = ("-m", "welltuned.cli", "train")
 
 
 def complete(machine: Machine, progress: Callable[[int, int], None]) -> Machine:
-    """The machine with its memory measured; `progress` hears (runs done, runs).
+    """The machine with what the reference runs show; `progress` hears (runs done, runs).
 
     GPUs say themselves what their tensors hold, so there only CPUs are asked.
     """
     if machine.complete or machine.key["device"] != "cpu":
         return machine
-    found = []
+    tried = []
     for i, (width, blocks) in enumerate(_SIZES):
         progress(i, len(_SIZES))
         with tempfile.TemporaryDirectory() as folder:
-            found.append(_tried(machine, Path(folder), width, blocks))
+            tried.append(_try(machine, Path(folder), width, blocks))
     progress(len(_SIZES), len(_SIZES))
-    (small, small_churned, _), (large, large_churned, pace) = found
-    churn = max(0.0, (large - small) / (large_churned - small_churned))
-    return with_reference(machine, max(0, round(small - churn * small_churned)), churn, pace)
+    small, large = tried
+    churn = max(0.0, (large.beyond - small.beyond) / (large.churned - small.churned))
+    fixed = max(0, round(small.beyond - churn * small.churned))
+    pace, call = _pace(small, large, machine.call)
+    start = (small.start + large.start) / 2
+    return with_reference(
+        machine, fixed_bytes=fixed, churn=churn, pace=pace, call=call / pace, start=start
+    )
 
 
-def _tried(machine: Machine, folder: Path, width: int, blocks: int) -> tuple[float, float, float]:
-    """(bytes a run held beyond what is known of it, bytes it made and freed in a step, the time
-    it took over that of its operations)."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(_config(folder, width, blocks)))
+@dataclass(frozen=True)
+class _Tried:
+    """What one reference run took."""
+
+    beyond: float
+    """Bytes it held beyond what is known to be needed."""
+    churned: float
+    """Bytes it made and freed again in a step."""
+    start: float
+    """Seconds of its first step beyond those of the others..."""
+    seconds: float
+    """... and of all others together, and as much for the first."""
+    work: float
+    """Seconds of its operations, had calling them cost nothing."""
+    calls: float
+    """How many were called."""
+
+
+def _pace(small: _Tried, large: _Tried, call: float) -> tuple[float, float]:
+    """How many times as long work takes as when it is tried by itself, and seconds a call.
+
+    The small run is nearly all calls and the large one mostly work, so that both are known
+    from the two. Neither can be less than what was measured of it by itself.
+    """
+    slope = large.calls / small.calls
+    pace = (large.seconds - slope * small.seconds) / (large.work - slope * small.work)
+    pace = max(1.0, pace)
+    return pace, max(call, (small.seconds - pace * small.work) / small.calls)
+
+
+def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
+    config = _config(folder, width, blocks)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     keep(machine, cache := folder / "cache")
     subprocess.run(
         [sys.executable, *TRAIN, str(folder / "config.yaml")],
@@ -66,11 +105,24 @@ def _tried(machine: Machine, folder: Path, width: int, blocks: int) -> tuple[flo
     parts = cost["predicted"]["memory"]
     unknown = parts["libraries"] + parts["allocator"]
     known = cost["predicted"]["memory_bytes"] - unknown
-    return (
-        cost["peak_memory_bytes"] - known,
-        parts["allocator"] / CHURN,
-        PACE * cost["train_seconds"] / cost["predicted"]["train_seconds"],
+    first = next(Run(folder / "run").read_lines("metrics.jsonl"))["seconds"]
+    usual = (cost["train_seconds"] - first) / (_STEPS - 1)
+    prepared = prepare(config_from({**config, "output_dir": str(folder / "imagined")}))
+    free = replace(machine, call=0.0, counting=0.0, pace=1.0, start=0.0)
+    work, with_calls = (_seconds(prepared, replace(free, call=call)) for call in (0.0, 1.0))
+    return _Tried(
+        beyond=cost["peak_memory_bytes"] - known,
+        churned=parts["allocator"] / CHURN,
+        start=max(0.0, first - usual),
+        seconds=_STEPS * usual,
+        work=work,
+        calls=with_calls - work,
     )
+
+
+def _seconds(prepared: Prepared, machine: Machine) -> float:
+    config = prepared.config
+    return forecast(prepared, config.strategy, config.training, machine, 0).train_seconds
 
 
 def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def foresee_ppo(
         trainable=rehearsal.trainable,
         memory=replace(memory, roles={name: size for name, size in roles.items() if size}),
         steps=updates,
-        train_seconds=machine.pace * _seconds(rehearsal, ppo, rows, machine, updates),
+        train_seconds=machine.start
+        + machine.pace * _seconds(rehearsal, ppo, rows, machine, updates),
         evaluation_seconds=0.0,
         artifact_bytes=artifact_bytes(rehearsal),
         disk_bytes=artifact_bytes(rehearsal) + 2 * FLOAT * 3 * rehearsal.trainable,
