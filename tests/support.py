@@ -342,7 +342,7 @@ def job_for(
 
 
 def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **parts: Any) -> Any:
-    """A run of one epoch without what most tests do not look at: report, baseline, checkpoints."""
+    """A run of one epoch without report, forecast, baseline or checkpoints."""
     import pytest
 
     from welltuned import pipeline
@@ -358,4 +358,5 @@ def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **
     parts = {"task": {"pooling": "mean"}, "evaluation": {"untrained": False}, **parts}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "write_report", lambda run: None)
+        patch.setattr(pipeline, "predict_cost", lambda prepared, observer: {})
         return tune(model, data, strategy, output, **parts, training=training)

@@ -108,7 +108,10 @@ def test_what_trains_is_a_table_with_a_sum() -> None:
 def test_results_are_lines_that_can_be_cut_by_a_program(finished: Run) -> None:
     lines = dict(line.split(maxsplit=1) for line in results_lines(finished))
     results = finished.results
-    assert list(lines) == ["run", "test", "majority", "untrained", "cost", "proof", "report"]
+    told = ["diagnosis"] if results["diagnosis"]["finding"] is None else ["diagnosis", "next"]
+    shown = ["run", "test", "majority", "untrained", "cost", "proof", *told, "report"]
+    assert list(lines) == shown
+    assert lines["diagnosis"].startswith(results["diagnosis"]["verdict"])
     assert lines["run"] == str(finished.folder)
     assert f"macro_f1 {results['baselines']['majority']['macro_f1']:.3f}" in lines["majority"]
     parameters = results["parameters"]

@@ -203,13 +203,13 @@ class Order(Observer):
 
 
 def spy_on_reading(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
-    predict = Tuning.predict
+    predict = Tuning.predict_examples
 
-    def spied(self: Tuning, split: str, *args: Any) -> Any:
-        events.append(f"read {split}")
-        return predict(self, split, *args)
+    def spied(self: Tuning, examples: Any, what: str, *args: Any) -> Any:
+        events.append(f"read {what}")
+        return predict(self, examples, what, *args)
 
-    monkeypatch.setattr(Tuning, "predict", spied)
+    monkeypatch.setattr(Tuning, "predict_examples", spied)
 
 
 @pytest.mark.parametrize("untrained", [True, False])
@@ -223,7 +223,8 @@ def test_the_test_split_is_read_once_and_at_the_end(
     values["evaluation"] = {"untrained": untrained}
     run = pipeline.train(config_from(values), observer)
     training = ["training", *["read validation", "validation"] * 2]
-    after = ["read test", "read validation", *["read test"] * untrained]
+    after = ["read test", "read training examples", "read validation"]
+    after += ["read test"] * untrained
     assert observer.events == [*training, *after]
     assert ("untrained" in run.results["baselines"]) == untrained
 
@@ -408,7 +409,9 @@ def test_the_status_is_true_at_every_moment(short: Any, tmp_path: Path) -> None:
     observer = Statuses(tmp_path / "run")
     run = pipeline.train(short, observer)
     assert observer.seen == [("running", 0), ("running", 2), ("finished", 2)]
-    assert run.status == {"state": "finished", "step": 2, "error": None}
+    assert run.status["diagnosis"]["verdict"] == run.results["diagnosis"]["verdict"]
+    states = {name: run.status[name] for name in ("state", "step", "error")}
+    assert states == {"state": "finished", "step": 2, "error": None}
     assert {"config.yaml", "data.json", "environment.json", "status.json"} <= observer.at_start
 
 

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from welltuned.diagnosis import Finding, describe
 from welltuned.engines.events import Step
 from welltuned.observer import Observer
 from welltuned.reports.forgetting import forgetting_lines
@@ -119,6 +120,11 @@ class ConsoleObserver(Observer):
             so_far = " (best so far)" if best else ""
             self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
 
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        seen, next_thing = Finding(**finding).lines
+        self._say(f"[yellow]step {step}: {escape(seen)}[/]")
+        self._say(f"[yellow]{escape(next_thing)}[/]")
+
     def finished(self, run: Run) -> None:
         self._close()
 
@@ -205,6 +211,8 @@ def results_lines(run: Run) -> list[str]:
         f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
         f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
     )
+    told = zip(("diagnosis", "next"), describe(results["diagnosis"]), strict=False)
+    lines += [f"{name:11} {line}" for name, line in told]
     lines.append(f"report      {run.report}")
     return lines
 

@@ -58,6 +58,10 @@ class RunFailed(WelltunedError):
     """Training or its proof failed after it had started."""
 
 
+class NotFinite(RunFailed):
+    """A loss or gradient was no number; no step was taken with it."""
+
+
 class Stopped(WelltunedError):
     """A signal asked the run to stop; the exit status is 128 plus its number."""
 

@@ -67,8 +67,7 @@ def go_back(tuning: Tuning, untouched: Untouched, observer: Observer) -> dict[st
     Returns what results.json keeps of it, by their types.
     """
     config = tuning.config
-    metric = config.training.metric_for_best_model
-    metric = tuning.problem.default_metric if metric == "auto" else metric
+    metric = tuning.metric
     found: dict[str, Any] = {}
     for protection in config.protection:
         if not protection.finishes:

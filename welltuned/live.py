@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from welltuned.comparison.observer import Board, CellState, ComparisonObserver, Row
-from welltuned.comparison.recommendation import told
 from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
 from welltuned.runs.comparison import Comparison
+from welltuned.sentences import told
 
 _MARKS = {
     "waiting": ("·", "dim"),

@@ -71,6 +71,9 @@ class Recorder(Listener):
             },
         )
 
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        self._run.append("metrics.jsonl", {"step": step, "split": "train", "warning": finding})
+
     def _flush(self) -> None:
         steps, self._waiting = self._waiting, []
         examples = sum(step.examples for step in steps)

@@ -10,18 +10,20 @@ import torch
 from welltuned import distributed, forgetting
 from welltuned.artifact import save_artifact
 from welltuned.config import RunConfig
+from welltuned.diagnosis.watching import judge, note_divergence, watched
 from welltuned.engines import loop
-from welltuned.engines.events import Listeners
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.precision import autocast, choose_device
+from welltuned.errors import NotFinite
 from welltuned.evaluation.predicting import predict
 from welltuned.imports import load_callable
 from welltuned.observer import Observer, Recorder
+from welltuned.planning.in_runs import predict_cost
 from welltuned.preparation import Prepared, prepare
 from welltuned.proof import EXAMPLES, compare_weights, prove
 from welltuned.reports.run import write_report
 from welltuned.results import evaluate
-from welltuned.runs import Run
+from welltuned.runs import Run, memory
 from welltuned.runs.checkpoints import (
     keep_only,
     load_checkpoint,
@@ -31,6 +33,7 @@ from welltuned.runs.checkpoints import (
 from welltuned.runs.environment import describe_environment
 from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.runs.recording import recorded
+from welltuned.settling import settle
 from welltuned.tuning import Tuning, load
 
 
@@ -41,6 +44,7 @@ def train(config: RunConfig, observer: Observer | None = None, command: str | No
     `RunFailed` when training or its proof fails; the folder then says why.
     """
     observer = observer or Observer()
+    memory.forget_peak()
     prepared = prepare(config, observer.working)
     if distributed.processes() > 1:
         return _train_together(prepared, observer, command)
@@ -52,16 +56,24 @@ def train(config: RunConfig, observer: Observer | None = None, command: str | No
 
 
 def _carry_out(prepared: Prepared, run: Run, observer: Observer, command: str | None) -> None:
+    predicted = predict_cost(prepared, observer)
     tuning = load(prepared, observer)
+    tuning.predicted, tuning.found = predicted, settle(tuning, observer)
     _write_start(run, tuning, command)
     untouched = forgetting.remember(tuning, observer)
-    outcome = _tune(tuning, run, observer)
+    try:
+        outcome = _tune(tuning, run, observer)
+    except NotFinite as error:
+        for line in note_divergence(run, error).lines:
+            observer.noted(line)
+        raise
     _restore_best(tuning, run, observer)
     finished = forgetting.go_back(tuning, untouched, observer)
     proof = _save_and_prove(tuning, run)
     kept = forgetting.measure(tuning, untouched, observer)
     results = evaluate(tuning, run, outcome, observer)
-    run.write("results.json", {**results, **kept, **finished, "proof": proof})
+    results |= {**kept, **finished, "proof": proof}
+    run.write("results.json", {**results, "diagnosis": judge(run, results)})
     write_report(run)
 
 
@@ -75,6 +87,7 @@ def _train_together(prepared: Prepared, observer: Observer, command: str | None)
         observer.finished(run)
     else:
         tuning = load(prepared, Observer())
+        settle(tuning, Observer())
         _tune(tuning, run, Observer())
     distributed.from_main(lambda: None)  # nobody leaves before the run is written
     return run
@@ -117,23 +130,12 @@ def _tune(tuning: Tuning, run: Run, observer: Observer) -> Outcome:
             save_checkpoint(run.checkpoints, step, trainable, {"validation": numbers}),
         )
 
-    prepared, training = tuning.prepared, tuning.config.training
-    listeners = [Recorder(run, training.logging_steps), observer]
-    job = Job(
-        model=tuning.model,
-        anatomy=prepared.anatomy,
-        problem=tuning.problem,
-        strategy=tuning.config.strategy,
-        groups=tuning.groups,
-        training=training,
-        examples=prepared.learned,
-        pad_id=prepared.pad_id,
-        precision=tuning.precision,
-        guards=forgetting.guards(tuning, observer),
-        validate=lambda: tuning.score("validation", tuning.precision),
-        keep=keep,
-        listener=Listeners(listeners if distributed.is_main() else []),
-        folder=run.folder,
+    listeners = [Recorder(run, tuning.config.training.logging_steps), observer]
+    job = tuning.job(
+        keep,
+        watched(listeners if distributed.is_main() else [], run, tuning.metric),
+        run.folder,
+        forgetting.guards(tuning, observer),
     )
     if tuning.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(tuning.device)

@@ -112,10 +112,9 @@ def prepare(
         if data is not None
         else None
     )
-    base, tokenizer = (
-        _try(lambda: loading.read_config(config.model), faults),
-        _try(lambda: loading.read_tokenizer(config.model), faults),
-    )
+    base = _try(lambda: loading.read_config(config.model), faults)
+    # Where there is no model, a second fault would only say so again.
+    tokenizer = _try(lambda: loading.read_tokenizer(config.model), faults) if base else None
     folder = _output_folder(config, faults)
     if base is None or tokenizer is None or data is None or problem is None:
         raise InputError(faults)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +13,14 @@ from torch import nn
 from welltuned.data.batching import padding_fraction
 from welltuned.engines.job import Outcome
 from welltuned.engines.precision import autocast, matmul_rate
+from welltuned.evaluation.predicting import ANSWERED_AT_ONCE
 from welltuned.observer import Observer
-from welltuned.runs import Run
+from welltuned.runs import Run, memory
 from welltuned.tasks import Examples
 from welltuned.tuning import Tuning, build
 
-_ANSWERED_AT_ONCE = 16
+_TRAINING_SAMPLE = 1000
+"""Training examples that are scored at most, to be set beside validation."""
 
 
 def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> dict[str, Any]:
@@ -33,17 +34,13 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
     assert read.targets is not None and train_targets is not None
     outputs, scores, responses = read_split(judged, tuning, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
-    chosen_by = (
-        {"validation": tuning.score("validation", tuning.precision_in_use)}
-        if judged == "test"
-        else {}
-    )
     results: dict[str, Any] = {
         judged: scores,
-        **chosen_by,
+        **_scores_that_tell_fit(tuning, sealed=judged != "test"),
         "baselines": problem.baselines(train_targets, read.targets),
         "parameters": _count_parameters(tuning),
-        "cost": _cost(tuning, outcome),
+        "cost": {**_cost(tuning, outcome), "predicted": tuning.predicted},
+        "found": tuning.found,
         "training": {
             "steps": outcome.steps,
             "epochs": outcome.epochs,
@@ -51,9 +48,7 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
             "stopped_early": outcome.stopped_early,
         },
         "choices": [str(choice) for choice in prepared.choices],
-        "metric": problem.default_metric
-        if tuning.config.training.metric_for_best_model == "auto"
-        else tuning.config.training.metric_for_best_model,
+        "metric": tuning.metric,
     }
     if tuning.config.evaluation.untrained:
         _rebuild(tuning)
@@ -81,11 +76,36 @@ def read_split(
     first = examples.records.take(range(answered))
     with autocast(tuning.precision_in_use, tuning.device):
         responses = problem.respond(
-            tuning.model, prepared.tokenizer, first, prepared.max_length, _ANSWERED_AT_ONCE
+            tuning.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
         )
     if responses:
         scores |= problem.score_responses(responses, first, intervals)
     return outputs, scores, responses or []
+
+
+def _scores_that_tell_fit(tuning: Tuning, sealed: bool) -> dict[str, Any]:
+    """Scores with intervals on some training examples, and on validation where not yet known.
+
+    Set side by side they tell what was learned from what was learned by heart.
+    """
+    examples = tuning.prepared.examples
+    found = {"train": _with_interval(tuning, "training examples", _some_training(tuning))}
+    if not sealed:
+        found["validation"] = _with_interval(tuning, "validation", examples["validation"])
+    return found
+
+
+def _some_training(tuning: Tuning) -> Examples:
+    """As many training examples as validation has, drawn at random."""
+    train = tuning.prepared.examples["train"]
+    number = min(len(train), len(tuning.prepared.examples["validation"]), _TRAINING_SAMPLE)
+    return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
+
+
+def _with_interval(tuning: Tuning, what: str, examples: Examples) -> dict[str, Any]:
+    assert examples.targets is not None
+    outputs = tuning.predict_examples(examples, what, tuning.precision_in_use)
+    return tuning.problem.score(outputs, examples.targets, intervals=True)
 
 
 def _rebuild(tuning: Tuning) -> None:
@@ -115,14 +135,13 @@ def _count_parameters(tuning: Tuning) -> dict[str, int]:
 def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
     dtype = torch.bfloat16 if tuning.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
+    size = tuning.config.training.examples_per_pass
     return {
         "train_seconds": outcome.seconds,
         "examples_per_second": outcome.examples / seconds,
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
-        "padding_fraction_unsorted": _unsorted_padding(
-            tuning.prepared.learned, tuning.config.training.per_device_train_batch_size
-        ),
+        "padding_fraction_unsorted": _unsorted_padding(tuning.prepared.learned, size),
         "peak_memory_bytes": peak_memory(tuning.device),
         "artifact_bytes": tuning.artifact_bytes,
         "flops": outcome.flops,
@@ -139,12 +158,7 @@ def _unsorted_padding(examples: Examples, size: int) -> float:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory held: on a GPU by tensors, else by this process since it started."""
+    """The most memory held: on a GPU by tensors, else by this process since the run began."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return memory.peak()

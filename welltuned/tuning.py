@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from torch import nn
 from welltuned import distributed
 from welltuned.artifact import Origin
 from welltuned.config import RunConfig
+from welltuned.engines.events import Listener
+from welltuned.engines.job import Job
 from welltuned.engines.precision import autocast, choose_device, choose_precision
 from welltuned.evaluation.predicting import predict, to_device
 from welltuned.evaluation.subject import Subject
@@ -22,9 +26,10 @@ from welltuned.models.freezing import trainable_table
 from welltuned.observer import Observer
 from welltuned.preparation import Prepared, examine
 from welltuned.proof import Before
+from welltuned.protection import Guard
 from welltuned.runs.environment import processor
 from welltuned.strategies import Context, ParameterGroup
-from welltuned.tasks import Problem
+from welltuned.tasks import Examples, Problem
 
 
 @dataclass
@@ -40,16 +45,31 @@ class Tuning:
     before: Before
     origin: Origin
     artifact_bytes: int = 0
+    predicted: dict[str, Any] = field(default_factory=dict)
+    """What the run was expected to cost."""
+    found: dict[str, Any] = field(default_factory=dict)
+    """What was tried to settle hyper-parameters."""
 
     @property
     def config(self) -> RunConfig:
         return self.prepared.config
 
+    @property
+    def metric(self) -> str:
+        """The validation score that chooses."""
+        chosen = self.config.training.metric_for_best_model
+        return self.problem.default_metric if chosen == "auto" else chosen
+
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
-        examples = self.prepared.examples[split]
+        return self.predict_examples(self.prepared.examples[split], split, precision, observer)
+
+    def predict_examples(
+        self, examples: Examples, what: str, precision: str, observer: Observer | None = None
+    ) -> np.ndarray:
+        """Outputs (N, K) for examples; `what` tells people which."""
         tell = (
-            (lambda done: observer.working(f"reading {split}", done, len(examples)))
+            (lambda done: observer.working(f"reading {what}", done, len(examples)))
             if observer
             else (lambda done: None)
         )
@@ -68,6 +88,31 @@ class Tuning:
         targets = self.prepared.examples[split].targets
         assert targets is not None
         return self.problem.score(self.predict(split, precision), targets)
+
+    def job(
+        self,
+        keep: Callable[[int, dict[str, Any]], None] = lambda step, scores: None,
+        listener: Listener | None = None,
+        folder: Path = Path("runs"),
+        guards: Sequence[Guard] = (),
+    ) -> Job:
+        """What an engine is given to train the model as it is now."""
+        return Job(
+            model=self.model,
+            anatomy=self.prepared.anatomy,
+            problem=self.problem,
+            strategy=self.config.strategy,
+            groups=self.groups,
+            training=self.config.training,
+            examples=self.prepared.learned,
+            pad_id=self.prepared.pad_id,
+            precision=self.precision,
+            guards=guards,
+            validate=lambda: self.score("validation", self.precision),
+            keep=keep,
+            listener=listener or Listener(),
+            folder=folder,
+        )
 
     def on_training_data(self) -> tuple[np.ndarray, np.ndarray]:
         """(outputs, targets) of the training split, in what the artifact computes in."""
@@ -174,7 +219,8 @@ def _gain_of(prepared: Prepared) -> str:
 def _try_step(model: nn.Module, prepared: Prepared) -> None:
     """A forward and backward pass over a few training examples that leaves nothing behind."""
     examples = prepared.examples["train"]
-    some = list(range(min(len(examples), prepared.config.training.per_device_train_batch_size)))
+    size = prepared.config.training.at_once.examples_per_pass
+    some = list(range(min(len(examples), size)))
     batch = to_device(
         prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
     )

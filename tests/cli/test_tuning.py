@@ -1,4 +1,4 @@
-"""`welltuned tune data` on the command line."""
+"""`welltuned tune data` and `tune lr` on the command line."""
 
 from __future__ import annotations
 
@@ -60,3 +60,44 @@ def test_the_verbs_explain_themselves(call: Any) -> None:
     for words in (("tune",), ("tune", "data")):
         status, out, _ = call(*words, "--help")
         assert status == 0 and "welltuned tune" in out
+
+
+# --- tune lr ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def whole(file: Path) -> Path:
+    """The config with a strategy that learns something from so few examples."""
+    values = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**values, "strategy": "full"}))
+    return file
+
+
+def test_a_learning_rate_is_suggested_drawn_and_kept(
+    call: Any, whole: Path, tmp_path: Path
+) -> None:
+    status, out, err = call("tune", "lr", whole)
+    assert status == 0, err
+    kept = json.loads((tmp_path / "curve" / "range_test.json").read_text())
+    assert f"training.learning_rate={kept['suggestion']:g}" in out
+    assert any("⠁" <= sign <= "⣿" for sign in out), "the curve is drawn with dots"
+    assert "a tenth of that rate" in out and out.splitlines()[-1].endswith("range_test.html")
+    page = (tmp_path / "curve" / "range_test.html").read_text()
+    assert "<svg" in page and f"{kept['suggestion']:.2g}" in page
+    assert sorted(path.name for path in (tmp_path / "curve").iterdir()) == [
+        "range_test.html",
+        "range_test.json",
+    ]
+
+
+def test_a_learning_rate_for_programs(call: Any, whole: Path, tmp_path: Path) -> None:
+    status, out, _ = call("tune", "lr", whole, "--json", "report.language=zh")
+    found = json.loads(out)
+    assert status == 0 and found["folder"] == str(tmp_path / "curve")
+    assert len(found["rates"]) == len(found["losses"]) == len(found["smoothed"])
+    assert "建议" in (tmp_path / "curve" / "range_test.html").read_text(encoding="utf-8")
+
+
+def test_a_config_that_cannot_work_is_refused_before_any_weight(call: Any, whole: Path) -> None:
+    status, out, err = call("tune", "lr", whole, "model=/nowhere/at/all")
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from welltuned.comparison.recommendation import cheapest, recommend, told
+from welltuned.comparison.recommendation import cheapest, recommend
 from welltuned.comparison.rows import COSTS
+from welltuned.sentences import told
 
 
 def row(

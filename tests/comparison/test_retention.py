@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from welltuned.comparison.recommendation import _over, told
+from welltuned.comparison.recommendation import _over
 from welltuned.comparison.rows import COSTS, _retention
+from welltuned.sentences import told
 
 RUNS: list[dict[str, Any]] = [
     {"kept": share, "kept_ci95": [0.8, 1.0], "decided_by": "topics",

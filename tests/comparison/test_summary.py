@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from welltuned.comparison.recommendation import told
 from welltuned.comparison.rows import seconds_to_share
 from welltuned.comparison.summary import summarise
 from welltuned.runs.comparison import Comparison
+from welltuned.sentences import told
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import pytest
 from jinja2 import Environment, nodes
 
 import welltuned
+from welltuned.diagnosis import HEALTHY
+from welltuned.diagnosis.faults import WHEN_OVER
 from welltuned.reports.languages import ENGLISH, catalogue, translator
 from welltuned.reports.page import METRICS
 
@@ -18,9 +20,12 @@ ROOT = Path(welltuned.__file__).parent
 LANGUAGES = sorted(file.stem for file in (ROOT / "reports/languages").glob("*.yaml"))
 NAMES = (
     "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
-    "finished", "pruned", "failed", "running", "waiting", "repeated",
+    "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
 )  # fmt: skip
-"""Words that templates translate without knowing them: baselines, splits, states of trials."""
+"""Words that templates translate without knowing them: baselines, splits, states, faults."""
+
+SPEAKING = ("reports", "comparison", "diagnosis", "engines")
+"""Where sentences for reports are put together."""
 
 
 def in_templates() -> Iterator[str]:
@@ -34,7 +39,7 @@ def in_templates() -> Iterator[str]:
 
 
 def in_code() -> Iterator[str]:
-    for file in [*(ROOT / "reports").rglob("*.py"), *(ROOT / "comparison").rglob("*.py")]:
+    for file in (file for folder in SPEAKING for file in (ROOT / folder).rglob("*.py")):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
             if named and call.func.id in ("_", "say") and call.args:  # type: ignore[attr-defined]

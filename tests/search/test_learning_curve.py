@@ -259,3 +259,11 @@ def test_a_score_that_is_no_number_ends_the_curve(
     monkeypatch.setattr(Growing, "score", lambda self, config: float("nan"))
     with pytest.raises(RunFailed, match="is not a finite number"):
         learning_curve(ask())
+
+
+def test_looks_are_counted_with_the_batch_that_is_yet_to_be_found(ask: Any) -> None:
+    sizes = {"per_device_train_batch_size": "auto", "global_batch_size": 8}
+    found = plan_curve(ask(training={"num_train_epochs": 3, **sizes})).run(10, 0).training
+    asked = plan_curve(ask(training={"num_train_epochs": 3})).run(10, 0).training
+    assert asked.per_device_train_batch_size == 8
+    assert found.eval_steps == asked.eval_steps

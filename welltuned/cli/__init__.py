@@ -7,7 +7,17 @@ run failed, 128 + n stopped by signal n.
 A verb is a function in one of these modules; nothing heavy is imported until it is called.
 """
 
-from welltuned.cli import comparing, looking, searching, training, tuning, using
+from welltuned.cli import comparing, looking, planning, searching, training, tuning, using
 from welltuned.cli.app import app, main
 
-__all__ = ["app", "comparing", "looking", "main", "searching", "training", "tuning", "using"]
+__all__ = [
+    "app",
+    "comparing",
+    "looking",
+    "main",
+    "planning",
+    "searching",
+    "training",
+    "tuning",
+    "using",
+]

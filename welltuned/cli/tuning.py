@@ -1,4 +1,4 @@
-"""Verbs that look for good settings before a run: `tune data`."""
+"""Verbs that look for good settings before a run: `tune lr`, `tune data`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ tune = typer.Typer(
     help="Find out what a run needs before it starts.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(tune, name="tune")
+
+
+@tune.command("lr")
+def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
+    """Try learning rates from far too low to far too high in one short sweep, and suggest one.
+
+    The model is left untouched; the curve goes into the output folder.
+    """
+    from welltuned.console import ConsoleObserver, print_lines
+    from welltuned.preparation import load_config
+    from welltuned.search.range_test import carry_out, describe
+
+    file, overrides = split_arguments(arguments)
+    observer = ConsoleObserver()
+    try:
+        test, folder = carry_out(load_config(file, overrides), observer)
+    finally:
+        observer.close()
+    if as_json:
+        print_json({"folder": str(folder), **test.as_dict()})
+    else:
+        print_lines(describe(test, folder))
 
 
 @tune.command("data")

@@ -12,23 +12,13 @@ from typing import Any
 from welltuned.comparison.scores import is_better
 from welltuned.reports.page import byte_size, duration, metric_name
 from welltuned.runs.comparison import Comparison
+from welltuned.sentences import Sentence, say
 
-Say = dict[str, Any]
 Row = dict[str, Any]
 
 _AS_FAST = 1.1
 _UNTAUGHT = ("untouched", "majority")
 RECOMMENDED = "recommended.yaml"
-
-
-def say(text: str, **values: Any) -> Say:
-    """A sentence, translated where it is shown: `{name}` stands for a value."""
-    return {"say": text, "values": values}
-
-
-def told(sentence: Say) -> str:
-    """The sentence in English."""
-    return str(sentence["say"]).format(**sentence["values"])
 
 
 def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[str, Any]:
@@ -77,7 +67,7 @@ def _by_score(results: dict[str, Any]) -> list[str]:
     return [str(name) for name in order]
 
 
-def _over(row: Row, limits: dict[str, float | None]) -> list[Say]:
+def _over(row: Row, limits: dict[str, float | None]) -> list[Sentence]:
     """Which limits a strategy does not keep to."""
     if not row["seeds"]:
         return []
@@ -105,7 +95,7 @@ _LIMITS: tuple[tuple[str, str, str, Any], ...] = (
 )  # fmt: skip
 
 
-def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Say:
+def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Sentence:
     best, metric = results["best"], results["metric"]
     score = rows[best]["scores"][metric]["mean"]
     return say(
@@ -114,7 +104,7 @@ def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Say:
     )  # fmt: skip
 
 
-def _about_group(results: dict[str, Any]) -> Say:
+def _about_group(results: dict[str, Any]) -> Sentence:
     others = results["group"][1:]
     if not others:
         return say("Every other strategy is worse, and not by accident.")
@@ -127,7 +117,7 @@ def _about_group(results: dict[str, Any]) -> Say:
     )
 
 
-def _about_cost(chosen: Row, within: list[Row]) -> Say:
+def _about_cost(chosen: Row, within: list[Row]) -> Sentence:
     name, own = chosen["name"], chosen["cost"]
     if len(within) == 1:
         return say("That leaves {name}.", name=name)
@@ -147,7 +137,7 @@ def _about_cost(chosen: Row, within: list[Row]) -> Say:
     )
 
 
-def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Say]:
+def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Sentence]:
     """A choice that learned nothing is the best of a bad lot."""
     metric = results["metric"]
     score = chosen["scores"][metric]["mean"]
@@ -170,7 +160,7 @@ def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Say]:
     ]
 
 
-def _cautions(results: dict[str, Any]) -> list[Say]:
+def _cautions(results: dict[str, Any]) -> list[Sentence]:
     """What to keep in mind: word counts that do as well, and what so few examples can show."""
     cautions = []
     by_pair = {frozenset((p["one"], p["other"])): p for p in results["pairs"]}

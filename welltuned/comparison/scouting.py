@@ -59,10 +59,10 @@ def _check(config: RunConfig, encoded: dict[str, Prepared], observer: Observer) 
     key = json.dumps(parts, sort_keys=True)
     prepared = prepare(config, observer.working, encode=key not in encoded)
     like = encoded.setdefault(key, prepared)
-    training = config.training
+    training = config.training.at_once
     batches = BatchPlan(
         lengths=like.examples["train"].lengths,
-        batch_size=training.per_device_train_batch_size,
+        batch_size=training.examples_per_pass,
         accumulation=training.gradient_accumulation_steps,
         seed=training.seed,
         by_length=training.group_by_length,

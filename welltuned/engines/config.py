@@ -12,6 +12,7 @@ from welltuned.schema import Part, conflict
 Auto = Literal["auto"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+DEFAULT_GLOBAL_BATCH = 16
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -26,10 +27,13 @@ class TrainingConfig(Part):
     """Passes over the training data; fractions allowed."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
-    learning_rate: Annotated[Positive | Auto, Around(10)] = "auto"
-    """The peak learning rate."""
-    per_device_train_batch_size: int = Field(default=16, ge=1)
-    """Examples per forward pass."""
+    learning_rate: Annotated[Positive | Literal["auto", "find"], Around(10)] = "auto"
+    """The peak learning rate. find: by a range test, once the model is loaded."""
+    per_device_train_batch_size: Annotated[int, Field(ge=1)] | Auto = 16
+    """Examples per forward pass. auto: what is fastest within memory, once the model is
+    loaded; steps stay `global_batch_size` examples by accumulation."""
+    global_batch_size: int | None = Field(default=None, ge=1)
+    """With `per_device_train_batch_size: auto`: examples per optimizer step, 16 without it."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     """Forward passes per optimizer step.
     The loss is divided once, by the count of the whole step."""
@@ -94,9 +98,56 @@ class TrainingConfig(Part):
                 "'training.early_stopping_patience' needs evaluations",
                 "set eval_strategy to epoch or steps",
             )
+        if self.per_device_train_batch_size != "auto" and self.global_batch_size is not None:
+            raise conflict(
+                "'training.global_batch_size' goes with 'per_device_train_batch_size: auto', "
+                "and only with it",
+                "set gradient_accumulation_steps instead",
+            )
+        if self.per_device_train_batch_size == "auto" and self.gradient_accumulation_steps > 1:
+            raise conflict(
+                "'training.gradient_accumulation_steps' is found together with "
+                "'per_device_train_batch_size: auto'",
+                "give global_batch_size instead",
+            )
+        if self.per_device_train_batch_size == "auto" and self.max_tokens_per_step is not None:
+            raise conflict(
+                "'training.max_tokens_per_step' fills steps by tokens, so there is no number of "
+                "examples for 'per_device_train_batch_size: auto' to find",
+                "keep one of them",
+            )
         if self.max_steps is not None and self.num_train_epochs != "auto":
             raise conflict(
                 "'training.max_steps' and 'training.num_train_epochs' contradict each other",
                 "keep one of them",
             )
         return self
+
+    @property
+    def examples_per_step(self) -> int:
+        """What one process takes into an optimizer step: the global batch, however it is split."""
+        if self.per_device_train_batch_size == "auto":
+            return self.global_batch_size or DEFAULT_GLOBAL_BATCH
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    @property
+    def examples_per_pass(self) -> int:
+        """`per_device_train_batch_size`, once it is a number."""
+        assert self.per_device_train_batch_size != "auto", "it is found before training"
+        return self.per_device_train_batch_size
+
+    def split_into(self, size: int) -> TrainingConfig:
+        """The same steps, taken `size` examples at a time."""
+        return self.model_copy(
+            update={
+                "per_device_train_batch_size": size,
+                "gradient_accumulation_steps": -(-self.examples_per_step // size),
+                "global_batch_size": None,
+            }
+        )
+
+    @property
+    def at_once(self) -> TrainingConfig:
+        """With a whole step in one forward pass where the batch size is still to be found."""
+        unknown = self.per_device_train_batch_size == "auto"
+        return self.split_into(self.examples_per_step) if unknown else self

@@ -43,6 +43,9 @@ class Listener:
     def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
         """The validation split was scored."""
 
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        """Something has clearly gone wrong: what it is, and what to try."""
+
 
 class Listeners(Listener):
     """Passes every event on to each of several listeners."""
@@ -65,3 +68,7 @@ class Listeners(Listener):
     def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
         for listener in self._listeners:
             listener.evaluated(step, epoch, scores, best)
+
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        for listener in self._listeners:
+            listener.warned(step, finding)

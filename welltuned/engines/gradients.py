@@ -13,7 +13,7 @@ from welltuned.engines.job import Job
 from welltuned.engines.metering import Meter
 from welltuned.engines.plan import PlannedStep
 from welltuned.engines.precision import autocast
-from welltuned.errors import RunFailed
+from welltuned.errors import NotFinite, RunFailed
 from welltuned.evaluation.predicting import to_device
 from welltuned.models.freezing import set_training_modes
 
@@ -38,7 +38,7 @@ def accumulate(
     Each micro-batch gives the sum of its losses, divided by the count of the *whole*
     step: a mean of means would weigh examples by the micro-batch they fell into. Penalties
     come on top, once, and are not in the loss.
-    Raises `RunFailed` when a loss is not finite, before it reaches any weight.
+    Raises `NotFinite` when a loss is not finite, before it reaches any weight.
     """
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
     batches = [
@@ -64,11 +64,11 @@ def accumulate(
     return distributed.totals(loss)[0]
 
 
-def not_finite(what: str, job: Job, indices: np.ndarray) -> RunFailed:
+def not_finite(what: str, job: Job, indices: np.ndarray) -> NotFinite:
     """The error to raise, naming the examples."""
     rows = ", ".join(job.examples.records.id(int(i)) for i in indices[:8])
     more = ", …" if len(indices) > 8 else ""
-    return RunFailed(
+    return NotFinite(
         f"the {what} is not finite; no step was taken with it. The batch holds {rows}{more}. "
         "Try a lower training.learning_rate, or training.precision=fp32, and look at these rows."
     )

@@ -50,11 +50,11 @@ class Job:
     @property
     def batches(self) -> BatchPlan:
         """Which examples go into which step."""
-        training = self.training
+        training = self.training.at_once
         return BatchPlan(
             lengths=self.examples.lengths,
             rows=self.examples.sizes,
-            batch_size=training.per_device_train_batch_size,
+            batch_size=training.examples_per_pass,
             accumulation=training.gradient_accumulation_steps,
             seed=training.seed,
             by_length=training.group_by_length,

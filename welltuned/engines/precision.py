@@ -11,7 +11,7 @@ import torch
 from welltuned.engines.config import TrainingConfig
 
 _SIZE = 768
-_CLEARLY = 1.2
+CLEARLY = 1.2
 """How many times faster than fp32 bf16 must be to be chosen.
 A close call would flip from run to run."""
 
@@ -53,7 +53,7 @@ def choose_precision(
     gain = remembered(lambda: _seconds(step, "fp32", device) / _seconds(step, "bf16", device))
     torch.set_rng_state(state)
     return (
-        "bf16" if gain > _CLEARLY else "fp32",
+        "bf16" if gain > CLEARLY else "fp32",
         f"probe: a step in bf16 has {gain:.2f} times the speed of fp32 here",
     )
 

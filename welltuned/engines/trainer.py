@@ -187,7 +187,7 @@ def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(job.folder / "trainer"),
         max_steps=plan.total,
-        per_device_train_batch_size=training.per_device_train_batch_size,
+        per_device_train_batch_size=training.examples_per_pass,
         # `training_step` accumulates and clips by itself.
         gradient_accumulation_steps=1,
         max_grad_norm=0.0,

@@ -13,6 +13,9 @@ from welltuned.data.batching import evaluation_batches
 from welltuned.models.freezing import in_eval_mode
 from welltuned.tasks import Examples, Problem
 
+ANSWERED_AT_ONCE = 16
+"""Examples that are answered in free text at once."""
+
 
 def to_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
     """A batch of arrays as tensors on the model's device."""

@@ -85,7 +85,7 @@ class Anatomy:
         bottom block; `num_blocks + 1`: embeddings and all else. Names decorated by
         PEFT (`base_model.model.…`, `….base_layer.…`) are understood.
         """
-        plain = _PEFT_DECORATION.sub("", name)
+        plain = undecorated(name)
         for prefix, depth in self._depths:
             if plain == prefix or plain.startswith(prefix + "."):
                 return depth
@@ -105,6 +105,11 @@ class Anatomy:
         final = [(name, 1) for name in self.final]
         blocks = [(block.name, self.num_blocks - i) for i, block in enumerate(self.blocks)]
         return tuple(head + final + blocks)
+
+
+def undecorated(name: str) -> str:
+    """A parameter's or module's name without what PEFT puts around it."""
+    return _PEFT_DECORATION.sub("", name)
 
 
 def examine(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy:

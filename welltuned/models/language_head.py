@@ -10,7 +10,7 @@ in the backward pass, so that the logits of one chunk are all that ever exists.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -254,6 +254,8 @@ def uncached(device_type: str) -> AbstractContextManager[object]:
     A cached half-precision copy of the output layer's weight would be shared by all
     chunks, and their gradients would be summed in half precision.
     """
+    if not torch.amp.is_autocast_available(device_type):  # `meta`, say, where models are imagined
+        return nullcontext()
     return torch.autocast(
         device_type,
         dtype=torch.get_autocast_dtype(device_type),

@@ -99,6 +99,14 @@ def read_config(model: ModelConfig) -> PreTrainedConfig:
                 "give a folder saved with `save_pretrained`",
             )
         )
+    if location.startswith(("/", "./", "../", "~")) and not folder.is_dir():
+        raise InputError(
+            Fault(
+                f"the model '{model.name}' cannot be read: there is no such folder",
+                None,
+                "give a folder saved with `save_pretrained`, or a name on the Hub",
+            )
+        )
     try:
         return AutoConfig.from_pretrained(
             str(folder) if folder.is_dir() else location, **model.source

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.metrics.entities import find_entities
-from welltuned.reports import charts
+from welltuned.reports import charts, found_charts
 from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import render
@@ -53,6 +53,8 @@ def _content(run: Run, _: Translate) -> dict[str, Any]:
         "command": _command(run),
         "scores": _score_rows(judged, results),
         "curves": _curves(metrics, results["metric"], _),
+        "warnings": [row for row in metrics if "warning" in row],
+        "found": _found(results.get("found", {}), _),
         "forgetting": forgetting_content(results),
         "judged": run.judged,
         "looks": [row for row in metrics if row.get(results["metric"]) is not None],
@@ -113,6 +115,17 @@ def _curves(metrics: list[dict[str, Any]], metric: str, _: Translate) -> Any:
     validation = [row for row in metrics if row["split"] == "validation"]
     changes = [row for row in metrics if "change" in row]
     return charts.training_curves(train, validation, metric, changes, _)
+
+
+def _found(found: dict[str, Any], _: Translate) -> dict[str, Any]:
+    """Charts of what was tried to settle hyper-parameters."""
+    drawn: dict[str, Any] = {}
+    if "learning_rate" in found:
+        drawn["learning_rate"] = found_charts.range_test(found["learning_rate"], _)
+    if "batch_size" in found:
+        search = found["batch_size"]
+        drawn["batch_size"] = found_charts.throughput(search["tries"], search["size"], _)
+    return drawn
 
 
 def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any]]:

@@ -115,7 +115,7 @@ def _try(make: Callable[[], T], faults: Faults) -> T | None:
 def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
     """What the policy starts from, and what it is asked."""
     if config.skips_sft or config.sft.run is None:
-        prepared = prepare(_beside(sft_run(config, stages / "sft")))
+        prepared = prepare(beside(sft_run(config, stages / "sft")))
         problem, max_length = prepared.problem, prepared.max_length
     else:
         memory = Memory.read(Run.open(config.sft.run).proven_model())
@@ -148,7 +148,7 @@ def _check_strategies(config: RlhfConfig) -> None:
     check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
 
 
-def _beside(run: RunConfig) -> RunConfig:
+def beside(run: RunConfig) -> RunConfig:
     """The same with a folder that is certainly new: a stage's own may hold what is unfinished."""
     return run.model_copy(update={"output_dir": f"{run.output_dir}.new"})
 
@@ -182,7 +182,7 @@ def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: 
     for source, run in zip(config.reward, runs, strict=True):
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
-        prepared = _try(lambda run=run, source=source: _check_run(_beside(run), source), faults)  # type: ignore[misc]
+        prepared = _try(lambda run=run, source=source: _check_run(beside(run), source), faults)  # type: ignore[misc]
         if prepared is not None and prepared.problem.type == "reward" and labels:
             _try(lambda data=prepared.data.train: notes.extend(unjudged(data, labels)), faults)  # type: ignore[misc]
     faults.raise_if_any()
@@ -219,7 +219,7 @@ def _check_source(source: RewardSource) -> None:
     if source.kind == "function":
         load_callable(str(source.function), "reward")
     elif source.kind == "run":
-        memory = Memory.read(_model_of(str(source.run)))
+        memory = Memory.read(model_of(str(source.run)))
         if isinstance(memory.problem, ClassificationProblem):
             one = memory.problem.labels.problem == "regression"
             label_number(memory.problem.labels.names, source, one, str(source.run))
@@ -237,7 +237,7 @@ def _check_source(source: RewardSource) -> None:
         label_number(names, source, len(names) == 1, source.model.name)
 
 
-def _model_of(folder: str) -> Path:
+def model_of(folder: str) -> Path:
     """The model folder of a run, or the folder itself when it is one. Raises `InputError`."""
     path = Path(folder).expanduser()
     if (path / "welltuned.json").exists():

@@ -14,10 +14,11 @@ from welltuned.proof import EXAMPLES, compare_weights, prove
 from welltuned.reports.ppo import write_report
 from welltuned.results import peak_memory
 from welltuned.rlhf.config import RlhfConfig
+from welltuned.rlhf.forecast import predict_cost
 from welltuned.rlhf.looking import Look, look_twice, mean_interval
 from welltuned.rlhf.loop import Course, Loop
 from welltuned.rlhf.readiness import Ready, Sources, make_ready, write_start
-from welltuned.runs import Run
+from welltuned.runs import Run, memory
 from welltuned.tasks import GenerationProblem
 
 
@@ -33,6 +34,8 @@ def carry_out(
 
     Raises `InputError` or `RunFailed`.
     """
+    memory.forget_peak()
+    predicted = predict_cost(config, observer)
     ready = make_ready(config, sft, sources, run.folder, observer)
     write_start(ready, sft, sources, run, command)
     loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
@@ -44,6 +47,7 @@ def carry_out(
     artifact_bytes = ready.policy.save(run.model)
     proof = _prove(ready, run, moved)
     results = _results(ready, course, after, first, artifact_bytes)
+    results["cost"]["predicted"] = predicted
     run.write("results.json", {**results, "proof": proof})
     run.write_lines("predictions.jsonl", _predictions(ready, after, first))
     write_report(run)

@@ -1,7 +1,8 @@
 """The run folder: plain files that any tool can read, each written whole or not at all.
 
 config.yaml         resolved, with schema_version
-status.json         {"state": "running|finished|failed|stopped", "step", "error"}
+status.json         {"state": "running|finished|failed|stopped", "step", "error"}, and
+                    "diagnosis" once there is one
 environment.json    versions, device, commit, fingerprints, seed
 data.json           what is known of the data
 metrics.jsonl       one fsynced line per log step
@@ -99,7 +100,7 @@ class Run:
 
     @property
     def status(self) -> dict[str, Any]:
-        """`{"state", "step", "error"}`."""
+        """`{"state", "step", "error"}`, and `diagnosis` once there is one."""
         return self.read("status.json")
 
     @property
@@ -158,8 +159,14 @@ class Run:
             os.fsync(file.fileno())
 
     def set_status(self, state: str, step: int = 0, error: str | None = None) -> None:
-        """Say how the run stands."""
-        self.write("status.json", {"state": state, "step": step, "error": error})
+        """Say how the run stands. A diagnosis that was made stays."""
+        made = self.status if (self.folder / "status.json").exists() else {}
+        kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
+        self.write("status.json", {"state": state, "step": step, "error": error, **kept})
+
+    def set_diagnosis(self, words: dict[str, Any]) -> None:
+        """Say what its curves tell: the verdict, what shows it, and what to try."""
+        self.write("status.json", {**self.status, "diagnosis": words})
 
 
 def list_runs(folder: Path) -> list[Run]:

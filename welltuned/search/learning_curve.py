@@ -107,8 +107,7 @@ class CurvePlan:
         epochs = self.epochs_at(size)
         length: dict[str, Any] = {"num_train_epochs": epochs}
         if epochs > self.epochs and training.eval_strategy == "epoch":
-            batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
-            steps = epochs * math.ceil(size / batch)
+            steps = epochs * math.ceil(size / training.examples_per_step)
             length |= {"eval_strategy": "steps", "eval_steps": math.ceil(steps / self.epochs)}
         return length
 

@@ -44,6 +44,10 @@ class Progress:
     """Epochs taken, fractions included."""
 
 
+END = Progress(1.0, float("inf"))
+"""When everything that ever trains does."""
+
+
 @dataclass
 class ParameterGroup:
     """Parameters that share a learning rate and whether they decay."""
@@ -71,6 +75,8 @@ class Strategy(Part):
     """The base of all strategies; by itself it describes whole-weight training."""
 
     shorthand: ClassVar[str | None] = "type"
+    plausible_rates: ClassVar[tuple[float, float]] = (1e-6, 1e-1)
+    """Learning rates from far too low to far too high, for range tests."""
 
     type: str
     head_learning_rate_scale: Annotated[
@@ -167,6 +173,8 @@ class Strategy(Part):
 
 class InjectedStrategy(Strategy):
     """Freezes the model and adds small parts through PEFT; the head trains whole."""
+
+    plausible_rates: ClassVar[tuple[float, float]] = (1e-5, 1.0)
 
     @abstractmethod
     def peft_config(self, context: Context) -> PeftConfig:

@@ -131,6 +131,8 @@ class Problem(ABC):
     """Whether the loss compares with the model as it was before it was tuned."""
     takes_replay: ClassVar[bool] = True
     """Whether examples of before can be mixed into what is learned."""
+    longest_answer: int = 0
+    """How many tokens such an answer has at most."""
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:

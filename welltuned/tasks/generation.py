@@ -138,6 +138,10 @@ class GenerationProblem(Problem):
     def answered(self) -> int:  # type: ignore[override]
         return self.config.scored_examples
 
+    @property
+    def longest_answer(self) -> int:  # type: ignore[override]
+        return self.config.decoding.max_new_tokens
+
     # --- Data ---
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:

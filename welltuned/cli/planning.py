@@ -1,0 +1,82 @@
+"""The verb that looks ahead: `plan`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from welltuned.cli.app import Json, app, print_json, split_arguments
+from welltuned.errors import Fault, InputError
+
+
+@app.command()
+def plan(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG.yaml] [memory=4GiB] [time=30m] [disk=2GB] [key=value …]",
+            help="A config file, limits, and keys that override it; with --check a folder of runs.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare the forecasts of finished runs with them.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell memory, time and disk of every strategy, or stage, before any weight is loaded.
+
+    The first call measures this machine, for some seconds.
+    """
+    if check:
+        _check(arguments or [], as_json)
+    else:
+        _plan(arguments, as_json)
+
+
+def _plan(arguments: list[str] | None, as_json: bool) -> None:
+    from welltuned.console import ConsoleObserver, results_console
+    from welltuned.errors import Faults
+    from welltuned.planning.console import render_plan
+    from welltuned.planning.limits import take_limits
+    from welltuned.schema import peek
+
+    file, overrides = split_arguments(arguments)
+    faults = Faults()
+    limits, overrides = take_limits(overrides, faults)
+    faults.raise_if_any()
+    observer = ConsoleObserver()
+    try:
+        if peek(file, overrides, "pipeline") is not None:
+            from welltuned.rlhf import forecast, reading
+
+            made = forecast.plan_pipeline(reading.load(file, overrides), limits, observer.working)
+        else:
+            from welltuned.planning.plan import make_plan
+            from welltuned.preparation import load_config
+
+            made = make_plan(load_config(file, overrides), limits, observer.working)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(made.as_dict())
+    else:
+        results_console().print(render_plan(made))
+
+
+def _check(arguments: list[str], as_json: bool) -> None:
+    from pathlib import Path
+
+    from welltuned.console import results_console
+    from welltuned.planning import check
+    from welltuned.planning.console import render_check
+
+    if len(arguments) > 1 or any("=" in argument for argument in arguments):
+        raise InputError(
+            Fault("plan --check takes one folder of runs", None, "welltuned plan --check runs")
+        )
+    pairs = check.read_pairs(Path(arguments[0] if arguments else "runs"))
+    if as_json:
+        print_json(check.as_dict(pairs))
+    else:
+        results_console().print(render_check(pairs))

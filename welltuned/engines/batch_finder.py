@@ -1,0 +1,147 @@
+"""How many examples to read at once: real steps are timed at 1, 2, 4, … of them.
+
+What a step learns stays the same, for its examples do: they are only read in more or fewer
+pieces, and the loss is a sum divided once. Each size is first tried on the longest
+examples, so that what is found also fits later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from welltuned.engines.job import Job
+from welltuned.engines.plan import StepPlan
+from welltuned.engines.precision import autocast
+from welltuned.engines.untouched import untouched
+from welltuned.evaluation.predicting import to_device
+from welltuned.models.freezing import set_training_modes
+from welltuned.runs import memory
+from welltuned.strategies.base import END
+
+_STEPS = 3
+"""Optimizer steps whose examples are read at each size."""
+_AS_GOOD = 0.97
+"""A smaller size is taken when it has this share of the best speed: it needs less memory."""
+_ROOM = 0.8
+"""The share of what memory is left that a size may be expected to take."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One size."""
+
+    size: int
+    examples_per_second: float | None
+    """None where it does not fit into memory."""
+
+
+@dataclass(frozen=True)
+class BatchSearch:
+    """All sizes that were tried, and the one to take."""
+
+    tries: tuple[Try, ...]
+    size: int
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_batch_size(
+    job: Job, progress: Callable[[int, int], None] = lambda done, total: None
+) -> BatchSearch:
+    """The fastest size that fits. The job's micro-batches are whole steps; it is left as it was."""
+    whole = job.training.at_once
+    job = replace(job, training=whole)
+    steps = [
+        np.concatenate(step.micro_batches)
+        for step in islice(StepPlan.of(job.batches, whole), _STEPS)
+    ]
+    sizes = candidates(whole.examples_per_step)
+    with untouched(job):
+        job.strategy.advance(job.model, job.anatomy, END)
+        set_training_modes(job.model)
+        tries = []
+        for found in _try(job, steps, sizes):
+            tries.append(found)
+            progress(len(tries), len(sizes))
+    progress(len(sizes), len(sizes))
+    return choose(tries)
+
+
+def candidates(whole: int) -> list[int]:
+    """Sizes that divide a step evenly, each at least twice the one before, and the whole."""
+    sizes = [1]
+    for size in range(2, whole + 1):
+        if whole % size == 0 and (size >= 2 * sizes[-1] or size == whole):
+            sizes.append(size)
+    return sizes
+
+
+def choose(tries: list[Try]) -> BatchSearch:
+    """The smallest size that is about as fast as the fastest. The first try always fits."""
+    rates = {found.size: found.examples_per_second or 0.0 for found in tries}
+    best = max(rates.values())
+    size = min(size for size, rate in rates.items() if rate >= _AS_GOOD * best)
+    told = ", ".join(
+        f"{found.size}: {found.examples_per_second:.0f}"
+        if found.examples_per_second is not None
+        else f"{found.size}: does not fit"
+        for found in tries
+    )
+    return BatchSearch(tuple(tries), size, f"examples/s by size: {told}")
+
+
+def _try(job: Job, steps: list[np.ndarray], sizes: list[int]) -> Iterator[Try]:
+    """Each size in turn, as long as they fit."""
+    longest = np.argsort(-job.examples.lengths, kind="stable")
+    grown = 0
+    for size, larger in zip(sizes, [*sizes[1:], 0], strict=True):
+        held = memory.held()
+        try:
+            _pass(job, longest[:size])
+        except torch.OutOfMemoryError:
+            if size == sizes[0]:
+                raise
+            yield Try(size, None)
+            return
+        grown = max(grown, memory.held() - held)
+        yield Try(size, _speed(job, steps, size))
+        if not _would_fit(job, grown * larger // size):
+            yield Try(larger, None)
+            return
+
+
+def _would_fit(job: Job, needed: int) -> bool:
+    """Whether a size can be tried: without a GPU, running out of memory ends the process."""
+    left = memory.available() if job.device.type == "cpu" else None
+    return left is None or needed < _ROOM * left
+
+
+def _speed(job: Job, steps: list[np.ndarray], size: int) -> float:
+    """Examples per second, after a pass to warm up."""
+    batches = [step[i : i + size] for step in steps for i in range(0, len(step), size)]
+    _pass(job, batches[0])
+    start = time.perf_counter()
+    for batch in batches:
+        _pass(job, batch)
+    return sum(map(len, batches)) / (time.perf_counter() - start)
+
+
+def _pass(job: Job, indices: np.ndarray) -> None:
+    """A forward and backward pass; the gradients are dropped."""
+    arrays = job.problem.collate(job.examples, indices.tolist(), job.pad_id)
+    batch = to_device(arrays, job.device)
+    with autocast(job.precision, job.device):
+        loss = job.problem.loss(job.model, batch)
+    loss.backward()
+    job.model.zero_grad(set_to_none=True)
+    if job.device.type == "cuda":
+        torch.cuda.synchronize(job.device)

@@ -1,0 +1,44 @@
+"""Trying something out on a model that is to be trained, and leaving no trace of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from welltuned.engines.job import Job
+
+
+@contextmanager
+def untouched(job: Job) -> Iterator[None]:
+    """Inside, steps may be taken; afterwards all is as it was, bit for bit.
+
+    Weights, buffers, what trains, the modes of modules and the random numbers to come.
+    """
+    model = job.model
+    kept = [(tensor, tensor.detach().clone()) for tensor in _may_change(job)]
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    state = torch.get_rng_state()
+    gpu_states = torch.cuda.get_rng_state_all() if job.device.type == "cuda" else []
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, before in kept:
+                tensor.copy_(before)
+        model.zero_grad(set_to_none=True)
+        for parameter, trained in flags:
+            parameter.requires_grad_(trained)
+        for module, mode in modes:
+            module.training = mode
+        torch.set_rng_state(state)
+        if gpu_states:
+            torch.cuda.set_rng_state_all(gpu_states)
+
+
+def _may_change(job: Job) -> Iterator[torch.Tensor]:
+    for group in job.groups:
+        yield from group.parameters
+    yield from job.model.buffers()

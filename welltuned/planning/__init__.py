@@ -1,0 +1,1 @@
+"""What a run will cost, told before a weight is loaded: memory, time and disk."""

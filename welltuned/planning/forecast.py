@@ -1,0 +1,87 @@
+"""The memory, time and disk of one run, from a rehearsal of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from welltuned.engines.config import TrainingConfig
+from welltuned.planning.course import Course, largest_look, positions
+from welltuned.planning.machine import Machine
+from welltuned.planning.memory import FLOAT, Memory, foresee_memory, keeps
+from welltuned.planning.rehearsal import Rehearsal
+from welltuned.planning.time import Clock, Look, evaluation_seconds, is_half, train_seconds
+from welltuned.preparation import Prepared
+from welltuned.strategies import Strategy
+from welltuned.strategies.base import END, InjectedStrategy
+
+_TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "spiece", "added_tokens")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will cost."""
+
+    strategy: str
+    parameters: int
+    trainable: int
+    memory: Memory
+    steps: int
+    train_seconds: float
+    """Optimizer steps alone, as `cost.train_seconds` counts them."""
+    evaluation_seconds: float
+    """Scoring validation and test, answers in free text included."""
+    artifact_bytes: int
+    disk_bytes: int
+    """The artifact and the checkpoints at their most."""
+
+    @property
+    def seconds(self) -> float:
+        return self.train_seconds + self.evaluation_seconds
+
+
+def forecast(
+    prepared: Prepared,
+    strategy: Strategy,
+    training: TrainingConfig,
+    machine: Machine,
+    process: int,
+) -> Forecast:
+    """Rehearse a few steps and add them up.
+
+    `process` are the bytes this process held before it began to plan; on a GPU, whose
+    memory is another, 0.
+    """
+    rehearsal = Rehearsal.of(prepared, strategy, training.gradient_checkpointing)
+    rehearsal.advance(END)
+    clock = Clock(machine, is_half(prepared, training, machine))
+    course = Course.of(prepared, training)
+    steps = [(batch, rehearsal.step([batch])) for batch in course.shapes()]
+    split, batch = largest_look(prepared, training.per_device_eval_batch_size)
+    read = prepared.examples[split]
+    look = Look(positions(read, batch), rehearsal.look(read, batch))
+    artifact = artifact_bytes(rehearsal)
+    return Forecast(
+        strategy=strategy.type,
+        parameters=rehearsal.weights,
+        trainable=rehearsal.trainable,
+        memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
+        steps=course.plan.total,
+        train_seconds=machine.start + machine.pace * train_seconds(rehearsal, course, steps, clock),
+        evaluation_seconds=machine.pace
+        * evaluation_seconds(rehearsal, training, course, look, clock),
+        artifact_bytes=artifact,
+        disk_bytes=artifact + 2 * FLOAT * rehearsal.trainable * keeps(training),
+    )
+
+
+def artifact_bytes(rehearsal: Rehearsal) -> int:
+    """Bytes of the artifact: what trained (or, for whole-weight strategies, all), and words."""
+    whole = not isinstance(rehearsal.strategy, InjectedStrategy)
+    folder = Path(rehearsal.prepared.config.model.location).expanduser()
+    words = sum(
+        file.stat().st_size
+        for file in (folder.iterdir() if folder.is_dir() else ())
+        if file.name.startswith(_TOKENIZER_FILES)
+    )
+    return FLOAT * (rehearsal.weights if whole else rehearsal.trainable) + words

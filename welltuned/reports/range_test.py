@@ -1,0 +1,21 @@
+"""A range test as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from welltuned.reports import found_charts
+from welltuned.reports.languages import translator
+from welltuned.reports.page import render
+from welltuned.runs.folder import write_atomically
+
+
+def write_page(file: Path, test: dict[str, Any], language: str = "en") -> None:
+    """Write the page of one test, as `range_test.json` holds it."""
+    content = {
+        "title": f"{test['strategy']['type']} · {Path(test['model']).name}",
+        "test": test,
+        "chart": found_charts.range_test(test, translator(language)),
+    }
+    write_atomically(file, render("range_test.html.j2", content, language))

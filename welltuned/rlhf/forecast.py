@@ -1,0 +1,232 @@
+"""What a pipeline will cost, stage by stage, and in PPO role by role; no weight is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import transformers
+
+from welltuned import hyperparameters
+from welltuned.config import RunConfig, config_from
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.precision import choose_device
+from welltuned.models.loading import Head, build_skeleton
+from welltuned.observer import Observer
+from welltuned.planning.course import positions
+from welltuned.planning.forecast import Forecast, artifact_bytes, forecast
+from welltuned.planning.in_runs import foreseen
+from welltuned.planning.limits import Limits
+from welltuned.planning.machine import Machine
+from welltuned.planning.memory import FLOAT, foresee_memory
+from welltuned.planning.plan import Plan, Row, held_before, measured
+from welltuned.planning.rehearsal import Rehearsal
+from welltuned.preparation import Prepared, Working, prepare
+from welltuned.rlhf.asking import collect_prompts
+from welltuned.rlhf.config import PpoConfig, RewardSource, RlhfConfig
+from welltuned.rlhf.continuing import place
+from welltuned.rlhf.plan import beside, check, model_of, reward_runs, sft_run
+from welltuned.rlhf.policies import WHOLE, Memory
+from welltuned.rlhf.settling import batches_of, settle
+from welltuned.runs import Run
+from welltuned.strategies import Lora, Strategy
+from welltuned.strategies.base import END
+from welltuned.tasks import GenerationProblem
+
+_LOOKS = 2
+"""Forward passes over what was sampled, beside the judges': of the policy and its reference."""
+
+
+def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Plan:
+    """Forecast every stage. Raises `InputError` before that when the config cannot work."""
+    config = place(config)
+    check(config, Path(str(config.output_dir)))
+    device = choose_device(config.ppo.device)
+    held, machine = held_before(device), measured(device, progress)
+    limits = limits.or_what_is_left(Path(str(config.output_dir)), device, held)
+    rows = []
+    for name, found in _stages(config, machine, held):
+        rows.append(Row(name, True, found, exceeds=limits.exceeded_by(found)))
+        progress("rehearsing stages", len(rows), 2 + len(config.reward))
+    return Plan(rows, limits, list(_advise(rows)), machine, "stage")
+
+
+def predict_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
+    """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
+    stages = Path(str(config.output_dir)) / "stages"
+
+    def foresee(machine: Machine, held: int) -> Forecast:
+        policy = prepare(_policy_run(config, stages))
+        return foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+
+    return foreseen(choose_device(config.ppo.device), foresee, observer)
+
+
+def _stages(config: RlhfConfig, machine: Machine, held: int) -> Iterator[tuple[str, Forecast]]:
+    stages = Path(str(config.output_dir)) / "stages"
+    policy = prepare(_policy_run(config, stages))
+    if not config.skips_sft and config.sft.run is None:
+        yield f"sft: {policy.config.strategy.type}", _ordinary(policy, machine, held)
+    for run in filter(None, reward_runs(config, stages / "reward")):
+        prepared = prepare(beside(run))
+        yield f"reward: {prepared.config.strategy.type}", _ordinary(prepared, machine, held)
+    found = foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+    yield f"ppo: {found.strategy}", found
+
+
+def _policy_run(config: RlhfConfig, stages: Path) -> RunConfig:
+    """The run that makes what PPO starts from."""
+    if config.sft.run is None or config.skips_sft:
+        return beside(sft_run(config, stages / "sft"))
+    asked = dict(Run.open(config.sft.run).config)
+    return beside(config_from({**asked, "output_dir": str(stages / "sft")}))
+
+
+def _ordinary(prepared: Prepared, machine: Machine, held: int) -> Forecast:
+    config = prepared.config
+    return forecast(prepared, config.strategy, config.training.at_once, machine, held)
+
+
+# --- Judges ----------------------------------------------------------------------
+
+
+def _judges(config: RlhfConfig, policy: Prepared, stages: Path) -> int:
+    """Bytes of all judges beside the policy."""
+    total = 0
+    for source, run in zip(config.reward, reward_runs(config, stages / "reward"), strict=True):
+        total += (
+            _finished_judge(source)
+            if run is None
+            else _trained_judge(prepare(beside(run)), policy, config)
+        )
+    second = config.ppo.second_reward
+    return total + (_finished_judge(second) if second is not None else 0)
+
+
+def _trained_judge(judge: Prepared, policy: Prepared, config: RlhfConfig) -> int:
+    """Bytes of a judge beside the policy, whose frozen backbone it may share."""
+    rehearsal = Rehearsal.of(judge, judge.config.strategy)
+    sft = policy.config.strategy.type
+    chosen = (config.ppo.strategy or config.strategy or policy.config.strategy).type
+    untouched = chosen not in WHOLE and (config.skips_sft or sft not in WHOLE)
+    shares = (
+        untouched
+        and judge.config.strategy.type not in WHOLE
+        and judge.config.model.location == policy.config.model.location
+    )
+    return FLOAT * rehearsal.trainable if shares else rehearsal.weight_bytes
+
+
+def _finished_judge(source: RewardSource) -> int:
+    """Bytes of a judge that is there already: its skeleton tells how many weights it has."""
+    if source.kind == "function":
+        return 0
+    auto_class, folder = transformers.AutoModelForSequenceClassification, ""
+    if source.kind == "run":
+        memory = Memory.read(model_of(str(source.run)))
+        auto_class, folder = getattr(transformers, memory.problem.auto_class), str(memory.folder)
+    else:
+        assert source.model is not None
+        folder = source.model.location
+    head = Head(auto_class, transformers.AutoConfig.from_pretrained(folder), new=False)
+    return sum(FLOAT * weight.numel() for weight in build_skeleton(head).parameters())
+
+
+# --- PPO -------------------------------------------------------------------------
+
+
+def foresee_ppo(
+    config: RlhfConfig, policy: Prepared, judges: int, machine: Machine, held: int
+) -> Forecast:
+    """Rollouts, judging and learning, rehearsed on examples as long as prompt and response.
+
+    `judges` are the bytes that all judges take beside the policy.
+    """
+    asked = config.ppo.strategy or config.strategy or policy.config.strategy
+    anatomy, problem = policy.anatomy, policy.problem
+    _, strategy, _ = hyperparameters.resolve(TrainingConfig(), asked, anatomy)
+    data = collect_prompts(config.ppo.data or config.data, problem)
+    ppo, _ = settle(config.ppo, strategy, anatomy, problem.type, len(data.train))
+    rehearsal = Rehearsal.of(policy, strategy)
+    rehearsal.advance(END)
+    rows = _rows(policy, ppo, ppo.per_device_train_batch_size)
+    step = rehearsal.step([rows])
+    look = rehearsal.look(policy.learned, _rows(policy, ppo, ppo.rollout_batch_size))
+    accumulation = -(-ppo.batch_size // ppo.num_mini_batches // len(rows))
+    training = TrainingConfig(load_best_model_at_end=True, gradient_accumulation_steps=accumulation)
+    memory = foresee_memory(rehearsal, training, (rows, step), look, machine, held)
+    roles = {
+        "reference": _reference(strategy, policy, config, rehearsal),
+        "value": FLOAT * 4 * (anatomy.hidden_size + 1),  # with its gradient and moments
+        "reward": judges,
+    }
+    updates = batches_of(ppo) * ppo.num_ppo_epochs * ppo.num_mini_batches
+    return Forecast(
+        strategy=strategy.type,
+        parameters=rehearsal.weights,
+        trainable=rehearsal.trainable,
+        memory=replace(memory, roles={name: size for name, size in roles.items() if size}),
+        steps=updates,
+        train_seconds=machine.start
+        + machine.pace * _seconds(rehearsal, ppo, rows, machine, updates),
+        evaluation_seconds=0.0,
+        artifact_bytes=artifact_bytes(rehearsal),
+        disk_bytes=artifact_bytes(rehearsal) + 2 * FLOAT * 3 * rehearsal.trainable,
+    )
+
+
+def _rows(policy: Prepared, ppo: PpoConfig, number: int) -> np.ndarray:
+    """Training examples that are about as long as what PPO learns from."""
+    lengths = policy.learned.lengths
+    wanted = float(np.mean(lengths))
+    if isinstance(policy.problem, GenerationProblem):
+        wanted = ppo.prompt_length + ppo.response_length
+    return np.argsort(np.abs(lengths - wanted), kind="stable")[:number]
+
+
+def _reference(
+    strategy: Strategy, policy: Prepared, config: RlhfConfig, rehearsal: Rehearsal
+) -> int:
+    """A copy of what trains, unless switching the adapter off gives it for nothing."""
+    sft = policy.config.strategy.type
+    goes_on = not config.skips_sft and sft not in WHOLE and strategy.type not in WHOLE
+    keeps_base = not (isinstance(strategy, Lora) and strategy.changes_base)
+    free = strategy.type not in WHOLE and keeps_base and not goes_on
+    return 0 if free else FLOAT * rehearsal.trainable
+
+
+def _seconds(
+    rehearsal: Rehearsal, ppo: PpoConfig, rows: np.ndarray, machine: Machine, updates: int
+) -> float:
+    """Sampling, judging and learning, as `cost.train_seconds` of a PPO stage counts them."""
+    policy = rehearsal.prepared
+    read = rehearsal.look(policy.learned, rows)
+    forward, both = machine.seconds(read), machine.seconds(rehearsal.step([rows]))
+    episodes = batches_of(ppo) * ppo.batch_size
+    per_row = (1 + _LOOKS) * forward / len(rows) + ppo.num_ppo_epochs * both / len(rows)
+    moving = updates * rehearsal.trainable * machine.adam
+    sampling = 0.0
+    if isinstance(policy.problem, GenerationProblem):
+        calls = machine.call * sum(read.operations.values())
+        token = read.flops / positions(policy.learned, rows) / machine.flops_per_second
+        at_once = min(ppo.rollout_batch_size, ppo.batch_size)
+        sampling = episodes * ppo.response_length * (calls / at_once + token)
+    return episodes * per_row + moving + sampling
+
+
+# --- What to change ----------------------------------------------------------------
+
+
+def _advise(rows: list[Row]) -> Iterator[str]:
+    """For every stage that does not fit, the key that makes it smaller or shorter."""
+    for row in rows:
+        stage = row.name.partition(":")[0]
+        key = {"sft": "sft.training.", "reward": "reward.training."}.get(stage, "ppo.")
+        if "memory" in row.exceeds:
+            yield f"{stage} needs less memory with a lower {key}per_device_train_batch_size"
+        if "time" in row.exceeds:
+            shorter = "total_episodes" if stage == "ppo" else "num_train_epochs"
+            yield f"{stage} takes less time with a lower {key}{shorter}"
