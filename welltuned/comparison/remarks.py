@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from welltuned.comparison.recommendation import Row, Say, say
+from welltuned.comparison.recommendation import Row
 from welltuned.reports.page import duration, metric_name
+from welltuned.sentences import Sentence, say
 
 
-def remarks(rows: list[Row]) -> list[Say]:
+def remarks(rows: list[Row]) -> list[Sentence]:
     """A sentence for each strategy that was tuned first, or whose training has stages."""
     tuned = [_about_search(row) for row in rows if row["tuned"]]
     return tuned + [_about_stages(row) for row in rows if row["stages"]]
 
 
-def _about_search(row: Row) -> Say:
+def _about_search(row: Row) -> Sentence:
     found = row["tuned"]
     values = {
         "name": row["name"],
@@ -44,7 +45,7 @@ def _shown(key: str, value: Any) -> str:
     return f"{key.rpartition('.')[2]} {number}"
 
 
-def _about_stages(row: Row) -> Say:
+def _about_stages(row: Row) -> Sentence:
     stages = row["stages"]
     return say(
         "{name} trains for {total}: {sft} of supervised fine-tuning, which has the budget of the "

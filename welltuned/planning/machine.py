@@ -126,7 +126,7 @@ def this_machine(device: torch.device) -> Machine:
     return found
 
 
-def with_reference(machine: Machine, **shown: float) -> Machine:
+def with_reference(machine: Machine, **shown: Any) -> Machine:
     """The machine with what reference runs have shown of it, kept."""
     complete = replace(machine, **shown, complete=True)
     keep(complete)
