@@ -35,13 +35,13 @@ def results(rows: list[dict[str, Any]], worse: tuple[str, ...] = (), words: Any 
     pairs = [
         {
             "one": best, "other": r["name"], "real": r["name"] in worse,
-            "difference": 0.01, "low": -0.02, "high": 0.04,
+            "difference": 0.01, "low": -0.02, "high": 0.04, "visible": 0.05,
         }
         for r in rows[1:]
         if r["kind"] == "strategy"
     ]  # fmt: skip
     if words is not None:
-        pairs.append({"difference": 0, "low": 0, "high": 0, **words})
+        pairs.append({"difference": 0, "low": 0, "high": 0, "visible": 0.1, **words})
     return {
         "rows": rows,
         "metric": "macro_f1",
@@ -67,7 +67,7 @@ def test_the_cheapest_of_those_that_cannot_be_told_from_the_best() -> None:
     assert "These cannot be told from it, the differences may be accidents: lora." in text
     assert "lora is the cheapest: 1 min 0 s of training, 3.0 GB of memory" in text
     assert "The dearest, full, takes 1 min 40 s, 4.0 GB and 90.0 MB." in text
-    assert "1,000 test examples" in text and "about 0.030" in text
+    assert "1,000 test examples" in text and "about 0.050" in text
 
 
 def test_when_nothing_can_be_told_apart_the_cheapest_of_all() -> None:

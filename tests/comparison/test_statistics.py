@@ -70,6 +70,47 @@ def test_planted_differences_are_found_and_noise_is_not() -> None:
     assert found >= 90
 
 
+def test_the_best_are_kept_and_worse_ones_left_out() -> None:
+    """Of 100 comparisons of ten strategies, two of them equally best: both stay in the group,
+    and one that is five points worse is left out of it (corrected for all 45 pairs: 75 times)."""
+    random = np.random.default_rng(8)
+    kept = out = 0
+    for _ in range(COMPARISONS):
+        right = answers(random, (0.90, 0.90, 0.85, *[0.88] * 7))
+        parts = {f"s{k}": [accuracy(seed) for seed in seeds] for k, seeds in enumerate(right)}
+        scored = score_all(parts, 1.0)
+        group = not_distinguishable_from_best(scored, compare_all(scored))
+        kept += {"s0", "s1"} <= set(group)
+        out += "s2" not in group
+    assert kept >= 95
+    assert out >= 85
+
+
+def test_pairs_with_the_best_are_corrected_for_their_own_number() -> None:
+    """Baselines count among them, but the best is never one."""
+    random = np.random.default_rng(9)
+    right = answers(random, (0.80, 0.84, 0.79, 0.78))
+    parts = {
+        name: [accuracy(seed) for seed in seeds]
+        for name, seeds in zip(("a", "words", "b", "c"), right, strict=True)
+    }
+    differences = compare_all(score_all(parts, 1.0), baselines=["words"])
+    over_all = holm([d.p for d in differences])
+    for difference, corrected in zip(differences, over_all, strict=True):
+        with_best = "a" in (difference.one, difference.other)
+        expected = min(corrected, 3 * difference.p) if with_best else corrected
+        assert difference.p_adjusted == pytest.approx(expected)
+    assert differences[0].one == "words"
+
+
+def test_what_can_be_seen_is_told() -> None:
+    [difference] = compared(answers(np.random.default_rng(10), (0.85, 0.85)))
+    assert difference.visible == pytest.approx((difference.high - difference.low) / 2)
+    many = compared(answers(np.random.default_rng(10), (0.85, 0.85, 0.6, 0.6)))
+    same = between(many, "s0", "s1")
+    assert same.visible > difference.visible, "more pairs, more to correct for"
+
+
 def test_two_identical_strategies_alone_are_not_told_apart() -> None:
     """Without other strategies there is less to correct for, which makes errors likelier."""
     random = np.random.default_rng(1)

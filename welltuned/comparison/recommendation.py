@@ -7,6 +7,7 @@ one that needs the least memory; and of equals the one with the smallest artifac
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from welltuned.comparison.scores import is_better
@@ -179,12 +180,12 @@ def _cautions(results: dict[str, Any]) -> list[Sentence]:
             )
         )
     neural = [p for p in results["pairs"] if "tf-idf" not in (p["one"], p["other"])]
-    widths = sorted(abs(p["high"] - p["low"]) / 2 for p in neural)
+    widths = [p["visible"] for p in neural if results["best"] in (p["one"], p["other"])]
     if widths:
         cautions.append(
-            say("With {examples} test examples and these seeds, two strategies must differ by "
-                "about {width} before it can be seen.",
-                examples=f"{results['test_examples']:,}", width=f"{widths[len(widths) // 2]:.3f}")
+            say("With {examples} test examples and these seeds, a strategy must be about {width} "
+                "below the best before it can be seen.",
+                examples=f"{results['test_examples']:,}", width=f"{median(widths):.3f}")
         )  # fmt: skip
     if any(len(row["seeds"]) == 1 for row in results["rows"]):
         cautions.append(say("One seed: how much another seed would change is not known."))

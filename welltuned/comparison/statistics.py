@@ -16,14 +16,20 @@ The parts are added, and the difference is judged by Student's t with the degree
 freedom of Welch and Satterthwaite: three seeds know little about seeds, and the test
 knows that. Beside it stands a permutation test over examples (signs of the paired
 differences are flipped), which holds exactly for small test splits. The larger of the
-two p-values counts. Over all pairs of a comparison the p-values are corrected by
-Holm's method (1979), so that the chance of any false difference stays below 5%.
+two p-values counts.
+
+Two questions are asked of the pairs, and each is corrected for its own number. Which
+strategies may be the best? The pairs with the best one answer that: their p-values are
+multiplied by how many they are, so that a strategy that is truly the best is left out in
+less than 5% of comparisons, whichever happens to come out on top (subset selection: Gupta
+1965; Hsu 1984). Which of the others differ? Over all pairs the p-values are corrected by
+Holm's method (1979), which asks more: that the chance of any false difference is below 5%.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -84,8 +90,10 @@ class Difference:
     high: float
     """The 95% interval, by examples and seeds, of this pair alone."""
     p: float
+    visible: float
+    """How large the difference must be, about, to be told from an accident after correction."""
     p_adjusted: float = 1.0
-    """Corrected for all pairs of the comparison."""
+    """Corrected for the number of pairs."""
 
     @property
     def is_real(self) -> bool:
@@ -105,21 +113,26 @@ def seeds_interval(values_S: np.ndarray) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
-def compare_all(scored: Mapping[str, Scored]) -> list[Difference]:
-    """Every pair, the better one first, with corrected p-values."""
+def compare_all(scored: Mapping[str, Scored], baselines: Collection[str] = ()) -> list[Difference]:
+    """Every pair, the better one first, with corrected p-values.
+
+    `baselines` are compared like the others, but are not what the best is chosen from.
+    """
     names = sorted(scored, key=lambda name: -scored[name].mean)
     pairs = list(combinations(names, 2))
     if not pairs:
         return []
     flipped = _permuted(scored, pairs)
+    best = next((name for name in names if name not in baselines), names[0])
+    sizes = [len(names) - 1 if best in pair else len(pairs) for pair in pairs]
     differences = [
-        _difference(one, other, scored[one], scored[other], p)
-        for (one, other), p in zip(pairs, flipped, strict=True)
+        _difference(one, other, scored[one], scored[other], p, size)
+        for (one, other), p, size in zip(pairs, flipped, sizes, strict=True)
     ]
-    adjusted = holm([difference.p for difference in differences])
+    over_all = holm([difference.p for difference in differences])
     return [
-        Difference(d.one, d.other, d.difference, d.low, d.high, d.p, p)
-        for d, p in zip(differences, adjusted, strict=True)
+        replace(difference, p_adjusted=min(p, float(size * difference.p)))
+        for difference, p, size in zip(differences, over_all, sizes, strict=True)
     ]
 
 
@@ -143,8 +156,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _difference(
-    one: str, other: str, scored: Scored, than: Scored, permutation_p: float
+    one: str, other: str, scored: Scored, than: Scored, permutation_p: float, pairs: int
 ) -> Difference:
+    """`pairs` is the number that this one is corrected for."""
     from scipy.stats import t
 
     difference = scored.mean - than.mean
@@ -153,13 +167,19 @@ def _difference(
     parts += [(part.seeds_variance, len(part.values_S) - 1) for part in (scored, than)]
     variance = sum(part for part, _ in parts)
     if variance <= 0:  # the same answers everywhere, or a difference in every resample alike
-        return Difference(one, other, difference, difference, difference, permutation_p)
+        return Difference(one, other, difference, difference, difference, permutation_p, 0.0)
     freedom = variance**2 / sum(part**2 / max(degrees, 1) for part, degrees in parts)
     error = float(np.sqrt(variance))
     p = float(2 * t.sf(abs(difference) / error, freedom))
-    half = float(t.ppf(0.975, freedom)) * error
+    half, visible = (float(t.isf(ALPHA / 2 / count, freedom)) * error for count in (1, pairs))
     return Difference(
-        one, other, difference, difference - half, difference + half, max(p, permutation_p)
+        one=one,
+        other=other,
+        difference=difference,
+        low=difference - half,
+        high=difference + half,
+        p=max(p, permutation_p),
+        visible=visible,
     )
 
 

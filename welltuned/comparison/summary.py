@@ -82,7 +82,7 @@ def _judge(
     metric, statistics = _statistics(comparison, record["metric"], rows, labels)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     scored = score_all(statistics, sign)
-    differences = compare_all(scored)
+    differences = compare_all(scored, BASELINES)
     strategies = {name: s for name, s in scored.items() if name not in BASELINES}
     group = not_distinguishable_from_best(strategies, differences)
     examples = max(len(s.influence_N) for s in scored.values())
