@@ -35,10 +35,10 @@ CHINESE = {
     "[中文](zh/results.md)": "[English](../results.md)",
     "Made by `benchmarks/comparisons.py` from finished comparisons; no number in the tables was "
     "typed. A dot marks the best strategy and those that cannot be told from it (at 5%, corrected "
-    "for all pairs; examples and seeds both count, see [comparing](comparisons.md)).": (
+    "for their number; examples and seeds both count, see [comparing](comparisons.md)).": (
         "由 `benchmarks/comparisons.py` 根据已完成的比较生成；表中没有手写的数字。"
         "圆点标出最佳策略以及与它无法区分的策略"
-        "（显著性水平 5%，对所有成对比较校正；样本与种子都计入，见[比较](comparisons.md)）。"
+        "（显著性水平 5%，按对数校正；样本与种子都计入，见[比较](comparisons.md)）。"
     ),
     "{model}; {sizes}; {cpu}, {threads} threads, {precision}.": (
         "{model}；{sizes}；{cpu}，{threads} 线程，{precision}。"
@@ -95,7 +95,7 @@ def document(comparisons: list[Comparison], findings: str = "", language: str = 
         _(
             "Made by `benchmarks/comparisons.py` from finished comparisons; no number in the "
             "tables was typed. A dot marks the best strategy and those that cannot be told from "
-            "it (at 5%, corrected for all pairs; examples and seeds both count, see "
+            "it (at 5%, corrected for their number; examples and seeds both count, see "
             "[comparing](comparisons.md))."
         ),
         "",

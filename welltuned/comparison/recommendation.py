@@ -44,6 +44,8 @@ def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[
         return {"strategy": None, "reasons": reasons + _cautions(results)}
     chosen = cheapest([rows[name] for name in within])
     reasons.append(_about_cost(chosen, [rows[name] for name in within]))
+    if chosen["name"] != results["best"]:
+        reasons.append(_about_gap(chosen, results, rows))
     reasons += _about_learning(chosen, results)
     return {
         "strategy": chosen["name"],
@@ -116,6 +118,17 @@ def _about_group(results: dict[str, Any]) -> Sentence:
         "These cannot be told from it, the differences may be accidents: {names}.",
         names=", ".join(others),
     )
+
+
+def _about_gap(chosen: Row, results: dict[str, Any], rows: dict[str, Row]) -> Sentence:
+    """What may be given up for the lower cost."""
+    metric, best = results["metric"], results["best"]
+    score, most = (row["scores"][metric]["mean"] for row in (chosen, rows[best]))
+    return say(
+        "Its {metric} was {score}, {gap} from that of {best}: if that is no accident, it is the "
+        "price.",
+        metric=metric_name(metric), score=f"{score:.3f}", gap=f"{abs(score - most):.3f}", best=best,
+    )  # fmt: skip
 
 
 def _about_cost(chosen: Row, within: list[Row]) -> Sentence:
