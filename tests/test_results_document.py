@@ -49,7 +49,7 @@ def test_findings_are_filled_in_by_what_was_measured(script: Any, compared: Comp
 
 def test_its_command_is_a_sound_comparison(script: Any) -> None:
     faults = Faults()
-    verb, *overrides = script.command_for("sentiment_en_mr", Path("data"), ["seeds=2"])
+    verb, *overrides = script.command_for(Path("data/sentiment_en_mr"), ["seeds=2"])
     config, document = read_comparison(None, overrides, faults)
     assert verb == "compare" and config is not None and not list(faults)
     assert len(find_variants(config, document, faults)) == 10 and not list(faults)
