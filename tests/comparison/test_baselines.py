@@ -49,7 +49,9 @@ def test_words_that_tell_the_label_are_found(measured: Any) -> None:
     assert settled == {"precision": "fp32", "pooling": "mean"}
 
 
-def test_the_untouched_model_is_the_one_that_runs_begin_with(compared: Comparison) -> None:
+def test_the_untouched_model_is_the_one_that_runs_begin_with(
+    compared: Comparison, tmp_path: Path
+) -> None:
     """Its score is that of a run's own `untrained` baseline."""
     from welltuned.config import config_from
     from welltuned.pipeline import train
@@ -58,7 +60,7 @@ def test_the_untouched_model_is_the_one_that_runs_begin_with(compared: Compariso
     for key in ("schema_version", "output_dir"):
         del values[key]
     values["evaluation"]["untrained"] = True
-    values["output_dir"] = str(compared.folder.parent / "with-untrained")
+    values["output_dir"] = str(tmp_path / "run")
     run = train(config_from(values))
     untouched = compared.baseline("untouched").results["test"]
     assert untouched["accuracy"] == run.results["baselines"]["untrained"]["accuracy"]

@@ -13,10 +13,10 @@ from comparing import HEAD, carried_out, values_for, without_processes
 from trials import Imagined
 from welltuned.comparison.budget import Found, spend
 from welltuned.comparison.config import comparison_from
-from welltuned.comparison.recommendation import told
 from welltuned.errors import InputError, RunFailed, Stopped
 from welltuned.runs.comparison import Comparison
 from welltuned.search import sweep as sweeps
+from welltuned.sentences import told
 
 LORA = {"type": "lora", "r": 2}
 

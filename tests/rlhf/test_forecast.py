@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rlhf.test_pipeline import SHORT, generation, values_of
+from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_preferences, write_rows
 from welltuned.planning.limits import Limits
 from welltuned.planning.machine import Machine

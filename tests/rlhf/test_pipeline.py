@@ -14,44 +14,13 @@ import torch
 import yaml
 
 import welltuned as wt
+from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import InputError, RunFailed
 from welltuned.rlhf.plan import check
 from welltuned.rlhf.reading import config_from
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
-
-SHORT: dict[str, Any] = {
-    "num_train_epochs": 1,
-    "learning_rate": 3e-3,
-    "precision": "fp32",
-    "device": "cpu",
-    "eval_strategy": "no",
-    "load_best_model_at_end": False,
-}
-
-
-def values_of(model: str, data: str, folder: Path, **changes: Any) -> dict[str, Any]:
-    """A classification pipeline of a few batches."""
-    ppo = {"batch_size": 16, "total_episodes": 96, "learning_rate": 3e-3, "eval_steps": 2}
-    values: dict[str, Any] = {
-        "pipeline": "rlhf",
-        "model": model,
-        "data": data,
-        "task": {"pooling": "mean"},
-        "strategy": STRATEGIES["lora"],
-        "sft": {"training": SHORT, "evaluation": {"untrained": False}},
-        "reward": {"function": "my_judges.wants_negative"},
-        "output_dir": str(folder),
-    }
-    return {**values, **changes, "ppo": {"device": "cpu", **ppo, **changes.get("ppo", {})}}
-
-
-def generation(model: str, data: str, folder: Path, **changes: Any) -> dict[str, Any]:
-    task = {"type": "generation", "decoding": {"max_new_tokens": 6}, "scored_examples": 2}
-    ppo = {"response_length": 6, "prompt_length": 3, **changes.pop("ppo", {})}
-    reward = {"function": "my_judges.wants_good"}
-    return values_of(model, data, folder, **{"task": task, "reward": reward, **changes}, ppo=ppo)
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -213,6 +182,8 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
     values |= {"sft": str(ppo), "output_dir": str(tmp_path / "again"), "strategy": None}
     values["ppo"] |= {"total_episodes": 16}
     again = wt.train(values)
+    ppo = Run(again.folder / "stages/ppo")
+    assert ppo.results["cost"]["predicted"]["memory_bytes"] > 0
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
 
 
@@ -348,7 +319,9 @@ def test_a_finished_run_replaces_the_first_stage(
     assert not (run.folder / "stages" / "sft").exists()
     assert run.folder / run.results["stages"]["sft"] != sft
     assert (run.folder / run.results["stages"]["sft"]).resolve() == sft.resolve()
-    assert Run(run.folder / "stages/ppo").config["strategy"]["type"] == "lora"
+    ppo = Run(run.folder / "stages/ppo")
+    assert ppo.config["strategy"]["type"] == "lora"
+    assert ppo.results["cost"]["predicted"]["memory_bytes"] > 0
 
 
 def test_a_generator_may_skip_it(causal: Callable[..., str], stories: str, tmp_path: Path) -> None:

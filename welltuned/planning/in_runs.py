@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from welltuned.engines.precision import choose_device
+from welltuned.errors import InputError
 from welltuned.observer import Observer
 from welltuned.planning.forecast import Forecast, forecast
 from welltuned.planning.machine import Machine, this_machine
@@ -38,7 +39,7 @@ def foreseen(
     held = 0 if device.type == "cuda" else memory.held()
     try:
         found = foresee(this_machine(device), held)
-    except (RuntimeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError, InputError) as error:
         observer.noted(f"memory and time could not be predicted: {str(error).splitlines()[0]}")
         return {}
     return {

@@ -78,11 +78,12 @@ def _stages(config: RlhfConfig, machine: Machine, held: int) -> Iterator[tuple[s
 
 
 def _policy_run(config: RlhfConfig, stages: Path) -> RunConfig:
-    """The run that makes what PPO starts from."""
+    """The run that makes what PPO starts from, or one alike where PPO has made it."""
     if config.sft.run is None or config.skips_sft:
         return beside(sft_run(config, stages / "sft"))
-    asked = dict(Run.open(config.sft.run).config)
-    return beside(config_from({**asked, "output_dir": str(stages / "sft")}))
+    asked = Run.open(config.sft.run).config
+    same = {key: asked[key] for key in RunConfig.model_fields if key in asked}
+    return beside(config_from({**same, "output_dir": str(stages / "sft")}))
 
 
 def _ordinary(prepared: Prepared, machine: Machine, held: int) -> Forecast:
