@@ -166,13 +166,22 @@ def stories(model: Path, data: Path, runs: Path) -> dict[str, Any]:
             "total_episodes": 2560,
             "response_length": 40,
             "learning_rate": 2e-4,
-            "kl_coef": 0.2,
+            "kl_coef": 0.15,
             "second_reward": {"run": str(second), "label": "positive", "reads": "response"},
             "eval_examples": 512,
         },
         output_dir=str(folder),
     )
-    return {"pipeline": Run.open(folder).results}
+    results = Run.open(folder).results
+    told = rows(folder / "stages/ppo/predictions.jsonl")
+    before = [row["reward_before"] for row in told]
+    test, sft = results["test"], results["baselines"]["sft"]
+    return {
+        "pipeline": results,
+        "deviation_before": float(np.std(before, ddof=1)),
+        "gain_in_deviations": float((test["reward"] - sft["reward"]) / np.std(before, ddof=1)),
+        "distinct_2_kept": test["distinct_2"] / sft["distinct_2"],
+    }
 
 
 def main() -> None:
