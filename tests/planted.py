@@ -18,9 +18,9 @@ PLANTED: dict[str, dict[str, Any]] = {
     "healthy": {"learning_rate": 3e-3, "num_train_epochs": 5},
     "diverged": {"learning_rate": 3.0, "num_train_epochs": 3, "max_grad_norm": 0.0},
     "collapsed": {"positive": 0.9, "noise": 1.0, "learning_rate": 1e-3, "num_train_epochs": 3},
-    "plateaued": {
-        "strategy": HEAD, "noise": 0.3,
-        "learning_rate": 1e-2, "num_train_epochs": 15, "lr_scheduler_type": "constant",
+    "plateaued": {  # half of the labels say nothing, and no example is seen twice
+        "examples": 4000, "noise": 0.5,
+        "learning_rate": 3e-3, "num_train_epochs": 1, "lr_scheduler_type": "constant",
     },
     "overfitted": {"examples": 60, "noise": 0.6, "learning_rate": 3e-3, "num_train_epochs": 40},
     "underfitted": {"strategy": HEAD, "learning_rate": 1e-5, "num_train_epochs": 4},

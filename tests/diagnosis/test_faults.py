@@ -208,6 +208,19 @@ def test_a_loss_that_stops_early_and_high_is_a_plateau() -> None:
     assert finding.fault == "plateaued" and "since step" in told(finding.evidence)
 
 
+def test_a_plateau_is_told_apart_from_having_learned_nothing() -> None:
+    """Where the loss fell first and rests then, that says more than that the score is low."""
+    course = np.concatenate([np.linspace(0.7, 0.6, 6), np.full(34, 0.6)])
+    assert fault(rows(noisy(course)), results(0.4, 0.4)) == "plateaued"
+    assert fault(rows(noisy(np.full(40, 0.695))), results(0.4, 0.4)) == "underfitted"
+
+
+def test_a_long_run_that_learned_early_is_measured_from_its_beginning() -> None:
+    """Its first twentieth is not the level before anything was learned."""
+    course = np.concatenate([[0.7, 0.55], np.full(998, 0.4)])
+    assert fault(rows(noisy(course)), results(0.8, 0.79)) == "plateaued"
+
+
 def test_a_loss_that_rests_where_little_is_left_to_learn_is_no_plateau() -> None:
     course = np.concatenate([np.linspace(0.7, 0.1, 6), np.full(34, 0.1)])
     assert fault(rows(noisy(course)), results(0.97, 0.95)) == HEALTHY

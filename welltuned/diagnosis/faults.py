@@ -192,7 +192,7 @@ def _plateaued(evidence: Evidence) -> Sentence | None:
         return None
     slope, error, end = _line(evidence.way[late], losses[late])
     then, progress = end - slope * 2 / 3, _start(losses) - end
-    if -slope > max(2 * error, 0.1 * progress):
+    if progress <= _BARELY * _start(losses) or -slope > max(2 * error, 0.1 * progress):
         return None
     return say(
         "the training loss has not fallen since step {step} of {steps} "
@@ -210,8 +210,8 @@ WHEN_OVER: dict[Fault, Look] = {
     "collapsed": _collapsed,
     "overfitted": _overfitted,
     "cut short": _cut_short,
-    "underfitted": _underfitted,
     "plateaued": _plateaued,
+    "underfitted": _underfitted,
 }
 WHILE_TRAINING: dict[Fault, Look] = {
     "diverged": _diverged,
@@ -252,8 +252,11 @@ def smoothed(values: np.ndarray, keep: float = 0.8) -> np.ndarray:
 
 
 def _start(losses: np.ndarray) -> float:
-    """The level before anything was learned: the first row, which is one step's, and its like."""
-    return float(losses[: max(1, len(losses) // 20)].mean())
+    """The level before anything was learned: the first row, which is one step's, and its like.
+
+    Never more than three, for a long run has learned much in a twentieth of its way.
+    """
+    return float(losses[: min(3, max(1, len(losses) // 20))].mean())
 
 
 def _end(losses: np.ndarray) -> float:
