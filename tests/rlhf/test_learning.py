@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from acting import generator_actor, policy_of, story_prompts
 from welltuned.rlhf.config import PpoConfig
@@ -16,9 +17,14 @@ from welltuned.runs import Run
 WORD, LENGTH, TARGET = "good", 4, 25.0
 
 
-def learn(run: Run, stories: str, sign: int, **values: Any) -> list[Stats]:
-    """Fourteen batches with a reward for (or against) every `good` in four tokens."""
+def learn(run: Run, stories: str, sign: int, sharper: float = 1.0, **values: Any) -> list[Stats]:
+    """Fourteen batches with a reward for (or against) every `good` in four tokens.
+
+    `sharper` multiplies the logits of the model, and so of its reference, from the start.
+    """
     policy = policy_of(run)
+    with torch.no_grad():
+        policy.model.get_output_embeddings().weight.mul_(sharper)
     config = PpoConfig.model_validate(
         {
             "learning_rate": 1e-2,
@@ -65,5 +71,8 @@ def test_a_reward_turned_around_goes_the_other_way(told: Callable[..., Run], sto
 def test_every_kind_of_strategy_learns_it(
     strategy: str, told: Callable[..., Run], stories: str
 ) -> None:
-    found = learn(told(strategy), stories, +1, learning_rate=3e-2, kl_coef=0.0, kl_target=None)
-    assert found[-1].reward > found[0].reward + 0.2
+    """The head is frozen here, and one of noise with normalised input bounds the logits so
+    tightly that no block could make it prefer a word: hence the sharper one."""
+    values = {"learning_rate": 3e-2, "kl_coef": 0.0, "kl_target": None}
+    found = learn(told(strategy), stories, +1, sharper=8.0, **values)
+    assert found[-1].reward > found[0].reward + 0.5
