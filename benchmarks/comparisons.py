@@ -40,13 +40,14 @@ CHINESE = {
         "圆点标出最佳策略以及与它无法区分的策略"
         "（显著性水平 5%，按对数校正；样本与种子都计入，见[比较](comparisons.md)）。"
     ),
-    "{model}; {sizes}; {cpu}, {threads} threads, {precision}.": (
-        "{model}；{sizes}；{cpu}，{threads} 线程，{precision}。"
+    "{model}; {sizes}; {cpu}, threads: {threads}, {precision}.": (
+        "{model}；{sizes}；{cpu}，线程数 {threads}，{precision}。"
     ),
     "± (seeds)": "±（种子）",
     "weights trained": "训练的权重",
     "Recommended: **{name}**.": "推荐：**{name}**。",
     "none": "无",
+    " ": "",  # between sentences
 }
 """What only this document says; what reports say too is in their own catalogue."""
 EXAMPLES = 2000
@@ -112,7 +113,7 @@ def section(comparison: Comparison, _: Translate) -> list[str]:
     record, results = comparison.record, comparison.results
     splits, environment = record["data"]["splits"], _environment(comparison, results)
     about = _(
-        "{model}; {sizes}; {cpu}, {threads} threads, {precision}.",
+        "{model}; {sizes}; {cpu}, threads: {threads}, {precision}.",
         model=record["asked"]["model"]["name"],
         sizes=", ".join(f"{split} {splits[split]['rows']:,}" for split in splits),
         **{name: environment[name] for name in ("cpu", "threads", "precision")},
@@ -123,7 +124,7 @@ def section(comparison: Comparison, _: Translate) -> list[str]:
     command = ["```bash", str(record["command"]), "```"]
     rows = table(results, _)
     heading = f"## {comparison.name}"
-    return [heading, "", about, "", *command, "", *rows, "", " ".join([chosen, *reasons]), ""]
+    return [heading, "", about, "", *command, "", *rows, "", _(" ").join([chosen, *reasons]), ""]
 
 
 def table(results: dict[str, Any], _: Translate) -> list[str]:

@@ -14,7 +14,7 @@ from welltuned import distributed, hyperparameters
 from welltuned.config import RunConfig, read_config
 from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
-from welltuned.data.sources import SPLITS
+from welltuned.data.sources import SPLITS, name_of
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.probe import is_probed
 from welltuned.evaluation.sets import RetentionSets, collect_sets
@@ -313,9 +313,7 @@ def _output_folder(config: RunConfig, faults: Faults) -> Path:
 
 def usual_name(config: RunConfig) -> str:
     """DATA-STRATEGY, for folders that have been given no name."""
-    data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
-    stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
-    return f"{stem or 'data'}-{config.strategy.type}"
+    return f"{name_of(config.data.train) or 'data'}-{config.strategy.type}"
 
 
 def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Faults) -> None:

@@ -51,7 +51,9 @@ def test_a_cache_that_cannot_be_read_is_no_error(counted: list[Any], tmp_path: P
 
 
 def test_its_memory_is_kept_with_it(counted: list[Any]) -> None:
-    found = with_reference(this_machine(CPU), fixed_bytes=7, churn=0.5, pace=2.0, call=1e-5)
+    found = with_reference(
+        this_machine(CPU), fixed_bytes=7, churn=0.5, pace=2.0, call=1e-5, start=0.25
+    )
     assert this_machine(CPU) == found and found.complete
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from welltuned.comparison.budget import Spending
 from welltuned.comparison.fingerprints import fingerprint
-from welltuned.comparison.pipelines import identity, whole
+from welltuned.comparison.pipelines import whole
 from welltuned.comparison.variants import Variant
 from welltuned.config import RunConfig
 from welltuned.rlhf.config import RlhfConfig
@@ -58,10 +59,13 @@ def plan_cells(
     seeds: tuple[int, ...],
     spending: dict[str, Spending],
     data: str,
+    besides: Mapping[str, list[Any]],
 ) -> list[Cell]:
-    """All cells, seed by seed, so that a comparison that is stopped has every strategy."""
+    """All cells, seed by seed, so that a comparison that is stopped has every strategy.
+
+    `besides` says what the results of pipelines follow from besides their first stage, by name.
+    """
     cells = []
-    besides = {v.name: identity(v.pipeline) if v.pipeline else [] for v in variants}
     for seed in seeds:
         for variant in variants:
             training = spending[variant.name].applied(variant.config.training)
@@ -75,7 +79,7 @@ def plan_cells(
                     "output_dir": str(run.folder),
                 }
             )
-            key = fingerprint(config, data, *besides[variant.name])
+            key = fingerprint(config, data, *besides.get(variant.name, []))
             cells.append(Cell(variant.name, seed, config, key, run, variant.pipeline))
     return cells
 

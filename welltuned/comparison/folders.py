@@ -10,7 +10,7 @@ from welltuned.comparison.config import CompareConfig
 from welltuned.comparison.variants import Variant
 from welltuned.config import RunConfig
 from welltuned.data.collect import DataFacts, collect
-from welltuned.data.sources import SPLITS
+from welltuned.data.sources import SPLITS, name_of
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs.comparison import Comparison
 from welltuned.runs.folder import next_free
@@ -94,13 +94,12 @@ def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
 
 def _own_folder(config: CompareConfig) -> Comparison:
     """Where the same comparison was begun, or a new folder."""
-    data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
-    stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
+    name = name_of(config.data.train) or "data"
     asked, parent = asked_for(config), Path("comparisons")
-    for folder in sorted(parent.glob(f"{stem or 'data'}*")):
+    for folder in sorted(parent.glob(f"{name}*")):
         if Comparison(folder).record.get("asked") == asked:
             return Comparison(folder)
-    return Comparison(next_free(parent, stem or "data"))
+    return Comparison(next_free(parent, name))
 
 
 def asked_for(config: CompareConfig) -> dict[str, Any]:

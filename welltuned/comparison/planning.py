@@ -90,7 +90,8 @@ def make_plan(
     `InputError` when a strategy that was named cannot work, or the budget is too small.
     """
     before = comparison.record
-    key, baselines_key = _keys(config, variants, facts)
+    besides = {v.name: identity(v.pipeline) for v in variants if v.pipeline is not None}
+    key, baselines_key = _keys(config, variants, facts, besides)
     if before.get("key") == key:
         scouted = before["scouted"]
     else:
@@ -119,7 +120,9 @@ def make_plan(
         comparison, config, possible, spending, record["settled"], facts.fingerprint, observer
     )
     record["tuned"] = tuned.found
-    cells = plan_cells(comparison, tuned.variants, config.seed_list, spending, facts.fingerprint)
+    cells = plan_cells(
+        comparison, tuned.variants, config.seed_list, spending, facts.fingerprint, besides
+    )
     impossible = {**scouted["impossible"], **tuned.failed}
     board = _board(comparison, variants, impossible, cells, config.workers, scouted["metric"])
     plan = Plan(comparison, config, cells, board, record, command)
@@ -138,7 +141,12 @@ def _note(comparison: Comparison, record: dict[str, Any]) -> None:
     comparison.write("comparison.json", {**record, "state": "running", "rows": rows})
 
 
-def _keys(config: CompareConfig, variants: list[Variant], facts: DataFacts) -> tuple[str, str]:
+def _keys(
+    config: CompareConfig,
+    variants: list[Variant],
+    facts: DataFacts,
+    besides: dict[str, list[Any]],
+) -> tuple[str, str]:
     """What scouting, and what the baselines, depend on."""
     first, budget = variants[0].config, config.budget
     asked = [variant.config.model_dump(mode="json", exclude={"report"}) for variant in variants]
@@ -147,7 +155,7 @@ def _keys(config: CompareConfig, variants: list[Variant], facts: DataFacts) -> t
         budget.model_dump() if budget else None,
         (len(config.seed_list), config.tune) if timed else None,
     ]
-    pipelines = [identity(v.pipeline) if v.pipeline else v.impossible for v in variants]
+    pipelines = [besides.get(variant.name, variant.impossible) for variant in variants]
     plain = first.model_copy(update={"strategy": Full()})
     return (
         fingerprint(first, facts.fingerprint, asked, spending, pipelines),

@@ -40,9 +40,10 @@ def scout(request: dict[str, Any], tell: Tell) -> None:
         tell("working", what=f"checking {variant['name']}", done=0, total=1)
         config = config_from(variant["config"])
         try:
-            counts = _check(config, encoded, TellingObserver(tell))
-            if variant["pipeline"] is not None:
-                _check_pipeline(variant["pipeline"], config, Path(request["folder"]))
+            prepared, counts = _check(config, encoded, TellingObserver(tell))
+            if (pipeline := variant["pipeline"]) is not None:
+                stages = reading.config_from(pipeline)
+                check(stages, config, prepared.data, Path(request["folder"]))
         except InputError as error:
             faults = [as_dict(fault) for fault in error.faults]
             tell("cannot", name=variant["name"], faults=faults)
@@ -53,8 +54,10 @@ def scout(request: dict[str, Any], tell: Tell) -> None:
             tell("timed", name=variant["name"], **_time(config, Path(request["folder"])))
 
 
-def _check(config: RunConfig, encoded: dict[str, Prepared], observer: Observer) -> dict[str, Any]:
-    """Steps per epoch and sizes of the splits. Raises `InputError`."""
+def _check(
+    config: RunConfig, encoded: dict[str, Prepared], observer: Observer
+) -> tuple[Prepared, dict[str, Any]]:
+    """The run prepared, and its steps per epoch and sizes of the splits. Raises `InputError`."""
     parts = config.model_dump(mode="json", include={"model", "data", "task"})
     key = json.dumps(parts, sort_keys=True)
     prepared = prepare(config, observer.working, encode=key not in encoded)
@@ -68,7 +71,7 @@ def _check(config: RunConfig, encoded: dict[str, Prepared], observer: Observer) 
         by_length=training.group_by_length,
         max_tokens=training.max_tokens_per_step,
     )
-    return {
+    return prepared, {
         "steps_per_epoch": batches.count(1)[0],
         "validation": len(like.examples["validation"]),
         "train": len(like.examples["train"]),
@@ -76,12 +79,6 @@ def _check(config: RunConfig, encoded: dict[str, Prepared], observer: Observer) 
         if training.metric_for_best_model == "auto"
         else training.metric_for_best_model,
     }
-
-
-def _check_pipeline(values: dict[str, Any], config: RunConfig, folder: Path) -> None:
-    """All that is known to stand against its later stages. Raises `InputError`."""
-    prepared = prepare(config, encode=False)
-    check(reading.config_from(values), config, prepared.data, folder)
 
 
 class _Clock(Observer):

@@ -23,10 +23,10 @@ from welltuned.comparison.fingerprints import code_version, fingerprint
 from welltuned.comparison.observer import ComparisonObserver
 from welltuned.comparison.variants import Variant
 from welltuned.config import RunConfig
-from welltuned.errors import Faults, RunFailed
+from welltuned.errors import RunFailed
 from welltuned.runs.comparison import Comparison
 from welltuned.runs.folder import next_free, write_json
-from welltuned.search.reading import with_values
+from welltuned.search.reading import with_found
 
 if TYPE_CHECKING:
     from welltuned.comparison.process import Tell
@@ -66,18 +66,10 @@ def tune(
             tuned.failed[variant.name] = f"its {config.tune} trials found nothing: {error}"
             continue
         tuned.found[variant.name] = found
-        tuned.variants.append(replace(variant, config=_with(variant.config, found["values"])))
+        tuned.variants.append(replace(variant, config=with_found(variant.config, found["values"])))
     if not tuned.variants:
         raise RunFailed("; ".join(f"{name}: {why}" for name, why in tuned.failed.items()))
     return tuned
-
-
-def _with(config: RunConfig, values: dict[str, Any]) -> RunConfig:
-    faults = Faults()
-    chosen = with_values(config, values, faults)
-    faults.raise_if_any()
-    assert chosen is not None
-    return chosen
 
 
 def _find(

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,15 @@ _SPLIT_NAMES = {
     "test": ("test", "testing"),
 }
 _MISSING = object()
+
+
+def name_of(data: str, generic: Collection[str] = SPLITS) -> str:
+    """What people would call a source: its file's name, or its folder's where that is `generic`.
+
+    Empty for a file of a generic name without a folder.
+    """
+    path = Path(data.removeprefix("demo:").removeprefix("hub:"))
+    return path.parent.name if path.stem in generic else path.stem
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from welltuned.data.collect import Collected, collect_file
 from welltuned.data.config import DataConfig, OtherData
 from welltuned.data.duplicates import normalise
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import read_file
+from welltuned.data.sources import SPLITS, name_of, read_file
 from welltuned.data.splits import draw
 from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
@@ -110,7 +110,7 @@ def collect_sets(
             records, data.test, "the test split", config.compare_as, faults
         ):
             continue
-        name = _name_of(named.data)
+        name = name_of(named.data, (*SPLITS, "data")) or Path(named.data).stem or "named"
         names[name] += 1
         if names[name] > 1:
             name = f"{name}_{names[name]}"
@@ -121,14 +121,6 @@ def collect_sets(
         tuple(one for one in found if not isinstance(one, LabelledSet)),
         tuple(notes),
     )
-
-
-def _name_of(data: str) -> str:
-    """What people would call a set: its file's name, or the folder's where that names a split."""
-    path = Path(data.removeprefix("demo:").removeprefix("hub:"))
-    if path.stem in ("train", "validation", "test", "data") and path.parent.name:
-        return path.parent.name
-    return path.stem or "named"
 
 
 def embedded_text(language: str, speaks: bool) -> TextSet:

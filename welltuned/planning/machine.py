@@ -126,9 +126,19 @@ def this_machine(device: torch.device) -> Machine:
     return found
 
 
-def with_reference(machine: Machine, **shown: Any) -> Machine:
+def with_reference(
+    machine: Machine, *, fixed_bytes: int, churn: float, pace: float, call: float, start: float
+) -> Machine:
     """The machine with what reference runs have shown of it, kept."""
-    complete = replace(machine, **shown, complete=True)
+    complete = replace(
+        machine,
+        fixed_bytes=fixed_bytes,
+        churn=churn,
+        pace=pace,
+        call=call,
+        start=start,
+        complete=True,
+    )
     keep(complete)
     return complete
 

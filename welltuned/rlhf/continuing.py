@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from welltuned.data.sources import SPLITS
+from welltuned.data.sources import name_of
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
@@ -46,9 +46,7 @@ def begin(config: RlhfConfig) -> Run:
 
 
 def _free(config: RlhfConfig) -> Path:
-    data = config.data.train.removeprefix("demo:").removeprefix("hub:").rstrip("/")
-    stem = Path(data).stem if Path(data).stem not in SPLITS else Path(data).parent.name
-    return next_free(Path("runs"), f"{stem or 'data'}-rlhf")
+    return next_free(Path("runs"), f"{name_of(config.data.train) or 'data'}-rlhf")
 
 
 def _require_unchanged(run: Run, values: dict[str, Any]) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.config import RunConfig
-from welltuned.errors import Faults
 from welltuned.search.config import SweepConfig
-from welltuned.search.reading import with_values
+from welltuned.search.reading import with_found
 from welltuned.search.space import Value
 from welltuned.search.sweep import SweepObserver, sweep
 
@@ -63,8 +62,4 @@ def tuned(
     config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
 ) -> RunConfig:
     """The config with the best values that a sweep of so many trials finds for it."""
-    faults = Faults()
-    chosen = with_values(config, find(config, trials, folder, observer).values, faults)
-    faults.raise_if_any()
-    assert chosen is not None
-    return chosen
+    return with_found(config, find(config, trials, folder, observer).values)

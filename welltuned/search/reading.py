@@ -58,6 +58,15 @@ def with_values(
     return validate(RunConfig, Document(changed, places, place.source), faults)
 
 
+def with_found(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
+    """The same with values that a search has found. Raises `InputError`."""
+    faults = Faults()
+    changed = with_values(config, values, faults)
+    faults.raise_if_any()
+    assert changed is not None
+    return changed
+
+
 # --- As declared -------------------------------------------------------------
 
 
