@@ -173,6 +173,17 @@ def test_stopped_before_its_first_cell_it_goes_on(
     assert again(copy, strategies=[HEAD], seeds=1).started == [("head", 0)]
 
 
+def test_the_process_that_compares_loads_no_model() -> None:
+    """Nor torch, which alone takes longer than going through a finished comparison."""
+    code = (
+        "import sys\n"
+        "from welltuned.comparison import carry_out, planning, summary\n"
+        "from welltuned.cli import comparing\n"
+        "assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_a_missing_cell_alone_is_run(copy: Comparison, again: Any) -> None:
     shutil.rmtree(copy.cell("lora-r=2", 1).folder)
     assert again(copy).started == [("lora r=2", 1)]

@@ -24,11 +24,10 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.sets import refuse_shared
 from welltuned.imports import load_callable
 from welltuned.rlhf.config import RewardSource, RlhfConfig, SftStage
-from welltuned.rlhf.plan import check as check_stages
-from welltuned.rlhf.plan import reward_task
 from welltuned.rlhf.reading import place_judges
 from welltuned.runs import Run
 from welltuned.schema import Document, validate
+from welltuned.tasks import Reward
 
 STAGE = ("model", "data", "strategy", "training", "evaluation", "engine")
 """Parts of the first stage that `sft:` may have of its own."""
@@ -151,6 +150,8 @@ def _seeded(source: RewardSource, seed: int) -> RewardSource:
 
 def check(pipeline: RlhfConfig, run: RunConfig, data: Collected, folder: Path) -> None:
     """Raise `InputError` with everything in any stage that cannot work; no weight is loaded."""
+    from welltuned.rlhf.plan import check as check_stages  # loads torch, and only scouts do that
+
     check_stages(whole(pipeline, run), folder)
     faults = Faults()
     for what, config, task in _read_besides(pipeline):
@@ -166,7 +167,7 @@ def _read_besides(pipeline: RlhfConfig) -> Iterator[tuple[str, DataConfig, Any]]
     """Data that only a pipeline reads: the judges' own, and prompts of PPO."""
     for source in pipeline.reward:
         if source.kind == "trained" and source.data is not None:
-            yield "'reward.data'", source.data, source.task or reward_task()
+            yield "'reward.data'", source.data, source.task or Reward()
     if pipeline.ppo.data is not None:
         yield "'ppo.data'", pipeline.ppo.data, pipeline.task
 

@@ -26,7 +26,6 @@ from welltuned.config import RunConfig
 from welltuned.errors import RunFailed
 from welltuned.runs.comparison import Comparison
 from welltuned.runs.folder import next_free, write_json
-from welltuned.search.reading import with_found
 
 if TYPE_CHECKING:
     from welltuned.comparison.process import Tell
@@ -55,6 +54,8 @@ def tune(
     """Every variant with the best values of `config.tune` trials; without that, as they are."""
     if config.tune is None:
         return Tuned(list(variants), {}, {})
+    from welltuned.search.reading import with_found  # loads torch, which no one else here needs
+
     tuned = Tuned([], {}, {})
     for variant in variants:
         training = spending[variant.name].applied(variant.config.training)

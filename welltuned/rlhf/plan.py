@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from welltuned.config import RunConfig
 from welltuned.data.records import Records
@@ -23,7 +23,7 @@ from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.rewards import classifier_labels, label_number
 from welltuned.runs import Run
 from welltuned.strategies import AnyStrategy, Full, Strategy
-from welltuned.tasks import AnyTask, ClassificationProblem, GenerationProblem, Problem
+from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
 
 T = TypeVar("T")
 
@@ -70,18 +70,13 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
     return RunConfig(
         model=source.model or config.model,
         data=source.data,
-        task=source.task or reward_task(),
+        task=source.task or Reward(),
         strategy=source.strategy or config.strategy or Full(),
         training=source.training,
         evaluation=source.evaluation,
         engine=source.engine,
         output_dir=str(folder),
     )
-
-
-def reward_task() -> Any:
-    """`task: reward` as it is by default."""
-    return TypeAdapter[Any](AnyTask).validate_python({"type": "reward"})
 
 
 # --- Refusals --------------------------------------------------------------------
