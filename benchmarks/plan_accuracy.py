@@ -40,7 +40,7 @@ from welltuned.engines.precision import choose_device
 from welltuned.models.loading import ModelConfig, quiet
 from welltuned.planning import check, reference
 from welltuned.planning.console import render_check
-from welltuned.planning.machine import this_machine
+from welltuned.planning.this_machine import this_machine
 from welltuned.planning.reference import complete
 
 STRATEGIES = ("full", "partial", "gradual", "lora", "prompt", "prefix", "adapter")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from welltuned.engines.config import TrainingConfig
 from welltuned.planning.course import Course, largest_look, positions
 from welltuned.planning.machine import Machine
 from welltuned.planning.memory import FLOAT, Memory, foresee_memory, keeps
 from welltuned.planning.rehearsal import Rehearsal
-from welltuned.planning.time import Clock, Look, evaluation_seconds, is_half, train_seconds
+from welltuned.planning.time import Look, choose_precision, evaluation_seconds, train_seconds
 from welltuned.preparation import Prepared
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END, InjectedStrategy
@@ -52,11 +54,14 @@ def forecast(
     `process` are the bytes this process held before it began to plan; on a GPU, whose
     memory is another, 0.
     """
-    rehearsal = Rehearsal.of(prepared, strategy, training.gradient_checkpointing)
+    device = torch.device(machine.key["device"])
+    rehearsal = Rehearsal.of(prepared, strategy, device, training.gradient_checkpointing)
     rehearsal.advance(END)
-    clock = Clock(machine, is_half(prepared, training, machine))
     course = Course.of(prepared, training)
-    steps = [(batch, rehearsal.step([batch])) for batch in course.shapes()]
+    shapes = course.shapes()
+    precision = choose_precision(rehearsal, training, machine, shapes[len(shapes) // 2])
+    rehearsal = replace(rehearsal, precision=precision)
+    steps = [(batch, rehearsal.step([batch])) for batch in shapes]
     split, batch = largest_look(prepared, training.per_device_eval_batch_size)
     read = prepared.examples[split]
     look = Look(positions(read, batch), rehearsal.look(read, batch))
@@ -67,9 +72,9 @@ def forecast(
         trainable=rehearsal.trainable,
         memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
         steps=course.plan.total,
-        train_seconds=machine.start + machine.pace * train_seconds(rehearsal, course, steps, clock),
+        train_seconds=machine.start + machine.pace * train_seconds(rehearsal, course, steps, machine),
         evaluation_seconds=machine.pace
-        * evaluation_seconds(rehearsal, training, course, look, clock),
+        * evaluation_seconds(rehearsal, training, course, look, machine),
         artifact_bytes=artifact,
         disk_bytes=artifact + 2 * FLOAT * rehearsal.trainable * keeps(training),
     )

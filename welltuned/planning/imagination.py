@@ -24,24 +24,33 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-_HEAVY = (
-    "gelu", "tanh", "silu", "exp", "softmax", "layer_norm", "sigmoid", "pow", "rsqrt", "sqrt",
-    "log", "erf", "sin", "cos",
-)  # fmt: skip
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _FUSED_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-_RANDOM = ("dropout", "bernoulli", "rand")
+_ATTENTIONS = {_FUSED: 0, _FUSED_BACKWARD: 1}
+"""Attention without a T x T matrix, and at which place of its arguments the query stands."""
+_KEPT = 32 * 2**20
+ATTENTION, ATTENTION_BACKWARD = (packet.__name__ for packet in _ATTENTIONS)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One kind of work of one size."""
+    """One call of an operation, as far as its price depends on it."""
 
-    kind: str
-    """`matmul`, `heavy` (functions such as gelu or softmax), `random`, `light` (copies,
-    sums) or `view` (no data is touched)."""
-    size: float
-    """Floating-point operations of a matmul, elements of `heavy` and `random`, bytes of `light`."""
+    name: str
+    """As `torch.ops.aten` names it; `view` where no data is touched."""
+    elements: int = 0
+    """Of the largest result; of attention, its scores (every query with every key)."""
+    bytes: int = 0
+    """Read and written..."""
+    fresh: int = 0
+    """... of which so many in tensors so large that the system gives their memory anew each
+    time: more than 32 MiB, the most that glibc keeps."""
+    flops: float = 0.0
+    """Of matrix products."""
+    parts: int = 1
+    """How many matrix products of equal size it consists of."""
+    half: bool = False
+    """Whether those are of numbers of two bytes."""
 
 
 @dataclass
@@ -124,19 +133,20 @@ class Imagination(TorchDispatchMode):
         outputs: list[torch.Tensor],
         given: list[torch.Tensor],
     ) -> None:
-        name = func._overloadpacket.__name__
-        flops = _flops(func, args, kwargs, result)
-        self.trace.flops += flops
-        if flops:
-            operation = Operation("matmul", flops)
-        elif func.is_view or name in ("detach", "_unsafe_view"):
-            operation = Operation("view", 0)
-        elif any(word in name for word in _RANDOM):
-            operation = Operation("random", max((t.numel() for t in outputs), default=0))
-        elif any(word in name for word in _HEAVY):
-            operation = Operation("heavy", max((t.numel() for t in outputs), default=0))
-        else:
-            operation = Operation("light", _bytes(outputs) + _bytes(given))
+        packet = func._overloadpacket
+        operation = Operation("view")
+        if not (func.is_view or packet.__name__ in ("detach", "_unsafe_view")):
+            flops = _flops(func, args, kwargs, result)
+            operation = Operation(
+                packet.__name__,
+                _elements(packet, args, outputs),
+                _bytes(outputs) + _bytes(given),
+                sum(size for tensor in outputs if (size := _bytes([tensor])) > _KEPT),
+                flops,
+                _parts(packet, outputs[0]) if flops else 1,
+                bool(flops) and outputs[0].element_size() == 2,
+            )
+            self.trace.flops += flops
         self.trace.operations[operation] += 1
 
     def _note(self, tensor: torch.Tensor) -> None:
@@ -174,6 +184,20 @@ def _flops(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     return 0.0
 
 
+def _elements(packet: Any, args: tuple[Any, ...], outputs: list[torch.Tensor]) -> int:
+    if packet in _ATTENTIONS:
+        query, key = args[_ATTENTIONS[packet] :][:2]
+        return query.shape[:-1].numel() * key.shape[-2]
+    return max((tensor.numel() for tensor in outputs), default=0)
+
+
+def _parts(packet: Any, result: torch.Tensor) -> int:
+    """Of how many products a batch of them or an attention consists."""
+    if packet in _ATTENTIONS:
+        return result.shape[:2].numel()
+    return result.shape[0] if packet is torch.ops.aten.bmm else 1
+
+
 def _bytes(tensors: list[torch.Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
@@ -193,12 +217,39 @@ def _without_values(leaf: Any) -> Any:
     return leaf
 
 
-class _Attention(TorchFunctionMode):
-    """Attention by the kernel that would serve it, which keeps no T x T matrix.
+_IN_HALF = frozenset(
+    {
+        functional.linear, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm,
+        torch.bmm, torch.addmm, torch.baddbmm, torch.einsum, functional.conv1d,
+        functional.scaled_dot_product_attention,
+    }
+)  # fmt: skip
+_IN_FULL = {
+    "cpu": frozenset({functional.cross_entropy, functional.nll_loss, functional.mse_loss}),
+    "cuda": frozenset(
+        {
+            functional.cross_entropy, functional.nll_loss, functional.mse_loss, torch.softmax,
+            torch.Tensor.softmax, functional.softmax, functional.log_softmax, torch.log_softmax,
+            functional.layer_norm, torch.exp, torch.log, torch.pow, torch.Tensor.pow, torch.rsqrt,
+            torch.sum, torch.Tensor.sum,
+        }
+    ),
+}  # fmt: skip
+"""What autocast computes in two bytes a number, and on which device what in four, of what models
+use (https://docs.pytorch.org/docs/stable/amp.html)."""
 
-    On `meta` torch would always fall back on plain products, as it really does where
-    attention has dropout.
+
+class _AsOnDevice(TorchFunctionMode):
+    """Functions as the device would serve them; on `meta` torch serves some in other ways.
+
+    Attention by the kernel that keeps no T x T matrix: `meta` would always fall back on plain
+    products, as devices really do where attention has dropout. And where autocast is on, numbers
+    of two bytes: it does not know `meta`.
     """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self._device = device
 
     def __torch_function__(
         self,
@@ -208,9 +259,24 @@ class _Attention(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if torch.is_autocast_enabled(self._device):
+            if func in _IN_HALF:
+                args, kwargs = tree_map(_to(torch.bfloat16), (args, kwargs))
+            elif func in _IN_FULL[self._device]:
+                args, kwargs = tree_map(_to(torch.float32), (args, kwargs))
         if func is functional.scaled_dot_product_attention:
             return _attend(func, *args, **kwargs)
         return func(*args, **kwargs)
+
+
+def _to(dtype: torch.dtype) -> Callable[[Any], Any]:
+    """Brings numbers that are not imagined and flags through, and all others to `dtype`."""
+
+    def bring(leaf: Any) -> Any:
+        imagined = isinstance(leaf, torch.Tensor) and leaf.is_meta
+        return leaf.to(dtype) if imagined and leaf.is_floating_point() else leaf
+
+    return bring
 
 
 def _attend(
@@ -238,13 +304,15 @@ def _attend(
 
 @contextmanager
 def imagining(
-    model: nn.Module | None = None, place_of: Callable[[str], str] = lambda name: ""
+    model: nn.Module | None = None,
+    place_of: Callable[[str], str] = lambda name: "",
+    device: str = "cpu",
 ) -> Iterator[Trace]:
     """Everything inside is imagined; the trace can be read while it grows.
 
     The model's weights count as there from the start, under `WEIGHTS`. What a module
     makes counts for the place that `place_of` gives its name; "" means that of the module
-    around it.
+    around it. Inside `torch.autocast` for `device`, numbers have the sizes it gives them.
     """
     imagination = Imagination()
     hooks: list[Any] = []
@@ -257,7 +325,7 @@ def imagining(
             for hook in _watch(imagination, module, place)
         ]
     try:
-        with imagination, _Attention():
+        with imagination, _AsOnDevice(device):
             yield imagination.trace
     finally:
         for hook in hooks:

@@ -12,7 +12,8 @@ from welltuned.engines.precision import choose_device
 from welltuned.errors import InputError
 from welltuned.observer import Observer
 from welltuned.planning.forecast import Forecast, forecast
-from welltuned.planning.machine import Machine, this_machine
+from welltuned.planning.machine import Machine
+from welltuned.planning.this_machine import this_machine
 from welltuned.preparation import Prepared
 from welltuned.runs import memory
 

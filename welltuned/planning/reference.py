@@ -24,7 +24,8 @@ import yaml
 
 from welltuned.config import config_from
 from welltuned.planning.forecast import forecast
-from welltuned.planning.machine import CHURN, Machine, keep, with_reference
+from welltuned.planning.machine import CHURN, Machine
+from welltuned.planning.this_machine import keep, with_reference
 from welltuned.preparation import Prepared, prepare
 from welltuned.runs import Run
 

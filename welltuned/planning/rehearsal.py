@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from welltuned.engines.precision import autocast
 from welltuned.models.anatomy import undecorated
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.loading import quiet
@@ -27,16 +29,27 @@ class Rehearsal:
     strategy: Strategy
     model: nn.Module
     groups: list[ParameterGroup]
+    device: torch.device
+    precision: str = "fp32"
+    """What forward and backward passes compute in: `fp32` or `bf16`."""
 
     @classmethod
-    def of(cls, prepared: Prepared, strategy: Strategy, checkpointing: bool = False) -> Rehearsal:
-        """The model as training would start with it."""
+    def of(
+        cls,
+        prepared: Prepared,
+        strategy: Strategy,
+        device: torch.device,
+        checkpointing: bool = False,
+    ) -> Rehearsal:
+        """The model as training would start with it on a device."""
         prepared = _with_reference(prepared)
         model: nn.Module = _prepare(prepared, strategy)
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
         groups = strategy.parameter_groups(model, prepared.anatomy)
-        return cls(prepared, strategy, model, groups)
+        rehearsal = cls(prepared, strategy, model, groups, device)
+        rehearsal.look(prepared.learned, np.array([0]))  # what is only done with a first batch
+        return rehearsal
 
     @property
     def weights(self) -> int:
@@ -68,9 +81,11 @@ class Rehearsal:
         """Forward and backward passes whose gradients add up, as an optimizer step takes them."""
         set_training_modes(self.model)
         batches = [self._batch(self.prepared.learned, indices) for indices in micro_batches]
-        with quiet(), imagining(self.model, self._place_of) as trace:
+        with quiet(), self._imagining() as trace:
             for batch in batches:
-                self.prepared.problem.loss(self.model, batch).backward()
+                with autocast(self.precision, self.device):
+                    loss = self.prepared.problem.loss(self.model, batch)
+                loss.backward()
         self.model.zero_grad(set_to_none=True)
         return trace
 
@@ -78,9 +93,13 @@ class Rehearsal:
         """A forward pass without gradients, as scoring takes it."""
         self.model.eval()
         batch = self._batch(examples, indices)
-        with quiet(), torch.no_grad(), imagining(self.model, self._place_of) as trace:
-            self.prepared.problem.outputs(self.model, batch)
+        with quiet(), torch.no_grad(), self._imagining() as trace:
+            with autocast(self.precision, self.device):
+                self.prepared.problem.outputs(self.model, batch)
         return trace
+
+    def _imagining(self) -> AbstractContextManager[Trace]:
+        return imagining(self.model, self._place_of, self.device.type)
 
     def _place_of(self, name: str) -> str:
         """The part of the model a module is, for people."""

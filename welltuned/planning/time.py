@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from welltuned.planning.course import Course, positions
 from welltuned.planning.imagination import Trace
 from welltuned.planning.machine import Machine
 from welltuned.planning.rehearsal import Rehearsal
-from welltuned.preparation import Prepared
 from welltuned.strategies import Progress
 
 _STAGES = (0.0, 0.25, 0.5, 0.75)
@@ -25,27 +24,24 @@ Step = tuple[np.ndarray, Trace]
 """A micro-batch, and what its forward and backward pass are."""
 
 
-@dataclass(frozen=True)
-class Clock:
-    """A machine, and whether it computes in bf16."""
+def choose_precision(
+    rehearsal: Rehearsal, training: TrainingConfig, machine: Machine, batch: np.ndarray
+) -> str:
+    """What forward and backward will compute in, as far as it can be known.
 
-    machine: Machine
-    half: bool
-
-    def seconds(self, trace: Trace) -> float:
-        return self.machine.seconds(trace, self.half)
-
-
-def is_half(prepared: Prepared, training: TrainingConfig, machine: Machine) -> bool:
-    """Whether forward and backward will compute in bf16, as far as it can be known.
-
-    On a CPU a probe of the loaded model decides; here the machine stands in for it.
+    On a CPU a run tries a step of the loaded model in both; here a rehearsed one stands for it.
     """
-    if prepared.config.model.dtype == "bfloat16":
-        return True
+    if rehearsal.prepared.config.model.dtype == "bfloat16":
+        return "bf16"
     if training.precision != "auto":
-        return training.precision == "bf16"
-    return machine.key["device"] == "cuda" or machine.half > CLEARLY
+        return training.precision
+    if machine.key["device"] == "cuda":
+        return "bf16"
+    full, half = (
+        machine.seconds(replace(rehearsal, precision=precision).step([batch]))
+        for precision in ("fp32", "bf16")
+    )
+    return "bf16" if full / half > CLEARLY else "fp32"
 
 
 @dataclass(frozen=True)
@@ -57,17 +53,17 @@ class Look:
 
 
 def train_seconds(
-    rehearsal: Rehearsal, course: Course, steps: Sequence[Step], clock: Clock
+    rehearsal: Rehearsal, course: Course, steps: Sequence[Step], machine: Machine
 ) -> float:
     """Optimizer steps alone, as `cost.train_seconds` counts them."""
     sizes = [positions(course.examples, batch) for batch, _ in steps]
-    seconds = [clock.seconds(trace) for _, trace in steps]
+    seconds = [machine.seconds(trace) for _, trace in steps]
     passes = float(np.interp(course.positions, sizes, seconds).sum()) * course.repeated
-    stages = _stages(rehearsal, course, steps[len(steps) // 2], clock)
+    stages = _stages(rehearsal, course, steps[len(steps) // 2], machine)
     tensors = sum(len(group.parameters) for group in rehearsal.groups)
-    moving = rehearsal.trainable * clock.machine.adam + tensors * clock.machine.call
+    moving = rehearsal.trainable * machine.adam + tensors * machine.call
     # The first step's counting is part of what its start takes.
-    counted = (len({stage.trainable for stage in stages}) - 1) * clock.machine.counting
+    counted = (len({stage.trainable for stage in stages}) - 1) * machine.counting
     return (
         passes / distributed.processes() * float(np.mean([stage.time for stage in stages]))
         + course.plan.total * moving * float(np.mean([stage.trainable for stage in stages]))
@@ -84,7 +80,7 @@ class _Stage:
     """Shares of what a step takes, and of what trains, at the end."""
 
 
-def _stages(rehearsal: Rehearsal, course: Course, typical: Step, clock: Clock) -> list[_Stage]:
+def _stages(rehearsal: Rehearsal, course: Course, typical: Step, machine: Machine) -> list[_Stage]:
     epochs, (batch, trace) = course.epochs, typical
     known = {rehearsal.trains_now: _Stage(1.0, 1.0)}
     stages = []
@@ -92,14 +88,14 @@ def _stages(rehearsal: Rehearsal, course: Course, typical: Step, clock: Clock) -
         rehearsal.advance(Progress(fraction, fraction * epochs))
         now = rehearsal.trains_now
         if now not in known:
-            time = clock.seconds(rehearsal.step([batch])) / clock.seconds(trace)
+            time = machine.seconds(rehearsal.step([batch])) / machine.seconds(trace)
             known[now] = _Stage(time, now / rehearsal.trainable)
         stages.append(known[now])
     return stages
 
 
 def evaluation_seconds(
-    rehearsal: Rehearsal, training: TrainingConfig, course: Course, look: Look, clock: Clock
+    rehearsal: Rehearsal, training: TrainingConfig, course: Course, look: Look, machine: Machine
 ) -> float:
     """Scoring validation and test, answers in free text included."""
     prepared = rehearsal.prepared
@@ -112,15 +108,15 @@ def evaluation_seconds(
     tests = 2 if prepared.config.evaluation.untrained else 1
     sample = tokens["train"] * min(1.0, number / len(prepared.examples["train"]))
     read = tokens["validation"] * (often + 1) + tokens.get("test", 0) * tests + sample
-    answering = tests * _answering(rehearsal, look, clock)
-    return read * clock.seconds(look.trace) / look.positions + answering
+    answering = tests * _answering(rehearsal, look, machine)
+    return read * machine.seconds(look.trace) / look.positions + answering
 
 
-def _answering(rehearsal: Rehearsal, look: Look, clock: Clock) -> float:
+def _answering(rehearsal: Rehearsal, look: Look, machine: Machine) -> float:
     """Seconds of the answers in free text, should none of them end before it must."""
     problem = rehearsal.prepared.problem
     answered = min(problem.answered, len(rehearsal.prepared.examples.get("test", ())))
     rounds = -(-answered // ANSWERED_AT_ONCE)
     words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
-    calls = clock.machine.call * sum(look.trace.operations.values())
-    return rounds * problem.longest_answer * (calls + words / clock.machine.flops_per_second)
+    calls = machine.call * sum(look.trace.operations.values())
+    return rounds * problem.longest_answer * (calls + words / machine.flops_per_second)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import transformers
 
 from welltuned import hyperparameters
@@ -109,7 +110,7 @@ def _judges(config: RlhfConfig, policy: Prepared, stages: Path) -> int:
 
 def _trained_judge(judge: Prepared, policy: Prepared, config: RlhfConfig) -> int:
     """Bytes of a judge beside the policy, whose frozen backbone it may share."""
-    rehearsal = Rehearsal.of(judge, judge.config.strategy)
+    rehearsal = Rehearsal.of(judge, judge.config.strategy, choose_device(config.ppo.device))
     sft = policy.config.strategy.type
     chosen = (config.ppo.strategy or config.strategy or policy.config.strategy).type
     untouched = chosen not in WHOLE and (config.skips_sft or sft not in WHOLE)
@@ -151,7 +152,7 @@ def foresee_ppo(
     _, strategy, _ = hyperparameters.resolve(TrainingConfig(), asked, anatomy)
     data = collect_prompts(config.ppo.data or config.data, problem)
     ppo, _ = settle(config.ppo, strategy, anatomy, problem.type, len(data.train))
-    rehearsal = Rehearsal.of(policy, strategy)
+    rehearsal = Rehearsal.of(policy, strategy, torch.device(machine.key["device"]))
     rehearsal.advance(END)
     rows = _rows(policy, ppo, ppo.per_device_train_batch_size)
     step = rehearsal.step([rows])
