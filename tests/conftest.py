@@ -194,18 +194,22 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 @pytest.fixture(scope="session")
 def machine() -> Any:
     """A machine whose every figure is known, so that no test has to measure one."""
+    from welltuned.planning.imagination import ATTENTION, ATTENTION_BACKWARD
     from welltuned.planning.machine import Machine
 
     return Machine(
         key={"device": "cpu"},
         matmul=((1e5, 1e-5), (1e9, 1e-2)),
+        matmul_half=((1e5, 1e-5), (1e9, 1e-2)),
+        thin=1e-10,
+        attention={ATTENTION: (1e-9, 1e-11), ATTENTION_BACKWARD: (2e-9, 1e-11)},
+        attention_half={ATTENTION: (1e-9, 1e-11), ATTENTION_BACKWARD: (2e-9, 1e-11)},
+        functions={"gelu": 1e-9, "bernoulli_": 1e-8},
         light=1e-10,
-        heavy=1e-9,
-        random=1e-8,
+        fresh=1e-10,
         call=1e-5,
         counting=0.0,
         adam=1e-9,
-        half=1.0,
         complete=True,
     )
 

@@ -211,7 +211,7 @@ def _gain_of(prepared: Prepared) -> str:
     """
     anatomy = prepared.anatomy
     return (
-        f"gain of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
+        f"speed of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, {anatomy.family} of {anatomy.num_blocks} x {anatomy.hidden_size}"
     )
 

@@ -20,6 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from welltuned.injection.base import InjectedLayer, InjectedTuner, InjectionConfig
+from welltuned.models.attention import scaled_dot_product
 
 PEFT_TYPE = "WELLTUNED_PREFIX"
 PREFIX = "prefix_"
@@ -200,9 +201,7 @@ def attend(
     if softcap is not None:
         output = _softcapped(query, key, value, mask, dropout, scaling, softcap, module.training)
     else:
-        output = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
-        )
+        output = scaled_dot_product(query, key, value, mask, dropout_p=dropout, scale=scaling)
     return output.transpose(1, 2).contiguous(), None
 
 

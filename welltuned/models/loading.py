@@ -237,6 +237,9 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     """
     import torch
 
+    from welltuned.models import attention
+
+    attention.install()
     torch.manual_seed(seed)
     with quiet():
         loaded, report = head.auto_class.from_pretrained(

@@ -73,7 +73,8 @@ def measure(device: torch.device, key: dict[str, Any]) -> Machine:
         matmul=matmul,
         matmul_half=matmul_half,
         thin=_thin(device),
-        attention=_attention(device),
+        attention=_attention(torch.float32, device),
+        attention_half=_attention(torch.bfloat16, device),
         functions={name: _streamed(work, device) for name, work in _FUNCTIONS.items()},
         light=_streamed(lambda x: x + x, device) / (3 * 4),
         fresh=_fresh(device),
@@ -139,9 +140,9 @@ def _thin(device: torch.device) -> float:
     return _fastest(run, device) / moved
 
 
-def _attention(device: torch.device) -> dict[str, tuple[float, float]]:
+def _attention(dtype: torch.dtype, device: torch.device) -> dict[str, tuple[float, float]]:
     """Seconds a score and seconds a floating-point operation, forward and backward."""
-    tried = [_attend(width, device) for width in _WIDTHS]
+    tried = [_attend(width, dtype, device) for width in _WIDTHS]
     scores = _ROWS * _HEADS * _TOKENS**2
     found = {}
     for name, of_score, (narrow, wide) in zip(
@@ -153,11 +154,13 @@ def _attention(device: torch.device) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _attend(width: int, device: torch.device) -> tuple[float, float]:
+def _attend(width: int, dtype: torch.dtype, device: torch.device) -> tuple[float, float]:
     """Seconds of an attention, forward and backward."""
     shape = (_ROWS, _HEADS, _TOKENS, width)
-    query, key, value = (torch.rand(shape, device=device, requires_grad=True) for _ in range(3))
-    mask = torch.zeros(_ROWS, 1, _TOKENS, _TOKENS, device=device)
+    query, key, value = (
+        torch.rand(shape, device=device).to(dtype).requires_grad_() for _ in range(3)
+    )
+    mask = torch.zeros(_ROWS, 1, _TOKENS, _TOKENS, dtype=dtype, device=device)
 
     def attend() -> torch.Tensor:
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)

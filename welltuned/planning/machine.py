@@ -33,7 +33,9 @@ class Machine:
     thin: float
     """Seconds a byte of products that do little with much data, such as those of LoRA."""
     attention: dict[str, tuple[float, float]]
-    """Seconds a score and seconds a floating-point operation, by the names of attentions."""
+    """Seconds a score and seconds a floating-point operation, by the names of attentions..."""
+    attention_half: dict[str, tuple[float, float]]
+    """... and the same of numbers of two bytes."""
     functions: dict[str, float]
     """Seconds an element of operations that compute much with little data, by their names."""
     light: float
@@ -76,7 +78,8 @@ class Machine:
     def _work(self, operation: Operation) -> float:
         elements, flops = operation.elements, operation.flops
         if operation.name in self.attention:
-            a_score, a_flop = self.attention[operation.name]
+            kind = self.attention_half if operation.half else self.attention
+            a_score, a_flop = kind[operation.name]
             return a_score * elements + a_flop * flops
         if flops:
             table = self.matmul_half if operation.half else self.matmul

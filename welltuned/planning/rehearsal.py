@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from welltuned.engines.precision import autocast
+from welltuned.models import attention
 from welltuned.models.anatomy import undecorated
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.loading import quiet
@@ -132,6 +133,7 @@ def _with_reference(prepared: Prepared) -> Prepared:
 
 def _prepare(prepared: Prepared, strategy: Strategy) -> Any:
     """As `tuning.build`, but for the weights."""
+    attention.install()
     config = type(prepared.head.config).from_dict(prepared.head.config.to_dict())
     dtype = getattr(torch, prepared.config.model.dtype)
     with torch.device("meta"):

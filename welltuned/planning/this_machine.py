@@ -67,8 +67,11 @@ def _read(key: dict[str, Any]) -> Machine | None:
             name: tuple((float(size), float(seconds)) for size, seconds in values[name])
             for name in ("matmul", "matmul_half")
         }
-        pairs = {name: (a, b) for name, (a, b) in values["attention"].items()}
-        machine = Machine(**{**values, **tables, "attention": pairs})
+        attentions = {
+            kind: {name: (a, b) for name, (a, b) in values[kind].items()}
+            for kind in ("attention", "attention_half")
+        }
+        machine = Machine(**{**values, **tables, **attentions})
     except (OSError, ValueError, TypeError, KeyError):
         return None  # not there, or from another version
     return machine if machine.key == key else None
