@@ -10,6 +10,8 @@ Times mean something only on a machine without other work. On a busy one,
 thread they are what a clock would show if nothing else ran.
 
     python benchmarks/plan_accuracy.py --shared ../shared --out benchmarks/results
+
+A run takes half a minute to two; with `--work FOLDER` a second call goes on where the first ended.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ from welltuned.engines.precision import choose_device
 from welltuned.models.loading import ModelConfig, quiet
 from welltuned.planning import check, reference
 from welltuned.planning.console import render_check
-from welltuned.planning.this_machine import this_machine
 from welltuned.planning.reference import complete
+from welltuned.planning.this_machine import this_machine
 
 STRATEGIES = ("full", "partial", "gradual", "lora", "prompt", "prefix", "adapter")
 START = "import time; time.perf_counter = time.process_time; from welltuned.cli import main; main()"
@@ -125,7 +127,9 @@ def configs(shared: Path, work: Path, steps: int) -> Iterator[tuple[str, dict[st
 
 
 def run(name: str, config: dict[str, Any], work: Path, processor_time: bool) -> bool:
-    """One run in a process of its own; False when it failed."""
+    """One run in a process of its own, unless it was finished before; False when it failed."""
+    if (work / "runs" / name / "results.json").exists():
+        return True
     file = work / f"{name}.yaml"
     file.write_text(yaml.safe_dump({**config, "output_dir": str(work / "runs" / name)}))
     start = ("-c", START) if processor_time else ("-m", "welltuned.cli")
@@ -147,15 +151,18 @@ def main() -> None:
     parser.add_argument(
         "--processor-time", action="store_true", help="count seconds of the processor"
     )
+    parser.add_argument("--work", type=Path, help="a folder to keep the runs in, and to go on from")
     options = parser.parse_args()
-    if options.processor_time:
-        torch.set_num_threads(1)
-        os.environ |= {"OMP_NUM_THREADS": "1", "WELLTUNED_CACHE": tempfile.mkdtemp()}
-        time.perf_counter = time.process_time
-        reference.TRAIN = ("-c", START, "train")
-    machine = complete(this_machine(choose_device("cpu")), lambda done, total: None)
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+        work = options.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        os.environ["WELLTUNED_CACHE"] = str(work.resolve() / "cache")
+        if options.processor_time:
+            torch.set_num_threads(1)
+            os.environ["OMP_NUM_THREADS"] = "1"
+            time.perf_counter = time.process_time
+            reference.TRAIN = ("-c", START, "train")
+        machine = complete(this_machine(choose_device("cpu")), lambda done, total: None)
         for name, config in configs(options.shared.resolve(), work, options.steps):
             if options.only in name:
                 run(name, config, work, options.processor_time)

@@ -28,17 +28,26 @@ def remembered(what: str, measure: Callable[[], float]) -> float:
 
     A cache that cannot be read or written costs a new measurement, and nothing else.
     """
-    file = cache_folder() / _FILE
-    try:
-        known: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
+    known = _read()
     if what in known:
         return known[what]
     value = measure()
+    file = cache_folder() / _FILE
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps({**known, what: value}, indent=2) + "\n")
     except OSError:
         pass
     return value
+
+
+def recalled(what: str) -> float | None:
+    """What was measured under this name before; None where nothing was."""
+    return _read().get(what)
+
+
+def _read() -> dict[str, float]:
+    try:
+        return dict(json.loads((cache_folder() / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

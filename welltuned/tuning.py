@@ -17,7 +17,7 @@ from welltuned.artifact import Origin
 from welltuned.config import RunConfig
 from welltuned.engines.events import Listener
 from welltuned.engines.job import Job
-from welltuned.engines.precision import autocast, choose_device, choose_precision
+from welltuned.engines.precision import autocast, choose_device, choose_precision, gain_of
 from welltuned.evaluation.predicting import predict, to_device
 from welltuned.evaluation.subject import Subject
 from welltuned.machine import remembered
@@ -27,7 +27,6 @@ from welltuned.observer import Observer
 from welltuned.preparation import Prepared, examine
 from welltuned.proof import Before
 from welltuned.protection import Guard
-from welltuned.runs.environment import processor
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 
@@ -157,7 +156,7 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
             config.model.dtype,
             device,
             lambda: _try_step(model, prepared),
-            lambda measure: remembered(_gain_of(prepared), measure),
+            lambda measure: remembered(gain_of(prepared.anatomy), measure),
         )
     )
     observer.noted(f"precision {precision} on {device.type} ({why})")
@@ -202,18 +201,6 @@ def note_reference(prepared: Prepared, model: nn.Module, observer: Observer) -> 
             args = problem, examples, prepared.pad_id, size, precision
             noted[split] = problem.with_reference(examples, predict(model, *args, tell))
     return replace(prepared, examples=noted)
-
-
-def _gain_of(prepared: Prepared) -> str:
-    """What the gain of bf16 depends on: this machine and the model.
-
-    The strategy is left out, for strategies that are compared have to compute alike.
-    """
-    anatomy = prepared.anatomy
-    return (
-        f"speed of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
-        f"{torch.__version__}, {anatomy.family} of {anatomy.num_blocks} x {anatomy.hidden_size}"
-    )
 
 
 def _try_step(model: nn.Module, prepared: Prepared) -> None:

@@ -63,7 +63,9 @@ def test_float32_is_left_as_it_is() -> None:
 def test_masks_hold(kind: torch.dtype) -> None:
     query, key, value = given()
     seen = torch.ones(SHAPE[2], SHAPE[2], dtype=torch.bool).tril()
-    mask = seen if kind == torch.bool else torch.zeros_like(seen, dtype=kind).masked_fill(~seen, -1e9)
+    mask = (
+        seen if kind == torch.bool else torch.zeros_like(seen, dtype=kind).masked_fill(~seen, -1e9)
+    )
     ours = attention.scaled_dot_product(query, key, value, mask)
     exact = functional.scaled_dot_product_attention(
         query.float(), key.float(), value.float(), attn_mask=seen

@@ -10,6 +10,7 @@ import pytest
 from welltuned.planning.imagination import ATTENTION, Operation, Trace
 from welltuned.planning.machine import Machine
 
+
 def test_a_product_between_two_sizes_takes_a_time_between_theirs(machine: Machine) -> None:
     def seconds(flops: float) -> float:
         return machine.seconds(Trace(operations=Counter({Operation("mm", flops=flops): 1})))

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from welltuned.planning.imagination import ATTENTION, ATTENTION_BACKWARD
-from welltuned.planning.machine import Machine, seconds_of_product
+from welltuned.planning.machine import Machine
 
 _SIZES = ((32, 32, 32), (128, 64, 128), (256, 256, 256), (512, 384, 1536), (1024, 1024, 1024))
 """Matrix products that are timed, as (rows, inner size, columns)."""

@@ -65,6 +65,8 @@ def forecast(
     split, batch = largest_look(prepared, training.per_device_eval_batch_size)
     read = prepared.examples[split]
     look = Look(positions(read, batch), rehearsal.look(read, batch))
+    training_work = train_seconds(rehearsal, course, steps, machine)
+    evaluation_work = evaluation_seconds(rehearsal, training, course, look, machine)
     artifact = artifact_bytes(rehearsal)
     return Forecast(
         strategy=strategy.type,
@@ -72,9 +74,8 @@ def forecast(
         trainable=rehearsal.trainable,
         memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
         steps=course.plan.total,
-        train_seconds=machine.start + machine.pace * train_seconds(rehearsal, course, steps, machine),
-        evaluation_seconds=machine.pace
-        * evaluation_seconds(rehearsal, training, course, look, machine),
+        train_seconds=machine.start + machine.pace * training_work,
+        evaluation_seconds=machine.pace * evaluation_work,
         artifact_bytes=artifact,
         disk_bytes=artifact + 2 * FLOAT * rehearsal.trainable * keeps(training),
     )

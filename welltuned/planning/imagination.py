@@ -59,8 +59,6 @@ class Trace:
 
     operations: Counter[Operation] = field(default_factory=Counter)
     flops: float = 0.0
-    allocated: int = 0
-    """Bytes of all tensors that were made, those that did not last included."""
     live: int = 0
     """Bytes of tensors that exist now."""
     peak: int = 0
@@ -86,7 +84,6 @@ class Imagination(TorchDispatchMode):
         for tensor in tensors:
             self._note(tensor)
         self.place = ""
-        self.trace.allocated = 0
 
     def __torch_dispatch__(
         self,
@@ -157,7 +154,6 @@ class Imagination(TorchDispatchMode):
             return
         self._known.add(key)
         trace, place = self.trace, self.place
-        trace.allocated += size
         trace.live += size
         self._live[place] += size
         if trace.live > trace.peak:

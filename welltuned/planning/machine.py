@@ -14,8 +14,8 @@ from typing import Any
 from welltuned.planning.imagination import Operation, Trace
 
 FIXED_BYTES = 120 * 2**20
-CHURN = 0.3
-PACE = 1.6
+CHURN = 4.5
+PACE = 1.1
 START = 0.5
 """What stands in for `Machine.fixed_bytes`, `churn`, `pace` and `start` until reference runs
 have measured them: what Linux with glibc shows for small encoders."""
@@ -51,7 +51,7 @@ class Machine:
     fixed_bytes: int = FIXED_BYTES
     """Memory that libraries take once they are used, whatever the model."""
     churn: float = CHURN
-    """Of the bytes that a step allocates and frees again, the share that the process keeps."""
+    """How many times the bytes of the largest batch that is scored stay with the process."""
     pace: float = PACE
     """How many times as long a real run takes as its operations do when each is tried by itself,
     again and again, with its data at hand."""

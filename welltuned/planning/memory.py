@@ -29,7 +29,8 @@ class Memory:
     activations: dict[str, int]
     """What waits for the backward pass, by the part of the model."""
     allocator: int
-    """What was freed but stays with the process."""
+    """What was freed but stays with the process: hardly two batches that are scored have tensors
+    of the same sizes, so that none fits where another was."""
     elsewhere: int
     """By how much saving, proof or evaluation reaches above a training step."""
     roles: dict[str, int] = field(default_factory=dict)
@@ -70,7 +71,6 @@ def foresee_memory(
         weights + waiting + weights,  # the artifact is loaded beside the model
     ]
     on_gpu = machine.key["device"] == "cuda"
-    churned = once.allocated - (once.peak - weights)
     return Memory(
         process=process,
         libraries=0 if on_gpu else machine.fixed_bytes,
@@ -78,7 +78,7 @@ def foresee_memory(
         gradients=gradients,
         optimizer=2 * trainable,
         activations=_by_place(trace, gradients),
-        allocator=0 if on_gpu else round(machine.churn * churned),
+        allocator=0 if on_gpu else round(machine.churn * (look.peak - weights)),
         elsewhere=max(0, max(elsewhere) - step),
     )
 

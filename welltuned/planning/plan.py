@@ -16,8 +16,8 @@ from welltuned.engines.precision import choose_device
 from welltuned.planning.forecast import Forecast, forecast
 from welltuned.planning.limits import Limits
 from welltuned.planning.machine import Machine
-from welltuned.planning.this_machine import this_machine
 from welltuned.planning.reference import complete
+from welltuned.planning.this_machine import this_machine
 from welltuned.preparation import Prepared, Working, prepare
 from welltuned.runs import memory
 from welltuned.strategies import AnyStrategy, Strategy

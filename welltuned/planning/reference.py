@@ -33,6 +33,7 @@ _SIZES = ((32, 2), (256, 4))
 """(width, blocks) of each model."""
 _WORDS = [f"w{i}" for i in range(200)]
 _STEPS = 40
+_TEXTS = 3000
 _SECONDS = 300
 TRAIN = ("-m", "welltuned.cli", "train")
 
@@ -51,8 +52,8 @@ def complete(machine: Machine, progress: Callable[[int, int], None]) -> Machine:
             tried.append(_try(machine, Path(folder), width, blocks))
     progress(len(_SIZES), len(_SIZES))
     small, large = tried
-    churn = max(0.0, (large.beyond - small.beyond) / (large.churned - small.churned))
-    fixed = max(0, round(small.beyond - churn * small.churned))
+    churn = max(0.0, (large.beyond - small.beyond) / (large.scored - small.scored))
+    fixed = max(0, round(small.beyond - churn * small.scored))
     pace, call = _pace(small, large, machine.call)
     start = (small.start + large.start) / 2
     return with_reference(
@@ -66,8 +67,8 @@ class _Tried:
 
     beyond: float
     """Bytes it held beyond what is known to be needed."""
-    churned: float
-    """Bytes it made and freed again in a step."""
+    scored: float
+    """Bytes of the largest batch that it scored."""
     start: float
     """Seconds of its first step beyond those of the others..."""
     seconds: float
@@ -113,7 +114,7 @@ def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
     work, with_calls = (_seconds(prepared, replace(free, call=call)) for call in (0.0, 1.0))
     return _Tried(
         beyond=cost["peak_memory_bytes"] - known,
-        churned=parts["allocator"] / CHURN,
+        scored=parts["allocator"] / CHURN,
         start=max(0.0, first - usual),
         seconds=_STEPS * usual,
         work=work,
@@ -133,7 +134,7 @@ def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:
         "model": str(folder / "model"),
         "data": str(folder / "data.jsonl"),
         "task": {"pooling": "mean"},
-        "strategy": "lora",
+        "strategy": "full",
         "training": {"max_steps": _STEPS, "precision": "fp32", "device": "cpu"},
         "evaluation": {"untrained": False},
         "output_dir": str(folder / "run"),
@@ -176,6 +177,6 @@ def _make_model(folder: Path, width: int, blocks: int) -> None:
 def _write_data(file: Path) -> None:
     """Texts of lengths as they come, with labels that mean nothing."""
     draw = random.Random(0)
-    texts = [" ".join(draw.choices(_WORDS, k=draw.randint(3, 60))) for _ in range(400)]
+    texts = [" ".join(draw.choices(_WORDS, k=draw.randint(3, 60))) for _ in range(_TEXTS)]
     rows = [{"text": text, "label": i % 2} for i, text in enumerate(texts)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

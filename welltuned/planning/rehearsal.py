@@ -94,9 +94,9 @@ class Rehearsal:
         """A forward pass without gradients, as scoring takes it."""
         self.model.eval()
         batch = self._batch(examples, indices)
-        with quiet(), torch.no_grad(), self._imagining() as trace:
-            with autocast(self.precision, self.device):
-                self.prepared.problem.outputs(self.model, batch)
+        half = autocast(self.precision, self.device)
+        with quiet(), torch.no_grad(), self._imagining() as trace, half:
+            self.prepared.problem.outputs(self.model, batch)
         return trace
 
     def _imagining(self) -> AbstractContextManager[Trace]:

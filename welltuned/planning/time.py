@@ -9,8 +9,9 @@ import numpy as np
 
 from welltuned import distributed
 from welltuned.engines.config import TrainingConfig
-from welltuned.engines.precision import CLEARLY
+from welltuned.engines.precision import CLEARLY, gain_of
 from welltuned.evaluation.predicting import ANSWERED_AT_ONCE
+from welltuned.machine import recalled
 from welltuned.planning.course import Course, positions
 from welltuned.planning.imagination import Trace
 from welltuned.planning.machine import Machine
@@ -29,7 +30,8 @@ def choose_precision(
 ) -> str:
     """What forward and backward will compute in, as far as it can be known.
 
-    On a CPU a run tries a step of the loaded model in both; here a rehearsed one stands for it.
+    On a CPU a run tries a step of the loaded model in both, once for all runs of such a model;
+    before that a rehearsed one stands for it.
     """
     if rehearsal.prepared.config.model.dtype == "bfloat16":
         return "bf16"
@@ -37,11 +39,14 @@ def choose_precision(
         return training.precision
     if machine.key["device"] == "cuda":
         return "bf16"
-    full, half = (
-        machine.seconds(replace(rehearsal, precision=precision).step([batch]))
-        for precision in ("fp32", "bf16")
-    )
-    return "bf16" if full / half > CLEARLY else "fp32"
+    gain = recalled(gain_of(rehearsal.prepared.anatomy))
+    if gain is None:
+        full, half = (
+            machine.seconds(replace(rehearsal, precision=precision).step([batch]))
+            for precision in ("fp32", "bf16")
+        )
+        gain = full / half
+    return "bf16" if gain > CLEARLY else "fp32"
 
 
 @dataclass(frozen=True)
