@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from welltuned.machine import cache_folder, remembered
+from welltuned.machine import cache_folder, recalled, remembered
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,12 @@ def never() -> float:
 def test_a_measurement_is_taken_once() -> None:
     assert remembered("gain", lambda: 1.25) == 1.25
     assert remembered("gain", never) == 1.25
+
+
+def test_what_was_measured_can_be_recalled() -> None:
+    assert recalled("gain") is None
+    remembered("gain", lambda: 1.25)
+    assert recalled("gain") == 1.25 and recalled("another") is None
 
 
 def test_each_thing_has_a_value_of_its_own() -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from sentences import make_sentences, write_conll
 from support import STRATEGIES, config_values, make_preferences, make_rows, tuning_for, write_rows
 from welltuned.config import config_from
+from welltuned.engines.precision import CLEARLY, gain_of
+from welltuned.machine import remembered
 from welltuned.planning.forecast import Forecast, forecast
 from welltuned.planning.machine import Machine
+from welltuned.planning.rehearsal import Rehearsal
+from welltuned.planning.time import choose_precision
 from welltuned.preparation import Prepared, prepare
 
 
@@ -127,3 +134,43 @@ def test_long_texts_count(prepared: Any, tmp_path: Path, machine: Machine) -> No
     found = foresee(prepared(data=write_rows(tmp_path / "long.jsonl", long)), machine)
     short = foresee(prepared(data=write_rows(tmp_path / "short.jsonl", rows)), machine)
     assert found.train_seconds > short.train_seconds
+
+
+@pytest.mark.parametrize("gain", [1.1, 1.3])
+def test_the_precision_is_the_one_that_pays(
+    prepared: Any, machine: Machine, gain: float, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
+    quick = tuple((flops, seconds / 2) for flops, seconds in machine.matmul)
+    free = {name: (0.0, 0.0) for name in machine.attention}
+    only_products = replace(
+        machine, call=0.0, light=0.0, thin=0.0, fresh=0.0, functions={}, attention=free
+    )
+    fast = replace(only_products, matmul_half=quick)
+    assert foresee_precision(prepared(), fast) == "bf16"
+    assert foresee_precision(prepared(), machine) == "fp32", "there is nothing to gain"
+    ready = prepared()
+    remembered(gain_of(ready.anatomy), lambda: gain)
+    known = "bf16" if gain > CLEARLY else "fp32"
+    assert foresee_precision(ready, fast) == foresee_precision(ready, machine) == known
+
+
+def foresee_precision(prepared: Prepared, machine: Machine) -> str:
+    rehearsal = Rehearsal.of(prepared, prepared.config.strategy, torch.device("cpu"))
+    batch = np.arange(4)
+    return choose_precision(rehearsal, prepared.config.training, machine, batch)
+
+
+def test_bf16_takes_less_memory_for_what_waits(prepared: Any, machine: Machine) -> None:
+    ready = prepared("full")
+    full, half = (foresee(ready, machine, precision=name) for name in ("fp32", "bf16"))
+    waiting = [sum(found.memory.activations.values()) for found in (full, half)]
+    assert waiting[1] < waiting[0]
+    assert half.memory.weights == full.memory.weights, "the weights stay in four bytes"
+
+
+def test_scoring_leaves_memory_behind(prepared: Any, machine: Machine) -> None:
+    ready = prepared()
+    small = foresee(ready, machine, per_device_eval_batch_size=2).memory.allocator
+    assert foresee(ready, machine, per_device_eval_batch_size=8).memory.allocator > 2 * small > 0
+    assert foresee(ready, replace(machine, churn=0.0)).memory.allocator == 0
