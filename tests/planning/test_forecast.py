@@ -143,9 +143,8 @@ def test_the_precision_is_the_one_that_pays(
     monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
     quick = tuple((flops, seconds / 2) for flops, seconds in machine.matmul)
     free = {name: (0.0, 0.0) for name in machine.attention}
-    only_products = replace(
-        machine, call=0.0, light=0.0, thin=0.0, fresh=0.0, functions={}, attention=free
-    )
+    none = {"attention": free, "attention_half": free, "functions": {}}
+    only_products = replace(machine, call=0.0, light=0.0, thin=0.0, fresh=0.0, **none)
     fast = replace(only_products, matmul_half=quick)
     assert foresee_precision(prepared(), fast) == "bf16"
     assert foresee_precision(prepared(), machine) == "fp32", "there is nothing to gain"
