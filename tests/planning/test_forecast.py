@@ -141,14 +141,12 @@ def test_the_precision_is_the_one_that_pays(
     prepared: Any, machine: Machine, gain: float, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
-    quick = tuple((flops, seconds / 2) for flops, seconds in machine.matmul)
-    free = {name: (0.0, 0.0) for name in machine.attention}
-    none = {"attention": free, "attention_half": free, "functions": {}}
-    only_products = replace(machine, call=0.0, light=0.0, thin=0.0, fresh=0.0, **none)
-    fast = replace(only_products, matmul_half=quick)
-    assert foresee_precision(prepared(), fast) == "bf16"
-    assert foresee_precision(prepared(), machine) == "fp32", "there is nothing to gain"
-    ready = prepared()
+    none = dict.fromkeys(("call", "light", "thin", "fresh"), 0.0)
+    whole, half = ((1.0, 1e-11), (1e9, 1e-2)), ((1.0, 1e-12), (1e9, 1e-3))
+    fast = replace(machine, matmul=whole, matmul_half=half, functions={}, **none)
+    ready = prepared(training={"precision": "auto"})
+    assert foresee_precision(ready, fast) == "bf16"
+    assert foresee_precision(ready, machine) == "fp32", "there is nothing to gain"
     remembered(gain_of(ready.anatomy), lambda: gain)
     known = "bf16" if gain > CLEARLY else "fp32"
     assert foresee_precision(ready, fast) == foresee_precision(ready, machine) == known
