@@ -194,8 +194,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 @pytest.fixture(scope="session")
 def machine() -> Any:
     """A machine whose every figure is known, so that no test has to measure one."""
-    from welltuned.planning.imagination import ATTENTION, ATTENTION_BACKWARD
     from welltuned.planning.machine import Machine
+    from welltuned.planning.operations import ATTENTION, ATTENTION_BACKWARD
 
     return Machine(
         key={"device": "cpu"},

@@ -10,7 +10,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from welltuned.planning.imagination import ATTENTION, Operation, Trace, imagining
+from welltuned.planning.imagination import Trace, imagining
+from welltuned.planning.operations import ATTENTION, Operation
 
 ROWS, WIDTH, HIDDEN = 8, 16, 64
 
@@ -126,7 +127,9 @@ def test_only_large_tensors_get_their_memory_anew() -> None:
     with imagining() as trace:
         large + 1
         small + 1
+        large.add_(1)
     assert sorted(o.fresh for o in trace.operations if o.name == "add") == [0, 4 * (2**23 + 1)]
+    assert [o.fresh for o in trace.operations if o.name == "add_"] == [0], "it is there already"
 
 
 def test_views_touch_no_data() -> None:

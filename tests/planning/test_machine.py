@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from welltuned.planning.imagination import ATTENTION, Operation, Trace
+from welltuned.planning.imagination import Trace
 from welltuned.planning.machine import Machine
+from welltuned.planning.operations import ATTENTION, Operation
 
 
 def test_a_product_between_two_sizes_takes_a_time_between_theirs(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""What this machine does in a second, measured in a second or two.
+"""What this machine does in a second, measured in a few seconds.
 
 Every figure is that of the fastest of a few tries, so that other work on the machine counts
 little.
@@ -15,8 +15,8 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from welltuned.planning.imagination import ATTENTION, ATTENTION_BACKWARD
 from welltuned.planning.machine import Machine
+from welltuned.planning.operations import ATTENTION, ATTENTION_BACKWARD
 
 _SIZES = ((32, 32, 32), (128, 64, 128), (256, 256, 256), (512, 384, 1536), (1024, 1024, 1024))
 """Matrix products that are timed, as (rows, inner size, columns)."""
@@ -62,6 +62,7 @@ _TRIES, _SECONDS = 5, 0.06
 
 
 def measure(device: torch.device, key: dict[str, Any]) -> Machine:
+    """Time every kind of operation; torch's random numbers stay what they were."""
     state = torch.get_rng_state()
     chain, counted = _chain(device, False), _chain(device, True)
     matmul, matmul_half = (

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from welltuned.planning.imagination import Operation, Trace
+from welltuned.planning.imagination import Trace
+from welltuned.planning.operations import Operation
 
 FIXED_BYTES = 120 * 2**20
 CHURN = 4.5
