@@ -152,7 +152,11 @@ def foresee_ppo(
     _, strategy, _ = hyperparameters.resolve(TrainingConfig(), asked, anatomy)
     data = collect_prompts(config.ppo.data or config.data, problem)
     ppo, _ = settle(config.ppo, strategy, anatomy, problem.type, len(data.train))
-    rehearsal = Rehearsal.of(policy, strategy, torch.device(machine.key["device"]))
+    half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
+    rehearsal = replace(
+        Rehearsal.of(policy, strategy, torch.device(machine.key["device"])),
+        precision="bf16" if half else "fp32",
+    )
     rehearsal.advance(END)
     rows = _rows(policy, ppo, ppo.per_device_train_batch_size)
     step = rehearsal.step([rows])
