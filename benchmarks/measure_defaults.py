@@ -119,11 +119,11 @@ class Cell:
 
 
 def grid(usual: float) -> list[float]:
-    """The values to try, from the middle outwards."""
+    """The values to try, from the middle outwards; of two as far from it the larger first."""
     decades = range(math.floor(math.log10(usual / REACH)), math.ceil(math.log10(usual * REACH)) + 1)
     rates = [float(f"{digit:g}e{decade}") for decade in decades for digit in SERIES]
     near = [rate for rate in rates if usual / REACH <= rate <= usual * REACH]
-    return sorted(near, key=lambda rate: (round(abs(math.log(rate / usual)), 6), rate))
+    return sorted(near, key=lambda rate: (round(abs(math.log(rate / usual)), 6), -rate))
 
 
 Scores = dict[str, dict[float, float | None]]

@@ -40,7 +40,7 @@ TEXT = measure.DEFAULTS.read_text(encoding="utf-8")
 
 
 def test_a_grid_goes_from_the_middle_outwards_by_factors_of_about_two() -> None:
-    assert measure.grid(1e-3) == [1e-3, 5e-4, 2e-3, 2e-4, 5e-3, 1e-4, 1e-2]
+    assert measure.grid(1e-3) == [1e-3, 2e-3, 5e-4, 5e-3, 2e-4, 1e-2, 1e-4]
     for usual in (1e-4, 2e-4, 2e-2):
         rates = sorted(measure.grid(usual))
         assert usual in rates and len(rates) == 7

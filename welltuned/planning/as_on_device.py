@@ -14,9 +14,9 @@ from welltuned.planning.operations import FUSED
 
 _IN_HALF = frozenset(
     {
-        functional.linear, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm,
-        torch.bmm, torch.addmm, torch.baddbmm, torch.einsum, functional.conv1d,
-        functional.scaled_dot_product_attention,
+        functional.linear, functional.conv1d, functional.scaled_dot_product_attention, torch.einsum,
+        torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.Tensor.mm,
+        torch.bmm, torch.Tensor.bmm, torch.addmm, torch.Tensor.addmm, torch.baddbmm,
     }
 )  # fmt: skip
 _IN_FULL = {

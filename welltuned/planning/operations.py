@@ -83,7 +83,7 @@ def _parts(packet: Any, result: torch.Tensor) -> int:
     """Of how many products a batch of them or an attention consists."""
     if packet in _ATTENTIONS:
         return result.shape[:2].numel()
-    return result.shape[0] if packet is torch.ops.aten.bmm else 1
+    return result.shape[0] if packet in (torch.ops.aten.bmm, torch.ops.aten.baddbmm) else 1
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:
