@@ -172,7 +172,8 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
         )
     )
     if config.training.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+        with loading.quiet():
+            model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
     return Tuning(
         prepared,
         model,

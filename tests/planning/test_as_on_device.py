@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
+from welltuned.models.recomputing import contexts
 from welltuned.planning.imagination import imagining
+from welltuned.planning.operations import ATTENTION
 
 Make = Callable[..., torch.Tensor]
 SOURCE = torch.empty(0, device="meta")
@@ -55,3 +58,21 @@ def test_without_autocast_nothing_changes(name: str) -> None:
     with imagining():
         imagined = CALLS[name](make_imagined)
     assert imagined.dtype == torch.float32
+
+
+def test_what_is_recomputed_for_the_backward_pass_is_served_alike() -> None:
+    """Checkpoints refuse a second pass whose tensors have other dtypes or shapes."""
+    queries = torch.ones(1, 2, 4, 8, device="meta", requires_grad=True)
+    weight = torch.ones(8, 8, device="meta", requires_grad=True)
+
+    def attend(states: torch.Tensor) -> torch.Tensor:
+        states = functional.linear(states, weight)
+        return functional.scaled_dot_product_attention(states, states, states)
+
+    with imagining() as trace:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = checkpoint(attend, queries, use_reentrant=False, context_fn=contexts).sum()
+        loss.backward()
+    attentions = [o for o in trace.operations.elements() if o.name == ATTENTION]
+    assert len(attentions) == 2 and all(operation.half for operation in attentions)
+    assert weight.grad is not None

@@ -12,6 +12,7 @@ import yaml
 from support import config_values
 from welltuned.errors import Fault
 from welltuned.planning import plan as module
+from welltuned.planning.limits import Limits
 from welltuned.preparation import load_config
 from welltuned.strategies import Prefix
 
@@ -125,3 +126,22 @@ def test_what_cannot_be_rehearsed_is_told_and_stops_nothing(
     monkeypatch.setattr(module, "forecast", fragile)
     status, out, _ = call("plan", file)
     assert status == 0 and "its steps cannot be rehearsed: no kernel for meta" in out
+
+
+@pytest.mark.usefixtures("known")
+def test_all_strategies_are_foreseen_in_the_precision_of_the_asked_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def choose(rehearsal: Any, training: Any, *_: Any) -> str:
+        if training.precision != "auto":
+            return str(training.precision)
+        asked.append(rehearsal.strategy.type)
+        return "bf16"
+
+    monkeypatch.setattr("welltuned.planning.forecast.choose_precision", choose)
+    config = load_config(file, ["strategy=lora", "training.precision=auto"])
+    plan = module.make_plan(config, Limits(), lambda *_: None)
+    assert asked == ["lora"], "a step is tried in both precisions once"
+    assert {row.forecast.precision for row in plan.rows if row.forecast} == {"bf16"}

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from welltuned.models.freezing import in_eval_mode
+from welltuned.models.recomputing import contexts
 
 _IGNORED = -100
 """The label of tokens that no loss is computed on, as everywhere in torch and transformers."""
@@ -218,7 +219,9 @@ class LanguageHead:
     ) -> tuple[torch.Tensor, ...]:
         """As `_chunk`; with gradients, once more in the backward pass."""
         if torch.is_grad_enabled():
-            return checkpoint(self._chunk, hidden_CH, targets_C, judge, use_reentrant=False)
+            return checkpoint(
+                self._chunk, hidden_CH, targets_C, judge, use_reentrant=False, context_fn=contexts
+            )
         return self._chunk(hidden_CH, targets_C, judge)
 
     def _chunk(

@@ -28,6 +28,8 @@ class Forecast:
     parameters: int
     trainable: int
     memory: Memory
+    precision: str
+    """What forward and backward passes compute in: `fp32` or `bf16`."""
     steps: int
     train_seconds: float
     """Optimizer steps alone, as `cost.train_seconds` counts them."""
@@ -73,6 +75,7 @@ def forecast(
         parameters=rehearsal.weights,
         trainable=rehearsal.trainable,
         memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
+        precision=precision,
         steps=course.plan.total,
         train_seconds=machine.start + machine.pace * training_work,
         evaluation_seconds=machine.pace * evaluation_work,

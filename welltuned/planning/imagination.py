@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from welltuned.models.recomputing import recomputed_within
 from welltuned.planning.as_on_device import AsOnDevice
 from welltuned.planning.operations import Operation
 
@@ -153,7 +155,8 @@ def imagining(
             for hook in _watch(imagination, module, place)
         ]
     try:
-        with imagination, AsOnDevice(device):
+        as_on_device = partial(AsOnDevice, device)
+        with imagination, as_on_device(), recomputed_within(as_on_device):
             yield imagination.trace
     finally:
         for hook in hooks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -84,7 +84,10 @@ def make_plan(config: RunConfig, limits: Limits, progress: Working) -> Plan:
     strategies = list(_strategies(prepared.config.strategy))
     rows = []
     for i, strategy in enumerate(strategies):
-        rows.append(planner.row(strategy))
+        rows.append(row := planner.row(strategy))
+        if row.asked and row.forecast is not None:
+            # Strategies compute alike, so that they can be compared.
+            planner = replace(planner, precision=row.forecast.precision)
         progress("rehearsing strategies", i + 1, len(strategies))
     return Plan(rows, limits, list(_advise(planner, rows)), machine)
 
@@ -117,6 +120,8 @@ class _Planner:
     machine: Machine
     held: int
     limits: Limits
+    precision: str = "auto"
+    """What the strategy that was asked for will compute in, once that is known."""
 
     def row(self, strategy: Strategy, **changes: Any) -> Row:
         asked = strategy is self.prepared.config.strategy
@@ -133,7 +138,10 @@ class _Planner:
 
     def _training(self, strategy: Strategy) -> TrainingConfig:
         anatomy = self.prepared.anatomy
-        return hyperparameters.resolve(self.config.training, strategy, anatomy)[0].at_once
+        training = hyperparameters.resolve(self.config.training, strategy, anatomy)[0].at_once
+        if training.precision != "auto":
+            return training
+        return training.model_copy(update={"precision": self.precision})
 
 
 # --- What to change ----------------------------------------------------------

@@ -16,6 +16,7 @@ from welltuned.models import attention
 from welltuned.models.anatomy import undecorated
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.loading import quiet
+from welltuned.models.recomputing import contexts
 from welltuned.planning.imagination import Trace, imagining
 from welltuned.preparation import Prepared
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
@@ -46,7 +47,9 @@ class Rehearsal:
         prepared = _with_reference(prepared)
         model: nn.Module = _prepare(prepared, strategy)
         if checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+            recompute = {"use_reentrant": False, "context_fn": contexts}
+            with quiet():
+                model.gradient_checkpointing_enable(recompute)  # type: ignore[operator]
         groups = strategy.parameter_groups(model, prepared.anatomy)
         rehearsal = cls(prepared, strategy, model, groups, device)
         rehearsal.look(prepared.learned, np.array([0]))  # what is only done with a first batch

@@ -175,6 +175,7 @@ def foresee_ppo(
         parameters=rehearsal.weights,
         trainable=rehearsal.trainable,
         memory=replace(memory, roles={name: size for name, size in roles.items() if size}),
+        precision=rehearsal.precision,
         steps=updates,
         train_seconds=machine.start
         + machine.pace * _seconds(rehearsal, ppo, rows, machine, updates),
