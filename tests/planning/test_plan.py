@@ -145,3 +145,19 @@ def test_all_strategies_are_foreseen_in_the_precision_of_the_asked_one(
     plan = module.make_plan(config, Limits(), lambda *_: None)
     assert asked == ["lora"], "a step is tried in both precisions once"
     assert {row.forecast.precision for row in plan.rows if row.forecast} == {"bf16"}
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_model_that_is_too_large_is_told_without_trying_batches(
+    call: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed: list[str] = []
+    forecast = module.forecast
+
+    def counted(*given: Any) -> Any:
+        rehearsed.append("once")
+        return forecast(*given)
+
+    monkeypatch.setattr(module, "forecast", counted)
+    advice = json.loads(call("plan", file, "memory=1MiB", "--json")[1])["advice"]
+    assert "a smaller model may" in advice[0] and rehearsed == ["once"]

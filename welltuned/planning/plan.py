@@ -16,6 +16,7 @@ from welltuned.engines.precision import choose_device
 from welltuned.planning.forecast import Forecast, forecast
 from welltuned.planning.limits import Limits
 from welltuned.planning.machine import Machine
+from welltuned.planning.memory import Memory
 from welltuned.planning.reference import complete
 from welltuned.planning.this_machine import this_machine
 from welltuned.preparation import Prepared, Working, prepare
@@ -152,7 +153,7 @@ def _advise(planner: _Planner, rows: Sequence[Row]) -> Iterator[str]:
     if asked.fits or asked.forecast is None:
         return
     if "memory" in asked.exceeds:
-        yield _less_memory(planner)
+        yield _less_memory(planner, asked.forecast.memory)
     if "time" in asked.exceeds:
         yield _less_time(planner, asked.forecast)
     others = [row.name for row in rows if row.fits]
@@ -160,8 +161,12 @@ def _advise(planner: _Planner, rows: Sequence[Row]) -> Iterator[str]:
         yield f"or another strategy that fits: {', '.join(others)}"
 
 
-def _less_memory(planner: _Planner) -> str:
+def _less_memory(planner: _Planner, needed: Memory) -> str:
     """The least change of how steps are taken after which they fit; what is learned is the same."""
+    limit = planner.limits.memory
+    assert limit is not None
+    if needed.total - sum(needed.activations.values()) - needed.allocator > limit:
+        return "even a batch of nothing would not fit into memory: a smaller model may"
     strategy = planner.prepared.config.strategy
     training = planner.prepared.config.training.at_once
     size, accumulation = training.examples_per_pass, training.gradient_accumulation_steps
