@@ -9,7 +9,8 @@ With `--parameter head_learning_rate_scale` the same for that, at the learning r
     python benchmarks/measure_defaults.py --budget 0s           # only tell what is known
     python benchmarks/measure_defaults.py --budget 0s --write   # put it into defaults.yaml
 
-What was measured is kept with its provenance in benchmarks/results/defaults.json;
+What was measured is kept with its provenance in benchmarks/results/defaults.json, and taken from
+there where its runs are gone;
 benchmarks/regret.py shows how far the defaults are from the best of each set.
 """
 
@@ -359,23 +360,24 @@ def main() -> None:
     options = _options()
     if options.budget:
         measure(options)
-    measured = collect(options)
-    provenance = {
-        "date": date.today().isoformat(),
-        "models": {kind.name: Path(kind.model).name for kind in KINDS.values()},
-        "metrics": {kind.name: kind.metric for kind in KINDS.values()},
-        "examples": options.examples,
-        "split": "validation, at the end of training; the test split was not read",
-        "command": "python benchmarks/measure_defaults.py",
-    }
-    record: dict[str, Any] = {"provenance": provenance, "measured": measured, "chosen": {}}
+    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    if measured := collect(options):
+        provenance = {
+            "date": date.today().isoformat(),
+            "models": {kind.name: Path(kind.model).name for kind in KINDS.values()},
+            "metrics": {kind.name: kind.metric for kind in KINDS.values()},
+            "examples": options.examples,
+            "split": "validation, at the end of training; the test split was not read",
+            "command": "python benchmarks/measure_defaults.py",
+        }
+        kept[options.parameter] = {"provenance": provenance, "measured": measured}
+    record = kept.get(options.parameter, {"measured": {}})
+    record["chosen"] = {}
     text = with_source(DEFAULTS.read_text(encoding="utf-8"))
-    for kind, strategy, value in chosen(measured):
+    for kind, strategy, value in chosen(record["measured"]):
         record["chosen"].setdefault(kind.name, {})[strategy] = value
         text = rewritten(text, kind.name, kind.up_to, strategy, value, options.parameter)
         print(f"{options.parameter} {kind.name:8} {strategy:8} {value:g}")
-    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-    kept[options.parameter] = record
     options.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     if options.write:
         DEFAULTS.write_text(text, encoding="utf-8")

@@ -34,6 +34,32 @@ def load(name: str) -> ModuleType:
 measure = load("measure_defaults")
 regret = load("regret")
 TEXT = measure.DEFAULTS.read_text(encoding="utf-8")
+SAMPLE = """\
+# Defaults.
+
+sources:
+  measured: on one set
+  usual: not measured here
+
+full:
+  - fits: {kind: encoder, parameters_up_to: 5.0e+7}
+    learning_rate: [1.5e-4, measured]
+    head_learning_rate_scale: [10, measured]
+  - fits: {kind: encoder}
+    learning_rate: [2.0e-5, usual]
+    head_learning_rate_scale: [10, usual]
+  - fits: {kind: decoder}
+    learning_rate: [1.0e-5, usual]
+    head_learning_rate_scale: [10, usual]
+
+lora:
+  - fits: {kind: encoder}
+    learning_rate: [1.0e-3, measured]
+    head_learning_rate_scale: [1, measured]
+  - fits: {kind: decoder}
+    learning_rate: [2.0e-4, usual]
+    head_learning_rate_scale: [1, usual]
+"""
 
 
 # --- The grid and the choice ---------------------------------------------------
@@ -87,8 +113,8 @@ def loaded(text: str) -> dict[str, Any]:
 
 
 def test_a_rate_is_put_into_the_entry_of_its_size_and_nothing_else_changes() -> None:
-    text = measure.rewritten(TEXT, "encoder", 5e7, "full", 2e-4)
-    changed = [(a, b) for a, b in zip(TEXT.split("\n"), text.split("\n"), strict=True) if a != b]
+    text = measure.rewritten(SAMPLE, "encoder", 5e7, "full", 2e-4)
+    changed = [(a, b) for a, b in zip(SAMPLE.split("\n"), text.split("\n"), strict=True) if a != b]
     assert changed == [
         ("    learning_rate: [1.5e-4, measured]", "    learning_rate: [2.0e-4, measured_sets]")
     ]
@@ -96,8 +122,8 @@ def test_a_rate_is_put_into_the_entry_of_its_size_and_nothing_else_changes() -> 
 
 def test_where_there_is_no_entry_of_that_size_one_is_put_before_the_others() -> None:
     """What was measured on a tiny model says nothing of large ones."""
-    text = measure.with_source(measure.rewritten(TEXT, "decoder", 5e6, "lora", 5e-3))
-    before, after = loaded(TEXT)["lora"], loaded(text)["lora"]
+    text = measure.with_source(measure.rewritten(SAMPLE, "decoder", 5e6, "lora", 5e-3))
+    before, after = loaded(SAMPLE)["lora"], loaded(text)["lora"]
     assert [entry["fits"] for entry in after] == [
         {"kind": "encoder"},
         {"kind": "decoder", "parameters_up_to": 5e6},
@@ -111,8 +137,8 @@ def test_where_there_is_no_entry_of_that_size_one_is_put_before_the_others() -> 
 
 
 def test_the_scale_of_the_head_is_written_in_its_own_line() -> None:
-    text = measure.rewritten(TEXT, "encoder", 5e7, "lora", 5.0, "head_learning_rate_scale")
-    before, after = loaded(TEXT)["lora"][0], loaded(text)["lora"][0]
+    text = measure.rewritten(SAMPLE, "encoder", 5e7, "lora", 5.0, "head_learning_rate_scale")
+    before, after = loaded(SAMPLE)["lora"][0], loaded(text)["lora"][0]
     assert after["head_learning_rate_scale"] == [5, "measured_sets"]
     assert after["learning_rate"] == before["learning_rate"]
 
