@@ -54,8 +54,7 @@ class Machine:
     churn: float = CHURN
     """How many times the bytes of the largest batch that is scored stay with the process."""
     pace: float = PACE
-    """How many times as long a real run takes as its operations do when each is tried by itself,
-    again and again, with its data at hand."""
+    """How many times as long a real run takes as its operations do when each is tried by itself."""
     start: float = START
     """Seconds that the first step of a run takes beyond what others do: libraries load."""
     complete: bool = False

@@ -3,8 +3,8 @@
 They belong to the machine (its libraries, its caches) and not to a model, and none of
 them can be read off anything. So two small models made of noise are tuned for a few steps,
 each in a process of its own, as any run is. What they held beyond what is known to be
-needed is set beside what they made and freed again, and the time they took beside that of
-their operations.
+needed is set beside the largest batch that they scored, and the time they took beside that
+of their operations.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _SIZES = ((32, 2), (256, 4))
 _WORDS = [f"w{i}" for i in range(200)]
 _STEPS = 40
 _TEXTS = 3000
+"""Enough for several batches that are scored, each of another length."""
 _SECONDS = 300
 TRAIN = ("-m", "welltuned.cli", "train")
 
