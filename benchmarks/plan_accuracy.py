@@ -177,7 +177,7 @@ def main() -> None:
             **check.as_dict(pairs),
         }
         options.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(values, indent=2) + "\n"
+        text = json.dumps(values, indent=2).replace(f"{work / 'runs'}/", "") + "\n"
         (options.out / "plan_accuracy.json").write_text(text, encoding="utf-8")
 
 
