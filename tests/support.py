@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+from welltuned.hyperparameters import defaults_for
 
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "modernbert")
 DECODERS = ("gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2")
@@ -30,6 +33,13 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "parallel": {"type": "adapter", "reduction_factor": 8, "placement": "parallel", "scale": 4},
 }
 """Every strategy, in the variants that the contract tests try."""
+
+
+def default_rate(strategy: str) -> float:
+    """The learning rate that `auto` means for a small encoder."""
+    small: Any = SimpleNamespace(kind="encoder", parameters=1)
+    return defaults_for(strategy, small)["learning_rate"].value
+
 
 WORDS = [
     "good", "great", "fine", "lovely", "superb", "warm", "clever", "bright",

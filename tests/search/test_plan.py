@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support import default_rate
 from trials import Ask
 from welltuned.errors import InputError
 from welltuned.models import loading
@@ -47,7 +48,7 @@ def test_what_is_usual_is_what_a_run_would_use(ask: Ask) -> None:
     }
     plan = plan_sweep(ask("lora", sweep={"space": space}))
     assert plan.usual == {
-        "training.learning_rate": 1e-3,
+        "training.learning_rate": default_rate("lora"),
         "training.warmup_ratio": 0.1,
         "strategy.target_modules": "auto",
     }, "a rank of 8 is not among those asked for"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support import default_rate
 from trials import Ask
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
@@ -42,7 +43,8 @@ def test_by_default_the_learning_rate_and_what_the_strategy_leaves_open(ask: Ask
         "strategy.lora_dropout",
     }
     rate = found["training.learning_rate"]
-    assert (rate.low, rate.high, rate.log) == pytest.approx((1e-4, 1e-2, True)), "around 1e-3"
+    middle = default_rate("lora")
+    assert (rate.low, rate.high) == pytest.approx((middle / 10, middle * 10)) and rate.log
 
 
 def test_a_learning_rate_that_was_written_is_the_centre(ask: Ask) -> None:
