@@ -57,8 +57,9 @@ _FUNCTIONS: dict[str, Callable[[torch.Tensor], object]] = {
 }
 """Operations that are timed by themselves, of `_ELEMENTS` numbers."""
 _CHAIN = 100
-_TRIES, _SECONDS = 5, 0.06
-"""An operation is tried so often, and for at most so long; the fastest try counts."""
+_TRIES, _FEWEST, _SECONDS = 50, 4, 0.06
+"""An operation is tried so often, or for so long but a few times at least: one try may meet other
+work on the machine, and wait for it. The fastest counts."""
 
 
 def measure(device: torch.device, key: dict[str, Any]) -> Machine:
@@ -66,7 +67,7 @@ def measure(device: torch.device, key: dict[str, Any]) -> Machine:
     state = torch.get_rng_state()
     chain, counted = _chain(device, False), _chain(device, True)
     matmul, matmul_half = (
-        tuple(_product(size, dtype, device) for size in _SIZES)
+        _rising([_product(size, dtype, device) for size in _SIZES])
         for dtype in (torch.float32, torch.bfloat16)
     )
     machine = Machine(
@@ -91,13 +92,13 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
     """Seconds of the fastest of a few tries."""
     work()  # the first try loads what it needs
     best, started = math.inf, time.perf_counter()
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - start)
-        if time.perf_counter() - started > _SECONDS:
+        if tried + 1 >= _FEWEST and time.perf_counter() - started > _SECONDS:
             break
     return best
 
@@ -170,6 +171,15 @@ def _attend(width: int, dtype: torch.dtype, device: torch.device) -> tuple[float
     gradient = torch.ones_like(found)
     backward = _fastest(lambda: found.backward(gradient, retain_graph=True), device)
     return _fastest(attend, device), backward
+
+
+def _rising(table: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Without what is only noise: a product that takes longer than a larger one."""
+    least, rising = math.inf, []
+    for flops, seconds in reversed(table):
+        least = min(least, seconds)
+        rising.append((flops, least))
+    return tuple(reversed(rising))
 
 
 def _product(

@@ -18,7 +18,7 @@ from welltuned.planning.machine import Machine
 from welltuned.runs.environment import processor
 from welltuned.runs.folder import write_atomically
 
-_VERSION = 5
+_VERSION = 6
 """To be raised when what is measured changes."""
 
 
