@@ -7,6 +7,8 @@ exact as well, so nothing is traded for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,13 +35,11 @@ def attend(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """The attention that transformers calls `sdpa`, with its shapes."""
-    if not _is_slow(query):
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    with torch.autocast("cpu", enabled=False):
-        output, _ = sdpa_attention_forward(
-            module, query.float(), key.float(), value.float(), _float(attention_mask), **kwargs
-        )
-    return output.to(torch.bfloat16), None
+
+    def own(*tensors: Any) -> torch.Tensor:
+        return sdpa_attention_forward(module, *tensors, **kwargs)[0]
+
+    return _in_full(own, query, key, value, attention_mask), None
 
 
 def scaled_dot_product(
@@ -50,13 +50,22 @@ def scaled_dot_product(
     **kwargs: Any,
 ) -> torch.Tensor:
     """torch's function of that name: query (B, heads, Q, D), the others (B, heads, K, D)."""
-    attention = functional.scaled_dot_product_attention
+    attention = partial(functional.scaled_dot_product_attention, **kwargs)
+    return _in_full(attention, query, key, value, mask)
+
+
+def _in_full(
+    attention: Callable[..., torch.Tensor],
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """What an attention makes of its tensors, computed in float32 where bf16 is slow."""
     if not _is_slow(query):
-        return attention(query, key, value, attn_mask=mask, **kwargs)
+        return attention(query, key, value, mask)
     with torch.autocast("cpu", enabled=False):
-        output = attention(
-            query.float(), key.float(), value.float(), attn_mask=_float(mask), **kwargs
-        )
+        output = attention(query.float(), key.float(), value.float(), _float(mask))
     return output.to(torch.bfloat16)
 
 

@@ -80,7 +80,7 @@ class Imagination(TorchDispatchMode):
             kwargs = {**kwargs, "device": torch.device("meta")}
         result = func(*args, **kwargs)
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-        operation = Operation.of(func, args, kwargs, result)
+        operation = Operation.of(func, args, kwargs, result, given, outputs)
         self.trace.flops += operation.flops
         self.trace.operations[operation] += 1
         for tensor in outputs:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -39,13 +38,20 @@ class Operation:
     """Whether those are of numbers of two bytes."""
 
     @classmethod
-    def of(cls, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Operation:
-        """A call as `__torch_dispatch__` sees it, and what came out."""
+    def of(
+        cls,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+        given: list[torch.Tensor],
+        outputs: list[torch.Tensor],
+    ) -> Operation:
+        """A call as `__torch_dispatch__` sees it, what came out, and the tensors of both."""
         packet = func._overloadpacket
         name = packet.__name__
         if func.is_view or name in ("detach", "_unsafe_view"):
             return cls("view")
-        given, outputs = _tensors((args, kwargs)), _tensors(result)
         made = [tensor for tensor in outputs if not any(tensor is other for other in given)]
         flops = _flops(packet, args, kwargs, result)
         return cls(
@@ -84,10 +90,6 @@ def _parts(packet: Any, result: torch.Tensor) -> int:
     if packet in _ATTENTIONS:
         return result.shape[:2].numel()
     return result.shape[0] if packet in (torch.ops.aten.bmm, torch.ops.aten.baddbmm) else 1
-
-
-def _tensors(tree: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
 
 def _bytes(tensor: torch.Tensor) -> int:
