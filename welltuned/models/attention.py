@@ -36,8 +36,8 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """The attention that transformers calls `sdpa`, with its shapes."""
 
-    def own(*tensors: Any) -> torch.Tensor:
-        return sdpa_attention_forward(module, *tensors, **kwargs)[0]
+    def own(*states: Any, attn_mask: torch.Tensor | None) -> torch.Tensor:
+        return sdpa_attention_forward(module, *states, attn_mask, **kwargs)[0]
 
     return _in_full(own, query, key, value, attention_mask), None
 
@@ -63,9 +63,10 @@ def _in_full(
 ) -> torch.Tensor:
     """What an attention makes of its tensors, computed in float32 where bf16 is slow."""
     if not _is_slow(query):
-        return attention(query, key, value, mask)
+        return attention(query, key, value, attn_mask=mask)
     with torch.autocast("cpu", enabled=False):
-        output = attention(query.float(), key.float(), value.float(), _float(mask))
+        states = (query.float(), key.float(), value.float())
+        output = attention(*states, attn_mask=_float(mask))
     return output.to(torch.bfloat16)
 
 
