@@ -84,8 +84,8 @@ DECODER = Kind(
     sets=("text_en_tinystories", "instruct_en_alpaca"),
     metric="loss",
     usual={
-        "full": 5e-4, "partial": 1e-3, "gradual": 1e-3, "lora": 2e-3,
-        "prompt": 2e-2, "prefix": 1e-2, "adapter": 2e-3,
+        "full": 2e-3, "partial": 5e-3, "gradual": 5e-3, "lora": 5e-3,
+        "prompt": 2e-2, "prefix": 1e-2, "adapter": 5e-3,
     },
     up_to=5e6,
     task={"type": "generation", "max_length": 256},

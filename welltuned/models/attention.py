@@ -36,8 +36,10 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """The attention that transformers calls `sdpa`, with its shapes."""
 
-    def own(*states: Any, attn_mask: torch.Tensor | None) -> torch.Tensor:
-        return sdpa_attention_forward(module, *states, attn_mask, **kwargs)[0]
+    def own(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        return sdpa_attention_forward(module, q, k, v, attn_mask, **kwargs)[0]
 
     return _in_full(own, query, key, value, attention_mask), None
 
