@@ -20,7 +20,7 @@ NUMBERS = ["learning_rate", "num_train_epochs", "warmup_ratio", "weight_decay"]
 
 
 def anatomy(kind: Any = "encoder", parameters: int = 110_000_000) -> Anatomy:
-    return Anatomy("any", kind, "trunk", "words", (), (), (), (), 8, 64, parameters)
+    return Anatomy("any", kind, "trunk", "words", (), (), (), (), 8, 64, False, parameters)
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])

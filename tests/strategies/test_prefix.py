@@ -12,11 +12,13 @@ from torch import nn
 from torch.nn import functional
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+import support
 from support import build, encode, logits, make_config, make_rows, strategy_of
 from welltuned.injection import prefix
 
 LENGTH = 5
 PREFIX: dict[str, Any] = {"type": "prefix", "num_virtual_tokens": LENGTH}
+FROM_TEXT: dict[str, Any] = {**PREFIX, "init": "text"}
 TEXTS = [row["text"] for row in make_rows(6, seed=5)]
 
 
@@ -261,33 +263,52 @@ def test_a_batch_without_padding_needs_no_mask(family: str, tiny: Any) -> None:
     torch.testing.assert_close(logits(model, {**batch, "attention_mask": None}), masked)
 
 
-def test_text_init_begins_with_keys_and_values_of_real_tokens(tiny: Any, watch: Any) -> None:
-    """(P1) Those the model itself computes for the training texts, key and value of one token."""
-    from transformers import AutoTokenizer
-
-    calls = watch()
-    model, _, _ = build(tiny("bert"), PREFIX)
-    tokenizer = AutoTokenizer.from_pretrained(tiny("bert"))
-    texts = [tokenizer(row["text"], return_tensors="pt") for row in make_rows(16)]
-    calls.clear()
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_text_init_begins_as_a_text_that_stands_before_the_input(
+    family: str, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(P1) A decoder with rotary positions answers as if it had read that text first."""
+    row = make_rows(1)[0]
+    monkeypatch.setattr(support, "make_rows", lambda count: [row] * count)
+    model, _, _ = build(tiny(family), PREFIX, pooling="last")
+    learned = encode(tiny(family), [" ".join([row["text"]] * LENGTH)])["input_ids"][:, :LENGTH]
+    batch = encode(tiny(family), TEXTS[:1])
+    both = torch.cat([learned, batch["input_ids"]], dim=1)
     with model.disable_adapter():
-        for text in texts:
-            logits(model, dict(text))
-    for block, part in enumerate(parts_of(model)):
-        computed = calls[block::4]
-        pool = torch.cat([torch.cat([c["key"][0], c["value"][0]], -1) for c in computed], 1)
-        both = torch.cat(part.states(), -1)
-        ours, theirs = both.transpose(0, 1).flatten(1), pool.transpose(0, 1).flatten(1)
-        distances = (ours.unsqueeze(1) - theirs).abs().amax(2)
-        assert (distances.min(1).values < 1e-5).all()
+        wanted = logits(model, {"input_ids": both, "attention_mask": torch.ones_like(both)})
+        without = logits(model, batch)
+    torch.testing.assert_close(logits(model, batch), wanted, atol=1e-5, rtol=1e-4)
+    assert (without - wanted).abs().max() > 1e-3
 
 
-def test_a_prefix_longer_than_all_texts_repeats_their_tokens(tiny: Any) -> None:
-    """(T3) As a prompt does."""
-    model, _, _ = build(tiny("bert"), {**PREFIX, "num_virtual_tokens": 600})
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_text_init_takes_keys_and_values_of_one_text(family: str, tiny: Any, watch: Any) -> None:
+    """(P1) Those the model itself computes, numbered from 0 where no number may be negative."""
+    calls = watch()
+    model, _, _ = build(tiny(family), FROM_TEXT)
+    started = calls[:4]
+    for call, part in zip(started, parts_of(model), strict=True):
+        keys, values = part.states()
+        assert call["key"].shape == (1, 4, LENGTH, 8)
+        assert torch.equal(keys, call["key"][0]) and torch.equal(values, call["value"][0])
+        assert len(keys[0].unique(dim=0)) == LENGTH
+
+
+def test_auto_begins_with_text_for_decoders_and_with_noise_for_encoders(tiny: Any) -> None:
+    for family, wanted in (("bert", "random"), ("llama", "text")):
+        auto, same = (
+            parts_of(build(tiny(family), values)[0])[0].keys
+            for values in (PREFIX, {**PREFIX, "init": wanted})
+        )
+        assert torch.equal(auto, same)
+
+
+@pytest.mark.parametrize("family", ["bert", "llama"])
+def test_a_prefix_longer_than_all_texts_repeats_their_tokens(family: str, tiny: Any) -> None:
+    """(T3) As a prompt does; and where it is longer than the model can read, in pieces."""
+    model, _, _ = build(tiny(family), {**FROM_TEXT, "num_virtual_tokens": 600})
     part = parts_of(model)[0]
-    assert part.keys.shape == (4, 600, 8)
-    assert len(part.keys[0].unique(dim=0)) < 600
+    assert part.keys.shape[1:] == (600, 8)
     assert part.keys.any(dim=2).all()
 
 

@@ -72,6 +72,9 @@ class Anatomy:
     hidden_size: int
     max_length: int | None
     """The longest input in tokens, special tokens included; None when unbounded."""
+    rotary: bool
+    """Whether positions enter by turning queries and keys (RoPE): any number will do, also a
+    negative one."""
     parameters: int
 
     @property
@@ -158,6 +161,7 @@ def examine(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy:
         head=_head(skeleton, trunk_name) if new_head else (),
         hidden_size=config.hidden_size,
         max_length=_max_length(trunk, config),
+        rotary=any(type(module).__name__.endswith("RotaryEmbedding") for module in trunk.modules()),
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -29,8 +29,12 @@ class Prefix(InjectedStrategy):
     type: Literal["prefix"] = "prefix"
     num_virtual_tokens: Annotated[int, Range(5, 50, log=True)] = Field(default=20, ge=1)
     """How many keys and values a block gets. Real tokens keep their positions."""
-    init: Literal["text", "random"] = "text"
-    """Begin with the keys and values of real training tokens, or with noise."""
+    init: Literal["auto", "text", "random"] = "auto"
+    """Begin with the keys and values of a training text, or with small noise.
+
+    auto: text for decoders, which then begin as if that text stood before the input; noise for
+    encoders, whose tokens would look at a text that cannot look back (benchmarks/prefix_init.py).
+    """
     prefix_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on the prefix."""
     prefix_projection: bool = False
@@ -77,49 +81,58 @@ class Prefix(InjectedStrategy):
         inner: Any = model.base_model.model
         layers = [inner.get_submodule(str(block.attention)) for block in context.anatomy.blocks]
         generator = torch.Generator().manual_seed(context.seed)
-        if self.init == "random":
+        if self._begins_with_noise(context):
             for layer in layers:
                 part = layer.prefix_parts["default"]
                 for parameter in part.parameters() if part.projection is None else ():
                     parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
             return
+        text = self._some_text(context, generator)
         keys, values = self._states_of_text(
-            model, [layer.base_layer for layer in layers], context, generator
+            model, [layer.base_layer for layer in layers], context, text
         )
         for layer, key, value in zip(layers, keys, values, strict=True):
             layer.prefix_parts["default"].start_from(key, value)
 
-    def _states_of_text(
-        self,
-        model: PeftModel,
-        attentions: list[nn.Module],
-        context: Context,
-        generator: torch.Generator,
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Keys and values per block of P tokens drawn from the training texts.
+    def _begins_with_noise(self, context: Context) -> bool:
+        return self.init == "random" or (self.init == "auto" and context.anatomy.kind == "encoder")
 
-        Each has the shape (heads, P, head size).
+    def _some_text(self, context: Context, generator: torch.Generator) -> list[int]:
+        """P tokens of training texts, one text after another, from the first again at the end."""
+        import torch
+
+        order = torch.randperm(len(context.examples), generator=generator).tolist()
+        tokens = [token for i in order for token in context.examples[i]]
+        length = self.num_virtual_tokens
+        return (tokens * (length // len(tokens) + 1))[:length]
+
+    def _states_of_text(
+        self, model: PeftModel, attentions: list[nn.Module], context: Context, text: Sequence[int]
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """What each block computes for P tokens of text: keys and values (heads, P, head size).
+
+        Where positions may be negative they count up to the text's own, from 0 on. So a decoder
+        begins as if that text stood before every input.
         """
         import torch
 
         from welltuned.injection.prefix import captured
 
-        length = self.num_virtual_tokens
+        longest = context.anatomy.max_length or len(text)
         keys: list[list[torch.Tensor]] = [[] for _ in attentions]
         values: list[list[torch.Tensor]] = [[] for _ in attentions]
         model.eval()
         with torch.no_grad(), model.disable_adapter(), captured(attentions) as seen:
-            for example in context.examples:
-                model(input_ids=torch.tensor([list(example)], device=model.device))
+            for start in range(0, len(text), longest):
+                ids = torch.tensor([text[start : start + longest]], device=model.device)
+                places = torch.arange(start, start + ids.shape[1], device=model.device) - len(text)
+                numbered = {"position_ids": places[None]} if context.anatomy.rotary else {}
+                model(input_ids=ids, **numbered)
                 for i, attention in enumerate(attentions):
                     keys[i].append(seen[id(attention)][0][0])
                     values[i].append(seen[id(attention)][1][0])
-        joined_keys = [torch.cat(states, dim=1) for states in keys]
-        joined_values = [torch.cat(states, dim=1) for states in values]
-        total = joined_keys[0].shape[1]
-        chosen = torch.randperm(total, generator=generator).repeat(length // total + 1)[:length]
-        return [state[:, chosen] for state in joined_keys], [
-            state[:, chosen] for state in joined_values
+        return [torch.cat(states, dim=1) for states in keys], [
+            torch.cat(states, dim=1) for states in values
         ]
 
     def finish(self, model: Any) -> None:
