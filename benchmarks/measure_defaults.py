@@ -3,14 +3,15 @@
 Each cell (strategy, set, seed) is a grid sweep of the learning rate around what is usual, by
 `welltuned sweep`: resumable, judged by validation, test sealed. Rounds go from the middle of the
 grids outwards over all cells, so that a run that is cut short has measured everywhere alike.
-With `--parameter head_learning_rate_scale` the same for that, at the learning rate in force.
+With `--parameter head_learning_rate_scale` or `num_train_epochs` the same for those, at the
+learning rate in force.
 
     python benchmarks/measure_defaults.py --budget 8h           # measure, or go on
     python benchmarks/measure_defaults.py --budget 0s           # only tell what is known
     python benchmarks/measure_defaults.py --budget 0s --write   # put it into defaults.yaml
 
-What was measured is kept with its provenance in benchmarks/results/defaults.json, and taken from
-there where its runs are gone;
+What was measured is kept with its provenance in benchmarks/results/defaults.json, where a cell
+stays until it is measured again;
 benchmarks/regret.py shows how far the defaults are from the best of each set.
 """
 
@@ -40,6 +41,7 @@ SOURCE_TEXT = "measured over several sets: benchmarks/results/defaults.json"
 PARAMETERS = {
     "learning_rate": "training.learning_rate",
     "head_learning_rate_scale": "strategy.head_learning_rate_scale",
+    "num_train_epochs": "training.num_train_epochs",
 }
 """What may be measured, by its name in defaults.yaml, and its key in a config."""
 SERIES = (1.0, 2.0, 5.0)
@@ -123,7 +125,7 @@ def grid(usual: float) -> list[float]:
     """The values to try, from the middle outwards; of two as far from it the larger first."""
     decades = range(math.floor(math.log10(usual / REACH)), math.ceil(math.log10(usual * REACH)) + 1)
     rates = [float(f"{digit:g}e{decade}") for decade in decades for digit in SERIES]
-    near = [rate for rate in rates if usual / REACH <= rate <= usual * REACH]
+    near = {usual} | {rate for rate in rates if usual / REACH <= rate <= usual * REACH}
     return sorted(near, key=lambda rate: (round(abs(math.log(rate / usual)), 6), -rate))
 
 
@@ -268,21 +270,35 @@ def ended(folder: Path) -> list[dict[str, Any]]:
 
 
 def collect(options: argparse.Namespace) -> dict[str, Any]:
-    """All that was measured: kind -> strategy -> set -> {"scores": {value: one a seed}}."""
+    """All whose runs are here: kind -> strategy -> set -> {"scores": {value: one a seed}}."""
     found: dict[str, Any] = {}
     for cell in cells(options):
         folder = options.runs / cell.name
         if not ended(folder):
             continue
         summary = summary_of(folder)
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         strategy = found.setdefault(cell.kind.name, {}).setdefault(cell.strategy, {})
         record = strategy.setdefault(
-            cell.set, {"fingerprint": summary["data_fingerprint"], "scores": {}}
+            cell.set,
+            {
+                "date": date.fromtimestamp((folder / "sweep.json").stat().st_mtime).isoformat(),
+                "examples": config["data"]["max_train_examples"],
+                "fingerprint": summary["data_fingerprint"],
+                "scores": {},
+            },
         )
         for row in ended(folder):
             tried = f"{row['values'][PARAMETERS[cell.parameter]]:g}"
             record["scores"].setdefault(tried, []).append(row["value"])
     return found
+
+
+def update(kept: dict[str, Any], measured: dict[str, Any]) -> None:
+    """Put what was measured in the place of what was kept of the same cells."""
+    for kind, strategies in measured.items():
+        for strategy, sets in strategies.items():
+            kept.setdefault(kind, {}).setdefault(strategy, {}).update(sets)
 
 
 def means(measured: dict[str, Any], sets: Sequence[str]) -> Scores:
@@ -361,17 +377,14 @@ def main() -> None:
     if options.budget:
         measure(options)
     kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
-    if measured := collect(options):
-        provenance = {
-            "date": date.today().isoformat(),
-            "models": {kind.name: Path(kind.model).name for kind in KINDS.values()},
-            "metrics": {kind.name: kind.metric for kind in KINDS.values()},
-            "examples": options.examples,
-            "split": "validation, at the end of training; the test split was not read",
-            "command": "python benchmarks/measure_defaults.py",
-        }
-        kept[options.parameter] = {"provenance": provenance, "measured": measured}
-    record = kept.get(options.parameter, {"measured": {}})
+    record = kept.setdefault(options.parameter, {"measured": {}})
+    update(record["measured"], collect(options))
+    record["provenance"] = {
+        "models": {kind.name: Path(kind.model).name for kind in KINDS.values()},
+        "metrics": {kind.name: kind.metric for kind in KINDS.values()},
+        "split": "validation, at the end of training; the test split was not read",
+        "command": f"python benchmarks/measure_defaults.py --parameter {options.parameter}",
+    }
     record["chosen"] = {}
     text = with_source(DEFAULTS.read_text(encoding="utf-8"))
     for kind, strategy, value in chosen(record["measured"]):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import itertools
+import json
 import math
 import sys
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,6 +69,7 @@ lora:
 
 def test_a_grid_goes_from_the_middle_outwards_by_factors_of_about_two() -> None:
     assert measure.grid(1e-3) == [1e-3, 2e-3, 5e-4, 5e-3, 2e-4, 1e-2, 1e-4]
+    assert measure.grid(3.0)[:4] == [3.0, 2.0, 5.0, 1.0], "what is in force is tried first"
     for usual in (1e-4, 2e-4, 2e-2):
         rates = sorted(measure.grid(usual))
         assert usual in rates and len(rates) == 7
@@ -103,6 +106,38 @@ def test_a_rate_counts_only_where_every_set_has_it() -> None:
 def test_seeds_are_averaged_and_a_failed_one_counts() -> None:
     measured = {"a": {"scores": {"0.001": [0.5, 0.7], "0.002": [0.8, None], "0.005": [0.9]}}}
     assert measure.means(measured, ["a"]) == {"a": {0.001: pytest.approx(0.6), 0.002: None}}
+
+
+def test_ended_trials_are_collected_with_how_much_was_learned_from(tmp_path: Path) -> None:
+    options: Any = argparse.Namespace(
+        runs=tmp_path, seeds=1, sets=["question_en_trec"],
+        kinds=["encoder"], strategies=["full"], parameter="learning_rate",
+    )  # fmt: skip
+    (cell,) = measure.cells(options)
+    folder = tmp_path / cell.name
+    folder.mkdir(parents=True)
+    rows = [
+        {"state": state, "value": value, "values": {"training.learning_rate": rate}}
+        for state, value, rate in [
+            ("finished", 0.9, 1e-4), ("failed", None, 2e-4), ("running", None, 5e-4)
+        ]
+    ]  # fmt: skip
+    summary = {"trials": rows, "data_fingerprint": "abc"}
+    (folder / "sweep.json").write_text(json.dumps(summary), encoding="utf-8")
+    (folder / "config.yaml").write_text("data: {max_train_examples: 500}", encoding="utf-8")
+    record = measure.collect(options)["encoder"]["full"]["question_en_trec"]
+    assert record.pop("date") == date.today().isoformat()
+    assert record == {
+        "examples": 500, "fingerprint": "abc", "scores": {"0.0001": [0.9], "0.0002": [None]}
+    }  # fmt: skip
+
+
+def test_a_cell_stays_until_it_is_measured_again() -> None:
+    kept = {"encoder": {"full": {"a": {"scores": {"1": [0.5]}}, "b": {"scores": {"1": [0.6]}}}}}
+    new = {"scores": {"2": [0.7]}}
+    measure.update(kept, {"encoder": {"full": {"a": new}}, "decoder": {"lora": {"c": new}}})
+    assert kept["encoder"]["full"] == {"a": new, "b": {"scores": {"1": [0.6]}}}
+    assert kept["decoder"] == {"lora": {"c": new}}
 
 
 # --- defaults.yaml -------------------------------------------------------------
