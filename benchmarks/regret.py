@@ -92,6 +92,21 @@ def rows(record: dict[str, Any], defaults: dict[str, Any], parameter: str) -> li
     return found
 
 
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The table of docs/sweeps.md: a strategy's defaults and their worst regrets."""
+    lines = []
+    for strategy in dict.fromkeys(row["strategy"] for row in found):
+        columns = [strategy]
+        for kind, regrets in (("encoder", ("now", "held_out")), ("decoder", ("now",))):
+            of = [row for row in found if (row["kind"], row["strategy"]) == (kind, strategy)]
+            columns.append(f"{of[0]['default']:g}" if of else "—")
+            for name in regrets:
+                worst = max((row[name] for row in of), default=math.nan)
+                columns.append("—" if math.isnan(worst) else f"{worst:.1f}")
+        lines.append(f"| {' | '.join(columns)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -99,15 +114,20 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--parameter", choices=list(PARAMETERS), default="learning_rate")
     parser.add_argument("--target", type=float, default=1.5, help="points of accuracy")
+    parser.add_argument("--markdown", action="store_true", help="print the documents' table alone")
     options = parser.parse_args()
     record = json.loads(options.results.read_text(encoding="utf-8"))[options.parameter]
     defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    found = rows(record, defaults, options.parameter)
+    if options.markdown:
+        print(markdown(found))
+        return
     print(
         f"{'kind':8} {'strategy':8} {'set':22} {'default':>8} {'now':>6} "
         f"{'rate':>8} {'chosen':>6} {'held out':>8}"
     )
     worst: float | None = None
-    for row in rows(record, defaults, options.parameter):
+    for row in found:
         rate = "" if row["rate"] is None else f"{row['rate']:g}"
         print(
             f"{row['kind']:8} {row['strategy']:8} {row['set']:22} {row['default']:8g} "

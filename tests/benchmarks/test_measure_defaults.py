@@ -252,3 +252,10 @@ def test_there_is_a_row_for_all_that_was_measured() -> None:
     assert all(row["rate"] == 2e-4 and row["chosen"] == 0 for row in found)
     default = loaded(TEXT)["full"][0]["learning_rate"][0]
     assert all(row["default"] == default for row in found)
+
+
+@pytest.mark.parametrize("document", ["docs/sweeps.md", "docs/zh/sweeps.md"])
+def test_the_documents_show_what_was_measured(document: str) -> None:
+    record = json.loads(measure.RESULTS.read_text(encoding="utf-8"))["learning_rate"]
+    found = regret.rows(record, loaded(TEXT), "learning_rate")
+    assert regret.markdown(found) in (FOLDER.parent / document).read_text(encoding="utf-8")
