@@ -303,7 +303,7 @@ def test_auto_begins_with_text_for_decoders_and_with_noise_for_encoders(tiny: An
         assert torch.equal(auto, same)
 
 
-@pytest.mark.parametrize("family", ["bert", "llama"])
+@pytest.mark.parametrize("family", ["bert", "modernbert", "llama"])
 def test_a_prefix_longer_than_all_texts_repeats_their_tokens(family: str, tiny: Any) -> None:
     """(T3) As a prompt does; and where it is longer than the model can read, in pieces."""
     model, _, _ = build(tiny(family), {**FROM_TEXT, "num_virtual_tokens": 600})
