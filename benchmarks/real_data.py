@@ -52,7 +52,7 @@ def results(case: Case, shared: str) -> dict[str, Any]:
                     "task": {"type": "classification", "max_length": case.max_length or "auto"},
                     "strategy": "lora",
                     "training": {"num_train_epochs": case.epochs},
-                    "evaluation": {"untrained": False, "retention": None},
+                    "evaluation": {"untrained": False, "retention": "none"},
                     "output_dir": f"{output}/run",
                 }
             )
