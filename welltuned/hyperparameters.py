@@ -1,4 +1,4 @@
-"""Default hyper-parameters by strategy, kind and size of model, each with its source.
+"""Default hyper-parameters by strategy, model and size of data, each with its source.
 
 The values stand in `defaults.yaml`. Whoever asks for `auto` gets a number and
 is told where it comes from.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from operator import le
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,13 +41,17 @@ def _defaults() -> dict[str, Any]:
     return yaml.safe_load(_FILE.read_text(encoding="utf-8"))
 
 
-def defaults_for(strategy: str, anatomy: Anatomy) -> dict[str, Choice]:
-    """The strategy's defaults by name: the first entry that fits the model's kind and size."""
+def defaults_for(strategy: str, anatomy: Anatomy, examples: int) -> dict[str, Choice]:
+    """The strategy's defaults by name, for so many training examples.
+
+    They are those of the first entry that fits the model's kind and size, and the data's size.
+    """
     sources = _defaults()["sources"]
     for entry in _defaults()[strategy]:
         fits = entry["fits"]
-        limit = float(fits.get("parameters_up_to", "inf"))
-        if fits["kind"] == anatomy.kind and anatomy.parameters <= limit:
+        limits = (float(fits.get(f"{what}_up_to", "inf")) for what in ("parameters", "examples"))
+        sizes = (anatomy.parameters, examples)
+        if fits["kind"] == anatomy.kind and all(map(le, sizes, limits)):
             return {
                 name: Choice(name, float(given[0]), sources[given[1]])
                 for name, given in entry.items()
@@ -56,10 +61,13 @@ def defaults_for(strategy: str, anatomy: Anatomy) -> dict[str, Choice]:
 
 
 def resolve(
-    training: TrainingConfig, strategy: Strategy, anatomy: Anatomy
+    training: TrainingConfig, strategy: Strategy, anatomy: Anatomy, examples: int
 ) -> tuple[TrainingConfig, Strategy, list[Choice]]:
-    """Put numbers in place of every `auto`. Returns the finished parts and what was chosen."""
-    defaults = defaults_for(strategy.type, anatomy)
+    """Put numbers in place of every `auto`, for so many training examples.
+
+    Returns the finished parts and what was chosen.
+    """
+    defaults = defaults_for(strategy.type, anatomy, examples)
     names = ["learning_rate", "warmup_ratio", "weight_decay"]
     if training.max_steps is None:
         names.append("num_train_epochs")

@@ -137,7 +137,9 @@ def prepare(
     max_length = _max_length(config, anatomy, tokenizer, faults)
     _require_space(config, anatomy, folder, faults)
     faults.raise_if_any()
-    training, strategy, choices = hyperparameters.resolve(config.training, config.strategy, anatomy)
+    training, strategy, choices = hyperparameters.resolve(
+        config.training, config.strategy, anatomy, len(data.train)
+    )
     task = config.task.model_copy(update={"max_length": max_length})
     config = config.model_copy(
         update={"training": training, "strategy": strategy, "task": task, "output_dir": str(folder)}

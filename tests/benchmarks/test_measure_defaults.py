@@ -207,7 +207,7 @@ def test_what_is_written_is_what_a_run_takes(kind: Any, monkeypatch: pytest.Monk
 
     def of(parameters: float, strategy: str) -> Any:
         anatomy: Any = type("Small", (), {"kind": kind.name, "parameters": parameters})()
-        return hyperparameters.defaults_for(strategy, anatomy)["learning_rate"]
+        return hyperparameters.defaults_for(strategy, anatomy, 300)["learning_rate"]
 
     for strategy in kind.usual:
         assert of(kind.up_to, strategy).value == pytest.approx(0.0123)

@@ -138,8 +138,9 @@ class _Planner:
         return Row(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
 
     def _training(self, strategy: Strategy) -> TrainingConfig:
-        anatomy = self.prepared.anatomy
-        training = hyperparameters.resolve(self.config.training, strategy, anatomy)[0].at_once
+        anatomy, examples = self.prepared.anatomy, len(self.prepared.data.train)
+        resolved = hyperparameters.resolve(self.config.training, strategy, anatomy, examples)
+        training = resolved[0].at_once
         if training.precision != "auto":
             return training
         return training.model_copy(update={"precision": self.precision})

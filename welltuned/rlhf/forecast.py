@@ -149,7 +149,9 @@ def foresee_ppo(
     """
     asked = config.ppo.strategy or config.strategy or policy.config.strategy
     anatomy, problem = policy.anatomy, policy.problem
-    _, strategy, _ = hyperparameters.resolve(TrainingConfig(), asked, anatomy)
+    _, strategy, _ = hyperparameters.resolve(
+        TrainingConfig(), asked, anatomy, len(policy.data.train)
+    )
     data = collect_prompts(config.ppo.data or config.data, problem)
     ppo, _ = settle(config.ppo, strategy, anatomy, problem.type, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does

@@ -110,8 +110,8 @@ def _usual_number(section: str, name: str, prepared: Prepared) -> float:
     value = getattr(getattr(prepared.config, section), name)
     if isinstance(value, (int, float)):
         return float(value)
-    strategy = prepared.config.strategy.type
-    return hyperparameters.defaults_for(strategy, prepared.anatomy)[name].value
+    strategy, examples = prepared.config.strategy.type, len(prepared.data.train)
+    return hyperparameters.defaults_for(strategy, prepared.anatomy, examples)[name].value
 
 
 def _clipped(key: str, declared: Range, base: RunConfig, prepared: Prepared) -> Interval | None:
