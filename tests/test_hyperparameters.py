@@ -54,7 +54,7 @@ def test_the_first_entry_that_fits_the_size_is_taken() -> None:
 def test_more_data_is_learned_from_more_gently() -> None:
     """What is best for a few dozen steps overshoots in a few hundred."""
     small = anatomy(parameters=23_000_000)
-    few, many = (defaults_for("lora", small, examples) for examples in (2000, 2001))
+    few, many = (defaults_for("lora", small, examples) for examples in (1000, 1001))
     assert few["learning_rate"].value > many["learning_rate"].value
     assert few["learning_rate"].source != many["learning_rate"].source
 
