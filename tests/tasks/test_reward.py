@@ -271,7 +271,8 @@ def test_files_that_cannot_be_judged_are_refused(rewarded: Run, tmp_path: Path) 
 
 def test_ratings_are_said_in_the_users_units(tiny: Any, ratings: str, tmp_path: Path) -> None:
     training = {"num_train_epochs": 6, "learning_rate": 3e-3}
-    run = tune(tiny("bert"), ratings, FULL, tmp_path / "run", task="reward", training=training)
+    gently = {"type": "full", "head_learning_rate_scale": 10}
+    run = tune(tiny("bert"), ratings, gently, tmp_path / "run", task="reward", training=training)
     test = run.results["test"]
     page = run.report.read_text(encoding="utf-8")
     assert "Predicted against true numbers" in page and "Worst mistakes" in page
