@@ -231,9 +231,9 @@ def cells(options: argparse.Namespace) -> list[Cell]:
 def measure(options: argparse.Namespace) -> None:
     """Go on, round by round, until everything is measured or the time is up."""
     from welltuned.errors import RunFailed
-    from welltuned.schema import expand_shorthand
-    from welltuned.search.config import SweepConfig
-    from welltuned.search.sweep import sweep
+    from welltuned.experiments.search.config import SweepConfig
+    from welltuned.experiments.search.sweep import sweep
+    from welltuned.schema.document import expand_shorthand
 
     end = time.monotonic() + options.budget
     longest = max(len(cell.grid) for cell in cells(options))

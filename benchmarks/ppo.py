@@ -146,12 +146,12 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
     """The same through `welltuned.rlhf`."""
     from unittest.mock import patch
 
+    from welltuned.rlhf.actors.generator import GeneratorActor
+    from welltuned.rlhf.algorithms.ppo import Learner, step
     from welltuned.rlhf.config import PpoConfig, RewardSource
-    from welltuned.rlhf.generator import GeneratorActor
-    from welltuned.rlhf.memory import share_weights
-    from welltuned.rlhf.ppo import Learner, step
     from welltuned.rlhf.prompts import Prompts
     from welltuned.rlhf.rewards import build
+    from welltuned.rlhf.weight_sharing import share_weights
 
     start = peak()
     policy = policy_of(folder, strategy)
@@ -180,10 +180,10 @@ def policy_of(folder: str, strategy: str) -> Any:
     """A policy from a bare model folder, as `sft: skip` makes it."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from welltuned.artifact import Origin
+    from welltuned.artifact.save_load import Origin
     from welltuned.models.anatomy import examine
     from welltuned.models.loading import Head, ModelConfig, build_skeleton, read_tokenizer
-    from welltuned.rlhf.policies import Policy, reference_of
+    from welltuned.rlhf.policy import Policy, reference_of
     from welltuned.strategies import Context, Full, Lora, Partial
     from welltuned.tasks import Generation, GenerationProblem
 

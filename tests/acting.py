@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import Collected, collect
 from welltuned.errors import Faults
-from welltuned.rlhf.bandit import ClassifierActor, Texts
-from welltuned.rlhf.generator import GeneratorActor
-from welltuned.rlhf.policies import Memory, Policy, from_run
+from welltuned.rlhf.actors.classifier import ClassifierActor, Texts
+from welltuned.rlhf.actors.generator import GeneratorActor
+from welltuned.rlhf.policy import Memory, Policy, from_run
 from welltuned.rlhf.prompts import Prompts, prompts_of
 from welltuned.runs import Run
 

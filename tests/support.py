@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from welltuned.hyperparameters import defaults_for
+from welltuned.training.defaults import defaults_for
 
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "modernbert")
 DECODERS = ("gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2")
@@ -306,11 +306,11 @@ def tuning_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
     """A model as a run loads it, before its first step, in float32 on the CPU."""
     import torch
 
-    from welltuned import tuning
+    from welltuned.artifact.verify import Before
     from welltuned.config import config_from
-    from welltuned.observer import Observer
-    from welltuned.preparation import prepare
-    from welltuned.proof import Before
+    from welltuned.training import session as tuning
+    from welltuned.training.observer import Observer
+    from welltuned.training.prepare import prepare
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})
@@ -327,10 +327,10 @@ def job_for(
     model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
 ) -> Any:
     """What a run gives its engine, so that a test can turn the crank itself."""
-    from welltuned import forgetting
     from welltuned.engines.events import Listener
     from welltuned.engines.job import Job
-    from welltuned.observer import Observer
+    from welltuned.training import retention_steps
+    from welltuned.training.observer import Observer
 
     tuning = tuning_for(model, data, strategy, **parts)
     prepared = tuning.prepared
@@ -344,7 +344,7 @@ def job_for(
         examples=prepared.learned,
         pad_id=prepared.pad_id,
         precision="fp32",
-        guards=forgetting.guards(tuning, Observer()),
+        guards=retention_steps.guards(tuning, Observer()),
         validate=lambda: {"macro_f1": 0.0},
         keep=lambda step, scores: None,
         listener=listener or Listener(),
@@ -355,7 +355,7 @@ def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **
     """A run of one epoch without report, forecast, baseline or checkpoints."""
     import pytest
 
-    from welltuned import pipeline
+    from welltuned.training import train
 
     training = {
         "num_train_epochs": 1,
@@ -367,6 +367,6 @@ def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **
     }
     parts = {"task": {"pooling": "mean"}, "evaluation": {"untrained": False}, **parts}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "write_report", lambda run: None)
-        patch.setattr(pipeline, "predict_cost", lambda prepared, observer: {})
+        patch.setattr(train, "write_report", lambda run: None)
+        patch.setattr(train, "predict_cost", lambda prepared, observer: {})
         return tune(model, data, strategy, output, **parts, training=training)

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from welltuned.rlhf.actors import Actor, Judged, Rollout
+from welltuned.rlhf.actors.base import Actor, Judged, Rollout
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.losses import entropies
-from welltuned.rlhf.references import Reference
+from welltuned.rlhf.kl import entropies
+from welltuned.rlhf.reference import Reference
 from welltuned.strategies import ParameterGroup
 
 

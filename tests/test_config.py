@@ -12,8 +12,8 @@ import yaml
 from support import make_rows, write_rows
 from welltuned.config import RunConfig, config_from, read_config
 from welltuned.errors import Faults, InputError
-from welltuned.preparation import load_config, prepare
 from welltuned.strategies import Full, Lora
+from welltuned.training.prepare import load_config, prepare
 
 GOOD = "model: some-model\ndata: train.csv\n"
 

@@ -15,10 +15,10 @@ import pytest
 from support import build
 from welltuned import cli
 from welltuned.config import read_config
-from welltuned.data.collect import collect
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
-from welltuned.rlhf.reading import load as load_pipeline
+from welltuned.rlhf.read_config import load as load_pipeline
 from welltuned.tasks import Classification
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +85,9 @@ def links(document: str) -> list[Path]:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the README speaks of, entered."""
-    demo = (ROOT / "welltuned/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
+    demo = (
+        (ROOT / "welltuned/data/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     rows = [json.loads(line) for line in demo]
     for name, some in (("reviews.csv", rows[:120]), ("more.csv", rows[200:230])):
         lines = ["text,label", *(f"{json.dumps(row['text'])},{row['label']}" for row in some)]
@@ -214,7 +216,9 @@ def example(name: str) -> Any:
 
 
 def test_the_embedded_ratings_are_what_their_script_makes_of_texts_that_are_not_tested() -> None:
-    embedded = (ROOT / "welltuned/demo/ratings_en.jsonl").read_text(encoding="utf-8").splitlines()
+    embedded = (
+        (ROOT / "welltuned/data/demo/ratings_en.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     rows = [json.loads(line) for line in embedded]
     assert rows == list(example("rate_labels").ratings("demo:sentiment_en", 700, 0))
     data = collect(DataConfig(train="demo:sentiment_en"), Classification.roles, Faults())

@@ -14,7 +14,7 @@ from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
-from welltuned.schema import Document, Part, apply_overrides, read_document, validate
+from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
 

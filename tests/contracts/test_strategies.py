@@ -28,9 +28,9 @@ from support import (
     tune,
     write_rows,
 )
-from welltuned.artifact import load_artifact
+from welltuned.artifact.export import export
+from welltuned.artifact.save_load import load_artifact
 from welltuned.errors import InputError
-from welltuned.export import export
 from welltuned.models import loading
 from welltuned.models.anatomy import position_offset
 

@@ -13,9 +13,9 @@ import torch
 
 from support import build, make_rows
 from welltuned.data.records import Records
+from welltuned.evaluation.eval_model import Subject
 from welltuned.evaluation.retention import Memory, headline
-from welltuned.evaluation.sets import LabelledSet, RetentionSets, TextSet
-from welltuned.evaluation.subject import Subject
+from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.models.loading import ModelConfig, read_tokenizer
 
 ROWS = make_rows(90, seed=8)

@@ -10,7 +10,7 @@ import pytest
 from support import config_values, write_rows
 from welltuned.config import config_from
 from welltuned.errors import InputError
-from welltuned.preparation import prepare
+from welltuned.training.prepare import prepare
 
 
 def test_judged_prompts_refuse_replay(tiny: Any, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from support import tuning_for
-from welltuned import forgetting
-from welltuned.observer import Observer
 from welltuned.protection.ewc import _projection, fisher
 from welltuned.protection.l2sp import Pull
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 TEXTS_3I = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]])
 
@@ -61,7 +61,7 @@ def held(folder: str, data: str, protection: Any, strategy: Any = "full", **part
             notes.append(text)
 
     state = torch.get_rng_state()
-    [guard] = forgetting.guards(tuning, Hearing())
+    [guard] = retention_steps.guards(tuning, Hearing())
     assert torch.equal(state, torch.get_rng_state()), "training draws the same numbers as without"
     return tuning, guard, notes
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from support import STRATEGIES, tuning_for, write_rows
-from welltuned import forgetting
 from welltuned.errors import InputError
-from welltuned.evaluation import reference
-from welltuned.observer import Observer
+from welltuned.evaluation import kl_reference
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 TASK = {"type": "generation", "max_length": 48}
 SPEAKING = [name for name in STRATEGIES if name != "head"]
@@ -22,7 +22,7 @@ def guarded(folder: str, data: Any, strategy: Any = "full", **given: Any) -> tup
     tuning = tuning_for(
         folder, data, strategy, task=TASK, protection={"type": "kl", "texts": 3, **given}
     )
-    [guard] = forgetting.guards(tuning, Observer())
+    [guard] = retention_steps.guards(tuning, Observer())
     return tuning, guard
 
 
@@ -83,13 +83,13 @@ def test_only_every_so_many_steps_and_with_texts_in_turn(
     tuning, guard = guarded(causal("gpt2"), instructions, every=3, texts=40)
     stir(tuning)
     asked: list[list[int]] = []
-    original = reference.Reference.divergences
+    original = kl_reference.Reference.divergences
 
     def spied(self: Any, model: Any, chosen: Any, *rest: Any) -> Any:
         asked.append(list(chosen))
         return original(self, model, chosen, *rest)
 
-    monkeypatch.setattr(reference.Reference, "divergences", spied)
+    monkeypatch.setattr(kl_reference.Reference, "divergences", spied)
     values = [guard.penalise(step) for step in range(1, 10)]
     assert [value > 0 for value in values] == [True, False, False] * 3
     number = len(guard._reference.texts)

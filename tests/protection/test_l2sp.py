@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from support import tuning_for
-from welltuned import forgetting
-from welltuned.observer import Observer
 from welltuned.protection.l2sp import Product, ProductPull, Pull, products
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 ALPHA = 0.3
 
@@ -19,7 +19,7 @@ ALPHA = 0.3
 def guarded(tiny: Any, sentiment: str, strategy: Any, **training: Any) -> tuple[Any, Any]:
     protection = {"type": "l2sp", "alpha": ALPHA}
     tuning = tuning_for(tiny("bert"), sentiment, strategy, protection=protection, training=training)
-    [guard] = forgetting.guards(tuning, Observer())
+    [guard] = retention_steps.guards(tuning, Observer())
     return tuning, guard
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support import STRATEGIES, job_for, tuning_for
-from welltuned.engines import loop
+from welltuned.engines import torch_loop
 from welltuned.engines.events import Listener, Step
 from welltuned.errors import InputError
 
@@ -48,7 +48,7 @@ def test_everything_but_the_head_is_still_for_its_share_of_the_steps(
     )  # fmt: skip
     watching.job = job
     watching.look()
-    loop.train(job)
+    torch_loop.train(job)
     head = {n for n in watching.before if job.anatomy.depth(n) == 0 and "original" not in n}
     trained = {id(p) for group in job.groups for p in group.parameters}
     every = {n for n, p in job.model.named_parameters() if id(p) in trained}

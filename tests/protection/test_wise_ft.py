@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from support import STRATEGIES, encode, logits, make_rows, tune, tuning_for
-from welltuned import forgetting
 from welltuned.errors import InputError
-from welltuned.observer import Observer
 from welltuned.protection import Finish, WiseFT
 from welltuned.protection.wise_ft import Way, choose
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 MEAN = {"pooling": "mean"}
 TEXTS = [row["text"] for row in make_rows(6, seed=12)]
@@ -34,9 +34,9 @@ def stirred(tuning: Any) -> dict[str, torch.Tensor]:
 def way_of(tuning: Any) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """(the way, the weights at its start, the weights at its end)."""
     before = {name: value.detach().clone() for name, value in tuning.model.named_parameters()}
-    untouched = forgetting.remember(tuning, Observer())
+    untouched = retention_steps.remember(tuning, Observer())
     after = stirred(tuning)
-    scene = forgetting._scene(tuning)
+    scene = retention_steps._scene(tuning)
     end = Finish(scene, untouched.start, dict, lambda scores: 0.0, lambda: None)
     return Way.of(end), before, after
 

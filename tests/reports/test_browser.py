@@ -14,7 +14,7 @@ import pytest
 from welltuned.reports.comparison import write_report as write_comparison
 from welltuned.reports.run import write_report as write_run
 from welltuned.runs import Run
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 
 pytestmark = pytest.mark.browser
 

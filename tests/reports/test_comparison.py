@@ -16,10 +16,10 @@ import pytest
 
 from comparing import HEAD, carried_out, values_for, without_processes
 from support import make_rows, write_rows
-from welltuned.comparison.summary import summarise
+from welltuned.experiments.comparison.summary import summarise
 from welltuned.reports.comparison import write_report
 from welltuned.reports.comparison_charts import pareto
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 
 NASTY = "<script>alert('x')</script>"
 
@@ -118,7 +118,7 @@ def test_the_report_needs_nothing_but_the_folder(copy: Comparison) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from welltuned.reports.comparison import write_report\n"
-        "from welltuned.runs.comparison import Comparison\n"
+        "from welltuned.runs.comparison_folder import Comparison\n"
         "write_report(Comparison(Path(sys.argv[1])))\n"
         "assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
     )
@@ -251,7 +251,7 @@ def test_charts_hold_their_numbers_as_a_table(compared: Comparison, page: Page) 
 def test_labels_of_equal_scores_do_not_meet() -> None:
     """Every row has a height of its own, whatever the scores."""
     from welltuned.reports.comparison_charts import score_dots
-    from welltuned.reports.languages import translator
+    from welltuned.reports.translations import translator
 
     for language in ("en", "zh"):
         say = translator(language)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from welltuned.experiments.search.forecast import forecast
 from welltuned.reports.learning_curve import write_curve_report
-from welltuned.search.forecast import forecast
 
 NASTY = "<script>alert('x')</script>"
 

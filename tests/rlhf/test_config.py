@@ -10,7 +10,7 @@ import yaml
 
 from welltuned.errors import InputError
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.rlhf.reading import config_from, load
+from welltuned.rlhf.read_config import config_from, load
 from welltuned.strategies import Full, Lora
 
 GOOD = "pipeline: rlhf\nmodel: m\ndata: d.csv\nreward: {function: a.b}\n"

@@ -17,8 +17,8 @@ import welltuned as wt
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import InputError, RunFailed
-from welltuned.rlhf.plan import check
-from welltuned.rlhf.reading import config_from
+from welltuned.rlhf.read_config import config_from
+from welltuned.rlhf.stages import check
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
 
@@ -173,7 +173,7 @@ def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
 
 
 def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path: Path) -> None:
-    from welltuned.export import export
+    from welltuned.artifact.export import export
 
     export(bandit.folder, tmp_path / "plain")
     assert (tmp_path / "plain" / "config.json").exists()
@@ -188,8 +188,8 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
 
 
 def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
-    from welltuned.inspection import inspect
-    from welltuned.listing import describe_runs
+    from welltuned.cli.console.data import inspect
+    from welltuned.cli.console.runs import describe_runs
 
     rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
     assert {"run", "sft", "ppo"} == set(rows)
@@ -287,7 +287,8 @@ def test_an_explosion_before_the_first_look_fails_with_a_remedy(copied: Run) -> 
 def test_weights_that_are_no_numbers_are_an_explosion(
     copied: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from welltuned.rlhf import loop, ppo
+    from welltuned.rlhf import loop
+    from welltuned.rlhf.algorithms import ppo
 
     unfinish(copied, "ppo")
     real = ppo.step

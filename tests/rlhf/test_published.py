@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from tabular import ppo
-from welltuned.rlhf.actors import Judged, Rollout
-from welltuned.rlhf.advantages import gae, masked_mean, token_rewards, whiten
+from welltuned.rlhf.actors.base import Judged, Rollout
+from welltuned.rlhf.algorithms.advantages import gae, masked_mean, token_rewards, whiten
+from welltuned.rlhf.algorithms.losses import policy_losses, value_losses
+from welltuned.rlhf.algorithms.objectives import Sampled, estimate
 from welltuned.rlhf.kl import k1
-from welltuned.rlhf.losses import policy_losses, value_losses
-from welltuned.rlhf.objectives import Sampled, estimate
 
 B, T = 4, 6
 LENGTHS = [6, 2, 4, 1]

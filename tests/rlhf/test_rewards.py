@@ -16,7 +16,7 @@ import welltuned as wt
 from support import make_rows, short_tune, write_rows
 from welltuned.errors import InputError, RunFailed, Stopped
 from welltuned.rlhf.config import PpoConfig, RewardSource
-from welltuned.rlhf.judging import Judges
+from welltuned.rlhf.reward_set import Judges
 from welltuned.rlhf.rewards import Judge, Reward, build
 from welltuned.runs import Run
 

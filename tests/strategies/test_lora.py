@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from support import build, encode, job_for, logits, make_rows, short_tune
-from welltuned.artifact import load_artifact
-from welltuned.engines import loop
+from welltuned.artifact.export import export
+from welltuned.artifact.save_load import load_artifact
+from welltuned.engines import torch_loop
 from welltuned.errors import InputError
-from welltuned.export import export
 
 TEXTS = [row["text"] for row in make_rows(8, seed=5)]
 LORA: dict[str, Any] = {"type": "lora", "r": 4, "lora_alpha": 6}
@@ -79,7 +79,7 @@ def test_in_the_first_step_only_b_and_the_head_move(tiny: Any, sentiment: str) -
         training = {"num_train_epochs": "auto", "max_steps": steps, "weight_decay": 0.0}
         job = job_for(tiny("bert"), sentiment, LORA, training=training)
         before = {name: value.clone() for name, value in job.model.named_parameters()}
-        loop.train(job)
+        torch_loop.train(job)
         moved = {n for n, p in job.model.named_parameters() if not torch.equal(p, before[n])}
         wanted = {n for n in before if ".lora_B." in n or ".modules_to_save." in n}
         assert moved == wanted | ({n for n in before if ".lora_A." in n} if a_moves else set())

@@ -14,7 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import support
 from support import build, encode, logits, make_config, make_rows, strategy_of
-from welltuned.injection import prefix
+from welltuned.strategies.peft_methods import prefix
 
 LENGTH = 5
 PREFIX: dict[str, Any] = {"type": "prefix", "num_virtual_tokens": LENGTH}

@@ -13,7 +13,7 @@ from support import build, config_values, encode, logits, make_rows, short_tune
 from welltuned.config import config_from
 from welltuned.errors import InputError
 from welltuned.models.anatomy import Anatomy
-from welltuned.preparation import prepare
+from welltuned.training.prepare import prepare
 
 LENGTH = 5
 PROMPT: dict[str, Any] = {"type": "prompt", "num_virtual_tokens": LENGTH}

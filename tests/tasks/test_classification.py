@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from support import build, encode, make_config, make_rows
-from welltuned.data.collect import Collected, DataFacts
+from welltuned.data.load_splits import Collected, DataFacts
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.classification import Classification, ClassificationProblem

@@ -15,10 +15,10 @@ import torch
 import welltuned as wt
 from support import job_for, tune, write_rows
 from welltuned import cli
-from welltuned.artifact import load_artifact
+from welltuned.artifact.save_load import load_artifact
 from welltuned.data.encoding import IGNORED
 from welltuned.errors import InputError
-from welltuned.evaluation.predicting import predict, to_device
+from welltuned.evaluation.predict import predict, to_device
 
 TASK = {"type": "generation", "max_length": 64, "scored_examples": 4}
 SHORT = {"max_new_tokens": 6}

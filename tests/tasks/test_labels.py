@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from welltuned.data.collect import Collected, DataFacts
+from welltuned.data.load_splits import Collected, DataFacts
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.labels import Labels, as_key, find_labels, split_cell

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from support import STRATEGIES, job_for, make_preferences, short_tune, tune, write_rows
+from welltuned.artifact.predictor import Predictor
 from welltuned.data.encoding import IGNORED
 from welltuned.errors import InputError
-from welltuned.evaluation.predicting import predict, to_device
-from welltuned.predictor import Predictor
+from welltuned.evaluation.predict import predict, to_device
 from welltuned.runs import Run
 from welltuned.tasks import GenerationProblem
 from welltuned.tasks.preference import Preference, PreferenceProblem

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from support import make_tokenizer
-from welltuned.data.collect import DataConfig, collect_file
 from welltuned.data.encoding import IGNORED
+from welltuned.data.load_splits import DataConfig, collect_file
 from welltuned.data.preferences import RECORD_ROLES, convert
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError

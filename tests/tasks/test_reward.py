@@ -20,16 +20,16 @@ from support import (
     tune,
     write_rows,
 )
-from welltuned import tuning
-from welltuned.artifact import load_artifact
+from welltuned.artifact.predictor import Predictor
+from welltuned.artifact.save_load import load_artifact
 from welltuned.config import config_from
 from welltuned.errors import InputError
-from welltuned.evaluation.predicting import predict, to_device
+from welltuned.evaluation.predict import predict, to_device
 from welltuned.models.scalar_head import scalar_layer
-from welltuned.predictor import Predictor
-from welltuned.preparation import prepare
 from welltuned.runs import Run
 from welltuned.tasks.reward import RewardProblem, bradley_terry
+from welltuned.training import session
+from welltuned.training.prepare import prepare
 
 LORA = {"type": "lora", "r": 4}
 FULL = {"type": "full"}
@@ -431,5 +431,5 @@ def test_the_usual_pooling_is_no_probe(tiny: Any, preferences: str, tmp_path: Pa
     for family, pooling in (("bert", "mean"), ("llama", "last")):
         values = {"model": tiny(family), "data": preferences, "task": "reward"}
         prepared = prepare(config_from({**values, "output_dir": str(tmp_path / family)}))
-        settled = tuning.settle_pooling(prepared, tuning.Observer())
+        settled = session.settle_pooling(prepared, session.Observer())
         assert settled.config.task.pooling == pooling

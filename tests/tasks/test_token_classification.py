@@ -14,11 +14,11 @@ from torch import nn
 from sentences import make_sentences
 from support import make_config, make_tokenizer
 from welltuned.config import RunConfig, read_config
-from welltuned.data.collect import Collected, DataFacts
 from welltuned.data.encoding import IGNORED
+from welltuned.data.load_splits import Collected, DataFacts
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError
-from welltuned.schema import Document, validate
+from welltuned.schema.document import Document, validate
 from welltuned.tasks import Classification, TokenClassification
 from welltuned.tasks.token_classification import TokenClassificationProblem
 

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from welltuned.data.records import Role, map_columns
-from welltuned.data.sources import Table
-from welltuned.data.turns import (
+from welltuned.data.message_parsing import (
     READ_KEYS,
     Message,
     Unreadable,
@@ -25,6 +23,8 @@ from welltuned.data.turns import (
     turns_in,
     with_system,
 )
+from welltuned.data.records import Role, map_columns
+from welltuned.data.sources import Table
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5

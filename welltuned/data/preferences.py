@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from welltuned.data.judgements import (
+from welltuned.data.message_parsing import Unreadable
+from welltuned.data.preference_rows import (
     ROLES,
     Judgement,
     Kind,
@@ -26,7 +27,6 @@ from welltuned.data.judgements import (
 )
 from welltuned.data.records import Role, map_columns
 from welltuned.data.sources import Table
-from welltuned.data.turns import Unreadable
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from welltuned.data.config import OtherData
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 
 OFF = OtherData(data="none")
 

@@ -21,11 +21,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from welltuned.evaluation.drift import linear_cka
-from welltuned.evaluation.linear import right_out_of_fold
-from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
-from welltuned.evaluation.sets import LabelledSet, RetentionSets, TextSet
-from welltuned.evaluation.subject import Subject
+from welltuned.evaluation.cka import linear_cka
+from welltuned.evaluation.eval_model import Subject
+from welltuned.evaluation.kl_reference import Reference, affordable, has_plain_logits
+from welltuned.evaluation.linear_probe import right_out_of_fold
+from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
 from welltuned.tasks import Examples, Generation, GenerationProblem
 

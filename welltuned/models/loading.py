@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from welltuned.errors import Fault, InputError, RunFailed
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 
 if TYPE_CHECKING:
     import torch
@@ -237,7 +237,7 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     """
     import torch
 
-    from welltuned.models import attention
+    from welltuned.models import cpu_attention as attention
 
     attention.install()
     torch.manual_seed(seed)

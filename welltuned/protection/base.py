@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from welltuned.errors import Fault
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 from welltuned.strategies import Progress, Strategy
 from welltuned.strategies.base import Changes
 from welltuned.tasks import Examples, Problem
@@ -21,7 +21,7 @@ from welltuned.tasks import Examples, Problem
 if TYPE_CHECKING:
     from torch import nn
 
-    from welltuned.evaluation.subject import Subject
+    from welltuned.evaluation.eval_model import Subject
     from welltuned.models.anatomy import Anatomy
 
 

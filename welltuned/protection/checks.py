@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from welltuned.data.collect import Collected, collect_file
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import Collected, collect_file
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.evaluation.sets import RetentionSets, refuse_shared
+from welltuned.evaluation.retention_sets import RetentionSets, refuse_shared
 from welltuned.protection.base import Protection, Setting
 from welltuned.tasks import Examples, GenerationProblem, Problem, Task
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from welltuned.evaluation.subject import Subject
+    from welltuned.evaluation.eval_model import Subject
     from welltuned.tasks import Examples, Problem
 
 Loss = Callable[[int], "torch.Tensor"]
@@ -116,7 +116,7 @@ def _general(scene: Scene) -> tuple[Loss, int]:
 
 
 def _own_loss(subject: Subject, problem: Problem, examples: Examples) -> Loss:
-    from welltuned.evaluation.predicting import to_device
+    from welltuned.evaluation.predict import to_device
 
     device = next(subject.model.parameters()).device
 

@@ -15,8 +15,8 @@ from welltuned.errors import Fault, InputError
 from welltuned.protection.base import Guard, Protection, Scene, Setting
 
 if TYPE_CHECKING:
-    from welltuned.evaluation.reference import Reference
-    from welltuned.evaluation.subject import Subject
+    from welltuned.evaluation.eval_model import Subject
+    from welltuned.evaluation.kl_reference import Reference
 
 _MOST_TEXTS = 500
 """Of larger replay files so many are drawn: hidden states of all are kept."""
@@ -52,7 +52,7 @@ class KL(Protection):
     def guard(self, scene: Scene) -> Guard:
         import numpy as np
 
-        from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
+        from welltuned.evaluation.kl_reference import Reference, affordable, has_plain_logits
         from welltuned.evaluation.retention import as_examples
 
         subject = scene.subject

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from welltuned.reports.languages import Translate
 from welltuned.reports.page import metric_name
+from welltuned.reports.translations import Translate
 
 
 def advise(found: dict[str, Any], _: Translate) -> str:

@@ -12,10 +12,10 @@ import yaml
 
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.reports import comparison_charts as charts
-from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import metric_name, render, sorted_rows
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs import Run
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.folder import write_atomically
 
 _DISPUTED = 20

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
-from welltuned.reports.languages import Translate
+from welltuned.reports.translations import Translate
 
 _MARKERS = "osD^vPX*"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from welltuned.reports.advice import advise
 from welltuned.reports.charts import FIRST, MUTED, SECOND, drawn
-from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import metric_name, render
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs.folder import write_atomically
 
 

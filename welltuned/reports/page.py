@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from welltuned.metrics import LOWER_IS_BETTER
-from welltuned.reports.languages import translator
+from welltuned.reports.translations import translator
 
 METRICS = {
     "accuracy": "accuracy",

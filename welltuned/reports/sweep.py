@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import sweep_charts
-from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import metric_name, render
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs.folder import write_atomically
 
 

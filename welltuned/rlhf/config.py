@@ -10,7 +10,7 @@ from welltuned.data.config import DataConfig
 from welltuned.engines.config import NotNegative, Positive, TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
-from welltuned.schema import Part, conflict, expand_shorthand
+from welltuned.schema.document import Part, conflict, expand_shorthand
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import AnyTask, Classification, Generation
 

@@ -11,31 +11,31 @@ import numpy as np
 import torch
 import transformers
 
-from welltuned import hyperparameters
 from welltuned.config import RunConfig, config_from
 from welltuned.engines.config import TrainingConfig
-from welltuned.engines.precision import choose_device
+from welltuned.engines.device import choose_device
 from welltuned.models.loading import Head, build_skeleton
-from welltuned.observer import Observer
-from welltuned.planning.course import positions
-from welltuned.planning.forecast import Forecast, artifact_bytes, forecast
-from welltuned.planning.in_runs import foreseen
-from welltuned.planning.limits import Limits
-from welltuned.planning.machine import Machine
-from welltuned.planning.memory import FLOAT, foresee_memory
-from welltuned.planning.plan import Plan, Row, held_before, measured
-from welltuned.planning.rehearsal import Rehearsal
-from welltuned.preparation import Prepared, Working, prepare
-from welltuned.rlhf.asking import collect_prompts
 from welltuned.rlhf.config import PpoConfig, RewardSource, RlhfConfig
-from welltuned.rlhf.continuing import place
-from welltuned.rlhf.plan import beside, check, model_of, reward_runs, sft_run
-from welltuned.rlhf.policies import WHOLE, Memory
-from welltuned.rlhf.settling import batches_of, settle
+from welltuned.rlhf.defaults import batches_of, settle
+from welltuned.rlhf.policy import WHOLE, Memory
+from welltuned.rlhf.prompt_splits import collect_prompts
+from welltuned.rlhf.resume import place
+from welltuned.rlhf.stages import beside, check, model_of, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
 from welltuned.tasks import GenerationProblem
+from welltuned.training import defaults
+from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast
+from welltuned.training.forecast.limits import Limits
+from welltuned.training.forecast.memory import FLOAT, foresee_memory
+from welltuned.training.forecast.plan import Plan, Row, held_before, measured
+from welltuned.training.forecast.prices import Machine
+from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.forecast.run_forecast import foreseen
+from welltuned.training.forecast.step_counts import positions
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import Prepared, Working, prepare
 
 _LOOKS = 2
 """Forward passes over what was sampled, beside the judges': of the policy and its reference."""
@@ -149,9 +149,7 @@ def foresee_ppo(
     """
     asked = config.ppo.strategy or config.strategy or policy.config.strategy
     anatomy, problem = policy.anatomy, policy.problem
-    _, strategy, _ = hyperparameters.resolve(
-        TrainingConfig(), asked, anatomy, len(policy.data.train)
-    )
+    _, strategy, _ = defaults.resolve(TrainingConfig(), asked, anatomy, len(policy.data.train))
     data = collect_prompts(config.ppo.data or config.data, problem)
     ppo, _ = settle(config.ppo, strategy, anatomy, problem.type, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 
 from welltuned.errors import RunFailed
-from welltuned.observer import Observer
-from welltuned.rlhf.actors import Exploded, Rollout
-from welltuned.rlhf.asking import Asks
-from welltuned.rlhf.bandit import ClassifierActor
-from welltuned.rlhf.judging import Judges
-from welltuned.rlhf.looking import look
-from welltuned.rlhf.ppo import Learner, Stats, require_reference, step
-from welltuned.rlhf.settling import batches_of
-from welltuned.rlhf.watch import Guard
+from welltuned.rlhf.actors.base import Exploded, Rollout
+from welltuned.rlhf.actors.classifier import ClassifierActor
+from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
+from welltuned.rlhf.defaults import batches_of
+from welltuned.rlhf.policy_eval import look
+from welltuned.rlhf.prompt_splits import Asks
+from welltuned.rlhf.reward_set import Judges
+from welltuned.rlhf.safeguards import Guard
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import (
     keep_only,
@@ -29,6 +28,7 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.strategies import Progress
+from welltuned.training.observer import Observer
 
 _SAMPLES = 12
 """Responses kept of every look."""

@@ -13,18 +13,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from welltuned import distributed, pipeline
 from welltuned.config import RunConfig
+from welltuned.engines import distributed
 from welltuned.errors import Fault, InputError
-from welltuned.observer import Observer
 from welltuned.reports.rlhf import write_report
 from welltuned.rlhf.config import RewardSource, RlhfConfig
-from welltuned.rlhf.continuing import begin, fresh, is_finished, place
-from welltuned.rlhf.judging import judged_in, require_knowledge
-from welltuned.rlhf.plan import check, reward_runs, sft_run
-from welltuned.rlhf.stage import carry_out
+from welltuned.rlhf.resume import begin, fresh, is_finished, place
+from welltuned.rlhf.reward_set import judged_in, require_knowledge
+from welltuned.rlhf.rl_stage import carry_out
+from welltuned.rlhf.stages import check, reward_runs, sft_run
 from welltuned.runs import Run
-from welltuned.runs.recording import recorded
+from welltuned.runs.status import recorded
+from welltuned.training import train as pipeline
+from welltuned.training.observer import Observer
 
 STAGES = ("sft", "reward", "ppo")
 

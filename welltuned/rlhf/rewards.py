@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from welltuned.artifact.predictor import Predictor
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import encode, pad
 from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
-from welltuned.evaluation.predicting import to_device
-from welltuned.imports import load_callable
+from welltuned.evaluation.predict import to_device
 from welltuned.models.loading import ModelConfig, quiet, read_config, read_tokenizer
-from welltuned.predictor import Predictor
 from welltuned.rlhf.config import RewardSource
+from welltuned.schema.import_path import load_callable
 from welltuned.tasks import ClassificationProblem
 
 Score = Callable[[list[str], list[str]], Any]

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.ranges import Around
-from welltuned.schema import Part
+from welltuned.schema.document import Part
+from welltuned.schema.search_space import Around
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel

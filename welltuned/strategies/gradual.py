@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Changes, Context, Progress, Strategy
 
 if TYPE_CHECKING:

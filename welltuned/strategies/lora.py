@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Changes, Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:

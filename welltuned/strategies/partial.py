@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Changes, Context, Strategy
 
 if TYPE_CHECKING:

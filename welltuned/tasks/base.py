@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import Encoded
+from welltuned.data.load_splits import Collected
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import Table
 from welltuned.errors import Faults
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 
 if TYPE_CHECKING:
     import torch

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import encode, pad
+from welltuned.data.load_splits import Collected
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.labels import Labels, ProblemType, find_labels
 

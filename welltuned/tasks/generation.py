@@ -13,13 +13,13 @@ import numpy as np
 from pydantic import Field
 
 from welltuned.data import conversations
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import IGNORED, pad
+from welltuned.data.load_splits import Collected
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.metrics.intervals import RESAMPLES, percentile_interval
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 from welltuned.tasks import chat
 from welltuned.tasks.base import Examples, Problem, Task
 

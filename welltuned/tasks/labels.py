@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from welltuned.data.collect import Collected
+from welltuned.data.load_splits import Collected
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from welltuned.data.collect import Collected
+from welltuned.data.load_splits import Collected
 from welltuned.data.preferences import some
 from welltuned.data.records import Records
 from welltuned.data.sources import SPLITS

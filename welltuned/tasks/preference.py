@@ -17,13 +17,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from welltuned.data import preferences
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import IGNORED
+from welltuned.data.load_splits import Collected
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
 from welltuned.errors import Faults
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.generation import Decoding, Generation, GenerationProblem, judge_tokens

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from welltuned.data import preferences
-from welltuned.data.collect import Collected
-from welltuned.data.judgements import prompt_text
+from welltuned.data.load_splits import Collected
+from welltuned.data.preference_rows import prompt_text
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table

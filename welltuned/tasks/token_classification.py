@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from welltuned.data import conll
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import IGNORED, Encoded, pad
+from welltuned.data.load_splits import Collected
+from welltuned.data.readers import conll
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
-from welltuned.data.words import NONE, first_tokens, tokenise
+from welltuned.data.word_alignment import NONE, first_tokens, tokenise
 from welltuned.errors import Fault, Faults, InputError
 from welltuned.metrics.entities import (
     OUTSIDE,
@@ -28,7 +28,7 @@ from welltuned.metrics.entities import (
     score_tags,
     split_tag,
 )
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
 from welltuned.tasks.base import Examples, Problem, Task
 
 if TYPE_CHECKING:
