@@ -3,8 +3,8 @@
 all-MiniLM-L6-v2 with one trainable vector at its bottom, as light strategies have it; a batch of
 16 texts whose length changes from step to step, as lengths do. `torch` is torch.autocast as it
 comes; `ours` attends in float32 (welltuned/models/cpu_attention.py) and keeps few shapes of
-products (welltuned/engines/device.py). Both in processes of their own, in turns; seconds of one thread,
-medians.
+products (welltuned/engines/device.py). Both in processes of their own, in turns; seconds of
+one thread, medians.
 
     python benchmarks/bf16_on_cpu.py
 """

@@ -11,7 +11,7 @@ import pytest
 
 from support import config_values
 from welltuned.experiments.comparison import compare as carry_out
-from welltuned.experiments.comparison.compare import compare
+from welltuned.experiments.comparison.compare import run_comparison
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.worker import process, requests
@@ -50,7 +50,7 @@ class LocalWorker(Worker):
             self.events.put(Event(self, event, values))
 
         try:
-            status = process.carry_out(self.request, tell)
+            status = process.handle_request(self.request, tell)
         except Exception as error:  # a crash, as far as the comparison can see
             self.error, status = f"{type(error).__name__}: {error}", 1
         ended = {"status": status, "seconds": self.seconds, "joules": None}
@@ -73,7 +73,7 @@ def values_for(model: str, data: str, folder: Path, **parts: Any) -> dict[str, A
 
 def carried_out(values: dict[str, Any], observer: ComparisonObserver | None = None) -> Comparison:
     """A comparison from its values."""
-    return compare(comparison_from(values), observer=observer, command="welltuned compare …")
+    return run_comparison(comparison_from(values), observer=observer, command="welltuned compare …")
 
 
 def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:

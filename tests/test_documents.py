@@ -14,11 +14,11 @@ import pytest
 
 from support import build
 from welltuned import cli
-from welltuned.config import read_config
+from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
-from welltuned.rlhf.read_config import load as load_pipeline
+from welltuned.rlhf.read_config import load_rlhf_config as load_pipeline
 from welltuned.tasks import Classification
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,7 +193,9 @@ def test_every_relative_link_leads_to_a_file(document: str) -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
 def test_every_example_is_a_sound_config_with_a_command_and_a_score(file: Path) -> None:
     faults = Faults()
-    config = load_pipeline(str(file), []) if file in PIPELINES else read_config(file, [], faults)[0]
+    config = (
+        load_pipeline(str(file), []) if file in PIPELINES else read_run_config(file, [], faults)[0]
+    )
     assert config is not None and not list(faults)
     lines = file.read_text(encoding="utf-8").splitlines()
     header = "\n".join(line for line in lines if line.startswith("#"))
@@ -246,7 +248,7 @@ def test_the_tiny_generator_can_be_made_and_read(
 
 def test_there_is_an_example_for_every_strategy() -> None:
     runs = [file for file in EXAMPLES if file not in PIPELINES]
-    configs: list[Any] = [read_config(file, [], Faults())[0] for file in runs]
+    configs: list[Any] = [read_run_config(file, [], Faults())[0] for file in runs]
     used = {config.strategy.type for config in configs}
     assert used == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
 

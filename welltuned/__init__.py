@@ -30,18 +30,18 @@ def train(config: Any = None, **values: Any) -> Run:
     With `pipeline: rlhf` it is a pipeline of three runs.
     Raises `InputError` before any weight is loaded when something cannot work.
     """
-    from welltuned.config import RunConfig, config_from
+    from welltuned.config import RunConfig, run_config_from
     from welltuned.training.prepare import load_config
-    from welltuned.training.train import train as carry_out
+    from welltuned.training.train import run_training as carry_out
 
     if _names_pipeline(config, values):
         return _train_pipeline(config, values)
     if isinstance(config, RunConfig):
         if values:
-            config = config_from({**config.model_dump(mode="json"), **values})
+            config = run_config_from({**config.model_dump(mode="json"), **values})
         return carry_out(config)
     if config is None or isinstance(config, dict):
-        return carry_out(config_from({**(config or {}), **values}))
+        return carry_out(run_config_from({**(config or {}), **values}))
     return carry_out(load_config(str(config), [f"{key}={value}" for key, value in values.items()]))
 
 
@@ -66,8 +66,10 @@ def _train_pipeline(config: Any, values: dict[str, Any]) -> Run:
     if isinstance(config, Part):
         config = config.model_dump(mode="json")
     if config is None or isinstance(config, dict):
-        return pipeline.train(read_config.config_from({**(config or {}), **values}))
-    return pipeline.train(read_config.load(str(config), [f"{k}={v}" for k, v in values.items()]))
+        return pipeline.run_pipeline(read_config.rlhf_config_from({**(config or {}), **values}))
+    return pipeline.run_pipeline(
+        read_config.load_rlhf_config(str(config), [f"{k}={v}" for k, v in values.items()])
+    )
 
 
 def __getattr__(name: str) -> Any:
@@ -88,7 +90,7 @@ def compare(config: Any = None, **values: Any) -> Comparison:
     already are not run again.
     """
     from welltuned.errors import Faults
-    from welltuned.experiments.comparison.compare import compare as carry_out
+    from welltuned.experiments.comparison.compare import run_comparison as carry_out
     from welltuned.experiments.comparison.config import (
         CompareConfig,
         comparison_from,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from support import make_rows, tune, write_rows
-from welltuned.artifact.verify import EXAMPLES, Before, compare_weights
+from welltuned.artifact.verify import EXAMPLES, WeightHashes, compare_weights
 from welltuned.engines import torch_loop
 from welltuned.engines.job import Job, Outcome
 from welltuned.errors import RunFailed
@@ -50,7 +50,7 @@ def failing(tiny: Any, sentiment: str, tmp_path: Path) -> Callable[[str], Run]:
 
 def after_training(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Job], None]) -> None:
     """Training, and then something that must not happen."""
-    train = torch_loop.train
+    train = torch_loop.fit
 
     def spoilt(job: Job) -> Outcome:
         outcome = train(job)
@@ -58,7 +58,7 @@ def after_training(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Job], None]
             spoil(job)
         return outcome
 
-    monkeypatch.setattr(torch_loop, "train", spoilt)
+    monkeypatch.setattr(torch_loop, "fit", spoilt)
 
 
 def after_saving(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]) -> None:
@@ -95,7 +95,7 @@ def test_a_frozen_weight_that_moved_is_found(failing: Any, monkeypatch: pytest.M
 def test_training_that_moved_nothing_is_found(
     failing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_loop, "train", lambda job: Outcome(steps=1))
+    monkeypatch.setattr(torch_loop, "fit", lambda job: Outcome(steps=1))
     failing("no weight changed in training")
 
 
@@ -194,7 +194,7 @@ def test_weights_are_told_apart_by_whether_they_ever_train() -> None:
     """Not by whether they train now: gradual unfreezing registers all up front."""
     model = Small().requires_grad_(False)
     groups = [ParameterGroup("top", [model.top.weight]), ParameterGroup("m", [model.middle.weight])]
-    before = Before.of(model, groups)
+    before = WeightHashes.of(model, groups)
     assert before.trainable == {"top.weight", "middle.weight"}
     assert before.hashes == hash_weights(model.named_parameters())
     for parameter in (model.low.weight, model.middle.weight):
@@ -209,14 +209,14 @@ def test_weights_are_told_apart_by_whether_they_ever_train() -> None:
 
 def test_weights_that_stayed_are_not_said_to_have_moved() -> None:
     model = Small()
-    before = Before.of(model, [ParameterGroup("top", [model.top.weight])])
+    before = WeightHashes.of(model, [ParameterGroup("top", [model.top.weight])])
     moved = compare_weights(model, before)
     assert (moved.frozen, moved.trainable, moved.finite) == ([], [], True)
 
 
 def test_a_frozen_weight_that_is_not_finite_is_seen_too() -> None:
     model = Small().requires_grad_(False)
-    before = Before.of(model, [])
+    before = WeightHashes.of(model, [])
     model.low.weight[0, 0] = float("-inf")
     assert not compare_weights(model, before).finite
 

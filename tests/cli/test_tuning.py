@@ -16,7 +16,7 @@ from welltuned.training import train
 @pytest.fixture
 def call(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """As everywhere, but the runs write no reports."""
-    monkeypatch.setattr(train, "write_report", lambda run: None)
+    monkeypatch.setattr(train, "write_run_report", lambda run: None)
     return call
 
 

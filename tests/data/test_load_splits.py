@@ -11,20 +11,20 @@ import pytest
 
 from support import make_rows, write_rows
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import Collected, collect, collect_file
+from welltuned.data.load_splits import DataSplits, collect, collect_file
 from welltuned.errors import Faults
 from welltuned.tasks import Classification
 
 ROLES = Classification.roles
 
 
-def gather(train: str, **config: Any) -> tuple[Collected | None, list[str]]:
+def gather(train: str, **config: Any) -> tuple[DataSplits | None, list[str]]:
     faults = Faults()
     collected = collect(DataConfig(train=train, **config), ROLES, faults)
     return collected, [str(fault) for fault in faults]
 
 
-def good(train: str, **config: Any) -> Collected:
+def good(train: str, **config: Any) -> DataSplits:
     collected, faults = gather(train, **config)
     assert faults == []
     assert collected is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from support import make_tokenizer
-from welltuned.data.word_alignment import NONE, first_tokens, tokenise
+from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
 from welltuned.errors import InputError
 
 SENTENCE = ["ada", "isn't", "in", "new york", "u.s.-based", "", "good"]
@@ -61,7 +61,7 @@ def tokenizer(request: Any) -> Any:
 
 def test_every_word_is_found_where_it_stands(tokenizer: Any) -> None:
     """A word's first token begins its text; the empty word has none."""
-    found = tokenise(tokenizer, [SENTENCE], 200)
+    found = tokenise_words(tokenizer, [SENTENCE], 200)
     (words_T,), (ids,) = found.words, found.ids
     assert len(words_T) == len(ids)
     known = words_T[words_T != NONE]
@@ -76,30 +76,32 @@ def test_every_word_is_found_where_it_stands(tokenizer: Any) -> None:
 
 
 def test_tokens_are_those_of_running_text(tokenizer: Any) -> None:
-    assert tokenise(tokenizer, [SENTENCE], 200).ids == [tokenizer(" ".join(SENTENCE))["input_ids"]]
+    assert tokenise_words(tokenizer, [SENTENCE], 200).ids == [
+        tokenizer(" ".join(SENTENCE))["input_ids"]
+    ]
 
 
 def test_what_is_cut_is_said(tokenizer: Any) -> None:
-    whole = tokenise(tokenizer, [SENTENCE], 200)
+    whole = tokenise_words(tokenizer, [SENTENCE], 200)
     length = len(whole.ids[0])
     assert whole.truncated == [False]
-    assert tokenise(tokenizer, [SENTENCE], length).truncated == [False]
-    short = tokenise(tokenizer, [SENTENCE], length - 1)
+    assert tokenise_words(tokenizer, [SENTENCE], length).truncated == [False]
+    short = tokenise_words(tokenizer, [SENTENCE], length - 1)
     assert short.truncated == [True] and len(short.ids[0]) == length - 1
-    few = tokenise(tokenizer, [SENTENCE], 6)
+    few = tokenise_words(tokenizer, [SENTENCE], 6)
     assert few.truncated == [True]
     assert first_tokens(few.words[0], len(SENTENCE))[-1] == NONE
 
 
 def test_a_sentence_without_tokens_still_has_a_row(tokenizer: Any) -> None:
-    found = tokenise(tokenizer, [[""], ["in"]], 200)
+    found = tokenise_words(tokenizer, [[""], ["in"]], 200)
     assert all(len(ids) > 0 for ids in found.ids)
     assert (found.words[0] == NONE).all() and found.truncated == [False, False]
 
 
 def test_progress_is_told(tokenizer: Any) -> None:
     heard: list[int] = []
-    tokenise(tokenizer, [["in"]] * 1500, 8, heard.append)
+    tokenise_words(tokenizer, [["in"]] * 1500, 8, heard.append)
     assert heard == [1000, 1500]
 
 
@@ -108,4 +110,4 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
         is_fast = False
 
     with pytest.raises(InputError, match=r"does not tell which word a token is of -> use a model"):
-        tokenise(Slow(), [SENTENCE], 8)  # type: ignore[arg-type]
+        tokenise_words(Slow(), [SENTENCE], 8)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import torch
 from support import make_rows
 from welltuned.data.encoding import Encoded
 from welltuned.evaluation import kl_reference as module
-from welltuned.evaluation.kl_reference import Reference, affordable, has_plain_logits
+from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain_logits
 from welltuned.models.loading import ModelConfig, read_tokenizer
 
 CHUNKS = (1, 7, 1000)
@@ -60,7 +60,7 @@ def test_it_is_the_divergence_of_whole_logits(
     monkeypatch.setattr(module, "default_chunk", lambda vocabulary: chunk)
     texts, model = texts_of(causal(family)), load(causal(family))
     assert has_plain_logits(model, texts)
-    reference = Reference.of(model, texts, 0, 4, {id(p) for p in model.parameters()})
+    reference = KLReference.of(model, texts, 0, 4, {id(p) for p in model.parameters()})
     stirred(model)
     expected = divergence_by_hand(load(causal(family)), model, texts)
     assert expected.min() > 1e-3
@@ -75,7 +75,7 @@ def test_it_is_the_divergence_of_whole_logits(
 def test_a_model_is_at_no_distance_from_itself(causal: Any) -> None:
     """In training mode too: dropout is off while it is asked."""
     texts, model = texts_of(causal("llama")), load(causal("llama"))
-    reference = Reference.of(model, texts, 0, 4, {id(p) for p in model.parameters()})
+    reference = KLReference.of(model, texts, 0, 4, {id(p) for p in model.parameters()})
     model.train()
     with torch.no_grad():
         nats_M, _ = reference.divergences(model, range(len(texts)), 3)
@@ -90,7 +90,7 @@ def test_its_gradient_is_that_of_whole_logits(
     monkeypatch.setattr(module, "default_chunk", lambda vocabulary: chunk)
     folder = causal("llama")
     texts, model = texts_of(folder, 3), load(folder)
-    reference = Reference.of(model, texts, 0, 4, {id(p) for p in model.parameters()})
+    reference = KLReference.of(model, texts, 0, 4, {id(p) for p in model.parameters()})
     stirred(model)
     nats_M, _ = reference.divergences(model, [0, 1, 2], 3)
     nats_M.sum().backward()
@@ -110,10 +110,10 @@ def test_its_gradient_is_that_of_whole_logits(
 def test_only_an_output_layer_that_trains_is_copied(causal: Any) -> None:
     """And nothing of the size of the vocabulary is kept for each token."""
     texts, model = texts_of(causal("gpt2")), load(causal("gpt2"))
-    frozen = Reference.of(model, texts, 0, 4, set())
+    frozen = KLReference.of(model, texts, 0, 4, set())
     assert frozen.head.output is model.get_output_embeddings()
     weight = model.get_output_embeddings().weight
-    trained = Reference.of(model, texts, 0, 4, {id(weight)})
+    trained = KLReference.of(model, texts, 0, 4, {id(weight)})
     with torch.no_grad():
         weight.add_(1)
     assert not torch.equal(trained.head.output.weight, weight)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sentences import make_sentences, write_conll
-from support import make_rows, tuning_for, write_rows
+from support import make_rows, session_for, write_rows
 from welltuned.evaluation import layer_probe
 from welltuned.evaluation.layer_probe import LayerScores, hint, is_probed, probe_layers
 
@@ -23,10 +23,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_rows(tmp_path_factory.mktemp("data") / "many.jsonl", make_rows(400))
 
 
-def look(tuning: Any, held_out: bool = True) -> LayerScores:
-    prepared = tuning.prepared
+def look(session: Any, held_out: bool = True) -> LayerScores:
+    prepared = session.prepared
     return probe_layers(
-        tuning.subject("fp32"),
+        session.subject("fp32"),
         prepared.problem,
         prepared.config.task.pooling,
         prepared.examples["train"],
@@ -34,9 +34,9 @@ def look(tuning: Any, held_out: bool = True) -> LayerScores:
     )
 
 
-def forget_above(tuning: Any, block: int) -> None:
+def forget_above(session: Any, block: int) -> None:
     """Let every block from this one on write the same for every text."""
-    layers = tuning.model.bert.encoder.layer
+    layers = session.model.bert.encoder.layer
     for layer in layers[block:]:
         for parameter in layer.parameters():
             torch.nn.init.zeros_(parameter)
@@ -44,9 +44,9 @@ def forget_above(tuning: Any, block: int) -> None:
 
 def test_it_finds_the_block_where_a_task_ends(tiny: Any, many: str) -> None:
     """Blocks that destroy what those below them knew are at chance, and worth unfreezing."""
-    tuning = tuning_for(tiny("bert"), many, HEAD)
-    forget_above(tuning, 2)
-    found = look(tuning)
+    session = session_for(tiny("bert"), many, HEAD)
+    forget_above(session, 2)
+    found = look(session)
     assert found.regions == ("embeddings", "block 0", "block 1", "block 2", "block 3")
     assert found.metric == "macro_f1" and 0.3 < found.chance < 0.65
     assert min(found.scores[:3]) > 0.75
@@ -60,15 +60,15 @@ def test_it_scores_texts_that_it_was_not_fitted_on(tiny: Any, tmp_path: Path) ->
     """Labels that say nothing of the texts cannot be read off, with held-out texts or in turns."""
     rng = np.random.default_rng(0)
     rows = [{"text": row["text"], "label": "ab"[rng.integers(2)]} for row in make_rows(300)]
-    tuning = tuning_for(tiny("bert"), write_rows(tmp_path / "noise.jsonl", rows), HEAD)
-    turns = look(tuning, held_out=False)
+    session = session_for(tiny("bert"), write_rows(tmp_path / "noise.jsonl", rows), HEAD)
+    turns = look(session, held_out=False)
     assert max(turns.scores) < 0.62
     assert hint(turns)["num_blocks"] == 4 and "chance" in hint(turns)["why"]
 
 
 def test_the_outputs_of_all_texts_stand_in_their_order(tiny: Any, many: str) -> None:
     """In turns every text is scored once, against its own label."""
-    found = look(tuning_for(tiny("bert"), many, HEAD), held_out=False)
+    found = look(session_for(tiny("bert"), many, HEAD), held_out=False)
     assert max(found.scores) > 0.85
     assert (found.fitted, found.scored) == (256, 320)
 
@@ -87,10 +87,10 @@ def test_every_kind_of_answer_is_read_off(kind: str, tiny: Any, tmp_path: Path) 
             number = 10 + 3 * good + 0.1 * len(row["text"].split())
             rows.append({**row, "label": labels if kind == "several labels" else number})
         data = write_rows(tmp_path / "rows.jsonl", rows)
-    tuning = tuning_for(tiny("bert"), data, HEAD, task=task)
+    session = session_for(tiny("bert"), data, HEAD, task=task)
     metric = {"several labels": "macro_f1", "numbers": "r2", "tags": "entity_f1"}[kind]
     for held_out in (True, False):
-        found = look(tuning, held_out)
+        found = look(session, held_out)
         assert found.metric == metric
         assert max(found.scores) > found.chance + 0.25
         assert len(found.scores) == len(found.behind) == 5
@@ -101,23 +101,23 @@ def test_words_the_model_does_not_see_are_missed_and_move_no_other(
 ) -> None:
     """Cut sentences: answers stay beside the words they are about."""
     data = write_conll(tmp_path / "tags.conll", make_sentences(250))
-    whole = look(tuning_for(tiny("bert"), data, HEAD, task={"type": "token_classification"}))
+    whole = look(session_for(tiny("bert"), data, HEAD, task={"type": "token_classification"}))
     cut = {"type": "token_classification", "max_length": 8}
-    short = look(tuning_for(tiny("bert"), data, HEAD, task=cut))
+    short = look(session_for(tiny("bert"), data, HEAD, task=cut))
     assert 0.3 < max(short.scores) < max(whole.scores)
 
 
 def test_text_cannot_be_read_off(causal: Any, instructions: str) -> None:
     task = {"type": "generation", "max_length": 48}
-    tuning = tuning_for(causal("llama"), instructions, "lora", task=task)
-    assert not is_probed(tuning.prepared.problem)
+    session = session_for(causal("llama"), instructions, "lora", task=task)
+    assert not is_probed(session.prepared.problem)
 
 
 def test_wide_models_are_probed_on_fewer_texts(
     tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layer_probe, "_MOST_BYTES", 4 * 5 * 32 * 40)
-    found = look(tuning_for(tiny("bert"), sentiment, HEAD))
+    found = look(session_for(tiny("bert"), sentiment, HEAD))
     assert (found.fitted, found.scored) == (40, 12)
 
 

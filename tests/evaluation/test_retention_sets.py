@@ -11,7 +11,7 @@ import pytest
 
 from support import write_rows
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import Collected, collect
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.errors import Faults, InputError
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.evaluation.retention_sets import (
@@ -26,20 +26,20 @@ from welltuned.tasks import Classification, Generation
 DEMO = Path(__file__).parents[2] / "welltuned" / "data" / "demo"
 
 
-def task_data(file: str, speaks: bool = False) -> Collected:
+def task_data(file: str, has_lm_head: bool = False) -> DataSplits:
     faults = Faults()
-    task: Any = Generation() if speaks else Classification()
+    task: Any = Generation() if has_lm_head else Classification()
     data = collect(DataConfig(train=file), task.roles, faults, task.convert)
     faults.raise_if_any()
     assert data is not None
     return data
 
 
-def sets_for(file: str, retention: Any = "auto", speaks: bool = False) -> Any:
+def sets_for(file: str, retention: Any = "auto", has_lm_head: bool = False) -> Any:
     faults = Faults()
     evaluation = EvaluationConfig(retention=retention)
-    data = task_data(file, speaks)
-    found = collect_sets(evaluation, data, DataConfig(train=file), faults, speaks)
+    data = task_data(file, has_lm_head)
+    found = collect_sets(evaluation, data, DataConfig(train=file), faults, has_lm_head)
     faults.raise_if_any()
     return found
 
@@ -108,12 +108,12 @@ def test_most_letters_decide_the_language() -> None:
 def test_nobody_is_measured_on_his_own_task() -> None:
     """Another set takes the place of the one that is tuned on."""
     assert names(sets_for("demo:topics_en")) == (["sentiment_en"], ["general_en"])
-    assert names(sets_for("demo:general_en", speaks=True))[1] == ["general_zh"]
+    assert names(sets_for("demo:general_en", has_lm_head=True))[1] == ["general_zh"]
 
 
 def test_what_protects_is_not_what_is_measured_on(sentiment: str) -> None:
     [measured] = sets_for(sentiment).texts
-    protecting = embedded_text("en", speaks=False)
+    protecting = embedded_text("en", has_lm_head=False)
     assert len(measured.texts) == len(protecting.texts) == 100
     assert not set(measured.texts) & set(protecting.texts)
 
@@ -162,7 +162,7 @@ def test_a_split_of_a_set_is_called_by_its_folder(sentiment: str, tmp_path: Path
 def test_conversations_are_read_where_the_model_speaks(instructions: str, tmp_path: Path) -> None:
     rows = [{"prompt": f"what is {i}?", "completion": f"it is {i}"} for i in range(12)]
     file = write_rows(tmp_path / "questions.jsonl", rows)
-    found = sets_for(instructions, file, speaks=True)
+    found = sets_for(instructions, file, has_lm_head=True)
     assert names(found)[1] == ["general_en", "questions"]
     assert found.texts[1].records["completion"][3] == "it is 3"
 

@@ -77,7 +77,7 @@ def test_models_of_transformers_attend_by_it(tiny: Any) -> None:
     from transformers import AutoModel
 
     cpu_attention.install()
-    assert AttentionInterface()["sdpa"] is cpu_attention.attend
+    assert AttentionInterface()["sdpa"] is cpu_attention.attend_in_float32
     model = AutoModel.from_pretrained(tiny("bert"))
     tokens = torch.arange(24)[None] % 5
     with Kernels() as kernels, torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():

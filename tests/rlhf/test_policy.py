@@ -16,7 +16,7 @@ from welltuned.errors import InputError
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.algorithms.ppo import Learner, require_reference, step
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.reference import AdapterOff, FirstWeights
+from welltuned.rlhf.reference import AdapterOff, InitialWeights
 from welltuned.runs import Run
 
 WHOLE = ("full", "partial", "head", "gradual")
@@ -54,7 +54,7 @@ def test_o1_a_classifier_of_any_strategy_goes_on_learning(
 ) -> None:
     """One backbone: ratio 1 and divergence 0 at first; the reference stays where it was."""
     policy = policy_of(classified(strategy))
-    assert isinstance(policy.reference, FirstWeights)
+    assert isinstance(policy.reference, InitialWeights)
     assert learn_once(classifier_actor(policy), texts_of(policy, sentiment, 8)) > 1e-3
 
 
@@ -99,7 +99,7 @@ def test_an_adapter_that_is_switched_off_trains_on_afterwards(
 
 def test_first_weights_come_back_whatever_happens() -> None:
     weight = torch.nn.Parameter(torch.zeros(3))
-    reference = FirstWeights([weight])
+    reference = InitialWeights([weight])
     with torch.no_grad():
         weight += 1
     with pytest.raises(KeyError), reference.acting():

@@ -11,8 +11,8 @@ import pytest
 from acting import classifier_actor, collected, generator_actor, policy_of
 from welltuned.errors import InputError
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.defaults import batches_of, settle
-from welltuned.rlhf.prompt_splits import Asks, make_actor
+from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
+from welltuned.rlhf.prompt_splits import PromptSplits, make_actor
 from welltuned.runs import Run
 
 
@@ -30,7 +30,7 @@ class Numbers:
 
 
 def batches(prompts: int, **values: Any) -> list[list[int]]:
-    asks = Asks(Numbers(list(range(prompts))), None, None, {}, [])
+    asks = PromptSplits(Numbers(list(range(prompts))), None, None, {}, [])
     return [asked.numbers for asked in asks.batches(PpoConfig.model_validate(values))]
 
 
@@ -58,7 +58,7 @@ def test_a_classifier_is_tested_on_the_whole_split_and_looked_at_on_a_part(
 ) -> None:
     policy = policy_of(classified("full"))
     data = collected(sentiment, policy)
-    asks = Asks.of(data, classifier_actor(policy), PpoConfig(eval_examples=5))
+    asks = PromptSplits.of(data, classifier_actor(policy), PpoConfig(eval_examples=5))
     assert (len(asks.validation), len(asks.test)) == (5, len(data.test))
     assert len(asks.train) == len(data.train) and len(asks.records["test"]) == len(data.test)
 
@@ -66,7 +66,7 @@ def test_a_classifier_is_tested_on_the_whole_split_and_looked_at_on_a_part(
 def test_a_generator_answers_a_part_of_both(told: Callable[..., Run], stories: str) -> None:
     policy = policy_of(told("full"))
     data = collected(stories, policy)
-    asks = Asks.of(data, generator_actor(policy), PpoConfig(eval_examples=3))
+    asks = PromptSplits.of(data, generator_actor(policy), PpoConfig(eval_examples=3))
     assert (len(asks.validation), len(asks.test)) == (3, 3) and asks.notes == []
 
 
@@ -74,7 +74,7 @@ def test_prompts_that_are_cut_are_counted(told: Callable[..., Run], stories: str
     policy = policy_of(told("full"))
     policy.max_length = 14
     config = PpoConfig(response_length=12, prompt_length=3)
-    asks = Asks.of(collected(stories, policy), make_actor(policy, config), config)
+    asks = PromptSplits.of(collected(stories, policy), make_actor(policy, config), config)
     assert "prompts are too long and lose their beginning" in asks.notes[0]
     assert all(len(ids) == 2 for ids in asks.train.ids)
     with pytest.raises(InputError, match=r"choose less than 14"):
@@ -83,7 +83,7 @@ def test_prompts_that_are_cut_are_counted(told: Callable[..., Run], stories: str
 
 def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("lora"))
-    config, choices = settle(
+    config, choices = resolve_rl_defaults(
         PpoConfig(batch_size=16), policy.strategy, policy.anatomy, "classification", 100
     )
     told = {choice.name: (choice.value, choice.source) for choice in choices}
@@ -95,12 +95,15 @@ def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run])
     assert config.max_kl == 10 == told["ppo.max_kl"][0]
     assert config.learning_rate == told["ppo.learning_rate"][0] > 0
     given = PpoConfig(batch_size=16, total_episodes=32, learning_rate=1e-3, max_kl=3, eval_steps=7)
-    assert settle(given, policy.strategy, policy.anatomy, "classification", 100) == (given, [])
+    assert resolve_rl_defaults(given, policy.strategy, policy.anatomy, "classification", 100) == (
+        given,
+        [],
+    )
 
 
 def test_a_text_may_be_a_whole_batch_of_its_own(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("lora"))
-    config, _ = settle(
+    config, _ = resolve_rl_defaults(
         PpoConfig(batch_size=16), policy.strategy, policy.anatomy, "classification", 3
     )
     assert config.total_episodes == 16 and batches_of(config) == 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from welltuned.rlhf.algorithms.ppo import Stats
-from welltuned.rlhf.safeguards import Guard, label_facts, text_facts
+from welltuned.rlhf.safeguards import Safeguards, label_facts, text_facts
 
 STATS = Stats(
     reward=1.0, reward_deviation=0.5, kl=1.0, kl_error=0.1, kl_coef=0.1, entropy=1.0, value=0.0,
@@ -52,13 +52,13 @@ def test_shares_of_labels_add_up() -> None:
     ],
 )
 def test_explosions_are_told_from_progress(changes: dict[str, float], told: str | None) -> None:
-    guard = Guard(max_kl=10.0)
+    guard = Safeguards(max_kl=10.0)
     assert guard.trouble(STATS) is None
     found = guard.trouble(replace(STATS, **changes))  # type: ignore[arg-type]
     assert (found is None) if told is None else (found is not None and told in found)
 
 
 def test_a_reward_that_did_not_vary_at_first_has_no_scale() -> None:
-    guard = Guard(max_kl=10.0)
+    guard = Safeguards(max_kl=10.0)
     guard.trouble(replace(STATS, reward_deviation=0.0))
     assert guard.trouble(replace(STATS, reward=1e6)) is None

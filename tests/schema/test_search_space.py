@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 import pytest
 from pydantic import Field
 
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.experiments.search.space_reading import with_values
@@ -46,7 +46,7 @@ def test_the_schema_carries_the_ranges_for_forms() -> None:
 def test_every_strategy_declares_ranges_that_it_takes_itself(strategy: Any) -> None:
     """At both ends, and besides the head's learning rate at least one of its own."""
     kind = strategy.model_fields["type"].default
-    base = config_from({"model": "some/model", "data": "x.csv", "strategy": kind})
+    base = run_config_from({"model": "some/model", "data": "x.csv", "strategy": kind})
     declared = searched(strategy)
     assert len(declared) >= 2 and "head_learning_rate_scale" in declared
     for name, marker in declared.items():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support import STRATEGIES, config_values
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.runs import Run
 from welltuned.training import train
 
@@ -31,7 +31,7 @@ def found(tiny: Any, sentiment: str, tmp_path_factory: pytest.TempPathFactory) -
         },
         report={"language": "zh"},
     )
-    return train.train(config_from(values))
+    return train.run_training(run_config_from(values))
 
 
 def test_what_was_found_is_what_was_trained_with(found: Run) -> None:
@@ -86,7 +86,7 @@ def test_what_is_tried_does_not_change_what_is_trained(
             )
         },
     )
-    again = train.train(config_from(values))
+    again = train.run_training(run_config_from(values))
 
     def losses(run: Run) -> list[float]:
         return [row["loss"] for row in run.read_lines("metrics.jsonl") if "loss" in row]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from support import STRATEGIES, short_tune, tune, tuning_for, write_rows
+from support import STRATEGIES, session_for, short_tune, tune, write_rows
 from welltuned.cli.console.run import results_lines
 from welltuned.errors import InputError
-from welltuned.reports.run import write_report
+from welltuned.reports.run import write_run_report
 from welltuned.runs import Run
 from welltuned.training import retention_steps, train
 from welltuned.training.observer import Observer
@@ -50,9 +50,9 @@ def test_results_tell_where_the_task_lives(measured: Run) -> None:
 
 
 def test_before_is_the_untouched_model(measured: Run, tiny: Any, sentiment: str) -> None:
-    tuning = tuning_for(tiny("bert"), sentiment, "full", task=MEAN, evaluation=EVERYTHING)
-    untouched = retention_steps.remember(tuning, Observer())
-    again = retention_steps.measure(tuning, untouched, Observer())
+    session = session_for(tiny("bert"), sentiment, "full", task=MEAN, evaluation=EVERYTHING)
+    untouched = retention_steps.measure_base(session, Observer())
+    again = retention_steps.measure_retention(session, untouched, Observer())
     entry = measured.results["retention"]["probe_topics_en"]
     assert again["retention"]["probe_topics_en"]["before"] == entry["before"]
     assert again["retention"]["kept"] == 1
@@ -62,10 +62,10 @@ def test_before_is_the_untouched_model(measured: Run, tiny: Any, sentiment: str)
 
 def test_after_is_the_model_that_was_saved(measured: Run, tiny: Any, sentiment: str) -> None:
     """Loaded afresh from the run, it answers as results say."""
-    tuning = tuning_for(tiny("bert"), sentiment, "full", task=MEAN, evaluation=EVERYTHING)
-    untouched = retention_steps.remember(tuning, Observer())
-    tuning.model.load_state_dict(load_file(measured.model / "model.safetensors"))
-    again = retention_steps.measure(tuning, untouched, Observer())
+    session = session_for(tiny("bert"), sentiment, "full", task=MEAN, evaluation=EVERYTHING)
+    untouched = retention_steps.measure_base(session, Observer())
+    session.model.load_state_dict(load_file(measured.model / "model.safetensors"))
+    again = retention_steps.measure_retention(session, untouched, Observer())
     found = measured.results
     for name in ("probe_topics_en", "cka_general_en"):
         assert again["retention"][name]["after"] == pytest.approx(
@@ -78,14 +78,14 @@ def test_after_is_the_model_that_was_saved(measured: Run, tiny: Any, sentiment: 
 def test_before_is_without_what_was_put_in(strategy: str, tiny: Any, sentiment: str) -> None:
     """Prompts and prefixes change the model at once; that counts as a change, and not as before."""
     parts = {"task": MEAN, "evaluation": EVERYTHING}
-    plain = tuning_for(tiny("bert"), sentiment, "full", **parts)
-    tuning = tuning_for(tiny("bert"), sentiment, STRATEGIES[strategy], **parts)
-    requires = [parameter.requires_grad for parameter in tuning.model.parameters()]
-    of_plain = retention_steps.remember(plain, Observer())
-    untouched = retention_steps.remember(tuning, Observer())
-    assert requires == [parameter.requires_grad for parameter in tuning.model.parameters()]
+    plain = session_for(tiny("bert"), sentiment, "full", **parts)
+    session = session_for(tiny("bert"), sentiment, STRATEGIES[strategy], **parts)
+    requires = [parameter.requires_grad for parameter in session.model.parameters()]
+    of_plain = retention_steps.measure_base(plain, Observer())
+    untouched = retention_steps.measure_base(session, Observer())
+    assert requires == [parameter.requires_grad for parameter in session.model.parameters()]
     assert untouched.layers == of_plain.layers
-    found = retention_steps.measure(tuning, untouched, Observer())["retention"]
+    found = retention_steps.measure_retention(session, untouched, Observer())["retention"]
     moved = found["cka_general_en"]["kept"] < 0.9999
     assert moved == (strategy in ("prompt", "prefix"))
 
@@ -150,7 +150,7 @@ def test_a_kept_language_model_moves_less(causal: Any, instructions: str, tmp_pa
 def test_weights_that_are_held_end_nearer_to_their_start(
     protection: str, tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
-    start = dict(tuning_for(tiny("bert"), sentiment, "full").model.named_parameters())
+    start = dict(session_for(tiny("bert"), sentiment, "full").model.named_parameters())
     away = []
     gently = {"type": "full", "head_learning_rate_scale": 10}
     strength = {"l2sp": {"alpha": 30.0}, "ewc": {"lambda": 30.0, "texts": 10}}[protection]
@@ -176,9 +176,9 @@ def test_the_terminal_and_the_report_tell_it(measured: Run) -> None:
     [line] = [line for line in lines if line.startswith("retention ")]
     assert f"{kept:.3f} kept [" in line and "cka_general_en 1.000 -> " in line
     assert any(line.startswith("blocks      unfreeze the top ") for line in lines)
-    html = write_report(measured).read_text(encoding="utf-8")
+    html = write_run_report(measured).read_text(encoding="utf-8")
     assert "What it forgot" in html and f"<strong>{kept:.3f} kept</strong>" in html
-    assert "Linear probe of every block before tuning: embeddings" in html
+    assert "Linear probe of every block before session: embeddings" in html
 
 
 def test_a_report_without_it_says_nothing(finished: Run) -> None:
@@ -189,7 +189,7 @@ def test_a_report_without_it_says_nothing(finished: Run) -> None:
 def test_a_linear_map_cannot_write_text(
     causal: Any, instructions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "load", lambda *args: pytest.fail("weights were loaded"))
+    monkeypatch.setattr(train, "load_session", lambda *args: pytest.fail("weights were loaded"))
     task = {"type": "generation", "max_length": 48}
     with pytest.raises(InputError, match="a linear map cannot answer the task 'generation'"):
         tune(

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import welltuned as wt
 from support import config_values, make_rows, tune, write_rows
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.engines import torch_loop
 from welltuned.engines.events import Step
 from welltuned.engines.job import Job, Outcome
@@ -28,8 +28,8 @@ from welltuned.runs.checkpoints import is_whole, load_checkpoint, newest_checkpo
 from welltuned.training import session
 from welltuned.training import train as pipeline
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Prepared
-from welltuned.training.session import Tuning
+from welltuned.training.prepare import RunPlan
+from welltuned.training.session import Session
 
 HEAD = {"type": "partial", "num_blocks": 0}
 MEAN = {"pooling": "mean"}
@@ -130,7 +130,7 @@ def test_the_config_is_written_as_it_was_resolved(finished: Run, sentiment: str)
     assert values["task"]["max_length"] == 64
     assert values["data"]["train"] == sentiment
     assert values["output_dir"] == str(finished.folder)
-    assert config_from(values).model_dump(mode="json") == values
+    assert run_config_from(values).model_dump(mode="json") == values
 
 
 def test_the_environment_says_where_and_from_what_it_ran(finished: Run) -> None:
@@ -204,13 +204,13 @@ class Order(Observer):
 
 
 def spy_on_reading(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
-    predict = Tuning.predict_examples
+    predict = Session.predict_examples
 
-    def spied(self: Tuning, examples: Any, what: str, *args: Any) -> Any:
+    def spied(self: Session, examples: Any, what: str, *args: Any) -> Any:
         events.append(f"read {what}")
         return predict(self, examples, what, *args)
 
-    monkeypatch.setattr(Tuning, "predict_examples", spied)
+    monkeypatch.setattr(Session, "predict_examples", spied)
 
 
 @pytest.mark.parametrize("untrained", [True, False])
@@ -222,7 +222,7 @@ def test_the_test_split_is_read_once_and_at_the_end(
     spy_on_reading(monkeypatch, observer.events)
     values = config_values(tiny("bert"), sentiment, HEAD, tmp_path / "run", task=MEAN)
     values["evaluation"] = {"untrained": untrained}
-    run = pipeline.train(config_from(values), observer)
+    run = pipeline.run_training(run_config_from(values), observer)
     training = ["training", *["read validation", "validation"] * 2]
     after = ["read test", "read training examples", "read validation"]
     after += ["read test"] * untrained
@@ -235,16 +235,16 @@ def test_the_untrained_baseline_is_the_model_before_any_step(
 ) -> None:
     """Built again from the seed, it scores as the model did when training began."""
     scores: list[dict[str, Any]] = []
-    train = torch_loop.train
+    train = torch_loop.fit
 
     def spied(job: Job) -> Outcome:
         scores.append(held[0].score("test", "fp32"))
         return train(job)
 
-    held: list[Tuning] = []
-    load = pipeline.load
-    monkeypatch.setattr(pipeline, "load", lambda *args: held.append(load(*args)) or held[0])
-    monkeypatch.setattr(torch_loop, "train", spied)
+    held: list[Session] = []
+    load = pipeline.load_session
+    monkeypatch.setattr(pipeline, "load_session", lambda *args: held.append(load(*args)) or held[0])
+    monkeypatch.setattr(torch_loop, "fit", spied)
     strategy = {"type": "lora", "r": 2}
     run = tune(tiny("bert"), sentiment, strategy, tmp_path / "run", training=ONE_STEP, task=MEAN)
     assert run.results["baselines"]["untrained"] == scores[0]
@@ -258,14 +258,14 @@ def test_the_weights_with_the_best_validation_score_are_kept(
 ) -> None:
     """They are saved and tested, though training went on."""
     script = iter([0.9, 0.2, 0.1])
-    score = Tuning.score
+    score = Session.score
     seen: list[dict[str, torch.Tensor]] = []
 
-    def scripted(self: Tuning, split: str, precision: str) -> dict[str, Any]:
+    def scripted(self: Session, split: str, precision: str) -> dict[str, Any]:
         seen.append({name: p.detach().clone() for name, p in self.model.named_parameters()})
         return {**score(self, split, precision), "macro_f1": next(script)}
 
-    monkeypatch.setattr(session.Tuning, "score", scripted)
+    monkeypatch.setattr(session.Session, "score", scripted)
     run = tune(tiny("bert"), sentiment, HEAD, tmp_path / "run", task=MEAN)
     assert run.results["training"]["best_step"] == 12
     weights = load_file(run.model / "model.safetensors")
@@ -401,14 +401,14 @@ class Statuses(Observer):
 def short(tiny: Any, sentiment: str, tmp_path: Path) -> Any:
     """The config of a run of two steps into `tmp_path/run`."""
     training = {"max_steps": 2, "num_train_epochs": "auto"}
-    return config_from(
+    return run_config_from(
         config_values(tiny("bert"), sentiment, HEAD, tmp_path / "run", task=MEAN, training=training)
     )
 
 
 def test_the_status_is_true_at_every_moment(short: Any, tmp_path: Path) -> None:
     observer = Statuses(tmp_path / "run")
-    run = pipeline.train(short, observer)
+    run = pipeline.run_training(short, observer)
     assert observer.seen == [("running", 0), ("running", 2), ("finished", 2)]
     assert run.status["diagnosis"]["verdict"] == run.results["diagnosis"]["verdict"]
     states = {name: run.status[name] for name in ("state", "step", "error")}
@@ -422,9 +422,9 @@ def test_a_crash_leaves_a_failed_run_that_says_why(
     def crash(job: Job) -> Outcome:
         raise ValueError("the disk is on fire")
 
-    monkeypatch.setattr(torch_loop, "train", crash)
+    monkeypatch.setattr(torch_loop, "fit", crash)
     with pytest.raises(RunFailed, match="ValueError: the disk is on fire") as failure:
-        pipeline.train(short)
+        pipeline.run_training(short)
     assert isinstance(failure.value.__cause__, ValueError)
     run = Run.open(tmp_path / "run")
     assert run.status == {"state": "failed", "step": 0, "error": "ValueError: the disk is on fire"}
@@ -444,7 +444,7 @@ class Interrupting(Observer):
 def test_a_signal_leaves_a_stopped_run(number: int, short: Any, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Stopped) as stop:
-        pipeline.train(short, Interrupting(number))
+        pipeline.run_training(short, Interrupting(number))
     assert stop.value.exit_status == 128 + number
     run = Run.open(tmp_path / "run")
     assert run.status["state"] == "stopped"
@@ -460,7 +460,7 @@ def test_nothing_is_ever_overwritten(
     (tmp_path / "run" / "precious.txt").write_text("mine")
     no_weights(monkeypatch)
     with pytest.raises(InputError, match=r"already in use .*nothing is ever overwritten"):
-        pipeline.train(short)
+        pipeline.run_training(short)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious.txt"]
     assert (tmp_path / "run" / "precious.txt").read_text() == "mine"
 
@@ -498,7 +498,7 @@ class Captured(Exception):
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The configs that would have been carried out."""
     configs: list[Any] = []
-    monkeypatch.setattr(pipeline, "train", lambda config: configs.append(config))
+    monkeypatch.setattr(pipeline, "run_training", lambda config: configs.append(config))
     return configs
 
 
@@ -517,7 +517,7 @@ def test_keywords_change_what_a_config_says(asked: list[Any], tmp_path: Path) ->
     values = {"model": "some/model", "data": "train.csv"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     changes = {"strategy": "prefix", "output_dir": "there", "training": {"seed": 3}}
-    for config in (values, tmp_path / "config.yaml", config_from(values)):
+    for config in (values, tmp_path / "config.yaml", run_config_from(values)):
         wt.train(config, **changes)
         assert asked[-1].strategy.type == "prefix", config
         assert asked[-1].output_dir == "there"
@@ -534,7 +534,7 @@ def test_observers_hear_of_the_preparation(short: Any) -> None:
     heard: list[Any] = []
 
     class Hearing(Observer):
-        def prepared(self, prepared: Prepared) -> None:
+        def prepared(self, prepared: RunPlan) -> None:
             heard.append(prepared)
 
         def loaded(self, rows: list[Any]) -> None:
@@ -542,7 +542,7 @@ def test_observers_hear_of_the_preparation(short: Any) -> None:
             raise Captured
 
     with pytest.raises(RunFailed):
-        pipeline.train(short, Hearing())
+        pipeline.run_training(short, Hearing())
     prepared, rows = heard
     assert len(prepared.examples["train"]) == 96
     assert sum(row.trainable for row in rows) == 32 * 2 + 2

@@ -12,7 +12,7 @@ from welltuned.runs import Run
 from welltuned.schema.document import Document, validate
 
 
-def export(run_folder: str | Path, to: str | Path) -> Path:
+def export_run(run_folder: str | Path, to: str | Path) -> Path:
     """Merge the run's model and write it to `to`.
 
     Raises `InputError` for methods that cannot be merged.

@@ -15,7 +15,7 @@ from welltuned.data.load_splits import collect_file
 from welltuned.data.records import Records, Role
 from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.evaluation.predict import predict
+from welltuned.evaluation.predict import predict_outputs
 from welltuned.runs import Run
 from welltuned.tasks import Examples, Problem
 
@@ -143,7 +143,7 @@ class Predictor:
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
         precision = autocast(artifact.precision, self.device)
-        return predict(
+        return predict_outputs(
             artifact.model,
             artifact.problem,
             examples,

@@ -177,9 +177,9 @@ def _location(base: ModelConfig, beside: str | None, folder: Path) -> str:
 
 
 def _require_same_base(model: Any, base: dict[str, Any], folder: Path) -> None:
-    from welltuned.models.loading import fingerprint
+    from welltuned.models.loading import weights_fingerprint
 
-    if fingerprint(model, base["new"]) != base["fingerprint"]:
+    if weights_fingerprint(model, base["new"]) != base["fingerprint"]:
         raise InputError(
             Fault(
                 f"the base model '{base['name']}' is not the one this adapter was trained on: "

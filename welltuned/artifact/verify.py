@@ -14,7 +14,7 @@ from welltuned.artifact.save_load import load_artifact
 from welltuned.data.records import Records
 from welltuned.engines.device import autocast
 from welltuned.errors import RunFailed
-from welltuned.evaluation.predict import predict
+from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.freezing import hash_weights
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Before:
+class WeightHashes:
     """Hashes of all weights before training, and which of them train at some time."""
 
     hashes: dict[str, str]
     trainable: frozenset[str]
 
     @classmethod
-    def of(cls, model: nn.Module, groups: list[ParameterGroup]) -> Before:
+    def of(cls, model: nn.Module, groups: list[ParameterGroup]) -> WeightHashes:
         training = {id(parameter) for group in groups for parameter in group.parameters}
         named = list(model.named_parameters())
         return cls(
@@ -60,7 +60,7 @@ class Before:
 
 
 @dataclass(frozen=True)
-class Moved:
+class WeightChanges:
     """Which weights training changed."""
 
     frozen: list[str]
@@ -68,14 +68,14 @@ class Moved:
     finite: bool
 
 
-def compare_weights(model: nn.Module, before: Before) -> Moved:
+def compare_weights(model: nn.Module, before: WeightHashes) -> WeightChanges:
     """Hash again and compare. To be asked before `finish`, which may reshape weights."""
     named = list(model.named_parameters())
     changed = [
         name for name, digest in hash_weights(named).items() if digest != before.hashes[name]
     ]
     finite = all(bool(torch.isfinite(parameter).all()) for _, parameter in named)
-    return Moved(
+    return WeightChanges(
         [name for name in changed if name not in before.trainable],
         [name for name in changed if name in before.trainable],
         finite,
@@ -83,8 +83,8 @@ def compare_weights(model: nn.Module, before: Before) -> Moved:
 
 
 def prove(
-    moved: Moved,
-    before: Before,
+    moved: WeightChanges,
+    before: WeightHashes,
     outputs_NK: np.ndarray,
     folder: Path,
     records: Records,
@@ -107,7 +107,7 @@ def prove(
             "or no step was taken"
         )
     artifact = load_artifact(folder, device)
-    again_NK = predict(
+    again_NK = predict_outputs(
         artifact.model,
         artifact.problem,
         artifact.problem.encode(artifact.tokenizer, records, artifact.max_length),

@@ -50,7 +50,7 @@ def carry_out(file: str | None, overrides: list[str]) -> Comparison:
     """Compare, telling a person at a terminal what happens."""
     from welltuned.cli.console.comparison import LiveTable
     from welltuned.errors import Faults
-    from welltuned.experiments.comparison.compare import compare as carry_out_all
+    from welltuned.experiments.comparison.compare import run_comparison as carry_out_all
     from welltuned.experiments.comparison.config import read_comparison
 
     faults = Faults()
@@ -85,7 +85,7 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
     from pathlib import Path
 
     from welltuned.reports import write_report as write_run
-    from welltuned.reports.comparison import write_report as write_comparison
+    from welltuned.reports.comparison import write_comparison_report as write_comparison
     from welltuned.reports.learning_curve import write_curve_report
     from welltuned.reports.sweep import write_sweep_report
     from welltuned.runs import Run
@@ -99,10 +99,10 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
         return write_curve_report(path, language)
     if not Comparison.is_at(path):
         return write_run(Run.open(path), language)
-    from welltuned.experiments.comparison.summary import summarise
+    from welltuned.experiments.comparison.summary import summarise_comparison
 
     comparison = Comparison(path)
-    summarise(comparison)
+    summarise_comparison(comparison)
     return write_comparison(comparison, language)
 
 

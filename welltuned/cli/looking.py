@@ -40,7 +40,7 @@ def probe(
     from welltuned.reports.probe import write_probe
     from welltuned.training.prepare import load_config
     from welltuned.training.probe import probe as look
-    from welltuned.training.probe import render
+    from welltuned.training.probe import render_layer_probe
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
@@ -51,7 +51,7 @@ def probe(
     if as_json:
         print_json(found)
     else:
-        results_console().print(render(found))
+        results_console().print(render_layer_probe(found))
     if chart is not None:
         print(write_probe(found, Path(chart)), file=sys.stderr)
 
@@ -102,12 +102,12 @@ def report(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Print versions, devices and disk, and what is wrong."""
-    from welltuned.cli.console.doctor import examine, render
+    from welltuned.cli.console.doctor import collect_diagnostics, render_diagnostics
 
-    findings = examine()
+    findings = collect_diagnostics()
     if as_json:
         print_json(findings)
     else:
-        print(render(findings))
+        print(render_diagnostics(findings))
     if findings["problems"]:
         raise typer.Exit(1)

@@ -51,13 +51,13 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
             from welltuned.rlhf import forecast, read_config
 
             made = forecast.plan_pipeline(
-                read_config.load(file, overrides), limits, observer.working
+                read_config.load_rlhf_config(file, overrides), limits, observer.working
             )
         else:
-            from welltuned.training.forecast.plan import make_plan
+            from welltuned.training.forecast.plan import plan_resources
             from welltuned.training.prepare import load_config
 
-            made = make_plan(load_config(file, overrides), limits, observer.working)
+            made = plan_resources(load_config(file, overrides), limits, observer.working)
     finally:
         observer.close()
     if as_json:

@@ -40,9 +40,11 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
     if peek(file, overrides, "pipeline") is not None:
         from welltuned.rlhf import pipeline, read_config
 
-        return pipeline.train(read_config.load(file, overrides), observer, command)
+        return pipeline.run_pipeline(
+            read_config.load_rlhf_config(file, overrides), observer, command
+        )
     from welltuned.training.prepare import load_config
-    from welltuned.training.train import train as carry_out
+    from welltuned.training.train import run_training as carry_out
 
     return carry_out(load_config(file, overrides), observer, command=command)
 

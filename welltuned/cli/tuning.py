@@ -19,19 +19,19 @@ def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
     The model is left untouched; the curve goes into the output folder.
     """
     from welltuned.cli.console.run import ConsoleObserver, print_lines
-    from welltuned.experiments.search.lr_range import carry_out, describe
+    from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
     from welltuned.training.prepare import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
     try:
-        test, folder = carry_out(load_config(file, overrides), observer)
+        test, folder = run_lr_range_test(load_config(file, overrides), observer)
     finally:
         observer.close()
     if as_json:
         print_json({"folder": str(folder), **test.as_dict()})
     else:
-        print_lines(describe(test, folder))
+        print_lines(range_test_lines(test, folder))
 
 
 @tune.command("data")

@@ -107,7 +107,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the tuned model as a plain Hugging Face folder, merged where the method allows."""
-    from welltuned.artifact.export import export as write
+    from welltuned.artifact.export import export_run as write
 
     pairs = dict(argument.partition("=")[::2] for argument in arguments or [])
     if set(pairs) != {"to"} or not pairs["to"]:

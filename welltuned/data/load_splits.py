@@ -65,7 +65,7 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Collected:
+class DataSplits:
     """Three splits of records, and the facts about them."""
 
     train: Records
@@ -79,7 +79,7 @@ class Collected:
 
 def collect(
     config: DataConfig, roles: Sequence[Role], faults: Faults, convert: Convert = keep_columns
-) -> Collected | None:
+) -> DataSplits | None:
     """Read, convert, map, clean and split the data.
 
     None when there were faults; they are recorded.
@@ -109,7 +109,7 @@ def collect(
         part.rows = len(records[split])
         part.fingerprint = _fingerprint(records[split])
         _count_repeats(split, records[split], config, roles, facts)
-    return Collected(records["train"], records["validation"], records["test"], facts)
+    return DataSplits(records["train"], records["validation"], records["test"], facts)
 
 
 def collect_file(

@@ -52,7 +52,7 @@ def as_text(cell: Any, column: str) -> str:
     )
 
 
-def as_list(cell: Any, column: str) -> list[Any]:
+def cell_as_list(cell: Any, column: str) -> list[Any]:
     """A nested cell; tables of text such as CSV hold it as JSON."""
     found = _from_json(cell) if isinstance(cell, str) else cell
     if isinstance(found, (list, tuple)):
@@ -91,7 +91,7 @@ def turns_in(cell: Any) -> list[dict[str, Any]]:
 
 def as_turns(cell: Any, column: str) -> list[Message]:
     """A conversation, whatever it calls its roles and contents."""
-    return [_turn(turn, column) for turn in as_list(cell, column)]
+    return [_turn(turn, column) for turn in cell_as_list(cell, column)]
 
 
 def _turn(turn: Any, column: str) -> Message:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from welltuned.data.message_parsing import (
     Message,
     Unreadable,
-    as_list,
     as_text,
     as_turns,
+    cell_as_list,
     turns_in,
     with_system,
 )
@@ -54,7 +54,7 @@ Cells = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Layout:
+class PreferenceLayout:
     """Which columns of a file hold what: {role: column}."""
 
     kind: Kind
@@ -77,7 +77,7 @@ class Judgement:
     score: float | None = None
 
 
-def read_judgement(cells: Cells, layout: Layout) -> Judgement:
+def read_judgement(cells: Cells, layout: PreferenceLayout) -> Judgement:
     """A row as its file's kind has it."""
     if layout.kind == "preferences":
         return _read_preference(cells, layout)
@@ -86,7 +86,7 @@ def read_judgement(cells: Cells, layout: Layout) -> Judgement:
     return _read_rating(cells, layout)
 
 
-def _read_preference(cells: Cells, layout: Layout) -> Judgement:
+def _read_preference(cells: Cells, layout: PreferenceLayout) -> Judgement:
     given = [(cells[role], role) for role in ("chosen", "rejected")]
     if all(_is_missing(cell) for cell, _ in given):
         raise Unreadable(
@@ -98,8 +98,10 @@ def _read_preference(cells: Cells, layout: Layout) -> Judgement:
     return Judgement(prompt, responses, _margin(cells, layout))
 
 
-def _read_ranking(cells: Cells, layout: Layout) -> Judgement:
-    given = [(cell, "responses") for cell in as_list(cells["responses"], layout.name("responses"))]
+def _read_ranking(cells: Cells, layout: PreferenceLayout) -> Judgement:
+    given = [
+        (cell, "responses") for cell in cell_as_list(cells["responses"], layout.name("responses"))
+    ]
     if len(given) < 2:
         raise Unreadable(
             f"a ranking of {len(given)}",
@@ -109,7 +111,7 @@ def _read_ranking(cells: Cells, layout: Layout) -> Judgement:
     return Judgement(*_answered(given, cells, layout))
 
 
-def _read_rating(cells: Cells, layout: Layout) -> Judgement:
+def _read_rating(cells: Cells, layout: PreferenceLayout) -> Judgement:
     score = None if _is_missing(cells.get("score")) else _number(cells["score"], "score", layout)
     if "response" in cells:
         prompt, responses = _answered([(cells["response"], "response")], cells, layout)
@@ -125,7 +127,7 @@ def _read_rating(cells: Cells, layout: Layout) -> Judgement:
 
 
 def _answered(
-    given: Sequence[tuple[Any, str]], cells: Cells, layout: Layout
+    given: Sequence[tuple[Any, str]], cells: Cells, layout: PreferenceLayout
 ) -> tuple[Prompt, list[str]]:
     """The one prompt that all cells answer, and their responses. `given`: (cell, its role)."""
     before = _prompt(cells, layout)
@@ -143,7 +145,7 @@ def _answered(
     return prompt, [response for _, response in answers]
 
 
-def _prompt(cells: Cells, layout: Layout) -> Prompt | None:
+def _prompt(cells: Cells, layout: PreferenceLayout) -> Prompt | None:
     """The conversation or text that was answered; None where no column holds it."""
     system = as_text(cells.get("system"), layout.name("system"))
     for role in ("messages", "prompt"):
@@ -157,7 +159,7 @@ def _prompt(cells: Cells, layout: Layout) -> Prompt | None:
 
 
 def _answer(
-    cell: Any, role: str, layout: Layout, before: Prompt | None
+    cell: Any, role: str, layout: PreferenceLayout, before: Prompt | None
 ) -> tuple[Prompt | None, str]:
     """(what is answered, the response) of a cell: a text, a turn, or a whole conversation."""
     column = layout.name(role)
@@ -199,7 +201,7 @@ def prompt_text(prompt: Prompt | None) -> str:
 # --- Cells ---------------------------------------------------------------------
 
 
-def _margin(cells: Cells, layout: Layout) -> float:
+def _margin(cells: Cells, layout: PreferenceLayout) -> float:
     if _is_missing(cells.get("margin")):
         return 0.0
     margin = _number(cells["margin"], "margin", layout)
@@ -212,7 +214,7 @@ def _margin(cells: Cells, layout: Layout) -> float:
     return margin
 
 
-def _number(cell: Any, role: str, layout: Layout) -> float:
+def _number(cell: Any, role: str, layout: PreferenceLayout) -> float:
     try:
         number = float(cell)
     except (TypeError, ValueError):
@@ -226,7 +228,7 @@ def _number(cell: Any, role: str, layout: Layout) -> float:
     return number
 
 
-def _missing(role: str, layout: Layout) -> Unreadable:
+def _missing(role: str, layout: PreferenceLayout) -> Unreadable:
     remedy = f"fill in '{layout.name(role)}', or remove the row"
     named = f"{role} response" if role in ("chosen", "rejected") else role
     return Unreadable(f"the {named} is missing", remedy, f"without a {named}")

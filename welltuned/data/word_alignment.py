@@ -36,7 +36,7 @@ class TokenisedWords:
     truncated: list[bool]
 
 
-def tokenise(
+def tokenise_words(
     tokenizer: PreTrainedTokenizerBase,
     sentences: Sequence[Sequence[str]],
     max_length: int,

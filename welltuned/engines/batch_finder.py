@@ -73,7 +73,7 @@ def find_batch_size(
             tries.append(found)
             progress(len(tries), len(sizes))
     progress(len(sizes), len(sizes))
-    return choose(tries)
+    return choose_batch_size(tries)
 
 
 def candidates(whole: int) -> list[int]:
@@ -85,7 +85,7 @@ def candidates(whole: int) -> list[int]:
     return sizes
 
 
-def choose(tries: list[Try]) -> BatchSearch:
+def choose_batch_size(tries: list[Try]) -> BatchSearch:
     """The smallest size that is about as fast as the fastest. The first try always fits."""
     rates = {found.size: found.examples_per_second or 0.0 for found in tries}
     best = max(rates.values())

@@ -37,7 +37,7 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def start(device_type: str) -> None:
+def join_process_group(device_type: str) -> None:
     """Meet the other processes."""
     import torch
     from torch import distributed

@@ -34,7 +34,7 @@ from welltuned.models.freezing import set_training_modes
 from welltuned.schema.import_path import load_callable
 
 
-def train(job: Job) -> Outcome:
+def fit(job: Job) -> Outcome:
     """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
     trainer = JobTrainer(job)
     trainer.train()
@@ -152,7 +152,7 @@ _OURS = {
 """What the config says elsewhere, or what would make the engines differ."""
 
 
-def check(training: TrainingConfig, faults: Faults) -> None:
+def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
     """Record what in `training.trainer` and `training.callbacks` cannot work."""
     from dataclasses import fields
 

@@ -23,7 +23,7 @@ from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import NotFinite, RunFailed
 from welltuned.models.freezing import set_training_modes
-from welltuned.schema.messages import Sentence, say
+from welltuned.schema.messages import Message, message
 from welltuned.strategies.base import END
 
 STEPS = 90
@@ -47,13 +47,13 @@ class RangeTest:
     """The mean loss of each step, before it was taken."""
     smoothed: tuple[float, ...]
     suggestion: float
-    reason: Sentence
+    reason: Message
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def range_test(
+def run_range_test(
     job: Job,
     low: float,
     high: float,
@@ -72,7 +72,7 @@ def range_test(
             if _has_blown_up([loss for _, loss in curve]):
                 break
     progress(steps, steps)
-    return judge(curve)
+    return suggest_rate(curve)
 
 
 def _sweep(job: Job, low: float, high: float, steps: int) -> Iterator[tuple[float, float]]:
@@ -107,7 +107,7 @@ def _has_blown_up(losses: Sequence[float]) -> bool:
     return len(smooth) > 10 and smooth[-1] > _BLOWN_UP * min(smooth)
 
 
-def judge(curve: Sequence[tuple[float, float]]) -> RangeTest:
+def suggest_rate(curve: Sequence[tuple[float, float]]) -> RangeTest:
     """The suggestion for (rate, loss) pairs of growing rates.
 
     Raises `RunFailed` when the loss never fell.
@@ -128,14 +128,14 @@ def judge(curve: Sequence[tuple[float, float]]) -> RangeTest:
         "rate": f"{rates[least]:.1e}",
     }
     reason = (
-        say(
+        message(
             "the smoothed loss fell from {start} to {least} at {rate} and rose again to {last}; "
             "a tenth of that rate is fast and safe",
             **seen,
             last=f"{smooth[-1]:.3g}",
         )
         if smooth[-1] > smooth[least]
-        else say(
+        else message(
             "the smoothed loss fell from {start} to {least} at {rate}, the highest rate tried; "
             "a tenth of that rate is safe",
             **seen,

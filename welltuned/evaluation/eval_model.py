@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from welltuned.data.encoding import Encoded, encode
+from welltuned.data.encoding import Encoded, encode_texts
 from welltuned.evaluation.features import Precision, pooled_states
-from welltuned.evaluation.predict import predict
+from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.anatomy import Anatomy
 from welltuned.tasks import Examples, Problem
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvalModel:
     """A model as it is now. Nothing here changes it, nor the modes of its modules."""
 
     model: nn.Module
@@ -30,12 +30,12 @@ class Subject:
     pad_id: int
     max_length: int
     batch_size: int
-    speaks: bool
+    has_lm_head: bool
     """Whether it is a language model with its own output layer, and not a new head."""
     precision: Precision = nullcontext
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        return encode(self.tokenizer, texts, None, self.max_length)
+        return encode_texts(self.tokenizer, texts, None, self.max_length)
 
     def features(self, texts: Sequence[str]) -> np.ndarray:
         """What the trunk makes of each text: its last states, averaged over tokens (N, H)."""
@@ -52,6 +52,6 @@ class Subject:
 
     def outputs(self, problem: Problem, examples: Examples) -> np.ndarray:
         """The problem's outputs (N, …)."""
-        return predict(
+        return predict_outputs(
             self.model, problem, examples, self.pad_id, self.batch_size, self.precision()
         )

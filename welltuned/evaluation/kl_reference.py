@@ -37,7 +37,7 @@ _MOST_TOKENS = 20_000
 
 
 @dataclass(frozen=True)
-class Reference:
+class KLReference:
     """What a language model made of N texts."""
 
     texts: Encoded
@@ -57,7 +57,7 @@ class Reference:
         batch_size: int,
         trains: Collection[int],
         precision: Precision = nullcontext,
-    ) -> Reference:
+    ) -> KLReference:
         """Remember `model` as it computes now. `trains` are the ids of weights that will change.
 
         Only for models that `has_plain_logits` says yes of.

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from welltuned.data.word_alignment import NONE
-from welltuned.evaluation.eval_model import Subject
+from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.linear_probe import FOLDS, folds, read_off
-from welltuned.evaluation.probe_features import Reading, Texts, Words
+from welltuned.evaluation.probe_features import ProbeFeatures, TextFeatures, WordFeatures
 from welltuned.tasks import ClassificationProblem, Examples, Problem, TokenClassificationProblem
-from welltuned.tasks.token_classification import Sentences
+from welltuned.tasks.token_classification import TaggedSentences
 
 MOST_TEXTS = 2000
 """Texts that are read; of larger sets so many are drawn."""
@@ -56,7 +56,7 @@ def is_probed(problem: Problem) -> bool:
 
 
 def probe_layers(
-    subject: Subject,
+    subject: EvalModel,
     problem: Problem,
     pooling: str,
     train: Examples,
@@ -111,7 +111,7 @@ def _turns(number: int, held_out: Examples | None) -> np.ndarray:
 
 
 def _answers(
-    reading: Reading, targets_MK: np.ndarray, features_MH: np.ndarray, fold_N: np.ndarray
+    reading: ProbeFeatures, targets_MK: np.ndarray, features_MH: np.ndarray, fold_N: np.ndarray
 ) -> np.ndarray:
     """The outputs for all scored texts, in order."""
     fold_M = fold_N[reading.text_M]
@@ -131,23 +131,25 @@ def _behind(right_N: np.ndarray, best_N: np.ndarray) -> float:
     return float(gap_N.mean()) / error if error else 0.0
 
 
-def _some(subject: Subject, examples: Examples) -> Examples:
+def _some(subject: EvalModel, examples: Examples) -> Examples:
     """As many examples as time and memory allow, drawn evenly."""
     row = 4 * (subject.anatomy.num_blocks + 1) * subject.anatomy.hidden_size
     limit = min(MOST_TEXTS, _MOST_BYTES // row)
     order = np.random.default_rng(0).permutation(len(examples))
-    if isinstance(examples, Sentences):
+    if isinstance(examples, TaggedSentences):
         words = np.cumsum([(examples.first_tokens[i] != NONE).sum() for i in order])
         limit = min(limit, int(np.searchsorted(words, min(_MOST_WORDS, _MOST_BYTES // row))) + 1)
     return examples.take(sorted(order[:limit].tolist()))
 
 
-def _reading(subject: Subject, problem: Problem, pooling: str, examples: Examples) -> Reading:
+def _reading(
+    subject: EvalModel, problem: Problem, pooling: str, examples: Examples
+) -> ProbeFeatures:
     if isinstance(problem, TokenClassificationProblem):
-        assert isinstance(examples, Sentences)
-        return Words.of(subject, problem, examples)
+        assert isinstance(examples, TaggedSentences)
+        return WordFeatures.of(subject, problem, examples)
     assert isinstance(problem, ClassificationProblem)
-    return Texts.of(subject, problem, pooling, examples)
+    return TextFeatures.of(subject, problem, pooling, examples)
 
 
 # --- The hint -------------------------------------------------------------------

@@ -24,7 +24,7 @@ def to_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, t
     }
 
 
-def predict(
+def predict_outputs(
     model: nn.Module,
     problem: Problem,
     examples: Examples,

@@ -12,14 +12,14 @@ from typing import Protocol
 import numpy as np
 
 from welltuned.data.word_alignment import NONE
-from welltuned.evaluation.eval_model import Subject
+from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.features import pooled_states, word_states
 from welltuned.evaluation.linear_probe import one_hot
 from welltuned.tasks import ClassificationProblem, Examples, TokenClassificationProblem
-from welltuned.tasks.token_classification import Sentences
+from welltuned.tasks.token_classification import TaggedSentences
 
 
-class Reading(Protocol):
+class ProbeFeatures(Protocol):
     """Examples of a task as a linear map reads them, and its answers as the task's outputs."""
 
     @property
@@ -46,10 +46,10 @@ class Reading(Protocol):
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextFeatures:
     """One answer a text: a class, several, or a number."""
 
-    subject: Subject
+    subject: EvalModel
     problem: ClassificationProblem
     pooling: str
     examples: Examples
@@ -57,8 +57,8 @@ class Texts:
 
     @classmethod
     def of(
-        cls, subject: Subject, problem: ClassificationProblem, pooling: str, examples: Examples
-    ) -> Texts:
+        cls, subject: EvalModel, problem: ClassificationProblem, pooling: str, examples: Examples
+    ) -> TextFeatures:
         targets, labels = examples.targets, problem.labels
         assert targets is not None
         if labels.problem == "regression":
@@ -98,17 +98,17 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Words:
+class WordFeatures:
     """One answer a word, read off its first token; words that the model does not see have none."""
 
-    subject: Subject
-    examples: Sentences
+    subject: EvalModel
+    examples: TaggedSentences
     targets_MK: np.ndarray
 
     @classmethod
     def of(
-        cls, subject: Subject, problem: TokenClassificationProblem, examples: Sentences
-    ) -> Words:
+        cls, subject: EvalModel, problem: TokenClassificationProblem, examples: TaggedSentences
+    ) -> WordFeatures:
         assert examples.targets is not None
         pairs = zip(examples.targets, examples.first_tokens, strict=True)
         seen = np.concatenate([target_W[first_W != NONE] for target_W, first_W in pairs])

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from welltuned.data.config import DataConfig, OtherData
+from welltuned.data.config import DataConfig, ExtraDataset
 from welltuned.data.duplicates import normalise
-from welltuned.data.load_splits import Collected, collect_file
+from welltuned.data.load_splits import DataSplits, collect_file
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, name_of, read_file
 from welltuned.data.splits import draw
@@ -87,7 +87,11 @@ class RetentionSets:
 
 
 def collect_sets(
-    evaluation: EvaluationConfig, data: Collected, config: DataConfig, faults: Faults, speaks: bool
+    evaluation: EvaluationConfig,
+    data: DataSplits,
+    config: DataConfig,
+    faults: Faults,
+    has_lm_head: bool,
 ) -> RetentionSets:
     """The embedded and the named sets; faults are recorded. Empty when nothing is measured.
 
@@ -100,12 +104,12 @@ def collect_sets(
     choices = EMBEDDED[language_of(texts)]
     found = [
         one
-        for one in (_embedded(choice, data, config, speaks) for choice in choices)
+        for one in (_embedded(choice, data, config, has_lm_head) for choice in choices)
         if one is not None
     ]
     names = Counter(one.name for one in found)
     for named in evaluation.retention:
-        records = _read(named, speaks, faults)
+        records = _read(named, has_lm_head, faults)
         if records is None or refuse_shared(
             records, data.test, "the test split", config.compare_as, faults
         ):
@@ -123,17 +127,17 @@ def collect_sets(
     )
 
 
-def embedded_text(language: str, speaks: bool) -> TextSet:
+def embedded_text(language: str, has_lm_head: bool) -> TextSet:
     """The half of an embedded general text that forgetting is *not* measured on."""
     faults = Faults()
     name = f"general_{language}"
-    records = _read(OtherData(data=f"demo:{name}"), speaks, faults)
+    records = _read(ExtraDataset(data=f"demo:{name}"), has_lm_head, faults)
     faults.raise_if_any()
     assert records is not None
     return TextSet(name, _half(records, 1))
 
 
-def texts_of(data: Collected) -> list[str]:
+def texts_of(data: DataSplits) -> list[str]:
     """Some of the task's own training texts."""
     train = data.train.take(range(min(_LOOKED_AT, len(data.train))))
     return list(_cells(train))
@@ -156,12 +160,12 @@ def _is_cjk(character: str) -> bool:
 
 
 def _embedded(
-    names: Sequence[str], data: Collected, config: DataConfig, speaks: bool
+    names: Sequence[str], data: DataSplits, config: DataConfig, has_lm_head: bool
 ) -> TextSet | None:
     """The first of some embedded sets that shares no text with the task; None when all do."""
     for name in names:
         faults = Faults()
-        records = _read(OtherData(data=f"demo:{name}"), speaks, faults)
+        records = _read(ExtraDataset(data=f"demo:{name}"), has_lm_head, faults)
         faults.raise_if_any()
         assert records is not None
         if not refuse_shared(records, data.test, "test", config.compare_as, Faults()):
@@ -175,7 +179,7 @@ def _half(records: Records, which: int) -> Records:
     return records.take(range(which, len(records), 2))
 
 
-def _read(named: OtherData, speaks: bool, faults: Faults) -> Records | None:
+def _read(named: ExtraDataset, has_lm_head: bool, faults: Faults) -> Records | None:
     """Texts with labels where the file has any. None when there were faults."""
     settings = DataConfig(train=named.data, columns=named.columns)
     table = read_file(named.data, settings, faults)
@@ -186,7 +190,7 @@ def _read(named: OtherData, speaks: bool, faults: Faults) -> Records | None:
         bool(header & set(_LABEL.candidates))
         and ("text" in named.columns or bool(header & set(_TEXT.candidates)))
     )
-    if speaks and not labelled:
+    if has_lm_head and not labelled:
         return collect_file(named.data, settings, Generation.roles, faults, Generation().convert)
     return collect_file(named.data, settings, (_TEXT, _LABEL) if labelled else (_TEXT,), faults)
 

@@ -23,10 +23,10 @@ _LONG = 512
 
 def install() -> None:
     """Let the models of this process that attend by `sdpa` do it so."""
-    AttentionInterface.register("sdpa", attend)
+    AttentionInterface.register("sdpa", attend_in_float32)
 
 
-def attend(
+def attend_in_float32(
     module: nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,

@@ -85,7 +85,7 @@ class ModelConfig(Part):
         return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
 
 
-def read_config(model: ModelConfig) -> PreTrainedConfig:
+def read_model_config(model: ModelConfig) -> PreTrainedConfig:
     """The model's config; no weight is touched. Raises `InputError` when it cannot be had."""
     from transformers import AutoConfig
 
@@ -283,7 +283,7 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
+def weights_fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
     """A hash of all weights and buffers but those named.
 
     Equal when they are the same, bit for bit.

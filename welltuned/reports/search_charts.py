@@ -16,7 +16,7 @@ _VISIBLE = 1.5
 """Losses are shown up to so many times the greatest smoothed loss before the least one."""
 
 
-def range_test(test: dict[str, Any], _: Translate = ENGLISH) -> Markup:
+def range_test_chart(test: dict[str, Any], _: Translate = ENGLISH) -> Markup:
     """The loss over growing learning rates, and the rate that is suggested."""
     rates, smooth = test["rates"], test["smoothed"]
     least = min(range(len(smooth)), key=lambda i: smooth[i])

@@ -17,8 +17,8 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.rlhf.actors.base import Rollout
 from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.defaults import settle
-from welltuned.rlhf.policy import Memory, from_run
+from welltuned.rlhf.defaults import resolve_rl_defaults
+from welltuned.rlhf.policy import PolicySource, from_run
 from welltuned.rlhf.prompt_splits import make_actor
 from welltuned.runs import Run
 from welltuned.schema.document import Document, validate
@@ -37,10 +37,12 @@ def start(run: Run | str | Path, total_batches: int, **ppo: Any) -> Learner:
     config = validate(PpoConfig, Document(values=ppo, source="arguments"), faults)
     faults.raise_if_any()
     assert config is not None
-    memory = Memory.read(_model_folder(run))
+    memory = PolicySource.read(_model_folder(run))
     strategy = config.strategy or memory.strategy
     policy = from_run(memory, strategy, choose_device(config.device), config.seed)
-    config, _ = settle(config, strategy, policy.anatomy, policy.problem.type, config.batch_size)
+    config, _ = resolve_rl_defaults(
+        config, strategy, policy.anatomy, policy.problem.type, config.batch_size
+    )
     return Learner.of(make_actor(policy, config), config, total_batches)
 
 

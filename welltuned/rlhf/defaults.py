@@ -22,7 +22,7 @@ _RATES = {
 """Learning rates of the policy: a tenth or so of those that are usual for learning from labels."""
 
 
-def settle(
+def resolve_rl_defaults(
     config: PpoConfig, strategy: Strategy, anatomy: Anatomy, task: str, prompts: int
 ) -> tuple[PpoConfig, list[Choice]]:
     """The finished config, and what was chosen."""

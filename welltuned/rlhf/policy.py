@@ -22,8 +22,8 @@ from pydantic import TypeAdapter
 from welltuned.artifact.save_load import Origin, load_artifact, save_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
-from welltuned.models.loading import Head, ModelConfig, build_skeleton, fingerprint
-from welltuned.rlhf.reference import AdapterOff, FirstWeights, Reference
+from welltuned.models.loading import Head, ModelConfig, build_skeleton, weights_fingerprint
+from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
 from welltuned.strategies import AnyStrategy, Context, Lora, Strategy
 from welltuned.tasks import PROBLEMS, Problem
 
@@ -41,7 +41,7 @@ class Policy:
 
     model: Any
     strategy: Strategy
-    reference: Reference
+    reference: ReferencePolicy
     problem: Problem
     tokenizer: PreTrainedTokenizerBase
     head: Head
@@ -68,7 +68,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Memory:
+class PolicySource:
     """What a model folder remembers of the run that made it."""
 
     folder: Path
@@ -79,7 +79,7 @@ class Memory:
     max_length: int
 
     @classmethod
-    def read(cls, folder: Path) -> Memory:
+    def read(cls, folder: Path) -> PolicySource:
         """From a model folder, without loading a weight."""
         memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
         base = memory["base"]
@@ -107,7 +107,7 @@ def _strategy_of(folder: Path, kind: str) -> AnyStrategy:
     return TypeAdapter[Any](AnyStrategy).validate_python(values.get("strategy", {"type": kind}))
 
 
-def check(theirs: Strategy, whole: bool, strategy: Strategy, place: Place) -> None:
+def check_policy(theirs: Strategy, whole: bool, strategy: Strategy, place: Place) -> None:
     """Raise `InputError` when PPO cannot go on with `strategy` where SFT used `theirs`.
 
     `whole` tells that SFT left all weights, and not an adapter.
@@ -142,9 +142,9 @@ def _differing(strategy: Strategy, theirs: Strategy) -> tuple[str, Any, Any] | N
     return None
 
 
-def from_run(memory: Memory, strategy: Strategy, device: torch.device, seed: int) -> Policy:
+def from_run(memory: PolicySource, strategy: Strategy, device: torch.device, seed: int) -> Policy:
     """The model of a finished run, prepared to learn further. Raises `InputError`."""
-    check(memory.strategy, memory.whole, strategy, Place(str(memory.folder)))
+    check_policy(memory.strategy, memory.whole, strategy, Place(str(memory.folder)))
     artifact = load_artifact(memory.folder, device)
     model, base, origin = artifact.model, memory.base, memory.origin
     auto_class = getattr(transformers, memory.problem.auto_class)
@@ -153,7 +153,7 @@ def from_run(memory: Memory, strategy: Strategy, device: torch.device, seed: int
         transformers.AutoConfig.from_pretrained(memory.folder),
         new=memory.problem.type != "generation",
     )
-    anatomy = anatomies.examine(build_skeleton(head), head.new)
+    anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
     goes_on = not memory.whole and strategy.type not in WHOLE
     if goes_on:
         model.set_adapter("default")  # type: ignore[operator]
@@ -164,7 +164,7 @@ def from_run(memory: Memory, strategy: Strategy, device: torch.device, seed: int
             model = memory.strategy.merge(model)
         elif strategy.type not in WHOLE:
             base = ModelConfig(name=str(memory.folder.resolve()), dtype=base.dtype)
-            origin = Origin(fingerprint(model), ())
+            origin = Origin(weights_fingerprint(model), ())
         context = Context(
             anatomy, artifact.tokenizer, base.name, memory.problem.peft_task_type, seed, []
         )
@@ -192,10 +192,12 @@ def in_float32(model: Any, strategy: Strategy, anatomy: Anatomy) -> None:
             parameter.data = parameter.data.float()
 
 
-def reference_of(model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool) -> Reference:
+def reference_of(
+    model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool
+) -> ReferencePolicy:
     """`goes_on` tells that the adapter has learned already, so that off is not where it began."""
     keeps_base = not (isinstance(strategy, Lora) and strategy.changes_base)
     if strategy.type not in WHOLE and keeps_base and not goes_on:
         return AdapterOff(model)
     groups = strategy.parameter_groups(model, anatomy)
-    return FirstWeights([parameter for group in groups for parameter in group.parameters])
+    return InitialWeights([parameter for group in groups for parameter in group.parameters])

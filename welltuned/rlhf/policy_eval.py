@@ -11,11 +11,11 @@ import torch
 
 from welltuned.metrics.intervals import bootstrap_interval
 from welltuned.rlhf.actors.base import Actor, Rollout
-from welltuned.rlhf.actors.classifier import ClassifierActor, Texts
+from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.algorithms.objectives import response_kl
 from welltuned.rlhf.kl import divergence
 from welltuned.rlhf.prompts import Prompts
-from welltuned.rlhf.rewards import Judge, Reward
+from welltuned.rlhf.rewards import RewardFunction, WeightedReward
 from welltuned.rlhf.safeguards import label_facts, text_facts
 
 _SEED = 1
@@ -24,7 +24,7 @@ _PART = 256
 
 
 @dataclass(frozen=True)
-class Look:
+class PolicyEval:
     """N prompts, answered and judged."""
 
     prompts: list[str]
@@ -69,7 +69,9 @@ def mean_interval(values_N: np.ndarray) -> list[float]:
     return bootstrap_interval(lambda drawn, _: float(drawn.mean()), values_N, values_N)
 
 
-def look(actor: Actor, asked: Any, reward: Reward, second: Judge | None = None) -> Look:
+def look(
+    actor: Actor, asked: Any, reward: WeightedReward, second: RewardFunction | None = None
+) -> PolicyEval:
     """Answers of the policy as it is now.
 
     A classifier gives its likeliest label, as it does when it is used; a generator draws.
@@ -80,8 +82,8 @@ def look(actor: Actor, asked: Any, reward: Reward, second: Judge | None = None) 
 
 
 def look_twice(
-    actor: Actor, asked: Any, reward: Reward, second: Judge | None = None
-) -> tuple[Look, Look]:
+    actor: Actor, asked: Any, reward: WeightedReward, second: RewardFunction | None = None
+) -> tuple[PolicyEval, PolicyEval]:
     """(the policy as it is now, its reference), on the same prompts."""
     if isinstance(actor, ClassifierActor):
         now, then = _labels(actor, asked)
@@ -101,9 +103,9 @@ class _Answers:
     outputs_NK: np.ndarray | None = None
 
 
-def _judged(found: _Answers, reward: Reward, second: Judge | None) -> Look:
+def _judged(found: _Answers, reward: WeightedReward, second: RewardFunction | None) -> PolicyEval:
     prompts, responses = found.prompts, found.responses
-    return Look(
+    return PolicyEval(
         prompts,
         responses,
         reward(prompts, responses),
@@ -114,7 +116,7 @@ def _judged(found: _Answers, reward: Reward, second: Judge | None) -> Look:
     )
 
 
-def _labels(actor: ClassifierActor, asked: Texts) -> tuple[_Answers, _Answers]:
+def _labels(actor: ClassifierActor, asked: TextPrompts) -> tuple[_Answers, _Answers]:
     """Of the policy, and of its reference."""
     policy, references, prompts = [], [], list[str]()
     for rollout in _rollouts(actor, asked):

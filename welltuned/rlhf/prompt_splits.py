@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import Collected, collect
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.records import Records
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults
 from welltuned.rlhf.actors.base import Actor
-from welltuned.rlhf.actors.classifier import ClassifierActor, Texts
+from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.actors.generator import GeneratorActor
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.defaults import batches_of
@@ -23,7 +23,7 @@ from welltuned.rlhf.prompts import Prompts, room_for
 from welltuned.tasks import GenerationProblem, Problem
 
 
-def collect_prompts(data: DataConfig, problem: Problem) -> Collected:
+def collect_prompts(data: DataConfig, problem: Problem) -> DataSplits:
     """Three splits of records with prompts; labels have to be those that are known.
 
     Raises `InputError` with all faults.
@@ -49,7 +49,7 @@ def make_actor(policy: Policy, config: PpoConfig) -> Actor:
 
 
 @dataclass(frozen=True)
-class Asks:
+class PromptSplits:
     """The prompts of each split, as an actor reads them."""
 
     train: Any
@@ -60,7 +60,7 @@ class Asks:
     notes: list[str]
 
     @classmethod
-    def of(cls, data: Collected, actor: Actor, config: PpoConfig) -> Asks:
+    def of(cls, data: DataSplits, actor: Actor, config: PpoConfig) -> PromptSplits:
         """All training prompts, and as many of the others as are looked at."""
         records = {split: data[split] for split in SPLITS}
         sampled = ("validation", "test") if isinstance(actor, GeneratorActor) else ("validation",)
@@ -93,8 +93,8 @@ class Asks:
             waiting = waiting[config.batch_size :]
 
 
-def _asked(actor: Actor, records: Records) -> Texts | Prompts:
+def _asked(actor: Actor, records: Records) -> TextPrompts | Prompts:
     if isinstance(actor, GeneratorActor):
         return actor.prompts(records)
     policy = actor.policy
-    return Texts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
+    return TextPrompts(policy.problem.encode(policy.tokenizer, records, policy.max_length))

@@ -11,7 +11,7 @@ from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Document, KeyPath, apply_overrides, read_document, validate
 
 
-def load(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
+def load_rlhf_config(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
     """The config as a person wrote it, or as a pipeline's folder holds it.
 
     Raises `InputError` with all faults.
@@ -24,7 +24,7 @@ def load(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
     return _validated(document, faults)
 
 
-def config_from(values: dict[str, Any]) -> RlhfConfig:
+def rlhf_config_from(values: dict[str, Any]) -> RlhfConfig:
     """A config from keyword arguments. Raises `InputError`."""
     return _validated(Document(values=dict(values), source="arguments"), Faults())
 

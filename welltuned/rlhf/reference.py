@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 
-class Reference(ABC):
+class ReferencePolicy(ABC):
     """The policy that the other one shall not run away from."""
 
     @abstractmethod
@@ -24,7 +24,7 @@ class Reference(ABC):
         """Memory it takes beside the policy."""
 
 
-class AdapterOff(Reference):
+class AdapterOff(ReferencePolicy):
     """The model without its adapter: right where the adapter began as no change at all."""
 
     def __init__(self, model: Any) -> None:
@@ -40,7 +40,7 @@ class AdapterOff(Reference):
         return 0
 
 
-class FirstWeights(Reference):
+class InitialWeights(ReferencePolicy):
     """A copy of what trains, as it was; the frozen rest is shared.
 
     With a whole model it is a real second copy, with an adapter a small one.

@@ -13,17 +13,17 @@ from torch import nn
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.config import PpoConfig, RewardSource
 from welltuned.rlhf.reward_check import weakness
-from welltuned.rlhf.rewards import Judge, Reward, build
+from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
 from welltuned.runs import Run
 from welltuned.tasks import GenerationProblem, Problem
 
 
 @dataclass(frozen=True)
-class Judges:
+class RewardSet:
     """The reward, and a second opinion."""
 
-    reward: Reward
-    second: Judge | None
+    reward: WeightedReward
+    second: RewardFunction | None
 
     @classmethod
     def load(
@@ -32,15 +32,15 @@ class Judges:
         config: PpoConfig,
         problem: Problem,
         device: torch.device,
-    ) -> Judges:
+    ) -> RewardSet:
         """Each source with the run it was trained in, if it was. Raises `InputError`."""
         # A conversation's answer stands on a line of its own; a text goes on where it was.
         goes_on = isinstance(problem, GenerationProblem) and problem.style == "plain"
         joint = "" if goes_on else "\n"
-        judges = [build(source, folder, device, joint) for source, folder in sources]
+        judges = [build_reward(source, folder, device, joint) for source, folder in sources]
         second = config.second_reward
-        other = build(second, None, device, joint) if second is not None else None
-        return cls(Reward(tuple(judges)), other)
+        other = build_reward(second, None, device, joint) if second is not None else None
+        return cls(WeightedReward(tuple(judges)), other)
 
     def notes(self, policy: Any) -> list[str]:
         """What a person should know of judges, given the policy's tokenizer."""
@@ -55,7 +55,7 @@ class Judges:
         ]
 
     @property
-    def every(self) -> list[Judge]:
+    def every(self) -> list[RewardFunction]:
         """Those of the reward, and the second one."""
         return [*self.reward.judges, *([self.second] if self.second is not None else [])]
 

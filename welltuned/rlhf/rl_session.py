@@ -8,17 +8,17 @@ from pathlib import Path
 
 import torch
 
-from welltuned.artifact.verify import Before
+from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
-from welltuned.data.load_splits import Collected
+from welltuned.data.load_splits import DataSplits
 from welltuned.engines.device import choose_device
 from welltuned.models.freezing import trainable_table
 from welltuned.rlhf.algorithms.ppo import Learner
 from welltuned.rlhf.config import RewardSource, RlhfConfig
-from welltuned.rlhf.defaults import batches_of, settle
-from welltuned.rlhf.policy import Memory, Policy, from_run, reference_of
-from welltuned.rlhf.prompt_splits import Asks, collect_prompts, make_actor
-from welltuned.rlhf.reward_set import Judges
+from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
+from welltuned.rlhf.policy import Policy, PolicySource, from_run, reference_of
+from welltuned.rlhf.prompt_splits import PromptSplits, collect_prompts, make_actor
+from welltuned.rlhf.reward_set import RewardSet
 from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
@@ -28,24 +28,24 @@ from welltuned.tasks import ClassificationProblem
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
-from welltuned.training.session import build
+from welltuned.training.session import build_model
 
 Sources = Sequence[tuple[RewardSource, Path | None]]
 """Judges, each with the run it was trained in, if it was."""
 
 
 @dataclass
-class Ready:
+class RlSession:
     """PPO, about to start."""
 
     config: RlhfConfig
     policy: Policy
-    data: Collected
-    asks: Asks
-    judges: Judges
+    data: DataSplits
+    asks: PromptSplits
+    judges: RewardSet
     learner: Learner
     choices: list[Choice]
-    before: Before
+    before: WeightHashes
     memory: dict[str, int]
     saved: int
     """Bytes that judges share with the policy."""
@@ -56,27 +56,27 @@ def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
     chosen = config.ppo.strategy or config.strategy
     if chosen is not None:
         return chosen
-    return Memory.read(sft).strategy if sft is not None else Full()
+    return PolicySource.read(sft).strategy if sft is not None else Full()
 
 
 def make_ready(
     config: RlhfConfig, sft: Path | None, sources: Sources, folder: Path, observer: Observer
-) -> Ready:
+) -> RlSession:
     """Load everything and settle every number."""
     device = choose_device(config.ppo.device)
     strategy = strategy_of(config, sft)
     if sft is not None:
-        policy = from_run(Memory.read(sft), strategy, device, config.ppo.seed)
+        policy = from_run(PolicySource.read(sft), strategy, device, config.ppo.seed)
     else:
         policy = _from_pretrained(config, strategy, folder, device)
     data = collect_prompts(config.ppo.data or config.data, policy.problem)
     actor = make_actor(policy, config.ppo)
-    asks = Asks.of(data, actor, config.ppo)
-    settled, choices = settle(
+    asks = PromptSplits.of(data, actor, config.ppo)
+    settled, choices = resolve_rl_defaults(
         config.ppo, strategy, policy.anatomy, policy.problem.type, len(asks.train)
     )
     config = config.model_copy(update={"ppo": settled})
-    judges = Judges.load(sources, settled, policy.problem, device)
+    judges = RewardSet.load(sources, settled, policy.problem, device)
     learner = Learner.of(actor, settled, batches_of(settled))
     saved = share_weights(policy.model, judges.models)
     trains = [weight for group in learner.groups[:-1] for weight in group.parameters]
@@ -86,8 +86,8 @@ def make_ready(
     observer.loaded(trainable_table(policy.model, policy.anatomy, trains))
     memory = roles(learner, judges.models)
     _tell_memory(memory, saved, observer)
-    before = Before.of(policy.model, learner.groups[:-1])
-    return Ready(config, policy, data, asks, judges, learner, choices, before, memory, saved)
+    before = WeightHashes.of(policy.model, learner.groups[:-1])
+    return RlSession(config, policy, data, asks, judges, learner, choices, before, memory, saved)
 
 
 def _from_pretrained(
@@ -102,7 +102,7 @@ def _from_pretrained(
         output_dir=str(folder / "model"),
     )
     prepared = prepare(run)
-    model, origin = build(prepared, device)
+    model, origin = build_model(prepared, device)
     strategy = prepared.config.strategy
     return Policy(
         model,
@@ -130,7 +130,7 @@ def _mega(size: int) -> str:
 
 
 def write_start(
-    ready: Ready, sft: Path | None, sources: Sources, run: Run, command: str | None
+    ready: RlSession, sft: Path | None, sources: Sources, run: Run, command: str | None
 ) -> None:
     """Everything known before the first batch, so that even a killed run explains itself."""
     policy, config = ready.policy, ready.config

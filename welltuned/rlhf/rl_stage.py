@@ -9,20 +9,20 @@ from typing import Any
 from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
 from welltuned.data.records import Records
 from welltuned.engines.device import autocast
-from welltuned.evaluation.predict import predict
-from welltuned.reports.ppo import write_report
+from welltuned.evaluation.predict import predict_outputs
+from welltuned.reports.ppo import write_ppo_report
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.rlhf.forecast import predict_cost
-from welltuned.rlhf.loop import Course, Loop
-from welltuned.rlhf.policy_eval import Look, look_twice, mean_interval
-from welltuned.rlhf.rl_session import Ready, Sources, make_ready, write_start
+from welltuned.rlhf.forecast import forecast_pipeline_cost
+from welltuned.rlhf.loop import Loop, LoopTotals
+from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
+from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
 from welltuned.runs import Run, process_memory
 from welltuned.tasks import GenerationProblem
 from welltuned.training.observer import Observer
 from welltuned.training.results import peak_memory
 
 
-def carry_out(
+def run_rl_stage(
     config: RlhfConfig,
     sft: Path | None,
     sources: Sources,
@@ -35,7 +35,7 @@ def carry_out(
     Raises `InputError` or `RunFailed`.
     """
     process_memory.forget_peak()
-    predicted = predict_cost(config, observer)
+    predicted = forecast_pipeline_cost(config, observer)
     ready = make_ready(config, sft, sources, run.folder, observer)
     write_start(ready, sft, sources, run, command)
     loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
@@ -50,13 +50,13 @@ def carry_out(
     results["cost"]["predicted"] = predicted
     run.write("results.json", {**results, "proof": proof})
     run.write_lines("predictions.jsonl", _predictions(ready, after, first))
-    write_report(run)
+    write_ppo_report(run)
 
 
 # --- After -----------------------------------------------------------------------
 
 
-def _prove(ready: Ready, run: Run, moved: Any) -> dict[str, Any]:
+def _prove(ready: RlSession, run: Run, moved: Any) -> dict[str, Any]:
     """Load the artifact afresh and compare what both make of some texts."""
     policy, device = ready.policy, ready.learner.actor.device
     records = ready.asks.records["validation"]
@@ -64,7 +64,7 @@ def _prove(ready: Ready, run: Run, moved: Any) -> dict[str, Any]:
     if isinstance(policy.problem, GenerationProblem):
         few = _as_answers(policy.problem, ready.asks.validation.texts[: len(few)])
     examples = policy.problem.encode(policy.tokenizer, few, policy.max_length)
-    outputs = predict(
+    outputs = predict_outputs(
         policy.model,
         policy.problem,
         examples,
@@ -87,7 +87,7 @@ def _as_answers(problem: GenerationProblem, prompts: Sequence[str]) -> Records:
 
 
 def _results(
-    ready: Ready, course: Course, after: Look, first: Look, artifact_bytes: int
+    ready: RlSession, course: LoopTotals, after: PolicyEval, first: PolicyEval, artifact_bytes: int
 ) -> dict[str, Any]:
     """results.json: the policy on the test split beside its reference, and the cost."""
     model, seconds = ready.policy.model, course.seconds
@@ -132,7 +132,7 @@ def _results(
     }
 
 
-def _scores(ready: Ready, found: Look) -> dict[str, Any]:
+def _scores(ready: RlSession, found: PolicyEval) -> dict[str, Any]:
     """What the judges say, and for a classifier the scores of its labels too."""
     scores = found.scores(intervals=True)
     if found.outputs_NK is None:
@@ -141,7 +141,7 @@ def _scores(ready: Ready, found: Look) -> dict[str, Any]:
     return scores | ready.policy.problem.score(found.outputs_NK, targets, intervals=True)
 
 
-def _predictions(ready: Ready, after: Look, first: Look) -> list[dict[str, Any]]:
+def _predictions(ready: RlSession, after: PolicyEval, first: PolicyEval) -> list[dict[str, Any]]:
     """One row a test prompt: what was answered before and after, and what that was worth."""
     records = ready.asks.records["test"]
     told = ready.policy.problem.describe(after.outputs_NK) if after.outputs_NK is not None else None

@@ -61,7 +61,7 @@ def _repetition(tokens: Sequence[str]) -> float:
 
 
 @dataclass
-class Guard:
+class Safeguards:
     """Says when training has left the range in which its numbers mean anything."""
 
     max_kl: float

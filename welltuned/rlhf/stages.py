@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from welltuned.config import RunConfig
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.models.loading import read_config
+from welltuned.models.loading import read_model_config
 from welltuned.rlhf.config import RewardSource, RlhfConfig
-from welltuned.rlhf.policy import WHOLE, Memory
-from welltuned.rlhf.policy import check as check_strategies
+from welltuned.rlhf.policy import WHOLE, PolicySource
+from welltuned.rlhf.policy import check_policy as check_strategies
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.resume import is_finished
@@ -23,7 +23,7 @@ from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import AnyStrategy, Full, Strategy
 from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
-from welltuned.training.prepare import Prepared, prepare
+from welltuned.training.prepare import RunPlan, prepare
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
 # --- Refusals --------------------------------------------------------------------
 
 
-def check(config: RlhfConfig, folder: Path) -> list[str]:
+def check_stages(config: RlhfConfig, folder: Path) -> list[str]:
     """Raise `InputError` with everything in any stage that cannot work; else what to note.
 
     No weight is loaded; data are read, so that a fault in the last stage's shows before
@@ -113,7 +113,7 @@ def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
         prepared = prepare(beside(sft_run(config, stages / "sft")))
         problem, max_length = prepared.problem, prepared.max_length
     else:
-        memory = Memory.read(Run.open(config.sft.run).proven_model())
+        memory = PolicySource.read(Run.open(config.sft.run).proven_model())
         problem, max_length = memory.problem, memory.max_length
     place = Place(config.sft.run or config.data.train)
     if problem.type != config.task.type:
@@ -138,7 +138,7 @@ def _check_strategies(config: RlhfConfig) -> None:
         theirs: Strategy = config.sft.strategy or config.strategy or Full()
         whole, place = theirs.type in WHOLE, Place("sft.strategy")
     else:
-        memory = Memory.read(Run.open(config.sft.run).proven_model())
+        memory = PolicySource.read(Run.open(config.sft.run).proven_model())
         theirs, whole, place = memory.strategy, memory.whole, Place(config.sft.run)
     check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
 
@@ -183,7 +183,7 @@ def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: 
     faults.raise_if_any()
 
 
-def _check_run(run: RunConfig, source: RewardSource) -> Prepared:
+def _check_run(run: RunConfig, source: RewardSource) -> RunPlan:
     prepared = prepare(run)
     problem = prepared.problem
     if isinstance(problem, ClassificationProblem):
@@ -214,7 +214,7 @@ def _check_source(source: RewardSource) -> None:
     if source.kind == "function":
         load_callable(str(source.function), "reward")
     elif source.kind == "run":
-        memory = Memory.read(model_of(str(source.run)))
+        memory = PolicySource.read(model_of(str(source.run)))
         if isinstance(memory.problem, ClassificationProblem):
             one = memory.problem.labels.problem == "regression"
             label_number(memory.problem.labels.names, source, one, str(source.run))
@@ -227,7 +227,7 @@ def _check_source(source: RewardSource) -> None:
         location = Path(source.model.location).expanduser()
         if (location / "welltuned.json").exists():
             return
-        read_config(source.model)
+        read_model_config(source.model)
         names, _ = classifier_labels(source.model)
         label_number(names, source, len(names) == 1, source.model.name)
 

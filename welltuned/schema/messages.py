@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-Sentence = dict[str, Any]
+Message = dict[str, Any]
 
 
-def say(text: str, **values: Any) -> Sentence:
+def message(text: str, **values: Any) -> Message:
     """A sentence, translated where it is shown: `{name}` stands for a value."""
     return {"say": text, "values": values}
 
 
-def told(sentence: Sentence) -> str:
+def render_message(sentence: Message) -> str:
     """The sentence in English."""
     return str(sentence["say"]).format(**sentence["values"])

@@ -9,7 +9,7 @@ from welltuned.runs import Run
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
-    from welltuned.training.prepare import Prepared
+    from welltuned.training.prepare import RunPlan
 
 
 class Observer(Listener):
@@ -21,7 +21,7 @@ class Observer(Listener):
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
         """Work that has something to tell on its way has come this far."""
 
-    def prepared(self, prepared: Prepared) -> None:
+    def prepared(self, prepared: RunPlan) -> None:
         """Everything was checked; weights come next."""
 
     def noted(self, text: str) -> None:

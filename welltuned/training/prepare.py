@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from welltuned.config import RunConfig, read_config
+from welltuned.config import RunConfig, read_run_config
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import Collected, collect
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.sources import SPLITS, name_of
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.layer_probe import is_probed
 from welltuned.evaluation.retention_sets import RetentionSets, collect_sets
 from welltuned.models import loading
-from welltuned.protection import Setting, replayed
+from welltuned.protection import CheckContext, replayed
 from welltuned.protection.checks import check_protections, encode_replay, read_replay
 from welltuned.runs.folder import next_free
 from welltuned.schema.document import Document, Part, expand_shorthand, validate
@@ -44,12 +44,12 @@ LONGEST = 512
 
 
 @dataclass(frozen=True)
-class Prepared:
+class RunPlan:
     """A run that may start: nothing known stands against it."""
 
     config: RunConfig
     """With numbers in place of every `auto` but pooling."""
-    data: Collected
+    data: DataSplits
     problem: Problem
     base: PreTrainedConfig
     tokenizer: PreTrainedTokenizerBase
@@ -89,7 +89,7 @@ def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
     Raises `InputError` with all faults: those of the data too, if those can be read.
     """
     faults = Faults()
-    config, document = read_config(file, overrides, faults)
+    config, document = read_run_config(file, overrides, faults)
     if config is None:
         _inspect_data_anyway(document, faults)
         raise InputError(faults)
@@ -100,7 +100,7 @@ def prepare(
     config: RunConfig,
     progress: Working = lambda what, done, total: None,
     encode: bool = True,
-) -> Prepared:
+) -> RunPlan:
     """Check everything. Raises `InputError` with all faults found.
 
     `progress` hears (what, done, total). Without `encode` there are no examples: what costs
@@ -113,7 +113,7 @@ def prepare(
         if data is not None
         else None
     )
-    base = _try(lambda: loading.read_config(config.model), faults)
+    base = _try(lambda: loading.read_model_config(config.model), faults)
     # Where there is no model, a second fault would only say so again.
     tokenizer = _try(lambda: loading.read_tokenizer(config.model), faults) if base else None
     folder = _output_folder(config, faults)
@@ -122,7 +122,7 @@ def prepare(
     base.pad_token_id = tokenizer.pad_token_id
     pooling = _first_pooling(config)
     head = _try(lambda: problem.head(base, pooling), faults)
-    anatomy = _try(lambda: examine(head), faults) if head is not None else None
+    anatomy = _try(lambda: anatomy_of(head), faults) if head is not None else None
     if anatomy is None or head is None:
         raise InputError(faults)
     faults.extend(config.strategy.check(anatomy))
@@ -130,10 +130,10 @@ def prepare(
     _check_engine(config, faults)
     _require_unpacked(config, faults)
     _require_probed(config, problem, faults)
-    speaks = not head.new
-    sets = collect_sets(config.evaluation, data, config.data, faults, speaks)
+    has_lm_head = not head.new
+    sets = collect_sets(config.evaluation, data, config.data, faults, has_lm_head)
     before = read_replay(config.data, config.task, problem, data, sets, faults)
-    setting = Setting(config.strategy, anatomy, speaks, config.data.replay is not None)
+    setting = CheckContext(config.strategy, anatomy, has_lm_head, config.data.replay is not None)
     check_protections(config.protection, setting, faults)
     max_length = _max_length(config, anatomy, tokenizer, faults)
     _require_space(config, anatomy, folder, faults)
@@ -148,7 +148,7 @@ def prepare(
     read = SPLITS if config.evaluation.test else ("train", "validation")
     examples = encode_splits(problem, tokenizer, data, max_length, progress, read) if encode else {}
     replay = encode_replay(problem, tokenizer, before, max_length)
-    prepared = Prepared(
+    prepared = RunPlan(
         config,
         data,
         problem,
@@ -167,11 +167,11 @@ def prepare(
     return prepared
 
 
-def examine(head: Head) -> Anatomy:
+def anatomy_of(head: Head) -> Anatomy:
     """The anatomy of a model that is not loaded."""
     from welltuned.models import anatomy
 
-    return anatomy.examine(loading.build_skeleton(head), head.new)
+    return anatomy.examine_anatomy(loading.build_skeleton(head), head.new)
 
 
 def _inspect_data_anyway(document: Document, faults: Faults) -> None:
@@ -250,9 +250,9 @@ def _max_length(
 
 def _check_engine(config: RunConfig, faults: Faults) -> None:
     if config.engine == "hf":
-        from welltuned.engines.hf_trainer import check
+        from welltuned.engines.hf_trainer import check_trainer_arguments
 
-        check(config.training, faults)
+        check_trainer_arguments(config.training, faults)
     elif config.training.trainer or config.training.callbacks:
         what = "'training.trainer' and 'training.callbacks' are for Hugging Face's Trainer"
         faults.add(what, None, "set engine: hf, or remove them")
@@ -286,7 +286,7 @@ def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None
         faults.add(f"'evaluation.probe': {what}", None, "set evaluation.probe to false")
 
 
-def _notes_of_replay(prepared: Prepared) -> list[str]:
+def _notes_of_replay(prepared: RunPlan) -> list[str]:
     mixed = len(prepared.learned) - len(prepared.examples["train"])
     if not mixed or prepared.replay is None:
         return []
@@ -336,7 +336,7 @@ def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Fa
 def encode_splits(
     problem: Problem,
     tokenizer: PreTrainedTokenizerBase,
-    data: Collected,
+    data: DataSplits,
     max_length: int,
     progress: Working = lambda what, done, total: None,
     read: Sequence[str] = SPLITS,
@@ -358,7 +358,7 @@ def encode_splits(
     return {**examples, "train": problem.pack(examples["train"], max_length)}
 
 
-def _note_left_out(examples: dict[str, Examples], max_length: int, data: Collected) -> None:
+def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
     """Examples that the task could not use, counted. Raises `InputError` when none is left."""
     for split, part in examples.items():
         if not len(part):
@@ -373,7 +373,7 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: Collect
             )
 
 
-def _note_lengths(examples: dict[str, Examples], max_length: int, data: Collected) -> None:
+def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
     facts = data.facts
     facts.task["max_length"] = max_length
     facts.task["truncated"] = {

@@ -12,14 +12,14 @@ from welltuned.config import RunConfig
 from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, InputError
 from welltuned.evaluation.config import OFF, EvaluationConfig
-from welltuned.evaluation.eval_model import Subject
+from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import is_probed, probe_layers
 from welltuned.models import loading
 from welltuned.strategies import Full
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Prepared, prepare
-from welltuned.training.retention_steps import describe
-from welltuned.training.session import settle_pooling
+from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.retention_steps import layer_scores_dict
+from welltuned.training.session import resolve_pooling
 
 _BAR = 32
 
@@ -40,7 +40,7 @@ def probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
     if not is_probed(prepared.problem):
         what = f"a linear map cannot answer the task '{prepared.problem.type}'"
         raise InputError(Fault(what, None, "probe a task with classes, numbers or tags"))
-    prepared = settle_pooling(prepared, observer)
+    prepared = resolve_pooling(prepared, observer)
     found = probe_layers(
         _subject(prepared),
         prepared.problem,
@@ -49,27 +49,27 @@ def probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
         None,
         lambda done, total: observer.working("probing blocks", done, total),
     )
-    return {"model": config.model.name, "data": config.data.train, **describe(found)}
+    return {"model": config.model.name, "data": config.data.train, **layer_scores_dict(found)}
 
 
-def _subject(prepared: Prepared) -> Subject:
+def _subject(prepared: RunPlan) -> EvalModel:
     config = prepared.config
     device = choose_device(config.training.device)
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, config.training.seed)
     precision = "bf16" if config.model.dtype == "bfloat16" else "fp32"
-    return Subject(
+    return EvalModel(
         model=loaded.model.to(device),  # type: ignore[arg-type]
         anatomy=prepared.anatomy,
         tokenizer=prepared.tokenizer,
         pad_id=prepared.pad_id,
         max_length=prepared.max_length,
         batch_size=config.training.per_device_eval_batch_size,
-        speaks=not prepared.head.new,
+        has_lm_head=not prepared.head.new,
         precision=lambda: autocast(precision, device),
     )
 
 
-def render(found: dict[str, Any]) -> RenderableType:
+def render_layer_probe(found: dict[str, Any]) -> RenderableType:
     """A table with a bar a block, and the hint."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column("read off")

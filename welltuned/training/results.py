@@ -17,30 +17,32 @@ from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
-from welltuned.training.session import Tuning, build
+from welltuned.training.session import Session, build_model
 
 _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
 
 
-def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> dict[str, Any]:
+def evaluate_run(
+    session: Session, run: Run, outcome: Outcome, observer: Observer
+) -> dict[str, Any]:
     """Read the test split, once, and set the scores beside the baselines and the cost.
 
     Where the test split stays sealed, the validation split stands in for it.
     """
-    prepared, problem = tuning.prepared, tuning.problem
-    judged = "test" if tuning.config.evaluation.test else "validation"
+    prepared, problem = session.prepared, session.problem
+    judged = "test" if session.config.evaluation.test else "validation"
     read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
     assert read.targets is not None and train_targets is not None
-    outputs, scores, responses = read_split(judged, tuning, observer, intervals=True)
+    outputs, scores, responses = read_split(judged, session, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
     results: dict[str, Any] = {
         judged: scores,
-        **_scores_that_tell_fit(tuning, sealed=judged != "test"),
+        **_scores_that_tell_fit(session, sealed=judged != "test"),
         "baselines": problem.baselines(train_targets, read.targets),
-        "parameters": _count_parameters(tuning),
-        "cost": {**_cost(tuning, outcome), "predicted": tuning.predicted},
-        "found": tuning.found,
+        "parameters": _count_parameters(session),
+        "cost": {**_cost(session, outcome), "predicted": session.predicted},
+        "found": session.found,
         "training": {
             "steps": outcome.steps,
             "epochs": outcome.epochs,
@@ -48,11 +50,11 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
             "stopped_early": outcome.stopped_early,
         },
         "choices": [str(choice) for choice in prepared.choices],
-        "metric": tuning.metric,
+        "metric": session.metric,
     }
-    if tuning.config.evaluation.untrained:
-        _rebuild(tuning)
-        _, results["baselines"]["untrained"], before = read_split(judged, tuning, observer)
+    if session.config.evaluation.untrained:
+        _rebuild(session)
+        _, results["baselines"]["untrained"], before = read_split(judged, session, observer)
         if before:
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
@@ -60,92 +62,92 @@ def evaluate(tuning: Tuning, run: Run, outcome: Outcome, observer: Observer) -> 
 
 
 def read_split(
-    split: str, tuning: Tuning, observer: Observer, intervals: bool = False
+    split: str, session: Session, observer: Observer, intervals: bool = False
 ) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
     """(outputs, scores, free text in answer to the first examples) of the model as it is now.
 
     Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
     """
-    prepared, problem = tuning.prepared, tuning.problem
+    prepared, problem = session.prepared, session.problem
     examples = prepared.examples[split]
     assert examples.targets is not None
-    tuning.model.eval()
-    outputs = tuning.predict(split, tuning.precision_in_use, observer)
+    session.model.eval()
+    outputs = session.predict(split, session.precision_in_use, observer)
     scores = problem.score(outputs, examples.targets, intervals)
     answered = min(problem.answered, len(examples)) if split == "test" else 0
     first = examples.records.take(range(answered))
-    with autocast(tuning.precision_in_use, tuning.device):
+    with autocast(session.precision_in_use, session.device):
         responses = problem.respond(
-            tuning.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
+            session.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
         )
     if responses:
         scores |= problem.score_responses(responses, first, intervals)
     return outputs, scores, responses or []
 
 
-def _scores_that_tell_fit(tuning: Tuning, sealed: bool) -> dict[str, Any]:
+def _scores_that_tell_fit(session: Session, sealed: bool) -> dict[str, Any]:
     """Scores with intervals on some training examples, and on validation where not yet known.
 
     Set side by side they tell what was learned from what was learned by heart.
     """
-    examples = tuning.prepared.examples
-    found = {"train": _with_interval(tuning, "training examples", _some_training(tuning))}
+    examples = session.prepared.examples
+    found = {"train": _with_interval(session, "training examples", _some_training(session))}
     if not sealed:
-        found["validation"] = _with_interval(tuning, "validation", examples["validation"])
+        found["validation"] = _with_interval(session, "validation", examples["validation"])
     return found
 
 
-def _some_training(tuning: Tuning) -> Examples:
+def _some_training(session: Session) -> Examples:
     """As many training examples as validation has, drawn at random."""
-    train = tuning.prepared.examples["train"]
-    number = min(len(train), len(tuning.prepared.examples["validation"]), _TRAINING_SAMPLE)
+    train = session.prepared.examples["train"]
+    number = min(len(train), len(session.prepared.examples["validation"]), _TRAINING_SAMPLE)
     return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
-def _with_interval(tuning: Tuning, what: str, examples: Examples) -> dict[str, Any]:
+def _with_interval(session: Session, what: str, examples: Examples) -> dict[str, Any]:
     assert examples.targets is not None
-    outputs = tuning.predict_examples(examples, what, tuning.precision_in_use)
-    return tuning.problem.score(outputs, examples.targets, intervals=True)
+    outputs = session.predict_examples(examples, what, session.precision_in_use)
+    return session.problem.score(outputs, examples.targets, intervals=True)
 
 
-def _rebuild(tuning: Tuning) -> None:
+def _rebuild(session: Session) -> None:
     """The same model as it was before any step, built again from the seed."""
-    tuning.model = nn.Identity()
-    tuning.groups = []
+    session.model = nn.Identity()
+    session.groups = []
     gc.collect()
-    tuning.model, _ = build(tuning.prepared, tuning.device)
-    tuning.model.eval()
-    tuning.problem = tuning.prepared.problem
+    session.model, _ = build_model(session.prepared, session.device)
+    session.model.eval()
+    session.problem = session.prepared.problem
 
 
-def _count_parameters(tuning: Tuning) -> dict[str, int]:
+def _count_parameters(session: Session) -> dict[str, int]:
     named = [
         (name, parameter)
-        for name, parameter in tuning.model.named_parameters()
+        for name, parameter in session.model.named_parameters()
         if ".original_module." not in name
     ]
     return {
         "total": sum(parameter.numel() for _, parameter in named),
         "trainable": sum(
-            parameter.numel() for group in tuning.groups for parameter in group.parameters
+            parameter.numel() for group in session.groups for parameter in group.parameters
         ),
     }
 
 
-def _cost(tuning: Tuning, outcome: Outcome) -> dict[str, Any]:
-    dtype = torch.bfloat16 if tuning.precision == "bf16" else torch.float32
+def _cost(session: Session, outcome: Outcome) -> dict[str, Any]:
+    dtype = torch.bfloat16 if session.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
-    size = tuning.config.training.examples_per_pass
+    size = session.config.training.examples_per_pass
     return {
         "train_seconds": outcome.seconds,
         "examples_per_second": outcome.examples / seconds,
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
-        "padding_fraction_unsorted": _unsorted_padding(tuning.prepared.learned, size),
-        "peak_memory_bytes": peak_memory(tuning.device),
-        "artifact_bytes": tuning.artifact_bytes,
+        "padding_fraction_unsorted": _unsorted_padding(session.prepared.learned, size),
+        "peak_memory_bytes": peak_memory(session.device),
+        "artifact_bytes": session.artifact_bytes,
         "flops": outcome.flops,
-        "hardware_efficiency": outcome.flops / seconds / matmul_rate(tuning.device, dtype),
+        "hardware_efficiency": outcome.flops / seconds / matmul_rate(session.device, dtype),
     }
 
 

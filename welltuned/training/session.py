@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from welltuned.artifact.save_load import Origin
-from welltuned.artifact.verify import Before
+from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
 from welltuned.engines.device import autocast, choose_device, choose_precision, gain_of
 from welltuned.engines.events import Listener
 from welltuned.engines.job import Job
-from welltuned.evaluation.eval_model import Subject
-from welltuned.evaluation.predict import predict, to_device
+from welltuned.evaluation.eval_model import EvalModel
+from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
@@ -28,20 +28,20 @@ from welltuned.runs.user_cache import remembered
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Prepared, examine
+from welltuned.training.prepare import RunPlan, anatomy_of
 
 
 @dataclass
-class Tuning:
+class Session:
     """The loaded model and everything around it."""
 
-    prepared: Prepared
+    prepared: RunPlan
     model: nn.Module
     groups: list[ParameterGroup]
     device: torch.device
     precision: str
     problem: Problem
-    before: Before
+    before: WeightHashes
     origin: Origin
     artifact_bytes: int = 0
     predicted: dict[str, Any] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Tuning:
             if observer
             else (lambda done: None)
         )
-        return predict(
+        return predict_outputs(
             self.model,
             self.problem,
             examples,
@@ -119,17 +119,17 @@ class Tuning:
         assert targets is not None
         return self.predict("train", self.precision_in_use), targets
 
-    def subject(self, precision: str) -> Subject:
+    def subject(self, precision: str) -> EvalModel:
         """The model as it is now, to be examined."""
         prepared = self.prepared
-        return Subject(
+        return EvalModel(
             model=self.model,
             anatomy=prepared.anatomy,
             tokenizer=prepared.tokenizer,
             pad_id=prepared.pad_id,
             max_length=prepared.max_length,
             batch_size=self.config.training.per_device_eval_batch_size,
-            speaks=not prepared.head.new,
+            has_lm_head=not prepared.head.new,
             precision=lambda: autocast(precision, self.device),
         )
 
@@ -142,14 +142,14 @@ class Tuning:
         return "bf16" if self.config.model.dtype == "bfloat16" else "fp32"
 
 
-def load(prepared: Prepared, observer: Observer) -> Tuning:
+def load_session(prepared: RunPlan, observer: Observer) -> Session:
     """Load the weights, settle the head, and let the strategy prepare the model."""
     config = prepared.config
     torch.use_deterministic_algorithms(config.training.full_determinism)
     device = choose_device(config.training.device)
-    prepared = settle_pooling(prepared, observer)
+    prepared = resolve_pooling(prepared, observer)
     observer.prepared(prepared)
-    model, origin = build(prepared, device)
+    model, origin = build_model(prepared, device)
     precision, why = distributed.from_main(
         lambda: choose_precision(
             config.training,
@@ -162,7 +162,7 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     observer.noted(f"precision {precision} on {device.type} ({why})")
     training = config.training.model_copy(update={"precision": precision})
     prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
-    prepared = note_reference(prepared, model, observer)
+    prepared = compute_reference_outputs(prepared, model, observer)
     groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
     observer.loaded(
         trainable_table(
@@ -174,19 +174,19 @@ def load(prepared: Prepared, observer: Observer) -> Tuning:
     if config.training.gradient_checkpointing:
         with loading.quiet():
             model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
-    return Tuning(
+    return Session(
         prepared,
         model,
         groups,
         device,
         precision,
         prepared.problem,
-        Before.of(model, groups),
+        WeightHashes.of(model, groups),
         origin,
     )
 
 
-def note_reference(prepared: Prepared, model: nn.Module, observer: Observer) -> Prepared:
+def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
     """What the model makes of all examples before it is tuned, where the problem compares with it.
 
     It is computed once; so tuning costs no second model and knows nothing of strategies.
@@ -196,15 +196,15 @@ def note_reference(prepared: Prepared, model: nn.Module, observer: Observer) -> 
         return prepared
     precision = autocast(training.precision, next(model.parameters()).device)
     size, noted = training.per_device_eval_batch_size, {}
-    with prepared.config.strategy.untouched(model):
+    with prepared.config.strategy.base_model(model):
         for split, examples in prepared.examples.items():
             tell = partial(observer.working, f"reference on {split}", total=len(examples))
             args = problem, examples, prepared.pad_id, size, precision
-            noted[split] = problem.with_reference(examples, predict(model, *args, tell))
+            noted[split] = problem.with_reference(examples, predict_outputs(model, *args, tell))
     return replace(prepared, examples=noted)
 
 
-def _try_step(model: nn.Module, prepared: Prepared) -> None:
+def _try_step(model: nn.Module, prepared: RunPlan) -> None:
     """A forward and backward pass over a few training examples that leaves nothing behind."""
     examples = prepared.examples["train"]
     size = prepared.config.training.at_once.examples_per_pass
@@ -216,7 +216,7 @@ def _try_step(model: nn.Module, prepared: Prepared) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
+def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
     """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
     from welltuned.models.pooling import PROBED, probe_poolings
 
@@ -250,20 +250,20 @@ def settle_pooling(prepared: Prepared, observer: Observer) -> Prepared:
     config = prepared.config.model_copy(
         update={"task": task.model_copy(update={"pooling": pooling})}
     )
-    return replace(prepared, config=config, head=head, anatomy=examine(head))
+    return replace(prepared, config=config, head=head, anatomy=anatomy_of(head))
 
 
 _READS = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
 
 
-def build(prepared: Prepared, device: torch.device) -> tuple[nn.Module, Origin]:
+def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Origin]:
     """The model as training starts with it, and what it was made from.
 
     A pure function of config and seed.
     """
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
-    origin = Origin(loading.fingerprint(loaded.model, loaded.new), loaded.new)
+    origin = Origin(loading.weights_fingerprint(loaded.model, loaded.new), loaded.new)
     prepared.problem.initialise(loaded.model, loaded.new, seed)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]

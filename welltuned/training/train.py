@@ -14,8 +14,8 @@ from welltuned.engines import distributed, torch_loop
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
 from welltuned.errors import NotFinite
-from welltuned.evaluation.predict import predict
-from welltuned.reports.run import write_report
+from welltuned.evaluation.predict import predict_outputs
+from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
 from welltuned.runs.checkpoints import (
     keep_only,
@@ -28,16 +28,18 @@ from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
 from welltuned.training import retention_steps
-from welltuned.training.auto_tune import settle
-from welltuned.training.diagnosis.watching import judge, note_divergence, watched
-from welltuned.training.forecast.run_forecast import predict_cost
+from welltuned.training.auto_tune import auto_tune
+from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
+from welltuned.training.forecast.run_forecast import forecast_run_cost
 from welltuned.training.observer import Observer, Recorder
-from welltuned.training.prepare import Prepared, prepare
-from welltuned.training.results import evaluate
-from welltuned.training.session import Tuning, load
+from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.results import evaluate_run
+from welltuned.training.session import Session, load_session
 
 
-def train(config: RunConfig, observer: Observer | None = None, command: str | None = None) -> Run:
+def run_training(
+    config: RunConfig, observer: Observer | None = None, command: str | None = None
+) -> Run:
     """Carry out a whole run and return its folder.
 
     Raises `InputError` before any weight is loaded when something cannot work, and
@@ -55,72 +57,72 @@ def train(config: RunConfig, observer: Observer | None = None, command: str | No
     return run
 
 
-def _carry_out(prepared: Prepared, run: Run, observer: Observer, command: str | None) -> None:
-    predicted = predict_cost(prepared, observer)
-    tuning = load(prepared, observer)
-    tuning.predicted, tuning.found = predicted, settle(tuning, observer)
-    _write_start(run, tuning, command)
-    untouched = retention_steps.remember(tuning, observer)
+def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | None) -> None:
+    predicted = forecast_run_cost(prepared, observer)
+    session = load_session(prepared, observer)
+    session.predicted, session.found = predicted, auto_tune(session, observer)
+    _write_start(run, session, command)
+    untouched = retention_steps.measure_base(session, observer)
     try:
-        outcome = _tune(tuning, run, observer)
+        outcome = _tune(session, run, observer)
     except NotFinite as error:
         for line in note_divergence(run, error).lines:
             observer.noted(line)
         raise
-    _restore_best(tuning, run, observer)
-    finished = retention_steps.go_back(tuning, untouched, observer)
-    proof = _save_and_prove(tuning, run)
-    kept = retention_steps.measure(tuning, untouched, observer)
-    results = evaluate(tuning, run, outcome, observer)
+    _restore_best(session, run, observer)
+    finished = retention_steps.finish_protections(session, untouched, observer)
+    proof = _save_and_prove(session, run)
+    kept = retention_steps.measure_retention(session, untouched, observer)
+    results = evaluate_run(session, run, outcome, observer)
     results |= {**kept, **finished, "proof": proof}
-    run.write("results.json", {**results, "diagnosis": judge(run, results)})
-    write_report(run)
+    run.write("results.json", {**results, "diagnosis": diagnose_run(run, results)})
+    write_run_report(run)
 
 
-def _train_together(prepared: Prepared, observer: Observer, command: str | None) -> Run:
+def _train_together(prepared: RunPlan, observer: Observer, command: str | None) -> Run:
     """The same by several processes: all train, the main one alone writes and talks."""
-    distributed.start(choose_device(prepared.config.training.device).type)
+    distributed.join_process_group(choose_device(prepared.config.training.device).type)
     run = distributed.from_main(lambda: Run.create(prepared.folder))
     if distributed.is_main():
         with recorded(run):
             _carry_out(prepared, run, observer, command)
         observer.finished(run)
     else:
-        tuning = load(prepared, Observer())
-        settle(tuning, Observer())
-        _tune(tuning, run, Observer())
+        session = load_session(prepared, Observer())
+        auto_tune(session, Observer())
+        _tune(session, run, Observer())
     distributed.from_main(lambda: None)  # nobody leaves before the run is written
     return run
 
 
-def _write_start(run: Run, tuning: Tuning, command: str | None) -> None:
+def _write_start(run: Run, session: Session, command: str | None) -> None:
     """Everything known before the first step, so that even a killed run explains itself."""
-    prepared = tuning.prepared
+    prepared = session.prepared
     run.write(
         "config.yaml", {"schema_version": SCHEMA_VERSION, **prepared.config.model_dump(mode="json")}
     )
     run.write("data.json", prepared.data.facts.as_dict())
     environment = describe_environment()
     environment |= {
-        "device": torch.cuda.get_device_name(tuning.device)
-        if tuning.device.type == "cuda"
-        else tuning.device.type,
-        "precision": tuning.precision,
+        "device": torch.cuda.get_device_name(session.device)
+        if session.device.type == "cuda"
+        else session.device.type,
+        "precision": session.precision,
         "threads": torch.get_num_threads(),
         "data_fingerprint": prepared.data.facts.fingerprint,
-        "base_fingerprint": tuning.origin.fingerprint,
+        "base_fingerprint": session.origin.fingerprint,
         "seed": prepared.config.training.seed,
         "command": command,
     }
     run.write("environment.json", environment)
 
 
-def _tune(tuning: Tuning, run: Run, observer: Observer) -> Outcome:
+def _tune(session: Session, run: Run, observer: Observer) -> Outcome:
     """Hand everything to the engine."""
     trainable = {
         name: parameter
-        for name, parameter in tuning.model.named_parameters()
-        if name in tuning.before.trainable
+        for name, parameter in session.model.named_parameters()
+        if name in session.before.trainable
     }
 
     def keep(step: int, scores: dict[str, Any]) -> None:
@@ -130,67 +132,67 @@ def _tune(tuning: Tuning, run: Run, observer: Observer) -> Outcome:
             save_checkpoint(run.checkpoints, step, trainable, {"validation": numbers}),
         )
 
-    listeners = [Recorder(run, tuning.config.training.logging_steps), observer]
-    job = tuning.job(
+    listeners = [Recorder(run, session.config.training.logging_steps), observer]
+    job = session.job(
         keep,
-        watched(listeners if distributed.is_main() else [], run, tuning.metric),
+        diagnosing_listener(listeners if distributed.is_main() else [], run, session.metric),
         run.folder,
-        retention_steps.guards(tuning, observer),
+        retention_steps.guards(session, observer),
     )
-    if tuning.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(tuning.device)
-    return _engine(tuning.config.engine)(job)
+    if session.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(session.device)
+    return _engine(session.config.engine)(job)
 
 
 def _engine(name: str) -> Callable[[Job], Outcome]:
     if name == "hf":
         from welltuned.engines import hf_trainer  # it imports half of transformers
 
-        return hf_trainer.train
-    return torch_loop.train if name == "torch" else load_callable(name, "engine")
+        return hf_trainer.fit
+    return torch_loop.fit if name == "torch" else load_callable(name, "engine")
 
 
-def _restore_best(tuning: Tuning, run: Run, observer: Observer) -> None:
+def _restore_best(session: Session, run: Run, observer: Observer) -> None:
     """Go back to the weights with the best validation score, where they were kept."""
     folder = newest_checkpoint(run.checkpoints)
     if folder is None:
         return
     weights, state = load_checkpoint(folder)
-    parameters = dict(tuning.model.named_parameters())
+    parameters = dict(session.model.named_parameters())
     with torch.no_grad():
         for name, tensor in weights.items():
             parameters[name].copy_(tensor)
     observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
 
 
-def _save_and_prove(tuning: Tuning, run: Run) -> dict[str, Any]:
+def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
     """Write the artifact, load it afresh, and compare."""
-    prepared, strategy = tuning.prepared, tuning.config.strategy
-    moved = compare_weights(tuning.model, tuning.before)
-    strategy.finish(tuning.model)
-    tuning.problem = tuning.problem.measured(tuning.on_training_data).finish(tuning.model)
+    prepared, strategy = session.prepared, session.config.strategy
+    moved = compare_weights(session.model, session.before)
+    strategy.finish(session.model)
+    session.problem = session.problem.measured(session.on_training_data).finish(session.model)
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
-    problem, records = tuning.problem.saved_as(prepared.tokenizer, validation.records.take(some))
-    tuning.artifact_bytes = save_artifact(
+    problem, records = session.problem.saved_as(prepared.tokenizer, validation.records.take(some))
+    session.artifact_bytes = save_artifact(
         run.model,
-        tuning.model,
+        session.model,
         strategy,
         prepared.tokenizer,
         problem,
         prepared.head,
-        tuning.config.model,
-        tuning.origin,
+        session.config.model,
+        session.origin,
         prepared.max_length,
-        tuning.precision_in_use,
+        session.precision_in_use,
     )
     few = problem.encode(prepared.tokenizer, records, prepared.max_length)
-    outputs = predict(
-        tuning.model,
+    outputs = predict_outputs(
+        session.model,
         problem,
         few,
         prepared.pad_id,
         EXAMPLES,
-        autocast(tuning.precision_in_use, tuning.device),
+        autocast(session.precision_in_use, session.device),
     )
-    return prove(moved, tuning.before, outputs, run.model, records, tuning.device).as_dict()
+    return prove(moved, session.before, outputs, run.model, records, session.device).as_dict()

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from welltuned.cli.console.comparison import LiveTable, conclusion, results_table
-from welltuned.experiments.comparison.observer import Board, CellState, Row
+from welltuned.experiments.comparison.observer import Board, CellState, StrategyRow
 from welltuned.reports.page import metric_name
 from welltuned.runs.comparison_folder import Comparison
 
@@ -21,9 +21,13 @@ def printed(renderable: Any, width: int = 200) -> str:
 
 def board() -> Board:
     rows = [
-        Row("full", "full", [CellState(0, "cells/full/seed-0"), CellState(1, "cells/full/seed-1")]),
-        Row("lora", "lora", [CellState(0, "cells/lora/seed-0"), CellState(1, "cells/lora/seed-1")]),
-        Row("prompt", "prompt", impossible="no room"),
+        StrategyRow(
+            "full", "full", [CellState(0, "cells/full/seed-0"), CellState(1, "cells/full/seed-1")]
+        ),
+        StrategyRow(
+            "lora", "lora", [CellState(0, "cells/lora/seed-0"), CellState(1, "cells/lora/seed-1")]
+        ),
+        StrategyRow("prompt", "prompt", impossible="no room"),
     ]
     return Board(rows, "macro_f1")
 

@@ -29,16 +29,16 @@ def with_packages(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> No
 
 
 def test_all_is_well_where_tests_run() -> None:
-    findings = doctor.examine()
+    findings = doctor.collect_diagnostics()
     assert findings["problems"] == []
     assert findings["threads"] >= 1
     assert findings["cpu_gflops"] == {"float32": 2, "bfloat16": 4}
-    assert doctor.render(findings).endswith("all well")
+    assert doctor.render_diagnostics(findings).endswith("all well")
 
 
 def test_versions_devices_and_disk_are_shown() -> None:
-    findings = doctor.examine()
-    text = doctor.render(findings)
+    findings = doctor.collect_diagnostics()
+    text = doctor.render_diagnostics(findings)
     for package in ("torch", "transformers", "peft", "welltuned"):
         assert f"{package:11} {findings['packages'][package]}" in text
     assert findings["python"] in text and findings["cpu"] in text
@@ -62,11 +62,11 @@ def test_a_package_that_is_missing_or_old_is_a_problem(
 ) -> None:
     with_packages(monkeypatch, **{package: version})
     monkeypatch.setattr(doctor, "_devices", lambda: pytest.fail("torch was used"))
-    findings = doctor.examine()
+    findings = doctor.collect_diagnostics()
     assert len(findings["problems"]) == 1
     assert findings["problems"][0].startswith(told)
-    assert f"PROBLEM     {told}" in doctor.render(findings)
-    assert not doctor.render(findings).endswith("all well")
+    assert f"PROBLEM     {told}" in doctor.render_diagnostics(findings)
+    assert not doctor.render_diagnostics(findings).endswith("all well")
 
 
 @pytest.mark.parametrize("version", ["2.8", "2.8.0", "2.13.0+cpu", "3.0"])
@@ -74,12 +74,12 @@ def test_a_package_that_is_new_enough_is_none(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_packages(monkeypatch, torch=version)
-    assert doctor.examine()["problems"] == []
+    assert doctor.collect_diagnostics()["problems"] == []
 
 
 def test_little_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(9e12, 0, 1.5e9))
-    assert doctor.examine()["problems"] == ["only 1.5 GB of disk are free here"]
+    assert doctor.collect_diagnostics()["problems"] == ["only 1.5 GB of disk are free here"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_an_extra_is_there_when_all_of_it_is(
 ) -> None:
     find: Any = lambda name: None if name in absent else object()  # noqa: E731
     monkeypatch.setattr(doctor.importlib.util, "find_spec", find)
-    findings = doctor.examine()
-    assert f"extras      {told}\n" in doctor.render(findings)
+    findings = doctor.collect_diagnostics()
+    assert f"extras      {told}\n" in doctor.render_diagnostics(findings)
     assert findings["problems"] == []

@@ -10,14 +10,14 @@ import numpy as np
 from rich.console import Console
 
 from welltuned.cli.console.learning_curve import CurveConsole, curve_lines
-from welltuned.experiments.search.forecast import forecast
+from welltuned.experiments.search.forecast import extrapolate_curve
 
 SIZES = np.array([100, 200, 400, 800])
 SCORES = np.array([[0.6, 0.62], [0.68, 0.7], [0.74, 0.76], [0.79, 0.8]])
 
 
 def test_the_chart_shows_sizes_scores_and_what_is_predicted(tmp_path: Path) -> None:
-    found = forecast("macro_f1", SIZES, SCORES)
+    found = extrapolate_curve("macro_f1", SIZES, SCORES)
     (tmp_path / "learning_curve.json").write_text(json.dumps(found))
     lines = curve_lines(tmp_path)
     assert lines[0].split() == ["examples", "macro_f1"]

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from support import config_values, make_rows, write_rows
-from welltuned.cli.console.run import ConsoleObserver, results_lines, trainable_table
-from welltuned.config import config_from
+from welltuned.cli.console.run import ConsoleObserver, render_trainable, results_lines
+from welltuned.config import run_config_from
 from welltuned.engines.events import Step
 from welltuned.models.freezing import TableRow
 from welltuned.runs import Run
@@ -31,7 +31,7 @@ def step(number: int, total: int = 40) -> Step:
 def test_a_prepared_run_is_told_in_a_few_lines(tiny: Any, sentiment: str, tmp_path: Path) -> None:
     values = config_values(tiny("bert"), sentiment, "lora", tmp_path / "run")
     observer, buffer = watching()
-    observer.prepared(prepare(config_from(values)))
+    observer.prepared(prepare(run_config_from(values)))
     lines = buffer.getvalue().splitlines()
     assert lines[0] == (
         f"lora on {tiny('bert')}: one of 2 labels (negative, positive); "
@@ -48,7 +48,7 @@ def test_labels_in_brackets_are_shown_as_they_are(name: str, tiny: Any, tmp_path
     data = write_rows(tmp_path / "odd.jsonl", rows)
     observer, buffer = watching()
     values = config_values(tiny("bert"), data, "lora", tmp_path / "run")
-    observer.prepared(prepare(config_from(values)))
+    observer.prepared(prepare(run_config_from(values)))
     observer.noted(f"a note of {name}")
     text = buffer.getvalue()
     assert f"({name}, no)" in text
@@ -97,7 +97,7 @@ def test_long_work_is_told_when_it_is_done() -> None:
 def test_what_trains_is_a_table_with_a_sum() -> None:
     rows = [TableRow("embeddings", 3000, 0), TableRow("block 0", 1000, 250), TableRow("head", 6, 6)]
     buffer = io.StringIO()
-    Console(file=buffer, width=100).print(trainable_table(rows))
+    Console(file=buffer, width=100).print(render_trainable(rows))
     cells = [line.split() for line in buffer.getvalue().splitlines()]
     assert ["embeddings", "3,000", "0", "0.00%"] in cells
     assert ["block", "0", "1,000", "250", "25.00%"] in cells

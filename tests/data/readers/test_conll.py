@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import Collected, collect
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.sources import read_file
 from welltuned.errors import Faults
 from welltuned.tasks import TokenClassification
@@ -27,7 +27,7 @@ def read(path: Path, content: str) -> Any:
     return table, [str(fault).replace(f"{path.parent}/", "") for fault in faults]
 
 
-def gather(path: Path, **config: Any) -> tuple[Collected | None, list[str]]:
+def gather(path: Path, **config: Any) -> tuple[DataSplits | None, list[str]]:
     faults = Faults()
     data = DataConfig(train=str(path), duplicates="keep", **config)
     collected = collect(data, TASK.roles, faults, TASK.convert)

@@ -8,19 +8,19 @@ import pytest
 
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import InputError
-from welltuned.experiments.comparison.budget import Found, Spending, spend
+from welltuned.experiments.comparison.budget import CellBudget, Feasibility, spend
 from welltuned.experiments.comparison.config import comparison_from
 
 TRAINING = TrainingConfig()
 
 
-def found(**values: Any) -> Found:
-    return Found(
+def found(**values: Any) -> Feasibility:
+    return Feasibility(
         **{"steps_per_epoch": 100, "train": 1600, "validation": 200, "metric": "f1"} | values
     )
 
 
-def spending(budget: Any, spent: float = 0.0, seeds: int = 2, **parts: Found) -> Any:
+def spending(budget: Any, spent: float = 0.0, seeds: int = 2, **parts: Feasibility) -> Any:
     values = {"model": "m", "data": "d", "seeds": seeds, "training": {}}
     if budget is not None:
         values["budget"] = budget
@@ -91,10 +91,10 @@ def test_who_says_when_to_look_is_heard() -> None:
 
 
 def test_spending_becomes_training() -> None:
-    training = Spending(10, 35, None, 5).applied(TRAINING)
+    training = CellBudget(10, 35, None, 5).applied(TRAINING)
     assert (training.max_steps, training.num_train_epochs) == (35, "auto")
     assert (training.eval_strategy, training.eval_steps) == ("steps", 5)
-    training = Spending(10, None, 2.5, None).applied(TRAINING)
+    training = CellBudget(10, None, 2.5, None).applied(TRAINING)
     assert (training.max_steps, training.num_train_epochs) == (None, 2.5)
     assert training.eval_strategy == "epoch"
     TrainingConfig.model_validate(training.model_dump())

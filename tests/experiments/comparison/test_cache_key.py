@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.experiments.comparison import cache_key
-from welltuned.experiments.comparison.cache_key import fingerprint
+from welltuned.experiments.comparison.cache_key import cell_key
 
 BASE: dict[str, Any] = {"model": "m", "data": {"train": "d.jsonl"}, "strategy": "lora"}
 
 
 def key(contents: str = "abc", **values: Any) -> str:
-    return fingerprint(config_from({**BASE, **values}), contents)
+    return cell_key(run_config_from({**BASE, **values}), contents)
 
 
 def test_the_same_gives_the_same() -> None:

@@ -17,12 +17,17 @@ import yaml
 
 from comparing import HEAD, carried_out, values_for, without_processes
 from support import config_values, make_rows, write_rows
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.errors import InputError, Stopped
 from welltuned.experiments.comparison import compare
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.compare import threads_for
-from welltuned.experiments.comparison.observer import Board, CellState, ComparisonObserver, Row
+from welltuned.experiments.comparison.observer import (
+    Board,
+    CellState,
+    ComparisonObserver,
+    StrategyRow,
+)
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.training import train as pipeline
 
@@ -41,7 +46,7 @@ class Watching(ComparisonObserver):
     def noted(self, text: str) -> None:
         self.notes.append(text)
 
-    def changed(self, board: Board, row: Row, cell: CellState) -> None:
+    def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         self.board = board
         if cell.state == "running" and (row.name, cell.seed) not in self.started:
             self.started.append((row.name, cell.seed))
@@ -114,18 +119,18 @@ def test_the_table_says_what_the_runs_say(compared: Comparison) -> None:
 
 
 def test_the_recommended_config_trains(compared: Comparison, tmp_path: Path) -> None:
-    from welltuned.config import read_config
+    from welltuned.config import read_run_config
     from welltuned.errors import Faults
 
     recommendation = compared.results["recommendation"]
     assert recommendation["strategy"] in compared.results["group"]
     file = Path(recommendation["command"].removeprefix("welltuned train "))
     faults = Faults()
-    config, _ = read_config(file, [f"output_dir={tmp_path / 'run'}"], faults)
+    config, _ = read_run_config(file, [f"output_dir={tmp_path / 'run'}"], faults)
     assert config is not None and not list(faults)
     assert config.training.num_train_epochs == 1 and config.training.max_steps is None
     assert config.training.eval_strategy == "epoch"
-    assert pipeline.train(config).state == "finished"
+    assert pipeline.run_training(config).state == "finished"
 
 
 def test_the_record_tells_how_it_stands(compared: Comparison) -> None:
@@ -163,7 +168,7 @@ def test_stopped_before_its_first_cell_it_goes_on(
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "run_baselines", stop)
+        patch.setattr(requests, "request_baselines", stop)
         shutil.move(copy.folder / "baselines", copy.folder.parent / "baselines")
         (copy.folder / "report.html").unlink()
         (copy.folder / "recommended.yaml").unlink()
@@ -270,14 +275,14 @@ def test_without_a_folder_the_same_comparison_goes_on_where_it_was(
 def test_a_cell_that_fails_stops_no_other(
     tiny: Any, sentiment: str, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = pipeline.train
+    train = pipeline.run_training
 
     def fail(config: Any, *arguments: Any) -> Any:
         if config.strategy.type == "lora":
             raise MemoryError("no luck")
         return train(config, *arguments)
 
-    monkeypatch.setattr(pipeline, "train", fail)
+    monkeypatch.setattr(pipeline, "run_training", fail)
     values = values_for(tiny("bert"), sentiment, tmp_path / "c", seeds=1, strategies=[LORA, HEAD])
     comparison = carried_out(values)
     rows = {row["name"]: row for row in comparison.results["rows"]}
@@ -286,7 +291,7 @@ def test_a_cell_that_fails_stops_no_other(
     assert rows["head"]["seeds"] == [0]
     assert comparison.results["recommendation"]["strategy"] == "head"
     assert "lora r=2, seed 0, failed: MemoryError: no luck" in comparison.report.read_text()
-    monkeypatch.setattr(pipeline, "train", train)
+    monkeypatch.setattr(pipeline, "run_training", train)
     watching = Watching()
     carried_out(values, watching)
     assert watching.started == [("lora r=2", 0)], "a failed cell has another chance"
@@ -320,7 +325,7 @@ def test_a_few_steps_are_timed(tiny: Any, sentiment: str, tmp_path: Path) -> Non
     from welltuned.experiments.comparison.worker import feasibility
 
     values = config_values(tiny("bert"), sentiment, HEAD_ALONE, tmp_path, task={"pooling": "mean"})
-    found = feasibility._time(config_from(values), tmp_path / "timing")
+    found = feasibility._time(run_config_from(values), tmp_path / "timing")
     assert 0 < found["step"] < found["rest"] and found["look"] > 0
     assert not (tmp_path / "timing").exists()
 
@@ -362,7 +367,7 @@ def test_all_cells_fail_and_the_exit_status_says_so(
     def fail(*arguments: Any) -> Any:
         raise MemoryError("no luck")
 
-    monkeypatch.setattr(pipeline, "train", fail)
+    monkeypatch.setattr(pipeline, "run_training", fail)
     shutil.rmtree(copy.folder / "cells")
     carried_out(values_for(tiny("bert"), sentiment, copy.folder))
     assert copy.results["best"] is None and not (copy.folder / "recommended.yaml").exists()
@@ -404,7 +409,7 @@ def test_two_workers_run_side_by_side(
     most = 0
 
     class Counting(Watching):
-        def changed(self, board: Board, row: Row, cell: CellState) -> None:
+        def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
             nonlocal most
             most = max(most, sum(cell.state == "running" for cell in board.cells))
 

@@ -8,7 +8,7 @@ import pytest
 
 from welltuned.experiments.comparison.recommendation import cheapest, recommend
 from welltuned.experiments.comparison.rows import COSTS
-from welltuned.schema.messages import told
+from welltuned.schema.messages import render_message
 
 
 def row(
@@ -53,7 +53,7 @@ def results(rows: list[dict[str, Any]], worse: tuple[str, ...] = (), words: Any 
 
 
 def reasons(found: dict[str, Any]) -> str:
-    return " ".join(told(reason) for reason in found["reasons"])
+    return " ".join(render_message(reason) for reason in found["reasons"])
 
 
 ROWS = [row("full", 0.90, 100, 4e9, 9e7), row("lora", 0.89, 60, 3e9, 2e6), row("head", 0.7, 5)]

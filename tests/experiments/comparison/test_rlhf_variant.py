@@ -206,12 +206,12 @@ def test_recommended_it_is_a_pipeline_to_train(
     rewarded_comparison: Comparison, tmp_path: Path
 ) -> None:
     from welltuned.experiments.comparison.recommendation import write_config
-    from welltuned.rlhf.read_config import load
+    from welltuned.rlhf.read_config import load_rlhf_config
 
     chosen: dict[str, Any] = {"strategy": "rlhf", "slug": "rlhf", "seed": 0}
     copy = Comparison(Path(shutil.copytree(rewarded_comparison.folder, tmp_path / "c")))
     write_config(copy, chosen)
-    config = load(str(copy.folder / "recommended.yaml"), [])
+    config = load_rlhf_config(str(copy.folder / "recommended.yaml"), [])
     assert config.output_dir is None and config.sft.training.num_train_epochs == 1
     assert config.sft.evaluation.untrained and config.ppo.total_episodes == 48
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from welltuned.experiments.comparison.rows import seconds_to_share
-from welltuned.experiments.comparison.summary import summarise
+from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import told
+from welltuned.schema.messages import render_message
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def test_a_score_below_zero_is_no_trap() -> None:
 def test_nothing_is_computed_twice(copy: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     before = copy.results
     monkeypatch.setattr("welltuned.experiments.comparison.summary._judge", None)
-    assert summarise(copy) == before
+    assert summarise_comparison(copy) == before
 
 
 def test_other_limits_make_another_recommendation(copy: Comparison) -> None:
     record = copy.record
     record["asked"]["limits"]["memory"] = 1.0
     copy.write("comparison.json", record)
-    recommendation = summarise(copy)["recommendation"]
+    recommendation = summarise_comparison(copy)["recommendation"]
     assert recommendation["strategy"] is None
-    assert any("the limit is 1 B" in told(reason) for reason in recommendation["reasons"])
+    assert any("the limit is 1 B" in render_message(reason) for reason in recommendation["reasons"])
 
 
 def test_retention_and_probes_of_runs_come_along(copy: Comparison) -> None:
@@ -66,7 +66,7 @@ def test_retention_and_probes_of_runs_come_along(copy: Comparison) -> None:
     record = copy.record
     record["asked"]["limits"]["retention"] = 0.86
     copy.write("comparison.json", record)
-    results = summarise(copy)
+    results = summarise_comparison(copy)
     head = next(row for row in results["rows"] if row["name"] == "head")
     assert head["retention"]["general"]["kept"] == head["kept"] == pytest.approx(0.85)
     assert head["retention"]["general"]["kind"] == "loss"
@@ -89,7 +89,7 @@ def test_planted_predictions_decide(copy: Comparison) -> None:
     run = copy.baseline("tf-idf")
     run.write_lines("predictions.jsonl", list(run.read_lines("predictions.jsonl")) * 10)
     (copy.folder / "results.json").unlink()
-    results = summarise(copy)
+    results = summarise_comparison(copy)
     assert results["best"] == "head" and results["group"] == ["head"]
     [pair] = [p for p in results["pairs"] if {p["one"], p["other"]} == {"head", "lora r=2"}]
     assert pair["real"] and pair["one"] == "head" and pair["difference"] == 1

@@ -12,18 +12,18 @@ import pytest
 from comparing import HEAD, carried_out, values_for, without_processes
 from trials import Imagined
 from welltuned.errors import InputError, RunFailed, Stopped
-from welltuned.experiments.comparison.budget import Found, spend
+from welltuned.experiments.comparison.budget import Feasibility, spend
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.search import sweep as sweeps
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import told
+from welltuned.schema.messages import render_message
 
 LORA = {"type": "lora", "r": 2}
 
 
 def imagine(patch: pytest.MonkeyPatch) -> Imagined:
     double = Imagined()
-    patch.setattr(sweeps, "train", double)
+    patch.setattr(sweeps, "run_training", double)
     patch.setattr(sweeps, "write_sweep_report", lambda folder: None)
     return double
 
@@ -90,7 +90,7 @@ def test_the_cells_train_with_what_was_found(tuned: tuple[Comparison, Imagined])
 
 def test_what_was_chosen_and_what_it_took_are_told(tuned: tuple[Comparison, Imagined]) -> None:
     comparison = tuned[0]
-    remarks = [told(remark) for remark in comparison.results["remarks"]]
+    remarks = [render_message(remark) for remark in comparison.results["remarks"]]
     assert remarks[0].startswith("head is at its best of 4 trials: learning_rate ")
     page = comparison.report.read_text(encoding="utf-8")
     for remark in remarks:
@@ -153,12 +153,12 @@ def test_a_strategy_none_of_whose_trials_ends_is_left_out_with_its_reason(
 
 
 def test_a_time_is_shared_with_the_trials() -> None:
-    found = {"a": Found(10, 100, 20, "accuracy", step=0.1, look=0.0, rest=0.0)}
+    found = {"a": Feasibility(10, 100, 20, "accuracy", step=0.1, look=0.0, rest=0.0)}
     base = {"model": "m", "data": "d", "strategies": ["full"], "seeds": 2, "budget": "100s"}
-    plain, tuning = comparison_from(base), comparison_from({**base, "tune": 8})
+    plain, session = comparison_from(base), comparison_from({**base, "tune": 8})
     trainings = {"a": plain.training}
     steps = spend(plain, found, trainings, 0.0)["a"].max_steps
-    shared = spend(tuning, found, trainings, 0.0)["a"].max_steps
+    shared = spend(session, found, trainings, 0.0)["a"].max_steps
     assert steps is not None and shared == pytest.approx(steps / 5, abs=1)
     with pytest.raises(InputError, match="8 trials of each"):
         spend(comparison_from({**base, "tune": 8, "budget": "5s"}), found, trainings, 0.0)

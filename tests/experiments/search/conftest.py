@@ -36,6 +36,6 @@ def ask(tiny: Any, sentiment: str, tmp_path: Path) -> Ask:
 def imagined(monkeypatch: pytest.MonkeyPatch) -> Imagined:
     """Sweeps whose trials are imagined and that draw no charts; all else about them is real."""
     double = Imagined()
-    monkeypatch.setattr(sweeps, "train", double)
+    monkeypatch.setattr(sweeps, "run_training", double)
     monkeypatch.setattr(sweeps, "write_sweep_report", lambda folder: None)
     return double

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from welltuned.experiments.search.forecast import forecast, judge, to_errors
+from welltuned.experiments.search.forecast import classify_savings, extrapolate_curve, to_errors
 
 SIZES = np.array([125, 250, 500, 1000, 2000])
 
@@ -20,7 +20,7 @@ def scores(a: float, b: float, c: float, noise: float = 0.003) -> np.ndarray:
 
 
 def test_a_steep_curve_says_label_more() -> None:
-    found = forecast("macro_f1", SIZES, scores(0.0, 2.0, 0.4))
+    found = extrapolate_curve("macro_f1", SIZES, scores(0.0, 2.0, 0.4))
     assert found["verdict"] == "worth"
     assert found["advice"].endswith("Labelling more is worth it.")
     now, twice, five = found["predictions"]
@@ -35,13 +35,13 @@ def test_a_steep_curve_says_label_more() -> None:
 
 
 def test_a_flat_curve_says_look_elsewhere() -> None:
-    found = forecast("macro_f1", SIZES, scores(0.2, 5.0, 1.2, noise=0.001))
+    found = extrapolate_curve("macro_f1", SIZES, scores(0.2, 5.0, 1.2, noise=0.001))
     assert found["verdict"] == "not_worth"
     assert "hardly worth it" in found["advice"]
 
 
 def test_a_noisy_curve_says_that_it_cannot_tell() -> None:
-    found = forecast("macro_f1", SIZES, scores(0.1, 1.0, 0.3, noise=0.05))
+    found = extrapolate_curve("macro_f1", SIZES, scores(0.1, 1.0, 0.3, noise=0.05))
     assert found["verdict"] == "unclear"
     assert "cannot be told yet" in found["advice"] and "more seeds" in found["advice"]
 
@@ -49,14 +49,14 @@ def test_a_noisy_curve_says_that_it_cannot_tell() -> None:
 def test_points_that_are_no_falling_curve_are_called_so() -> None:
     odd = scores(0.0, 2.0, 0.4)
     odd[2] += 0.1
-    found = forecast("macro_f1", SIZES, odd)
+    found = extrapolate_curve("macro_f1", SIZES, odd)
     assert "do not lie on a falling curve" in found["advice"] and found["verdict"] == "unclear"
-    assert "do not lie" not in forecast("macro_f1", SIZES, scores(0.0, 2.0, 0.4))["advice"]
+    assert "do not lie" not in extrapolate_curve("macro_f1", SIZES, scores(0.0, 2.0, 0.4))["advice"]
 
 
 def test_where_less_is_better_the_score_itself_falls() -> None:
     losses = 1 - scores(0.5, 4.0, 0.4)
-    found = forecast("loss", SIZES, losses)
+    found = extrapolate_curve("loss", SIZES, losses)
     now, twice, _ = found["predictions"]
     assert twice["value"] < now["value"] and now["low"] < now["value"] < now["high"]
     assert np.array_equal(to_errors("loss", losses), losses)
@@ -66,7 +66,7 @@ def test_where_less_is_better_the_score_itself_falls() -> None:
 def test_measured_points_carry_the_interval_of_student() -> None:
     """By hand: mean 0.5, deviation 0.1, three seeds: 4.303 · 0.1 / √3."""
     measured = np.tile([0.4, 0.5, 0.6], (5, 1))
-    point = forecast("accuracy", SIZES, measured)["points"][0]
+    point = extrapolate_curve("accuracy", SIZES, measured)["points"][0]
     assert point["scores"] == pytest.approx([0.4, 0.5, 0.6])
     assert (point["low"], point["high"]) == pytest.approx((0.5 - 0.2484, 0.5 + 0.2484), abs=1e-4)
 
@@ -76,11 +76,11 @@ def test_measured_points_carry_the_interval_of_student() -> None:
     [(0.05, 0.2, "worth"), (-0.1, 0.049, "not_worth"), (0.01, 0.2, "unclear")],
 )
 def test_the_verdict_needs_the_whole_interval(low: float, high: float, verdict: str) -> None:
-    assert judge({"value": 0.1, "low": low, "high": high}) == verdict
+    assert classify_savings({"value": 0.1, "low": low, "high": high}) == verdict
 
 
 def test_the_drawn_curve_reaches_from_the_smallest_size_to_five_times_the_data() -> None:
-    found = forecast("macro_f1", SIZES, scores(0.0, 2.0, 0.4))
+    found = extrapolate_curve("macro_f1", SIZES, scores(0.0, 2.0, 0.4))
     curve = found["curve"]
     assert curve[0]["examples"] == pytest.approx(125)
     assert curve[-1]["examples"] == pytest.approx(10000)

@@ -70,7 +70,7 @@ class Growing(Imagined):
 @pytest.fixture
 def growing(monkeypatch: pytest.MonkeyPatch) -> Growing:
     double = Growing()
-    monkeypatch.setattr(curves, "train", double)
+    monkeypatch.setattr(curves, "run_training", double)
     return double
 
 
@@ -174,7 +174,7 @@ def test_rare_classes_are_in_the_smallest_share_too(ask: Any, tmp_path: Path) ->
 
 
 def test_a_whole_curve_really_trained(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "write_report", lambda run: None)
+    monkeypatch.setattr(train, "write_run_report", lambda run: None)
     steps = {"num_train_epochs": "auto", "max_steps": 2}
     config = ask(curve={"shares": [0.1, 0.25, 0.5, 1], "seeds": 2}, training=steps)
     folder = learning_curve(config)

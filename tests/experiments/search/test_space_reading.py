@@ -14,10 +14,10 @@ from welltuned.experiments.search.config import SweepConfig, as_run
 from welltuned.experiments.search.space import Choices, Dimension, Interval
 from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.schema.document import Document
-from welltuned.training.prepare import Prepared, prepare
+from welltuned.training.prepare import RunPlan, prepare
 
 
-def read(config: SweepConfig, prepared: Prepared | None = None) -> tuple[list[Any], list[str]]:
+def read(config: SweepConfig, prepared: RunPlan | None = None) -> tuple[list[Any], list[str]]:
     """(dimensions, faults)."""
     faults = Faults()
     prepared = prepared or prepare(as_run(config))

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from trials import Ask, Imagined, fail
-from welltuned.config import RunConfig, read_config
+from welltuned.config import RunConfig, read_run_config
 from welltuned.errors import Faults, InputError, RunFailed, Stopped
-from welltuned.experiments.search.journal import Row
+from welltuned.experiments.search.journal import TrialRow
 from welltuned.experiments.search.sweep import SweepObserver, sweep
 from welltuned.runs import Run
 from welltuned.training import train
-from welltuned.training.session import Tuning
+from welltuned.training.session import Session
 
 RATES = {"space": {"training.learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}}}
 
@@ -36,9 +36,9 @@ def states(folder: Path) -> list[str]:
 def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Really trained: every trial is a run folder, and nobody has read the test split."""
     read: list[str] = []
-    predict = Tuning.predict
+    predict = Session.predict
     monkeypatch.setattr(
-        Tuning,
+        Session,
         "predict",
         lambda self, split, *rest: read.append(split) or predict(self, split, *rest),
     )
@@ -62,11 +62,11 @@ def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     best = summary(folder)["trials"][summary(folder)["best"]]
     assert best["value"] == max(trial["value"] for trial in summary(folder)["trials"])
 
-    config, _ = read_config(
+    config, _ = read_run_config(
         folder / "best.yaml", ["output_dir=" + str(folder / "tested")], Faults()
     )
     assert config is not None
-    tested = train.train(config)
+    tested = train.run_training(config)
     assert "test" in read and "test" in tested.results
     assert tested.results["validation"]["macro_f1"] == best["value"], "the same run, to the bit"
 
@@ -327,7 +327,7 @@ def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> 
     heard: list[Any] = []
 
     class Hearing(SweepObserver):
-        def planned(self, plan: Any, rows: list[Row]) -> None:
+        def planned(self, plan: Any, rows: list[TrialRow]) -> None:
             heard.append(("planned", plan.metric, len(rows)))
 
         def trial_started(self, trial: Any) -> None:
@@ -336,7 +336,7 @@ def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> 
         def started(self, total_steps: int) -> None:
             heard.append(("training", total_steps))
 
-        def trial_ended(self, row: Row, rows: list[Row]) -> None:
+        def trial_ended(self, row: TrialRow, rows: list[TrialRow]) -> None:
             heard.append(("ended", row.number, row.state, len(rows)))
 
     imagined.looks = 2

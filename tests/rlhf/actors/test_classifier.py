@@ -11,7 +11,7 @@ import torch
 
 from acting import classifier_actor, policy_of, texts_of
 from support import short_tune
-from welltuned.rlhf.actors.classifier import ClassifierActor, Texts
+from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.algorithms.ppo import Learner, step
 from welltuned.rlhf.config import PpoConfig
 from welltuned.runs import Run
@@ -19,7 +19,7 @@ from welltuned.runs import Run
 ALL = torch.arange(12)
 
 
-def actor_of(run: Run, file: str, temperature: float = 1.0) -> tuple[ClassifierActor, Texts]:
+def actor_of(run: Run, file: str, temperature: float = 1.0) -> tuple[ClassifierActor, TextPrompts]:
     """The actor, and twelve texts."""
     policy = policy_of(run)
     return classifier_actor(policy, temperature), texts_of(policy, file)

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from welltuned.rlhf.algorithms.losses import (
-    entropies,
     exact_losses,
     is_clipped,
     policy_losses,
     value_losses,
 )
-from welltuned.rlhf.kl import divergence
+from welltuned.rlhf.kl import divergence, entropies
 
 
 @pytest.mark.parametrize("advantage", [2.0, -2.0])

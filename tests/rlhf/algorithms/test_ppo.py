@@ -11,7 +11,7 @@ import torch
 
 from tabular import Tabular, ppo
 from welltuned.errors import RunFailed
-from welltuned.rlhf.actors.base import Exploded, Judged, Rollout
+from welltuned.rlhf.actors.base import DivergedError, Rollout, TokenEstimates
 from welltuned.rlhf.algorithms.objectives import Sampled, estimate
 from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
 
@@ -216,10 +216,10 @@ def test_o11_the_entropy_that_is_noted_is_that_of_real_tokens(
     )
 
 
-def _padded(judged: Judged) -> Judged:
+def _padded(judged: TokenEstimates) -> TokenEstimates:
     nothing = torch.zeros_like(judged.logprobs_BT)
     columns = (torch.cat([x, nothing], dim=1) for x in (judged.logprobs_BT, judged.values_BT))
-    return Judged(*columns)
+    return TokenEstimates(*columns)
 
 
 # --- What is asserted in every run ------------------------------------------------
@@ -229,9 +229,11 @@ def test_o1_a_policy_that_judges_other_than_it_sampled_stops_the_run() -> None:
     """As dropout, a forgotten temperature, or other positions would make it."""
 
     class Forgetful(Tabular):
-        def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+        def judge(
+            self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False
+        ) -> TokenEstimates:
             judged = super().judge(rollout, rows, entropy)
-            return Judged(judged.logprobs_BT / 0.7, judged.values_BT)
+            return TokenEstimates(judged.logprobs_BT / 0.7, judged.values_BT)
 
     learner = Learner.of(Forgetful(REFERENCES), ppo(batch_size=12), 1)
     rollout = learner.rollout([0, 1, 2] * 4)
@@ -269,7 +271,7 @@ def test_a_loss_that_is_not_finite_takes_no_step() -> None:
     learner = Learner.of(Tabular(REFERENCES), ppo(batch_size=6, vf_coef=1e38), 1)
     rollout = learner.rollout([0, 1, 2] * 2)
     before = [parameter.clone() for group in learner.groups for parameter in group.parameters]
-    with pytest.raises(Exploded, match="not finite"):
+    with pytest.raises(DivergedError, match="not finite"):
         step(learner, rollout, np.full(6, 1e18))
     after = [parameter for group in learner.groups for parameter in group.parameters]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

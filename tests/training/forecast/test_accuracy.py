@@ -11,7 +11,7 @@ import pytest
 from support import STRATEGIES, tune
 from welltuned.errors import InputError
 from welltuned.runs import Run
-from welltuned.training.forecast.accuracy import Pair, read_pairs, summarise
+from welltuned.training.forecast.accuracy import ForecastCheck, read_pairs, summarise_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +62,11 @@ def test_more_than_a_folder_is_refused(call: Any, tmp_path: Path) -> None:
 
 def test_errors_are_summed_up() -> None:
     pairs = [
-        Pair(str(i), "lora", {"memory": p, "time": p, "disk": 1.0}, dict.fromkeys(
+        ForecastCheck(str(i), "lora", {"memory": p, "time": p, "disk": 1.0}, dict.fromkeys(
             ("memory", "time", "disk"), 1.0))
         for i, p in enumerate((1.1, 0.9, 1.2, 2.0))
     ]  # fmt: skip
-    memory = summarise(pairs)[0]
+    memory = summarise_accuracy(pairs)[0]
     assert (memory.runs, memory.worst_run) == (4, "3")
     assert memory.worst == pytest.approx(1.0) and memory.median == pytest.approx(0.15)
     assert memory.within[0.15] == 0.5 and memory.within[0.25] == 0.75

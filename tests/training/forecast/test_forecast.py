@@ -12,34 +12,34 @@ import pytest
 import torch
 
 from sentences import make_sentences, write_conll
-from support import STRATEGIES, config_values, make_preferences, make_rows, tuning_for, write_rows
-from welltuned.config import config_from
+from support import STRATEGIES, config_values, make_preferences, make_rows, session_for, write_rows
+from welltuned.config import run_config_from
 from welltuned.engines.device import CLEARLY, gain_of
 from welltuned.runs.user_cache import remembered
-from welltuned.training.forecast.forecast import Forecast, forecast
+from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.forecast.time import choose_precision
-from welltuned.training.prepare import Prepared, prepare
+from welltuned.training.forecast.time import forecast_precision
+from welltuned.training.prepare import RunPlan, prepare
 
 
 @pytest.fixture
 def prepared(tiny: Any, sentiment: str, tmp_path: Path) -> Any:
     """`prepared(strategy, **parts)`: a run that could start."""
 
-    def make(strategy: Any = "full", model: Any = None, data: Any = None, **parts: Any) -> Prepared:
+    def make(strategy: Any = "full", model: Any = None, data: Any = None, **parts: Any) -> RunPlan:
         model, data = model or tiny("bert"), data or sentiment
         chosen = STRATEGIES[strategy] if isinstance(strategy, str) else strategy
         parts = {"task": {"pooling": "mean"}, **parts}
         values = config_values(model, data, chosen, tmp_path / "run", **parts)
-        return prepare(config_from(values))
+        return prepare(run_config_from(values))
 
     return make
 
 
-def foresee(prepared: Prepared, machine: Machine, **changes: Any) -> Forecast:
+def foresee(prepared: RunPlan, machine: Machine, **changes: Any) -> Forecast:
     training = prepared.config.training.at_once.model_copy(update=changes)
-    return forecast(prepared, prepared.config.strategy, training, machine, process=0)
+    return forecast_run(prepared, prepared.config.strategy, training, machine, process=0)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -47,7 +47,7 @@ def test_weights_are_those_of_the_real_model(
     strategy: str, prepared: Any, tiny: Any, sentiment: str, machine: Machine
 ) -> None:
     found = foresee(prepared(strategy), machine)
-    real = tuning_for(tiny("bert"), sentiment, STRATEGIES[strategy])
+    real = session_for(tiny("bert"), sentiment, STRATEGIES[strategy])
     assert found.trainable == sum(p.numel() for group in real.groups for p in group.parameters)
     tensors = [*real.model.parameters(), *real.model.buffers()]
     assert found.memory.weights == pytest.approx(sum(t.nbytes for t in tensors), rel=0.01)
@@ -152,10 +152,10 @@ def test_the_precision_is_the_one_that_pays(
     assert foresee_precision(ready, fast) == foresee_precision(ready, machine) == known
 
 
-def foresee_precision(prepared: Prepared, machine: Machine) -> str:
+def foresee_precision(prepared: RunPlan, machine: Machine) -> str:
     rehearsal = Rehearsal.of(prepared, prepared.config.strategy, torch.device("cpu"))
     batch = np.arange(4)
-    return choose_precision(rehearsal, prepared.config.training, machine, batch)
+    return forecast_precision(rehearsal, prepared.config.training, machine, batch)
 
 
 def test_bf16_takes_less_memory_for_what_waits(prepared: Any, machine: Machine) -> None:

@@ -22,7 +22,9 @@ def counted(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) ->
     measured: list[Any] = []
     monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        module, "measure", lambda device, key: measured.append(key) or replace(machine, key=key)
+        module,
+        "calibrate_machine",
+        lambda device, key: measured.append(key) or replace(machine, key=key),
     )
     return measured
 

@@ -120,14 +120,14 @@ def test_a_model_whose_config_cannot_be_read_is_one_clear_line(
 def test_what_cannot_be_rehearsed_is_told_and_stops_nothing(
     call: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.forecast
+    real = module.forecast_run
 
     def fragile(prepared: Any, strategy: Any, *rest: Any) -> Any:
         if strategy.type == "full":
             raise NotImplementedError("no kernel for meta")
         return real(prepared, strategy, *rest)
 
-    monkeypatch.setattr(module, "forecast", fragile)
+    monkeypatch.setattr(module, "forecast_run", fragile)
     status, out, _ = call("plan", file)
     assert status == 0 and "its steps cannot be rehearsed: no kernel for meta" in out
 
@@ -144,9 +144,9 @@ def test_all_strategies_are_foreseen_in_the_precision_of_the_asked_one(
         asked.append(rehearsal.strategy.type)
         return "bf16"
 
-    monkeypatch.setattr("welltuned.training.forecast.forecast.choose_precision", choose)
+    monkeypatch.setattr("welltuned.training.forecast.forecast.forecast_precision", choose)
     config = load_config(file, ["strategy=lora", "training.precision=auto"])
-    plan = module.make_plan(config, Limits(), lambda *_: None)
+    plan = module.plan_resources(config, Limits(), lambda *_: None)
     assert asked == ["lora"], "a step is tried in both precisions once"
     assert {row.forecast.precision for row in plan.rows if row.forecast} == {"bf16"}
 
@@ -156,12 +156,12 @@ def test_a_model_that_is_too_large_is_told_without_trying_batches(
     call: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearsed: list[str] = []
-    forecast = module.forecast
+    forecast = module.forecast_run
 
     def counted(*given: Any) -> Any:
         rehearsed.append("once")
         return forecast(*given)
 
-    monkeypatch.setattr(module, "forecast", counted)
+    monkeypatch.setattr(module, "forecast_run", counted)
     advice = json.loads(call("plan", file, "memory=1MiB", "--json")[1])["advice"]
     assert "a smaller model may" in advice[0] and rehearsed == ["once"]

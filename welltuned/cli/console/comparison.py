@@ -13,10 +13,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from welltuned.experiments.comparison.observer import Board, CellState, ComparisonObserver, Row
+from welltuned.experiments.comparison.observer import (
+    Board,
+    CellState,
+    ComparisonObserver,
+    StrategyRow,
+)
 from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import told
+from welltuned.schema.messages import render_message
 
 _MARKS = {
     "waiting": ("·", "dim"),
@@ -77,7 +82,7 @@ class LiveTable(ComparisonObserver):
         self._board = board
         self._known = {cell.folder: cell.state for cell in board.cells}
 
-    def changed(self, board: Board, row: Row, cell: CellState) -> None:
+    def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         self._board = board
         if self._console.is_terminal:
             self._show(self._picture(board))
@@ -90,7 +95,7 @@ class LiveTable(ComparisonObserver):
 
     # --- Drawing ---
 
-    def _tell(self, board: Board, row: Row, cell: CellState) -> None:
+    def _tell(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         """A line for a cell that has ended."""
         if cell.state == "failed":
             self._print(
@@ -120,7 +125,7 @@ class LiveTable(ComparisonObserver):
         spent = duration(time.monotonic() - self._started)
         return Group(table, Text(f"{spent}{self._left(board)}", style="dim"))
 
-    def _cells_of(self, row: Row) -> list[Text]:
+    def _cells_of(self, row: StrategyRow) -> list[Text]:
         if row.impossible:
             return [Text(row.name, style="dim"), Text("left out", style="dim"), *[Text("")] * 3]
         marks = Text()
@@ -215,5 +220,5 @@ def conclusion(comparison: Comparison) -> list[str]:
 
 def _wrapped(sentence: dict[str, Any], before: str) -> list[str]:
     return textwrap.wrap(
-        told(sentence), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before)
+        render_message(sentence), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before)
     )

@@ -14,15 +14,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from welltuned.config import read_config
+from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.data.encoding import IGNORED
-from welltuned.data.load_splits import Collected, collect
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.records import Records
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_tokenizer
-from welltuned.models.loading import read_config as read_model_config
+from welltuned.models.loading import read_model_config as read_model_config
 from welltuned.schema.document import Document, Part, apply_overrides, peek, validate
 from welltuned.tasks import AnyTask, Classification, Examples, Problem
 
@@ -40,7 +40,7 @@ class Inspection:
     """The facts, and a few finished examples."""
 
     facts: dict[str, Any]
-    collected: Collected
+    collected: DataSplits
     problem: Problem
     tokenizer: Any = None
     examples: Examples | None = None
@@ -183,9 +183,9 @@ def _read_request(file: str | None, overrides: list[str], faults: Faults) -> _Re
         if peek(file, overrides, "pipeline") is not None:
             from welltuned.rlhf import read_config as reading
 
-            whole = reading.load(file, overrides)
+            whole = reading.load_rlhf_config(file, overrides)
             return _Request(data=whole.data, task=whole.task, model=whole.model)
-        config, _ = read_config(file, overrides, faults)
+        config, _ = read_run_config(file, overrides, faults)
         faults.raise_if_any()
         assert config is not None
         return _Request(data=config.data, task=config.task, model=config.model)

@@ -13,7 +13,7 @@ _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9
 
 
-def examine() -> dict[str, Any]:
+def collect_diagnostics() -> dict[str, Any]:
     """The environment, what this machine can do, and the problems found in it."""
     environment = describe_environment()
     findings: dict[str, Any] = {**environment, "disk_free_bytes": shutil.disk_usage(".").free}
@@ -59,7 +59,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
 
 
-def render(findings: dict[str, Any]) -> str:
+def render_diagnostics(findings: dict[str, Any]) -> str:
     """The findings as plain lines."""
     lines = [f"python      {findings['python']} on {findings['platform']}"]
     lines += [f"{name:11} {version}" for name, version in findings["packages"].items()]

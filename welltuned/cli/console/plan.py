@@ -8,13 +8,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from welltuned.training.forecast.accuracy import Pair, summarise
+from welltuned.training.forecast.accuracy import ForecastCheck, summarise_accuracy
 from welltuned.training.forecast.limits import Limits
-from welltuned.training.forecast.memory import Memory
-from welltuned.training.forecast.plan import Plan, Row
+from welltuned.training.forecast.memory import MemoryForecast
+from welltuned.training.forecast.plan import PlanRow, ResourcePlan
 
 
-def render_plan(plan: Plan) -> RenderableType:
+def render_plan(plan: ResourcePlan) -> RenderableType:
     """The table of strategies, where the memory goes, and what to change."""
     table = _table(plan.of, ("trains", "of", "steps", "memory", "training", "all", "disk"))
     table.add_column("fits")
@@ -24,7 +24,7 @@ def render_plan(plan: Plan) -> RenderableType:
     return Group(table, Text(""), *(Text(line) for line in _lines(plan)))
 
 
-def _cells(row: Row, mark: bool) -> Iterator[str]:
+def _cells(row: PlanRow, mark: bool) -> Iterator[str]:
     yield row.name + (" (asked)" if row.asked and mark else "")
     if row.forecast is None:
         yield from ("", "", "", "", "", "", "", f"cannot: {row.refused}")
@@ -40,7 +40,7 @@ def _cells(row: Row, mark: bool) -> Iterator[str]:
     yield "yes" if row.fits else f"no: {', '.join(row.exceeds)}"
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: ResourcePlan) -> Iterator[str]:
     yield f"limits      {_limits(plan.limits)}"
     for row in plan.rows:
         if row.asked and row.forecast is not None:
@@ -61,7 +61,7 @@ def _limits(limits: Limits) -> str:
     return " · ".join(f"{name} {text}" for name, text in told.items() if text)
 
 
-def _parts(memory: Memory) -> str:
+def _parts(memory: MemoryForecast) -> str:
     """Where the memory of the config's own strategy goes, the parts as they are named."""
     parts = {
         "Python and data": memory.process,
@@ -77,11 +77,11 @@ def _parts(memory: Memory) -> str:
     return " · ".join(f"{name} {size(taken)}" for name, taken in parts.items() if taken)
 
 
-def render_check(pairs: Sequence[Pair]) -> RenderableType:
+def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
     """The accuracy of each quantity, and every run."""
     summary = _table("forecast of", ("runs", "median error", "within 15%", "within 25%", "worst"))
     summary.add_column("in run")
-    for accuracy in summarise(pairs):
+    for accuracy in summarise_accuracy(pairs):
         shares = (f"{share:.0%}" for share in accuracy.within.values())
         summary.add_row(
             accuracy.quantity,

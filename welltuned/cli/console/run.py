@@ -24,12 +24,12 @@ from rich.table import Table
 from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
-from welltuned.training.diagnosis import Finding, describe
+from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
-    from welltuned.training.prepare import Prepared
+    from welltuned.training.prepare import RunPlan
 
 _PLAIN_SECONDS = 10.0
 """Without a terminal, a line is printed at most this often."""
@@ -56,7 +56,7 @@ class ConsoleObserver(Observer):
         elif done >= total:
             self._console.print(f"{what}: {done:,}")
 
-    def prepared(self, prepared: Prepared) -> None:
+    def prepared(self, prepared: RunPlan) -> None:
         self._close()
         config, data = prepared.config, prepared.data
         self._metric = (
@@ -87,7 +87,7 @@ class ConsoleObserver(Observer):
         self._console.print(f"[dim]·[/] {escape(text)}")
 
     def loaded(self, rows: list[TableRow]) -> None:
-        self._console.print(trainable_table(rows))
+        self._console.print(render_trainable(rows))
 
     # --- While training ---
 
@@ -166,7 +166,7 @@ def results_console() -> Console:
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
 
-def trainable_table(rows: list[TableRow]) -> Table:
+def render_trainable(rows: list[TableRow]) -> Table:
     """What trains, region by region, as a table."""
     table = Table(
         title="What trains", title_justify="left", header_style="bold", box=None, padding=(0, 2)
@@ -211,7 +211,7 @@ def results_lines(run: Run) -> list[str]:
         f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
         f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
     )
-    told = zip(("diagnosis", "next"), describe(results["diagnosis"]), strict=False)
+    told = zip(("diagnosis", "next"), finding_lines(results["diagnosis"]), strict=False)
     lines += [f"{name:11} {line}" for name, line in told]
     lines.append(f"report      {run.report}")
     return lines

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from welltuned.engines.events import Step
-from welltuned.experiments.search.journal import Row, Trial
+from welltuned.experiments.search.journal import Trial, TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.experiments.search.summary import best_of
 from welltuned.experiments.search.sweep import SweepObserver
@@ -33,7 +33,7 @@ class SweepConsole(SweepObserver):
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._live: Live | None = None
         self._plan: SweepPlan | None = None
-        self._rows: list[Row] = []
+        self._rows: list[TrialRow] = []
         self._trial: Trial | None = None
         self._doing = ""
         self._last = 0.0
@@ -42,7 +42,7 @@ class SweepConsole(SweepObserver):
         self._doing = f"{what} {done:,}/{total:,}"
         self._draw()
 
-    def planned(self, plan: SweepPlan, rows: list[Row]) -> None:
+    def planned(self, plan: SweepPlan, rows: list[TrialRow]) -> None:
         self._plan, self._rows = plan, rows
         say = self._console.print
         say(
@@ -72,7 +72,7 @@ class SweepConsole(SweepObserver):
         self._doing = f"step {step.step:,}/{step.total:,} · loss {step.loss:.4f}"
         self._draw()
 
-    def trial_ended(self, row: Row, rows: list[Row]) -> None:
+    def trial_ended(self, row: TrialRow, rows: list[TrialRow]) -> None:
         assert self._plan is not None
         self._rows, self._trial = rows, None
         if self._live is None:
@@ -100,7 +100,7 @@ class SweepConsole(SweepObserver):
         self._live.update(Group(trials_table(self._plan, self._rows), doing))
 
 
-def trials_table(plan: SweepPlan, rows: list[Row]) -> Table:
+def trials_table(plan: SweepPlan, rows: list[TrialRow]) -> Table:
     """The best trials so far, best first, and how many others there are."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column("trial", justify="right")
@@ -146,7 +146,7 @@ def sweep_lines(folder: Path) -> list[str]:
     return lines
 
 
-def _outcome(row: Row) -> str:
+def _outcome(row: TrialRow) -> str:
     seconds = f" in {row.seconds:.0f} s" if row.seconds is not None else ""
     if row.value is not None:
         return f"{row.value:.4f}{seconds}"

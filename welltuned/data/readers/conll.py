@@ -17,7 +17,7 @@ Line = tuple[int, str]
 """A line with its number."""
 
 
-class Sentences(NamedTuple):
+class ConllSentences(NamedTuple):
     """Columns with a list of cells a sentence, and the line each sentence starts at."""
 
     columns: dict[str, list[list[str]]]
@@ -25,7 +25,7 @@ class Sentences(NamedTuple):
     notes: tuple[str, ...]
 
 
-def parse(lines: Iterable[Line], source: str, faults: Faults) -> Sentences:
+def parse(lines: Iterable[Line], source: str, faults: Faults) -> ConllSentences:
     """Read numbered lines; where a number is missing, a blank line stood.
 
     The columns are `words`, `column 2` and so on, and `tags`, or `words` alone.
@@ -45,7 +45,7 @@ def parse(lines: Iterable[Line], source: str, faults: Faults) -> Sentences:
         for at, name in enumerate(_names(width))
     }
     notes = [f"{many:,} lines that mark a {what} skipped" for what, many in skipped.items() if many]
-    return Sentences(columns, [row[0][0] for row in rows], tuple(notes))
+    return ConllSentences(columns, [row[0][0] for row in rows], tuple(notes))
 
 
 def _names(width: int) -> list[str]:

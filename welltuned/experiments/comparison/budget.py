@@ -20,7 +20,7 @@ _CAUTION = 0.95
 
 
 @dataclass(frozen=True)
-class Spending:
+class CellBudget:
     """What a strategy's cells may spend."""
 
     steps_per_epoch: int
@@ -51,7 +51,7 @@ class Spending:
 
 
 @dataclass(frozen=True)
-class Found:
+class Feasibility:
     """What scouting found out about a strategy."""
 
     steps_per_epoch: int
@@ -88,10 +88,10 @@ class Found:
 
 def spend(
     config: CompareConfig,
-    found: Mapping[str, Found],
+    found: Mapping[str, Feasibility],
     trainings: Mapping[str, TrainingConfig],
     spent: float,
-) -> dict[str, Spending]:
+) -> dict[str, CellBudget]:
     """What each strategy, by name, may spend; `spent` seconds of a time budget are gone.
 
     Raises `InputError` when the time does not suffice for one epoch of each, and
@@ -106,19 +106,19 @@ def spend(
     if short:
         raise InputError(_too_short(config, found, trainings, spent, steps, short))
     return {
-        name: Spending(part.steps_per_epoch, steps[name], None, part.eval_steps(trainings[name]))
+        name: CellBudget(part.steps_per_epoch, steps[name], None, part.eval_steps(trainings[name]))
         for name, part in found.items()
     }
 
 
-def _asked(config: CompareConfig, found: Found, training: TrainingConfig) -> Spending:
+def _asked(config: CompareConfig, found: Feasibility, training: TrainingConfig) -> CellBudget:
     """A budget in epochs or steps; without one what `training` says."""
     steps, epochs = training.max_steps, training.num_train_epochs
     if config.budget is not None:
         steps, epochs = config.budget.steps, config.budget.epochs or "auto"
     if steps is None and epochs == "auto":
         epochs = _EPOCHS
-    return Spending(
+    return CellBudget(
         steps_per_epoch=found.steps_per_epoch,
         max_steps=steps,
         epochs=None if steps is not None else float(epochs),
@@ -128,7 +128,7 @@ def _asked(config: CompareConfig, found: Found, training: TrainingConfig) -> Spe
 
 def _too_short(
     config: CompareConfig,
-    found: Mapping[str, Found],
+    found: Mapping[str, Feasibility],
     trainings: Mapping[str, TrainingConfig],
     spent: float,
     steps: Mapping[str, int],

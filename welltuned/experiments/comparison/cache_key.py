@@ -23,7 +23,7 @@ _CHANGES_RESULTS = (
 _PACKAGES = ("torch", "transformers", "peft")
 
 
-def fingerprint(config: RunConfig, data: str, *more: Any) -> str:
+def cell_key(config: RunConfig, data: str, *more: Any) -> str:
     """One hash of everything that a run's results follow from.
 
     Where its folder is and how its report reads do not matter, nor do the paths

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from welltuned.config import RunConfig
-from welltuned.experiments.comparison.budget import Spending
-from welltuned.experiments.comparison.cache_key import fingerprint
+from welltuned.experiments.comparison.budget import CellBudget
+from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.rlhf_variant import whole
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.rlhf.config import RlhfConfig
@@ -45,7 +45,7 @@ class Cell:
 
     def request(self, settled: dict[str, Any]) -> dict[str, Any]:
         """What its process is asked to do, with what was settled for all cells."""
-        config = settle(self.config, settled)
+        config = freeze_shared_settings(self.config, settled)
         asked = {"do": "train", "config": config.model_dump(mode="json")}
         if self.pipeline is None:
             return asked
@@ -57,7 +57,7 @@ def plan_cells(
     comparison: Comparison,
     variants: list[Variant],
     seeds: tuple[int, ...],
-    spending: dict[str, Spending],
+    spending: dict[str, CellBudget],
     data: str,
     besides: Mapping[str, list[Any]],
 ) -> list[Cell]:
@@ -79,7 +79,7 @@ def plan_cells(
                     "output_dir": str(run.folder),
                 }
             )
-            key = fingerprint(config, data, *besides.get(variant.name, []))
+            key = cell_key(config, data, *besides.get(variant.name, []))
             cells.append(Cell(variant.name, seed, config, key, run, variant.pipeline))
     return cells
 
@@ -121,7 +121,7 @@ def _state(run: Run) -> str:
     return run.state if (run.folder / "status.json").exists() else "missing"
 
 
-def settle(config: RunConfig, settled: dict[str, Any]) -> RunConfig:
+def freeze_shared_settings(config: RunConfig, settled: dict[str, Any]) -> RunConfig:
     """The config with what was settled for all cells: nothing but the strategy may differ."""
     if not settled:
         return config

@@ -14,8 +14,8 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import check_data, find_folder
 from welltuned.experiments.comparison.locking import locked
 from welltuned.experiments.comparison.observer import CellState, ComparisonObserver
-from welltuned.experiments.comparison.plan import Plan, make_plan
-from welltuned.experiments.comparison.summary import summarise
+from welltuned.experiments.comparison.plan import ComparisonPlan, plan_comparison
+from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.experiments.comparison.worker.client import Event, Worker
 from welltuned.runs.comparison_folder import Comparison
@@ -26,7 +26,7 @@ _TICK = 0.5
 """Seconds between looks at how much memory the cells hold."""
 
 
-def compare(
+def run_comparison(
     config: CompareConfig,
     document: Document | None = None,
     observer: ComparisonObserver | None = None,
@@ -44,10 +44,10 @@ def compare(
     facts = check_data(variants)
     comparison = find_folder(config, facts)
     with locked(comparison.folder), _signals():
-        plan = make_plan(comparison, config, variants, facts, observer, command)
+        plan = plan_comparison(comparison, config, variants, facts, observer, command)
         observer.planned(comparison, plan.board)
         _run_cells(plan, config.workers, observer)
-        results = summarise(comparison)
+        results = summarise_comparison(comparison)
         _write_report(comparison)
         plan.write("finished")
     observer.ended(comparison, results)
@@ -55,9 +55,11 @@ def compare(
 
 
 def _write_report(comparison: Comparison) -> None:
-    from welltuned.reports.comparison import write_report  # it draws, which takes a while to load
+    from welltuned.reports.comparison import (
+        write_comparison_report,
+    )  # it draws, which takes a while to load
 
-    write_report(comparison)
+    write_comparison_report(comparison)
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def _signals() -> Iterator[None]:
         raise Stopped(signal.SIGINT) from None
 
 
-def _run_cells(plan: Plan, workers: int, observer: ComparisonObserver) -> None:
+def _run_cells(plan: ComparisonPlan, workers: int, observer: ComparisonObserver) -> None:
     """Run the cells that are missing, `workers` at a time, each in a process of its own."""
     waiting = [cell for cell in plan.cells if not cell.is_finished]
     if not waiting:
@@ -94,7 +96,7 @@ def _run_cells(plan: Plan, workers: int, observer: ComparisonObserver) -> None:
 
 def _start(
     cell: Cell,
-    plan: Plan,
+    plan: ComparisonPlan,
     workers: int,
     events: queue.Queue[Event],
     observer: ComparisonObserver,
@@ -121,7 +123,7 @@ def threads_for(workers: int) -> int | None:
 def _hear(
     events: queue.Queue[Event],
     running: dict[Worker, Cell],
-    plan: Plan,
+    plan: ComparisonPlan,
     observer: ComparisonObserver,
 ) -> None:
     """The next event, if there is one soon."""
@@ -144,7 +146,7 @@ def _hear(
     _told(plan, cell, state, observer)
 
 
-def _ended(event: Event, cell: Cell, state: CellState, plan: Plan) -> None:
+def _ended(event: Event, cell: Cell, state: CellState, plan: ComparisonPlan) -> None:
     """A cell's process has ended: keep what it took, or why it failed."""
     state.seconds = event.values["seconds"]
     if event.values["error"] is None:
@@ -162,5 +164,5 @@ def _ended(event: Event, cell: Cell, state: CellState, plan: Plan) -> None:
     plan.write("running")
 
 
-def _told(plan: Plan, cell: Cell, state: CellState, observer: ComparisonObserver) -> None:
+def _told(plan: ComparisonPlan, cell: Cell, state: CellState, observer: ComparisonObserver) -> None:
     observer.changed(plan.board, plan.row(cell), state)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
-from welltuned.rlhf.config import PpoConfig, RewardSource, as_list
+from welltuned.rlhf.config import PpoConfig, RewardSource, ensure_list
 from welltuned.rlhf.read_config import place_judges
 from welltuned.schema.document import (
     Document,
@@ -69,7 +69,7 @@ class CompareConfig(RunConfig):
     """`all`, types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
     parts of a pipeline: {type: rlhf, strategy: lora, reward: …, ppo: …}."""
-    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(as_list)] = ()
+    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)] = ()
     """The judge of `rlhf`, as in a pipeline's config. With one, `all` has `rlhf` among them."""
     ppo: PpoConfig = PpoConfig()
     """What PPO does where a strategy is `rlhf`."""

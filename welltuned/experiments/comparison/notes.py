@@ -6,16 +6,16 @@ from typing import Any
 
 from welltuned.experiments.comparison.recommendation import Row
 from welltuned.reports.page import duration, metric_name
-from welltuned.schema.messages import Sentence, say
+from welltuned.schema.messages import Message, message
 
 
-def remarks(rows: list[Row]) -> list[Sentence]:
+def remarks(rows: list[Row]) -> list[Message]:
     """A sentence for each strategy that was tuned first, or whose training has stages."""
     tuned = [_about_search(row) for row in rows if row["tuned"]]
     return tuned + [_about_stages(row) for row in rows if row["stages"]]
 
 
-def _about_search(row: Row) -> Sentence:
+def _about_search(row: Row) -> Message:
     found = row["tuned"]
     values = {
         "name": row["name"],
@@ -26,12 +26,12 @@ def _about_search(row: Row) -> Sentence:
         "time": duration(found["seconds"]),
     }
     if found["usual"] is None:
-        return say(
+        return message(
             "{name} is at its best of {trials} trials: {values}. Validation {metric} {score}; the "
             "search took {time}.",
             **values,
         )
-    return say(
+    return message(
         "{name} is at its best of {trials} trials: {values}. Validation {metric} {score}, and "
         "{usual} as it was configured; the search took {time}.",
         usual=f"{found['usual']:.3f}",
@@ -45,9 +45,9 @@ def _shown(key: str, value: Any) -> str:
     return f"{key.rpartition('.')[2]} {number}"
 
 
-def _about_stages(row: Row) -> Sentence:
+def _about_stages(row: Row) -> Message:
     stages = row["stages"]
-    return say(
+    return message(
         "{name} trains for {total}: {sft} of supervised fine-tuning, which has the budget of the "
         "others; on top of that {reward} for its judge and {ppo} for PPO.",
         name=row["name"],

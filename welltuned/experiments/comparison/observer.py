@@ -29,7 +29,7 @@ class CellState:
 
 
 @dataclass
-class Row:
+class StrategyRow:
     """A strategy with its cells."""
 
     name: str
@@ -43,7 +43,7 @@ class Row:
 class Board:
     """The whole comparison, as it stands."""
 
-    rows: list[Row]
+    rows: list[StrategyRow]
     metric: str = ""
     workers: int = 1
     """Cells that run at the same time."""
@@ -81,7 +81,7 @@ class ComparisonObserver:
     def planned(self, comparison: Comparison, board: Board) -> None:
         """Everything was checked; the cells come next."""
 
-    def changed(self, board: Board, row: Row, cell: CellState) -> None:
+    def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         """A cell has started, ended, or come further."""
 
     def ended(self, comparison: Comparison, results: dict[str, Any]) -> None:

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.load_splits import DataFacts
-from welltuned.experiments.comparison.budget import Spending
-from welltuned.experiments.comparison.cache_key import code_version, fingerprint
+from welltuned.experiments.comparison.budget import CellBudget
+from welltuned.experiments.comparison.cache_key import cell_key, code_version
 from welltuned.experiments.comparison.cells import Cell, cell_record, plan_cells
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import asked_for, splits_of
-from welltuned.experiments.comparison.observer import Board, CellState, ComparisonObserver, Row
+from welltuned.experiments.comparison.observer import (
+    Board,
+    CellState,
+    ComparisonObserver,
+    StrategyRow,
+)
 from welltuned.experiments.comparison.rlhf_variant import identity
 from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
@@ -22,7 +27,7 @@ from welltuned.strategies import Full
 
 
 @dataclass
-class Plan:
+class ComparisonPlan:
     """The cells, and how they stand; written to comparison.json at every change."""
 
     comparison: Comparison
@@ -42,7 +47,7 @@ class Plan:
         """How a cell stands."""
         return self._states[cell.name, cell.seed]
 
-    def row(self, cell: Cell) -> Row:
+    def row(self, cell: Cell) -> StrategyRow:
         """The strategy a cell belongs to."""
         return next(row for row in self.board.rows if row.name == cell.name)
 
@@ -76,14 +81,14 @@ class Plan:
 # --- The plan ----------------------------------------------------------------------
 
 
-def make_plan(
+def plan_comparison(
     comparison: Comparison,
     config: CompareConfig,
     variants: list[Variant],
     facts: DataFacts,
     observer: ComparisonObserver,
     command: str | None,
-) -> Plan:
+) -> ComparisonPlan:
     """Plan the cells, by what is known of them already or by finding it out.
 
     What is found is written down at once, so that a plan that is stopped goes on. Raises
@@ -95,7 +100,7 @@ def make_plan(
     if before.get("key") == key:
         scouted = before["scouted"]
     else:
-        scouted = requests.scout(comparison, config, variants, observer)
+        scouted = requests.request_feasibility(comparison, config, variants, observer)
     record = {
         "schema_version": SCHEMA_VERSION,
         "key": key,
@@ -112,10 +117,10 @@ def make_plan(
     possible = [v for v in variants if v.name not in scouted["impossible"]]
     if record["settled"].get("key") != baselines_key:
         _note(comparison, record)
-        settled = requests.run_baselines(comparison, possible[0], observer)
+        settled = requests.request_baselines(comparison, possible[0], observer)
         record["settled"] = settled | {"key": baselines_key}
     _note(comparison, record)
-    spending = {name: Spending(**values) for name, values in scouted["spending"].items()}
+    spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(
         comparison, config, possible, spending, record["settled"], facts.fingerprint, observer
     )
@@ -125,7 +130,7 @@ def make_plan(
     )
     impossible = {**scouted["impossible"], **tuned.failed}
     board = _board(comparison, variants, impossible, cells, config.workers, scouted["metric"])
-    plan = Plan(comparison, config, cells, board, record, command)
+    plan = ComparisonPlan(comparison, config, cells, board, record, command)
     for cell in cells:
         if cell.is_finished:
             state = plan.state(cell)
@@ -158,8 +163,8 @@ def _keys(
     pipelines = [besides.get(variant.name, variant.impossible) for variant in variants]
     plain = first.model_copy(update={"strategy": Full()})
     return (
-        fingerprint(first, facts.fingerprint, asked, spending, pipelines),
-        fingerprint(plain, facts.fingerprint),
+        cell_key(first, facts.fingerprint, asked, spending, pipelines),
+        cell_key(plain, facts.fingerprint),
     )
 
 
@@ -178,5 +183,5 @@ def _board(
             CellState(cell.seed, str(cell.run.folder.relative_to(comparison.folder)))
             for cell in own
         ]
-        rows.append(Row(variant.name, variant.slug, states, impossible.get(variant.name)))
+        rows.append(StrategyRow(variant.name, variant.slug, states, impossible.get(variant.name)))
     return Board(rows, metric, workers)

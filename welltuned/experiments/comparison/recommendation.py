@@ -13,7 +13,7 @@ from typing import Any
 from welltuned.experiments.comparison.scores import is_better
 from welltuned.reports.page import byte_size, duration, metric_name
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import Sentence, say
+from welltuned.schema.messages import Message, message
 
 Row = dict[str, Any]
 
@@ -26,19 +26,22 @@ def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[
     """The strategy to take, or None, and why."""
     rows = {row["name"]: row for row in results["rows"] if row["kind"] == "strategy"}
     if results["best"] is None:
-        return {"strategy": None, "reasons": [say("No strategy has a finished run.")]}
+        return {"strategy": None, "reasons": [message("No strategy has a finished run.")]}
     over = {name: reasons for name, row in rows.items() if (reasons := _over(row, limits))}
     within = [name for name in results["group"] if name not in over]
     reasons = [_about_best(results, rows), _about_group(results)]
     reasons += [reason for name in results["group"] for reason in over.get(name, [])]
     if not within:
-        reasons.append(say("None of these keeps to the limits. Raise a limit, or choose by hand."))
+        reasons.append(
+            message("None of these keeps to the limits. Raise a limit, or choose by hand.")
+        )
         fitting = [
             n for n in _by_score(results) if n in rows and rows[n]["seeds"] and n not in over
         ]
         if fitting:
             reasons.append(
-                say("The best strategy within the limits is {name}, but it is worse than {best}.",
+                message(
+                    "The best strategy within the limits is {name}, but it is worse than {best}.",
                     name=fitting[0], best=results["best"])
             )  # fmt: skip
         return {"strategy": None, "reasons": reasons + _cautions(results)}
@@ -70,7 +73,7 @@ def _by_score(results: dict[str, Any]) -> list[str]:
     return [str(name) for name in order]
 
 
-def _over(row: Row, limits: dict[str, float | None]) -> list[Sentence]:
+def _over(row: Row, limits: dict[str, float | None]) -> list[Message]:
     """Which limits a strategy does not keep to."""
     if not row["seeds"]:
         return []
@@ -78,11 +81,11 @@ def _over(row: Row, limits: dict[str, float | None]) -> list[Sentence]:
     for limit, key, text, show in _LIMITS:
         asked = limits.get(limit)
         if asked is not None and cost[key] is not None and cost[key] > asked:
-            found.append(say(text, name=row["name"], value=show(cost[key]), limit=show(asked)))
+            found.append(message(text, name=row["name"], value=show(cost[key]), limit=show(asked)))
     least, kept = limits.get("retention"), row["kept"]
     if least is not None and kept is not None and kept < least:
         found.append(
-            say("{name} keeps {value} of what the model knew; the limit is {limit}.",
+            message("{name} keeps {value} of what the model knew; the limit is {limit}.",
                 name=row["name"], value=f"{kept:.1%}", limit=f"{least:.1%}")
         )  # fmt: skip
     return found
@@ -90,53 +93,53 @@ def _over(row: Row, limits: dict[str, float | None]) -> list[Sentence]:
 
 _LIMITS: tuple[tuple[str, str, str, Any], ...] = (
     ("memory", "memory_bytes",
-     say("{name} needs {value} of memory; the limit is {limit}.")["say"], byte_size),
+     message("{name} needs {value} of memory; the limit is {limit}.")["say"], byte_size),
     ("time", "train_seconds",
-     say("{name} trains for {value}; the limit is {limit}.")["say"], duration),
+     message("{name} trains for {value}; the limit is {limit}.")["say"], duration),
     ("artifact", "artifact_bytes",
-     say("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], byte_size),
+     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], byte_size),
 )  # fmt: skip
 
 
-def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Sentence:
+def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Message:
     best, metric = results["best"], results["metric"]
     score = rows[best]["scores"][metric]["mean"]
-    return say(
+    return message(
         "{best} has the best {metric} on the test split: {score}.",
         best=best, metric=metric_name(metric), score=f"{score:.3f}",
     )  # fmt: skip
 
 
-def _about_group(results: dict[str, Any]) -> Sentence:
+def _about_group(results: dict[str, Any]) -> Message:
     others = results["group"][1:]
     if not others:
-        return say("Every other strategy is worse, and not by accident.")
+        return message("Every other strategy is worse, and not by accident.")
     finished = [r for r in results["rows"] if r["kind"] == "strategy" and r["seeds"]]
     if len(results["group"]) == len(finished):
-        return say("No other strategy can be told from it: the differences may be accidents.")
-    return say(
+        return message("No other strategy can be told from it: the differences may be accidents.")
+    return message(
         "These cannot be told from it, the differences may be accidents: {names}.",
         names=", ".join(others),
     )
 
 
-def _about_gap(chosen: Row, results: dict[str, Any], rows: dict[str, Row]) -> Sentence:
+def _about_gap(chosen: Row, results: dict[str, Any], rows: dict[str, Row]) -> Message:
     """What may be given up for the lower cost."""
     metric, best = results["metric"], results["best"]
     score, most = (row["scores"][metric]["mean"] for row in (chosen, rows[best]))
-    return say(
+    return message(
         "Its {metric} was {score}, {gap} from that of {best}: if that is no accident, it is the "
         "price.",
         metric=metric_name(metric), score=f"{score:.3f}", gap=f"{abs(score - most):.3f}", best=best,
     )  # fmt: skip
 
 
-def _about_cost(chosen: Row, within: list[Row]) -> Sentence:
+def _about_cost(chosen: Row, within: list[Row]) -> Message:
     name, own = chosen["name"], chosen["cost"]
     if len(within) == 1:
-        return say("That leaves {name}.", name=name)
+        return message("That leaves {name}.", name=name)
     dearest = max(within, key=lambda row: row["cost"]["train_seconds"])
-    return say(
+    return message(
         "Of these, {name} is the cheapest: {time} of training, {memory} of memory, an artifact of "
         "{artifact}. The dearest, {dearest}, takes {dearest_time}, {dearest_memory} and "
         "{dearest_artifact}.",
@@ -151,7 +154,7 @@ def _about_cost(chosen: Row, within: list[Row]) -> Sentence:
     )
 
 
-def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Sentence]:
+def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Message]:
     """A choice that learned nothing is the best of a bad lot."""
     metric = results["metric"]
     score = chosen["scores"][metric]["mean"]
@@ -165,7 +168,7 @@ def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Sentence]:
     if not untaught:
         return []
     return [
-        say(
+        message(
             "But {name} is no better than this baseline: {baseline}. It needs more data, more "
             "training or another learning rate.",
             name=chosen["name"],
@@ -174,20 +177,20 @@ def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Sentence]:
     ]
 
 
-def _cautions(results: dict[str, Any]) -> list[Sentence]:
+def _cautions(results: dict[str, Any]) -> list[Message]:
     """What to keep in mind: word counts that do as well, and what so few examples can show."""
     cautions = []
     by_pair = {frozenset((p["one"], p["other"])): p for p in results["pairs"]}
     words = by_pair.get(frozenset((results["best"], "tf-idf")))
     if words is not None and words["one"] == "tf-idf" and words["real"]:
         cautions.append(
-            say(
+            message(
                 "Word counts and a linear model are better still: no neural network is needed here."
             )
         )
     elif words is not None and not words["real"]:
         cautions.append(
-            say(
+            message(
                 "Word counts and a linear model cannot be told from the best: a neural network "
                 "may not be needed."
             )
@@ -196,12 +199,13 @@ def _cautions(results: dict[str, Any]) -> list[Sentence]:
     widths = [p["visible"] for p in neural if results["best"] in (p["one"], p["other"])]
     if widths:
         cautions.append(
-            say("With {examples} test examples and these seeds, a strategy must be about {width} "
+            message(
+                "With {examples} test examples and these seeds, a strategy must be about {width} "
                 "below the best before it can be seen.",
                 examples=f"{results['test_examples']:,}", width=f"{median(widths):.3f}")
         )  # fmt: skip
     if any(len(row["seeds"]) == 1 for row in results["rows"]):
-        cautions.append(say("One seed: how much another seed would change is not known."))
+        cautions.append(message("One seed: how much another seed would change is not known."))
     return cautions
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import Collected, collect
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.evaluation.config import OFF, EvaluationConfig
@@ -148,9 +148,13 @@ def _seeded(source: RewardSource, seed: int) -> RewardSource:
 # --- Before the first cell -----------------------------------------------------------
 
 
-def check(pipeline: RlhfConfig, run: RunConfig, data: Collected, folder: Path) -> None:
+def check_rlhf_variant(
+    pipeline: RlhfConfig, run: RunConfig, data: DataSplits, folder: Path
+) -> None:
     """Raise `InputError` with everything in any stage that cannot work; no weight is loaded."""
-    from welltuned.rlhf.stages import check as check_stages  # loads torch, and only scouts do that
+    from welltuned.rlhf.stages import (
+        check_stages as check_stages,
+    )  # loads torch, and only scouts do that
 
     check_stages(whole(pipeline, run), folder)
     faults = Faults()

@@ -42,7 +42,7 @@ _FLIPS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Scored:
+class ResampledScore:
     """A strategy's headline score, so that more is better, with what it rests on."""
 
     values_S: np.ndarray
@@ -63,14 +63,16 @@ class Scored:
         return float(self.values_S.var(ddof=1) / count) if count > 1 else 0.0
 
 
-def score_all(statistics: Mapping[str, Sequence[Statistic]], sign: float) -> dict[str, Scored]:
+def score_all(
+    statistics: Mapping[str, Sequence[Statistic]], sign: float
+) -> dict[str, ResampledScore]:
     """Each strategy, by name, from its statistics by seed; `sign` is -1 where less is better."""
     flat = [part for parts in statistics.values() for part in parts]
     if not flat:
         return {}
     draws = iter(sign * resampled(flat))
     return {
-        name: Scored(
+        name: ResampledScore(
             values_S=sign * np.array([part.value for part in parts]),
             resampled_R=np.mean([next(draws) for _ in parts], axis=0),
             influence_N=sign * np.mean([part.influence() for part in parts], axis=0),
@@ -113,7 +115,9 @@ def seeds_interval(values_S: np.ndarray) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
-def compare_all(scored: Mapping[str, Scored], baselines: Collection[str] = ()) -> list[Difference]:
+def compare_all(
+    scored: Mapping[str, ResampledScore], baselines: Collection[str] = ()
+) -> list[Difference]:
     """Every pair, the better one first, with corrected p-values.
 
     `baselines` are compared like the others, but are not what the best is chosen from.
@@ -137,7 +141,7 @@ def compare_all(scored: Mapping[str, Scored], baselines: Collection[str] = ()) -
 
 
 def not_distinguishable_from_best(
-    scored: Mapping[str, Scored], differences: Sequence[Difference]
+    scored: Mapping[str, ResampledScore], differences: Sequence[Difference]
 ) -> list[str]:
     """The best strategy, and those that cannot be told from it, best first."""
     names = sorted(scored, key=lambda name: -scored[name].mean)
@@ -156,7 +160,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _difference(
-    one: str, other: str, scored: Scored, than: Scored, permutation_p: float, pairs: int
+    one: str,
+    other: str,
+    scored: ResampledScore,
+    than: ResampledScore,
+    permutation_p: float,
+    pairs: int,
 ) -> Difference:
     """`pairs` is the number that this one is corrected for."""
     from scipy.stats import t
@@ -183,7 +192,7 @@ def _difference(
     )
 
 
-def _permuted(scored: Mapping[str, Scored], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+def _permuted(scored: Mapping[str, ResampledScore], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """p-values of the pairs by flipping signs of the examples' differences, from a fixed seed."""
     differences_NP = np.stack(
         [

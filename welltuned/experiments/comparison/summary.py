@@ -29,7 +29,7 @@ TESTED_BASELINES = ("tf-idf",)
 BASELINES = ("tf-idf", "untouched", "majority")
 
 
-def summarise(comparison: Comparison) -> dict[str, Any]:
+def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
     """Write results.json and recommended.yaml, and return the results.
 
     Nothing is computed again when the cells are those that were summarised before.

@@ -16,9 +16,9 @@ from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.errors import RunFailed
-from welltuned.experiments.comparison.budget import Spending
-from welltuned.experiments.comparison.cache_key import code_version, fingerprint
-from welltuned.experiments.comparison.cells import settle
+from welltuned.experiments.comparison.budget import CellBudget
+from welltuned.experiments.comparison.cache_key import cell_key, code_version
+from welltuned.experiments.comparison.cells import freeze_shared_settings
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
@@ -28,7 +28,7 @@ from welltuned.runs.folder import next_free, write_json
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedVariants:
     """The variants, each at its best."""
 
     variants: list[Variant]
@@ -42,23 +42,25 @@ def tune(
     comparison: Comparison,
     config: CompareConfig,
     variants: Sequence[Variant],
-    spending: dict[str, Spending],
+    spending: dict[str, CellBudget],
     settled: dict[str, Any],
     data: str,
     observer: ComparisonObserver,
-) -> Tuned:
+) -> TunedVariants:
     """Every variant with the best values of `config.tune` trials; without that, as they are."""
     if config.tune is None:
-        return Tuned(list(variants), {}, {})
+        return TunedVariants(list(variants), {}, {})
     from welltuned.experiments.search.space_reading import (
         with_found,  # loads torch, which no one else here needs
     )
 
-    tuned = Tuned([], {}, {})
+    tuned = TunedVariants([], {}, {})
     for variant in variants:
         training = spending[variant.name].applied(variant.config.training)
         training = training.model_copy(update={"seed": config.seed_list[0]})
-        tried = settle(variant.config.model_copy(update={"training": training}), settled)
+        tried = freeze_shared_settings(
+            variant.config.model_copy(update={"training": training}), settled
+        )
         try:
             found = _find(comparison, variant, tried, config.tune, data, observer)
         except RunFailed as error:
@@ -82,7 +84,7 @@ def _find(
     """What the trials of one variant found: from its file where it is there, else by trying."""
     folder = comparison.folder / "tuning" / variant.slug
     file = folder.with_name(f"{variant.slug}.json")
-    key = fingerprint(tried, data, code_version("search"))
+    key = cell_key(tried, data, code_version("search"))
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if before.get("key") == key and before.get("trials") == trials:
         return before

@@ -46,7 +46,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Asked:
+class VariantRequest:
     """One of `strategies:`, before it is read."""
 
     name: str
@@ -62,7 +62,7 @@ def find_variants(config: CompareConfig, document: Document, faults: Faults) -> 
         name = str(given.pop("name", None) or _name(given))
         found = Faults()
         read = _pipeline if given.get("type") == PIPELINE else _ordinary
-        variant = read(config, given, Asked(name, index, by_name), document, found)
+        variant = read(config, given, VariantRequest(name, index, by_name), document, found)
         if variant is not None:
             variants.append(variant)
         if by_name or variant is None:
@@ -82,14 +82,22 @@ def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, A
 
 
 def _ordinary(
-    config: CompareConfig, given: dict[str, Any], asked: Asked, document: Document, faults: Faults
+    config: CompareConfig,
+    given: dict[str, Any],
+    asked: VariantRequest,
+    document: Document,
+    faults: Faults,
 ) -> Variant | None:
     run = _run_config(config, given, _places(asked.index, document), document, faults)
     return None if run is None else Variant(asked.name, run, asked.by_name)
 
 
 def _pipeline(
-    config: CompareConfig, given: dict[str, Any], asked: Asked, document: Document, faults: Faults
+    config: CompareConfig,
+    given: dict[str, Any],
+    asked: VariantRequest,
+    document: Document,
+    faults: Faults,
 ) -> Variant | None:
     """`rlhf`. Where `all` means it and it cannot be had, the variant says why."""
     places = _places(asked.index, document)

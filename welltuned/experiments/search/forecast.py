@@ -9,7 +9,7 @@ from scipy import stats
 
 from welltuned.experiments.search.power_law import PowerLaw, bootstrap
 from welltuned.metrics import LOWER_IS_BETTER
-from welltuned.reports.advice import advise
+from welltuned.reports.advice import advise_on_curve
 from welltuned.reports.translations import ENGLISH
 
 TIMES = (2, 5)
@@ -20,7 +20,7 @@ _GRID = 40
 _LEVEL = 0.95
 
 
-def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str, Any]:
+def extrapolate_curve(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str, Any]:
     """What `learning_curve.json` holds: points, law, predictions, advice.
 
     `scores_NS` are the scores of each seed at each size (sizes, seeds), sizes ascending.
@@ -41,7 +41,7 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         {"examples": float(size), **point}
         for size, point in zip(grid, _predict(metric, law, draws, grid), strict=True)
     ]
-    verdict = judge(savings) if found.holds else "unclear"
+    verdict = classify_savings(savings) if found.holds else "unclear"
     told = {
         "metric": metric,
         "examples": total,
@@ -57,7 +57,7 @@ def forecast(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> dict[str,
         "holds": found.holds,
         "verdict": verdict,
     }
-    return {**told, "advice": advise(told, ENGLISH)}
+    return {**told, "advice": advise_on_curve(told, ENGLISH)}
 
 
 def to_errors(metric: str, scores: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def to_errors(metric: str, scores: np.ndarray) -> np.ndarray:
     return scores if metric in LOWER_IS_BETTER else 1 - scores
 
 
-def judge(savings: dict[str, float]) -> str:
+def classify_savings(savings: dict[str, float]) -> str:
     """worth, not_worth or unclear, by the share of errors that twice the data would save."""
     if savings["low"] >= WORTH:
         return "worth"

@@ -43,7 +43,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """What is known of a trial."""
 
     number: int
@@ -197,17 +197,17 @@ class Journal:
         value = run.results["validation"][self._plan.metric]
         return None if value is None else float(value)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TrialRow]:
         """All trials, in order."""
         return [self._row(frozen) for frozen in self.study.get_trials(deepcopy=False)]
 
-    def _row(self, frozen: FrozenTrial) -> Row:
+    def _row(self, frozen: FrozenTrial) -> TrialRow:
         parameters = frozen.params or frozen.system_attrs.get("fixed_params", {})
         values = {
             d.key: d.value(parameters[d.key]) for d in self._plan.space if d.key in parameters
         }
         usual = self._plan.usual
-        return Row(
+        return TrialRow(
             number=frozen.number,
             state=_state(frozen),
             values=values,

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
 from welltuned.experiments.search.config import as_run
-from welltuned.experiments.search.forecast import forecast
+from welltuned.experiments.search.forecast import extrapolate_curve
 from welltuned.experiments.search.plan import output_folder, sealed
 from welltuned.experiments.search.watching import Forwarded
 from welltuned.reports.learning_curve import write_curve_report
@@ -32,7 +32,7 @@ from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document, Part
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import Working, prepare
-from welltuned.training.train import train
+from welltuned.training.train import run_training
 
 _FEWEST = 8
 """With fewer examples there is nothing to train on."""
@@ -195,7 +195,7 @@ def learning_curve(
         "data_fingerprint": plan.data_fingerprint,
         "language": plan.config.report.language,
     }
-    found = {**facts, **forecast(plan.metric, np.array(plan.sizes), by_size)}
+    found = {**facts, **extrapolate_curve(plan.metric, np.array(plan.sizes), by_size)}
     write_json(plan.folder / "learning_curve.json", found)
     write_curve_report(plan.folder)
     return plan.folder
@@ -208,7 +208,7 @@ def _measure(plan: CurvePlan, size: int, seed: int, observer: CurveObserver) -> 
     if not _is_finished(folder):
         shutil.rmtree(folder, ignore_errors=True)  # what a stopped or killed run has left
         observer.point_started(size, seed)
-        run = train(plan.run(size, seed), Forwarded(observer))
+        run = run_training(plan.run(size, seed), Forwarded(observer))
         seconds = float(run.results["cost"]["train_seconds"])
     run = Run(folder)
     for heavy in (run.model, run.checkpoints):

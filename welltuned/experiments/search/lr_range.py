@@ -11,14 +11,14 @@ from welltuned.engines.lr_range import RangeTest
 from welltuned.reports.range_test import write_page
 from welltuned.reports.terminal_chart import log_curve
 from welltuned.runs.folder import next_free, write_atomically
-from welltuned.schema.messages import told
+from welltuned.schema.messages import render_message
 from welltuned.training.auto_tune import try_learning_rates
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
-from welltuned.training.session import load
+from welltuned.training.session import load_session
 
 
-def carry_out(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:
+def run_lr_range_test(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:
     """Test the config's model and strategy; returns the test and the folder it is kept in.
 
     Raises `InputError` before any weight is loaded, and `RunFailed` when no rate learns.
@@ -31,8 +31,8 @@ def carry_out(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:
     prepared = replace(
         prepared, folder=folder, config=prepared.config.model_copy(update={"training": training})
     )
-    tuning = load(prepared, observer)
-    test = try_learning_rates(tuning, observer)
+    session = load_session(prepared, observer)
+    test = try_learning_rates(session, observer)
     folder.mkdir(parents=True, exist_ok=True)
     values = {
         "strategy": prepared.config.strategy.model_dump(mode="json"),
@@ -45,13 +45,13 @@ def carry_out(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:
     return test, folder
 
 
-def describe(test: RangeTest, folder: Path) -> list[str]:
+def range_test_lines(test: RangeTest, folder: Path) -> list[str]:
     """The curve and the suggestion as lines for a terminal."""
     least = min(range(len(test.smoothed)), key=lambda i: test.smoothed[i])
     top = 1.2 * max(test.smoothed[: least + 1])
     return [
         *log_curve(test.rates, test.smoothed, top, test.suggestion),
         f"suggestion  training.learning_rate={test.suggestion:g}",
-        f"because     {told(test.reason)}",
+        f"because     {render_message(test.reason)}",
         f"page        {folder / 'range_test.html'}",
     ]

@@ -17,7 +17,7 @@ from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.schema.document import Document, nearest
-from welltuned.training.prepare import Prepared, Working, prepare, usual_name
+from welltuned.training.prepare import RunPlan, Working, prepare, usual_name
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _require_grid(
                 faults.add(what, place, "give a list of values, or use sampler: tpe")
 
 
-def _metric(config: SweepConfig, prepared: Prepared, document: Document, faults: Faults) -> str:
+def _metric(config: SweepConfig, prepared: RunPlan, document: Document, faults: Faults) -> str:
     metric = config.sweep.metric
     if metric == "auto":
         own = config.training.metric_for_best_model

@@ -13,7 +13,7 @@ from welltuned.experiments.search.space_parsing import read_dimension
 from welltuned.schema.document import Document, Part, nearest, put, validate
 from welltuned.schema.search_space import Around, Range, searched
 from welltuned.training import defaults
-from welltuned.training.prepare import Prepared
+from welltuned.training.prepare import RunPlan
 
 _SEARCHABLE = ("strategy", "training", "task")
 """The parts whose keys may be tried. Others say what is asked, on what, and how it is judged."""
@@ -22,7 +22,7 @@ _NOWHERE = Place("sweep.space")
 
 
 def read_space(
-    config: SweepConfig, document: Document, prepared: Prepared | None, faults: Faults
+    config: SweepConfig, document: Document, prepared: RunPlan | None, faults: Faults
 ) -> list[Dimension]:
     """All dimensions; every fault is recorded. `prepared` is the run that is varied, if sound."""
     base, written = as_run(config), config.sweep.space
@@ -70,7 +70,7 @@ def with_found(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
 # --- As declared -------------------------------------------------------------
 
 
-def _declared_space(base: RunConfig, prepared: Prepared) -> Iterator[Dimension]:
+def _declared_space(base: RunConfig, prepared: RunPlan) -> Iterator[Dimension]:
     """The learning rate, and of the strategy what is worth searching and was left open."""
     keys = ["training.learning_rate"]
     for name in searched(type(base.strategy)):
@@ -89,7 +89,7 @@ def _can_be_set(dimension: Dimension, base: RunConfig) -> bool:
 
 
 def _declared(
-    key: str, base: RunConfig, prepared: Prepared | None, place: Place, faults: Faults
+    key: str, base: RunConfig, prepared: RunPlan | None, place: Place, faults: Faults
 ) -> Dimension | None:
     """What a field declares of itself, for this model; None when it is not known."""
     section, _, name = key.partition(".")
@@ -105,7 +105,7 @@ def _declared(
     return _clipped(key, marker, base, prepared)
 
 
-def _usual_number(section: str, name: str, prepared: Prepared) -> float:
+def _usual_number(section: str, name: str, prepared: RunPlan) -> float:
     """The value as configured or, where that is no number, the strategy's default."""
     value = getattr(getattr(prepared.config, section), name)
     if isinstance(value, (int, float)):
@@ -114,7 +114,7 @@ def _usual_number(section: str, name: str, prepared: Prepared) -> float:
     return defaults.defaults_for(strategy, prepared.anatomy, examples)[name].value
 
 
-def _clipped(key: str, declared: Range, base: RunConfig, prepared: Prepared) -> Interval | None:
+def _clipped(key: str, declared: Range, base: RunConfig, prepared: RunPlan) -> Interval | None:
     """A declared range; one of whole numbers only as far up as the model goes along."""
     whole, high = bool(_whole(key, base)), declared.high
     while whole and high > declared.low and _refusals(base, {key: int(high)}, prepared):
@@ -165,7 +165,7 @@ def _whole(key: str, base: RunConfig) -> bool | None:
 
 
 def _require_sound(
-    dimension: Dimension, base: RunConfig, prepared: Prepared | None, place: Place, faults: Faults
+    dimension: Dimension, base: RunConfig, prepared: RunPlan | None, place: Place, faults: Faults
 ) -> None:
     """Refuse a dimension one of whose ends the config, the strategy or the model refuses."""
     refusals = [
@@ -178,7 +178,7 @@ def _require_sound(
 
 
 def _refusals(
-    base: RunConfig, values: Mapping[str, Value], prepared: Prepared | None
+    base: RunConfig, values: Mapping[str, Value], prepared: RunPlan | None
 ) -> list[Fault]:
     """What stands against these values, by themselves and on this model."""
     faults = Faults()

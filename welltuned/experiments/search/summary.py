@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from welltuned.experiments.search.journal import Row
+from welltuned.experiments.search.journal import TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically, write_json
@@ -24,7 +24,7 @@ _FEWEST = 8
 """With fewer finished trials, nothing is said of which dimension mattered."""
 
 
-def best_of(rows: list[Row], maximize: bool) -> Row | None:
+def best_of(rows: list[TrialRow], maximize: bool) -> TrialRow | None:
     """The finished trial with the best score, of equals the earliest; None without any."""
     finished = [row for row in rows if row.value is not None]
     return min(
@@ -34,7 +34,7 @@ def best_of(rows: list[Row], maximize: bool) -> Row | None:
     )
 
 
-def write_summary(plan: SweepPlan, rows: list[Row], shares: dict[str, float]) -> None:
+def write_summary(plan: SweepPlan, rows: list[TrialRow], shares: dict[str, float]) -> None:
     """Write `sweep.json` and `best.yaml`, each of them whole; `shares` is what mattered."""
     best = best_of(rows, plan.maximize)
     file = plan.folder / "best.yaml"
@@ -59,12 +59,12 @@ def write_summary(plan: SweepPlan, rows: list[Row], shares: dict[str, float]) ->
         write_atomically(file, _best_config(plan, best))
 
 
-def _run_of(plan: SweepPlan, row: Row) -> str | None:
+def _run_of(plan: SweepPlan, row: TrialRow) -> str | None:
     folder = Path("trials") / str(row.number)
     return str(folder) if (plan.folder / folder / "status.json").exists() else None
 
 
-def _best_config(plan: SweepPlan, best: Row) -> str:
+def _best_config(plan: SweepPlan, best: TrialRow) -> str:
     """The best trial's config with every number it used, but judged as was asked at first."""
     used = Run(plan.folder / "trials" / str(best.number)).config
     asked = plan.config.model_dump(mode="json")
@@ -81,7 +81,7 @@ def _best_config(plan: SweepPlan, best: Row) -> str:
     return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 
-def importance(rows: list[Row], study: optuna.Study) -> dict[str, float]:
+def importance(rows: list[TrialRow], study: optuna.Study) -> dict[str, float]:
     """The share of each dimension in the spread of scores (fANOVA, Hutter et al. 2014).
 
     Empty while too little is known.
@@ -96,7 +96,7 @@ def importance(rows: list[Row], study: optuna.Study) -> dict[str, float]:
         return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
 
 
-def drop_weights(plan: SweepPlan, rows: list[Row]) -> None:
+def drop_weights(plan: SweepPlan, rows: list[TrialRow]) -> None:
     """Remove the weights that nobody asked to keep; never those of a trial under way."""
     if plan.settings.keep == "all":
         return

@@ -17,7 +17,7 @@ from typing import Any
 
 from welltuned.errors import InputError, Pruned, RunFailed, Stopped
 from welltuned.experiments.search.config import SweepConfig
-from welltuned.experiments.search.journal import Journal, Row, Trial
+from welltuned.experiments.search.journal import Journal, Trial, TrialRow
 from welltuned.experiments.search.plan import SweepPlan, plan_sweep
 from welltuned.experiments.search.summary import drop_weights, importance, write_summary
 from welltuned.experiments.search.watching import Forwarded
@@ -26,7 +26,7 @@ from welltuned.runs.locks import holding
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document
 from welltuned.training.observer import Observer
-from welltuned.training.train import train
+from welltuned.training.train import run_training
 
 _PATIENCE = 3
 """After so many trials in a row that fail for reasons of their own, the machine is at fault."""
@@ -35,13 +35,13 @@ _PATIENCE = 3
 class SweepObserver(Observer):
     """Hears of a sweep, and of the run that is under way; each method does nothing by itself."""
 
-    def planned(self, plan: SweepPlan, rows: list[Row]) -> None:
+    def planned(self, plan: SweepPlan, rows: list[TrialRow]) -> None:
         """Everything was checked; these trials are there already."""
 
     def trial_started(self, trial: Trial) -> None:
         """A trial begins."""
 
-    def trial_ended(self, row: Row, rows: list[Row]) -> None:
+    def trial_ended(self, row: TrialRow, rows: list[TrialRow]) -> None:
         """A trial has ended; with all there are now."""
 
 
@@ -84,7 +84,7 @@ def _carry_out(plan: SweepPlan, journal: Journal, trial: Trial, observer: SweepO
     """
     try:
         config = plan.trial(trial.values, trial.folder)
-        run = train(config, _Judge(plan, trial, observer))
+        run = run_training(config, _Judge(plan, trial, observer))
     except (Stopped, KeyboardInterrupt):
         journal.give_back(trial)
         raise
@@ -102,7 +102,7 @@ def _carry_out(plan: SweepPlan, journal: Journal, trial: Trial, observer: SweepO
     return True
 
 
-def _settle(plan: SweepPlan, journal: Journal, weigh: bool = False) -> list[Row]:
+def _settle(plan: SweepPlan, journal: Journal, weigh: bool = False) -> list[TrialRow]:
     """Bring the folder up to date with the journal, one process at a time.
 
     `weigh` asks what mattered, which takes long with many trials.

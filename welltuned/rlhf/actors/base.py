@@ -27,17 +27,17 @@ from welltuned.strategies import ParameterGroup
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
     from welltuned.rlhf.policy import Policy
-    from welltuned.rlhf.reference import Reference
+    from welltuned.rlhf.reference import ReferencePolicy
 
 
-class Exploded(RunFailed):
+class DivergedError(RunFailed):
     """Training has left the range in which its numbers mean anything."""
 
 
 def require_finite(logprobs: torch.Tensor) -> None:
-    """Raise `Exploded` when a policy can no longer be drawn from."""
+    """Raise `DivergedError` when a policy can no longer be drawn from."""
     if not bool(logprobs.isfinite().all()):
-        raise Exploded("the policy's probabilities are not finite")
+        raise DivergedError("the policy's probabilities are not finite")
 
 
 # --- What is passed around -----------------------------------------------------
@@ -75,7 +75,7 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class Judged:
+class TokenEstimates:
     """What the policy as it is now thinks of some rows of a rollout. Gradients flow."""
 
     logprobs_BT: torch.Tensor
@@ -87,7 +87,7 @@ class Judged:
 # --- Roles ---------------------------------------------------------------------
 
 
-class Asked(Protocol):
+class PromptBatch(Protocol):
     """Some prompts, as an actor reads them."""
 
     def __len__(self) -> int: ...
@@ -141,7 +141,7 @@ class Actor(ABC):
         return self.policy.anatomy
 
     @property
-    def reference(self) -> Reference:
+    def reference(self) -> ReferencePolicy:
         return self.policy.reference
 
     @property
@@ -171,7 +171,7 @@ class Actor(ABC):
         return boundary.resumed(rollout.states[rows][:, columns])
 
     @abstractmethod
-    def ask(self, texts: Sequence[Any]) -> Asked:
+    def ask(self, texts: Sequence[Any]) -> PromptBatch:
         """Prompts given one by one, such as texts or conversations."""
 
     @abstractmethod
@@ -179,7 +179,7 @@ class Actor(ABC):
         """A response to each prompt, drawn from the policy."""
 
     @abstractmethod
-    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         """Log-probabilities and values of some rows, in one pass of the trunk."""
 
 

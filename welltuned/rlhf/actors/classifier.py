@@ -20,8 +20,8 @@ from welltuned.models.frozen_trunk import Boundary
 from welltuned.models.modeling_pooled import pool
 from welltuned.rlhf.actors.base import (
     Actor,
-    Judged,
     Rollout,
+    TokenEstimates,
     assembled,
     by_length,
     require_finite,
@@ -32,7 +32,7 @@ from welltuned.tasks import ClassificationProblem, Examples
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextPrompts:
     """Texts to be classified."""
 
     examples: Examples
@@ -40,10 +40,10 @@ class Texts:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def take(self, indices: Sequence[int]) -> Texts:
+    def take(self, indices: Sequence[int]) -> TextPrompts:
         encoded, targets, records = vars(self.examples).values()
         chosen = None if targets is None else targets[list(indices)]
-        return Texts(Examples(encoded.take(indices), chosen, records.take(indices)))
+        return TextPrompts(Examples(encoded.take(indices), chosen, records.take(indices)))
 
 
 @dataclass
@@ -55,11 +55,11 @@ class ClassifierActor(Actor):
         assert isinstance(self.policy.problem, ClassificationProblem)
         return self.policy.problem
 
-    def ask(self, texts: Sequence[Any]) -> Texts:
+    def ask(self, texts: Sequence[Any]) -> TextPrompts:
         records, policy = self.problem.records_of(texts), self.policy
-        return Texts(self.problem.encode(policy.tokenizer, records, policy.max_length))
+        return TextPrompts(self.problem.encode(policy.tokenizer, records, policy.max_length))
 
-    def rollout(self, asked: Texts, generator: torch.Generator) -> Rollout:
+    def rollout(self, asked: TextPrompts, generator: torch.Generator) -> Rollout:
         """A label for each text, drawn from the policy."""
         pad_id, everyone = int(self.policy.tokenizer.pad_token_id), range(len(asked))
         batch = self.problem.collate(asked.examples, everyone, pad_id)
@@ -108,11 +108,11 @@ class ClassifierActor(Actor):
         whole = (torch.cat(found)[back_B] for found in (policy, references, values))
         return *whole, assembled(kept, inputs["input_ids"].shape)  # type: ignore[return-value]
 
-    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         inputs, columns = trimmed(rollout.inputs, rows)
         with self.resumed(rollout, rows, columns):
             logprobs_RK, values_R = self._forward(inputs)
-        return Judged(
+        return TokenEstimates(
             logprobs_BT=logprobs_RK.gather(1, rollout.actions_BT[rows]),
             values_BT=values_R.unsqueeze(1),
             entropies_BT=entropies(logprobs_RK).unsqueeze(1) if entropy else None,

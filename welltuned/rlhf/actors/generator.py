@@ -19,8 +19,8 @@ from welltuned.data.records import Records
 from welltuned.errors import RunFailed
 from welltuned.models.frozen_trunk import Boundary
 from welltuned.models.language_head import token_scores
-from welltuned.rlhf.actors.base import Actor, Judged, Rollout, assembled, by_length, trimmed
-from welltuned.rlhf.actors.sampling import Said, sample
+from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates, assembled, by_length, trimmed
+from welltuned.rlhf.actors.sampling import SampledTokens, sample
 from welltuned.rlhf.prompts import Prompts, left_padded, prompts_of, responses_of
 from welltuned.tasks import GenerationProblem, chat
 
@@ -64,7 +64,7 @@ class GeneratorActor(Actor):
             self.agrees = self._compare(rollout)
         return rollout if self.agrees else self._judge_again(rollout)
 
-    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         inputs, columns = trimmed(rollout.inputs, rows)
         with self.resumed(rollout, rows, columns), self.computing():
             found = token_scores(
@@ -82,7 +82,7 @@ class GeneratorActor(Actor):
         places = found.rows_M, found.positions_M + columns.start - (width - shape[1])
         nothing_RT = found.logprobs_M.new_zeros(shape)
         values_M = self.value(found.hidden_MH)
-        return Judged(
+        return TokenEstimates(
             nothing_RT.index_put(places, found.logprobs_M),
             nothing_RT.index_put(places, values_M),
             None if found.entropies_M is None else nothing_RT.index_put(places, found.entropies_M),
@@ -90,7 +90,7 @@ class GeneratorActor(Actor):
 
     # --- Sampling ---
 
-    def _say(self, asked: Prompts, generator: torch.Generator) -> Said:
+    def _say(self, asked: Prompts, generator: torch.Generator) -> SampledTokens:
         """Responses in the order of the prompts; prompts of like length are answered together."""
         order = sorted(range(len(asked)), key=lambda i: -len(asked.ids[i]))
         size = self.rows_at_once
@@ -101,9 +101,9 @@ class GeneratorActor(Actor):
         columns = zip(
             *((_wide(field, width) for field in vars(part).values()) for part in said), strict=True
         )
-        return Said(*(torch.cat(column)[back_B] for column in columns))
+        return SampledTokens(*(torch.cat(column)[back_B] for column in columns))
 
-    def _say_some(self, asked: Prompts, generator: torch.Generator) -> Said:
+    def _say_some(self, asked: Prompts, generator: torch.Generator) -> SampledTokens:
         ids, mask = left_padded(asked.ids, self.pad_id)
         with self.computing():
             return sample(
@@ -118,7 +118,7 @@ class GeneratorActor(Actor):
                 generator,
             )
 
-    def _as_rollout(self, asked: Prompts, said: Said) -> Rollout:
+    def _as_rollout(self, asked: Prompts, said: SampledTokens) -> Rollout:
         """Prompts and responses as rows to judge: padded on both sides, positions counted."""
         prompts, shown = left_padded(asked.ids, self.pad_id)
         ids_BQ, mask_BQ = (torch.tensor(rows, device=self.device) for rows in (prompts, shown))

@@ -21,7 +21,7 @@ from welltuned.rlhf.kl import entropies
 
 
 @dataclass(frozen=True)
-class Said:
+class SampledTokens:
     """R responses of at most T tokens; zero (or false) beyond each one's end."""
 
     tokens_RT: torch.Tensor
@@ -43,7 +43,7 @@ def sample(
     pad_id: int,
     temperature: float,
     generator: torch.Generator,
-) -> Said:
+) -> SampledTokens:
     """Responses to prompts padded on the left, until each has said a stop token, or `length`."""
     head, draw = LanguageHead(model), _generator_on(ids_RQ.device, generator)
     stops_S = torch.tensor(list(stops), device=ids_RQ.device)
@@ -76,7 +76,7 @@ def sample(
     tokens, mask, logprobs, values, unsure = (
         torch.stack(column, dim=1) for column in zip(*steps, strict=True)
     )
-    return Said(tokens, mask, logprobs, values, unsure, ~going_R)
+    return SampledTokens(tokens, mask, logprobs, values, unsure, ~going_R)
 
 
 def _generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:

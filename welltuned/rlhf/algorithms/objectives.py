@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from welltuned.rlhf.actors.base import Judged, Rollout
+from welltuned.rlhf.actors.base import Rollout, TokenEstimates
 from welltuned.rlhf.algorithms.advantages import gae, last_tokens, token_rewards, whiten
 from welltuned.rlhf.algorithms.losses import (
     exact_losses,
@@ -56,7 +56,7 @@ class Objective(Protocol):
     def count(self, rows: torch.Tensor) -> int:
         """What the loss of these rows is divided by."""
 
-    def sums(self, judged: Judged, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def sums(self, judged: TokenEstimates, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """`loss` and what else is worth knowing, summed over these rows."""
 
 
@@ -71,7 +71,7 @@ class Sampled:
     def count(self, rows: torch.Tensor) -> int:
         return int(self.rollout.mask_BT[rows].sum())
 
-    def sums(self, judged: Judged, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def sums(self, judged: TokenEstimates, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         config, mask_RT = self.config, self.rollout.mask_BT[rows]
         new_RT, old_RT = judged.logprobs_BT, self.rollout.logprobs_BT[rows]
         advantages_RT = self.experience.advantages_BT[rows]
@@ -111,7 +111,7 @@ class Exact:
     def count(self, rows: torch.Tensor) -> int:
         return len(rows)
 
-    def sums(self, judged: Judged, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def sums(self, judged: TokenEstimates, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         new_RK, old, references = (
             judged.all_logprobs_BK,
             self.rollout.all_logprobs_BK,

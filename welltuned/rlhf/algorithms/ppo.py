@@ -30,7 +30,14 @@ import torch
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.optimizer import build_optimizer, build_schedule, clip_gradients
 from welltuned.errors import RunFailed
-from welltuned.rlhf.actors.base import Actor, Asked, Exploded, Judged, Rollout, by_length
+from welltuned.rlhf.actors.base import (
+    Actor,
+    DivergedError,
+    PromptBatch,
+    Rollout,
+    TokenEstimates,
+    by_length,
+)
 from welltuned.rlhf.algorithms.advantages import masked_mean
 from welltuned.rlhf.algorithms.objectives import (
     Exact,
@@ -81,7 +88,7 @@ class Learner:
         kl = KLCoefficient(config.kl_coef, config.kl_target, config.kl_horizon)
         return cls(actor, config, groups, optimizer, schedule, kl)
 
-    def rollout(self, prompts: Asked | Sequence[Any]) -> Rollout:
+    def rollout(self, prompts: PromptBatch | Sequence[Any]) -> Rollout:
         """Answers to some prompts, such as texts; a pure function of weights, seed and batch."""
         asked = self.actor.ask(prompts) if isinstance(prompts, Sequence) else prompts
         seed = int(np.random.SeedSequence((self.config.seed, self.batches)).generate_state(1)[0])
@@ -136,7 +143,7 @@ def step(learner: Learner, rollout: Rollout, scores: np.ndarray | Sequence[float
     """Learn from one batch.
 
     `scores` (B) judge the responses; with `gradient: exact` they are (B, K) and judge every
-    label of each prompt. Raises `Exploded` when a loss or gradient is not finite, before
+    label of each prompt. Raises `DivergedError` when a loss or gradient is not finite, before
     it reaches any weight, and `RunFailed` when sampling and judging do not agree.
     """
     started = time.perf_counter()
@@ -225,7 +232,7 @@ def _accumulate(
             _require_agreement(actor, rollout, judged, part)
         sums = objective.sums(judged, part)
         if not bool(sums["loss"].isfinite()):
-            raise Exploded("the loss is not finite; no step was taken with it")
+            raise DivergedError("the loss is not finite; no step was taken with it")
         (sums["loss"] / count).backward()
         for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + float(value.detach())
@@ -235,13 +242,15 @@ def _accumulate(
 def _take_step(learner: Learner) -> float:
     norm = clip_gradients(learner.groups, learner.config.max_grad_norm)
     if not math.isfinite(norm):
-        raise Exploded("the gradient is not finite; no step was taken with it")
+        raise DivergedError("the gradient is not finite; no step was taken with it")
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
     return norm
 
 
-def _require_agreement(actor: Actor, rollout: Rollout, judged: Judged, rows: torch.Tensor) -> None:
+def _require_agreement(
+    actor: Actor, rollout: Rollout, judged: TokenEstimates, rows: torch.Tensor
+) -> None:
     """Before the first step of a batch, policy and sampling policy are one and the same."""
     ratios_RT = (judged.logprobs_BT.detach() - rollout.logprobs_BT[rows]).exp()
     error = float((ratios_RT - 1).masked_fill(~rollout.mask_BT[rows], 0).abs().max())

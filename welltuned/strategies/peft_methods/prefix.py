@@ -44,7 +44,7 @@ class PrefixConfig(InjectionConfig):
         self.peft_type = PEFT_TYPE
 
 
-class Prefix(nn.Module):
+class PrefixParameters(nn.Module):
     """Keys and values (heads, P, head size) of one block."""
 
     def __init__(self, config: PrefixConfig) -> None:
@@ -132,7 +132,7 @@ class PrefixTuner(InjectedTuner):
     def _add(
         self, layer: Any, adapter_name: str, peft_config: PrefixConfig, current_key: str
     ) -> None:
-        layer.prefix_parts[adapter_name] = Prefix(peft_config)
+        layer.prefix_parts[adapter_name] = PrefixParameters(peft_config)
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def captured(attentions: list[nn.Module]) -> Iterator[dict[int, tuple[torch.Tens
             del attention.__dict__["welltuned_capture"]
 
 
-def attend(
+def attend_with_prefix(
     module: nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -238,5 +238,5 @@ def _explicit_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
     )
 
 
-AttentionInterface.register(ATTENTION, attend)
+AttentionInterface.register(ATTENTION, attend_with_prefix)
 AttentionMaskInterface.register(ATTENTION, _explicit_mask)

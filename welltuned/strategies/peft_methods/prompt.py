@@ -41,7 +41,7 @@ class PromptConfig(InjectionConfig):
         self.peft_type = PEFT_TYPE
 
 
-class Prompt(nn.Module):
+class SoftPrompt(nn.Module):
     """P learned vectors (P, E) in the space of the word embeddings."""
 
     def __init__(self, config: PromptConfig, width: int) -> None:
@@ -73,7 +73,7 @@ class PromptedTrunk(InjectedLayer):
 
     def _read(
         self,
-        parts: list[Prompt],
+        parts: list[SoftPrompt],
         input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
         token_type_ids: torch.Tensor | None = None,
@@ -209,4 +209,4 @@ class PromptTuner(InjectedTuner):
         self, layer: Any, adapter_name: str, peft_config: PromptConfig, current_key: str
     ) -> None:
         width = layer.base_layer.get_input_embeddings().weight.shape[1]
-        layer.prompt_parts[adapter_name] = Prompt(peft_config, width)
+        layer.prompt_parts[adapter_name] = SoftPrompt(peft_config, width)

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from welltuned.training.diagnosis.advice import advise
+from welltuned.training.diagnosis.advice import suggest_next
 from welltuned.training.diagnosis.checks import WHEN_OVER, WHILE_TRAINING
 from welltuned.training.diagnosis.evidence import gather
-from welltuned.training.diagnosis.finding import HEALTHY, Finding, describe, verdict
+from welltuned.training.diagnosis.finding import HEALTHY, Finding, finding_lines, verdict
 
-__all__ = ["HEALTHY", "Finding", "describe", "diagnose", "verdict"]
+__all__ = ["HEALTHY", "Finding", "diagnose", "finding_lines", "verdict"]
 
 
 def diagnose(
@@ -40,5 +40,5 @@ def diagnose(
     evidence = gather(metrics, results)
     for fault, look in (WHEN_OVER if over else WHILE_TRAINING).items():
         if (what := look(evidence)) is not None:
-            return Finding(fault, what, *advise(fault, evidence, config, file, folder))
+            return Finding(fault, what, *suggest_next(fault, evidence, config, file, folder))
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from welltuned.schema.messages import Sentence, say
+from welltuned.schema.messages import Message, message
 from welltuned.training.diagnosis.evidence import Evidence
 from welltuned.training.diagnosis.finding import Fault
 
@@ -13,9 +13,9 @@ UNBALANCED = 0.7
 _WHOLE = ("full", "gradual", "partial")
 
 
-def advise(
+def suggest_next(
     fault: Fault, evidence: Evidence, config: dict[str, Any], file: str, folder: str
-) -> tuple[Sentence, str]:
+) -> tuple[Message, str]:
     """(what to try, the command that tries it).
 
     `file` is the run's resolved config, so that what hangs together is changed together.
@@ -26,24 +26,26 @@ def advise(
 
 def _change(
     fault: Fault, evidence: Evidence, config: dict[str, Any]
-) -> tuple[Sentence, tuple[str, ...]]:
+) -> tuple[Message, tuple[str, ...]]:
     training, strategy = config["training"], config["strategy"]["type"]
     if fault == "diverged":
         rate = training["learning_rate"] / 10
-        return say("a lower learning rate"), (f"training.learning_rate={rate:.2g}",)
+        return message("a lower learning rate"), (f"training.learning_rate={rate:.2g}",)
     if fault == "collapsed" and evidence.true_share > UNBALANCED:
-        return say("weights that make up for the unbalanced classes"), ("task.class_weights=auto",)
+        return message("weights that make up for the unbalanced classes"), (
+            "task.class_weights=auto",
+        )
     if fault == "overfitted" and strategy in _WHOLE:
         # Rate and epochs of the config are those of the other strategy.
-        return say("fewer weights that train"), _another("lora", training)
+        return message("fewer weights that train"), _another("lora", training)
     if fault == "overfitted":
-        return say("half the training"), (_length(training, 0.5),)
+        return message("half the training"), (_length(training, 0.5),)
     if fault == "cut short":
-        return say("twice the training"), (_length(training, 2),)
+        return message("twice the training"), (_length(training, 2),)
     if fault in ("underfitted", "plateaued") and strategy != "full":
-        return say("more weights that train"), _another("full", training)
+        return message("more weights that train"), _another("full", training)
     return (
-        say("another learning rate, found by a range test"),
+        message("another learning rate, found by a range test"),
         ("training.learning_rate=find",),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from welltuned.schema.messages import Sentence, say
+from welltuned.schema.messages import Message, message
 from welltuned.training.diagnosis.advice import UNBALANCED
 from welltuned.training.diagnosis.evidence import Evidence
 from welltuned.training.diagnosis.finding import Fault
@@ -40,19 +40,19 @@ _MOVED = 0.05
 _FEW = 6
 """Rows of training losses below which their course says nothing."""
 
-Look = Callable[[Evidence], Sentence | None]
+Look = Callable[[Evidence], Message | None]
 
 
-def _diverged(evidence: Evidence) -> Sentence | None:
+def _diverged(evidence: Evidence) -> Message | None:
     losses = evidence.losses
     if not np.isfinite(losses).all():
-        return say("the training loss stopped being a number")
+        return message("the training loss stopped being a number")
     if len(losses) < 3:
         return None
     start, smooth = _start(losses), smoothed(losses)
     peak, end = float(smooth.max()), _end(losses)
     if peak > _BLOWN_UP * start and end > start / _BLOWN_UP:
-        return say(
+        return message(
             "the training loss rose from {start} to {peak} at step {step} and ended at {end}",
             start=f"{start:.3g}",
             peak=f"{peak:.3g}",
@@ -60,20 +60,20 @@ def _diverged(evidence: Evidence) -> Sentence | None:
             end=f"{end:.3g}",
         )
     if end > start + _SURE * _spread(losses) and end > 1.2 * start:
-        return say(
+        return message(
             "the training loss rose from {start} to {end}", start=f"{start:.3g}", end=f"{end:.3g}"
         )
     return None
 
 
-def _collapsed(evidence: Evidence) -> Sentence | None:
+def _collapsed(evidence: Evidence) -> Message | None:
     if evidence.predicted_share < 0.98 or evidence.true_share >= evidence.predicted_share:
         return None
     if evidence.predicted_share < 1 and evidence.true_share > 0.9:
         return None  # most examples are of that class, and a few others were found
     if evidence.true_share < UNBALANCED and not _has_moved(evidence.losses):
         return None  # a new head may well favour one class; nothing has been learned yet
-    return say(
+    return message(
         "{predicted} of the predictions on validation say '{label}', "
         "which {true} of the examples are",
         predicted=f"{evidence.predicted_share:.0%}",
@@ -82,7 +82,7 @@ def _collapsed(evidence: Evidence) -> Sentence | None:
     )
 
 
-def _overfitted(evidence: Evidence) -> Sentence | None:
+def _overfitted(evidence: Evidence) -> Message | None:
     train, validation = evidence.train, evidence.validation
     if train is None or validation is None:
         return None
@@ -104,12 +104,12 @@ def _overfitted(evidence: Evidence) -> Sentence | None:
         "gap": f"{gap:.3f} [{low:.3f}, {high:.3f}]",
     }
     if not risen:
-        return say(
+        return message(
             "{metric} is {train} on training examples and {validation} on validation: "
             "a gap of {gap}",
             **told,
         )
-    return say(
+    return message(
         "{metric} is {train} on training examples and {validation} on validation: "
         "a gap of {gap}; the validation loss rose from {best} to {last}",
         **told,
@@ -118,14 +118,14 @@ def _overfitted(evidence: Evidence) -> Sentence | None:
     )
 
 
-def _getting_worse(evidence: Evidence) -> Sentence | None:
+def _getting_worse(evidence: Evidence) -> Message | None:
     """Overfitting as it shows while training goes on: there are no scores on training examples."""
     losses = evidence.validation_losses
     if len(evidence.losses) < _FEW or not _has_turned(losses):
         return None
     if _end(evidence.losses) >= losses[-1]:
         return None
-    return say(
+    return message(
         "the validation loss has risen from {best} to {last}, and the training loss is {train}",
         best=f"{np.nanmin(losses):.3g}",
         last=f"{losses[-1]:.3g}",
@@ -133,7 +133,7 @@ def _getting_worse(evidence: Evidence) -> Sentence | None:
     )
 
 
-def _cut_short(evidence: Evidence) -> Sentence | None:
+def _cut_short(evidence: Evidence) -> Message | None:
     losses = evidence.losses
     if len(losses) < _FEW or _learned_enough(evidence):
         return None
@@ -148,7 +148,7 @@ def _cut_short(evidence: Evidence) -> Sentence | None:
         return None
     if fall < _LATE_SHARE * progress or -slope < _SURE * error:
         return None
-    return say(
+    return message(
         "the training loss was still falling: {share} of its fall from {start} to {end} "
         "came in the last third of the way",
         share=f"{min(fall / progress, 1):.0%}",
@@ -157,14 +157,14 @@ def _cut_short(evidence: Evidence) -> Sentence | None:
     )
 
 
-def _underfitted(evidence: Evidence) -> Sentence | None:
+def _underfitted(evidence: Evidence) -> Message | None:
     train, guess, losses = evidence.train, evidence.guess, evidence.losses
     if train is None:
         return None
     if guess is not None:
         little, at_most = (guess + share * (1 - guess) for share in (_LITTLE, 2 * _LITTLE))
         if train.value < little and train.high < at_most:
-            return say(
+            return message(
                 "even on training examples {metric} is {train}; ignoring the text gives {guess}",
                 metric=evidence.metric,
                 train=f"{train.value:.3f}",
@@ -174,14 +174,14 @@ def _underfitted(evidence: Evidence) -> Sentence | None:
         return None
     if _start(losses) - _end(losses) > _BARELY * _start(losses):
         return None
-    return say(
+    return message(
         "the training loss hardly fell, from {start} to {end}",
         start=f"{_start(losses):.3g}",
         end=f"{_end(losses):.3g}",
     )
 
 
-def _plateaued(evidence: Evidence) -> Sentence | None:
+def _plateaued(evidence: Evidence) -> Message | None:
     losses = evidence.losses
     if evidence.skill is None:  # of a loss alone nobody knows how low it could be
         return None
@@ -194,7 +194,7 @@ def _plateaued(evidence: Evidence) -> Sentence | None:
     then, progress = end - slope * 2 / 3, _start(losses) - end
     if progress <= _BARELY * _start(losses) or -slope > max(2 * error, 0.1 * progress):
         return None
-    return say(
+    return message(
         "the training loss has not fallen since step {step} of {steps} "
         "(then {then}, at the end {end})",
         step=int(evidence.steps[late][0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from welltuned.schema.messages import Sentence, told
+from welltuned.schema.messages import Message, render_message
 
 Fault = Literal["diverged", "collapsed", "overfitted", "cut short", "underfitted", "plateaued"]
 HEALTHY = "healthy"
@@ -16,8 +16,8 @@ class Finding:
     """One fault: what shows it, and what to try."""
 
     fault: Fault
-    evidence: Sentence
-    advice: Sentence
+    evidence: Message
+    advice: Message
     command: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -27,8 +27,8 @@ class Finding:
     def lines(self) -> list[str]:
         """For people: what is seen, and what to try."""
         return [
-            f"{self.fault}: {told(self.evidence)}",
-            f"try {told(self.advice)}: {self.command}",
+            f"{self.fault}: {render_message(self.evidence)}",
+            f"try {render_message(self.advice)}: {self.command}",
         ]
 
 
@@ -40,7 +40,7 @@ def verdict(finding: Finding | None) -> dict[str, Any]:
     }
 
 
-def describe(diagnosis: dict[str, Any]) -> list[str]:
+def finding_lines(diagnosis: dict[str, Any]) -> list[str]:
     """What results.json keeps, as lines for people."""
     finding = diagnosis["finding"]
     return Finding(**finding).lines if finding else [diagnosis["verdict"]]

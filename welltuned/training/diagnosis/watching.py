@@ -10,9 +10,9 @@ from typing import Any
 from welltuned.engines.events import Listener, Listeners, Step
 from welltuned.runs import Run
 from welltuned.runs.folder import next_free
-from welltuned.schema.messages import Sentence, say
+from welltuned.schema.messages import Message, message
 from welltuned.training.diagnosis import diagnose, verdict
-from welltuned.training.diagnosis.advice import advise
+from welltuned.training.diagnosis.advice import suggest_next
 from welltuned.training.diagnosis.evidence import gather
 from welltuned.training.diagnosis.finding import HEALTHY, Fault, Finding
 
@@ -46,7 +46,7 @@ class Watch(Listener):
             return
         start, level = sum(self._first) / _SETTLED, self._total / self._weight
         if level > _BLOWN_UP * min(start, self._first[0]) or not math.isfinite(level):
-            what = say(
+            what = message(
                 "the training loss has risen from {start} to {level}",
                 start=f"{self._first[0]:.3g}",
                 level=f"{level:.3g}",
@@ -69,13 +69,13 @@ class Watch(Listener):
             self._listener.warned(step, finding.as_dict())
 
 
-def watched(listeners: Sequence[Listener], run: Run, metric: str) -> Listeners:
+def diagnosing_listener(listeners: Sequence[Listener], run: Run, metric: str) -> Listeners:
     """These listeners, who are also told when something has clearly gone wrong."""
     watch = [Watch(run, metric, Listeners(listeners))] if listeners else []
     return Listeners([*listeners, *watch])
 
 
-def judge(run: Run, results: dict[str, Any]) -> dict[str, Any]:
+def diagnose_run(run: Run, results: dict[str, Any]) -> dict[str, Any]:
     """What the curves of a run that is over say, for results.json; its status is told too."""
     finding = _diagnose(run, results, over=True)
     run.set_diagnosis(_status(finding))
@@ -84,7 +84,7 @@ def judge(run: Run, results: dict[str, Any]) -> dict[str, Any]:
 
 def note_divergence(run: Run, error: Exception) -> Finding:
     """Tell the status of a run that had to stop at a loss that is no number, and what to try."""
-    finding = _finding("diverged", say("training stopped: {error}", error=str(error)), run)
+    finding = _finding("diverged", message("training stopped: {error}", error=str(error)), run)
     run.set_diagnosis(_status(finding))
     return finding
 
@@ -94,8 +94,8 @@ def _diagnose(run: Run, results: dict[str, Any], over: bool) -> Finding | None:
     return diagnose(metrics, results, run.config, *_names(run), over)
 
 
-def _finding(fault: Fault, what: Sentence, run: Run) -> Finding:
-    return Finding(fault, what, *advise(fault, gather([], {}), run.config, *_names(run)))
+def _finding(fault: Fault, what: Message, run: Run) -> Finding:
+    return Finding(fault, what, *suggest_next(fault, gather([], {}), run.config, *_names(run)))
 
 
 def _names(run: Run) -> tuple[str, str]:

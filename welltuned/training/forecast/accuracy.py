@@ -21,7 +21,7 @@ _WITHIN = (0.15, 0.25)
 
 
 @dataclass(frozen=True)
-class Pair:
+class ForecastCheck:
     """One run: what was predicted and what was measured, by quantity."""
 
     run: str
@@ -48,7 +48,7 @@ class Accuracy:
     worst_run: str
 
 
-def read_pairs(folder: Path) -> list[Pair]:
+def read_pairs(folder: Path) -> list[ForecastCheck]:
     """Every run below a folder that has a forecast.
 
     Raises `InputError` when there is none.
@@ -65,12 +65,12 @@ def read_pairs(folder: Path) -> list[Pair]:
     return pairs
 
 
-def _pair(run: Run) -> Pair | None:
+def _pair(run: Run) -> ForecastCheck | None:
     cost = run.results.get("cost", {})
     predicted = cost.get("predicted")
     if not predicted:
         return None
-    return Pair(
+    return ForecastCheck(
         str(run.folder),
         run.config["strategy"]["type"],
         {name: float(predicted[ours]) for name, (ours, _) in _QUANTITIES.items()},
@@ -78,7 +78,7 @@ def _pair(run: Run) -> Pair | None:
     )
 
 
-def summarise(pairs: Sequence[Pair]) -> list[Accuracy]:
+def summarise_accuracy(pairs: Sequence[ForecastCheck]) -> list[Accuracy]:
     """The accuracy of each quantity over all runs."""
     found = []
     for quantity in _QUANTITIES:
@@ -98,9 +98,9 @@ def summarise(pairs: Sequence[Pair]) -> list[Accuracy]:
     return found
 
 
-def as_dict(pairs: Sequence[Pair]) -> dict[str, Any]:
+def as_dict(pairs: Sequence[ForecastCheck]) -> dict[str, Any]:
     """Everything, for JSON."""
     return {
         "runs": [asdict(pair) for pair in pairs],
-        "accuracy": [asdict(accuracy) for accuracy in summarise(pairs)],
+        "accuracy": [asdict(accuracy) for accuracy in summarise_accuracy(pairs)],
     }

@@ -62,7 +62,7 @@ _TRIES, _FEWEST, _SECONDS = 50, 4, 0.06
 work on the machine, and wait for it. The fastest counts."""
 
 
-def measure(device: torch.device, key: dict[str, Any]) -> Machine:
+def calibrate_machine(device: torch.device, key: dict[str, Any]) -> Machine:
     """Time every kind of operation; torch's random numbers stay what they were."""
     state = torch.get_rng_state()
     chain, counted = _chain(device, False), _chain(device, True)

@@ -10,17 +10,17 @@ import torch
 from welltuned.engines.config import TrainingConfig
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END, InjectedStrategy
-from welltuned.training.forecast.memory import FLOAT, Memory, foresee_memory, keeps
+from welltuned.training.forecast.memory import FLOAT, MemoryForecast, foresee_memory, keeps
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.forecast.step_counts import Course, largest_look, positions
+from welltuned.training.forecast.step_counts import StepCounts, largest_look, positions
 from welltuned.training.forecast.time import (
-    Look,
-    choose_precision,
+    EvalRehearsal,
     evaluation_seconds,
+    forecast_precision,
     train_seconds,
 )
-from welltuned.training.prepare import Prepared
+from welltuned.training.prepare import RunPlan
 
 _TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "spiece", "added_tokens")
 
@@ -32,7 +32,7 @@ class Forecast:
     strategy: str
     parameters: int
     trainable: int
-    memory: Memory
+    memory: MemoryForecast
     precision: str
     """What forward and backward passes compute in: `fp32` or `bf16`."""
     steps: int
@@ -49,8 +49,8 @@ class Forecast:
         return self.train_seconds + self.evaluation_seconds
 
 
-def forecast(
-    prepared: Prepared,
+def forecast_run(
+    prepared: RunPlan,
     strategy: Strategy,
     training: TrainingConfig,
     machine: Machine,
@@ -64,14 +64,14 @@ def forecast(
     device = torch.device(machine.key["device"])
     rehearsal = Rehearsal.of(prepared, strategy, device, training.gradient_checkpointing)
     rehearsal.advance(END)
-    course = Course.of(prepared, training)
+    course = StepCounts.of(prepared, training)
     shapes = course.shapes()
-    precision = choose_precision(rehearsal, training, machine, shapes[len(shapes) // 2])
+    precision = forecast_precision(rehearsal, training, machine, shapes[len(shapes) // 2])
     rehearsal = replace(rehearsal, precision=precision)
     steps = [(batch, rehearsal.step([batch])) for batch in shapes]
     split, batch = largest_look(prepared, training.per_device_eval_batch_size)
     read = prepared.examples[split]
-    look = Look(positions(read, batch), rehearsal.look(read, batch))
+    look = EvalRehearsal(positions(read, batch), rehearsal.look(read, batch))
     training_work = train_seconds(rehearsal, course, steps, machine)
     evaluation_work = evaluation_seconds(rehearsal, training, course, look, machine)
     artifact = artifact_bytes(rehearsal)

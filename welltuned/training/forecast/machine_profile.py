@@ -15,7 +15,7 @@ import torch
 from welltuned.runs.environment import processor
 from welltuned.runs.folder import write_atomically
 from welltuned.runs.user_cache import cache_folder
-from welltuned.training.forecast.calibration import measure
+from welltuned.training.forecast.calibration import calibrate_machine
 from welltuned.training.forecast.prices import Machine
 
 _VERSION = 6
@@ -27,7 +27,7 @@ def this_machine(device: torch.device) -> Machine:
     key = _key(device)
     found = _read(key)
     if found is None:
-        found = measure(device, key)
+        found = calibrate_machine(device, key)
         keep(found)
     return found
 

@@ -16,7 +16,7 @@ FLOAT = 4
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryForecast:
     """The peak of a run, by what it is for; bytes."""
 
     process: int
@@ -51,7 +51,7 @@ def foresee_memory(
     look: Trace,
     machine: Machine,
     process: int,
-) -> Memory:
+) -> MemoryForecast:
     """From the largest micro-batch with its trace, and the trace of the largest batch scored.
 
     `process` is what the process held before it began to plan; on a GPU, whose memory is
@@ -71,7 +71,7 @@ def foresee_memory(
         weights + waiting + weights,  # the artifact is loaded beside the model
     ]
     on_gpu = machine.key["device"] == "cuda"
-    return Memory(
+    return MemoryForecast(
         process=process,
         libraries=0 if on_gpu else machine.fixed_bytes,
         weights=weights,

@@ -41,7 +41,7 @@ class Trace:
     """What those were, by the place in the model that made them."""
 
 
-class Imagination(TorchDispatchMode):
+class MetaTracer(TorchDispatchMode):
     """While active, operations that depend on a `meta` tensor are noted and not computed."""
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ def imagining(
     makes counts for the place that `place_of` gives its name; "" means that of the module
     around it. Inside `torch.autocast` for `device`, numbers have the sizes it gives them.
     """
-    imagination = Imagination()
+    imagination = MetaTracer()
     hooks: list[Any] = []
     if model is not None:
         imagination.hold([*model.parameters(), *model.buffers()], WEIGHTS)
@@ -166,7 +166,7 @@ def imagining(
 WEIGHTS = "weights"
 
 
-def _watch(imagination: Imagination, module: nn.Module, place: str) -> tuple[Any, Any]:
+def _watch(imagination: MetaTracer, module: nn.Module, place: str) -> tuple[Any, Any]:
     """Hooks that note when execution enters and leaves a module."""
     before: list[str] = []
 

@@ -15,17 +15,17 @@ from welltuned.engines.device import choose_device
 from welltuned.runs import process_memory
 from welltuned.strategies import AnyStrategy, Strategy
 from welltuned.training import defaults
-from welltuned.training.forecast.forecast import Forecast, forecast
+from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.machine_profile import this_machine
-from welltuned.training.forecast.memory import Memory
+from welltuned.training.forecast.memory import MemoryForecast
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.reference_runs import complete
-from welltuned.training.prepare import Prepared, Working, prepare
+from welltuned.training.prepare import RunPlan, Working, prepare
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """One strategy or stage: its forecast, or why there is none."""
 
     name: str
@@ -50,11 +50,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResourcePlan:
     """All strategies, or all stages of a pipeline; the limits they were held against, and what
     to change."""
 
-    rows: list[Row]
+    rows: list[PlanRow]
     limits: Limits
     advice: list[str]
     machine: Machine
@@ -71,7 +71,7 @@ class Plan:
         }
 
 
-def make_plan(config: RunConfig, limits: Limits, progress: Working) -> Plan:
+def plan_resources(config: RunConfig, limits: Limits, progress: Working) -> ResourcePlan:
     """Forecast every strategy. Raises `InputError` before that when the config cannot work.
 
     Where no limit is given, what this machine has left is the limit of memory and disk.
@@ -90,7 +90,7 @@ def make_plan(config: RunConfig, limits: Limits, progress: Working) -> Plan:
             # Strategies compute alike, so that they can be compared.
             planner = replace(planner, precision=row.forecast.precision)
         progress("rehearsing strategies", i + 1, len(strategies))
-    return Plan(rows, limits, list(_advise(planner, rows)), machine)
+    return ResourcePlan(rows, limits, list(_advise(planner, rows)), machine)
 
 
 def held_before(device: torch.device) -> int:
@@ -117,25 +117,25 @@ def _strategies(asked: Strategy) -> Iterator[Strategy]:
 class _Planner:
     config: RunConfig
     """As it was written, so that other strategies get their own defaults."""
-    prepared: Prepared
+    prepared: RunPlan
     machine: Machine
     held: int
     limits: Limits
     precision: str = "auto"
     """What the strategy that was asked for will compute in, once that is known."""
 
-    def row(self, strategy: Strategy, **changes: Any) -> Row:
+    def row(self, strategy: Strategy, **changes: Any) -> PlanRow:
         asked = strategy is self.prepared.config.strategy
         training = self._training(strategy).model_copy(update=changes)
         faults = [] if asked else list(strategy.check(self.prepared.anatomy))
         if faults:
-            return Row(strategy.type, asked, refused=faults[0].what)
+            return PlanRow(strategy.type, asked, refused=faults[0].what)
         try:
-            found = forecast(self.prepared, strategy, training, self.machine, self.held)
+            found = forecast_run(self.prepared, strategy, training, self.machine, self.held)
         except (RuntimeError, NotImplementedError) as error:  # an operation without a meta kernel
             what = f"its steps cannot be rehearsed: {str(error).splitlines()[0]}"
-            return Row(strategy.type, asked, refused=what)
-        return Row(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
+            return PlanRow(strategy.type, asked, refused=what)
+        return PlanRow(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
 
     def _training(self, strategy: Strategy) -> TrainingConfig:
         anatomy, examples = self.prepared.anatomy, len(self.prepared.data.train)
@@ -149,7 +149,7 @@ class _Planner:
 # --- What to change ----------------------------------------------------------
 
 
-def _advise(planner: _Planner, rows: Sequence[Row]) -> Iterator[str]:
+def _advise(planner: _Planner, rows: Sequence[PlanRow]) -> Iterator[str]:
     asked = next(row for row in rows if row.asked)
     if asked.fits or asked.forecast is None:
         return
@@ -162,7 +162,7 @@ def _advise(planner: _Planner, rows: Sequence[Row]) -> Iterator[str]:
         yield f"or another strategy that fits: {', '.join(others)}"
 
 
-def _less_memory(planner: _Planner, needed: Memory) -> str:
+def _less_memory(planner: _Planner, needed: MemoryForecast) -> str:
     """The least change of how steps are taken after which they fit; what is learned is the same."""
     limit = planner.limits.memory
     assert limit is not None

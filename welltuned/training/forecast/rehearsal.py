@@ -20,14 +20,14 @@ from welltuned.models.loading import quiet
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
 from welltuned.tasks import Examples
 from welltuned.training.forecast.meta_tracer import Trace, imagining
-from welltuned.training.prepare import Prepared
+from welltuned.training.prepare import RunPlan
 
 
 @dataclass(frozen=True)
 class Rehearsal:
     """A strategy's model without weights, ready for steps without arithmetic."""
 
-    prepared: Prepared
+    prepared: RunPlan
     strategy: Strategy
     model: nn.Module
     groups: list[ParameterGroup]
@@ -38,7 +38,7 @@ class Rehearsal:
     @classmethod
     def of(
         cls,
-        prepared: Prepared,
+        prepared: RunPlan,
         strategy: Strategy,
         device: torch.device,
         checkpointing: bool = False,
@@ -122,7 +122,7 @@ class Rehearsal:
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _with_reference(prepared: Prepared) -> Prepared:
+def _with_reference(prepared: RunPlan) -> RunPlan:
     """With any numbers for what the untouched model says, where the loss compares with it."""
     problem = prepared.problem
     if not problem.needs_reference:
@@ -134,7 +134,7 @@ def _with_reference(prepared: Prepared) -> Prepared:
     return replace(prepared, examples=noted)
 
 
-def _prepare(prepared: Prepared, strategy: Strategy) -> Any:
+def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
     """As `tuning.build`, but for the weights."""
     cpu_attention.install()
     config = type(prepared.head.config).from_dict(prepared.head.config.to_dict())

@@ -11,14 +11,14 @@ import torch
 from welltuned.engines.device import choose_device
 from welltuned.errors import InputError
 from welltuned.runs import process_memory
-from welltuned.training.forecast.forecast import Forecast, forecast
+from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.machine_profile import this_machine
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Prepared
+from welltuned.training.prepare import RunPlan
 
 
-def predict_cost(prepared: Prepared, observer: Observer) -> dict[str, Any]:
+def forecast_run_cost(prepared: RunPlan, observer: Observer) -> dict[str, Any]:
     """`{memory_bytes, train_seconds, artifact_bytes, memory: {its parts}}`.
 
     Empty for a model whose steps cannot be rehearsed: that must not cost the run.
@@ -26,7 +26,7 @@ def predict_cost(prepared: Prepared, observer: Observer) -> dict[str, Any]:
     config = prepared.config
     return foreseen(
         choose_device(config.training.device),
-        lambda machine, held: forecast(
+        lambda machine, held: forecast_run(
             prepared, config.strategy, config.training.at_once, machine, held
         ),
         observer,

@@ -12,7 +12,7 @@ from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.step_plan import StepPlan
 from welltuned.tasks import Examples
-from welltuned.training.prepare import Prepared
+from welltuned.training.prepare import RunPlan
 
 _KNOWN = 2000
 """Steps that are looked at; those that follow are taken to be like them."""
@@ -21,7 +21,7 @@ _SHAPES = 3
 
 
 @dataclass(frozen=True)
-class Course:
+class StepCounts:
     """The order of a training's micro-batches."""
 
     examples: Examples
@@ -32,7 +32,7 @@ class Course:
     """How many times as many there will be."""
 
     @classmethod
-    def of(cls, prepared: Prepared, training: TrainingConfig) -> Course:
+    def of(cls, prepared: RunPlan, training: TrainingConfig) -> StepCounts:
         """The batch size of `training` is a number."""
         examples = prepared.learned
         plan = StepPlan.of(
@@ -75,7 +75,7 @@ def positions(examples: Examples, batch: np.ndarray) -> int:
     return len(rows) * int(examples.encoded.lengths[list(rows)].max())
 
 
-def largest_look(prepared: Prepared, size: int) -> tuple[str, np.ndarray]:
+def largest_look(prepared: RunPlan, size: int) -> tuple[str, np.ndarray]:
     """The split with the largest batch that is scored, and that batch."""
     largest = {
         split: evaluation_batches(examples.lengths, size)[0]

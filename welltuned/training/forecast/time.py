@@ -16,7 +16,7 @@ from welltuned.strategies import Progress
 from welltuned.training.forecast.meta_tracer import Trace
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.forecast.step_counts import Course, positions
+from welltuned.training.forecast.step_counts import StepCounts, positions
 
 _STAGES = (0.0, 0.25, 0.5, 0.75)
 """When it is asked whether a strategy has changed what trains."""
@@ -25,7 +25,7 @@ Step = tuple[np.ndarray, Trace]
 """A micro-batch, and what its forward and backward pass are."""
 
 
-def choose_precision(
+def forecast_precision(
     rehearsal: Rehearsal, training: TrainingConfig, machine: Machine, batch: np.ndarray
 ) -> str:
     """What forward and backward will compute in, as far as it can be known.
@@ -50,7 +50,7 @@ def choose_precision(
 
 
 @dataclass(frozen=True)
-class Look:
+class EvalRehearsal:
     """The largest batch that is scored, and what its forward pass is."""
 
     positions: int
@@ -58,7 +58,7 @@ class Look:
 
 
 def train_seconds(
-    rehearsal: Rehearsal, course: Course, steps: Sequence[Step], machine: Machine
+    rehearsal: Rehearsal, course: StepCounts, steps: Sequence[Step], machine: Machine
 ) -> float:
     """Optimizer steps alone, as `cost.train_seconds` counts them."""
     sizes = [positions(course.examples, batch) for batch, _ in steps]
@@ -85,7 +85,9 @@ class _Stage:
     """Shares of what a step takes, and of what trains, at the end."""
 
 
-def _stages(rehearsal: Rehearsal, course: Course, typical: Step, machine: Machine) -> list[_Stage]:
+def _stages(
+    rehearsal: Rehearsal, course: StepCounts, typical: Step, machine: Machine
+) -> list[_Stage]:
     epochs, (batch, trace) = course.epochs, typical
     known = {rehearsal.trains_now: _Stage(1.0, 1.0)}
     stages = []
@@ -100,7 +102,11 @@ def _stages(rehearsal: Rehearsal, course: Course, typical: Step, machine: Machin
 
 
 def evaluation_seconds(
-    rehearsal: Rehearsal, training: TrainingConfig, course: Course, look: Look, machine: Machine
+    rehearsal: Rehearsal,
+    training: TrainingConfig,
+    course: StepCounts,
+    look: EvalRehearsal,
+    machine: Machine,
 ) -> float:
     """Scoring validation and test, answers in free text included."""
     prepared = rehearsal.prepared
@@ -117,11 +123,11 @@ def evaluation_seconds(
     return read * machine.seconds(look.trace) / look.positions + answering
 
 
-def _answering(rehearsal: Rehearsal, look: Look, machine: Machine) -> float:
+def _answering(rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine) -> float:
     """Seconds of the answers in free text, should none of them end before it must."""
     problem = rehearsal.prepared.problem
     answered = min(problem.answered, len(rehearsal.prepared.examples.get("test", ())))
     rounds = -(-answered // ANSWERED_AT_ONCE)
     words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
     calls = machine.call * sum(look.trace.operations.values())
-    return rounds * problem.longest_answer * (calls + words / machine.flops_per_second)
+    return rounds * problem.max_new_tokens * (calls + words / machine.flops_per_second)

@@ -53,15 +53,15 @@ def test_the_untouched_model_is_the_one_that_runs_begin_with(
     compared: Comparison, tmp_path: Path
 ) -> None:
     """Its score is that of a run's own `untrained` baseline."""
-    from welltuned.config import config_from
-    from welltuned.training.train import train
+    from welltuned.config import run_config_from
+    from welltuned.training.train import run_training
 
     values = compared.cell("head", 0).config
     for key in ("schema_version", "output_dir"):
         del values[key]
     values["evaluation"]["untrained"] = True
     values["output_dir"] = str(tmp_path / "run")
-    run = train(config_from(values))
+    run = run_training(run_config_from(values))
     untouched = compared.baseline("untouched").results["test"]
     assert untouched["accuracy"] == run.results["baselines"]["untrained"]["accuracy"]
     assert untouched["log_loss"] == pytest.approx(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.config import RunConfig, config_from
+from welltuned.config import RunConfig, run_config_from
 from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.observers import TellingObserver
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.runs import Run
 from welltuned.tasks import ClassificationProblem
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Prepared, prepare
+from welltuned.training.prepare import RunPlan, prepare
 
 if TYPE_CHECKING:
     from welltuned.experiments.comparison.worker.protocol import Tell
@@ -34,7 +34,7 @@ _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\
 def run_baselines(request: dict[str, Any], tell: Tell) -> None:
     """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
     folder, observer = Path(request["folder"]), TellingObserver(tell)
-    config = config_from(request["config"])
+    config = run_config_from(request["config"])
     prepared = prepare(config, observer.working)
     _majority(prepared, folder)
     if isinstance(prepared.problem, ClassificationProblem):
@@ -52,7 +52,7 @@ def _write(folder: Path, name: str, results: dict[str, Any], rows: list[dict[str
     run.write("results.json", {**results, "name": name})
 
 
-def _majority(prepared: Prepared, folder: Path) -> None:
+def _majority(prepared: RunPlan, folder: Path) -> None:
     """What ignoring the text gives; some tasks have no such thing."""
     problem, examples = prepared.problem, prepared.examples
     train, test = examples["train"].targets, examples["test"].targets
@@ -62,11 +62,11 @@ def _majority(prepared: Prepared, folder: Path) -> None:
         _write(folder, MAJORITY, {"test": scores}, [])
 
 
-def _untouched(prepared: Prepared, folder: Path, observer: Observer) -> dict[str, Any]:
+def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str, Any]:
     """The model before any step, its new head untrained."""
     from welltuned.training import session
 
-    tuned = session.load(prepared, observer)
+    tuned = session.load_session(prepared, observer)
     tuned.model.eval()
     targets = tuned.prepared.examples["test"].targets
     assert targets is not None
@@ -80,7 +80,7 @@ def _untouched(prepared: Prepared, folder: Path, observer: Observer) -> dict[str
 # --- TF-IDF and a linear model --------------------------------------------------
 
 
-def _tfidf(prepared: Prepared, folder: Path) -> None:
+def _tfidf(prepared: RunPlan, folder: Path) -> None:
     """TF-IDF of words and pairs of words, or of characters, and a (logistic) regression.
 
     The strength of its regularisation is the one that scores best on the validation split.

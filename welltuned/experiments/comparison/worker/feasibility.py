@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from welltuned.config import RunConfig, config_from
+from welltuned.config import RunConfig, run_config_from
 from welltuned.data.batching import BatchPlan
 from welltuned.engines.events import Step
 from welltuned.errors import InputError
-from welltuned.experiments.comparison.rlhf_variant import check
+from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.observers import TellingObserver
 from welltuned.experiments.comparison.worker.protocol import fault_as_dict
 from welltuned.rlhf import read_config
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Prepared, prepare
+from welltuned.training.prepare import RunPlan, prepare
 
 if TYPE_CHECKING:
     from welltuned.experiments.comparison.worker.protocol import Tell
@@ -30,20 +30,20 @@ _TIMED_STEPS = 12
 _WARM_UP = 4
 
 
-def scout(request: dict[str, Any], tell: Tell) -> None:
+def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
     """Check each variant, and time a few steps of those named in `timed`.
 
     Tells `checked` for each, or `cannot` with the faults; and `timed`.
     """
-    encoded: dict[str, Prepared] = {}
+    encoded: dict[str, RunPlan] = {}
     for variant in request["variants"]:
         tell("working", what=f"checking {variant['name']}", done=0, total=1)
-        config = config_from(variant["config"])
+        config = run_config_from(variant["config"])
         try:
             prepared, counts = _check(config, encoded, TellingObserver(tell))
             if (pipeline := variant["pipeline"]) is not None:
-                stages = read_config.config_from(pipeline)
-                check(stages, config, prepared.data, Path(request["folder"]))
+                stages = read_config.rlhf_config_from(pipeline)
+                check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]))
         except InputError as error:
             faults = [fault_as_dict(fault) for fault in error.faults]
             tell("cannot", name=variant["name"], faults=faults)
@@ -55,8 +55,8 @@ def scout(request: dict[str, Any], tell: Tell) -> None:
 
 
 def _check(
-    config: RunConfig, encoded: dict[str, Prepared], observer: Observer
-) -> tuple[Prepared, dict[str, Any]]:
+    config: RunConfig, encoded: dict[str, RunPlan], observer: Observer
+) -> tuple[RunPlan, dict[str, Any]]:
     """The run prepared, and its steps per epoch and sizes of the splits. Raises `InputError`."""
     parts = config.model_dump(mode="json", include={"model", "data", "task"})
     key = json.dumps(parts, sort_keys=True)
@@ -99,7 +99,7 @@ class _Clock(Observer):
 
 def _time(config: RunConfig, folder: Path) -> dict[str, float]:
     """Seconds of a step, of a look at the validation split, and of all else in a run."""
-    from welltuned.training.train import train
+    from welltuned.training.train import run_training
 
     training = config.training.model_copy(
         update={
@@ -112,7 +112,7 @@ def _time(config: RunConfig, folder: Path) -> dict[str, float]:
     changes = {"training": training, "output_dir": str(folder)}
     clock, started = _Clock(), time.perf_counter()
     try:
-        train(config.model_copy(update=changes), clock)
+        run_training(config.model_copy(update=changes), clock)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     spent = time.perf_counter() - started

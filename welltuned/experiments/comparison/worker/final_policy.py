@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from welltuned.artifact.save_load import load_artifact
-from welltuned.config import RunConfig, config_from
+from welltuned.config import RunConfig, run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingStages
 from welltuned.rlhf import pipeline, read_config
 from welltuned.runs import Run
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 def carry_out_pipeline(request: dict[str, Any], tell: Tell) -> None:
     """All stages, and what their final policy is worth."""
     observer = TellingStages(tell)
-    asked = read_config.config_from(request["pipeline"])
-    run = pipeline.train(asked, observer, request["command"])
-    judge(run, config_from(request["config"]), observer)
+    asked = read_config.rlhf_config_from(request["pipeline"])
+    run = pipeline.run_pipeline(asked, observer, request["command"])
+    evaluate_policy(run, run_config_from(request["config"]), observer)
 
 
-def judge(run: Run, config: RunConfig, observer: Observer) -> None:
+def evaluate_policy(run: Run, config: RunConfig, observer: Observer) -> None:
     """Read the test split with the final policy; `config` is that of the first stage."""
     sft = Run(run.folder / "stages" / "sft")
     beside = config.model_copy(update={"output_dir": f"{run.folder}.never-written"})
-    model = session.load(prepare(beside, observer.working), observer)
-    untouched = retention_steps.remember(model, observer)
+    model = session.load_session(prepare(beside, observer.working), observer)
+    untouched = retention_steps.measure_base(model, observer)
     policy = load_artifact(run.proven_model(), model.device)
     model.model, model.problem = policy.model.eval(), policy.problem
     examples = model.prepared.examples["test"]
@@ -48,7 +48,7 @@ def judge(run: Run, config: RunConfig, observer: Observer) -> None:
     rows = model.problem.rows(outputs, examples, {"response": responses})
     run.write_lines("predictions.jsonl", rows)
     validation = model.score("validation", model.precision_in_use)
-    kept = retention_steps.measure(model, untouched, observer)
+    kept = retention_steps.measure_retention(model, untouched, observer)
     results, cost = run.results, _cost(run, sft)
     run.write("environment.json", sft.read("environment.json"))
     run.write("data.json", sft.read("data.json"))

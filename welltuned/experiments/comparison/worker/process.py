@@ -18,15 +18,15 @@ from welltuned.errors import InputError, Stopped, WelltunedError
 from welltuned.experiments.comparison.worker.protocol import Tell, fault_as_dict
 
 
-def main() -> None:
+def run_worker() -> None:
     """Carry out the request on standard input, and end with its exit status."""
     tell = _claim_stdout()
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.exit(carry_out(request, tell))
+    sys.exit(handle_request(request, tell))
 
 
-def carry_out(request: dict[str, Any], tell: Tell) -> int:
+def handle_request(request: dict[str, Any], tell: Tell) -> int:
     """Do what a request asks for; returns the exit status. What is wrong is told."""
     try:
         _TASKS[request["do"]](request, tell)
@@ -60,11 +60,11 @@ def _end_with_parent() -> None:
 
 
 def _train(request: dict[str, Any], tell: Tell) -> None:
-    from welltuned.config import config_from
+    from welltuned.config import run_config_from
     from welltuned.experiments.comparison.worker.observers import TellingObserver
-    from welltuned.training.train import train
+    from welltuned.training.train import run_training
 
-    train(config_from(request["config"]), TellingObserver(tell), request["command"])
+    run_training(run_config_from(request["config"]), TellingObserver(tell), request["command"])
     tell("finished", memory_bytes=_own_peak())
 
 
@@ -76,9 +76,9 @@ def _rlhf(request: dict[str, Any], tell: Tell) -> None:
 
 
 def _scout(request: dict[str, Any], tell: Tell) -> None:
-    from welltuned.experiments.comparison.worker.feasibility import scout
+    from welltuned.experiments.comparison.worker.feasibility import check_feasibility
 
-    scout(request, tell)
+    check_feasibility(request, tell)
 
 
 def _baselines(request: dict[str, Any], tell: Tell) -> None:
@@ -114,4 +114,4 @@ def _own_peak() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_worker()

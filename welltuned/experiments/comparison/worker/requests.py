@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from welltuned.errors import Fault, InputError, RunFailed
-from welltuned.experiments.comparison.budget import Found, Spending, spend
+from welltuned.experiments.comparison.budget import CellBudget, Feasibility, spend
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
@@ -20,7 +20,7 @@ from welltuned.experiments.comparison.worker.protocol import fault_from
 from welltuned.runs.comparison_folder import Comparison
 
 
-def scout(
+def request_feasibility(
     comparison: Comparison,
     config: CompareConfig,
     variants: Sequence[Variant],
@@ -54,7 +54,7 @@ def scout(
     if timed:
         found = {name: {**part, "rest": part["rest"] + startup} for name, part in found.items()}
     trainings = {v.name: v.config.training for v in variants}
-    parts = {name: Found(**values) for name, values in found.items()}
+    parts = {name: Feasibility(**values) for name, values in found.items()}
     spending = spend(config, parts, trainings, spent)
     _note_spending(spending, [v for v in able if v.name in found], observer)
     reasons = {name: "; ".join(fault.what for fault in them) for name, them in impossible.items()}
@@ -85,7 +85,7 @@ def _refuse(variants: Sequence[Variant], impossible: dict[str, list[Fault]]) -> 
 
 
 def _note_spending(
-    spending: dict[str, Spending], variants: Sequence[Variant], observer: ComparisonObserver
+    spending: dict[str, CellBudget], variants: Sequence[Variant], observer: ComparisonObserver
 ) -> None:
     short = {name: part for name, part in spending.items() if part.planned_epochs < 1}
     if short:
@@ -102,7 +102,7 @@ def _note_spending(
             )
 
 
-def run_baselines(
+def request_baselines(
     comparison: Comparison, variant: Variant, observer: ComparisonObserver
 ) -> dict[str, Any]:
     """Measure the baselines; returns what is settled for all cells: precision and pooling."""
