@@ -2,9 +2,9 @@
 
 all-MiniLM-L6-v2 with one trainable vector at its bottom, as light strategies have it; a batch of
 16 texts whose length changes from step to step, as lengths do. `torch` is torch.autocast as it
-comes; `ours` attends in float32 (welltuned/models/attention.py) and keeps few shapes of products
-(welltuned/engines/precision.py). Both in processes of their own, in turns; seconds of one thread,
-medians.
+comes; `ours` attends in float32 (welltuned/models/cpu_attention.py) and keeps few shapes of
+products (welltuned/engines/device.py). Both in processes of their own, in turns; seconds of
+one thread, medians.
 
     python benchmarks/bf16_on_cpu.py
 """
@@ -32,16 +32,16 @@ def measure(side: str, steps: int) -> dict[str, float]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from welltuned.engines.precision import autocast
-    from welltuned.models import attention
+    from welltuned.engines.device import autocast
+    from welltuned.models import cpu_attention
     from welltuned.models.freezing import set_training_modes
     from welltuned.models.loading import ModelConfig, quiet
-    from welltuned.runs import memory
+    from welltuned.runs import process_memory
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if side == "ours":
-        attention.install()
+        cpu_attention.install()
     with quiet():
         model = AutoModelForSequenceClassification.from_pretrained(
             ModelConfig(name=MINILM).location
@@ -61,7 +61,7 @@ def measure(side: str, steps: int) -> dict[str, float]:
             loss = model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits.sum()
         loss.backward()
         seconds.append((time.process_time() - start) / tokens.numel())
-    return {"seconds": statistics.median(seconds[3:]), "bytes": memory.peak()}
+    return {"seconds": statistics.median(seconds[3:]), "bytes": process_memory.peak()}
 
 
 def main() -> None:

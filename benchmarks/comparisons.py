@@ -20,9 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from welltuned.reports.languages import Translate, translator
 from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
-from welltuned.runs.comparison import Comparison
+from welltuned.reports.translations import Translate, translator
+from welltuned.runs.comparison_folder import Comparison
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = {

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import torch
 
-from welltuned.engines.gradients import accumulate, advance
+from welltuned.engines.accumulate import accumulate, advance
+from welltuned.engines.best_checkpoint import Validator
+from welltuned.engines.hf_trainer import JobTrainer
 from welltuned.engines.job import Job, Outcome
-from welltuned.engines.metering import Meter
-from welltuned.engines.optimisation import build_optimizer, build_schedule, clip_gradients
-from welltuned.engines.plan import StepPlan
-from welltuned.engines.trainer import JobTrainer
-from welltuned.engines.validation import Validator
+from welltuned.engines.optimizer import build_optimizer, build_schedule, clip_gradients
+from welltuned.engines.step_plan import StepPlan
+from welltuned.engines.throughput import Meter
 from welltuned.models.freezing import set_training_modes
 
 LARGEST = 2.0

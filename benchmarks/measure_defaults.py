@@ -35,7 +35,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "defaults.json"
-DEFAULTS = ROOT / "welltuned" / "defaults.yaml"
+DEFAULTS = ROOT / "welltuned" / "training" / "defaults.yaml"
 SOURCE = "measured_sets"
 SOURCE_TEXT = "measured over several sets: benchmarks/results/defaults.json"
 PARAMETERS = {
@@ -231,9 +231,9 @@ def cells(options: argparse.Namespace) -> list[Cell]:
 def measure(options: argparse.Namespace) -> None:
     """Go on, round by round, until everything is measured or the time is up."""
     from welltuned.errors import RunFailed
-    from welltuned.schema import expand_shorthand
-    from welltuned.search.config import SweepConfig
-    from welltuned.search.sweep import sweep
+    from welltuned.experiments.search.config import SweepConfig
+    from welltuned.experiments.search.sweep import sweep
+    from welltuned.schema.document import expand_shorthand
 
     end = time.monotonic() + options.budget
     longest = max(len(cell.grid) for cell in cells(options))

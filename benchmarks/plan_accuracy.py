@@ -38,12 +38,12 @@ from transformers import (
     LlamaConfig,
 )
 
-from welltuned.engines.precision import choose_device
+from welltuned.cli.console.plan import render_check
+from welltuned.engines.device import choose_device
 from welltuned.models.loading import ModelConfig, quiet
-from welltuned.planning import check, reference
-from welltuned.planning.console import render_check
-from welltuned.planning.reference import complete
-from welltuned.planning.this_machine import this_machine
+from welltuned.training.forecast import accuracy, reference_runs
+from welltuned.training.forecast.machine_profile import this_machine
+from welltuned.training.forecast.reference_runs import complete
 
 STRATEGIES = ("full", "partial", "gradual", "lora", "prompt", "prefix", "adapter")
 START = "import time; time.perf_counter = time.process_time; from welltuned.cli import main; main()"
@@ -161,20 +161,20 @@ def main() -> None:
             torch.set_num_threads(1)
             os.environ["OMP_NUM_THREADS"] = "1"
             time.perf_counter = time.process_time
-            reference.TRAIN = ("-c", START, "train")
+            reference_runs.TRAIN = ("-c", START, "train")
         machine = complete(this_machine(choose_device("cpu")), lambda done, total: None)
         for name, config in configs(options.shared.resolve(), work, options.steps):
             if options.only in name:
                 run(name, config, work, options.processor_time)
                 print(".", end="", file=sys.stderr, flush=True)
-        pairs = check.read_pairs(work / "runs")
+        pairs = accuracy.read_pairs(work / "runs")
     Console(width=160).print(render_check(pairs))
     if options.out:
         values = {
             "machine": machine.key,
             "steps": options.steps,
             "processor_time": options.processor_time,
-            **check.as_dict(pairs),
+            **accuracy.as_dict(pairs),
         }
         options.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(values, indent=2).replace(f"{work / 'runs'}/", "") + "\n"

@@ -146,16 +146,18 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
     """The same through `welltuned.rlhf`."""
     from unittest.mock import patch
 
+    from welltuned.rlhf.actors.generator import GeneratorActor
+    from welltuned.rlhf.algorithms.ppo import Learner, step
     from welltuned.rlhf.config import PpoConfig, RewardSource
-    from welltuned.rlhf.generator import GeneratorActor
-    from welltuned.rlhf.memory import share_weights
-    from welltuned.rlhf.ppo import Learner, step
     from welltuned.rlhf.prompts import Prompts
-    from welltuned.rlhf.rewards import build
+    from welltuned.rlhf.rewards import build_reward
+    from welltuned.rlhf.weight_sharing import share_weights
 
     start = peak()
     policy = policy_of(folder, strategy)
-    score = build(RewardSource(model={"name": judge}, label="LABEL_1"), None, torch.device("cpu"))
+    score = build_reward(
+        RewardSource(model={"name": judge}, label="LABEL_1"), None, torch.device("cpu")
+    )
     share_weights(policy.model, [score.model])
     config = PpoConfig(
         learning_rate=1e-5, batch_size=ROWS, num_ppo_epochs=PASSES, rollout_batch_size=ROWS,
@@ -180,10 +182,10 @@ def policy_of(folder: str, strategy: str) -> Any:
     """A policy from a bare model folder, as `sft: skip` makes it."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from welltuned.artifact import Origin
-    from welltuned.models.anatomy import examine
+    from welltuned.artifact.save_load import Origin
+    from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import Head, ModelConfig, build_skeleton, read_tokenizer
-    from welltuned.rlhf.policies import Policy, reference_of
+    from welltuned.rlhf.policy import Policy, reference_of
     from welltuned.strategies import Context, Full, Lora, Partial
     from welltuned.tasks import Generation, GenerationProblem
 
@@ -192,7 +194,7 @@ def policy_of(folder: str, strategy: str) -> Any:
         ModelConfig(name=folder),
         Head(AutoModelForCausalLM, AutoConfig.from_pretrained(folder), False),
     )
-    anatomy, tokenizer = examine(build_skeleton(head), False), read_tokenizer(named)
+    anatomy, tokenizer = examine_anatomy(build_skeleton(head), False), read_tokenizer(named)
     model = AutoModelForCausalLM.from_pretrained(folder)
     model = chosen.prepare(model, Context(anatomy, tokenizer, folder, "CAUSAL_LM", 0, []))
     return Policy(

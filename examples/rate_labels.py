@@ -17,8 +17,8 @@ import json
 import random
 from collections.abc import Iterator
 
-from welltuned.data.collect import collect
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
 from welltuned.tasks import Classification
 

@@ -6,19 +6,19 @@ from typing import Any
 
 import torch
 
-from welltuned.data.collect import Collected, collect
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.errors import Faults
-from welltuned.rlhf.bandit import ClassifierActor, Texts
-from welltuned.rlhf.generator import GeneratorActor
-from welltuned.rlhf.policies import Memory, Policy, from_run
+from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
+from welltuned.rlhf.actors.generator import GeneratorActor
+from welltuned.rlhf.policy import Policy, PolicySource, from_run
 from welltuned.rlhf.prompts import Prompts, prompts_of
 from welltuned.runs import Run
 
 CPU = torch.device("cpu")
 
 
-def collected(file: str, policy: Policy) -> Collected:
+def collected(file: str, policy: Policy) -> DataSplits:
     data = collect(
         DataConfig(train=file), policy.problem.task.roles, Faults(), policy.problem.convert
     )
@@ -27,7 +27,7 @@ def collected(file: str, policy: Policy) -> Collected:
 
 
 def policy_of(run: Run, strategy: Any = None) -> Policy:
-    memory = Memory.read(run.model)
+    memory = PolicySource.read(run.model)
     return from_run(memory, strategy or memory.strategy, CPU, 0)
 
 
@@ -39,10 +39,10 @@ def generator_actor(policy: Policy, temperature: float = 0.7, length: int = 12) 
     return GeneratorActor(policy, temperature, rows_at_once=8, response_length=length)
 
 
-def texts_of(policy: Policy, file: str, number: int = 12) -> Texts:
+def texts_of(policy: Policy, file: str, number: int = 12) -> TextPrompts:
     """The first training examples of a file."""
     records = collected(file, policy).train.take(range(number))
-    return Texts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
+    return TextPrompts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
 
 
 def story_prompts(policy: Policy, file: str, tokens: int = 3) -> Prompts:

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from support import config_values
-from welltuned import pipeline
-from welltuned.comparison import carry_out, errands, process
-from welltuned.comparison.carry_out import compare
-from welltuned.comparison.config import comparison_from
-from welltuned.comparison.metering import EnergyMeter
-from welltuned.comparison.observer import ComparisonObserver
-from welltuned.comparison.worker import Event, Worker
+from welltuned.experiments.comparison import compare as carry_out
+from welltuned.experiments.comparison.compare import run_comparison
+from welltuned.experiments.comparison.config import comparison_from
+from welltuned.experiments.comparison.observer import ComparisonObserver
+from welltuned.experiments.comparison.worker import process, requests
+from welltuned.experiments.comparison.worker.client import Event, Worker
+from welltuned.experiments.comparison.worker.resource_meter import EnergyMeter
 from welltuned.rlhf import pipeline as stages
-from welltuned.rlhf import stage
-from welltuned.runs.comparison import Comparison
+from welltuned.rlhf import rl_stage
+from welltuned.runs.comparison_folder import Comparison
+from welltuned.training import train
 
 HEAD = {"type": "partial", "num_blocks": 0, "name": "head"}
 
@@ -49,7 +50,7 @@ class LocalWorker(Worker):
             self.events.put(Event(self, event, values))
 
         try:
-            status = process.carry_out(self.request, tell)
+            status = process.handle_request(self.request, tell)
         except Exception as error:  # a crash, as far as the comparison can see
             self.error, status = f"{type(error).__name__}: {error}", 1
         ended = {"status": status, "seconds": self.seconds, "joules": None}
@@ -72,15 +73,15 @@ def values_for(model: str, data: str, folder: Path, **parts: Any) -> dict[str, A
 
 def carried_out(values: dict[str, Any], observer: ComparisonObserver | None = None) -> Comparison:
     """A comparison from its values."""
-    return compare(comparison_from(values), observer=observer, command="welltuned compare …")
+    return run_comparison(comparison_from(values), observer=observer, command="welltuned compare …")
 
 
 def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
     """Let workers work in this process, and draw the reports of runs only where one is read."""
     patch.setattr(carry_out, "Worker", LocalWorker)
-    patch.setattr(errands, "Worker", LocalWorker)
+    patch.setattr(requests, "Worker", LocalWorker)
     if not reports:
-        for module in (pipeline, stage, stages):
+        for module in (train, rl_stage, stages):
             patch.setattr(module, "write_report", lambda run: None)
 
 

@@ -194,8 +194,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 @pytest.fixture(scope="session")
 def machine() -> Any:
     """A machine whose every figure is known, so that no test has to measure one."""
-    from welltuned.planning.machine import Machine
-    from welltuned.planning.operations import ATTENTION, ATTENTION_BACKWARD
+    from welltuned.training.forecast.operations import ATTENTION, ATTENTION_BACKWARD
+    from welltuned.training.forecast.prices import Machine
 
     return Machine(
         key={"device": "cpu"},

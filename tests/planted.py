@@ -31,10 +31,10 @@ PLANTED: dict[str, dict[str, Any]] = {
 
 def plant(kind: str, seed: int, model: str, folder: Path) -> Any:
     """Carry out such a run; returns its folder, also where training had to stop."""
-    from welltuned.config import config_from
+    from welltuned.config import run_config_from
     from welltuned.errors import NotFinite
-    from welltuned.pipeline import train
     from welltuned.runs import Run
+    from welltuned.training.train import run_training
 
     planted = {"strategy": {"type": "full"}, **PLANTED[kind]}
     noise, positive = planted.pop("noise", 0.0), planted.pop("positive", 0.5)
@@ -53,10 +53,10 @@ def plant(kind: str, seed: int, model: str, folder: Path) -> Any:
         training={"per_device_train_batch_size": 16, "logging_steps": 5, "seed": seed, **planted},
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("welltuned.pipeline.write_report", lambda run: None)
-        patch.setattr("welltuned.pipeline.predict_cost", lambda prepared, observer: {})
+        patch.setattr("welltuned.training.train.write_run_report", lambda run: None)
+        patch.setattr("welltuned.training.train.forecast_run_cost", lambda prepared, observer: {})
         with suppress(NotFinite):
-            train(config_from(values))
+            run_training(run_config_from(values))
     return Run(folder / "run")
 
 

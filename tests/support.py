@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from welltuned.hyperparameters import defaults_for
+from welltuned.training.defaults import defaults_for
 
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "modernbert")
 DECODERS = ("gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2")
@@ -233,7 +233,7 @@ def build(
     """(prepared model, anatomy, strategy) for a folder, as a run would start with it."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from welltuned.models.anatomy import examine
+    from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import ModelConfig, build_skeleton, load_model, read_tokenizer
     from welltuned.strategies import Context
     from welltuned.tasks.classification import ClassificationProblem
@@ -246,7 +246,7 @@ def build(
     base.pad_token_id = tokenizer.pad_token_id
     kind: Any = "single_label" if labels > 1 else "regression"
     head = ClassificationProblem(Labels(kind, names, names)).head(base, pooling)
-    anatomy = examine(build_skeleton(head))
+    anatomy = examine_anatomy(build_skeleton(head))
     examples = [
         AutoTokenizer.from_pretrained(folder)(row["text"])["input_ids"] for row in make_rows(16)
     ]
@@ -302,49 +302,49 @@ def tune(model: Any, data: str, strategy: Any, output: Path, **parts: Any) -> An
     return wt.train(config_values(model, data, strategy, output, **parts))
 
 
-def tuning_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
+def session_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
     """A model as a run loads it, before its first step, in float32 on the CPU."""
     import torch
 
-    from welltuned import tuning
-    from welltuned.config import config_from
-    from welltuned.observer import Observer
-    from welltuned.preparation import prepare
-    from welltuned.proof import Before
+    from welltuned.artifact.verify import WeightHashes
+    from welltuned.config import run_config_from
+    from welltuned.training import session as session
+    from welltuned.training.observer import Observer
+    from welltuned.training.prepare import prepare
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})
-    prepared = prepare(config_from(config))
+    prepared = prepare(run_config_from(config))
     cpu = torch.device("cpu")
-    built, origin = tuning.build(prepared, cpu)
-    prepared = tuning.note_reference(prepared, built, Observer())
+    built, origin = session.build_model(prepared, cpu)
+    prepared = session.compute_reference_outputs(prepared, built, Observer())
     groups = prepared.config.strategy.parameter_groups(built, prepared.anatomy)
-    before = Before.of(built, groups)
-    return tuning.Tuning(prepared, built, groups, cpu, "fp32", prepared.problem, before, origin)
+    before = WeightHashes.of(built, groups)
+    return session.Session(prepared, built, groups, cpu, "fp32", prepared.problem, before, origin)
 
 
 def job_for(
     model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
 ) -> Any:
     """What a run gives its engine, so that a test can turn the crank itself."""
-    from welltuned import forgetting
     from welltuned.engines.events import Listener
     from welltuned.engines.job import Job
-    from welltuned.observer import Observer
+    from welltuned.training import retention_steps
+    from welltuned.training.observer import Observer
 
-    tuning = tuning_for(model, data, strategy, **parts)
-    prepared = tuning.prepared
+    session = session_for(model, data, strategy, **parts)
+    prepared = session.prepared
     return Job(
-        model=tuning.model,
+        model=session.model,
         anatomy=prepared.anatomy,
         problem=prepared.problem,
         strategy=prepared.config.strategy,
-        groups=tuning.groups,
+        groups=session.groups,
         training=prepared.config.training,
         examples=prepared.learned,
         pad_id=prepared.pad_id,
         precision="fp32",
-        guards=forgetting.guards(tuning, Observer()),
+        guards=retention_steps.guards(session, Observer()),
         validate=lambda: {"macro_f1": 0.0},
         keep=lambda step, scores: None,
         listener=listener or Listener(),
@@ -355,7 +355,7 @@ def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **
     """A run of one epoch without report, forecast, baseline or checkpoints."""
     import pytest
 
-    from welltuned import pipeline
+    from welltuned.training import train
 
     training = {
         "num_train_epochs": 1,
@@ -367,6 +367,6 @@ def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **
     }
     parts = {"task": {"pooling": "mean"}, "evaluation": {"untrained": False}, **parts}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "write_report", lambda run: None)
-        patch.setattr(pipeline, "predict_cost", lambda prepared, observer: {})
+        patch.setattr(train, "write_run_report", lambda run: None)
+        patch.setattr(train, "forecast_run_cost", lambda prepared, observer: {})
         return tune(model, data, strategy, output, **parts, training=training)

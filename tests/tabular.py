@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from welltuned.rlhf.actors import Actor, Judged, Rollout
+from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.losses import entropies
-from welltuned.rlhf.references import Reference
+from welltuned.rlhf.kl import entropies
+from welltuned.rlhf.reference import ReferencePolicy
 from welltuned.strategies import ParameterGroup
 
 
-class Fixed(Reference):
+class Fixed(ReferencePolicy):
     """A reference that needs no model."""
 
     bytes = 0
@@ -70,12 +70,14 @@ class Tabular(Actor):
             all_references_BK=references_BK,
         )
 
-    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> Judged:
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         states_R = rollout.inputs["states"][rows]
         policy_RK = self.policy_SK[states_R]
         chosen_R1 = policy_RK.gather(1, rollout.actions_BT[rows])
         entropies_R1 = entropies(policy_RK).unsqueeze(1) if entropy else None
-        return Judged(chosen_R1, self._values(states_R).unsqueeze(1), entropies_R1, policy_RK)
+        return TokenEstimates(
+            chosen_R1, self._values(states_R).unsqueeze(1), entropies_R1, policy_RK
+        )
 
     def _values(self, states: torch.Tensor) -> torch.Tensor:
         return self.value(nn.functional.one_hot(states, len(self.references_SK)).float())

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from support import config_values, make_rows, write_rows
-from welltuned import doctor
-from welltuned.engines import loop
+from welltuned.cli.console import doctor
+from welltuned.engines import torch_loop
 from welltuned.errors import Stopped
 from welltuned.runs import Run
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 
 HEAD = {"type": "partial", "num_blocks": 0}
 TEXTS = [row["text"] for row in make_rows(4, seed=5)]
@@ -164,7 +164,7 @@ def test_a_run_that_failed_is_one_line_and_the_status_is_one(
     def crash(job: object) -> None:
         raise ValueError("no\nluck")
 
-    monkeypatch.setattr(loop, "train", crash)
+    monkeypatch.setattr(torch_loop, "fit", crash)
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (1, "")
     assert [line for line in err.splitlines() if line.startswith("error")] == [
@@ -181,7 +181,7 @@ def test_a_stopped_run_has_the_status_of_its_signal(
     def stop(job: object) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
 
-    monkeypatch.setattr(loop, "train", stop)
+    monkeypatch.setattr(torch_loop, "fit", stop)
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (128 + number, "")
     assert err.endswith(f"error: stopped by signal {number}\n")
@@ -193,7 +193,7 @@ def test_an_interrupted_verb_has_the_status_of_its_signal(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(doctor, "examine", interrupt)
+    monkeypatch.setattr(doctor, "collect_diagnostics", interrupt)
     status, out, err = call("doctor")
     assert (status, out) == (130, "")
     assert "Traceback" not in err
@@ -472,8 +472,8 @@ def test_export_needs_a_target(arguments: tuple[str, ...], adapted: Run, call: A
 def test_the_doctors_status_tells_whether_all_is_well(
     problems: list[str], status: int, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda: {"problems": problems})
-    monkeypatch.setattr(doctor, "render", lambda findings: "as it is")
+    monkeypatch.setattr(doctor, "collect_diagnostics", lambda: {"problems": problems})
+    monkeypatch.setattr(doctor, "render_diagnostics", lambda findings: "as it is")
     assert call("doctor") == (status, "as it is\n", "")
     found, out, _ = call("doctor", "--json")
     assert (found, json.loads(out)) == (status, {"problems": problems})
@@ -536,9 +536,9 @@ def test_reports_of_runs_and_comparisons_are_written_again(
 
 def test_the_demo_compares_five_strategies_on_the_embedded_data() -> None:
     from welltuned.cli.comparing import DEMO
-    from welltuned.comparison.config import read_comparison
-    from welltuned.comparison.variants import find_variants
     from welltuned.errors import Faults
+    from welltuned.experiments.comparison.config import read_comparison
+    from welltuned.experiments.comparison.variants import find_variants
 
     faults = Faults()
     config, document = read_comparison(None, [*DEMO, "seeds=3", "budget.epochs=2"], faults)

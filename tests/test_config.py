@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from support import make_rows, write_rows
-from welltuned.config import RunConfig, config_from, read_config
+from welltuned.config import RunConfig, read_run_config, run_config_from
 from welltuned.errors import Faults, InputError
-from welltuned.preparation import load_config, prepare
 from welltuned.strategies import Full, Lora
+from welltuned.training.prepare import load_config, prepare
 
 GOOD = "model: some-model\ndata: train.csv\n"
 
@@ -22,14 +22,14 @@ def read(tmp_path: Path, text: str, *overrides: str) -> tuple[RunConfig | None, 
     file = tmp_path / "c.yaml"
     file.write_text(text, encoding="utf-8")
     faults = Faults()
-    config, _ = read_config(file, overrides, faults)
+    config, _ = read_run_config(file, overrides, faults)
     return config, [str(fault).replace(str(file), "c.yaml") for fault in faults]
 
 
 def refused(values: dict[str, Any]) -> list[str]:
     """The faults that stop a run before a weight is loaded."""
     with pytest.raises(InputError) as raised:
-        prepare(config_from(values))
+        prepare(run_config_from(values))
     assert raised.value.exit_status == 2
     return [str(fault) for fault in raised.value.faults]
 
@@ -44,7 +44,7 @@ def test_a_model_and_data_are_enough(tmp_path: Path) -> None:
 
 def test_a_config_may_come_from_arguments_alone() -> None:
     faults = Faults()
-    config, _ = read_config(None, ["model=m", "data=d.csv", "strategy.type=lora"], faults)
+    config, _ = read_run_config(None, ["model=m", "data=d.csv", "strategy.type=lora"], faults)
     assert list(faults) == []
     assert config is not None and isinstance(config.strategy, Lora)
 
@@ -132,14 +132,14 @@ def test_label_names_may_have_numbers_as_keys(tmp_path: Path) -> None:
 
 def test_a_missing_config_file_is_refused_without_further_noise() -> None:
     faults = Faults()
-    config, _ = read_config("nowhere.yaml", [], faults)
+    config, _ = read_run_config("nowhere.yaml", [], faults)
     assert config is None
     assert [fault.what for fault in faults] == ["there is no such config file"]
 
 
 def test_keywords_are_checked_like_a_file() -> None:
     with pytest.raises(InputError, match="unknown key 'strategi' -> did you mean 'strategy'"):
-        config_from({"model": "m", "data": "d.csv", "strategi": "lora"})
+        run_config_from({"model": "m", "data": "d.csv", "strategi": "lora"})
 
 
 def test_faults_of_config_and_data_show_together(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def values(tiny: Any, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_preparing_writes_nothing(values: dict[str, Any], tmp_path: Path) -> None:
-    prepared = prepare(config_from(values))
+    prepared = prepare(run_config_from(values))
     assert prepared.folder == tmp_path / "out" / "run"
     assert not (tmp_path / "out").exists()
 
@@ -201,7 +201,7 @@ def test_a_disk_too_small_is_refused_with_numbers(
     usage = SimpleNamespace(total=10**12, used=10**12 - free, free=free)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     if fits:
-        assert prepare(config_from(values)).config.output_dir == values["output_dir"]
+        assert prepare(run_config_from(values)).config.output_dir == values["output_dir"]
     else:
         (told,) = refused(values)
         assert "the disk has 0.00 GB free; the run may need" in told
@@ -211,7 +211,7 @@ def test_a_disk_too_small_is_refused_with_numbers(
 def test_a_text_longer_than_the_model_takes_cannot_be_asked_for(values: dict[str, Any]) -> None:
     (told,) = refused({**values, "task": {"max_length": 65}})
     assert told == ("'task.max_length' is 65, but the model takes 64 tokens -> choose at most 64")
-    assert prepare(config_from({**values, "task": {"max_length": 64}})).max_length == 64
+    assert prepare(run_config_from({**values, "task": {"max_length": 64}})).max_length == 64
 
 
 def test_a_model_that_is_no_folder_with_a_config_is_refused(
@@ -250,25 +250,25 @@ def test_faults_of_data_model_and_machine_show_together(
 )
 def test_what_is_wrong_in_a_list_is_told_by_its_place(given: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError) as error:
-        config_from({"model": "m", "data": "d", **given})
+        run_config_from({"model": "m", "data": "d", **given})
     assert told in str(error.value)
 
 
 def test_protections_are_written_as_one_wishes_and_read_again() -> None:
     common = {"model": "m", "data": "d"}
     written: list[Any] = ["l2sp", {"type": "l2sp"}, ["l2sp"], [{"type": "l2sp", "alpha": 0.1}]]
-    read = [config_from({**common, "protection": one}) for one in written]
+    read = [run_config_from({**common, "protection": one}) for one in written]
     assert len({str(config.protection) for config in read}) == 1
-    assert config_from({**common, "protection": "none"}).protection == ()
-    ewc = config_from({**common, "protection": {"type": "ewc", "lambda": 2}})
+    assert run_config_from({**common, "protection": "none"}).protection == ()
+    ewc = run_config_from({**common, "protection": {"type": "ewc", "lambda": 2}})
     dumped = ewc.model_dump(mode="json")
     assert dumped["protection"][0]["lambda"] == 2
-    assert config_from(dumped).protection == ewc.protection
+    assert run_config_from(dumped).protection == ewc.protection
 
 
 def test_a_bare_protection_takes_keys_from_the_command_line() -> None:
     faults = Faults()
-    config, _ = read_config(
+    config, _ = read_run_config(
         None, ["model=m", "data=d", "protection=l2sp", "protection.alpha=3"], faults
     )
     assert config is not None and not list(faults)

@@ -14,11 +14,11 @@ import pytest
 
 from support import build
 from welltuned import cli
-from welltuned.config import read_config
-from welltuned.data.collect import collect
+from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
-from welltuned.rlhf.reading import load as load_pipeline
+from welltuned.rlhf.read_config import load_rlhf_config as load_pipeline
 from welltuned.tasks import Classification
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +85,9 @@ def links(document: str) -> list[Path]:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the README speaks of, entered."""
-    demo = (ROOT / "welltuned/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
+    demo = (
+        (ROOT / "welltuned/data/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     rows = [json.loads(line) for line in demo]
     for name, some in (("reviews.csv", rows[:120]), ("more.csv", rows[200:230])):
         lines = ["text,label", *(f"{json.dumps(row['text'])},{row['label']}" for row in some)]
@@ -191,7 +193,9 @@ def test_every_relative_link_leads_to_a_file(document: str) -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
 def test_every_example_is_a_sound_config_with_a_command_and_a_score(file: Path) -> None:
     faults = Faults()
-    config = load_pipeline(str(file), []) if file in PIPELINES else read_config(file, [], faults)[0]
+    config = (
+        load_pipeline(str(file), []) if file in PIPELINES else read_run_config(file, [], faults)[0]
+    )
     assert config is not None and not list(faults)
     lines = file.read_text(encoding="utf-8").splitlines()
     header = "\n".join(line for line in lines if line.startswith("#"))
@@ -214,7 +218,9 @@ def example(name: str) -> Any:
 
 
 def test_the_embedded_ratings_are_what_their_script_makes_of_texts_that_are_not_tested() -> None:
-    embedded = (ROOT / "welltuned/demo/ratings_en.jsonl").read_text(encoding="utf-8").splitlines()
+    embedded = (
+        (ROOT / "welltuned/data/demo/ratings_en.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     rows = [json.loads(line) for line in embedded]
     assert rows == list(example("rate_labels").ratings("demo:sentiment_en", 700, 0))
     data = collect(DataConfig(train="demo:sentiment_en"), Classification.roles, Faults())
@@ -242,7 +248,7 @@ def test_the_tiny_generator_can_be_made_and_read(
 
 def test_there_is_an_example_for_every_strategy() -> None:
     runs = [file for file in EXAMPLES if file not in PIPELINES]
-    configs: list[Any] = [read_config(file, [], Faults())[0] for file in runs]
+    configs: list[Any] = [read_run_config(file, [], Faults())[0] for file in runs]
     used = {config.strategy.type for config in configs}
     assert used == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
 

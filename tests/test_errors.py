@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from welltuned.errors import (
-    Fault,
-    Faults,
-    InputError,
-    Place,
-    RunFailed,
-    Stopped,
-    WelltunedError,
-)
+from welltuned.errors import Fault, Faults, InputError, Place, RunFailed, Stopped, WelltunedError
 
 
 @pytest.mark.parametrize(

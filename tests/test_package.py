@@ -10,9 +10,9 @@ import yaml
 
 import welltuned as wt
 from comparing import values_for
-from welltuned.comparison.config import comparison_from
 from welltuned.errors import InputError
-from welltuned.runs.comparison import Comparison
+from welltuned.experiments.comparison.config import comparison_from
+from welltuned.runs.comparison_folder import Comparison
 
 
 def test_compare_takes_a_mapping_keywords_a_file_or_a_config(

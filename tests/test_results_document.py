@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from welltuned.comparison.config import read_comparison
-from welltuned.comparison.variants import find_variants
 from welltuned.errors import Faults
-from welltuned.runs.comparison import Comparison
+from welltuned.experiments.comparison.config import read_comparison
+from welltuned.experiments.comparison.variants import find_variants
+from welltuned.runs.comparison_folder import Comparison
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks/comparisons.py"
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from support import tune
-from welltuned import pipeline
-from welltuned.config import config_from
-from welltuned.console import results_lines
+from welltuned.cli.console.run import results_lines
+from welltuned.cli.console.runs import describe_runs, runs_table
+from welltuned.config import run_config_from
 from welltuned.data.encoding import Encoded
 from welltuned.errors import Pruned
-from welltuned.listing import describe_runs, runs_table
-from welltuned.observer import Observer
-from welltuned.preparation import prepare
 from welltuned.runs import Run
 from welltuned.tasks.generation import GenerationProblem
+from welltuned.training import train
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import prepare
 
 TOP = {"type": "partial", "num_blocks": 2}
 SEALED = {"test": False}
@@ -35,9 +35,9 @@ def sealed(tiny: Any, sentiment: str, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_the_test_split_is_not_even_tokenised(tiny: Any, sentiment: str) -> None:
     values = {"model": tiny("bert"), "data": sentiment, "strategy": "full"}
-    prepared = prepare(config_from({**values, "evaluation": SEALED}))
+    prepared = prepare(run_config_from({**values, "evaluation": SEALED}))
     assert set(prepared.examples) == {"train", "validation"}
-    assert set(prepare(config_from(values)).examples) == {"train", "validation", "test"}
+    assert set(prepare(run_config_from(values)).examples) == {"train", "validation", "test"}
     assert set(prepared.data.facts.task["tokens"]) == {"train", "validation"}
     assert isinstance(prepared.examples["train"].encoded, Encoded)
 
@@ -123,7 +123,9 @@ def test_a_pruned_run_is_a_stopped_one_with_its_reason(
             "output_dir": str(folder),
         }
         with pytest.raises(Pruned, match="others did better"):
-            pipeline.train(config_from({**config, "training": {"device": "cpu"}}), Pruning())
+            train.run_training(
+                run_config_from({**config, "training": {"device": "cpu"}}), Pruning()
+            )
         run = Run.open(folder)
         assert run.status["state"] == "stopped" and run.status["error"] == "others did better"
         assert run.status["step"] > 0

@@ -9,11 +9,11 @@ from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.errors import RunFailed
-from welltuned.observer import Observer
+from welltuned.experiments.search.config import SweepConfig
 from welltuned.runs import Run
-from welltuned.runs.recording import recorded
-from welltuned.schema import expand_shorthand
-from welltuned.search.config import SweepConfig
+from welltuned.runs.status import recorded
+from welltuned.schema.document import expand_shorthand
+from welltuned.training.observer import Observer
 
 Ask = Callable[..., SweepConfig]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from welltuned.registration import register
+from welltuned.strategies.peft_methods.register import register
 
 if TYPE_CHECKING:
-    from welltuned.predictor import Predictor
+    from welltuned.artifact.predictor import Predictor
     from welltuned.runs import Run
-    from welltuned.runs.comparison import Comparison
+    from welltuned.runs.comparison_folder import Comparison
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "compare", "load", "train"]
@@ -30,24 +30,24 @@ def train(config: Any = None, **values: Any) -> Run:
     With `pipeline: rlhf` it is a pipeline of three runs.
     Raises `InputError` before any weight is loaded when something cannot work.
     """
-    from welltuned.config import RunConfig, config_from
-    from welltuned.pipeline import train as carry_out
-    from welltuned.preparation import load_config
+    from welltuned.config import RunConfig, run_config_from
+    from welltuned.training.prepare import load_config
+    from welltuned.training.train import run_training as carry_out
 
     if _names_pipeline(config, values):
         return _train_pipeline(config, values)
     if isinstance(config, RunConfig):
         if values:
-            config = config_from({**config.model_dump(mode="json"), **values})
+            config = run_config_from({**config.model_dump(mode="json"), **values})
         return carry_out(config)
     if config is None or isinstance(config, dict):
-        return carry_out(config_from({**(config or {}), **values}))
+        return carry_out(run_config_from({**(config or {}), **values}))
     return carry_out(load_config(str(config), [f"{key}={value}" for key, value in values.items()]))
 
 
 def _names_pipeline(config: Any, values: dict[str, Any]) -> bool:
     """Whether `pipeline:` stands in the config, however it is given."""
-    from welltuned.schema import Part, peek
+    from welltuned.schema.document import Part, peek
 
     if isinstance(config, Part):
         return "pipeline" in type(config).model_fields
@@ -60,14 +60,16 @@ def _names_pipeline(config: Any, values: dict[str, Any]) -> bool:
 
 
 def _train_pipeline(config: Any, values: dict[str, Any]) -> Run:
-    from welltuned.rlhf import pipeline, reading
-    from welltuned.schema import Part
+    from welltuned.rlhf import pipeline, read_config
+    from welltuned.schema.document import Part
 
     if isinstance(config, Part):
         config = config.model_dump(mode="json")
     if config is None or isinstance(config, dict):
-        return pipeline.train(reading.config_from({**(config or {}), **values}))
-    return pipeline.train(reading.load(str(config), [f"{k}={v}" for k, v in values.items()]))
+        return pipeline.run_pipeline(read_config.rlhf_config_from({**(config or {}), **values}))
+    return pipeline.run_pipeline(
+        read_config.load_rlhf_config(str(config), [f"{k}={v}" for k, v in values.items()])
+    )
 
 
 def __getattr__(name: str) -> Any:
@@ -75,7 +77,7 @@ def __getattr__(name: str) -> Any:
     if name == "ppo":
         import importlib
 
-        return importlib.import_module("welltuned.ppo")
+        return importlib.import_module("welltuned.rlhf.api")
     raise AttributeError(f"module 'welltuned' has no attribute '{name}'")
 
 
@@ -87,9 +89,13 @@ def compare(config: Any = None, **values: Any) -> Comparison:
     Raises `InputError` before any run when something cannot work. Runs that are finished
     already are not run again.
     """
-    from welltuned.comparison.carry_out import compare as carry_out
-    from welltuned.comparison.config import CompareConfig, comparison_from, read_comparison
     from welltuned.errors import Faults
+    from welltuned.experiments.comparison.compare import run_comparison as carry_out
+    from welltuned.experiments.comparison.config import (
+        CompareConfig,
+        comparison_from,
+        read_comparison,
+    )
 
     if isinstance(config, CompareConfig):
         config = config.model_dump(mode="json", exclude_unset=True)
@@ -105,6 +111,6 @@ def compare(config: Any = None, **values: Any) -> Comparison:
 
 def load(run: Any, device: str = "auto") -> Predictor:
     """A predictor from a run, its folder or a bare model folder."""
-    from welltuned.predictor import Predictor
+    from welltuned.artifact.predictor import Predictor
 
     return Predictor.load(run, device)

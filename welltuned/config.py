@@ -14,7 +14,7 @@ from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
-from welltuned.schema import Document, Part, apply_overrides, read_document, validate
+from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
 
@@ -55,7 +55,7 @@ class RunConfig(Part):
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 
 
-def read_config(
+def read_run_config(
     file: str | Path | None, overrides: Iterable[str], faults: Faults
 ) -> tuple[RunConfig | None, Document]:
     """Read a YAML file and `key=value` overrides.
@@ -71,7 +71,7 @@ def read_config(
     return (None if len(faults) else config), document
 
 
-def config_from(values: dict[str, Any]) -> RunConfig:
+def run_config_from(values: dict[str, Any]) -> RunConfig:
     """A config from keyword arguments, as `wt.train(model=…, data=…)` takes them.
 
     Raises `InputError`.

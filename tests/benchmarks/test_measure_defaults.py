@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from welltuned import hyperparameters
-from welltuned.schema import expand_shorthand
-from welltuned.search.config import SweepConfig
+from welltuned.experiments.search.config import SweepConfig
+from welltuned.schema.document import expand_shorthand
+from welltuned.training import defaults
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -203,11 +203,11 @@ def test_what_is_written_is_what_a_run_takes(kind: Any, monkeypatch: pytest.Monk
     text = measure.with_source(TEXT)
     for strategy in kind.usual:
         text = measure.rewritten(text, kind.name, kind.up_to, strategy, 0.0123)
-    monkeypatch.setattr(hyperparameters, "_defaults", lambda: loaded(text))
+    monkeypatch.setattr(defaults, "_defaults", lambda: loaded(text))
 
     def of(parameters: float, strategy: str) -> Any:
         anatomy: Any = type("Small", (), {"kind": kind.name, "parameters": parameters})()
-        return hyperparameters.defaults_for(strategy, anatomy, 300)["learning_rate"]
+        return defaults.defaults_for(strategy, anatomy, 300)["learning_rate"]
 
     for strategy in kind.usual:
         assert of(kind.up_to, strategy).value == pytest.approx(0.0123)

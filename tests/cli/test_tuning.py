@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from support import config_values
-from welltuned import pipeline
+from welltuned.training import train
 
 
 @pytest.fixture
 def call(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """As everywhere, but the runs write no reports."""
-    monkeypatch.setattr(pipeline, "write_report", lambda run: None)
+    monkeypatch.setattr(train, "write_run_report", lambda run: None)
     return call
 
 

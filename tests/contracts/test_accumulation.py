@@ -13,7 +13,7 @@ import torch
 
 from sentences import make_sentences, write_conll
 from support import STRATEGIES, job_for
-from welltuned.engines import loop, trainer
+from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.events import Listener, Step
 
 TASKS: dict[str, Any] = {
@@ -47,7 +47,7 @@ def sources(tiny: Any, causal: Any, sentiment: str, instructions: str, tmp_path:
     }
 
 
-@pytest.mark.parametrize("engine", [loop, trainer], ids=["torch", "hf"])
+@pytest.mark.parametrize("engine", [torch_loop, hf_trainer], ids=["torch", "hf"])
 @pytest.mark.parametrize("task", TASKS)
 def test_eight_times_one_is_one_times_eight(
     task: str, engine: Any, sources: Any, tmp_path: Path

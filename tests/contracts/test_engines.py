@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from support import STRATEGIES, job_for
-from welltuned.engines import loop, trainer
+from welltuned.engines import hf_trainer, torch_loop
+from welltuned.engines.accumulate import accumulate, advance
 from welltuned.engines.events import Listener, Step
-from welltuned.engines.gradients import accumulate, advance
-from welltuned.engines.metering import Meter
-from welltuned.engines.plan import StepPlan
+from welltuned.engines.step_plan import StepPlan
+from welltuned.engines.throughput import Meter
 from welltuned.strategies import Progress
 
 
@@ -69,8 +69,8 @@ def test_the_engines_agree_step_by_step(
         "gradient_accumulation_steps": accumulation,
         "per_device_train_batch_size": 4,
     }
-    plain, weights = turn(loop, model, sentiment, strategy, tmp_path, **training)
-    hf, hf_weights = turn(trainer, model, sentiment, strategy, tmp_path, **training)
+    plain, weights = turn(torch_loop, model, sentiment, strategy, tmp_path, **training)
+    hf, hf_weights = turn(hf_trainer, model, sentiment, strategy, tmp_path, **training)
     assert [step.step for step in plain.steps] == [step.step for step in hf.steps]
     for ours, theirs in zip(plain.steps, hf.steps, strict=True):
         assert theirs.loss == pytest.approx(ours.loss, abs=1e-6)
@@ -96,7 +96,7 @@ def test_the_engines_agree_on_generation(
     }
     turns = [
         turn(engine, causal("llama"), instructions, strategy, tmp_path, task=task, **training)
-        for engine in (loop, trainer)
+        for engine in (torch_loop, hf_trainer)
     ]
     (plain, weights), (hf, hf_weights) = turns
     assert [step.loss for step in hf.steps] == pytest.approx(
@@ -112,8 +112,8 @@ def test_the_engines_draw_the_same_dropout_masks(
 ) -> None:
     """And none in what is frozen: a module that drops where it should not shifts every draw."""
     model = tiny("bert", hidden_dropout_prob=0.3)
-    plain, _ = turn(loop, model, sentiment, strategy, tmp_path, num_train_epochs=2)
-    hf, _ = turn(trainer, model, sentiment, strategy, tmp_path, num_train_epochs=2)
+    plain, _ = turn(torch_loop, model, sentiment, strategy, tmp_path, num_train_epochs=2)
+    hf, _ = turn(hf_trainer, model, sentiment, strategy, tmp_path, num_train_epochs=2)
     assert [step.loss for step in plain.steps] == [step.loss for step in hf.steps]
 
 
@@ -152,8 +152,8 @@ def test_the_engines_agree_with_every_protection(
         "per_device_train_batch_size": 4,
         "gradient_accumulation_steps": 2,
     }
-    plain, weights = turn(loop, model, data, strategy, tmp_path, **parts, **training)
-    hf, hf_weights = turn(trainer, model, data, strategy, tmp_path, **parts, **training)
+    plain, weights = turn(torch_loop, model, data, strategy, tmp_path, **parts, **training)
+    hf, hf_weights = turn(hf_trainer, model, data, strategy, tmp_path, **parts, **training)
     for ours, theirs in zip(plain.steps, hf.steps, strict=True):
         assert theirs.loss == pytest.approx(ours.loss, abs=1e-6)
         assert theirs.penalty == pytest.approx(ours.penalty, rel=1e-5)
@@ -163,7 +163,7 @@ def test_the_engines_agree_with_every_protection(
         torch.testing.assert_close(hf_weights[parameter], value, atol=1e-6, rtol=1e-5)
     assert name == "lp_ft" or plain.steps[-2].penalty > 0, "the penalty has grown"
     del parts["protection"]
-    free, unbound = turn(loop, model, data, strategy, tmp_path, **parts, **training)
+    free, unbound = turn(torch_loop, model, data, strategy, tmp_path, **parts, **training)
     assert not any(step.penalty for step in free.steps)
     assert any(not torch.equal(unbound[parameter], weights[parameter]) for parameter in weights)
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from support import DECODERS, STRATEGIES, make_config, make_tokenizer, strategy_of
-from welltuned.models.anatomy import examine
+from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, load_model, read_tokenizer
 from welltuned.strategies import Context
 
@@ -68,7 +68,7 @@ def tuned(base: Any) -> Any:
 
         named = ModelConfig(name=base(family))
         head = Head(AutoModelForCausalLM, AutoConfig.from_pretrained(base(family)), new=False)
-        anatomy = examine(build_skeleton(head), new_head=False)
+        anatomy = examine_anatomy(build_skeleton(head), new_head=False)
         texts = [row.tolist() for row in ROWS]
         context = Context(anatomy, read_tokenizer(named), base(family), "CAUSAL_LM", 0, texts)
         chosen = strategy_of(STRATEGIES[strategy])

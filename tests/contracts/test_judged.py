@@ -14,8 +14,8 @@ import torch
 
 from contracts.test_engines import turn
 from support import STRATEGIES, short_tune
-from welltuned.engines import loop, trainer
-from welltuned.predictor import Predictor
+from welltuned.artifact.predictor import Predictor
+from welltuned.engines import hf_trainer, torch_loop
 
 TRIED = [name for name in STRATEGIES if name != "head"]
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -52,7 +52,7 @@ def test_the_engines_agree_step_by_step(
     }
     turns = [
         turn(engine, model, data, strategy, tmp_path, task=task, **training)
-        for engine in (loop, trainer)
+        for engine in (torch_loop, hf_trainer)
     ]
     (plain, weights), (hf, hf_weights) = turns
     losses = [step.loss for step in plain.steps]
@@ -63,7 +63,7 @@ def test_the_engines_agree_step_by_step(
 
 
 @pytest.mark.parametrize("kind", ["pairs", "ratings", "decoder", "direct"])
-@pytest.mark.parametrize("engine", [loop, trainer])
+@pytest.mark.parametrize("engine", [torch_loop, hf_trainer])
 def test_eight_times_one_is_one_times_eight(
     kind: str, engine: Any, kinds: Any, tmp_path: Path
 ) -> None:

@@ -28,9 +28,9 @@ from support import (
     tune,
     write_rows,
 )
-from welltuned.artifact import load_artifact
+from welltuned.artifact.export import export_run
+from welltuned.artifact.save_load import load_artifact
 from welltuned.errors import InputError
-from welltuned.export import export
 from welltuned.models import loading
 from welltuned.models.anatomy import position_offset
 
@@ -233,7 +233,7 @@ def test_merged_it_is_a_plain_model_with_the_same_answers(
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    target = export(tuned(strategy, family).folder, tmp_path / "plain")
+    target = export_run(tuned(strategy, family).folder, tmp_path / "plain")
     model = AutoModelForSequenceClassification.from_pretrained(target)
     tokenizer = AutoTokenizer.from_pretrained(target)
     assert type(model).__module__.startswith("transformers.")
@@ -246,7 +246,7 @@ def test_what_cannot_be_merged_is_refused_with_the_reason(
     strategy: str, tuned: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="cannot be merged: "):
-        export(tuned(strategy, "bert").folder, tmp_path / "plain")
+        export_run(tuned(strategy, "bert").folder, tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 
 

@@ -16,17 +16,17 @@ import torch
 from sentences import make_sentences, write_conll
 from support import DECODERS, ENCODERS, STRATEGIES, job_for, short_tune, tune, write_rows
 from welltuned import cli
-from welltuned.artifact import load_artifact
-from welltuned.cli import answers
+from welltuned.artifact.export import export_run
+from welltuned.artifact.predictor import Predictor
+from welltuned.artifact.save_load import load_artifact
+from welltuned.cli.console import answers
 from welltuned.data.encoding import IGNORED
-from welltuned.engines import loop, trainer
+from welltuned.engines import hf_trainer, torch_loop
+from welltuned.engines.accumulate import accumulate
 from welltuned.engines.events import Listener, Step
-from welltuned.engines.gradients import accumulate
-from welltuned.engines.metering import Meter
-from welltuned.engines.plan import StepPlan
+from welltuned.engines.step_plan import StepPlan
+from welltuned.engines.throughput import Meter
 from welltuned.errors import InputError
-from welltuned.export import export
-from welltuned.predictor import Predictor
 from welltuned.reports.run import _mistakes
 
 TASK = "token_classification"
@@ -101,7 +101,7 @@ def test_plain_libraries_answer_the_same(strategy: str, tuned: Any, tmp_path: Pa
     """With transformers' own loader, the merged model too; labels have their names."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-    folder = export(tuned(strategy).folder, tmp_path / "plain")
+    folder = export_run(tuned(strategy).folder, tmp_path / "plain")
     model = AutoModelForTokenClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert type(model).__module__.startswith("transformers.")
@@ -156,8 +156,8 @@ def test_the_engines_agree_step_by_step(
 ) -> None:
     model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     training = {"gradient_accumulation_steps": accumulation, "per_device_train_batch_size": 4}
-    plain = turn(loop, model, few, tmp_path, **training)
-    hf = turn(trainer, model, few, tmp_path, **training)
+    plain = turn(torch_loop, model, few, tmp_path, **training)
+    hf = turn(hf_trainer, model, few, tmp_path, **training)
     assert len(plain) == len(hf) >= 2
     for ours, theirs in zip(plain, hf, strict=True):
         assert theirs.loss == pytest.approx(ours.loss, abs=1e-6)
@@ -167,9 +167,9 @@ def test_the_engines_agree_step_by_step(
 def test_eight_at_once_are_two_times_four(tiny: Any, few: str, tmp_path: Path) -> None:
     """Sentences have unequal numbers of words: a mean of means would weigh them differently."""
     model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    once = turn(loop, model, few, tmp_path, per_device_train_batch_size=8)
+    once = turn(torch_loop, model, few, tmp_path, per_device_train_batch_size=8)
     split = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
-    for one, parts in zip(once, turn(loop, model, few, tmp_path, **split), strict=True):
+    for one, parts in zip(once, turn(torch_loop, model, few, tmp_path, **split), strict=True):
         assert parts.loss == pytest.approx(one.loss, abs=1e-5)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from support import write_rows
 from welltuned.data.config import DataConfig
-from welltuned.data.conversations import convert
+from welltuned.data.conversations import convert_conversations
 from welltuned.data.sources import Table, read_file
 from welltuned.errors import Faults
 
@@ -27,7 +27,7 @@ def tried(
     cells = {name: [row.get(name) for row in rows] for name in header}
     faults = Faults()
     table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), ("as it was",))
-    result = convert(table, columns or {}, faults, **options)
+    result = convert_conversations(table, columns or {}, faults, **options)
     return result, [str(fault) for fault in faults]
 
 
@@ -174,7 +174,7 @@ def test_nested_cells_of_a_csv_are_json(tmp_path: Path) -> None:
     faults = Faults()
     table = read_file(str(path), DataConfig(train=str(path)), faults)
     assert table is not None
-    convert(table, {}, faults)
+    convert_conversations(table, {}, faults)
     assert [str(fault) for fault in faults] == [
         f"{path}:3: 'messages' is not a list but text"
         """ -> write 'messages' as [{"role": "user", "content": "…"}, …]"""
@@ -353,7 +353,7 @@ def test_real_files_are_recognised_and_read_whole(
     path, faults = str(shared / "data" / name), Faults()
     table = read_file(path, DataConfig(train=path), faults)
     assert table is not None
-    result = convert(table, {}, faults)
+    result = convert_conversations(table, {}, faults)
     assert list(faults) == []
     assert len(result) == rows
     assert result.lines == table.lines
@@ -367,5 +367,5 @@ def test_a_written_file_keeps_its_own_words(tmp_path: Path) -> None:
     faults = Faults()
     table = read_file(path, DataConfig(train=path), faults)
     assert table is not None
-    (messages,) = convert(table, {}, faults).columns["messages"]
+    (messages,) = convert_conversations(table, {}, faults).columns["messages"]
     assert [message["content"] for message in messages] == ["「你好」", "  indented\n"]

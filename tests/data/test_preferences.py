@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from welltuned.data.config import DataConfig
-from welltuned.data.preferences import Pair, convert
+from welltuned.data.preferences import PreferencePair, convert_preferences
 from welltuned.data.sources import Table, read_file
 from welltuned.errors import Faults
 
@@ -25,7 +25,9 @@ def tried(
     cells = {name: [row.get(name) for row in rows] for name in header}
     faults = Faults()
     table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), ("as it was",))
-    return convert(table, columns or {}, faults, **options), [str(fault) for fault in faults]
+    return convert_preferences(table, columns or {}, faults, **options), [
+        str(fault) for fault in faults
+    ]
 
 
 def converted(*rows: dict[str, Any], **options: Any) -> Table:
@@ -53,7 +55,7 @@ def test_a_pair_is_a_prompt_with_two_responses_the_better_first() -> None:
         "prompt": "Hi?",
         "messages": None,
         "responses": ["yes", "no"],
-        "pairs": [Pair(0, 1, 0.0, 1.0, 1)],
+        "pairs": [PreferencePair(0, 1, 0.0, 1.0, 1)],
     }
 
 
@@ -63,7 +65,10 @@ def test_r5_all_pairs_of_a_prompt_are_one_record_and_each_response_is_there_once
     table = converted(PAIR, other, {**PAIR, "chosen": "well", "rejected": "yes"})
     assert [len(table), table.lines] == [2, [1, 2]]
     assert record(table)["responses"] == ["yes", "no", "well"]
-    assert record(table)["pairs"] == [Pair(0, 1, 0.0, 1.0, 1), Pair(2, 0, 0.0, 1.0, 3)]
+    assert record(table)["pairs"] == [
+        PreferencePair(0, 1, 0.0, 1.0, 1),
+        PreferencePair(2, 0, 0.0, 1.0, 3),
+    ]
     assert "3 pairs of responses to 2 prompts" in table.notes
 
 
@@ -186,7 +191,7 @@ def test_the_embedded_pairs_are_sound_and_length_gives_nothing_away() -> None:
     faults = Faults()
     table = read_file("demo:preferences_en", DataConfig(train="demo:preferences_en"), faults)
     assert table is not None
-    found = convert(table, {}, faults)
+    found = convert_preferences(table, {}, faults)
     assert not list(faults) and len(found) == len(table) == 150
     assert len(found.notes) == 2  # nothing was left out, repeated or contradicted
     longer = [len(chosen) > len(rejected) for chosen, rejected in found.columns["responses"]]
@@ -199,7 +204,7 @@ def test_the_embedded_pairs_are_sound_and_length_gives_nothing_away() -> None:
 def test_pairs_of_the_same_and_empty_responses_are_left_out_and_counted() -> None:
     same, empty = {**PAIR, "rejected": " yes"}, {**PAIR, "chosen": " "}
     table = converted(PAIR, same, empty, same)
-    assert record(table)["pairs"] == [Pair(0, 1, 0.0, 1.0, 1)]
+    assert record(table)["pairs"] == [PreferencePair(0, 1, 0.0, 1.0, 1)]
     assert "rows whose responses are the same, left out: 2 (line 2, 4)" in table.notes
     assert "rows with an empty response, left out: 1 (line 3)" in table.notes
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from support import STRATEGIES, config_values, job_for
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.engines import batch_finder
-from welltuned.engines.batch_finder import Try, candidates, choose, find_batch_size
+from welltuned.engines.batch_finder import Try, candidates, choose_batch_size, find_batch_size
 from welltuned.errors import InputError
 
 AUTO = {"per_device_train_batch_size": "auto", "global_batch_size": 16}
@@ -25,9 +25,9 @@ def test_sizes_divide_a_step_evenly() -> None:
 
 def test_the_smallest_of_the_fastest_is_taken() -> None:
     tries = [Try(1, 10.0), Try(2, 50.0), Try(4, 99.0), Try(8, 100.0), Try(16, 80.0)]
-    assert choose(tries).size == 4
-    assert choose([Try(1, 10.0), Try(2, None)]).size == 1
-    assert "2: does not fit" in choose([Try(1, 10.0), Try(2, None)]).reason
+    assert choose_batch_size(tries).size == 4
+    assert choose_batch_size([Try(1, 10.0), Try(2, None)]).size == 1
+    assert "2: does not fit" in choose_batch_size([Try(1, 10.0), Try(2, None)]).reason
 
 
 def test_every_size_is_timed_and_the_model_is_left_as_it_was(tiny: Any, sentiment: str) -> None:
@@ -100,4 +100,4 @@ def test_settings_that_contradict_each_other_are_refused(
 ) -> None:
     values = config_values("m", "d.csv", {"type": "full"}, tmp_path, training=training)
     with pytest.raises(InputError, match=what):
-        config_from(values)
+        run_config_from(values)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support import FAMILIES, STRATEGIES, build, make_rows
-from welltuned.data.encoding import encode
+from welltuned.data.encoding import encode_texts
 from welltuned.evaluation.features import pooled_states, trunk_of, word_states
 from welltuned.models.loading import ModelConfig, read_tokenizer
 
@@ -18,7 +18,7 @@ INJECTED = ("lora", "prompt", "prefix", "houlsby")
 
 
 def encoded(folder: str, texts: list[str] = TEXTS) -> Any:
-    return encode(read_tokenizer(ModelConfig(name=folder)), texts, None, 64)
+    return encode_texts(read_tokenizer(ModelConfig(name=folder)), texts, None, 64)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -51,7 +51,7 @@ def test_what_was_injected_is_read_along_and_has_no_place_of_its_own(
     plain, _, _ = build(tiny(family), {"type": "full"})
     texts = encoded(tiny(family))
     before = pooled_states(plain, anatomy, texts, 0, "first")
-    with chosen.untouched(model):
+    with chosen.base_model(model):
         off = pooled_states(model, anatomy, texts, 0, "first")
     np.testing.assert_allclose(off, before, atol=1e-5)
     on = pooled_states(model, anatomy, texts, 0, "first")

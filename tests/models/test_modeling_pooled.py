@@ -14,7 +14,7 @@ from transformers import AutoModel
 
 from plain import ask
 from support import DECODERS, build, encode, logits, make_config, make_rows, short_tune
-from welltuned.artifact import load_artifact
+from welltuned.artifact.save_load import load_artifact
 from welltuned.models.modeling_pooled import PooledConfig, PooledForSequenceClassification, pool
 
 TEXTS = [row["text"] for row in make_rows(6, seed=5)]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from support import config_values, write_rows
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.errors import InputError
-from welltuned.preparation import prepare
+from welltuned.training.prepare import prepare
 
 
 def test_judged_prompts_refuse_replay(tiny: Any, tmp_path: Path) -> None:
@@ -22,4 +22,4 @@ def test_judged_prompts_refuse_replay(tiny: Any, tmp_path: Path) -> None:
     data["replay"] = data["train"]
     values = config_values(tiny("bert"), data, "full", tmp_path / "run", task="reward")
     with pytest.raises(InputError, match=r"'data\.replay' does not go with task 'reward'"):
-        prepare(config_from({**values, "protection": "replay"}))
+        prepare(run_config_from({**values, "protection": "replay"}))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from support import tuning_for
-from welltuned import forgetting
-from welltuned.observer import Observer
+from support import session_for
 from welltuned.protection.ewc import _projection, fisher
 from welltuned.protection.l2sp import Pull
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 TEXTS_3I = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]])
 
@@ -53,7 +53,7 @@ def test_frozen_weights_are_asked_too_and_stay_frozen() -> None:
 
 def held(folder: str, data: str, protection: Any, strategy: Any = "full", **parts: Any) -> Any:
     given = {"type": "ewc", **protection}
-    tuning = tuning_for(folder, data, strategy, protection=given, **parts)
+    session = session_for(folder, data, strategy, protection=given, **parts)
     notes: list[str] = []
 
     class Hearing(Observer):
@@ -61,19 +61,19 @@ def held(folder: str, data: str, protection: Any, strategy: Any = "full", **part
             notes.append(text)
 
     state = torch.get_rng_state()
-    [guard] = forgetting.guards(tuning, Hearing())
+    [guard] = retention_steps.guards(session, Hearing())
     assert torch.equal(state, torch.get_rng_state()), "training draws the same numbers as without"
-    return tuning, guard, notes
+    return session, guard, notes
 
 
-def importance(tuning: Any, guard: Any) -> dict[str, torch.Tensor]:
+def importance(session: Any, guard: Any) -> dict[str, torch.Tensor]:
     """By name, from the gradient where every weight is one unit away from its start."""
     with torch.no_grad():
-        for parameter in tuning.model.parameters():
+        for parameter in session.model.parameters():
             parameter.add_(1.0)
             parameter.grad = torch.zeros_like(parameter)
     guard.penalise(1)
-    return {name: value.grad for name, value in tuning.model.named_parameters()}
+    return {name: value.grad for name, value in session.model.named_parameters()}
 
 
 @pytest.mark.parametrize("on", ["general", "train"])
@@ -82,8 +82,8 @@ def test_importance_has_a_mean_of_one_over_all_that_was_there_before(
 ) -> None:
     """So that lambda compares with alpha of L2-SP; the new head has none."""
     given = {"lambda": 0.5, "on": on, "texts": 8}
-    tuning, guard, notes = held(tiny("bert"), sentiment, given)
-    found = importance(tuning, guard)
+    session, guard, notes = held(tiny("bert"), sentiment, given)
+    found = importance(session, guard)
     old = [value for name, value in found.items() if not name.startswith("classifier")]
     assert not any(found[name].any() for name in found if name.startswith("classifier"))
     total = sum(value.numel() for value in old)
@@ -95,10 +95,10 @@ def test_importance_has_a_mean_of_one_over_all_that_was_there_before(
 
 def test_word_embeddings_matter_by_how_often_their_words_occur(tiny: Any, sentiment: str) -> None:
     """Those of words that no text has do not matter at all."""
-    tuning, guard, _ = held(tiny("bert"), sentiment, {"on": "train", "texts": 20})
-    words_VH = importance(tuning, guard)["bert.embeddings.word_embeddings.weight"]
-    unused = tuning.prepared.tokenizer.convert_tokens_to_ids("[EOS]")
-    film = tuning.prepared.tokenizer.convert_tokens_to_ids("film")
+    session, guard, _ = held(tiny("bert"), sentiment, {"on": "train", "texts": 20})
+    words_VH = importance(session, guard)["bert.embeddings.word_embeddings.weight"]
+    unused = session.prepared.tokenizer.convert_tokens_to_ids("[EOS]")
+    film = session.prepared.tokenizer.convert_tokens_to_ids("film")
     assert float(words_VH[unused].abs().max()) == pytest.approx(0, abs=1e-6)
     assert float(words_VH[film].abs().max()) > 1e-3
 
@@ -106,21 +106,21 @@ def test_word_embeddings_matter_by_how_often_their_words_occur(tiny: Any, sentim
 def test_a_language_model_is_asked_by_its_likelihood(causal: Any, instructions: str) -> None:
     task = {"type": "generation", "max_length": 48}
     for on in ("general", "train"):
-        tuning, guard, _ = held(causal("llama"), instructions, {"on": on, "texts": 4}, task=task)
-        found = importance(tuning, guard)
+        session, guard, _ = held(causal("llama"), instructions, {"on": on, "texts": 4}, task=task)
+        found = importance(session, guard)
         assert all(bool(value.any()) for value in found.values()), "every weight matters"
 
 
 def test_the_projection_has_the_information_of_a_unit_normal(tiny: Any, sentiment: str) -> None:
     """For h linear in a weight, the mean over directions of (d e·h)² is the squared gradient of
     h summed over its coordinates."""
-    tuning = tuning_for(tiny("bert"), sentiment, "full")
-    subject, texts = tuning.subject("fp32"), ["the film was good", "a bad meal"]
-    bias = tuning.model.bert.encoder.layer[3].output.LayerNorm.bias  # h = … + bias
+    session = session_for(tiny("bert"), sentiment, "full")
+    subject, texts = session.subject("fp32"), ["the film was good", "a bad meal"]
+    bias = session.model.bert.encoder.layer[3].output.LayerNorm.bias  # h = … + bias
     draws = []
     for seed in range(120):
         loss = _projection(subject, texts, seed)
-        [information] = fisher(tuning.model, [bias], loss, [0, 1])
+        [information] = fisher(session.model, [bias], loss, [0, 1])
         draws.append(information)
     # Every coordinate of h moves by one with its own bias: the information is 1 each.
     mean = torch.stack(draws).mean(dim=0)

@@ -8,28 +8,28 @@ from typing import Any
 import pytest
 import torch
 
-from support import STRATEGIES, tuning_for, write_rows
-from welltuned import forgetting
+from support import STRATEGIES, session_for, write_rows
 from welltuned.errors import InputError
-from welltuned.evaluation import reference
-from welltuned.observer import Observer
+from welltuned.evaluation import kl_reference
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 TASK = {"type": "generation", "max_length": 48}
 SPEAKING = [name for name in STRATEGIES if name != "head"]
 
 
 def guarded(folder: str, data: Any, strategy: Any = "full", **given: Any) -> tuple[Any, Any]:
-    tuning = tuning_for(
+    session = session_for(
         folder, data, strategy, task=TASK, protection={"type": "kl", "texts": 3, **given}
     )
-    [guard] = forgetting.guards(tuning, Observer())
-    return tuning, guard
+    [guard] = retention_steps.guards(session, Observer())
+    return session, guard
 
 
-def stir(tuning: Any) -> None:
+def stir(session: Any) -> None:
     torch.manual_seed(1)
     with torch.no_grad():
-        for parameter in tuning.model.parameters():
+        for parameter in session.model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.2 * torch.randn_like(parameter))
 
@@ -39,29 +39,29 @@ def test_it_is_the_distance_from_the_pretrained_model(
     strategy: str, causal: Any, instructions: str
 ) -> None:
     """Zero at the start for all that start as the pretrained model; prompts and prefixes do not."""
-    tuning, guard = guarded(causal("llama"), instructions, STRATEGIES[strategy])
-    tuning.model.train()
+    session, guard = guarded(causal("llama"), instructions, STRATEGIES[strategy])
+    session.model.train()
     first = guard.penalise(1)
     if strategy in ("prompt", "prefix", "projected"):
         assert first > 1e-5
     else:
         assert abs(first) < 1e-6
-    tuning.model.zero_grad(set_to_none=True)
-    stir(tuning)
+    session.model.zero_grad(set_to_none=True)
+    stir(session)
     assert guard.penalise(1) > 1e-4
-    for name, parameter in tuning.model.named_parameters():
+    for name, parameter in session.model.named_parameters():
         assert (parameter.grad is None) != parameter.requires_grad or not parameter.requires_grad
         assert parameter.requires_grad or parameter.grad is None, name
-    assert any(p.grad is not None and p.grad.any() for p in tuning.model.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in session.model.parameters())
 
 
 def test_a_step_down_its_gradient_comes_nearer(causal: Any, instructions: str) -> None:
-    tuning, guard = guarded(causal("gpt2"), instructions)
-    stir(tuning)
+    session, guard = guarded(causal("gpt2"), instructions)
+    stir(session)
     before = guard.penalise(1)
     with torch.no_grad():
-        norm = sum(p.grad.square().sum() for p in tuning.model.parameters() if p.grad is not None)
-        for parameter in tuning.model.parameters():
+        norm = sum(p.grad.square().sum() for p in session.model.parameters() if p.grad is not None)
+        for parameter in session.model.parameters():
             if parameter.grad is not None:
                 parameter.sub_(parameter.grad, alpha=0.1 * before / float(norm))
     after = guard.penalise(1)
@@ -71,8 +71,8 @@ def test_a_step_down_its_gradient_comes_nearer(causal: Any, instructions: str) -
 def test_weight_multiplies_it(causal: Any, instructions: str) -> None:
     values = []
     for weight in (1.0, 3.0):
-        tuning, guard = guarded(causal("gpt2"), instructions, weight=weight)
-        stir(tuning)
+        session, guard = guarded(causal("gpt2"), instructions, weight=weight)
+        stir(session)
         values.append(guard.penalise(1))
     assert values[1] == pytest.approx(3 * values[0], rel=1e-4)
 
@@ -80,16 +80,16 @@ def test_weight_multiplies_it(causal: Any, instructions: str) -> None:
 def test_only_every_so_many_steps_and_with_texts_in_turn(
     causal: Any, instructions: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuning, guard = guarded(causal("gpt2"), instructions, every=3, texts=40)
-    stir(tuning)
+    session, guard = guarded(causal("gpt2"), instructions, every=3, texts=40)
+    stir(session)
     asked: list[list[int]] = []
-    original = reference.Reference.divergences
+    original = kl_reference.KLReference.divergences
 
     def spied(self: Any, model: Any, chosen: Any, *rest: Any) -> Any:
         asked.append(list(chosen))
         return original(self, model, chosen, *rest)
 
-    monkeypatch.setattr(reference.Reference, "divergences", spied)
+    monkeypatch.setattr(kl_reference.KLReference, "divergences", spied)
     values = [guard.penalise(step) for step in range(1, 10)]
     assert [value > 0 for value in values] == [True, False, False] * 3
     number = len(guard._reference.texts)
@@ -99,13 +99,13 @@ def test_only_every_so_many_steps_and_with_texts_in_turn(
 
 def test_it_draws_no_random_number_and_leaves_modes_alone(causal: Any, instructions: str) -> None:
     """Dropout is off while it reads; training draws the same masks as without it."""
-    tuning, guard = guarded(causal("llama"), instructions, {"type": "lora", "lora_dropout": 0.5})
-    stir(tuning)
-    tuning.model.train()
+    session, guard = guarded(causal("llama"), instructions, {"type": "lora", "lora_dropout": 0.5})
+    stir(session)
+    session.model.train()
     state = torch.get_rng_state()
     one = guard.penalise(1)
     assert torch.equal(state, torch.get_rng_state())
-    assert all(module.training for module in tuning.model.modules())
+    assert all(module.training for module in session.model.modules())
     assert guard.penalise(1) == one
 
 
@@ -113,13 +113,13 @@ def test_replay_may_be_what_it_holds_on_to(causal: Any, instructions: str, tmp_p
     """Plain text protects a model that is tuned on conversations."""
     rows = [{"text": f"the film was good {'very ' * i}"} for i in range(9)]
     data = {"train": instructions, "replay": write_rows(tmp_path / "old.jsonl", rows)}
-    tuning, guard = guarded(causal("llama"), data, on="replay")
-    stir(tuning)
+    session, guard = guarded(causal("llama"), data, on="replay")
+    stir(session)
     assert guard.penalise(1) > 0
     assert len(guard._reference.texts) == 9
-    assert len(tuning.prepared.learned) == len(tuning.prepared.examples["train"])
+    assert len(session.prepared.learned) == len(session.prepared.examples["train"])
 
 
 def test_a_model_with_a_new_head_has_no_predictions_of_before(tiny: Any, sentiment: str) -> None:
     with pytest.raises(InputError, match="puts a new head on the model"):
-        tuning_for(tiny("bert"), sentiment, "full", protection="kl")
+        session_for(tiny("bert"), sentiment, "full", protection="kl")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from support import STRATEGIES, job_for, tuning_for
-from welltuned.engines import loop
+from support import STRATEGIES, job_for, session_for
+from welltuned.engines import torch_loop
 from welltuned.engines.events import Listener, Step
 from welltuned.errors import InputError
 
@@ -48,7 +48,7 @@ def test_everything_but_the_head_is_still_for_its_share_of_the_steps(
     )  # fmt: skip
     watching.job = job
     watching.look()
-    loop.train(job)
+    torch_loop.fit(job)
     head = {n for n in watching.before if job.anatomy.depth(n) == 0 and "original" not in n}
     trained = {id(p) for group in job.groups for p in group.parameters}
     every = {n for n, p in job.model.named_parameters() if id(p) in trained}
@@ -60,15 +60,15 @@ def test_everything_but_the_head_is_still_for_its_share_of_the_steps(
 
 def test_a_strategy_without_a_body_that_trains_is_refused(tiny: Any, sentiment: str) -> None:
     with pytest.raises(InputError, match="would train the head alone all the time"):
-        tuning_for(tiny("bert"), sentiment, STRATEGIES["head"], protection="lp_ft")
+        session_for(tiny("bert"), sentiment, STRATEGIES["head"], protection="lp_ft")
 
 
 def test_gradual_unfreezing_begins_with_the_head_already(tiny: Any, sentiment: str) -> None:
     with pytest.raises(InputError, match="begins with the head already"):
-        tuning_for(tiny("bert"), sentiment, STRATEGIES["gradual"], protection="lp_ft")
+        session_for(tiny("bert"), sentiment, STRATEGIES["gradual"], protection="lp_ft")
 
 
 def test_a_task_without_a_new_head_has_none_to_begin_with(causal: Any, instructions: str) -> None:
     with pytest.raises(InputError, match="this task has none"):
         task = {"type": "generation", "max_length": 48}
-        tuning_for(causal("llama"), instructions, "lora", task=task, protection="lp_ft")
+        session_for(causal("llama"), instructions, "lora", task=task, protection="lp_ft")

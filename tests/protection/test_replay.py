@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sentences import make_sentences, write_conll
-from support import make_rows, short_tune, tuning_for, write_rows
+from support import make_rows, session_for, short_tune, write_rows
 from welltuned.data.encoding import IGNORED
 from welltuned.errors import InputError
 from welltuned.protection.replay import replayed
@@ -47,7 +47,7 @@ def before(tmp_path: Path) -> str:
 
 def mixed(folder: str, data: Any, share: float = 0.2, **parts: Any) -> Any:
     protection = {"type": "replay", "share": share}
-    return tuning_for(folder, data, parts.pop("strategy", HEAD), protection=protection, **parts)
+    return session_for(folder, data, parts.pop("strategy", HEAD), protection=protection, **parts)
 
 
 def test_examples_of_before_are_learned_beside_the_own(
@@ -134,7 +134,7 @@ def test_conversations_may_be_protected_by_plain_text(
 def test_examples_of_validation_and_test_are_refused(
     tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
-    prepared = tuning_for(tiny("bert"), sentiment, HEAD).prepared
+    prepared = session_for(tiny("bert"), sentiment, HEAD).prepared
     rows = make_rows(10, seed=77)
     for split in ("validation", "test"):
         rows.append({"text": prepared.data[split]["text"][0], "label": "positive"})
@@ -170,11 +170,11 @@ def test_without_examples_of_before_there_is_nothing_to_replay(
 ) -> None:
     task = {"type": "generation", "max_length": 48}
     with pytest.raises(InputError, match=r"needs examples of before.*data\.replay"):
-        tuning_for(causal("llama"), instructions, "lora", task=task, protection=protection)
+        session_for(causal("llama"), instructions, "lora", task=task, protection=protection)
 
 
 def test_examples_of_before_that_nobody_uses_are_refused(
     tiny: Any, sentiment: str, before: str
 ) -> None:
     with pytest.raises(InputError, match="no protection uses it"):
-        tuning_for(tiny("bert"), {"train": sentiment, "replay": before}, HEAD, protection="none")
+        session_for(tiny("bert"), {"train": sentiment, "replay": before}, HEAD, protection="none")

@@ -10,35 +10,35 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from support import STRATEGIES, encode, logits, make_rows, tune, tuning_for
-from welltuned import forgetting
+from support import STRATEGIES, encode, logits, make_rows, session_for, tune
 from welltuned.errors import InputError
-from welltuned.observer import Observer
-from welltuned.protection import Finish, WiseFT
-from welltuned.protection.wise_ft import Way, choose
+from welltuned.protection import FinishContext, WiseFT
+from welltuned.protection.wise_ft import WeightPath, choose_alpha
+from welltuned.training import retention_steps
+from welltuned.training.observer import Observer
 
 MEAN = {"pooling": "mean"}
 TEXTS = [row["text"] for row in make_rows(6, seed=12)]
 
 
-def stirred(tuning: Any) -> dict[str, torch.Tensor]:
+def stirred(session: Any) -> dict[str, torch.Tensor]:
     """As if trained; returns the weights then."""
     torch.manual_seed(3)
     with torch.no_grad():
-        for parameter in tuning.model.parameters():
+        for parameter in session.model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.1 * torch.randn_like(parameter))
-    return {name: value.detach().clone() for name, value in tuning.model.named_parameters()}
+    return {name: value.detach().clone() for name, value in session.model.named_parameters()}
 
 
-def way_of(tuning: Any) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def way_of(session: Any) -> tuple[Any, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """(the way, the weights at its start, the weights at its end)."""
-    before = {name: value.detach().clone() for name, value in tuning.model.named_parameters()}
-    untouched = forgetting.remember(tuning, Observer())
-    after = stirred(tuning)
-    scene = forgetting._scene(tuning)
-    end = Finish(scene, untouched.start, dict, lambda scores: 0.0, lambda: None)
-    return Way.of(end), before, after
+    before = {name: value.detach().clone() for name, value in session.model.named_parameters()}
+    untouched = retention_steps.measure_base(session, Observer())
+    after = stirred(session)
+    scene = retention_steps._scene(session)
+    end = FinishContext(scene, untouched.start, dict, lambda scores: 0.0, lambda: None)
+    return WeightPath.of(end), before, after
 
 
 @pytest.mark.parametrize("strategy", ["full", "partial", "gradual"])
@@ -46,40 +46,40 @@ def test_alpha_0_has_the_bits_of_before_and_1_those_of_after(
     strategy: str, tiny: Any, sentiment: str
 ) -> None:
     """Of what was there before; a new head stays as trained."""
-    tuning = tuning_for(tiny("bert"), sentiment, STRATEGIES[strategy], protection="wise_ft")
-    way, before, after = way_of(tuning)
+    session = session_for(tiny("bert"), sentiment, STRATEGIES[strategy], protection="wise_ft")
+    way, before, after = way_of(session)
     for alpha, expected in ((0.0, before), (1.0, after), (0.0, before)):
         way.go_to(alpha)
-        for name, value in tuning.model.named_parameters():
+        for name, value in session.model.named_parameters():
             wanted = after if name.startswith("classifier") else expected
             assert torch.equal(value, wanted[name]), name
     way.go_to(0.25)
     name = "bert.encoder.layer.3.output.dense.weight"
     middle = 0.75 * before[name] + 0.25 * after[name]
-    torch.testing.assert_close(tuning.model.get_parameter(name).data, middle)
+    torch.testing.assert_close(session.model.get_parameter(name).data, middle)
 
 
 def test_for_lora_alpha_scales_the_product(tiny: Any, sentiment: str) -> None:
     """0 computes as the pretrained weights do, 1 as the trained model, linearly between."""
-    tuning = tuning_for(
+    session = session_for(
         tiny("bert"), sentiment, {"type": "lora", "r": 3}, protection="wise_ft",
         task={"pooling": "mean"},
     )  # fmt: skip
-    way, _, _ = way_of(tuning)
+    way, _, _ = way_of(session)
     batch = encode(tiny("bert"), TEXTS)
-    tuned = logits(tuning.model, batch)
-    layer = tuning.model.base_model.model.bert.encoder.layer[1].output.dense
+    tuned = logits(session.model, batch)
+    layer = session.model.base_model.model.bert.encoder.layer[1].output.dense
     change = layer.get_delta_weight("default")
     way.go_to(0.0)
     assert not layer.get_delta_weight("default").any()
-    trunk = tuning.model.base_model.model.bert
+    trunk = session.model.base_model.model.bert
     at_zero = trunk(**batch).last_hidden_state
-    with tuning.model.disable_adapter():
+    with session.model.disable_adapter():
         assert torch.equal(at_zero, trunk(**batch).last_hidden_state)
     way.go_to(0.3)
     torch.testing.assert_close(layer.get_delta_weight("default"), 0.3 * change)
     way.go_to(1.0)
-    assert torch.equal(logits(tuning.model, batch), tuned)
+    assert torch.equal(logits(session.model, batch), tuned)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_smallest_alpha_near_the_best_is_chosen_and_never_0(
     values: list[float], tolerance: float, chosen: float
 ) -> None:
     """Losses come as negative numbers: higher is better."""
-    assert choose((0.0, 0.25, 0.5, 1.0), values, tolerance) == chosen
+    assert choose_alpha((0.0, 0.25, 0.5, 1.0), values, tolerance) == chosen
 
 
 def test_the_end_is_always_tried() -> None:
@@ -127,7 +127,7 @@ def test_a_run_is_saved_proved_and_told_at_the_chosen_alpha(
     assert run.results["proof"]["frozen_moved"] == 0
     weights = load_file(run.model / "model.safetensors")
     last = load_file(next(run.checkpoints.iterdir()) / "weights.safetensors")
-    start = dict(tuning_for(tiny("bert"), sentiment, "full").model.named_parameters())
+    start = dict(session_for(tiny("bert"), sentiment, "full").model.named_parameters())
     for name, tensor in last.items():
         middle = tensor if "classifier" in name else torch.lerp(start[name].data, tensor, 0.5)
         torch.testing.assert_close(weights[name], middle)
@@ -141,7 +141,7 @@ def test_where_no_pretrained_weight_moves_there_is_nothing_to_hold_on_to(
     strategy: str, protection: str, tiny: Any, sentiment: str
 ) -> None:
     with pytest.raises(InputError, match=rf"'{protection}' does not go with strategy"):
-        tuning_for(tiny("bert"), sentiment, STRATEGIES[strategy], protection=protection)
+        session_for(tiny("bert"), sentiment, STRATEGIES[strategy], protection=protection)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_changes_that_are_no_plain_products_are_refused(
 ) -> None:
     strategy = {"type": "lora", "r": 2, **changes}
     with pytest.raises(InputError, match=rf"'{protection}' does not go with strategy 'lora'"):
-        tuning_for(tiny("bert"), sentiment, strategy, protection=protection)
+        session_for(tiny("bert"), sentiment, strategy, protection=protection)
 
 
 def test_a_protection_is_named_once(tiny: Any, sentiment: str) -> None:
     with pytest.raises(InputError, match="names l2sp 2 times"):
-        tuning_for(tiny("bert"), sentiment, "full", protection=["l2sp", "l2sp"])
+        session_for(tiny("bert"), sentiment, "full", protection=["l2sp", "l2sp"])

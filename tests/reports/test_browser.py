@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from welltuned.reports.comparison import write_report as write_comparison
-from welltuned.reports.run import write_report as write_run
+from welltuned.reports.comparison import write_comparison_report as write_comparison
+from welltuned.reports.run import write_run_report as write_run
 from welltuned.runs import Run
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 
 pytestmark = pytest.mark.browser
 

@@ -16,10 +16,10 @@ import pytest
 
 from comparing import HEAD, carried_out, values_for, without_processes
 from support import make_rows, write_rows
-from welltuned.comparison.summary import summarise
-from welltuned.reports.comparison import write_report
+from welltuned.experiments.comparison.summary import summarise_comparison
+from welltuned.reports.comparison import write_comparison_report
 from welltuned.reports.comparison_charts import pareto
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 
 NASTY = "<script>alert('x')</script>"
 
@@ -64,7 +64,7 @@ def page(compared: Comparison) -> Page:
 
 
 def written(comparison: Comparison, language: str | None = None) -> Page:
-    return Page(write_report(comparison, language).read_text(encoding="utf-8"))
+    return Page(write_comparison_report(comparison, language).read_text(encoding="utf-8"))
 
 
 def test_the_table_has_every_row_with_its_numbers(compared: Comparison, page: Page) -> None:
@@ -118,7 +118,7 @@ def test_the_report_needs_nothing_but_the_folder(copy: Comparison) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from welltuned.reports.comparison import write_report\n"
-        "from welltuned.runs.comparison import Comparison\n"
+        "from welltuned.runs.comparison_folder import Comparison\n"
         "write_report(Comparison(Path(sys.argv[1])))\n"
         "assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
     )
@@ -156,7 +156,7 @@ def test_retention_and_probe_have_tables_and_charts(copy: Comparison) -> None:
                 {**run.results, "retention": {"general text": values}, "probe": probe},
             )
     (copy.folder / "results.json").unlink()
-    summarise(copy)
+    summarise_comparison(copy)
     page = written(copy)
     assert "What is forgotten" in page.text and "keeps general text" in page.text
     assert "90.0%" in page.text and "0.987" in page.text
@@ -211,7 +211,7 @@ def test_a_comparison_in_which_all_failed_has_a_report(copy: Comparison) -> None
             shutil.rmtree(copy.folder / cell["folder"])
             cell |= {"state": "failed", "error": "MemoryError"}
     copy.write("comparison.json", record)
-    assert summarise(copy)["best"] is None
+    assert summarise_comparison(copy)["best"] is None
     page = written(copy)
     assert "Recommendation none" in page.text
     assert "head, seed 0, failed: MemoryError" in page.text
@@ -251,7 +251,7 @@ def test_charts_hold_their_numbers_as_a_table(compared: Comparison, page: Page) 
 def test_labels_of_equal_scores_do_not_meet() -> None:
     """Every row has a height of its own, whatever the scores."""
     from welltuned.reports.comparison_charts import score_dots
-    from welltuned.reports.languages import translator
+    from welltuned.reports.translations import translator
 
     for language in ("en", "zh"):
         say = translator(language)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from welltuned.experiments.search.forecast import extrapolate_curve
 from welltuned.reports.learning_curve import write_curve_report
-from welltuned.search.forecast import forecast
 
 NASTY = "<script>alert('x')</script>"
 
@@ -20,7 +20,7 @@ def written(folder: Path) -> dict[str, Any]:
     sizes = np.array([100, 200, 400, 800])
     scores = np.array([[0.6, 0.62], [0.68, 0.7], [0.74, 0.76], [0.79, 0.8]])
     facts = {"model": "some/MiniLM", "data": NASTY, "strategy": "lora", "data_fingerprint": "abc"}
-    found = {**facts, **forecast("macro_f1", sizes, scores)}
+    found = {**facts, **extrapolate_curve("macro_f1", sizes, scores)}
     (folder / "learning_curve.json").write_text(json.dumps(found))
     (folder / "config.yaml").write_text(f"data: {NASTY}\n")
     return found

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from support import make_rows, tune, write_rows
-from welltuned.reports.run import write_report
+from welltuned.reports.run import write_run_report
 from welltuned.runs import Run
 
 HEAD = {"type": "partial", "num_blocks": 0}
@@ -70,7 +70,7 @@ def page(finished: Run) -> Page:
 
 
 def written(run: Run) -> Page:
-    return Page(write_report(run).read_text(encoding="utf-8"))
+    return Page(write_run_report(run).read_text(encoding="utf-8"))
 
 
 def change(run: Run, name: str, update: Callable[[Any], None]) -> None:

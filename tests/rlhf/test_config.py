@@ -10,7 +10,7 @@ import yaml
 
 from welltuned.errors import InputError
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.rlhf.reading import config_from, load
+from welltuned.rlhf.read_config import load_rlhf_config, rlhf_config_from
 from welltuned.strategies import Full, Lora
 
 GOOD = "pipeline: rlhf\nmodel: m\ndata: d.csv\nreward: {function: a.b}\n"
@@ -18,7 +18,7 @@ GOOD = "pipeline: rlhf\nmodel: m\ndata: d.csv\nreward: {function: a.b}\n"
 
 def read(tmp_path: Path, text: str, *overrides: str) -> RlhfConfig:
     (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
-    return load(str(tmp_path / "c.yaml"), overrides)
+    return load_rlhf_config(str(tmp_path / "c.yaml"), overrides)
 
 
 def refused(tmp_path: Path, text: str, *overrides: str) -> str:
@@ -70,7 +70,7 @@ def test_a_config_that_was_written_down_reads_as_the_same(tmp_path: Path) -> Non
     config = read(tmp_path, text + "sft: runs/sft\nppo: {kl_target: 6}\n")
     written = yaml.safe_dump({"schema_version": 1, **config.model_dump(mode="json")})
     assert read(tmp_path, written) == config
-    assert config_from(yaml.safe_load(written)) == config
+    assert rlhf_config_from(yaml.safe_load(written)) == config
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,6 @@ def test_both_other_stages_take_the_other_engine(tmp_path: Path) -> None:
 
 def test_keyword_arguments_are_read_alike() -> None:
     values: dict[str, Any] = {"model": "m", "data": "d.csv", "reward": {"function": "a.b"}}
-    assert config_from(values).reward[0].function == "a.b"
+    assert rlhf_config_from(values).reward[0].function == "a.b"
     with pytest.raises(InputError, match="unknown key 'rewrd'"):
-        config_from({**values, "rewrd": 1})
+        rlhf_config_from({**values, "rewrd": 1})

@@ -12,13 +12,13 @@ import yaml
 
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_preferences, write_rows
-from welltuned.planning.limits import Limits
-from welltuned.planning.machine import Machine
-from welltuned.planning.plan import Plan
 from welltuned.rlhf import pipeline
 from welltuned.rlhf.forecast import plan_pipeline
-from welltuned.rlhf.reading import config_from
+from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.runs import Run
+from welltuned.training.forecast.limits import Limits
+from welltuned.training.forecast.plan import ResourcePlan
+from welltuned.training.forecast.prices import Machine
 
 Values = Callable[..., dict[str, Any]]
 
@@ -38,8 +38,8 @@ def values(causal: Any, stories: str, tmp_path: Path) -> Values:
     return make
 
 
-def plan(values: dict[str, Any], **limits: Any) -> Plan:
-    return plan_pipeline(config_from(values), Limits(**limits), lambda *_: None)
+def plan(values: dict[str, Any], **limits: Any) -> ResourcePlan:
+    return plan_pipeline(rlhf_config_from(values), Limits(**limits), lambda *_: None)
 
 
 @pytest.mark.usefixtures("known")
@@ -57,10 +57,12 @@ def test_a_judge_on_the_policys_backbone_costs_its_adapter_alone(values: Values)
 def test_roles_weigh_what_was_foreseen(
     strategy: str, values: Values, machine: Machine, monkeypatch: pytest.MonkeyPatch, known: Any
 ) -> None:
-    monkeypatch.setattr("welltuned.planning.in_runs.this_machine", lambda device: machine)
+    monkeypatch.setattr(
+        "welltuned.training.forecast.run_forecast.this_machine", lambda device: machine
+    )
     asked = values(strategy, allow_weak_reward=True)
     made = plan(asked)
-    run = pipeline.train(config_from(asked))
+    run = pipeline.run_pipeline(rlhf_config_from(asked))
     results = Run.open(run.folder / "stages" / "ppo").results
     real, foreseen = results["memory"]["roles"], made.rows[-1].forecast
     assert foreseen is not None

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from acting import generator_actor, policy_of, story_prompts
+from welltuned.rlhf.algorithms.ppo import Learner, Stats, step
 from welltuned.rlhf.config import PpoConfig
-from welltuned.rlhf.ppo import Learner, Stats, step
 from welltuned.runs import Run
 
 WORD, LENGTH, TARGET = "good", 4, 25.0

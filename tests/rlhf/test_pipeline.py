@@ -17,8 +17,8 @@ import welltuned as wt
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import InputError, RunFailed
-from welltuned.rlhf.plan import check
-from welltuned.rlhf.reading import config_from
+from welltuned.rlhf.read_config import rlhf_config_from
+from welltuned.rlhf.stages import check_stages
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
 
@@ -173,9 +173,9 @@ def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
 
 
 def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path: Path) -> None:
-    from welltuned.export import export
+    from welltuned.artifact.export import export_run
 
-    export(bandit.folder, tmp_path / "plain")
+    export_run(bandit.folder, tmp_path / "plain")
     assert (tmp_path / "plain" / "config.json").exists()
     ppo = bandit.folder / "stages" / "ppo"
     values = yaml.safe_load((bandit.folder / "config.yaml").read_text(encoding="utf-8"))
@@ -188,8 +188,8 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
 
 
 def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
-    from welltuned.inspection import inspect
-    from welltuned.listing import describe_runs
+    from welltuned.cli.console.data import inspect
+    from welltuned.cli.console.runs import describe_runs
 
     rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
     assert {"run", "sft", "ppo"} == set(rows)
@@ -287,7 +287,8 @@ def test_an_explosion_before_the_first_look_fails_with_a_remedy(copied: Run) -> 
 def test_weights_that_are_no_numbers_are_an_explosion(
     copied: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from welltuned.rlhf import loop, ppo
+    from welltuned.rlhf import loop
+    from welltuned.rlhf.algorithms import ppo
 
     unfinish(copied, "ppo")
     real = ppo.step
@@ -448,8 +449,10 @@ def test_a_label_that_nobody_rated_is_noted(
         (("negative", "positive"), []),
     ):
         reward = rated(tmp_path / "rated.jsonl", *labels)
-        config = config_from(values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward))
-        assert check(config, tmp_path / "run") == noted
+        config = rlhf_config_from(
+            values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward)
+        )
+        assert check_stages(config, tmp_path / "run") == noted
 
 
 def test_labels_that_a_finished_run_does_not_know_are_refused(

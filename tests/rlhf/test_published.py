@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from tabular import ppo
-from welltuned.rlhf.actors import Judged, Rollout
-from welltuned.rlhf.advantages import gae, masked_mean, token_rewards, whiten
+from welltuned.rlhf.actors.base import Rollout, TokenEstimates
+from welltuned.rlhf.algorithms.advantages import gae, masked_mean, token_rewards, whiten
+from welltuned.rlhf.algorithms.losses import policy_losses, value_losses
+from welltuned.rlhf.algorithms.objectives import Sampled, estimate
 from welltuned.rlhf.kl import k1
-from welltuned.rlhf.losses import policy_losses, value_losses
-from welltuned.rlhf.objectives import Sampled, estimate
 
 B, T = 4, 6
 LENGTHS = [6, 2, 4, 1]
@@ -190,7 +190,7 @@ def test_our_batch_is_the_published_one_with_the_score_at_the_last_token(
     new = data["new_logprobs"].clone().requires_grad_()
     values = data["new_values"].clone().requires_grad_()
     objective = Sampled(rollout, ours, config)
-    sums = objective.sums(Judged(new[chosen], values[chosen]), chosen)
+    sums = objective.sums(TokenEstimates(new[chosen], values[chosen]), chosen)
     count = objective.count(chosen)
     (sums["loss"] / count).backward()
     close(sums["policy_loss"] / count, wanted["policy"])

@@ -16,8 +16,8 @@ import welltuned as wt
 from support import make_rows, short_tune, write_rows
 from welltuned.errors import InputError, RunFailed, Stopped
 from welltuned.rlhf.config import PpoConfig, RewardSource
-from welltuned.rlhf.judging import Judges
-from welltuned.rlhf.rewards import Judge, Reward, build
+from welltuned.rlhf.reward_set import RewardSet
+from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
 from welltuned.runs import Run
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def mine(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 def test_a_function_is_called_with_prompts_and_responses(mine: Any) -> None:
     heard: list[Any] = []
     mine.score = lambda prompts, responses: heard.append((prompts, responses)) or [1, 2]
-    judge = build(source(function="my_rewards.score"), None, CPU)
+    judge = build_reward(source(function="my_rewards.score"), None, CPU)
     rewards = judge(tuple(PROMPTS), tuple(RESPONSES))
     assert rewards.dtype == np.float32 and rewards.tolist() == [1, 2]
     assert heard == [(PROMPTS, RESPONSES)]
@@ -62,7 +62,7 @@ def test_a_function_is_called_with_prompts_and_responses(mine: Any) -> None:
 )
 def test_what_is_no_reward_is_refused_with_the_response(given: Any, told: str, mine: Any) -> None:
     mine.score = lambda prompts, responses: given
-    judge = build(source(function="my_rewards.score"), None, CPU)
+    judge = build_reward(source(function="my_rewards.score"), None, CPU)
     with pytest.raises(RunFailed) as error:
         judge(PROMPTS, RESPONSES)
     assert told in str(error.value) and "'my_rewards.score'" in str(error.value)
@@ -74,7 +74,7 @@ def test_a_function_that_raises_is_told_with_its_line(mine: Any) -> None:
 
     mine.score = score
     with pytest.raises(RunFailed, match=r"ZeroDivisionError: .*test_rewards.py:\d+"):
-        build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
+        build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
 
 
 def test_a_signal_that_arrives_while_judging_stops_the_run(mine: Any) -> None:
@@ -83,17 +83,17 @@ def test_a_signal_that_arrives_while_judging_stops_the_run(mine: Any) -> None:
 
     mine.score = score
     with pytest.raises(Stopped):
-        build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
+        build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
 
 
 def test_tensors_will_do(mine: Any) -> None:
     mine.score = lambda prompts, responses: torch.tensor([1.0, 2.0], requires_grad=True)
-    assert build(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)[1] == 2
+    assert build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)[1] == 2
 
 
 def test_a_function_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be imported: ModuleNotFoundError"):
-        build(source(function="no_such.thing"), None, CPU)
+        build_reward(source(function="no_such.thing"), None, CPU)
 
 
 # --- Classifiers ------------------------------------------------------------------
@@ -109,13 +109,13 @@ def test_a_classification_run_gives_the_log_odds_of_a_label(
     label: str, classified: Callable[..., Run]
 ) -> None:
     run = classified("full")
-    judge = build(source(run=str(run.folder), label=label), None, CPU)
+    judge = build_reward(source(run=str(run.folder), label=label), None, CPU)
     logits = logits_of(run, [p + r for p, r in zip(PROMPTS, RESPONSES, strict=True)])
     odds = (logits[:, 1] - logits[:, 0]) * (1 if label == "positive" else -1)
     np.testing.assert_allclose(judge(PROMPTS, RESPONSES), odds, atol=1e-5)
-    shares = build(source(run=str(run.folder), label=label, score="probability"), None, CPU)
+    shares = build_reward(source(run=str(run.folder), label=label, score="probability"), None, CPU)
     np.testing.assert_allclose(shares(PROMPTS, RESPONSES), 1 / (1 + np.exp(-odds)), atol=1e-5)
-    only = build(source(run=str(run.folder), label=label, reads="response"), None, CPU)
+    only = build_reward(source(run=str(run.folder), label=label, reads="response"), None, CPU)
     alone = logits_of(run, RESPONSES)
     odds = (alone[:, 1] - alone[:, 0]) * (1 if label == "positive" else -1)
     np.testing.assert_allclose(only(PROMPTS, RESPONSES), odds, atol=1e-5)
@@ -155,11 +155,11 @@ def own_logits(folder: str, texts: list[str], pairs: list[str] | None = None) ->
 
 def test_any_classifier_of_transformers_judges(plain: Callable[..., str]) -> None:
     folder = plain(3)
-    judge = build(source(model=folder, label="label1"), None, CPU)
+    judge = build_reward(source(model=folder, label="label1"), None, CPU)
     logits = own_logits(folder, [p + r for p, r in zip(PROMPTS, RESPONSES, strict=True)])
     expected = logits[:, 1] - logits[:, [0, 2]].logsumexp(1)
     np.testing.assert_allclose(judge(PROMPTS, RESPONSES), expected, atol=1e-5)
-    pair = build(source(model=folder, label="label1", reads="pair"), None, CPU)
+    pair = build_reward(source(model=folder, label="label1", reads="pair"), None, CPU)
     logits = own_logits(folder, PROMPTS, RESPONSES)
     expected = logits[:, 1] - logits[:, [0, 2]].logsumexp(1)
     np.testing.assert_allclose(pair(PROMPTS, RESPONSES), expected, atol=1e-5)
@@ -167,18 +167,18 @@ def test_any_classifier_of_transformers_judges(plain: Callable[..., str]) -> Non
 
 def test_a_model_with_one_output_gives_that(plain: Callable[..., str]) -> None:
     folder = plain(1)
-    judge = build(source(model=folder), None, CPU)
+    judge = build_reward(source(model=folder), None, CPU)
     texts = [p + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
     np.testing.assert_allclose(
         judge(PROMPTS, RESPONSES), own_logits(folder, texts)[:, 0], atol=1e-5
     )
     with pytest.raises(InputError, match="gives a number and no labels"):
-        build(source(model=folder, label="label0"), None, CPU)
+        build_reward(source(model=folder, label="label0"), None, CPU)
 
 
 def test_with_several_labels_at_once_each_has_odds_of_its_own(plain: Callable[..., str]) -> None:
     folder = plain(3, "multi_label_classification")
-    judge = build(source(model=folder, label="label2"), None, CPU)
+    judge = build_reward(source(model=folder, label="label2"), None, CPU)
     texts = [p + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
     np.testing.assert_allclose(
         judge(PROMPTS, RESPONSES), own_logits(folder, texts)[:, 2], atol=1e-5
@@ -190,26 +190,26 @@ def test_which_label_is_good_has_to_be_said(
 ) -> None:
     for values in ({"model": plain(3)}, {"run": str(classified("full").folder)}):
         with pytest.raises(InputError, match="not said which label is the good one"):
-            build(source(**values), None, CPU)
+            build_reward(source(**values), None, CPU)
         with pytest.raises(InputError, match=r"no label 'god' -> write reward\.label, one of: "):
-            build(source(**values, label="god"), None, CPU)
+            build_reward(source(**values, label="god"), None, CPU)
 
 
 def test_a_trunk_without_a_head_is_no_judge(tiny: Callable[..., str]) -> None:
     with pytest.raises(InputError, match="no sequence classifier"):
-        build(source(model=tiny("bert")), None, CPU)
+        build_reward(source(model=tiny("bert")), None, CPU)
 
 
 def test_a_generator_is_no_judge(told: Callable[..., Run]) -> None:
     with pytest.raises(InputError, match="does generation and cannot judge"):
-        build(source(run=str(told("full").folder)), None, CPU)
+        build_reward(source(run=str(told("full").folder)), None, CPU)
 
 
 def test_a_run_of_numbers_judges_in_its_own_units(tiny: Any, tmp_path: Path) -> None:
     rows = [{"text": row["text"], "label": i / 7} for i, row in enumerate(make_rows(60))]
     file = write_rows(tmp_path / "numbers.jsonl", rows)
     run = short_tune(tiny("bert"), file, {"type": "full"}, tmp_path / "run")
-    judge = build(source(run=str(run.folder)), None, CPU)
+    judge = build_reward(source(run=str(run.folder)), None, CPU)
     texts = [p + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
     expected = [row["prediction"] for row in wt.load(run).predict(texts)]
     np.testing.assert_allclose(judge(PROMPTS, RESPONSES), expected, atol=1e-4)
@@ -217,8 +217,8 @@ def test_a_run_of_numbers_judges_in_its_own_units(tiny: Any, tmp_path: Path) -> 
 
 def test_a_folder_of_ours_named_as_a_model_is_read_as_a_run(classified: Any) -> None:
     run = classified("lora")
-    one = build(source(model=str(run.model), label="positive"), None, CPU)
-    other = build(source(run=str(run.folder), label="positive"), None, CPU)
+    one = build_reward(source(model=str(run.model), label="positive"), None, CPU)
+    other = build_reward(source(run=str(run.folder), label="positive"), None, CPU)
     np.testing.assert_array_equal(one(PROMPTS, RESPONSES), other(PROMPTS, RESPONSES))
 
 
@@ -226,16 +226,18 @@ def test_a_folder_of_ours_named_as_a_model_is_read_as_a_run(classified: Any) -> 
 
 
 def test_several_judges_are_added_up_by_weight() -> None:
-    long = Judge("long", lambda p, r: [len(text) for text in r], weight=0.5)
-    fixed = Judge("fixed", lambda p, r: [3.0] * len(r), weight=-2)
-    reward = Reward((long, fixed))
+    long = RewardFunction("long", lambda p, r: [len(text) for text in r], weight=0.5)
+    fixed = RewardFunction("fixed", lambda p, r: [3.0] * len(r), weight=-2)
+    reward = WeightedReward((long, fixed))
     assert reward(PROMPTS, RESPONSES).tolist() == [9 - 6, 3.5 - 6]
     assert [part.tolist() for part in reward.parts(PROMPTS, RESPONSES)] == [[18, 7], [3, 3]]
 
 
 def test_every_label_is_judged_for_every_prompt() -> None:
-    judge = Judge("pairs", lambda p, r: [len(a) * 10 + len(b) for a, b in zip(p, r, strict=True)])
-    rewards = Reward((judge,)).of_all(["a", "bb"], ["x", "yy", "zzz"])
+    judge = RewardFunction(
+        "pairs", lambda p, r: [len(a) * 10 + len(b) for a, b in zip(p, r, strict=True)]
+    )
+    rewards = WeightedReward((judge,)).of_all(["a", "bb"], ["x", "yy", "zzz"])
     assert rewards.tolist() == [[11, 12, 13], [21, 22, 23]]
 
 
@@ -244,10 +246,10 @@ def test_a_judge_with_another_tokenizer_is_noted_and_reads_text(
 ) -> None:
     judge = source(run=str(classified("full").folder), label="positive")
     alike, other = wt.load(classified("lora")), wt.load(told("full", "qwen2"))
-    judges = Judges.load([(judge, None)], PpoConfig(), other.problem, CPU)
+    judges = RewardSet.load([(judge, None)], PpoConfig(), other.problem, CPU)
     assert judges.notes(alike.tokenizer) == []
     assert "has a tokenizer of its own" in judges.notes(other.tokenizer)[0]
-    mine = Judges(Reward((Judge("mine", lambda p, r: [0.0] * len(r)),)), None)
+    mine = RewardSet(WeightedReward((RewardFunction("mine", lambda p, r: [0.0] * len(r)),)), None)
     assert mine.notes(other.tokenizer) == []
 
 
@@ -257,7 +259,7 @@ def test_a_classifier_reads_an_answer_after_a_line_break_and_a_text_as_it_goes_o
     run = classified("full")
     judge = source(run=str(run.folder), label="positive")
     for problem, joint in ((wt.load(told("full")).problem, ""), (wt.load(run).problem, "\n")):
-        judges = Judges.load([(judge, None)], PpoConfig(), problem, CPU)
+        judges = RewardSet.load([(judge, None)], PpoConfig(), problem, CPU)
         texts = [p + joint + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
         logits = logits_of(run, texts)
         found = judges.reward(PROMPTS, RESPONSES)

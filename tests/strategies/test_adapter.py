@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from support import build, encode, logits, make_rows, short_tune
-from welltuned.artifact import load_artifact
-from welltuned.injection.bottleneck import Bottleneck, BottleneckLayer
+from welltuned.artifact.save_load import load_artifact
 from welltuned.models.anatomy import Anatomy
+from welltuned.strategies.peft_methods.bottleneck import Bottleneck, BottleneckLayer
 
 TEXTS = [row["text"] for row in make_rows(6, seed=5)]
 ADAPTER: dict[str, Any] = {"type": "adapter", "reduction_factor": 8}

@@ -11,11 +11,11 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from support import build, job_for, make_config, strategy_of
-from welltuned.engines import loop
+from welltuned.engines import torch_loop
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.events import Listener, Step
-from welltuned.engines.optimisation import build_optimizer, build_schedule
-from welltuned.models.anatomy import SKELETON_ATTENTION, Anatomy, examine
+from welltuned.engines.optimizer import build_optimizer, build_schedule
+from welltuned.models.anatomy import SKELETON_ATTENTION, Anatomy, examine_anatomy
 from welltuned.strategies import Progress
 
 EPOCHS = {"type": "gradual", "unit": "epoch", "num_blocks": "all", "embeddings": True}
@@ -170,7 +170,7 @@ def followed(tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> tupl
     """A run of twelve steps that unfreezes one block before step 5 and one before step 9."""
     moments = Moments()
     monkeypatch.setattr(
-        loop,
+        torch_loop,
         "build_optimizer",
         lambda groups, training: moments.follow(build_optimizer(groups, training)),
     )
@@ -181,7 +181,7 @@ def followed(tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> tupl
         moments,
         training={"num_train_epochs": 1, "eval_strategy": "no", "max_grad_norm": 0},
     )
-    loop.train(job)
+    torch_loop.fit(job)
     return job, moments
 
 
@@ -256,7 +256,7 @@ def test_tied_weights_are_in_one_group_once(kind: str) -> None:
             make_config("gpt2"), attn_implementation=SKELETON_ATTENTION
         )
     skeleton.tie_weights()
-    anatomy = examine(skeleton)
+    anatomy = examine_anatomy(skeleton)
     strategy = strategy_of({"type": kind, **(EPOCHS if kind == "gradual" else {})})
     assert skeleton.lm_head.weight is skeleton.transformer.wte.weight
     parameters = [

@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from support import build, encode, job_for, logits, make_rows, short_tune
-from welltuned.artifact import load_artifact
-from welltuned.engines import loop
+from welltuned.artifact.export import export_run
+from welltuned.artifact.save_load import load_artifact
+from welltuned.engines import torch_loop
 from welltuned.errors import InputError
-from welltuned.export import export
 
 TEXTS = [row["text"] for row in make_rows(8, seed=5)]
 LORA: dict[str, Any] = {"type": "lora", "r": 4, "lora_alpha": 6}
@@ -79,7 +79,7 @@ def test_in_the_first_step_only_b_and_the_head_move(tiny: Any, sentiment: str) -
         training = {"num_train_epochs": "auto", "max_steps": steps, "weight_decay": 0.0}
         job = job_for(tiny("bert"), sentiment, LORA, training=training)
         before = {name: value.clone() for name, value in job.model.named_parameters()}
-        loop.train(job)
+        torch_loop.fit(job)
         moved = {n for n, p in job.model.named_parameters() if not torch.equal(p, before[n])}
         wanted = {n for n in before if ".lora_B." in n or ".modules_to_save." in n}
         assert moved == wanted | ({n for n in before if ".lora_A." in n} if a_moves else set())
@@ -344,7 +344,7 @@ def test_every_kind_of_lora_trains_proves_itself_and_merges(
     )
     proof = run.results["proof"]
     assert proof["trainable_moved"] == proof["trainable_weights"] > 0
-    target = export(run.folder, tmp_path / "plain")
+    target = export_run(run.folder, tmp_path / "plain")
     plain = AutoModelForSequenceClassification.from_pretrained(target)
     batch = encode(tiny("bert"), TEXTS)
     tuned = logits(load_artifact(run.model).model, batch)
@@ -390,7 +390,7 @@ def test_untouched_it_computes_as_the_pretrained_model(init: Any, tiny: Any) -> 
     model, _, strategy = build(tiny("bert"), {**LORA, "init_lora_weights": init})
     base = logits(build(tiny("bert"), {"type": "full"})[0], batch)
     training = [parameter.requires_grad for parameter in model.parameters()]
-    with strategy.untouched(model):
+    with strategy.base_model(model):
         torch.testing.assert_close(logits(model, batch), base, atol=1e-4, rtol=1e-4)
     assert training == [parameter.requires_grad for parameter in model.parameters()]
     with model.disable_adapter():

@@ -14,7 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import support
 from support import build, encode, logits, make_config, make_rows, strategy_of
-from welltuned.injection import prefix
+from welltuned.strategies.peft_methods import prefix
 
 LENGTH = 5
 PREFIX: dict[str, Any] = {"type": "prefix", "num_virtual_tokens": LENGTH}
@@ -22,8 +22,8 @@ FROM_TEXT: dict[str, Any] = {**PREFIX, "init": "text"}
 TEXTS = [row["text"] for row in make_rows(6, seed=5)]
 
 
-def parts_of(model: nn.Module) -> list[prefix.Prefix]:
-    return [module for module in model.modules() if isinstance(module, prefix.Prefix)]
+def parts_of(model: nn.Module) -> list[prefix.PrefixParameters]:
+    return [module for module in model.modules() if isinstance(module, prefix.PrefixParameters)]
 
 
 def stir(model: nn.Module) -> Any:
@@ -44,7 +44,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, torch.
         def attend(
             module: Any, query: Any, key: Any, value: Any, mask: Any, **rest: Any
         ) -> tuple[torch.Tensor, None]:
-            output, _ = prefix.attend(module, query, key, value, mask, **rest)
+            output, _ = prefix.attend_with_prefix(module, query, key, value, mask, **rest)
             calls.append({"query": query, "key": key, "value": value, "output": output})
             return output, None
 

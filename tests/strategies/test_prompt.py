@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from support import build, config_values, encode, logits, make_rows, short_tune
-from welltuned.config import config_from
+from welltuned.config import run_config_from
 from welltuned.errors import InputError
 from welltuned.models.anatomy import Anatomy
-from welltuned.preparation import prepare
+from welltuned.training.prepare import prepare
 
 LENGTH = 5
 PROMPT: dict[str, Any] = {"type": "prompt", "num_virtual_tokens": LENGTH}
@@ -193,7 +193,9 @@ def test_prompts_are_of_the_first_segment(tiny: Any) -> None:
 
 def prepared(tiny: Any, sentiment: str, folder: Path, max_length: Any) -> Any:
     task = {"pooling": "mean", "max_length": max_length}
-    return prepare(config_from(config_values(tiny("bert"), sentiment, PROMPT, folder, task=task)))
+    return prepare(
+        run_config_from(config_values(tiny("bert"), sentiment, PROMPT, folder, task=task))
+    )
 
 
 def test_prompt_and_text_together_fit_into_the_model(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from support import STRATEGIES, make_config, make_tokenizer, strategy_of
-from welltuned.models.anatomy import Anatomy, examine
+from welltuned.models.anatomy import Anatomy, examine_anatomy
 from welltuned.models.freezing import trainable_table
 from welltuned.models.loading import Head, build_skeleton
 from welltuned.strategies import Context, Progress
@@ -27,7 +27,9 @@ def prepare() -> Prepare:
 
     def make(family: str, values: dict[str, Any], **changes: Any) -> tuple[Any, Anatomy, Any]:
         config = make_config(family, **changes)
-        anatomy = examine(build_skeleton(Head(AutoModelForCausalLM, config)), new_head=False)
+        anatomy = examine_anatomy(
+            build_skeleton(Head(AutoModelForCausalLM, config)), new_head=False
+        )
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config)
         texts = [[7, 8, 9, 10], [11, 12, 13]]

@@ -12,7 +12,7 @@ import torch
 
 from support import make_tokenizer
 from welltuned.data.config import DataConfig
-from welltuned.data.conversations import convert
+from welltuned.data.conversations import convert_conversations
 from welltuned.data.encoding import IGNORED, Encoded, pad
 from welltuned.data.sources import Table, read_file
 from welltuned.errors import Faults, InputError, Place
@@ -21,10 +21,10 @@ from welltuned.tasks.chat import (
     ensure_template,
     pack,
     prompt_of,
-    render,
+    render_chat,
     render_plain,
     stop_ids,
-    tokenise,
+    tokenise_chat,
     trained_tokens,
     windows,
 )
@@ -92,7 +92,7 @@ def chat(*said: str, first: str = "user") -> list[dict[str, str]]:
 
 def learned(tokenizer: Any, *args: Any, **options: Any) -> list[str]:
     """The learned parts of a conversation."""
-    rendered = render(tokenizer, *args, **options)
+    rendered = render_chat(tokenizer, *args, **options)
     return [rendered.text[start:end] for start, end in rendered.spans]
 
 
@@ -116,7 +116,7 @@ def test_a_tokenizer_without_a_template_is_given_one_that_is_saved(tmp_path: Pat
     tokenizer.save_pretrained(tmp_path)
     again = AutoTokenizer.from_pretrained(tmp_path)
     assert not ensure_template(again)
-    assert render(again, chat("Hi", "Hello")) == render(tokenizer, chat("Hi", "Hello"))
+    assert render_chat(again, chat("Hi", "Hello")) == render_chat(tokenizer, chat("Hi", "Hello"))
 
 
 def test_a_tokenizer_keeps_its_own_template() -> None:
@@ -132,7 +132,7 @@ def test_the_default_template_writes_every_role_and_ends_answers() -> None:
         {"role": "tool", "content": "12:00"},
         {"role": "assistant", "content": "Noon"},
     ]
-    text = render(default_tokenizer(), messages).text
+    text = render_chat(default_tokenizer(), messages).text
     assert text == (
         'System:\nBe kind.\nUser:\nHi\nAssistant:\n{"name": "now"}</s>\n'
         "Tool:\n12:00\nAssistant:\nNoon</s>\n"
@@ -140,7 +140,9 @@ def test_the_default_template_writes_every_role_and_ends_answers() -> None:
 
 
 def test_the_default_template_begins_with_the_first_token_where_there_is_one() -> None:
-    assert render(default_tokenizer(bos_token="<s>"), chat("a", "b")).text.startswith("<s>User")
+    assert render_chat(default_tokenizer(bos_token="<s>"), chat("a", "b")).text.startswith(
+        "<s>User"
+    )
 
 
 def test_the_default_template_does_without_an_end_token() -> None:
@@ -168,7 +170,7 @@ def test_the_last_answer_or_everything_may_be_learned() -> None:
     tokenizer, messages = byte_tokenizer(CHATML), chat("a", "b", "c", "d")
     assert learned(tokenizer, messages, "last") == ["d<|im_end|>"]
     (everything,) = learned(tokenizer, messages, "all")
-    assert everything == render(tokenizer, messages).text
+    assert everything == render_chat(tokenizer, messages).text
 
 
 def test_what_follows_the_last_answer_is_not_learned() -> None:
@@ -187,7 +189,7 @@ def test_answers_in_a_row_and_between_tools_are_all_learned() -> None:
 
 def test_an_answer_that_repeats_the_question_is_found_in_its_place() -> None:
     for template in (CHATML, FORGETFUL, THINKING, INSTRUCT):
-        rendered = render(byte_tokenizer(template), chat("yes", "yes", "yes", "yes"))
+        rendered = render_chat(byte_tokenizer(template), chat("yes", "yes", "yes", "yes"))
         assert len(rendered.spans) == 2
         for number, (start, end) in enumerate(rendered.spans):
             assert "yes" in rendered.text[start:end]
@@ -229,7 +231,7 @@ def test_a_template_that_does_not_work_is_named_with_the_place(
     template: str, messages: list[dict[str, str]], what: str
 ) -> None:
     with pytest.raises(InputError, match=what) as caught:
-        render(byte_tokenizer(template), messages, place=Place("a.jsonl", 3))
+        render_chat(byte_tokenizer(template), messages, place=Place("a.jsonl", 3))
     assert str(caught.value).startswith("a.jsonl:3: the tokenizer's chat template ")
     assert " -> " in str(caught.value)
 
@@ -262,7 +264,7 @@ def with_own_tokens(single: str) -> Any:
 def test_plain_text_has_the_tokenizers_own_tokens_and_ends_once(single: str) -> None:
     tokenizer = with_own_tokens(single)
     rendered = [render_plain(tokenizer, "ab", "c"), render_plain(tokenizer, "", "abc")]
-    encoded = tokenise(tokenizer, rendered, 64)
+    encoded = tokenise_chat(tokenizer, rendered, 64)
     assert [tokenizer.decode(encoded[i]) for i in (0, 1)] == ["<s>abc</s>"] * 2
     assert [learned_tokens(tokenizer, encoded, i) for i in (0, 1)] == ["c</s>", "abc</s>"]
 
@@ -270,7 +272,7 @@ def test_plain_text_has_the_tokenizers_own_tokens_and_ends_once(single: str) -> 
 def test_templates_write_their_own_first_token_and_it_is_not_doubled() -> None:
     tokenizer = with_own_tokens("<s> $A </s>")
     ensure_template(tokenizer)
-    encoded = tokenise(tokenizer, [render(tokenizer, chat("a", "b"))], 64)
+    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, chat("a", "b"))], 64)
     assert tokenizer.decode(encoded[0]) == "<s>User:\na\nAssistant:\nb</s>\n"
 
 
@@ -281,8 +283,8 @@ def test_the_real_end_is_learned_though_the_padding_is_the_same_token() -> None:
     """Pitfall S4: pad = EOS must not mask the real EOS label."""
     tokenizer = default_tokenizer()
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
-    rendered = [render(tokenizer, chat("a", said)) for said in ("b", "a longer answer")]
-    encoded = tokenise(tokenizer, rendered, 64)
+    rendered = [render_chat(tokenizer, chat("a", said)) for said in ("b", "a longer answer")]
+    encoded = tokenise_chat(tokenizer, rendered, 64)
     batch = pad(encoded, [0, 1], tokenizer.pad_token_id)
     for row in (0, 1):
         labels = batch["labels"][row]
@@ -296,21 +298,21 @@ def test_the_real_end_is_learned_though_the_padding_is_the_same_token() -> None:
 @pytest.mark.parametrize("answer", ["你好，世界", "naïve 🙂🙂", " spaces  inside ", "a\n\nb", "b"])
 def test_labels_say_the_answer_and_its_end_to_the_letter(answer: str) -> None:
     tokenizer = default_tokenizer()
-    encoded = tokenise(tokenizer, [render(tokenizer, chat("问", answer))], 512)
+    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, chat("问", answer))], 512)
     assert learned_tokens(tokenizer, encoded, 0) == answer + "</s>"
 
 
 def test_tokens_that_reach_over_the_seam_are_learned() -> None:
     tokenizer = make_tokenizer("decoder", "gpt2")
-    encoded = tokenise(tokenizer, [Rendered("good film", ((2, 4),)), Rendered("good", ())], 8)
+    encoded = tokenise_chat(tokenizer, [Rendered("good film", ((2, 4),)), Rendered("good", ())], 8)
     assert learned_tokens(tokenizer, encoded, 0) == "good"
     assert learned_tokens(tokenizer, encoded, 1) == ""
 
 
 def test_long_examples_lose_their_end_and_are_marked() -> None:
     tokenizer = default_tokenizer()
-    rendered = [render(tokenizer, chat("ab", said)) for said in ("c", "cdefgh")]
-    whole, cut = tokenise(tokenizer, rendered, 64), tokenise(tokenizer, rendered, 24)
+    rendered = [render_chat(tokenizer, chat("ab", said)) for said in ("c", "cdefgh")]
+    whole, cut = tokenise_chat(tokenizer, rendered, 64), tokenise_chat(tokenizer, rendered, 24)
     assert whole.truncated.tolist() == [False, False]
     assert cut.truncated.tolist() == [False, True]
     assert cut.lengths.tolist() == [23, 24]
@@ -323,27 +325,27 @@ def test_padding_and_cutting_that_a_tokenizer_file_asks_for_are_overridden() -> 
     tokenizer = default_tokenizer()
     tokenizer.backend_tokenizer.enable_padding(length=99)
     tokenizer.backend_tokenizer.enable_truncation(max_length=4)
-    encoded = tokenise(tokenizer, [render(tokenizer, chat("ab", "c"))], 64)
+    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, chat("ab", "c"))], 64)
     assert encoded.lengths.tolist() == [23]
 
 
 def test_examples_with_nothing_to_learn_can_be_found() -> None:
     tokenizer = default_tokenizer()
-    rendered = [render(tokenizer, chat(asked, "b")) for asked in ("a", "a" * 50)]
-    assert trained_tokens(tokenise(tokenizer, rendered, 30)).tolist() == [2, 0]
+    rendered = [render_chat(tokenizer, chat(asked, "b")) for asked in ("a", "a" * 50)]
+    assert trained_tokens(tokenise_chat(tokenizer, rendered, 30)).tolist() == [2, 0]
 
 
 def test_the_first_token_is_not_counted_for_nothing_precedes_it() -> None:
     tokenizer = byte_tokenizer()
     rendered = [render_plain(tokenizer, "", said) for said in ("", "a", "abc")]
-    encoded = tokenise(tokenizer, rendered, 64)
+    encoded = tokenise_chat(tokenizer, rendered, 64)
     assert encoded.lengths.tolist() == [1, 2, 4]
     assert trained_tokens(encoded).tolist() == [0, 1, 3]
 
 
 def test_progress_is_told() -> None:
     heard: list[int] = []
-    tokenise(byte_tokenizer(), [Rendered("a", ())] * 2500, 8, heard.append)
+    tokenise_chat(byte_tokenizer(), [Rendered("a", ())] * 2500, 8, heard.append)
     assert heard == [1000, 2000, 2500]
 
 
@@ -352,7 +354,7 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
         is_fast = False
 
     with pytest.raises(InputError, match="Slow does not tell where its tokens stand"):
-        tokenise(Slow(), [], 8)  # type: ignore[arg-type]
+        tokenise_chat(Slow(), [], 8)  # type: ignore[arg-type]
 
 
 # --- Prompts -------------------------------------------------------------------
@@ -395,7 +397,7 @@ def plain_examples(tokenizer: Any, lengths: list[int], max_length: int = 64) -> 
     rendered = [
         render_plain(tokenizer, said[: n // 3], said[n // 3 :]) for n, said in enumerate(letters)
     ]
-    return tokenise(tokenizer, rendered, max_length)
+    return tokenise_chat(tokenizer, rendered, max_length)
 
 
 def test_packs_hold_whole_examples_with_positions_of_their_own() -> None:
@@ -499,7 +501,7 @@ def read(shared: Path, name: str, number: int = 200) -> Table:
     path, faults = str(shared / "data" / name), Faults()
     table = read_file(path, DataConfig(train=path), faults)
     assert table is not None
-    converted = convert(table, {}, faults)
+    converted = convert_conversations(table, {}, faults)
     assert list(faults) == []
     columns = {column: cells[:number] for column, cells in converted.columns.items()}
     return Table(path, columns, converted.lines[:number])
@@ -522,8 +524,8 @@ def test_the_labels_of_real_conversations_say_their_answers(
     tokenizer = byte_tokenizer(template)
     ensure_template(tokenizer)
     conversations = read(shared, name).columns["messages"]
-    rendered = [render(tokenizer, messages) for messages in conversations]
-    encoded = tokenise(tokenizer, rendered, 10**6)
+    rendered = [render_chat(tokenizer, messages) for messages in conversations]
+    encoded = tokenise_chat(tokenizer, rendered, 10**6)
     end = {None: "</s>", INSTRUCT: "</s>"}.get(template, "<|im_end|>")
     for index, messages in enumerate(conversations):
         answers = [said["content"] for said in messages if said["role"] == "assistant"]
@@ -549,7 +551,9 @@ def test_real_tokenizers_end_what_they_learn_and_ask_as_they_learned(
     tokenizer.pad_token = tokenizer.eos_token
     ensure_template(tokenizer)
     conversations = read(shared, "instruct_en_alpaca/test.jsonl").columns["messages"]
-    encoded = tokenise(tokenizer, [render(tokenizer, said) for said in conversations], 10**6)
+    encoded = tokenise_chat(
+        tokenizer, [render_chat(tokenizer, said) for said in conversations], 10**6
+    )
     assert encoded.labels is not None
     for index, messages in enumerate(conversations):
         labels = encoded.labels[encoded.offsets[index] : encoded.offsets[index + 1]]
@@ -566,7 +570,7 @@ def test_real_tokenizers_end_what_they_learn_and_ask_as_they_learned(
 def test_the_labels_of_real_plain_text_say_the_completion(shared: Path, name: str) -> None:
     tokenizer, table = byte_tokenizer(), read(shared, name)
     pairs = list(zip(table.columns["prompt"], table.columns["completion"], strict=True))
-    encoded = tokenise(tokenizer, [render_plain(tokenizer, *pair) for pair in pairs], 10**6)
+    encoded = tokenise_chat(tokenizer, [render_plain(tokenizer, *pair) for pair in pairs], 10**6)
     for index, (_, completion) in enumerate(pairs):
         assert learned_tokens(tokenizer, encoded, index) == completion + "</s>"
 

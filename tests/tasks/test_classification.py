@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from support import build, encode, make_config, make_rows
-from welltuned.data.collect import Collected, DataFacts
+from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.classification import Classification, ClassificationProblem
@@ -157,17 +157,17 @@ def test_the_loss_is_computed_in_full_precision() -> None:
 # --- Binding ------------------------------------------------------------------
 
 
-def collected(cells: list[Any], **others: list[Any]) -> Collected:
+def collected(cells: list[Any], **others: list[Any]) -> DataSplits:
     def part(split: str) -> Records:
         labels = others.get(split, cells)
         texts = [f"{split} {i}" for i in range(len(labels))]
         lines = list(range(1, len(labels) + 1))
         return Records(f"{split}.jsonl", {"text": texts, "label": list(labels)}, lines, ("text",))
 
-    return Collected(part("train"), part("validation"), part("test"), DataFacts())
+    return DataSplits(part("train"), part("validation"), part("test"), DataFacts())
 
 
-def bind(data: Collected, smoothing: float = 0.0, **task: Any) -> tuple[Any, list[str]]:
+def bind(data: DataSplits, smoothing: float = 0.0, **task: Any) -> tuple[Any, list[str]]:
     faults = Faults()
     problem = Classification(**task).bind(data, smoothing, faults)
     return problem, [str(fault) for fault in faults]

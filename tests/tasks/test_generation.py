@@ -15,10 +15,10 @@ import torch
 import welltuned as wt
 from support import job_for, tune, write_rows
 from welltuned import cli
-from welltuned.artifact import load_artifact
+from welltuned.artifact.save_load import load_artifact
 from welltuned.data.encoding import IGNORED
 from welltuned.errors import InputError
-from welltuned.evaluation.predicting import predict, to_device
+from welltuned.evaluation.predict import predict_outputs, to_device
 
 TASK = {"type": "generation", "max_length": 64, "scored_examples": 4}
 SHORT = {"max_new_tokens": 6}
@@ -142,7 +142,7 @@ def test_the_saved_model_is_a_plain_one_with_its_template(tuned: Any) -> None:
 def test_evaluation_keeps_three_numbers_an_example(tuned: Any, instructions: str) -> None:
     artifact = load_artifact(tuned.model)
     job = job_for(str(tuned.model), instructions, {"type": "full"}, task=TASK)
-    outputs = predict(artifact.model, job.problem, job.examples, job.pad_id, 8)
+    outputs = predict_outputs(artifact.model, job.problem, job.examples, job.pad_id, 8)
     assert outputs.shape == (len(job.examples), 3)
     np.testing.assert_array_equal(outputs[:, 1], job.examples.targets)
 

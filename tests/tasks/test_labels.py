@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from welltuned.data.collect import Collected, DataFacts
+from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.labels import Labels, as_key, find_labels, split_cell
@@ -24,7 +24,7 @@ def find(
 ) -> tuple[Labels | None, list[str]]:
     faults = Faults()
     part = records(cells)
-    data = Collected(part, part, part, DataFacts())
+    data = DataSplits(part, part, part, DataFacts())
     return find_labels(data, problem, separator, names, faults), [str(fault) for fault in faults]
 
 

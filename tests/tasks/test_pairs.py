@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from welltuned.data.preferences import Pair
+from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks import pairs
-from welltuned.tasks.responses import Grouped, Judged
+from welltuned.tasks.responses import Grouped, ResponseTarget
 
 
-def judged(lengths: list[int], *found: tuple[int, int], score: float | None = None) -> Judged:
-    return Judged(np.array(lengths), tuple(Pair(*pair, 0.0, 1.0, 1) for pair in found), score)
+def judged(
+    lengths: list[int], *found: tuple[int, int], score: float | None = None
+) -> ResponseTarget:
+    return ResponseTarget(
+        np.array(lengths), tuple(PreferencePair(*pair, 0.0, 1.0, 1) for pair in found), score
+    )
 
 
-def targets_of(*targets: Judged) -> np.ndarray:
+def targets_of(*targets: ResponseTarget) -> np.ndarray:
     array = np.empty(len(targets), dtype=object)
     array[:] = targets
     return array
@@ -77,8 +81,8 @@ def test_answers_stand_in_a_prompts_first_row() -> None:
 
 
 def test_judgements_are_told_to_people() -> None:
-    assert pairs.told(TARGETS[0]) == "1 > 2, 3 > 2"
-    assert pairs.told(judged([2], score=3.5)) == 3.5
+    assert pairs.target_in_words(TARGETS[0]) == "1 > 2, 3 > 2"
+    assert pairs.target_in_words(judged([2], score=3.5)) == 3.5
     assert pairs.lines(RECORDS, 1) == ["q", "response 1: v", "response 2: w"]
     alone = Records("a", {"prompt": [None], "responses": [["x"]]}, [1], ())
     assert pairs.lines(alone, 0) == ["x"]

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from support import STRATEGIES, job_for, make_preferences, short_tune, tune, write_rows
+from welltuned.artifact.predictor import Predictor
 from welltuned.data.encoding import IGNORED
 from welltuned.errors import InputError
-from welltuned.evaluation.predicting import predict, to_device
-from welltuned.predictor import Predictor
+from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.runs import Run
 from welltuned.tasks import GenerationProblem
 from welltuned.tasks.preference import Preference, PreferenceProblem
@@ -156,7 +156,7 @@ def test_without_a_reference_nothing_can_be_learned_by_mistake(
 
 def test_scores_are_those_of_implicit_rewards(causal: Any, preferences: str) -> None:
     job = stirred(job_of(causal("llama"), preferences, beta=0.4))
-    outputs = predict(job.model, job.problem, job.examples, job.pad_id, 7)
+    outputs = predict_outputs(job.model, job.problem, job.examples, job.pad_id, 7)
     scores = job.problem.score(outputs, job.examples.targets)
     batch = batch_of(job, list(range(len(job.examples))))
     rewards = 0.4 * (logprobs(job.model, batch)[0] - batch["reference"])

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from support import make_tokenizer
-from welltuned.data.collect import DataConfig, collect_file
 from welltuned.data.encoding import IGNORED
-from welltuned.data.preferences import RECORD_ROLES, convert
+from welltuned.data.load_splits import DataConfig, collect_file
+from welltuned.data.preferences import RECORD_ROLES, convert_preferences
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError
 from welltuned.tasks import responses
@@ -36,14 +36,14 @@ def records_of(*rows: tuple[Any, ...]) -> Records:
 
 
 def pair(winner: int = 0, loser: int = 1, line: int = 1) -> Any:
-    from welltuned.data.preferences import Pair
+    from welltuned.data.preferences import PreferencePair
 
-    return Pair(winner, loser, 0.0, 1.0, line)
+    return PreferencePair(winner, loser, 0.0, 1.0, line)
 
 
 def encoded(tokenizer: Any, records: Records, max_length: int = 64, **options: Any) -> Grouped:
     options = {"form": "auto", "joint": "\n", **options}
-    return responses.encode(tokenizer, records, max_length, **options)
+    return responses.encode_responses(tokenizer, records, max_length, **options)
 
 
 def texts_of(tokenizer: Any, examples: Grouped) -> list[str]:
@@ -271,14 +271,14 @@ def test_without_gradients_rows_are_read_a_few_at_a_time(learning: bool, monkeyp
 
 def test_progress_is_told_in_prompts(bert: Any) -> None:
     told: list[int] = []
-    responses.encode(bert, THREE, 64, "auto", progress=told.append)
+    responses.encode_responses(bert, THREE, 64, "auto", progress=told.append)
     assert told[-1] == 3
 
 
 def test_a_file_is_read_into_what_is_encoded(bert: Any, preferences: str) -> None:
     faults = Faults()
     records = collect_file(
-        preferences, DataConfig(train=preferences), RECORD_ROLES, faults, convert
+        preferences, DataConfig(train=preferences), RECORD_ROLES, faults, convert_preferences
     )
     assert records is not None and not list(faults)
     examples = encoded(bert, records)

@@ -20,16 +20,16 @@ from support import (
     tune,
     write_rows,
 )
-from welltuned import tuning
-from welltuned.artifact import load_artifact
-from welltuned.config import config_from
+from welltuned.artifact.predictor import Predictor
+from welltuned.artifact.save_load import load_artifact
+from welltuned.config import run_config_from
 from welltuned.errors import InputError
-from welltuned.evaluation.predicting import predict, to_device
+from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models.scalar_head import scalar_layer
-from welltuned.predictor import Predictor
-from welltuned.preparation import prepare
 from welltuned.runs import Run
 from welltuned.tasks.reward import RewardProblem, bradley_terry
+from welltuned.training import session
+from welltuned.training.prepare import prepare
 
 LORA = {"type": "lora", "r": 4}
 FULL = {"type": "full"}
@@ -160,11 +160,11 @@ def test_r3_saved_rewards_have_mean_zero_on_the_training_data(
 ) -> None:
     """(R3) The constant that preferences leave open is folded into the head."""
     values = {key: value for key, value in rewarded.config.items() if key != "schema_version"}
-    config = config_from({**values, "output_dir": None})
+    config = run_config_from({**values, "output_dir": None})
     prepared = prepare(config)
     artifact = load_artifact(rewarded.model)
     examples = prepared.examples["train"]
-    outputs = predict(artifact.model, artifact.problem, examples, prepared.pad_id, 16)
+    outputs = predict_outputs(artifact.model, artifact.problem, examples, prepared.pad_id, 16)
     rewards = [row[: len(t.lengths_K)] for row, t in zip(outputs, examples.targets, strict=True)]
     assert abs(np.concatenate(rewards).mean()) < 1e-5 < np.concatenate(rewards).std()
 
@@ -381,7 +381,7 @@ def test_pairs_that_are_the_same_once_cut_are_noted(tiny: Any, tmp_path: Path) -
     rows[7] |= {"chosen": f"{long} good", "rejected": f"{long} bad"}
     file = write_rows(tmp_path / "a.jsonl", rows)
     values = {"model": tiny("bert"), "data": file, "task": {"type": "reward", "max_length": 24}}
-    notes = prepare(config_from(values)).data.facts.notes
+    notes = prepare(run_config_from(values)).data.facts.notes
     assert any(
         "1 pairs of which the model would read the same were left out (line 8)" in n for n in notes
     )
@@ -430,6 +430,6 @@ def test_the_memory_of_an_artifact_is_enough() -> None:
 def test_the_usual_pooling_is_no_probe(tiny: Any, preferences: str, tmp_path: Path) -> None:
     for family, pooling in (("bert", "mean"), ("llama", "last")):
         values = {"model": tiny(family), "data": preferences, "task": "reward"}
-        prepared = prepare(config_from({**values, "output_dir": str(tmp_path / family)}))
-        settled = tuning.settle_pooling(prepared, tuning.Observer())
+        prepared = prepare(run_config_from({**values, "output_dir": str(tmp_path / family)}))
+        settled = session.resolve_pooling(prepared, session.Observer())
         assert settled.config.task.pooling == pooling

@@ -13,12 +13,12 @@ from torch import nn
 
 from sentences import make_sentences
 from support import make_config, make_tokenizer
-from welltuned.config import RunConfig, read_config
-from welltuned.data.collect import Collected, DataFacts
+from welltuned.config import RunConfig, read_run_config
 from welltuned.data.encoding import IGNORED
+from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError
-from welltuned.schema import Document, validate
+from welltuned.schema.document import Document, validate
 from welltuned.tasks import Classification, TokenClassification
 from welltuned.tasks.token_classification import TokenClassificationProblem
 
@@ -37,7 +37,7 @@ def records(*sentences: tuple[str, str], source: str = "train.conll") -> Records
 def bind(train: Records, test: Records | None = None, **task: Any) -> Any:
     """(problem or None, faults, facts)."""
     faults, facts = Faults(), DataFacts()
-    data = Collected(train, train, test or train, facts)
+    data = DataSplits(train, train, test or train, facts)
     problem = TokenClassification(**task).bind(data, 0.0, faults)
     return problem, [str(fault) for fault in faults], facts
 
@@ -154,7 +154,7 @@ def test_a_task_is_named_in_short_or_in_full() -> None:
     assert config_of(task={"max_length": 99})[0].task == Classification(max_length=99)
     assert config_of()[0].task == Classification()
     overrides = ["model=m", "data=d", "task=token_classification", "task.max_length=99"]
-    config, _ = read_config(None, overrides, Faults())
+    config, _ = read_run_config(None, overrides, Faults())
     assert config is not None and config.task == TokenClassification(max_length=99)
 
 
@@ -300,7 +300,7 @@ def test_the_baseline_says_the_most_frequent_tag() -> None:
 
 
 def test_every_model_class_is_transformers_own(tiny: Any) -> None:
-    from welltuned.models.anatomy import examine
+    from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import build_skeleton
 
     for family in ("bert", "roberta", "modernbert", "deberta-v2", "gpt2", "llama"):
@@ -310,7 +310,11 @@ def test_every_model_class_is_transformers_own(tiny: Any) -> None:
         skeleton = build_skeleton(head)
         assert type(skeleton).__name__.endswith("ForTokenClassification")
         assert head.config.id2label == dict(enumerate(TAGS)) and head.config.num_labels == 5
-        assert examine(skeleton).head in (("classifier",), ("score",), ("head", "classifier"))
+        assert examine_anatomy(skeleton).head in (
+            ("classifier",),
+            ("score",),
+            ("head", "classifier"),
+        )
 
 
 def test_a_family_without_a_head_for_tokens_is_refused() -> None:
@@ -340,6 +344,6 @@ def test_the_sentences_of_these_tests_follow_their_rule() -> None:
 
 def test_the_example_config_is_valid() -> None:
     file = Path(__file__).resolve().parents[2] / "examples" / "entities.yaml"
-    config, _ = read_config(file, [], faults := Faults())
+    config, _ = read_run_config(file, [], faults := Faults())
     assert not list(map(str, faults))
     assert config is not None and isinstance(config.task, TokenClassification)

@@ -14,7 +14,7 @@ from welltuned.errors import Fault, InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from welltuned.runs.comparison import Comparison
+    from welltuned.runs.comparison_folder import Comparison
 
 
 DEMO = (
@@ -48,10 +48,10 @@ def demo(arguments: Arguments = None, as_json: Json = False) -> None:
 
 def carry_out(file: str | None, overrides: list[str]) -> Comparison:
     """Compare, telling a person at a terminal what happens."""
-    from welltuned.comparison.carry_out import compare as carry_out_all
-    from welltuned.comparison.config import read_comparison
+    from welltuned.cli.console.comparison import LiveTable
     from welltuned.errors import Faults
-    from welltuned.live import LiveTable
+    from welltuned.experiments.comparison.compare import run_comparison as carry_out_all
+    from welltuned.experiments.comparison.config import read_comparison
 
     faults = Faults()
     config, document = read_comparison(file, overrides, faults)
@@ -67,8 +67,8 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
 
     The exit status is 1 when no run of any strategy has finished.
     """
-    from welltuned.console import results_console
-    from welltuned.live import conclusion, results_table
+    from welltuned.cli.console.comparison import conclusion, results_table
+    from welltuned.cli.console.run import results_console
 
     if as_json:
         print_json({"comparison": str(comparison.folder), **comparison.results})
@@ -85,11 +85,11 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
     from pathlib import Path
 
     from welltuned.reports import write_report as write_run
-    from welltuned.reports.comparison import write_report as write_comparison
+    from welltuned.reports.comparison import write_comparison_report as write_comparison
     from welltuned.reports.learning_curve import write_curve_report
     from welltuned.reports.sweep import write_sweep_report
     from welltuned.runs import Run
-    from welltuned.runs.comparison import Comparison
+    from welltuned.runs.comparison_folder import Comparison
 
     language = _language(arguments)
     path = Path(folder).expanduser()
@@ -99,10 +99,10 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
         return write_curve_report(path, language)
     if not Comparison.is_at(path):
         return write_run(Run.open(path), language)
-    from welltuned.comparison.summary import summarise
+    from welltuned.experiments.comparison.summary import summarise_comparison
 
     comparison = Comparison(path)
-    summarise(comparison)
+    summarise_comparison(comparison)
     return write_comparison(comparison, language)
 
 

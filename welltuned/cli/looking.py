@@ -13,14 +13,14 @@ from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 @app.command()
 def data(arguments: Arguments = None, as_json: Json = False) -> None:
     """Look at data without loading a model: counts, faults, and three examples token by token."""
-    from welltuned.inspection import inspect
+    from welltuned.cli.console.data import inspect
 
     file, overrides = split_arguments(arguments)
     inspection = inspect(file, overrides)
     if as_json:
         print_json(inspection.facts)
     else:
-        from welltuned.console import results_console
+        from welltuned.cli.console.run import results_console
 
         results_console().print(inspection.render())
 
@@ -36,11 +36,11 @@ def probe(
     """See how well a task can be read off every block, and how many are worth unfreezing."""
     from pathlib import Path
 
-    from welltuned.console import ConsoleObserver, results_console
-    from welltuned.preparation import load_config
-    from welltuned.probing import probe as look
-    from welltuned.probing import render
+    from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.reports.probe import write_probe
+    from welltuned.training.prepare import load_config
+    from welltuned.training.probe import probe as look
+    from welltuned.training.probe import render_layer_probe
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
@@ -51,7 +51,7 @@ def probe(
     if as_json:
         print_json(found)
     else:
-        results_console().print(render(found))
+        results_console().print(render_layer_probe(found))
     if chart is not None:
         print(write_probe(found, Path(chart)), file=sys.stderr)
 
@@ -67,7 +67,7 @@ def runs(
     """List runs and comparisons with their state and test score."""
     from pathlib import Path
 
-    from welltuned.listing import describe_runs, runs_table
+    from welltuned.cli.console.runs import describe_runs, runs_table
 
     folders = [folder] if folder else ["runs", "comparisons"]
     rows = [row for name in folders for row in describe_runs(Path(name))]
@@ -76,7 +76,7 @@ def runs(
     elif not rows:
         print(f"no runs in {' or '.join(folders)}", file=sys.stderr)
     else:
-        from welltuned.console import results_console
+        from welltuned.cli.console.run import results_console
 
         results_console().print(runs_table(rows))
 
@@ -102,12 +102,12 @@ def report(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Print versions, devices and disk, and what is wrong."""
-    from welltuned.doctor import examine, render
+    from welltuned.cli.console.doctor import collect_diagnostics, render_diagnostics
 
-    findings = examine()
+    findings = collect_diagnostics()
     if as_json:
         print_json(findings)
     else:
-        print(render(findings))
+        print(render_diagnostics(findings))
     if findings["problems"]:
         raise typer.Exit(1)

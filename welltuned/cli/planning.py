@@ -35,11 +35,11 @@ def plan(
 
 
 def _plan(arguments: list[str] | None, as_json: bool) -> None:
-    from welltuned.console import ConsoleObserver, results_console
+    from welltuned.cli.console.plan import render_plan
+    from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.errors import Faults
-    from welltuned.planning.console import render_plan
-    from welltuned.planning.limits import take_limits
-    from welltuned.schema import peek
+    from welltuned.schema.document import peek
+    from welltuned.training.forecast.limits import take_limits
 
     file, overrides = split_arguments(arguments)
     faults = Faults()
@@ -48,14 +48,16 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
     observer = ConsoleObserver()
     try:
         if peek(file, overrides, "pipeline") is not None:
-            from welltuned.rlhf import forecast, reading
+            from welltuned.rlhf import forecast, read_config
 
-            made = forecast.plan_pipeline(reading.load(file, overrides), limits, observer.working)
+            made = forecast.plan_pipeline(
+                read_config.load_rlhf_config(file, overrides), limits, observer.working
+            )
         else:
-            from welltuned.planning.plan import make_plan
-            from welltuned.preparation import load_config
+            from welltuned.training.forecast.plan import plan_resources
+            from welltuned.training.prepare import load_config
 
-            made = make_plan(load_config(file, overrides), limits, observer.working)
+            made = plan_resources(load_config(file, overrides), limits, observer.working)
     finally:
         observer.close()
     if as_json:
@@ -67,9 +69,9 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
 def _check(arguments: list[str], as_json: bool) -> None:
     from pathlib import Path
 
-    from welltuned.console import results_console
-    from welltuned.planning import check
-    from welltuned.planning.console import render_check
+    from welltuned.cli.console.plan import render_check
+    from welltuned.cli.console.run import results_console
+    from welltuned.training.forecast import accuracy as check
 
     if len(arguments) > 1 or any("=" in argument for argument in arguments):
         raise InputError(

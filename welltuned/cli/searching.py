@@ -15,10 +15,10 @@ def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
     """
     import json
 
-    from welltuned.console import print_lines
-    from welltuned.search.config import read_sweep_config
-    from welltuned.search.console import SweepConsole, sweep_lines
-    from welltuned.search.sweep import sweep as carry_out
+    from welltuned.cli.console.run import print_lines
+    from welltuned.cli.console.sweep import SweepConsole, sweep_lines
+    from welltuned.experiments.search.config import read_sweep_config
+    from welltuned.experiments.search.sweep import sweep as carry_out
 
     config, document = read_sweep_config(*split_arguments(arguments))
     observer = SweepConsole()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 
 if TYPE_CHECKING:
-    from welltuned.observer import Observer
     from welltuned.runs import Run
+    from welltuned.training.observer import Observer
 
 
 @app.command()
@@ -25,7 +25,7 @@ def train(arguments: Arguments = None, as_json: Json = False) -> None:
 
 
 def _train(file: str | None, overrides: list[str]) -> Run:
-    from welltuned.console import ConsoleObserver
+    from welltuned.cli.console.run import ConsoleObserver
 
     observer: ConsoleObserver = ConsoleObserver()
     try:
@@ -35,20 +35,22 @@ def _train(file: str | None, overrides: list[str]) -> Run:
 
 
 def _carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
-    from welltuned.schema import peek
+    from welltuned.schema.document import peek
 
     if peek(file, overrides, "pipeline") is not None:
-        from welltuned.rlhf import pipeline, reading
+        from welltuned.rlhf import pipeline, read_config
 
-        return pipeline.train(reading.load(file, overrides), observer, command)
-    from welltuned.pipeline import train as carry_out
-    from welltuned.preparation import load_config
+        return pipeline.run_pipeline(
+            read_config.load_rlhf_config(file, overrides), observer, command
+        )
+    from welltuned.training.prepare import load_config
+    from welltuned.training.train import run_training as carry_out
 
     return carry_out(load_config(file, overrides), observer, command=command)
 
 
 def _print_run(run: Run, as_json: bool) -> None:
-    from welltuned.console import policy_lines, print_lines, results_lines
+    from welltuned.cli.console.run import policy_lines, print_lines, results_lines
 
     if as_json:
         print_json({"run": str(run.folder), **run.results})

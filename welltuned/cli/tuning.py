@@ -18,20 +18,20 @@ def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
 
     The model is left untouched; the curve goes into the output folder.
     """
-    from welltuned.console import ConsoleObserver, print_lines
-    from welltuned.preparation import load_config
-    from welltuned.search.range_test import carry_out, describe
+    from welltuned.cli.console.run import ConsoleObserver, print_lines
+    from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
+    from welltuned.training.prepare import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
     try:
-        test, folder = carry_out(load_config(file, overrides), observer)
+        test, folder = run_lr_range_test(load_config(file, overrides), observer)
     finally:
         observer.close()
     if as_json:
         print_json({"folder": str(folder), **test.as_dict()})
     else:
-        print_lines(describe(test, folder))
+        print_lines(range_test_lines(test, folder))
 
 
 @tune.command("data")
@@ -43,10 +43,14 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
     """
     import json
 
-    from welltuned.console import print_lines
-    from welltuned.search.config import read_asked
-    from welltuned.search.curve_console import CurveConsole, curve_lines
-    from welltuned.search.learning_curve import CurveConfig, CurveSettings, learning_curve
+    from welltuned.cli.console.learning_curve import CurveConsole, curve_lines
+    from welltuned.cli.console.run import print_lines
+    from welltuned.experiments.search.config import read_asked
+    from welltuned.experiments.search.learning_curve import (
+        CurveConfig,
+        CurveSettings,
+        learning_curve,
+    )
 
     given = split_arguments(arguments)
     config, document = read_asked(CurveConfig, "curve", CurveSettings, *given)

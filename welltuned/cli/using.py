@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from welltuned.cli.answers import pretty
 from welltuned.cli.app import Json, app, print_json
+from welltuned.cli.console.answers import pretty
 from welltuned.errors import Fault, InputError
 
 
@@ -27,7 +27,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer texts from the line, a file or standard input, as they come."""
-    from welltuned.predictor import Predictor
+    from welltuned.artifact.predictor import Predictor
 
     given = texts or []
     files = [text.removeprefix("data=") for text in given if text.startswith("data=")]
@@ -54,7 +54,7 @@ def predict(
 @app.command()
 def chat(run: Annotated[str, typer.Argument(help="A run or model folder.")]) -> None:
     """Talk with a tuned generator; /new begins again, an empty line or /quit ends."""
-    from welltuned.predictor import Predictor
+    from welltuned.artifact.predictor import Predictor
 
     predictor = Predictor.load(run)
     turns: list[dict[str, str]] = []
@@ -80,7 +80,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a tuned model on another labelled file."""
-    from welltuned.predictor import Predictor
+    from welltuned.artifact.predictor import Predictor
 
     config = _data_config(arguments or [])
     scores = Predictor.load(run).evaluate(config.train, config)
@@ -107,7 +107,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the tuned model as a plain Hugging Face folder, merged where the method allows."""
-    from welltuned.export import export as write
+    from welltuned.artifact.export import export_run as write
 
     pairs = dict(argument.partition("=")[::2] for argument in arguments or [])
     if set(pairs) != {"to"} or not pairs["to"]:
@@ -125,7 +125,7 @@ def _data_config(arguments: list[str]) -> Any:
     """`data=FILE` and keys of `data:` such as `data.columns.text=review`, as a DataConfig."""
     from welltuned.data.config import DataConfig
     from welltuned.errors import Faults
-    from welltuned.schema import Document, Part, apply_overrides, validate
+    from welltuned.schema.document import Document, Part, apply_overrides, validate
 
     class Request(Part):
         data: DataConfig

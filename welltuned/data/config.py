@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.schema import Part, conflict
+from welltuned.schema.document import Part, conflict
 
 
 class SplitConfig(Part):
@@ -30,7 +30,7 @@ class SplitConfig(Part):
         return self
 
 
-class OtherData(Part):
+class ExtraDataset(Part):
     """A data set besides the three splits; a bare path will do."""
 
     shorthand: ClassVar[str | None] = "data"
@@ -60,7 +60,7 @@ class DataConfig(Part):
     test: str | None = None
     """The file that is read once, at the end.
     Without one, a part of the training data is cut off."""
-    replay: OtherData | None = None
+    replay: ExtraDataset | None = None
     """Examples of before, for a protection that mixes them in or holds on to them."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Which column has which role, such as {text: sentence, label: polarity};

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from welltuned.data.records import Role, map_columns
-from welltuned.data.sources import Table
-from welltuned.data.turns import (
+from welltuned.data.message_parsing import (
     READ_KEYS,
     Message,
     Unreadable,
-    as_list,
     as_text,
     as_turns,
+    cell_as_list,
     turns_in,
     with_system,
 )
+from welltuned.data.records import Role, map_columns
+from welltuned.data.sources import Table
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5
@@ -57,7 +57,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ConversationLayout:
     """Which columns of a file hold what: {role: column}."""
 
     format: Format
@@ -73,7 +73,7 @@ Cells = dict[str, Any]
 """One row: {role: cell}."""
 
 
-def _read_alpaca(cells: Cells, layout: Layout) -> Example:
+def _read_alpaca(cells: Cells, layout: ConversationLayout) -> Example:
     said = {role: as_text(cells.get(role), layout.name(role)) for role in _ALPACA_TEXTS}
     messages = with_system(said["system"], _history(cells.get("history"), layout))
     question = "\n".join(part for part in (said["instruction"], said["input"]) if part.strip())
@@ -83,10 +83,10 @@ def _read_alpaca(cells: Cells, layout: Layout) -> Example:
     return Example(messages)
 
 
-def _history(cell: Any, layout: Layout) -> list[Message]:
+def _history(cell: Any, layout: ConversationLayout) -> list[Message]:
     """Earlier turns, as pairs of what the user and the assistant said."""
     column = layout.name("history")
-    pairs = as_list(cell, column) if cell not in (None, "") else []
+    pairs = cell_as_list(cell, column) if cell not in (None, "") else []
     roles = ("user", "assistant")
     if any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
         raise Unreadable(
@@ -101,13 +101,13 @@ def _history(cell: Any, layout: Layout) -> list[Message]:
     ]
 
 
-def _read_turns(cells: Cells, layout: Layout) -> Example:
+def _read_turns(cells: Cells, layout: ConversationLayout) -> Example:
     role = "messages" if "messages" in cells else "conversations"
     messages = as_turns(cells[role], layout.name(role))
     return Example(with_system(as_text(cells.get("system"), layout.name("system")), messages))
 
 
-def _read_completion(cells: Cells, layout: Layout) -> Example:
+def _read_completion(cells: Cells, layout: ConversationLayout) -> Example:
     if turns_in(cells["prompt"]) or turns_in(cells.get("completion")):
         return Example(_side(cells, "prompt", layout) + _side(cells, "completion", layout))
     prompt = as_text(cells["prompt"], layout.name("prompt"))
@@ -118,7 +118,7 @@ def _read_completion(cells: Cells, layout: Layout) -> Example:
     return Example(prompt=prompt + (layout.joint if touching else ""), completion=completion)
 
 
-def _side(cells: Cells, role: str, layout: Layout) -> list[Message]:
+def _side(cells: Cells, role: str, layout: ConversationLayout) -> list[Message]:
     """The turns of a prompt or a completion; a mere text is one turn."""
     if role not in cells:
         return []
@@ -128,7 +128,7 @@ def _side(cells: Cells, role: str, layout: Layout) -> list[Message]:
     return [{"role": "user" if role == "prompt" else "assistant", "content": said}]
 
 
-def _read_text(cells: Cells, layout: Layout) -> Example:
+def _read_text(cells: Cells, layout: ConversationLayout) -> Example:
     return Example(prompt="", completion=as_text(cells["text"], layout.name("text")))
 
 
@@ -146,7 +146,7 @@ class Format:
 
     title: str
     roles: tuple[Role, ...]
-    read: Callable[[Cells, Layout], Example]
+    read: Callable[[Cells, ConversationLayout], Example]
     answer: str = ""
     """The role of a column that may be missing where nothing is to be learned."""
 
@@ -203,7 +203,7 @@ FORMATS = {
 # --- Recognition ---------------------------------------------------------------
 
 
-def convert(
+def convert_conversations(
     table: Table,
     columns: dict[str, str],
     faults: Faults,
@@ -226,7 +226,7 @@ def convert(
 
 def _recognise(
     table: Table, columns: dict[str, str], faults: Faults, format: str, answers: bool
-) -> Layout | None:
+) -> ConversationLayout | None:
     before = len(faults)
     names = {role.name for known in FORMATS.values() for role in known.roles}
     every = [Role(name, (), required=False) for name in (*sorted(names), "id", "group")]
@@ -237,7 +237,7 @@ def _recognise(
     for known in tried:
         found = known.find(table, given)
         if set(given) <= set(found) and not known.missing(found, answers):
-            return Layout(known, found, _joint(known, found, given))
+            return ConversationLayout(known, found, _joint(known, found, given))
     _explain(table, tried, given, faults)
     return None
 
@@ -279,7 +279,7 @@ class _Notes:
 
 
 def _read(
-    table: Table, layout: Layout, answers: bool, faults: Faults
+    table: Table, layout: ConversationLayout, answers: bool, faults: Faults
 ) -> tuple[list[tuple[int, Example]], _Notes]:
     """The examples with their rows; none when there were faults."""
     before, notes = len(faults), _Notes()
@@ -302,7 +302,7 @@ def _read(
     return (read if len(faults) == before else []), notes
 
 
-def _rows(table: Table, layout: Layout) -> Iterator[Cells]:
+def _rows(table: Table, layout: ConversationLayout) -> Iterator[Cells]:
     for index in range(len(table)):
         yield {role: table.columns[column][index] for role, column in layout.columns.items()}
 
@@ -336,7 +336,7 @@ def _observe(cells: Cells, example: Example, notes: _Notes) -> None:
 
 
 def _as_table(
-    table: Table, layout: Layout, read: Sequence[tuple[int, Example]], notes: _Notes
+    table: Table, layout: ConversationLayout, read: Sequence[tuple[int, Example]], notes: _Notes
 ) -> Table:
     columns: dict[str, list[Any]] = {
         "text": [example.text for _, example in read],
@@ -353,7 +353,7 @@ def _as_table(
     return Table(table.source, columns, lines, said, mapped=True)
 
 
-def _sentences(table: Table, layout: Layout, notes: _Notes) -> Iterator[str]:
+def _sentences(table: Table, layout: ConversationLayout, notes: _Notes) -> Iterator[str]:
     yield f"read as {layout.format.title}: {', '.join(layout.columns.values())}"
     unread = [column for column in table.columns if column not in layout.columns.values()]
     if unread:

@@ -101,7 +101,7 @@ def _flat(rows: Sequence[Sequence[int] | np.ndarray], dtype: type[np.generic]) -
     return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
 
-def encode(
+def encode_texts(
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     pairs: Sequence[str] | None,

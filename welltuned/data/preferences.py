@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from welltuned.data.judgements import (
+from welltuned.data.message_parsing import Unreadable
+from welltuned.data.preference_rows import (
     ROLES,
     Judgement,
     Kind,
-    Layout,
+    PreferenceLayout,
     Prompt,
     prompt_text,
     read_judgement,
 )
 from welltuned.data.records import Role, map_columns
 from welltuned.data.sources import Table
-from welltuned.data.turns import Unreadable
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5
@@ -45,7 +45,7 @@ RECORD_ROLES = (
 its responses were compared, since a prompt in two splits would be a leak."""
 
 
-class Pair(NamedTuple):
+class PreferencePair(NamedTuple):
     """Of a record's responses, `winner` was preferred to `loser`."""
 
     winner: int
@@ -60,7 +60,9 @@ class Pair(NamedTuple):
 # --- Recognition ---------------------------------------------------------------
 
 
-def convert(table: Table, columns: dict[str, str], faults: Faults, answers: bool = True) -> Table:
+def convert_preferences(
+    table: Table, columns: dict[str, str], faults: Faults, answers: bool = True
+) -> Table:
     """A file of judged responses as columns for `RECORD_ROLES`.
 
     `columns` maps roles to columns and wins over names. Where nothing is to be learned
@@ -83,7 +85,7 @@ def convert(table: Table, columns: dict[str, str], faults: Faults, answers: bool
 
 def _recognise(
     table: Table, columns: dict[str, str], faults: Faults, answers: bool
-) -> Layout | None:
+) -> PreferenceLayout | None:
     before = len(faults)
     every = {role.name: role for roles in ROLES.values() for role in roles}
     found = map_columns(table, list(every.values()), columns, faults)
@@ -107,7 +109,9 @@ def _recognise(
             f"add data.columns.{role}=NAME; the file has: {', '.join(table.columns)}",
         )
     known = {role.name for role in ROLES[kind]}
-    layout = Layout(kind, {role: column for role, column in found.items() if role in known})
+    layout = PreferenceLayout(
+        kind, {role: column for role, column in found.items() if role in known}
+    )
     return None if missing else layout
 
 
@@ -158,7 +162,7 @@ class _Notes:
                 yield f"rows {what}: {len(lines):,} (line {some(lines)})"
 
 
-def _read(table: Table, layout: Layout, notes: _Notes, faults: Faults) -> list[_Row]:
+def _read(table: Table, layout: PreferenceLayout, notes: _Notes, faults: Faults) -> list[_Row]:
     """The rows that something can be learned from."""
     read: list[_Row] = []
     for index, line in enumerate(table.lines):
@@ -194,7 +198,7 @@ class _Record:
     prompt: Prompt | None
     row: int
     responses: list[str] = field(default_factory=list)
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[PreferencePair] = field(default_factory=list)
     score: float | None = None
 
     def number(self, response: str) -> int:
@@ -225,11 +229,13 @@ def _by_prompt(table: Table, read: Sequence[_Row], notes: _Notes) -> list[_Recor
         if known & {(loser, winner) for winner, loser in better}:
             notes.contradicted.append(line)
         weight = 1 / len(better)
-        record.pairs += [Pair(*pair, judged.margin, weight, line) for pair in better]
+        record.pairs += [PreferencePair(*pair, judged.margin, weight, line) for pair in better]
     return list(records.values())
 
 
-def _as_table(table: Table, layout: Layout, records: Sequence[_Record], notes: _Notes) -> Table:
+def _as_table(
+    table: Table, layout: PreferenceLayout, records: Sequence[_Record], notes: _Notes
+) -> Table:
     prompts = [None if r.prompt is None else prompt_text(r.prompt) for r in records]
     columns: dict[str, list[Any]] = {
         "text": [prompt or "" for prompt in prompts],
@@ -255,7 +261,7 @@ def _as_table(table: Table, layout: Layout, records: Sequence[_Record], notes: _
     return Table(table.source, columns, lines, said, mapped=True)
 
 
-def _sentences(table: Table, layout: Layout, records: Sequence[_Record]) -> Iterator[str]:
+def _sentences(table: Table, layout: PreferenceLayout, records: Sequence[_Record]) -> Iterator[str]:
     yield f"read as {layout.kind}: {', '.join(layout.columns.values())}"
     unread = [column for column in table.columns if column not in layout.columns.values()]
     if unread:

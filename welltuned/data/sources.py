@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from welltuned.data import conll
 from welltuned.data.config import DataConfig
+from welltuned.data.readers import conll
 from welltuned.errors import Faults, Place
 
 SPLITS = ("train", "validation", "test")
@@ -94,7 +94,7 @@ def _readers_of(
 ) -> dict[str, Callable[[], Table | None]]:
     """Readers by split. A single file counts as `train`."""
     if name.startswith("demo:"):
-        path = Path(__file__).parent.parent / "demo" / f"{name.removeprefix('demo:')}.jsonl"
+        path = Path(__file__).parent / "demo" / f"{name.removeprefix('demo:')}.jsonl"
         if not path.exists():
             known = ", ".join(f"demo:{file.stem}" for file in sorted(path.parent.glob("*.jsonl")))
             faults.add(f"there is no embedded data set '{name}'", None, f"choose one of: {known}")

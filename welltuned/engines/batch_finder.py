@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
-from welltuned.engines.plan import StepPlan
-from welltuned.engines.precision import autocast
-from welltuned.engines.untouched import untouched
-from welltuned.evaluation.predicting import to_device
+from welltuned.engines.sandbox import untouched
+from welltuned.engines.step_plan import StepPlan
+from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
-from welltuned.runs import memory
+from welltuned.runs import process_memory
 from welltuned.strategies.base import END
 
 _STEPS = 3
@@ -73,7 +73,7 @@ def find_batch_size(
             tries.append(found)
             progress(len(tries), len(sizes))
     progress(len(sizes), len(sizes))
-    return choose(tries)
+    return choose_batch_size(tries)
 
 
 def candidates(whole: int) -> list[int]:
@@ -85,7 +85,7 @@ def candidates(whole: int) -> list[int]:
     return sizes
 
 
-def choose(tries: list[Try]) -> BatchSearch:
+def choose_batch_size(tries: list[Try]) -> BatchSearch:
     """The smallest size that is about as fast as the fastest. The first try always fits."""
     rates = {found.size: found.examples_per_second or 0.0 for found in tries}
     best = max(rates.values())
@@ -104,7 +104,7 @@ def _try(job: Job, steps: list[np.ndarray], sizes: list[int]) -> Iterator[Try]:
     longest = np.argsort(-job.examples.lengths, kind="stable")
     grown = 0
     for size, larger in zip(sizes, [*sizes[1:], 0], strict=True):
-        held = memory.held()
+        held = process_memory.held()
         try:
             _pass(job, longest[:size])
         except torch.OutOfMemoryError:
@@ -112,7 +112,7 @@ def _try(job: Job, steps: list[np.ndarray], sizes: list[int]) -> Iterator[Try]:
                 raise
             yield Try(size, None)
             return
-        grown = max(grown, memory.held() - held)
+        grown = max(grown, process_memory.held() - held)
         yield Try(size, _speed(job, steps, size))
         if not _would_fit(job, grown * larger // size):
             yield Try(larger, None)
@@ -121,7 +121,7 @@ def _try(job: Job, steps: list[np.ndarray], sizes: list[int]) -> Iterator[Try]:
 
 def _would_fit(job: Job, needed: int) -> bool:
     """Whether a size can be tried: without a GPU, running out of memory ends the process."""
-    left = memory.available() if job.device.type == "cpu" else None
+    left = process_memory.available() if job.device.type == "cpu" else None
     return left is None or needed < _ROOM * left
 
 

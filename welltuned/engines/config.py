@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.ranges import Around, Range
-from welltuned.schema import Part, conflict
+from welltuned.schema.document import Part, conflict
+from welltuned.schema.search_space import Around, Range
 
 Auto = Literal["auto"]
 Positive = Annotated[float, Field(gt=0)]

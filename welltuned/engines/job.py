@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from welltuned import distributed
 from welltuned.data.batching import BatchPlan
+from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.events import Listener
 from welltuned.models.anatomy import Anatomy

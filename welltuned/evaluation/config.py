@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from welltuned.data.config import OtherData
-from welltuned.schema import Part
+from welltuned.data.config import ExtraDataset
+from welltuned.schema.document import Part
 
-OFF = OtherData(data="none")
+OFF = ExtraDataset(data="none")
 
 
 def _as_sets(given: Any) -> Any:
     """`auto`, `none`, a path, a mapping, or a list of paths and mappings; as a list."""
     if given == "auto":
         return ()
-    return (given,) if isinstance(given, (str, dict, OtherData)) else given
+    return (given,) if isinstance(given, (str, dict, ExtraDataset)) else given
 
 
 class EvaluationConfig(Part):
@@ -27,7 +27,7 @@ class EvaluationConfig(Part):
     test: bool = True
     """Read the test split once, at the end. Without it the split stays sealed, as it must while
     one still chooses, and the validation split is what the run is judged by."""
-    retention: Annotated[tuple[OtherData, ...], BeforeValidator(_as_sets)] = ()
+    retention: Annotated[tuple[ExtraDataset, ...], BeforeValidator(_as_sets)] = ()
     """On what to measure how much the model has forgotten: labelled sets and plain texts, beside
     the embedded ones. auto: on the embedded ones alone; none: it is not measured."""
     probe: bool = False

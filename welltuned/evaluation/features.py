@@ -51,7 +51,7 @@ def states(
     return found
 
 
-def watched(
+def capture_hidden_states(
     model: nn.Module,
     anatomy: Anatomy,
     encoded: Encoded,
@@ -94,7 +94,9 @@ def pooled_states(
     chosen = own if pooling == "model" else pooling
     layers = 1 if last_only else anatomy.num_blocks + 1
     features_LNH = np.zeros((layers, len(encoded), anatomy.hidden_size), dtype=np.float32)
-    for indices, mask_BT, found in watched(model, anatomy, encoded, pad_id, batch_size, precision):
+    for indices, mask_BT, found in capture_hidden_states(
+        model, anatomy, encoded, pad_id, batch_size, precision
+    ):
         for layer, state_BTH in enumerate(found[-layers:]):
             pooled_BH = pool(state_BTH.float(), mask_BT, chosen)
             features_LNH[layer, indices] = pooled_BH.cpu().numpy()
@@ -117,7 +119,9 @@ def word_states(
     starts = np.concatenate([[0], np.cumsum([len(place) for place in places])])
     shape = anatomy.num_blocks + 1, int(starts[-1]), anatomy.hidden_size
     features_LMH = np.zeros(shape, dtype=np.float32)
-    for indices, _, found in watched(model, anatomy, encoded, pad_id, batch_size, precision):
+    for indices, _, found in capture_hidden_states(
+        model, anatomy, encoded, pad_id, batch_size, precision
+    ):
         for layer, state_BTH in enumerate(found):
             state = state_BTH.float().cpu().numpy()
             for row, text in enumerate(indices):

@@ -21,11 +21,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from welltuned.evaluation.drift import linear_cka
-from welltuned.evaluation.linear import right_out_of_fold
-from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
-from welltuned.evaluation.sets import LabelledSet, RetentionSets, TextSet
-from welltuned.evaluation.subject import Subject
+from welltuned.evaluation.cka import linear_cka
+from welltuned.evaluation.eval_model import EvalModel
+from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain_logits
+from welltuned.evaluation.linear_probe import right_out_of_fold
+from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
 from welltuned.tasks import Examples, Generation, GenerationProblem
 
@@ -39,7 +39,7 @@ _MOST_TEXTS = 200
 """Texts on which a divergence is taken: their hidden states are kept all through training."""
 
 
-class Remembered(Protocol):
+class RetentionMeasure(Protocol):
     """One question, and what the untouched model answered."""
 
     kind: ClassVar[str]
@@ -47,40 +47,40 @@ class Remembered(Protocol):
     @property
     def name(self) -> str: ...
 
-    def compared(self, subject: Subject) -> Result:
+    def compared(self, subject: EvalModel) -> Result:
         """Ask again: {"kind", "before", "after", "kept", "why", …}."""
         ...
 
 
 @dataclass(frozen=True)
-class Memory:
+class BaseAnswers:
     """Everything the untouched model answered."""
 
-    questions: tuple[Remembered, ...]
+    questions: tuple[RetentionMeasure, ...]
 
     @classmethod
     def of(
         cls,
-        subject: Subject,
+        subject: EvalModel,
         sets: RetentionSets,
         own: Examples,
         trains: Collection[int],
         progress: Progress = lambda done, total: None,
-    ) -> Memory:
+    ) -> BaseAnswers:
         """Ask the untouched model.
 
         `own` are the task's validation examples, `trains` the ids of weights that will change.
         """
-        questions: list[Remembered] = []
+        questions: list[RetentionMeasure] = []
         every = (*sets.labelled, *sets.texts)
         for number, one in enumerate(every):
             questions += _questions(subject, one, trains)
             progress(number + 1, len(every))
-        if subject.speaks:
+        if subject.has_lm_head:
             questions += _divergence(subject, "validation", own, trains)
         return cls(tuple(questions))
 
-    def compared(self, subject: Subject, progress: Progress = lambda done, total: None) -> Result:
+    def compared(self, subject: EvalModel, progress: Progress = lambda done, total: None) -> Result:
         """The part `retention` of results.json: one entry a question, and the headline."""
         entries: dict[str, Result] = {}
         for question in self.questions:
@@ -88,16 +88,16 @@ class Memory:
             progress(len(entries), len(self.questions))
         return {**headline(entries), **entries}
 
-    def kept(self, subject: Subject) -> float | None:
+    def kept(self, subject: EvalModel) -> float | None:
         """The headline alone, without asking what does not count for it."""
         able = (one for one in self.questions if one.kind in ABILITIES)
         return headline({one.name: one.compared(subject) for one in able}).get("kept")
 
 
-def _questions(subject: Subject, one: TextSet, trains: Collection[int]) -> list[Remembered]:
+def _questions(subject: EvalModel, one: TextSet, trains: Collection[int]) -> list[RetentionMeasure]:
     if isinstance(one, LabelledSet):
         return [Probe.of(subject, one)]
-    if subject.speaks:
+    if subject.has_lm_head:
         problem, examples = as_examples(subject, one)
         loss = Loss.of(subject, one.name, problem, examples)
         return [loss, *_divergence(subject, one.name, examples, trains)]
@@ -142,10 +142,10 @@ class Probe:
     """Which texts the probe got right when it was fitted without them."""
 
     @classmethod
-    def of(cls, subject: Subject, task: LabelledSet) -> Probe:
+    def of(cls, subject: EvalModel, task: LabelledSet) -> Probe:
         return cls(f"probe_{task.name}", task, _read_off(subject, task))
 
-    def compared(self, subject: Subject) -> Result:
+    def compared(self, subject: EvalModel) -> Result:
         pairs_N2 = np.stack([self.right_N, _read_off(subject, self.task)], axis=1).astype(float)
         before, after = (float(share) for share in pairs_N2.mean(axis=0))
         draws_R2 = resampled_sums(pairs_N2)
@@ -163,7 +163,7 @@ class Probe:
         }
 
 
-def _read_off(subject: Subject, task: LabelledSet) -> np.ndarray:
+def _read_off(subject: EvalModel, task: LabelledSet) -> np.ndarray:
     return right_out_of_fold(subject.features(task.texts), task.classes)
 
 
@@ -181,10 +181,10 @@ class Drift:
     features_NH: np.ndarray
 
     @classmethod
-    def of(cls, subject: Subject, texts: TextSet) -> Drift:
+    def of(cls, subject: EvalModel, texts: TextSet) -> Drift:
         return cls(f"cka_{texts.name}", texts, subject.features(texts.texts))
 
-    def compared(self, subject: Subject) -> Result:
+    def compared(self, subject: EvalModel) -> Result:
         similarity = linear_cka(self.features_NH, subject.features(self.texts.texts))
         return {
             "kind": self.kind,
@@ -201,7 +201,7 @@ class Drift:
 # --- Language models -----------------------------------------------------------
 
 
-def as_examples(subject: Subject, texts: TextSet) -> tuple[GenerationProblem, Examples]:
+def as_examples(subject: EvalModel, texts: TextSet) -> tuple[GenerationProblem, Examples]:
     """Texts or conversations as a language model reads them, and the problem that judges them."""
     style = "plain" if texts.records["messages"][0] is None else "chat"
     problem = GenerationProblem(Generation(), style)  # type: ignore[arg-type]
@@ -221,12 +221,12 @@ class Loss:
 
     @classmethod
     def of(
-        cls, subject: Subject, name: str, problem: GenerationProblem, examples: Examples
+        cls, subject: EvalModel, name: str, problem: GenerationProblem, examples: Examples
     ) -> Loss:
         sums_N2 = subject.outputs(problem, examples)[:, :2]
         return cls(f"loss_{name}", problem, examples, sums_N2)
 
-    def compared(self, subject: Subject) -> Result:
+    def compared(self, subject: EvalModel) -> Result:
         after_N = subject.outputs(self.problem, self.examples)[:, 0]
         sums_N3 = np.column_stack([self.sums_N2, after_N]).astype(np.float64)
         before, tokens, after = sums_N3.sum(axis=0)
@@ -252,9 +252,9 @@ class Divergence:
     kind: ClassVar[str] = "kl"
     name: str
     source: str
-    reference: Reference
+    reference: KLReference
 
-    def compared(self, subject: Subject) -> Result:
+    def compared(self, subject: EvalModel) -> Result:
         import torch
 
         every = range(len(self.reference.texts))
@@ -276,13 +276,13 @@ class Divergence:
 
 
 def _divergence(
-    subject: Subject, name: str, examples: Examples, trains: Collection[int]
+    subject: EvalModel, name: str, examples: Examples, trains: Collection[int]
 ) -> Sequence[Divergence]:
     """One question; none for families whose logits cannot be computed a chunk at a time."""
     texts = examples.encoded.take(affordable(examples.lengths, range(len(examples)), _MOST_TEXTS))
     if not has_plain_logits(subject.model, texts):
         return []
-    reference = Reference.of(
+    reference = KLReference.of(
         subject.model, texts, subject.pad_id, subject.batch_size, trains, subject.precision
     )
     return [Divergence(f"kl_{name}", examples.records.source, reference)]

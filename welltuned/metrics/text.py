@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from welltuned.errors import Fault, InputError, Place
-from welltuned.imports import load_callable
 from welltuned.metrics.intervals import bootstrap_interval
+from welltuned.schema.import_path import load_callable
 
 Scores = dict[str, Any]
 Metric = Callable[[Sequence[str], Sequence[str]], Any]

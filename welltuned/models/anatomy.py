@@ -115,7 +115,7 @@ def undecorated(name: str) -> str:
     return _PEFT_DECORATION.sub("", name)
 
 
-def examine(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy:
+def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy:
     """Find the parts of a model with a head, from its skeleton on the `meta` device.
 
     `new_head` tells whether what stands on the trunk is new and has to be learned; the

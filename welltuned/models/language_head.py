@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from welltuned.models.checkpoint_context import contexts
 from welltuned.models.freezing import in_eval_mode
-from welltuned.models.recomputing import contexts
 
 _IGNORED = -100
 """The label of tokens that no loss is computed on, as everywhere in torch and transformers."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from welltuned.errors import Fault, InputError, RunFailed
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +85,7 @@ class ModelConfig(Part):
         return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
 
 
-def read_config(model: ModelConfig) -> PreTrainedConfig:
+def read_model_config(model: ModelConfig) -> PreTrainedConfig:
     """The model's config; no weight is touched. Raises `InputError` when it cannot be had."""
     from transformers import AutoConfig
 
@@ -237,7 +237,7 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     """
     import torch
 
-    from welltuned.models import attention
+    from welltuned.models import cpu_attention as attention
 
     attention.install()
     torch.manual_seed(seed)
@@ -283,7 +283,7 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
+def weights_fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
     """A hash of all weights and buffers but those named.
 
     Equal when they are the same, bit for bit.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from welltuned.protection.base import Finish, Guard, Protection, Scene, Setting
+from welltuned.protection.base import CheckContext, FinishContext, Guard, GuardContext, Protection
 from welltuned.protection.ewc import EWC
 from welltuned.protection.kl import KL
 from welltuned.protection.l2sp import L2SP
@@ -38,13 +38,13 @@ __all__ = [
     "L2SP",
     "LPFT",
     "AnyProtection",
-    "Finish",
+    "CheckContext",
+    "FinishContext",
     "Guard",
+    "GuardContext",
     "Protection",
     "Protections",
     "Replay",
-    "Scene",
-    "Setting",
     "WiseFT",
     "replayed",
 ]

@@ -13,35 +13,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from welltuned.errors import Fault
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 from welltuned.strategies import Progress, Strategy
-from welltuned.strategies.base import Changes
+from welltuned.strategies.base import UpdateKind
 from welltuned.tasks import Examples, Problem
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from welltuned.evaluation.subject import Subject
+    from welltuned.evaluation.eval_model import EvalModel
     from welltuned.models.anatomy import Anatomy
 
 
 @dataclass(frozen=True)
-class Setting:
+class CheckContext:
     """What is known of a run before any weight is loaded."""
 
     strategy: Strategy
     anatomy: Anatomy
-    speaks: bool
+    has_lm_head: bool
     """Whether the model is a language model with its own output layer, and not a new head."""
     has_replay: bool
     """Whether `data.replay` names examples of before."""
 
 
 @dataclass(frozen=True)
-class Scene:
+class GuardContext:
     """A loaded model that no step has changed, and what a guard may use."""
 
-    subject: Subject
+    subject: EvalModel
     strategy: Strategy
     problem: Problem
     examples: Examples
@@ -91,10 +91,10 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Finish:
+class FinishContext:
     """A model whose training is over, its best weights restored."""
 
-    scene: Scene
+    scene: GuardContext
     start: dict[str, Any]
     """By name copies of the pretrained weights that trained, as they were before, on the CPU."""
     score: Callable[[], dict[str, Any]]
@@ -119,11 +119,11 @@ class Protection(Part):
         """Whether it reads `data.replay`."""
         return False
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
         """What stands against it here; asked before any weight is loaded."""
         yield from ()
 
-    def guard(self, scene: Scene) -> Guard | None:
+    def guard(self, scene: GuardContext) -> Guard | None:
         """What goes along with training; None when nothing does."""
         return None
 
@@ -132,25 +132,27 @@ class Protection(Part):
         """Whether it has something to do when training is over."""
         return False
 
-    def finish(self, end: Finish) -> dict[str, Any]:
+    def finish(self, end: FinishContext) -> dict[str, Any]:
         """Change the weights of a trained model. Returns what results.json keeps of it."""
         return {}
 
     def fault(self, reason: str, remedy: str) -> Fault:
         return Fault(f"protection '{self.type}' {reason}", None, remedy)
 
-    def needs_change(self, setting: Setting, *changes: Changes) -> Iterator[Fault]:
+    def needs_change(self, setting: CheckContext, *changes: UpdateKind) -> Iterator[Fault]:
         """Only strategies that change pretrained weights in one of these ways will do."""
         strategy = setting.strategy
-        if strategy.changes in changes:
+        if strategy.update_kind in changes:
             return
         why = {
             "weights": "changes the pretrained weights themselves",
             "product": "changes pretrained weights by products of low rank only",
             "nothing": "leaves the pretrained weights as they are, or what it adds to them is no "
             "plain product B·A",
-        }[strategy.changes]
+        }[strategy.update_kind]
         yield self.fault(
             f"does not go with strategy '{strategy.type}' as configured: it {why}",
-            "remove it" if strategy.changes == "nothing" else "use l2sp or kl, or strategy full",
+            "remove it"
+            if strategy.update_kind == "nothing"
+            else "use l2sp or kl, or strategy full",
         )

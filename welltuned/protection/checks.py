@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from welltuned.data.collect import Collected, collect_file
 from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import DataSplits, collect_file
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.evaluation.sets import RetentionSets, refuse_shared
-from welltuned.protection.base import Protection, Setting
+from welltuned.evaluation.retention_sets import RetentionSets, refuse_shared
+from welltuned.protection.base import CheckContext, Protection
 from welltuned.tasks import Examples, GenerationProblem, Problem, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def check_protections(protections: Sequence[Protection], setting: Setting, faults: Faults) -> None:
+def check_protections(
+    protections: Sequence[Protection], setting: CheckContext, faults: Faults
+) -> None:
     """Record what stands against each of them, and against all together."""
     for protection in protections:
         faults.extend(protection.check(setting))
@@ -38,7 +40,7 @@ def read_replay(
     config: DataConfig,
     task: Task,
     problem: Problem,
-    data: Collected,
+    data: DataSplits,
     sets: RetentionSets,
     faults: Faults,
 ) -> Records | None:
@@ -50,7 +52,7 @@ def read_replay(
     named = config.replay
     if named is None:
         return None
-    if not problem.takes_replay:
+    if not problem.supports_replay:
         what = f"'data.replay' does not go with task '{problem.type}': its examples are prompts"
         faults.add(what, None, "remove it, or use another protection such as l2sp or kl")
         return None

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ConfigDict, Field
 
 from welltuned.errors import Fault
-from welltuned.protection.base import Guard, Protection, Scene, Setting
+from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 from welltuned.protection.l2sp import Pull
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from welltuned.evaluation.subject import Subject
+    from welltuned.evaluation.eval_model import EvalModel
     from welltuned.tasks import Examples, Problem
 
 Loss = Callable[[int], "torch.Tensor"]
@@ -51,12 +51,12 @@ class EWC(Protection):
     def uses_replay(self) -> bool:
         return self.on == "replay"
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
         yield from self.needs_change(setting, "weights")
         if self.on == "replay" and not setting.has_replay:
             yield self.fault("on replay needs examples of before", "name them in data.replay")
 
-    def guard(self, scene: Scene) -> Guard:
+    def guard(self, scene: GuardContext) -> Guard:
         import torch
 
         weights = list(scene.pretrained().values())
@@ -72,7 +72,7 @@ class EWC(Protection):
         )
         return guard
 
-    def _likelihood(self, scene: Scene) -> tuple[Loss, int]:
+    def _likelihood(self, scene: GuardContext) -> tuple[Loss, int]:
         if self.on == "general":
             return _general(scene)
         examples = scene.examples if self.on == "train" else scene.replay
@@ -106,17 +106,17 @@ def fisher(
     return [total / len(chosen) for total in sums]
 
 
-def _general(scene: Scene) -> tuple[Loss, int]:
+def _general(scene: GuardContext) -> tuple[Loss, int]:
     from welltuned.evaluation.retention import as_examples
 
-    if scene.subject.speaks:
+    if scene.subject.has_lm_head:
         problem, examples = as_examples(scene.subject, scene.general)
         return _own_loss(scene.subject, problem, examples), len(examples)
     return _projection(scene.subject, scene.general.texts, scene.seed), len(scene.general.texts)
 
 
-def _own_loss(subject: Subject, problem: Problem, examples: Examples) -> Loss:
-    from welltuned.evaluation.predicting import to_device
+def _own_loss(subject: EvalModel, problem: Problem, examples: Examples) -> Loss:
+    from welltuned.evaluation.predict import to_device
 
     device = next(subject.model.parameters()).device
 
@@ -128,7 +128,7 @@ def _own_loss(subject: Subject, problem: Problem, examples: Examples) -> Loss:
     return loss
 
 
-def _projection(subject: Subject, texts: Sequence[str], seed: int) -> Loss:
+def _projection(subject: EvalModel, texts: Sequence[str], seed: int) -> Loss:
     """e · h, with the representation h of a text and a normal e of its own.
 
     Its squared gradient is in the mean that of the Fisher information of N(h, 1).

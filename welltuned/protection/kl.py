@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault, InputError
-from welltuned.protection.base import Guard, Protection, Scene, Setting
+from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 
 if TYPE_CHECKING:
-    from welltuned.evaluation.reference import Reference
-    from welltuned.evaluation.subject import Subject
+    from welltuned.evaluation.eval_model import EvalModel
+    from welltuned.evaluation.kl_reference import KLReference
 
 _MOST_TEXTS = 500
 """Of larger replay files so many are drawn: hidden states of all are kept."""
@@ -39,8 +39,8 @@ class KL(Protection):
     def uses_replay(self) -> bool:
         return self.on == "replay"
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
-        if not setting.speaks:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
+        if not setting.has_lm_head:
             yield self.fault(
                 "compares predictions of the next token, but this task puts a new head on the "
                 "model, which has no predictions of before",
@@ -49,10 +49,10 @@ class KL(Protection):
         if self.on == "replay" and not setting.has_replay:
             yield self.fault("on replay needs examples of before", "name them in data.replay")
 
-    def guard(self, scene: Scene) -> Guard:
+    def guard(self, scene: GuardContext) -> Guard:
         import numpy as np
 
-        from welltuned.evaluation.reference import Reference, affordable, has_plain_logits
+        from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain_logits
         from welltuned.evaluation.retention import as_examples
 
         subject = scene.subject
@@ -71,8 +71,8 @@ class KL(Protection):
                     "use l2sp or ewc",
                 )
             )
-        with scene.strategy.untouched(scene.model):
-            reference = Reference.of(
+        with scene.strategy.base_model(scene.model):
+            reference = KLReference.of(
                 scene.model,
                 texts,
                 subject.pad_id,
@@ -86,7 +86,7 @@ class KL(Protection):
 class Nearness(Guard):
     """The divergence on a few texts, which come round in turn."""
 
-    def __init__(self, config: KL, subject: Subject, reference: Reference) -> None:
+    def __init__(self, config: KL, subject: EvalModel, reference: KLReference) -> None:
         self._config = config
         self._subject = subject
         self._reference = reference

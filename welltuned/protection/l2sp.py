@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.protection.base import Guard, Protection, Scene, Setting
+from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 
 if TYPE_CHECKING:
     import torch
@@ -29,11 +29,11 @@ class L2SP(Protection):
     alpha: float = Field(default=0.1, gt=0)
     """How strongly. `training.weight_decay` goes on pulling towards zero; it may be set to 0."""
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
         yield from self.needs_change(setting, "weights", "product")
 
-    def guard(self, scene: Scene) -> Guard:
-        if scene.strategy.changes == "product":
+    def guard(self, scene: GuardContext) -> Guard:
+        if scene.strategy.update_kind == "product":
             return ProductPull(self.alpha, products(scene.model))
         return Pull(scene.pretrained().values(), self.alpha)
 

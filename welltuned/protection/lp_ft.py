@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.protection.base import Guard, Protection, Scene, Setting
+from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 from welltuned.strategies import Progress
 from welltuned.strategies.base import InjectedStrategy
 
@@ -27,7 +27,7 @@ class LPFT(Protection):
     share: float = Field(default=0.3, gt=0, lt=1)
     """For this share of all optimizer steps."""
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.anatomy.head:
             yield self.fault("trains the new head first, but this task has none", "remove it")
         elif setting.strategy.type == "gradual":
@@ -35,12 +35,12 @@ class LPFT(Protection):
                 "does not go with strategy 'gradual', which begins with the head already",
                 "set strategy.schedule",
             )
-        elif setting.strategy.changes == "nothing" and not isinstance(
+        elif setting.strategy.update_kind == "nothing" and not isinstance(
             setting.strategy, InjectedStrategy
         ):
             yield self.fault("would train the head alone all the time", "remove it")
 
-    def guard(self, scene: Scene) -> Guard:
+    def guard(self, scene: GuardContext) -> Guard:
         anatomy = scene.subject.anatomy
         body = [
             parameter

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.protection.base import Protection, Setting
+from welltuned.protection.base import CheckContext, Protection
 
 
 class Replay(Protection):
@@ -27,7 +27,7 @@ class Replay(Protection):
     def uses_replay(self) -> bool:
         return True
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.has_replay:
             yield self.fault("needs examples of before", "name them in data.replay")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
-from welltuned.protection.base import Finish, Protection, Setting
+from welltuned.protection.base import CheckContext, FinishContext, Protection
 from welltuned.protection.l2sp import products
 
 if TYPE_CHECKING:
@@ -42,26 +42,26 @@ class WiseFT(Protection):
             raise ValueError("alphas lie between 0 and 1, and one of them above 0")
         return tuple(sorted({*alphas, 1.0}))
 
-    def check(self, setting: Setting) -> Iterator[Fault]:
+    def check(self, setting: CheckContext) -> Iterator[Fault]:
         yield from self.needs_change(setting, "weights", "product")
 
     @property
     def finishes(self) -> bool:
         return True
 
-    def finish(self, end: Finish) -> dict[str, Any]:
+    def finish(self, end: FinishContext) -> dict[str, Any]:
         """Try every alpha, and leave the model at the chosen one.
 
         Returns {"alpha", "curve": [{"alpha", "validation", "kept"}], "why"}.
         """
-        way = Way.of(end)
+        way = WeightPath.of(end)
         curve: list[dict[str, Any]] = []
         for alpha in self.alphas:
             way.go_to(alpha)
             curve.append({"alpha": alpha, "validation": end.score(), "kept": end.kept()})
             end.progress(len(curve), len(self.alphas))
         values = [end.value(point["validation"]) for point in curve]
-        chosen = choose(self.alphas, values, self.tolerance)
+        chosen = choose_alpha(self.alphas, values, self.tolerance)
         way.go_to(chosen)
         why = (
             f"the smallest of {len(curve)} alphas whose validation score is within "
@@ -70,7 +70,7 @@ class WiseFT(Protection):
         return {"alpha": chosen, "curve": curve, "why": why}
 
 
-def choose(alphas: tuple[float, ...], values: list[float], tolerance: float) -> float:
+def choose_alpha(alphas: tuple[float, ...], values: list[float], tolerance: float) -> float:
     """The smallest alpha above 0 whose value is at most `tolerance` below the best, in shares.
 
     Values that are not finite do not count; where none is, everything stays as trained.
@@ -83,7 +83,7 @@ def choose(alphas: tuple[float, ...], values: list[float], tolerance: float) -> 
     return next(alpha for alpha, value in able if value >= best - tolerance * abs(best))
 
 
-class Way:
+class WeightPath:
     """The straight line between two sets of values of the same weights."""
 
     def __init__(
@@ -94,12 +94,12 @@ class Way:
         self._end = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
 
     @classmethod
-    def of(cls, end: Finish) -> Way:
+    def of(cls, end: FinishContext) -> WeightPath:
         """The line of all pretrained weights; for LoRA that of every B, which begins at zero."""
         import torch
 
         scene = end.scene
-        if scene.strategy.changes == "product":
+        if scene.strategy.update_kind == "product":
             factors = {str(i): one.b_OR for i, one in enumerate(products(scene.model))}
             return cls(factors, {name: torch.zeros(b.shape) for name, b in factors.items()})
         return cls(scene.pretrained(), end.start)

@@ -19,7 +19,7 @@ def write_report(run: Run, language: str | None = None) -> Path:
 
     config = run.config
     if config.get("pipeline") == "rlhf":
-        return rlhf.write_report(run)
+        return rlhf.write_pipeline_report(run)
     if config.get("stage") == "ppo":
-        return ppo.write_report(run)
-    return ordinary.write_report(run, language)
+        return ppo.write_ppo_report(run)
+    return ordinary.write_run_report(run, language)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from welltuned.reports.languages import Translate
 from welltuned.reports.page import metric_name
+from welltuned.reports.translations import Translate
 
 
-def advise(found: dict[str, Any], _: Translate) -> str:
+def advise_on_curve(found: dict[str, Any], _: Translate) -> str:
     """What more data would bring and whether that is worth it, from `learning_curve.json`."""
     now, twice, more = found["predictions"]
     saved = found["saved_by_doubling"]

@@ -17,7 +17,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from welltuned.reports.languages import ENGLISH, Translate
+from welltuned.reports.translations import ENGLISH, Translate
 
 INK, MUTED, GRID, FIRST, SECOND, SURFACE = (
     "#010101",

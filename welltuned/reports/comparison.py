@@ -12,23 +12,23 @@ import yaml
 
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.reports import comparison_charts as charts
-from welltuned.reports.languages import Translate, translator
-from welltuned.reports.page import metric_name, render, sorted_rows
+from welltuned.reports.page import metric_name, render_page, sorted_rows
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs import Run
-from welltuned.runs.comparison import Comparison
+from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.folder import write_atomically
 
 _DISPUTED = 20
 
 
-def write_report(comparison: Comparison, language: str | None = None) -> Path:
+def write_comparison_report(comparison: Comparison, language: str | None = None) -> Path:
     """Write `report.html` into the comparison's folder and return its path.
 
     In the language of its config, unless another is asked for.
     """
     language = language or str(comparison.record["report"]["language"])
     content = _content(comparison, translator(language))
-    write_atomically(comparison.report, render("comparison.html.j2", content, language))
+    write_atomically(comparison.report, render_page("comparison.html.j2", content, language))
     return comparison.report
 
 
@@ -197,7 +197,7 @@ def _curves(
             )
     if not lines:
         return None
-    return {"chart": charts.curves(lines, _(metric_name(metric)), _), "lines": lines}
+    return {"chart": charts.validation_curves(lines, _(metric_name(metric)), _), "lines": lines}
 
 
 def _blocks(

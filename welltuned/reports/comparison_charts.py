@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
-from welltuned.reports.languages import Translate
+from welltuned.reports.translations import Translate
 
 _MARKERS = "osD^vPX*"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
@@ -139,7 +139,7 @@ def _name(figure: Figure, axis: Axes, points: Sequence[dict[str, Any]]) -> None:
 _BESIDE = [(side * 8, height) for height in (0, 11, -11, 22, -22) for side in (1, -1)]
 
 
-def curves(lines: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
+def validation_curves(lines: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
     """Validation score over seconds of training; each line has `name`, `number`, `x` and `y`."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.4))

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from welltuned.reports.advice import advise
+from welltuned.reports.advice import advise_on_curve
 from welltuned.reports.charts import FIRST, MUTED, SECOND, drawn
-from welltuned.reports.languages import Translate, translator
-from welltuned.reports.page import metric_name, render
+from welltuned.reports.page import metric_name, render_page
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs.folder import write_atomically
 
 
@@ -34,12 +34,12 @@ def write_curve_report(folder: Path, language: str | None = None) -> Path:
             "Learning curve of {strategy} · {model}", strategy=found["strategy"], model=model
         ),
         "metric_name": _(metric_name(found["metric"])),
-        "advice": advise(found, _),
+        "advice": advise_on_curve(found, _),
         "chart": _chart(found, _),
         "config_text": (folder / "config.yaml").read_text(encoding="utf-8"),
     }
     file = folder / "report.html"
-    write_atomically(file, render("learning_curve.html.j2", content, language))
+    write_atomically(file, render_page("learning_curve.html.j2", content, language))
     return file
 
 

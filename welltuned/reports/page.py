@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from welltuned.metrics import LOWER_IS_BETTER
-from welltuned.reports.languages import translator
+from welltuned.reports.translations import translator
 
 METRICS = {
     "accuracy": "accuracy",
@@ -32,7 +32,7 @@ METRICS = {
 """Scores by the names people know them by."""
 
 
-def render(template: str, content: Mapping[str, Any], language: str = "en") -> str:
+def render_page(template: str, content: Mapping[str, Any], language: str = "en") -> str:
     """A page from its template. What comes from users is escaped; what is missing is an error.
 
     In the template `_("…")` is a sentence in the page's language.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import charts
-from welltuned.reports.page import render
+from welltuned.reports.page import render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
@@ -38,9 +38,9 @@ _WATCHED = {
 }
 
 
-def write_report(run: Run) -> Path:
+def write_ppo_report(run: Run) -> Path:
     """Write `report.html` into the run's folder and return its path."""
-    write_atomically(run.report, render("ppo.html.j2", content(run)))
+    write_atomically(run.report, render_page("ppo.html.j2", content(run)))
     return run.report
 
 
@@ -59,8 +59,8 @@ def content(run: Run) -> dict[str, Any]:
         "data": data,
         "environment": run.read("environment.json"),
         "cards": cards(results),
-        "curves": curves(metrics),
-        "watched": watched(looks),
+        "curves": ppo_curves(metrics),
+        "watched": safeguard_rows(looks),
         "confusions": confusions(results, data["task"].get("labels", [])),
         "samples": samples(predictions),
         "looks": looks,
@@ -85,7 +85,7 @@ def cards(results: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def curves(metrics: Sequence[dict[str, Any]]) -> Any:
+def ppo_curves(metrics: Sequence[dict[str, Any]]) -> Any:
     """Every number of `_CHARTS` that the run has, over batches."""
     shown = []
     for name, title in _CHARTS:
@@ -102,7 +102,7 @@ def curves(metrics: Sequence[dict[str, Any]]) -> Any:
     return charts.panels(shown, "batch", "Reward, divergence and their like over batches")
 
 
-def watched(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def safeguard_rows(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The table of looks at the validation prompts: heads, and rows of numbers."""
     names = [name for name in _WATCHED if any(name in row for row in looks)]
     shares = [name for name in looks[-1] if name.startswith("share.")] if looks else []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import charts
-from welltuned.reports.page import render
+from welltuned.reports.page import render_page
 from welltuned.runs.folder import write_atomically
 
 
@@ -15,5 +15,5 @@ def write_probe(found: dict[str, Any], file: Path) -> Path:
     layers = charts.layer_probe(
         found["regions"], found["before"], None, found["metric"], found["chance"]
     )
-    write_atomically(file, render("probe.html.j2", {"found": found, "layers": layers}))
+    write_atomically(file, render_page("probe.html.j2", {"found": found, "layers": layers}))
     return file

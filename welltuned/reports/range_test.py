@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from welltuned.reports import found_charts
-from welltuned.reports.languages import translator
-from welltuned.reports.page import render
+from welltuned.reports import search_charts
+from welltuned.reports.page import render_page
+from welltuned.reports.translations import translator
 from welltuned.runs.folder import write_atomically
 
 
@@ -16,6 +16,6 @@ def write_page(file: Path, test: dict[str, Any], language: str = "en") -> None:
     content = {
         "title": f"{test['strategy']['type']} · {Path(test['model']).name}",
         "test": test,
-        "chart": found_charts.range_test(test, translator(language)),
+        "chart": search_charts.range_test_chart(test, translator(language)),
     }
-    write_atomically(file, render("range_test.html.j2", content, language))
+    write_atomically(file, render_page("range_test.html.j2", content, language))

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import ppo
-from welltuned.reports.page import metric_name, render
+from welltuned.reports.page import metric_name, render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
 
-def write_report(run: Run) -> Path:
+def write_pipeline_report(run: Run) -> Path:
     """Write `report.html` into the pipeline's folder and return its path."""
-    write_atomically(run.report, render("rlhf.html.j2", _content(run)))
+    write_atomically(run.report, render_page("rlhf.html.j2", _content(run)))
     return run.report
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.metrics.entities import find_entities
-from welltuned.reports import charts, found_charts
+from welltuned.reports import charts, search_charts
 from welltuned.reports.forgetting import forgetting_content
-from welltuned.reports.languages import Translate, translator
-from welltuned.reports.page import render
+from welltuned.reports.page import render_page
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 
@@ -24,13 +24,13 @@ _PAIRS = ("preferences", "direct_preference")
 """Problems whose test rows are pairs of responses."""
 
 
-def write_report(run: Run, language: str | None = None) -> Path:
+def write_run_report(run: Run, language: str | None = None) -> Path:
     """Write `report.html` into the run's folder and return its path.
 
     In the language of its config, unless another is asked for.
     """
     language = language or str(run.config.get("report", {}).get("language", "en"))
-    html = render("run.html.j2", _content(run, translator(language)), language)
+    html = render_page("run.html.j2", _content(run, translator(language)), language)
     write_atomically(run.report, html)
     return run.report
 
@@ -121,10 +121,10 @@ def _found(found: dict[str, Any], _: Translate) -> dict[str, Any]:
     """Charts of what was tried to settle hyper-parameters."""
     drawn: dict[str, Any] = {}
     if "learning_rate" in found:
-        drawn["learning_rate"] = found_charts.range_test(found["learning_rate"], _)
+        drawn["learning_rate"] = search_charts.range_test_chart(found["learning_rate"], _)
     if "batch_size" in found:
         search = found["batch_size"]
-        drawn["batch_size"] = found_charts.throughput(search["tries"], search["size"], _)
+        drawn["batch_size"] = search_charts.throughput(search["tries"], search["size"], _)
     return drawn
 
 

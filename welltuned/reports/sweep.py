@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import sweep_charts
-from welltuned.reports.languages import Translate, translator
-from welltuned.reports.page import metric_name, render
+from welltuned.reports.page import metric_name, render_page
+from welltuned.reports.translations import Translate, translator
 from welltuned.runs.folder import write_atomically
 
 
@@ -22,7 +22,7 @@ def write_sweep_report(folder: Path, language: str | None = None) -> Path:
     language = language or str(summary.get("language", "en"))
     file = folder / "report.html"
     content = _content(folder, summary, translator(language)) | {"language": language}
-    write_atomically(file, render("sweep.html.j2", content, language))
+    write_atomically(file, render_page("sweep.html.j2", content, language))
     return file
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, drawn
-from welltuned.reports.languages import Translate
+from welltuned.reports.translations import Translate
 
 _DASHED = (0, (3, 3))
 

@@ -10,7 +10,7 @@ from welltuned.data.config import DataConfig
 from welltuned.engines.config import NotNegative, Positive, TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
-from welltuned.schema import Part, conflict, expand_shorthand
+from welltuned.schema.document import Part, conflict, expand_shorthand
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import AnyTask, Classification, Generation
 
@@ -135,7 +135,7 @@ class RewardSource(Stage):
         return self
 
 
-def as_list(values: Any) -> Any:
+def ensure_list(values: Any) -> Any:
     """One judge, or several; each may be written as the folder of a run alone."""
     several = values if isinstance(values, (list, tuple)) else [values]
     return [{"run": item} if isinstance(item, str) else item for item in several]
@@ -259,7 +259,7 @@ class RlhfConfig(Part):
     """Which weights train, in every stage that does not say otherwise."""
     sft: SftStage = SftStage()
     """Supervised fine-tuning: what differs, a finished run's folder, or `skip`."""
-    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(as_list)]
+    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)]
     """The judge: what it is trained on, a finished run, a classifier, a function, or a list
     of these with weights."""
     ppo: PpoConfig = PpoConfig()

@@ -11,51 +11,51 @@ import numpy as np
 import torch
 import transformers
 
-from welltuned import hyperparameters
-from welltuned.config import RunConfig, config_from
+from welltuned.config import RunConfig, run_config_from
 from welltuned.engines.config import TrainingConfig
-from welltuned.engines.precision import choose_device
+from welltuned.engines.device import choose_device
 from welltuned.models.loading import Head, build_skeleton
-from welltuned.observer import Observer
-from welltuned.planning.course import positions
-from welltuned.planning.forecast import Forecast, artifact_bytes, forecast
-from welltuned.planning.in_runs import foreseen
-from welltuned.planning.limits import Limits
-from welltuned.planning.machine import Machine
-from welltuned.planning.memory import FLOAT, foresee_memory
-from welltuned.planning.plan import Plan, Row, held_before, measured
-from welltuned.planning.rehearsal import Rehearsal
-from welltuned.preparation import Prepared, Working, prepare
-from welltuned.rlhf.asking import collect_prompts
 from welltuned.rlhf.config import PpoConfig, RewardSource, RlhfConfig
-from welltuned.rlhf.continuing import place
-from welltuned.rlhf.plan import beside, check, model_of, reward_runs, sft_run
-from welltuned.rlhf.policies import WHOLE, Memory
-from welltuned.rlhf.settling import batches_of, settle
+from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
+from welltuned.rlhf.policy import WHOLE, PolicySource
+from welltuned.rlhf.prompt_splits import collect_prompts
+from welltuned.rlhf.resume import place
+from welltuned.rlhf.stages import beside, check_stages, model_of, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
 from welltuned.tasks import GenerationProblem
+from welltuned.training import defaults
+from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
+from welltuned.training.forecast.limits import Limits
+from welltuned.training.forecast.memory import FLOAT, foresee_memory
+from welltuned.training.forecast.plan import PlanRow, ResourcePlan, held_before, measured
+from welltuned.training.forecast.prices import Machine
+from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.forecast.run_forecast import foreseen
+from welltuned.training.forecast.step_counts import positions
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import RunPlan, Working, prepare
 
 _LOOKS = 2
 """Forward passes over what was sampled, beside the judges': of the policy and its reference."""
 
 
-def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Plan:
+def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> ResourcePlan:
     """Forecast every stage. Raises `InputError` before that when the config cannot work."""
     config = place(config)
-    check(config, Path(str(config.output_dir)))
+    check_stages(config, Path(str(config.output_dir)))
     device = choose_device(config.ppo.device)
     held, machine = held_before(device), measured(device, progress)
     limits = limits.or_what_is_left(Path(str(config.output_dir)), device, held)
     rows = []
     for name, found in _stages(config, machine, held):
-        rows.append(Row(name, True, found, exceeds=limits.exceeded_by(found)))
+        rows.append(PlanRow(name, True, found, exceeds=limits.exceeded_by(found)))
         progress("rehearsing stages", len(rows), 2 + len(config.reward))
-    return Plan(rows, limits, list(_advise(rows)), machine, "stage")
+    return ResourcePlan(rows, limits, list(_advise(rows)), machine, "stage")
 
 
-def predict_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
+def forecast_pipeline_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
     """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
     stages = Path(str(config.output_dir)) / "stages"
 
@@ -84,18 +84,18 @@ def _policy_run(config: RlhfConfig, stages: Path) -> RunConfig:
         return beside(sft_run(config, stages / "sft"))
     asked = Run.open(config.sft.run).config
     same = {key: asked[key] for key in RunConfig.model_fields if key in asked}
-    return beside(config_from({**same, "output_dir": str(stages / "sft")}))
+    return beside(run_config_from({**same, "output_dir": str(stages / "sft")}))
 
 
-def _ordinary(prepared: Prepared, machine: Machine, held: int) -> Forecast:
+def _ordinary(prepared: RunPlan, machine: Machine, held: int) -> Forecast:
     config = prepared.config
-    return forecast(prepared, config.strategy, config.training.at_once, machine, held)
+    return forecast_run(prepared, config.strategy, config.training.at_once, machine, held)
 
 
 # --- Judges ----------------------------------------------------------------------
 
 
-def _judges(config: RlhfConfig, policy: Prepared, stages: Path) -> int:
+def _judges(config: RlhfConfig, policy: RunPlan, stages: Path) -> int:
     """Bytes of all judges beside the policy."""
     total = 0
     for source, run in zip(config.reward, reward_runs(config, stages / "reward"), strict=True):
@@ -108,7 +108,7 @@ def _judges(config: RlhfConfig, policy: Prepared, stages: Path) -> int:
     return total + (_finished_judge(second) if second is not None else 0)
 
 
-def _trained_judge(judge: Prepared, policy: Prepared, config: RlhfConfig) -> int:
+def _trained_judge(judge: RunPlan, policy: RunPlan, config: RlhfConfig) -> int:
     """Bytes of a judge beside the policy, whose frozen backbone it may share."""
     rehearsal = Rehearsal.of(judge, judge.config.strategy, choose_device(config.ppo.device))
     sft = policy.config.strategy.type
@@ -128,7 +128,7 @@ def _finished_judge(source: RewardSource) -> int:
         return 0
     auto_class, folder = transformers.AutoModelForSequenceClassification, ""
     if source.kind == "run":
-        memory = Memory.read(model_of(str(source.run)))
+        memory = PolicySource.read(model_of(str(source.run)))
         auto_class, folder = getattr(transformers, memory.problem.auto_class), str(memory.folder)
     else:
         assert source.model is not None
@@ -141,7 +141,7 @@ def _finished_judge(source: RewardSource) -> int:
 
 
 def foresee_ppo(
-    config: RlhfConfig, policy: Prepared, judges: int, machine: Machine, held: int
+    config: RlhfConfig, policy: RunPlan, judges: int, machine: Machine, held: int
 ) -> Forecast:
     """Rollouts, judging and learning, rehearsed on examples as long as prompt and response.
 
@@ -149,11 +149,9 @@ def foresee_ppo(
     """
     asked = config.ppo.strategy or config.strategy or policy.config.strategy
     anatomy, problem = policy.anatomy, policy.problem
-    _, strategy, _ = hyperparameters.resolve(
-        TrainingConfig(), asked, anatomy, len(policy.data.train)
-    )
+    _, strategy, _ = defaults.resolve(TrainingConfig(), asked, anatomy, len(policy.data.train))
     data = collect_prompts(config.ppo.data or config.data, problem)
-    ppo, _ = settle(config.ppo, strategy, anatomy, problem.type, len(data.train))
+    ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem.type, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
     rehearsal = replace(
         Rehearsal.of(policy, strategy, torch.device(machine.key["device"])),
@@ -187,7 +185,7 @@ def foresee_ppo(
     )
 
 
-def _rows(policy: Prepared, ppo: PpoConfig, number: int) -> np.ndarray:
+def _rows(policy: RunPlan, ppo: PpoConfig, number: int) -> np.ndarray:
     """Training examples that are about as long as what PPO learns from."""
     lengths = policy.learned.lengths
     wanted = float(np.mean(lengths))
@@ -197,7 +195,7 @@ def _rows(policy: Prepared, ppo: PpoConfig, number: int) -> np.ndarray:
 
 
 def _reference(
-    strategy: Strategy, policy: Prepared, config: RlhfConfig, rehearsal: Rehearsal
+    strategy: Strategy, policy: RunPlan, config: RlhfConfig, rehearsal: Rehearsal
 ) -> int:
     """A copy of what trains, unless switching the adapter off gives it for nothing."""
     sft = policy.config.strategy.type
@@ -229,7 +227,7 @@ def _seconds(
 # --- What to change ----------------------------------------------------------------
 
 
-def _advise(rows: list[Row]) -> Iterator[str]:
+def _advise(rows: list[PlanRow]) -> Iterator[str]:
     """For every stage that does not fit, the key that makes it smaller or shorter."""
     for row in rows:
         stage = row.name.partition(":")[0]

@@ -57,3 +57,8 @@ class KLCoefficient:
         error = kl / self.target - 1
         error = max(-_LARGEST_ERROR, min(_LARGEST_ERROR, error))
         self.value *= 1 + error * samples / self.horizon
+
+
+def entropies(logprobs_BK: torch.Tensor) -> torch.Tensor:
+    """−Σ p · log p over the last dimension."""
+    return -(logprobs_BK.exp() * logprobs_BK).sum(dim=-1)

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 
 from welltuned.errors import RunFailed
-from welltuned.observer import Observer
-from welltuned.rlhf.actors import Exploded, Rollout
-from welltuned.rlhf.asking import Asks
-from welltuned.rlhf.bandit import ClassifierActor
-from welltuned.rlhf.judging import Judges
-from welltuned.rlhf.looking import look
-from welltuned.rlhf.ppo import Learner, Stats, require_reference, step
-from welltuned.rlhf.settling import batches_of
-from welltuned.rlhf.watch import Guard
+from welltuned.rlhf.actors.base import DivergedError, Rollout
+from welltuned.rlhf.actors.classifier import ClassifierActor
+from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
+from welltuned.rlhf.defaults import batches_of
+from welltuned.rlhf.policy_eval import look
+from welltuned.rlhf.prompt_splits import PromptSplits
+from welltuned.rlhf.reward_set import RewardSet
+from welltuned.rlhf.safeguards import Safeguards
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import (
     keep_only,
@@ -29,13 +28,14 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.strategies import Progress
+from welltuned.training.observer import Observer
 
 _SAMPLES = 12
 """Responses kept of every look."""
 
 
 @dataclass
-class Course:
+class LoopTotals:
     """What happened."""
 
     batches: int = 0
@@ -65,20 +65,20 @@ class Loop:
     """Everything PPO needs while it runs."""
 
     learner: Learner
-    asks: Asks
-    judges: Judges
+    asks: PromptSplits
+    judges: RewardSet
     run: Run
     observer: Observer
-    course: Course = field(default_factory=Course)
+    course: LoopTotals = field(default_factory=LoopTotals)
 
-    def train(self) -> Course:
+    def train(self) -> LoopTotals:
         """All batches, or as many as went well.
 
         Raises `RunFailed` when it explodes before there is anything to go back to.
         """
         config = self.learner.config
         assert config.max_kl != "auto" and config.eval_steps != "auto"
-        total, guard = batches_of(config), Guard(config.max_kl)
+        total, guard = batches_of(config), Safeguards(config.max_kl)
         self._look(0)
         for number, asked in enumerate(self.asks.batches(config), 1):
             self._advance((number - 1) / total, number)
@@ -88,7 +88,7 @@ class Loop:
                 trouble = guard.trouble(stats)
                 if trouble is None and (number % config.eval_steps == 0 or number == total):
                     self._look(number)
-            except Exploded as error:
+            except DivergedError as error:
                 trouble = str(error)
             if trouble is not None:
                 self._go_back(number, trouble)

@@ -13,23 +13,26 @@ import os
 from pathlib import Path
 from typing import Any
 
-from welltuned import distributed, pipeline
 from welltuned.config import RunConfig
+from welltuned.engines import distributed
 from welltuned.errors import Fault, InputError
-from welltuned.observer import Observer
-from welltuned.reports.rlhf import write_report
+from welltuned.reports.rlhf import write_pipeline_report
 from welltuned.rlhf.config import RewardSource, RlhfConfig
-from welltuned.rlhf.continuing import begin, fresh, is_finished, place
-from welltuned.rlhf.judging import judged_in, require_knowledge
-from welltuned.rlhf.plan import check, reward_runs, sft_run
-from welltuned.rlhf.stage import carry_out
+from welltuned.rlhf.resume import begin, fresh, is_finished, place
+from welltuned.rlhf.reward_set import judged_in, require_knowledge
+from welltuned.rlhf.rl_stage import run_rl_stage
+from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
-from welltuned.runs.recording import recorded
+from welltuned.runs.status import recorded
+from welltuned.training import train as pipeline
+from welltuned.training.observer import Observer
 
 STAGES = ("sft", "reward", "ppo")
 
 
-def train(config: RlhfConfig, observer: Observer | None = None, command: str | None = None) -> Run:
+def run_pipeline(
+    config: RlhfConfig, observer: Observer | None = None, command: str | None = None
+) -> Run:
     """Carry out the pipeline, or what is left of it, and return its folder.
 
     Raises `InputError` before any weight is loaded when something cannot work, and
@@ -40,7 +43,7 @@ def train(config: RlhfConfig, observer: Observer | None = None, command: str | N
         what = "a pipeline with PPO runs in one process"
         raise InputError(Fault(what, None, "start it without torchrun"))
     config = place(config)
-    notes = check(config, Path(str(config.output_dir)))
+    notes = check_stages(config, Path(str(config.output_dir)))
     run = begin(config)
     for note in notes:
         observer.noted(note)
@@ -51,7 +54,7 @@ def train(config: RlhfConfig, observer: Observer | None = None, command: str | N
             require_knowledge(sources)
         _ppo(config, run, sft, sources, observer, command)
         run.write("results.json", _results(config, run, sft, sources))
-        write_report(run)
+        write_pipeline_report(run)
     observer.finished(run)
     return run
 
@@ -89,7 +92,7 @@ def _train(config: RunConfig, title: str, observer: Observer, command: str | Non
         return Run(folder)
     observer.noted(f"{title}: {folder}")
     fresh(folder)
-    return pipeline.train(config, observer, command)
+    return pipeline.run_training(config, observer, command)
 
 
 def _ppo(
@@ -108,7 +111,7 @@ def _ppo(
     fresh(folder)
     stage = Run.create(folder)
     with recorded(stage):
-        carry_out(config, sft, sources, stage, observer, command)
+        run_rl_stage(config, sft, sources, stage, observer, command)
 
 
 def _stage(run: Run, name: str) -> Path:

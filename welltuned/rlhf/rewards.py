@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from welltuned.artifact.predictor import Predictor
 from welltuned.data.batching import evaluation_batches
-from welltuned.data.encoding import encode, pad
+from welltuned.data.encoding import encode_texts, pad
 from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
-from welltuned.evaluation.predicting import to_device
-from welltuned.imports import load_callable
-from welltuned.models.loading import ModelConfig, quiet, read_config, read_tokenizer
-from welltuned.predictor import Predictor
+from welltuned.evaluation.predict import to_device
+from welltuned.models.loading import ModelConfig, quiet, read_model_config, read_tokenizer
 from welltuned.rlhf.config import RewardSource
+from welltuned.schema.import_path import load_callable
 from welltuned.tasks import ClassificationProblem
 
 Score = Callable[[list[str], list[str]], Any]
@@ -33,7 +33,7 @@ _LONGEST = 512
 
 
 @dataclass(frozen=True)
-class Judge:
+class RewardFunction:
     """One reward, with its name, its weight and the model behind it."""
 
     name: str
@@ -59,10 +59,10 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Reward:
+class WeightedReward:
     """The weighted sum of some judges."""
 
-    judges: tuple[Judge, ...]
+    judges: tuple[RewardFunction, ...]
 
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
         """Rewards (N,)."""
@@ -104,9 +104,9 @@ def _checked(name: str, given: Any, responses: Sequence[str]) -> np.ndarray:
 # --- From the config -------------------------------------------------------------
 
 
-def build(
+def build_reward(
     source: RewardSource, folder: Path | None, device: torch.device, joint: str = ""
-) -> Judge:
+) -> RewardFunction:
     """A judge that can be asked. `folder` is the run of one that was trained.
 
     `joint` stands between prompt and response where a classifier reads both as one text.
@@ -114,7 +114,7 @@ def build(
     """
     if source.kind == "function":
         path = str(source.function)
-        return Judge(path, load_callable(path, "reward"), source.weight)
+        return RewardFunction(path, load_callable(path, "reward"), source.weight)
     if source.kind == "model":
         assert source.model is not None
         location = Path(source.model.location).expanduser()
@@ -124,7 +124,7 @@ def build(
     chosen = folder or Path(str(source.run)).expanduser()
     predictor = Predictor.load(chosen, device.type)
     score = _of_run(predictor, source, chosen, joint)
-    return Judge(source.name, score, source.weight, predictor.model, predictor.tokenizer)
+    return RewardFunction(source.name, score, source.weight, predictor.model, predictor.tokenizer)
 
 
 def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str) -> Score:
@@ -151,7 +151,7 @@ def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str
     return score
 
 
-def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> Judge:
+def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> RewardFunction:
     """Any sequence classifier of transformers, by folder or hub name."""
     from transformers import AutoModelForSequenceClassification
 
@@ -173,7 +173,7 @@ def _plain_classifier(source: RewardSource, device: torch.device, joint: str) ->
         texts = _read(source, joint, prompts, responses)
         first = [text if isinstance(text, str) else text[0] for text in texts]
         second = None if source.reads != "pair" else responses
-        encoded = encode(tokenizer, first, second, room)
+        encoded = encode_texts(tokenizer, first, second, room)
         outputs_NK = np.zeros((len(texts), len(names)), dtype=np.float32)
         with torch.inference_mode():
             for rows in evaluation_batches(encoded.lengths, _BATCH):
@@ -183,7 +183,7 @@ def _plain_classifier(source: RewardSource, device: torch.device, joint: str) ->
             return outputs_NK[:, 0]
         return _worth(outputs_NK, number, several, source)
 
-    return Judge(source.name, score, source.weight, model, tokenizer)
+    return RewardFunction(source.name, score, source.weight, model, tokenizer)
 
 
 def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:
@@ -191,7 +191,7 @@ def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:
 
     Raises `InputError` when the folder is no sequence classifier.
     """
-    config: Any = read_config(model)
+    config: Any = read_model_config(model)
     architectures = config.architectures or []
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
         what = (

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
-    from welltuned.injection.bottleneck import BottleneckConfig
     from welltuned.models.anatomy import Anatomy
+    from welltuned.strategies.peft_methods.bottleneck import BottleneckConfig
 
 
 class Adapter(InjectedStrategy):
@@ -60,7 +60,7 @@ class Adapter(InjectedStrategy):
             )
 
     def peft_config(self, context: Context) -> BottleneckConfig:
-        from welltuned.injection.bottleneck import BottleneckConfig
+        from welltuned.strategies.peft_methods.bottleneck import BottleneckConfig
 
         anatomy = context.anatomy
         targets = [str(block.feed_forward_output) for block in anatomy.blocks]

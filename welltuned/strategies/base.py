@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.ranges import Around
-from welltuned.schema import Part
+from welltuned.schema.document import Part
+from welltuned.schema.search_space import Around
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
 
 
-Changes = Literal["weights", "product", "nothing"]
+UpdateKind = Literal["weights", "product", "nothing"]
 """How pretrained weights change: themselves, by a product of low rank that is added to each, or
 not at all, since what trains was put in beside them."""
 
@@ -98,12 +98,12 @@ class Strategy(Part):
         """Freeze, or inject. Returns the model to train."""
 
     @property
-    def changes(self) -> Changes:
+    def update_kind(self) -> UpdateKind:
         """How it changes the pretrained weights."""
         return "weights"
 
     @contextmanager
-    def untouched(self, model: Any) -> Iterator[None]:
+    def base_model(self, model: Any) -> Iterator[None]:
         """For a while a model that no step has changed yet computes as the pretrained one."""
         yield
 
@@ -199,11 +199,11 @@ class InjectedStrategy(Strategy):
         return injected
 
     @property
-    def changes(self) -> Changes:
+    def update_kind(self) -> UpdateKind:
         return "nothing"
 
     @contextmanager
-    def untouched(self, model: Any) -> Iterator[None]:
+    def base_model(self, model: Any) -> Iterator[None]:
         training = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
         with model.disable_adapter():
             yield

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from welltuned.ranges import Range
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, Strategy
 
 if TYPE_CHECKING:

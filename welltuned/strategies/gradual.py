@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
-from welltuned.strategies.base import Changes, Context, Progress, Strategy
+from welltuned.schema.search_space import Range
+from welltuned.strategies.base import Context, Progress, Strategy, UpdateKind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +54,7 @@ class Gradual(Strategy):
         return schedule
 
     @property
-    def changes(self) -> Changes:
+    def update_kind(self) -> UpdateKind:
         only_head = self.schedule == "auto" and self.num_blocks == 0 and not self.embeddings
         return "nothing" if only_head else "weights"
 

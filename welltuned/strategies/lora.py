@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
-from welltuned.schema import conflict
-from welltuned.strategies.base import Changes, Context, InjectedStrategy, modules_to_save
+from welltuned.schema.document import conflict
+from welltuned.schema.search_space import Range
+from welltuned.strategies.base import Context, InjectedStrategy, UpdateKind, modules_to_save
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -150,17 +150,17 @@ class Lora(InjectedStrategy):
         save_file({**weights, **whole}, file, metadata={"format": "pt"})
 
     @property
-    def changes(self) -> Changes:
+    def update_kind(self) -> UpdateKind:
         from_zero = self.init_lora_weights in (True, "gaussian")
         plain = from_zero and not self.use_dora and (self.model_extra or {}).get("bias") is None
         return "product" if plain else "nothing"
 
     @contextmanager
-    def untouched(self, model: Any) -> Iterator[None]:
+    def base_model(self, model: Any) -> Iterator[None]:
         if self.changes_base:
             yield  # only with its first B·A is the base what it was
             return
-        with super().untouched(model):
+        with super().base_model(model):
             yield
 
     @property

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
-from welltuned.schema import conflict
-from welltuned.strategies.base import Changes, Context, Strategy
+from welltuned.schema.document import conflict
+from welltuned.schema.search_space import Range
+from welltuned.strategies.base import Context, Strategy, UpdateKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -56,7 +56,7 @@ class Partial(Strategy):
         return 2 if self.num_blocks is None else self.num_blocks
 
     @property
-    def changes(self) -> Changes:
+    def update_kind(self) -> UpdateKind:
         return "weights" if self.patterns or self.depth or self.embeddings else "nothing"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault
-from welltuned.ranges import Range
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from torch import nn
 
-    from welltuned.injection.prefix import PrefixConfig
     from welltuned.models.anatomy import Anatomy
+    from welltuned.strategies.peft_methods.prefix import PrefixConfig
 
 
 class Prefix(InjectedStrategy):
@@ -60,7 +60,7 @@ class Prefix(InjectedStrategy):
             )
 
     def peft_config(self, context: Context) -> PrefixConfig:
-        from welltuned.injection.prefix import PrefixConfig
+        from welltuned.strategies.peft_methods.prefix import PrefixConfig
 
         heads, size = context.anatomy.blocks[0].key_shape
         return PrefixConfig(
@@ -116,7 +116,7 @@ class Prefix(InjectedStrategy):
         """
         import torch
 
-        from welltuned.injection.prefix import captured
+        from welltuned.strategies.peft_methods.prefix import captured
 
         longest = context.anatomy.max_length or len(text)
         keys: list[list[torch.Tensor]] = [[] for _ in attentions]
@@ -136,7 +136,7 @@ class Prefix(InjectedStrategy):
         ]
 
     def finish(self, model: Any) -> None:
-        from welltuned.injection.prefix import PrefixedAttention
+        from welltuned.strategies.peft_methods.prefix import PrefixedAttention
 
         for module in model.modules():
             if isinstance(module, PrefixedAttention):

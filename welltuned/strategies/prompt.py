@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.ranges import Range
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
+from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
 if TYPE_CHECKING:
     import torch
     from peft import PeftModel
 
-    from welltuned.injection.prompt import PromptConfig
+    from welltuned.strategies.peft_methods.prompt import PromptConfig
 
 
 class Prompt(InjectedStrategy):
@@ -46,7 +46,7 @@ class Prompt(InjectedStrategy):
         return self.num_virtual_tokens
 
     def peft_config(self, context: Context) -> PromptConfig:
-        from welltuned.injection.prompt import PromptConfig
+        from welltuned.strategies.peft_methods.prompt import PromptConfig
 
         after_first = self.position == "after_first" or (
             self.position == "auto" and context.anatomy.kind == "encoder"

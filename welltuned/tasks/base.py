@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import Encoded
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import Table
 from welltuned.errors import Faults
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,7 @@ class Task(Part):
         return table
 
     @abstractmethod
-    def bind(self, data: Collected, label_smoothing: float, faults: Faults) -> Problem | None:
+    def bind(self, data: DataSplits, label_smoothing: float, faults: Faults) -> Problem | None:
         """Find the labels in the data. None when there were faults; they are recorded."""
 
 
@@ -129,9 +129,9 @@ class Problem(ABC):
     """How a tuned model is asked in Python, for people."""
     needs_reference: ClassVar[bool] = False
     """Whether the loss compares with the model as it was before it was tuned."""
-    takes_replay: ClassVar[bool] = True
+    supports_replay: ClassVar[bool] = True
     """Whether examples of before can be mixed into what is learned."""
-    longest_answer: int = 0
+    max_new_tokens: int = 0
     """How many tokens such an answer has at most."""
 
     @abstractmethod

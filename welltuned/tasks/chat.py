@@ -68,7 +68,7 @@ class Rendered:
     """Whether the tokenizer adds its special tokens; a template has written them already."""
 
 
-def render(
+def render_chat(
     tokenizer: PreTrainedTokenizerBase,
     messages: Messages,
     train_on: TrainOn = "assistant",
@@ -120,7 +120,7 @@ def prompt_of(tokenizer: PreTrainedTokenizerBase, given: Messages | str) -> tupl
     answer = given[-1]["content"]
     if len(given) > 1:
         return _apply(tokenizer, given[:-1], True, None), answer
-    alone = render(tokenizer, given)
+    alone = render_chat(tokenizer, given)
     return alone.text[: alone.spans[0][0]], answer
 
 
@@ -244,7 +244,7 @@ def _without_separator(text: str, start: int, end: int, content: str) -> int:
 # --- Tokens --------------------------------------------------------------------
 
 
-def tokenise(
+def tokenise_chat(
     tokenizer: PreTrainedTokenizerBase,
     rendered: Sequence[Rendered],
     max_length: int,
@@ -361,7 +361,7 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     if not tokenizer.chat_template:
         return sorted(end)
     exchange = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    encoded = tokenise(tokenizer, [render(tokenizer, exchange)], 2**31)
+    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, exchange)], 2**31)
     assert encoded.labels is not None
     last = int(encoded.labels[encoded.labels != IGNORED][-1])
     closing = {last} & set(tokenizer.get_added_vocab().values())

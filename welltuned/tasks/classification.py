@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from welltuned.data.collect import Collected
-from welltuned.data.encoding import encode, pad
+from welltuned.data.encoding import encode_texts, pad
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.labels import Labels, ProblemType, find_labels
 
@@ -116,7 +116,7 @@ class Classification(Task):
         return self
 
     def bind(
-        self, data: Collected, label_smoothing: float, faults: Faults
+        self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> ClassificationProblem | None:
         before = len(faults)
         labels = find_labels(data, self.problem, self.label_separator, self.label_names, faults)
@@ -160,7 +160,7 @@ class Classification(Task):
         return tuple(self.class_weights[name] for name in labels.names)
 
 
-def _describe_labels(labels: Labels, targets: dict[str, np.ndarray], data: Collected) -> None:
+def _describe_labels(labels: Labels, targets: dict[str, np.ndarray], data: DataSplits) -> None:
     facts = data.facts
     facts.task = {"problem": labels.problem, "labels": list(labels.names)}
     if labels.problem == "regression":
@@ -259,7 +259,7 @@ class ClassificationProblem(Problem):
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
         pairs = records.columns.get("text_pair")
-        encoded = encode(tokenizer, records["text"], pairs, max_length, progress)
+        encoded = encode_texts(tokenizer, records["text"], pairs, max_length, progress)
         targets = self.read_targets(records, Faults()) if "label" in records else None
         return Examples(encoded, targets, records)
 

@@ -13,13 +13,13 @@ import numpy as np
 from pydantic import Field
 
 from welltuned.data import conversations
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import IGNORED, pad
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.metrics.intervals import RESAMPLES, percentile_interval
-from welltuned.schema import Part
+from welltuned.schema.document import Part
 from welltuned.tasks import chat
 from welltuned.tasks.base import Examples, Problem, Task
 
@@ -98,10 +98,10 @@ class Generation(Task):
     """Further scores of answers: functions `(predictions, references)` by import path."""
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
-        return conversations.convert(table, columns, faults, self.format)
+        return conversations.convert_conversations(table, columns, faults, self.format)
 
     def bind(
-        self, data: Collected, label_smoothing: float, faults: Faults
+        self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> GenerationProblem | None:
         if label_smoothing:
             what = "'training.label_smoothing_factor' goes with classification"
@@ -139,14 +139,16 @@ class GenerationProblem(Problem):
         return self.config.scored_examples
 
     @property
-    def longest_answer(self) -> int:  # type: ignore[override]
+    def max_new_tokens(self) -> int:  # type: ignore[override]
         return self.config.decoding.max_new_tokens
 
     # --- Data ---
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """As the task does, but questions without answers will do."""
-        return conversations.convert(table, columns, faults, self.config.format, answers=False)
+        return conversations.convert_conversations(
+            table, columns, faults, self.config.format, answers=False
+        )
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForCausalLM
@@ -174,7 +176,9 @@ class GenerationProblem(Problem):
             chat.ensure_template(tokenizer)
         rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
         splits = self._splits_texts(records)
-        encoded = chat.tokenise(tokenizer, rendered, _UNLIMITED if splits else max_length, progress)
+        encoded = chat.tokenise_chat(
+            tokenizer, rendered, _UNLIMITED if splits else max_length, progress
+        )
         if splits:
             encoded, texts = chat.windows(encoded, max_length)
             records = records.take(texts)
@@ -212,7 +216,7 @@ class GenerationProblem(Problem):
     ) -> chat.Rendered:
         if self.style == "chat":
             turns, place = records["messages"][index], records.place(index)
-            return chat.render(tokenizer, turns, self.config.train_on, place)
+            return chat.render_chat(tokenizer, turns, self.config.train_on, place)
         prompt, completion = records["prompt"][index], records["completion"][index]
         return chat.render_plain(tokenizer, prompt, completion, self.config.train_on)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from welltuned.data.collect import Collected
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 
@@ -106,7 +106,7 @@ def split_cell(cell: Any, separator: str | None) -> list[str]:
 
 
 def find_labels(
-    data: Collected,
+    data: DataSplits,
     problem: str,
     separator: str | None,
     label_names: dict[str, str],
@@ -161,7 +161,7 @@ def _guess(cells: list[Any], separator: str | None) -> ProblemType:
     return "single_label" if all(number.is_integer() for number in numbers) else "regression"
 
 
-def _numbers(data: Collected, label_names: dict[str, str], faults: Faults) -> Labels | None:
+def _numbers(data: DataSplits, label_names: dict[str, str], faults: Faults) -> Labels | None:
     before = len(faults)
     targets = Labels("regression", ("score",), ("score",)).read(data.train, faults)
     if len(faults) > before:
@@ -196,7 +196,9 @@ def _natural(counts: Counter[str]) -> Callable[[str], Any]:
     return lambda key: float(key)
 
 
-def _refuse_twins(data: Collected, counts: Counter[str], kind: ProblemType, faults: Faults) -> None:
+def _refuse_twins(
+    data: DataSplits, counts: Counter[str], kind: ProblemType, faults: Faults
+) -> None:
     """Labels that differ in case alone are one label misspelt."""
     twins: dict[str, list[str]] = {}
     for key in counts:

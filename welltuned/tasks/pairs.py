@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from welltuned.data.collect import Collected
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.preferences import some
 from welltuned.data.records import Records
 from welltuned.data.sources import SPLITS
 from welltuned.errors import Faults
 from welltuned.tasks.base import Examples
-from welltuned.tasks.responses import Form, Grouped, Judged, judged
+from welltuned.tasks.responses import Form, Grouped, ResponseTarget, judged
 
 _MANY = 4
 """Responses to a prompt from which on a batch of prompts may be larger than one thinks."""
@@ -25,7 +25,7 @@ Rewards = Sequence[np.ndarray]
 # --- Before training -----------------------------------------------------------
 
 
-def form_of(form: Form, data: Collected, faults: Faults) -> Form | None:
+def form_of(form: Form, data: DataSplits, faults: Faults) -> Form | None:
     """How prompt and response become one text; conversations need the template."""
     for split in SPLITS:
         records = data[split]
@@ -38,7 +38,7 @@ def form_of(form: Form, data: Collected, faults: Faults) -> Form | None:
     return form
 
 
-def facts_of(data: Collected) -> dict[str, Any]:
+def facts_of(data: DataSplits) -> dict[str, Any]:
     """Counts for people, and what the longer response would score; warnings are noted."""
     facts: dict[str, Any] = {"pairs": {}, "responses": {}, "longer_wins": {}}
     for split in SPLITS:
@@ -72,7 +72,7 @@ def notes(examples: Examples) -> list[str]:
 
 
 def read(records: Records, faults: Faults) -> np.ndarray:
-    """N times `Judged`; records without judgements are a fault."""
+    """N times `ResponseTarget`; records without judgements are a fault."""
     targets = judged(records)
     if targets is None:
         what, remedy = "the responses are not judged", "give chosen and rejected, or a score"
@@ -163,7 +163,7 @@ def rows(
             yield row
 
 
-def told(target: Judged) -> Any:
+def target_in_words(target: ResponseTarget) -> Any:
     """A judgement in the user's own terms: a rating, or which responses are better than which."""
     if not target.pairs:
         return target.score

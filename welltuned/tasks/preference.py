@@ -17,13 +17,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from welltuned.data import preferences
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import IGNORED
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
 from welltuned.errors import Faults
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.base import Examples, Problem, Task
 from welltuned.tasks.generation import Decoding, Generation, GenerationProblem, judge_tokens
@@ -73,10 +73,10 @@ class Preference(Task):
         return self
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
-        return preferences.convert(table, columns, faults)
+        return preferences.convert_preferences(table, columns, faults)
 
     def bind(
-        self, data: Collected, label_smoothing: float, faults: Faults
+        self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> PreferenceProblem | None:
         before = len(faults)
         if label_smoothing:
@@ -111,7 +111,7 @@ class PreferenceProblem(Problem):
     task: ClassVar[builtins.type[Task]] = Preference
     peft_task_type: ClassVar[str] = "CAUSAL_LM"
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
-    takes_replay: ClassVar[bool] = False
+    supports_replay: ClassVar[bool] = False
     needs_reference: ClassVar[bool] = True
     default_metric = "log_loss"
     metrics = ("pair_accuracy", "margin", "log_loss", "calibration_error")
@@ -133,7 +133,7 @@ class PreferenceProblem(Problem):
         progress: Callable[[int], None] = lambda done: None,
     ) -> Grouped:
         """One row a response, its tokens labelled. Targets are what is known: `Judged`."""
-        return responses.encode(
+        return responses.encode_responses(
             tokenizer, records, max_length, self.form, learned=True, progress=progress
         )
 
@@ -266,7 +266,7 @@ class PreferenceProblem(Problem):
         return pairs.rows(rewards, targets, records, texts)
 
     def target_of(self, target: Any) -> Any:
-        return pairs.told(target)
+        return pairs.target_in_words(target)
 
     def shown(self, records: Records, index: int) -> dict[str, Any]:
         return {"prompt": records["prompt"][index], "responses": records["responses"][index]}

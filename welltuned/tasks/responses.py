@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from welltuned.data.encoding import IGNORED, Encoded, pad
-from welltuned.data.preferences import Pair
+from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
 from welltuned.tasks import chat
@@ -40,12 +40,12 @@ NO_ROW = -1
 
 
 @dataclass(frozen=True)
-class Judged:
+class ResponseTarget:
     """What is known of one record's K responses."""
 
     lengths_K: np.ndarray
     """Characters."""
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[PreferencePair, ...] = ()
     score: float | None = None
     reference_K: np.ndarray | None = None
     """What the untuned model makes of each, where the problem compares with that."""
@@ -53,7 +53,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Grouped(Examples):
-    """N prompts whose responses are M encoded rows. Targets are N times `Judged`."""
+    """N prompts whose responses are M encoded rows. Targets are N times `ResponseTarget`."""
 
     starts: np.ndarray
     """Where each prompt's rows start (N + 1)."""
@@ -183,7 +183,7 @@ class _Row:
         return self.ids_T[self.kinds_T != _PROMPT].tobytes()
 
 
-def encode(
+def encode_responses(
     tokenizer: PreTrainedTokenizerBase,
     records: Records,
     max_length: int,
@@ -246,7 +246,7 @@ def _rows(
         ]
     else:
         rendered = [
-            chat.render(
+            chat.render_chat(
                 tokenizer,
                 [*conversation(records, owner), {"role": "assistant", "content": said}],
                 "last",
@@ -254,7 +254,7 @@ def _rows(
             )
             for owner, said in pairs
         ]
-    encoded = chat.tokenise(tokenizer, rendered, _UNLIMITED, progress)
+    encoded = chat.tokenise_chat(tokenizer, rendered, _UNLIMITED, progress)
     return [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
 
 
@@ -322,12 +322,12 @@ def _separated(
 
 
 def judged(records: Records) -> np.ndarray | None:
-    """N times `Judged`; None where the records hold no judgements."""
+    """N times `ResponseTarget`; None where the records hold no judgements."""
     if "pairs" not in records and "score" not in records:
         return None
     targets = np.empty(len(records), dtype=object)
     for i, responses in enumerate(records["responses"]):
-        targets[i] = Judged(
+        targets[i] = ResponseTarget(
             np.array([len(response) for response in responses]),
             tuple(records["pairs"][i]) if "pairs" in records else (),
             records["score"][i] if "score" in records else None,

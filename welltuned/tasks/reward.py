@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from welltuned.data import preferences
-from welltuned.data.collect import Collected
-from welltuned.data.judgements import prompt_text
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.preference_rows import prompt_text
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
@@ -59,9 +59,11 @@ class Reward(Task):
     The beginning of the prompt is cut first."""
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
-        return preferences.convert(table, columns, faults)
+        return preferences.convert_preferences(table, columns, faults)
 
-    def bind(self, data: Collected, label_smoothing: float, faults: Faults) -> RewardProblem | None:
+    def bind(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> RewardProblem | None:
         if label_smoothing:
             what = "'training.label_smoothing_factor' goes with classification"
             faults.add(what, None, "set it to 0")
@@ -96,7 +98,7 @@ def _kind(records: Records) -> str:
     )
 
 
-def _fitted(problem: RewardProblem, data: Collected, faults: Faults) -> RewardProblem | None:
+def _fitted(problem: RewardProblem, data: DataSplits, faults: Faults) -> RewardProblem | None:
     """The problem with the scale of its ratings; what is known of the judgements is noted."""
     if problem.source == "preferences":
         data.facts.task = {"problem": "preferences", **pairs.facts_of(data)}
@@ -143,7 +145,7 @@ class RewardProblem(Problem):
     task: ClassVar[builtins.type[Task]] = Reward
     peft_task_type: ClassVar[str] = "SEQ_CLS"
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
-    takes_replay: ClassVar[bool] = False
+    supports_replay: ClassVar[bool] = False
 
     asked: ClassVar[str] = 'rewards(["a prompt"], ["a response"])'
 
@@ -194,7 +196,7 @@ class RewardProblem(Problem):
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """As the task does, but responses without judgements will do."""
-        converted = preferences.convert(table, columns, faults, answers=False)
+        converted = preferences.convert_preferences(table, columns, faults, answers=False)
         if len(converted) and not self.by_itself and converted.columns["prompt"][0] is None:
             what = "no column was found for prompt, and responses are judged with their prompts"
             remedy = f"add data.columns.prompt=NAME; the file has: {', '.join(table.columns)}"
@@ -226,7 +228,7 @@ class RewardProblem(Problem):
     ) -> Grouped:
         """One row a response. Targets are what is known of each prompt's: `Judged`."""
         records = _joined(records) if self.by_itself else records
-        return responses.encode(
+        return responses.encode_responses(
             tokenizer, records, max_length, self.form, _JOINT, progress=progress
         )
 
@@ -339,7 +341,7 @@ class RewardProblem(Problem):
             yield {**row, **self.shown(records, i)}
 
     def target_of(self, target: Any) -> Any:
-        return pairs.told(target)
+        return pairs.target_in_words(target)
 
     def shown(self, records: Records, index: int) -> dict[str, Any]:
         said = records["responses"][index]

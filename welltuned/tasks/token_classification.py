@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from welltuned.data import conll
-from welltuned.data.collect import Collected
 from welltuned.data.encoding import IGNORED, Encoded, pad
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.readers import conll
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import SPLITS, Table
-from welltuned.data.words import NONE, first_tokens, tokenise
+from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
 from welltuned.errors import Fault, Faults, InputError
 from welltuned.metrics.entities import (
     OUTSIDE,
@@ -28,7 +28,7 @@ from welltuned.metrics.entities import (
     score_tags,
     split_tag,
 )
-from welltuned.schema import conflict
+from welltuned.schema.document import conflict
 from welltuned.tasks.base import Examples, Problem, Task
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class TokenClassification(Task):
         return read_plain_text(table, faults)
 
     def bind(
-        self, data: Collected, label_smoothing: float, faults: Faults
+        self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> TokenClassificationProblem | None:
         before = len(faults)
         counts = Counter(tag for tags in data.train["tags"] for tag in tags if tag)
@@ -146,7 +146,7 @@ def _describe_tags(
     problem: TokenClassificationProblem,
     targets: dict[str, np.ndarray],
     counts: Counter[str],
-    data: Collected,
+    data: DataSplits,
 ) -> None:
     facts, tags = data.facts, problem.tags
     numbers = {
@@ -186,7 +186,7 @@ def _describe_tags(
 
 
 @dataclass(frozen=True)
-class Sentences(Examples):
+class TaggedSentences(Examples):
     """Sentences ready for a model. Targets are N arrays, a tag number for each word."""
 
     first_tokens: list[np.ndarray]
@@ -194,17 +194,17 @@ class Sentences(Examples):
     width: int
     """As many words as the longest sentence shows to the model."""
 
-    def take(self, indices: Sequence[int]) -> Sentences:
+    def take(self, indices: Sequence[int]) -> TaggedSentences:
         plain = super().take(indices)
         first = [self.first_tokens[i] for i in indices]
-        return Sentences(plain.encoded, plain.targets, plain.records, first, self.width)
+        return TaggedSentences(plain.encoded, plain.targets, plain.records, first, self.width)
 
-    def join(self, other: Examples) -> Sentences:
-        assert isinstance(other, Sentences)
+    def join(self, other: Examples) -> TaggedSentences:
+        assert isinstance(other, TaggedSentences)
         plain = super().join(other)
         first = self.first_tokens + other.first_tokens
         width = max(self.width, other.width)
-        return Sentences(plain.encoded, plain.targets, plain.records, first, width)
+        return TaggedSentences(plain.encoded, plain.targets, plain.records, first, width)
 
 
 @dataclass(frozen=True)
@@ -260,8 +260,8 @@ class TokenClassificationProblem(Problem):
         records: Records,
         max_length: int,
         progress: Callable[[int], None] = lambda done: None,
-    ) -> Sentences:
-        found = tokenise(tokenizer, records["words"], max_length, progress)
+    ) -> TaggedSentences:
+        found = tokenise_words(tokenizer, records["words"], max_length, progress)
         targets = self.read_targets(records, Faults()) if "tags" in records else None
         labels = None
         if targets is not None:
@@ -272,7 +272,7 @@ class TokenClassificationProblem(Problem):
         ]
         width = max((int(words_T.max()) + 1 for words_T in found.words), default=1)
         encoded = Encoded.of(found.ids, found.truncated, labels=labels)
-        return Sentences(encoded, targets, records, first, max(width, 1))
+        return TaggedSentences(encoded, targets, records, first, max(width, 1))
 
     def _labels(self, words_T: np.ndarray, target_W: np.ndarray) -> np.ndarray:
         """What each token shall be recognised as (T): a word's first piece as its tag."""
@@ -297,7 +297,7 @@ class TokenClassificationProblem(Problem):
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
         """`first_tokens` (B, W) beside what the model reads, as wide as the whole split needs."""
-        assert isinstance(examples, Sentences)
+        assert isinstance(examples, TaggedSentences)
         batch = pad(examples.encoded, indices, pad_id)
         first_BW = np.full((len(indices), examples.width), NONE)
         for row, index in enumerate(indices):
@@ -444,7 +444,7 @@ class TokenClassificationProblem(Problem):
         return [self.tags[number] for number in target]
 
     def notes(self, examples: Examples) -> list[str]:
-        assert isinstance(examples, Sentences)
+        assert isinstance(examples, TaggedSentences)
         unseen = sum(int((first == NONE).sum()) for first in examples.first_tokens)
         if not unseen:
             return []

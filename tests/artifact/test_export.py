@@ -1,0 +1,92 @@
+"""A tuned model as a plain Hugging Face folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+import welltuned as wt
+from support import logits, make_rows
+from welltuned.artifact.export import export_run
+from welltuned.errors import InputError
+from welltuned.runs import Run
+
+TEXTS = [row["text"] for row in make_rows(6, seed=5)]
+
+
+def answers(folder: Path, **options: Any) -> torch.Tensor:
+    model = AutoModelForSequenceClassification.from_pretrained(folder, **options)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return logits(model, dict(tokenizer(TEXTS, padding=True, return_tensors="pt")))
+
+
+def trained(run: Run) -> torch.Tensor:
+    predictor = wt.load(run)
+    return logits(
+        predictor.model, dict(predictor.tokenizer(TEXTS, padding=True, return_tensors="pt"))
+    )
+
+
+def test_an_adapter_is_merged_into_a_model_without_peft(adapted: Run, tmp_path: Path) -> None:
+    target = export_run(adapted.folder, tmp_path / "plain")
+    assert target == tmp_path / "plain"
+    assert not list(target.glob("adapter*"))
+    torch.testing.assert_close(answers(target), trained(adapted), atol=1e-5, rtol=0)
+
+
+def test_a_pooled_head_travels_with_its_modelling_file(finished: Run, tmp_path: Path) -> None:
+    target = export_run(str(finished.folder), str(tmp_path / "plain"))
+    assert (target / "modeling_pooled.py").exists()
+    torch.testing.assert_close(
+        answers(target, trust_remote_code=True), trained(finished), atol=1e-6, rtol=0
+    )
+
+
+def test_the_familys_own_head_needs_no_modelling_file(adapted: Run, tmp_path: Path) -> None:
+    assert not (export_run(adapted.folder, tmp_path / "plain") / "modeling_pooled.py").exists()
+
+
+def test_the_labels_keep_their_names(adapted: Run, tmp_path: Path) -> None:
+    target = export_run(adapted.folder, tmp_path / "plain")
+    config = AutoModelForSequenceClassification.from_pretrained(target).config
+    assert config.id2label == {0: "negative", 1: "positive"}
+
+
+def test_an_empty_folder_is_taken(adapted: Run, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    assert (export_run(adapted.folder, tmp_path / "plain") / "model.safetensors").exists()
+
+
+def test_a_folder_in_use_is_left_alone(adapted: Run, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "precious.txt").write_text("mine")
+    with pytest.raises(InputError, match="nothing is ever overwritten"):
+        export_run(adapted.folder, tmp_path / "plain")
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["precious.txt"]
+
+
+def test_a_file_is_left_alone(adapted: Run, tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("mine")
+    with pytest.raises(InputError, match="nothing is ever overwritten"):
+        export_run(adapted.folder, tmp_path / "plain")
+    assert (tmp_path / "plain").read_text() == "mine"
+
+
+def test_what_is_no_run_is_refused(finished: Run, tmp_path: Path) -> None:
+    for folder in (tmp_path, finished.model):
+        with pytest.raises(InputError, match="not a run folder"):
+            export_run(folder, tmp_path / "plain")
+
+
+def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(adapted.folder, tmp_path / "run"))
+    (folder / "results.json").unlink()
+    Run(folder).set_status("failed")
+    with pytest.raises(InputError, match="no tuned model"):
+        export_run(folder, tmp_path / "plain")
+    assert not (tmp_path / "plain").exists()

@@ -1,0 +1,84 @@
+"""What a comparison's config takes, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from welltuned.errors import Faults, InputError
+from welltuned.experiments.comparison.config import CompareConfig, comparison_from, read_comparison
+
+BASE = {"model": "m", "data": "d.jsonl"}
+
+
+def config(**values: Any) -> CompareConfig:
+    return comparison_from({**BASE, **values})
+
+
+def test_without_a_word_it_is_all_strategies_with_three_seeds() -> None:
+    assert config().strategies == ("all",)
+    assert config().seed_list == (0, 1, 2)
+    assert config().budget is None and config().workers == 1
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert config(seeds=2).seed_list == (0, 1)
+    assert config(seeds=2, training={"seed": 5}).seed_list == (5, 6)
+    assert config(seeds=[3, 1]).seed_list == (3, 1)
+
+
+def test_the_command_line_takes_lists_with_commas() -> None:
+    faults = Faults()
+    overrides = ["model=m", "data=d.jsonl", "strategies=lora, partial", "seeds=2", "budget=20m"]
+    read, _ = read_comparison(None, overrides, faults)
+    assert read is not None and not list(faults)
+    assert read.strategies == ("lora", "partial")
+    assert read.budget is not None and read.budget.time == 1200
+
+
+def test_a_list_on_the_command_line_may_hold_variants() -> None:
+    faults = Faults()
+    read, _ = read_comparison(
+        None, ["model=m", "data=d", "strategies=[full, {type: lora, r: 64}]"], faults
+    )
+    assert read is not None
+    assert read.strategies == ("full", {"type": "lora", "r": 64})
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"budget": {"epochs": 1, "steps": 3}}, "'budget' is one of time, epochs and steps"),
+        ({"budget": {}}, "'budget' is one of time, epochs and steps"),
+        ({"seeds": [1, 1]}, "'seeds' is empty or names one twice"),
+        ({"seeds": []}, "'seeds' is empty or names one twice"),
+        ({"strategies": []}, "'strategies' names none"),
+        ({"budget": "20m", "workers": 2}, "runs side by side"),
+        ({"budget": {"epochs": 1}, "training": {"max_steps": 3}}, "says how long to train"),
+        ({"budget": "1h", "training": {"num_train_epochs": 3}}, "says how long to train"),
+        ({"strategy": {"type": "lorra"}}, "unknown type 'lorra'"),
+        ({"bugdet": "20m"}, "unknown key 'bugdet'"),
+        ({"workers": 0}, "'workers' is 0"),
+        ({"seeds": 0}, "'seeds' is 0"),
+    ],
+)
+def test_contradictions_are_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError) as error:
+        config(**values)
+    assert told in str(error.value)
+
+
+def test_a_runs_own_config_can_be_compared(finished: Any) -> None:
+    """`schema_version` in config.yaml stands in nobody's way."""
+    faults = Faults()
+    read, _ = read_comparison(finished.folder / "config.yaml", ["output_dir=x"], faults)
+    assert read is not None and not list(faults)
+    assert read.model.name == finished.config["model"]["name"]
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    faults = Faults()
+    assert read_comparison(tmp_path / "none.yaml", [], faults)[0] is None
+    assert "there is no such config file" in str(next(iter(faults)))

@@ -1,0 +1,348 @@
+"""A sweep from the first trial to the best config; its trials are imagined unless a test trains."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from trials import Ask, Imagined, fail
+from welltuned.config import RunConfig, read_run_config
+from welltuned.errors import Faults, InputError, RunFailed, Stopped
+from welltuned.experiments.search.journal import TrialRow
+from welltuned.experiments.search.sweep import SweepObserver, sweep
+from welltuned.runs import Run
+from welltuned.training import train
+from welltuned.training.session import Session
+
+RATES = {"space": {"training.learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}}}
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
+
+
+def states(folder: Path) -> list[str]:
+    return [trial["state"] for trial in summary(folder)["trials"]]
+
+
+# --- Trials are runs, and test is sealed -------------------------------------
+
+
+def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Really trained: every trial is a run folder, and nobody has read the test split."""
+    read: list[str] = []
+    predict = Session.predict
+    monkeypatch.setattr(
+        Session,
+        "predict",
+        lambda self, split, *rest: read.append(split) or predict(self, split, *rest),
+    )
+    strategy = {"type": "partial", "num_blocks": 0}
+    folder = sweep(ask(strategy, sweep={**RATES, "trials": 3, "pruner": "none"}))
+    assert set(read) == {"validation"}
+    for trial in summary(folder)["trials"]:
+        run = Run.open(folder / trial["run"])
+        assert run.state == "finished" and run.report.exists()
+        assert run.config["training"]["learning_rate"] == trial["values"]["training.learning_rate"]
+        assert "test" not in run.results and set(run.results["baselines"]) == {"majority"}
+        assert trial["value"] == run.results["validation"]["macro_f1"]
+        evaluations = [
+            row["macro_f1"]
+            for row in run.read_lines("metrics.jsonl")
+            if row["split"] == "validation"
+        ]
+        assert trial["curve"] == evaluations and len(evaluations) == 2
+        assert trial["value"] == max(evaluations), "the best weights are what it is judged by"
+    assert (folder / "report.html").exists()
+    best = summary(folder)["trials"][summary(folder)["best"]]
+    assert best["value"] == max(trial["value"] for trial in summary(folder)["trials"])
+
+    config, _ = read_run_config(
+        folder / "best.yaml", ["output_dir=" + str(folder / "tested")], Faults()
+    )
+    assert config is not None
+    tested = train.run_training(config)
+    assert "test" in read and "test" in tested.results
+    assert tested.results["validation"]["macro_f1"] == best["value"], "the same run, to the bit"
+
+
+# --- The best ----------------------------------------------------------------
+
+
+def test_the_best_is_found_and_written_as_a_config(ask: Ask, imagined: Imagined) -> None:
+    folder = sweep(ask("lora", sweep={**RATES, "trials": 12}, training={"learning_rate": 0.05}))
+    found = summary(folder)
+    rates = {t["number"]: t["values"]["training.learning_rate"] for t in found["trials"]}
+    assert rates[0] == 0.05 and found["trials"][0]["usual"]
+    best = found["trials"][found["best"]]
+    assert best["value"] > found["trials"][0]["value"] + 0.15
+    text = (folder / "best.yaml").read_text(encoding="utf-8")
+    assert f"validation macro_f1 {best['value']:.4f} (trial {best['number']})" in text
+    values = yaml.safe_load(text)
+    assert values["training"]["learning_rate"] == rates[best["number"]]
+    assert values["evaluation"]["test"] is True and values["evaluation"]["untrained"] is True
+    assert not {"output_dir", "schema_version", "sweep"} & set(values)
+    assert found["command"] == f"welltuned train {folder / 'best.yaml'}"
+
+
+def test_less_can_be_better(ask: Ask, imagined: Imagined) -> None:
+    config = ask("lora", sweep={**RATES, "trials": 6, "direction": "minimize", "pruner": "none"})
+    found = summary(sweep(config))
+    values = [trial["value"] for trial in found["trials"]]
+    assert values[found["best"]] == min(values) < max(values)
+
+
+def test_of_equal_scores_the_earlier_trial_is_the_best(
+    ask: Ask, imagined: Imagined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Imagined, "score", lambda self, config: 0.5)
+    assert summary(sweep(ask("lora", sweep={"trials": 3, "pruner": "none"})))["best"] == 0
+
+
+def test_what_matters_is_told(ask: Ask, imagined: Imagined) -> None:
+    """The imagined score depends on the learning rate alone."""
+    space = {**RATES["space"], "strategy.lora_dropout": "auto"}
+    found = summary(sweep(ask("lora", sweep={"space": space, "trials": 12, "pruner": "none"})))
+    assert list(found["importance"]) == ["training.learning_rate", "strategy.lora_dropout"]
+    assert found["importance"]["training.learning_rate"] > 0.6
+    assert sum(found["importance"].values()) == pytest.approx(1)
+
+
+def test_only_the_best_weights_stay_on_disk(ask: Ask, imagined: Imagined) -> None:
+    folder = sweep(ask("lora", sweep={**RATES, "trials": 5, "pruner": "none"}))
+    kept = {int(file.parent.name) for file in folder.glob("trials/*/model")}
+    assert kept == {summary(folder)["best"]}
+    assert len(list(folder.glob("trials/*/results.json"))) == 5
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("all", 3), ("none", 0)])
+def test_all_weights_or_none_stay_where_that_is_asked_for(
+    ask: Ask, imagined: Imagined, keep: str, kept: int
+) -> None:
+    folder = sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none", "keep": keep}))
+    assert len(list(folder.glob("trials/*/model"))) == kept
+
+
+# --- Pruning -----------------------------------------------------------------
+
+
+def test_a_trial_behind_the_median_is_given_up(ask: Ask, imagined: Imagined) -> None:
+    grid = [1e-3, 2e-3, 3e-3, 4e-3, 1e-1, 1e-3 * 1.1]
+    config = ask(
+        "lora", sweep={"space": {"training.learning_rate": grid}, "sampler": "grid", "trials": 9}
+    )
+    folder = sweep(config)
+    assert states(folder) == ["finished"] * 4 + ["pruned", "finished"]
+    trial = summary(folder)["trials"][4]
+    assert trial["value"] is None and len(trial["curve"]) == 1, "given up at the first look"
+    assert trial["reason"].startswith("pruned at step 1 of 3: macro_f1 0.1667 is behind")
+    run = Run.open(folder / "trials/4")
+    assert run.status == {"state": "stopped", "step": 0, "error": trial["reason"]}
+    assert not run.model.exists(), "its weights are of no use"
+
+
+def test_a_trial_is_not_given_up_at_its_last_look(ask: Ask, imagined: Imagined) -> None:
+    """Its score is known by then."""
+    imagined.looks = 1
+    grid = [1e-3, 2e-3, 3e-3, 4e-3, 1e-1]
+    sweep_ = {"space": {"training.learning_rate": grid}, "sampler": "grid"}
+    assert states(sweep(ask("lora", sweep=sweep_))) == ["finished"] * 5
+
+
+@pytest.mark.parametrize(("pruner", "pruned"), [("none", False), ("hyperband", True)])
+def test_pruners_are_what_was_asked_for(
+    ask: Ask, imagined: Imagined, pruner: str, pruned: bool
+) -> None:
+    imagined.looks = 9
+    config = ask("lora", sweep={**RATES, "trials": 12, "pruner": pruner, "sampler": "random"})
+    assert ("pruned" in states(sweep(config))) == pruned
+
+
+# --- What goes wrong ---------------------------------------------------------
+
+
+def test_a_trial_that_diverges_is_a_failed_one_and_the_sweep_goes_on(
+    ask: Ask, imagined: Imagined
+) -> None:
+    imagined.before = lambda config: (
+        fail("the loss is not finite")(config) if config.training.learning_rate > 5e-3 else None  # type: ignore[operator]
+    )
+    grid = [1e-3, 1e-2, 2e-2, 3e-2, 4e-2, 2e-3]
+    config = ask("lora", sweep={"space": {"training.learning_rate": grid}, "sampler": "grid"})
+    folder = sweep(config)
+    assert states(folder) == ["finished", "failed", "failed", "failed", "failed", "finished"]
+    assert summary(folder)["trials"][1]["reason"] == "the loss is not finite"
+    assert Run.open(folder / "trials/1").state == "failed"
+
+
+def test_a_score_that_is_no_number_is_a_failed_trial(
+    ask: Ask, imagined: Imagined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Imagined.score
+    monkeypatch.setattr(
+        Imagined,
+        "score",
+        lambda self, config: (
+            float("nan") if config.training.learning_rate > 5e-3 else score(self, config)
+        ),
+    )
+    config = ask(
+        "lora",
+        sweep={
+            "space": {"training.learning_rate": [1e-3, 1e-2]},
+            "sampler": "grid",
+            "pruner": "none",
+        },
+    )
+    folder = sweep(config)
+    assert states(folder) == ["finished", "failed"]
+    assert "is not a finite number" in summary(folder)["trials"][1]["reason"]
+
+
+def test_values_that_contradict_each_other_cost_that_trial_alone(
+    ask: Ask, imagined: Imagined
+) -> None:
+    """Each by itself is right."""
+    space = {"strategy.num_blocks": [None, 2], "strategy.patterns": [[], ["bias"]]}
+    config = ask(
+        "partial", training={"learning_rate": 1e-3}, sweep={"space": space, "sampler": "grid"}
+    )
+    folder = sweep(config)
+    assert states(folder) == ["finished", "finished", "finished", "failed"]
+    assert "contradict each other" in summary(folder)["trials"][3]["reason"]
+    assert summary(folder)["trials"][3]["run"] is None
+
+
+def crash(config: RunConfig) -> None:
+    raise OSError("no space left on device")
+
+
+def test_when_the_machine_is_at_fault_the_sweep_ends(ask: Ask, imagined: Imagined) -> None:
+    imagined.before = crash
+    with pytest.raises(RunFailed, match=r"3 trials in a row failed, .* no space left on device"):
+        sweep(ask("lora", sweep={**RATES, "trials": 9}))
+    assert len(imagined.configs) == 3
+
+
+def test_a_sweep_without_any_finished_trial_has_failed(ask: Ask, imagined: Imagined) -> None:
+    imagined.before = fail("the loss is not finite")
+    with pytest.raises(RunFailed, match=r"no trial came to its end; .* the loss is not finite"):
+        sweep(ask("lora", sweep={**RATES, "trials": 4}))
+    assert len(imagined.configs) == 4
+
+
+# --- Stopping and going on ---------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [Stopped(signal.SIGTERM), KeyboardInterrupt()])
+def test_a_stopped_sweep_goes_on_with_the_trial_it_was_at(
+    ask: Ask, imagined: Imagined, stop: BaseException
+) -> None:
+    config = ask("lora", sweep={**RATES, "trials": 4, "pruner": "none"})
+
+    def stop_third(config: RunConfig) -> None:
+        if len(imagined.configs) == 3:
+            raise stop
+
+    imagined.before = stop_third
+    with pytest.raises(Stopped):
+        sweep(config)
+    before = {
+        file: file.read_bytes()
+        for file in Path(str(config.output_dir)).glob("trials/*/results.json")
+    }
+    assert len(before) == 2
+    folder = sweep(config)
+    assert states(folder) == ["finished", "finished", "repeated", "finished", "finished"]
+    rates = [config.training.learning_rate for config in imagined.configs]
+    assert rates[2] == rates[3] and len(rates) == 5
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+def test_the_same_command_again_does_nothing_and_more_trials_go_on(
+    ask: Ask, imagined: Imagined
+) -> None:
+    sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none"}))
+    sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none"}))
+    assert len(imagined.configs) == 3
+    folder = sweep(ask("lora", sweep={**RATES, "trials": 5, "pruner": "none"}))
+    assert len(imagined.configs) == 5 and states(folder) == ["finished"] * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"training": {"seed": 3}}, "training.seed was 0 and is 3"),
+        (
+            {"sweep": {"space": {"strategy.r": [2]}}},
+            "sweep.space.training.learning_rate.low was 1e-05",
+        ),
+        (
+            {"sweep": {**RATES, "metric": "accuracy"}},
+            'sweep.metric was "macro_f1" and is "accuracy"',
+        ),
+    ],
+)
+def test_another_sweep_s_folder_is_refused_with_the_difference(
+    ask: Ask, imagined: Imagined, change: dict[str, Any], told: str
+) -> None:
+    sweep(ask("lora", sweep={**RATES, "trials": 1}))
+    with pytest.raises(InputError, match=told) as error:
+        sweep(ask("lora", **{"sweep": RATES, **change}))
+    assert len(error.value.faults) == 1
+    assert len(imagined.configs) == 1
+
+
+def test_other_data_are_another_sweep(ask: Ask, imagined: Imagined, tmp_path: Path) -> None:
+    config = ask("lora", sweep={**RATES, "trials": 1})
+    copied = tmp_path / "data.jsonl"
+    lines = Path(config.data.train).read_text().splitlines(keepends=True)
+    data = config.data.model_copy(update={"train": str(copied)})
+    config = config.model_copy(update={"data": data})
+    copied.write_text("".join(lines))
+    sweep(config)
+    copied.write_text("".join(lines[:-2]))
+    with pytest.raises(InputError, match="the data are not the same"):
+        sweep(config)
+
+
+def test_after_the_time_no_trial_begins(
+    ask: Ask, imagined: Imagined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, 1.0, 59.0, 61.0])
+    monkeypatch.setattr("welltuned.experiments.search.sweep.time.monotonic", lambda: next(now))
+    sweep(ask("lora", sweep={**RATES, "trials": 9, "timeout": "1m"}))
+    assert len(imagined.configs) == 2
+
+
+# --- Watching ----------------------------------------------------------------
+
+
+def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> None:
+    heard: list[Any] = []
+
+    class Hearing(SweepObserver):
+        def planned(self, plan: Any, rows: list[TrialRow]) -> None:
+            heard.append(("planned", plan.metric, len(rows)))
+
+        def trial_started(self, trial: Any) -> None:
+            heard.append(("started", trial.number))
+
+        def started(self, total_steps: int) -> None:
+            heard.append(("training", total_steps))
+
+        def trial_ended(self, row: TrialRow, rows: list[TrialRow]) -> None:
+            heard.append(("ended", row.number, row.state, len(rows)))
+
+    imagined.looks = 2
+    sweep(ask("lora", sweep={**RATES, "trials": 2}), observer=Hearing())
+    assert heard == [
+        ("planned", "macro_f1", 1),
+        *[("started", 0), ("training", 2), ("ended", 0, "finished", 1)],
+        *[("started", 1), ("training", 2), ("ended", 1, "finished", 2)],
+    ]

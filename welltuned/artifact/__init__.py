@@ -1,0 +1,1 @@
+"""The portable artifact: saved, loaded, verified, used, exported."""

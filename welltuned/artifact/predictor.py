@@ -1,0 +1,183 @@
+"""Using a tuned model: `wt.load(run).predict([...])`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from welltuned.artifact.save_load import Artifact, load_artifact
+from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect_file
+from welltuned.data.records import Records, Role
+from welltuned.engines.device import autocast, choose_device
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.evaluation.predict import predict_outputs
+from welltuned.runs import Run
+from welltuned.tasks import Examples, Problem
+
+Text = str | tuple[str, str] | list[str]
+"""One text, a pair of texts for models trained on pairs, or the words of a sentence."""
+
+
+class Predictor:
+    """A tuned model, ready to be asked."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._artifact = artifact
+
+    @classmethod
+    def load(cls, run: Run | str | Path, device: str = "auto") -> Predictor:
+        """From a run, its folder, or a bare model folder.
+
+        Raises `InputError` when it is none of these.
+        """
+        folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
+        if not folder.is_dir():
+            raise InputError(
+                Fault(
+                    "there is no such run or model folder",
+                    Place(str(folder)),
+                    "`welltuned runs` lists runs",
+                )
+            )
+        if (folder / "status.json").exists():
+            folder = Run(folder).proven_model()
+        return cls(load_artifact(folder, choose_device(device)))
+
+    @property
+    def problem(self) -> Problem:
+        return self._artifact.problem
+
+    @property
+    def model(self) -> Any:
+        """The model itself, for those who want more than predictions."""
+        return self._artifact.model
+
+    @property
+    def device(self) -> Any:
+        return next(self._artifact.model.parameters()).device
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._artifact.tokenizer
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[dict[str, Any]]:
+        """One row a text, in order.
+
+        Each holds `prediction`, and `probabilities` by label where there are labels.
+        """
+        return list(self.stream(texts, batch_size)) if texts else []
+
+    def stream(self, texts: Iterable[Text], batch_size: int = 64) -> Iterator[dict[str, Any]]:
+        """As `predict`, but for an endless stream: reads a batch, answers it, reads on."""
+        waiting = iter(texts)
+        while batch := list(islice(waiting, batch_size)):
+            yield from self.answer(self.problem.records_of(batch), batch_size)
+
+    def answer(self, records: Records, batch_size: int = 64) -> list[dict[str, Any]]:
+        """One row a record, in order."""
+        artifact = self._artifact
+        responses = self.problem.respond(
+            artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
+        )
+        if responses is not None:
+            return [{"prediction": response} for response in responses]
+        return self.problem.answers(self.outputs(records, batch_size), records)
+
+    def rewards(
+        self, prompts: Sequence[Any], responses: Sequence[str], batch_size: int = 64
+    ) -> np.ndarray:
+        """The score (N) of each response to its prompt, a text or a list of messages.
+
+        Raises `InputError` for models that are no reward models.
+        """
+        from welltuned.tasks import RewardProblem
+
+        problem = self.problem
+        if not isinstance(problem, RewardProblem):
+            what = f"the model does {problem.type.replace('_', ' ')} and gives no rewards"
+            raise InputError(Fault(what, None, "give a run of task reward"))
+        if len(prompts) != len(responses):
+            what = f"{len(prompts)} prompts but {len(responses)} responses"
+            raise InputError(Fault(what, None, "give one response for each prompt"))
+        if not len(prompts):
+            return np.zeros(0)
+        records = problem.records_of(list(zip(prompts, responses, strict=True)))
+        return problem.values(self.outputs(records, batch_size))[:, 0]
+
+    def say(self, given: Any, hear: Callable[[str], object]) -> str:
+        """Answer a text or a list of messages, telling each piece of text as it comes.
+
+        Raises `InputError` for models that do not generate text.
+        """
+        from welltuned.tasks import GenerationProblem
+
+        problem, artifact = self.problem, self._artifact
+        if not isinstance(problem, GenerationProblem):
+            what = f"the model does {problem.type.replace('_', ' ')} and cannot chat"
+            raise InputError(Fault(what, None, "use `welltuned predict`"))
+        return problem.stream(artifact.model, artifact.tokenizer, given, artifact.max_length, hear)
+
+    def answer_file(self, file: str, batch_size: int = 64) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Each input of a file, labelled or not, with its row. Raises `InputError`."""
+        roles = [role for role in self.problem.task.roles if role.is_input or not role.required]
+        records = self._read(file, DataConfig(train=file), roles)
+        for start in range(0, len(records), batch_size):
+            part = records.take(range(start, min(start + batch_size, len(records))))
+            for i, row in enumerate(self.answer(part, batch_size)):
+                shown = list(self.problem.shown(part, i).values())
+                yield shown[0] if len(shown) == 1 else tuple(shown), row
+
+    def outputs(self, records: Records, batch_size: int = 64) -> np.ndarray:
+        """Raw outputs (N, K)."""
+        return self._outputs(self._encode(records), batch_size)
+
+    def _encode(self, records: Records) -> Examples:
+        artifact = self._artifact
+        return artifact.problem.encode(artifact.tokenizer, records, artifact.max_length)
+
+    def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
+        artifact = self._artifact
+        precision = autocast(artifact.precision, self.device)
+        return predict_outputs(
+            artifact.model,
+            artifact.problem,
+            examples,
+            artifact.tokenizer.pad_token_id,
+            batch_size,
+            precision,
+        )
+
+    def evaluate(
+        self, file: str, data: DataConfig | None = None, batch_size: int = 64
+    ) -> dict[str, Any]:
+        """Scores with intervals on a labelled file. Raises `InputError` for what is wrong in it."""
+        records = self._read(file, data or DataConfig(train=file), self.problem.task.roles)
+        faults = Faults()
+        self.problem.read_targets(records, faults)
+        faults.raise_if_any()
+        examples = self._encode(records)
+        if not len(examples):
+            what = f"nothing can be scored within {self._artifact.max_length} tokens"
+            raise InputError(Fault(what, Place(file), "check the file with `welltuned data`"))
+        assert examples.targets is not None
+        outputs = self._outputs(examples, batch_size)
+        scores = self.problem.score(outputs, examples.targets, intervals=True)
+        artifact = self._artifact
+        responses = self.problem.respond(
+            artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
+        )
+        if responses is not None:
+            scores |= self.problem.score_responses(responses, records, intervals=True)
+        return {"examples": len(records), **scores}
+
+    def _read(self, file: str, data: DataConfig, roles: Sequence[Role]) -> Records:
+        faults = Faults()
+        records = collect_file(file, data, roles, faults, self.problem.convert)
+        faults.raise_if_any()
+        assert records is not None
+        return records

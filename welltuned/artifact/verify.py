@@ -1,0 +1,132 @@
+"""Proof before success: what was saved is what was trained, and only what should have moved did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from welltuned.artifact.save_load import load_artifact
+from welltuned.data.records import Records
+from welltuned.engines.device import autocast
+from welltuned.errors import RunFailed
+from welltuned.evaluation.predict import predict_outputs
+from welltuned.models.freezing import hash_weights
+
+if TYPE_CHECKING:
+    from welltuned.strategies import ParameterGroup
+
+EXAMPLES = 16
+"""How many validation texts the reloaded model is tried on."""
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was shown."""
+
+    frozen_weights: int
+    frozen_moved: int
+    trainable_weights: int
+    trainable_moved: int
+    all_finite: bool
+    reloaded_examples: int
+    reloaded_difference: float
+    """The greatest difference of any output between the trained and the reloaded model."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class WeightHashes:
+    """Hashes of all weights before training, and which of them train at some time."""
+
+    hashes: dict[str, str]
+    trainable: frozenset[str]
+
+    @classmethod
+    def of(cls, model: nn.Module, groups: list[ParameterGroup]) -> WeightHashes:
+        training = {id(parameter) for group in groups for parameter in group.parameters}
+        named = list(model.named_parameters())
+        return cls(
+            hash_weights(named),
+            frozenset(name for name, parameter in named if id(parameter) in training),
+        )
+
+
+@dataclass(frozen=True)
+class WeightChanges:
+    """Which weights training changed."""
+
+    frozen: list[str]
+    trainable: list[str]
+    finite: bool
+
+
+def compare_weights(model: nn.Module, before: WeightHashes) -> WeightChanges:
+    """Hash again and compare. To be asked before `finish`, which may reshape weights."""
+    named = list(model.named_parameters())
+    changed = [
+        name for name, digest in hash_weights(named).items() if digest != before.hashes[name]
+    ]
+    finite = all(bool(torch.isfinite(parameter).all()) for _, parameter in named)
+    return WeightChanges(
+        [name for name in changed if name not in before.trainable],
+        [name for name in changed if name in before.trainable],
+        finite,
+    )
+
+
+def prove(
+    moved: WeightChanges,
+    before: WeightHashes,
+    outputs_NK: np.ndarray,
+    folder: Path,
+    records: Records,
+    device: torch.device,
+) -> Proof:
+    """Load the artifact afresh through the plain libraries and compare over these records.
+
+    Raises `RunFailed` on the first thing that is not so.
+    """
+    if not moved.finite:
+        raise RunFailed("weights are not finite after training; lower training.learning_rate")
+    if moved.frozen:
+        raise RunFailed(
+            f"{len(moved.frozen)} frozen weights changed, '{moved.frozen[0]}' among them; "
+            "this is a fault of welltuned, please report it"
+        )
+    if not moved.trainable:
+        raise RunFailed(
+            "no weight changed in training; the learning rate is too small to leave a trace, "
+            "or no step was taken"
+        )
+    artifact = load_artifact(folder, device)
+    again_NK = predict_outputs(
+        artifact.model,
+        artifact.problem,
+        artifact.problem.encode(artifact.tokenizer, records, artifact.max_length),
+        artifact.tokenizer.pad_token_id,
+        EXAMPLES,
+        autocast(artifact.precision, device),
+    )
+    difference = float(np.abs(again_NK - outputs_NK).max())
+    if not difference <= _TOLERANCE * max(1.0, float(np.abs(outputs_NK).max())):
+        raise RunFailed(
+            "the saved model does not answer as the trained one: outputs differ by "
+            f"{difference:.2g}; this is a fault of welltuned, please report it"
+        )
+    return Proof(
+        frozen_weights=len(before.hashes) - len(before.trainable),
+        frozen_moved=len(moved.frozen),
+        trainable_weights=len(before.trainable),
+        trainable_moved=len(moved.trainable),
+        all_finite=moved.finite,
+        reloaded_examples=len(again_NK),
+        reloaded_difference=difference,
+    )

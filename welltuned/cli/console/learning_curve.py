@@ -1,0 +1,106 @@
+"""A learning curve on a terminal: one live line while it is measured, and a chart of text."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from welltuned.engines.events import Step
+from welltuned.experiments.search.learning_curve import CurveObserver, CurvePlan
+
+_WIDTH = 40
+
+
+class CurveConsole(CurveObserver):
+    """Tells a person at a terminal how far a learning curve is."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status: Status | None = None
+        self._metric = ""
+        self._point = ""
+        self._done = self._runs = 0
+        self._last = 0.0
+
+    def planned(self, plan: CurvePlan) -> None:
+        self._metric, self._runs = plan.metric, len(list(plan.points()))
+        say = self._console.print
+        say(
+            f"[bold]learning curve[/] of {plan.config.strategy.type} on "
+            f"{escape(plan.config.model.name)}: {self._runs} runs by validation {plan.metric}"
+        )
+        for size in plan.sizes:
+            epochs = f", {plan.epochs_at(size):.3g} epochs" if plan.epochs else ""
+            say(f"[dim]·[/] {size:,} examples, {plan.settings.seeds} seeds{epochs}")
+        say(f"[dim]·[/] curve folder {escape(str(plan.folder))}")
+        if self._console.is_terminal:
+            self._status = self._console.status("preparing")
+            self._status.start()
+
+    def point_started(self, size: int, seed: int) -> None:
+        self._point = f"{size:,} examples, seed {seed}"
+        self._tell("preparing", force=True)
+
+    def stepped(self, step: Step) -> None:
+        self._tell(f"step {step.step:,}/{step.total:,} · loss {step.loss:.4f}")
+
+    def point_ended(self, size: int, seed: int, score: float, seconds: float | None) -> None:
+        self._done += 1
+        took = "was there already" if seconds is None else f"in {seconds:.0f} s"
+        self._console.print(
+            f"run {self._done}/{self._runs} · {size:,} examples, seed {seed}: "
+            f"{self._metric} {score:.4f} {took}"
+        )
+
+    def close(self) -> None:
+        """Leave the terminal as it was, also after a failure."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _tell(self, text: str, force: bool = False) -> None:
+        if self._status is not None and (force or time.monotonic() - self._last > 0.25):
+            self._last = time.monotonic()
+            self._status.update(f"run {self._done + 1}/{self._runs} · {self._point} · {text}")
+
+
+def curve_lines(folder: Path) -> list[str]:
+    """What a learning curve has come to, as plain lines for standard output."""
+    found = json.loads((folder / "learning_curve.json").read_text(encoding="utf-8"))
+    predicted = [{**point, "predicted": True} for point in found["predictions"][1:]]
+    return [
+        f"{'examples':>12}  {found['metric']:>10}",
+        *_chart([*found["points"], *predicted]),
+        "",
+        found["advice"],
+        f"report      {folder / 'report.html'}",
+    ]
+
+
+def _chart(points: list[dict[str, Any]]) -> list[str]:
+    """One line a size: the score, its interval, and both drawn on one scale."""
+    low, high = min(point["low"] for point in points), max(point["high"] for point in points)
+    scale = (_WIDTH - 1) / max(high - low, 1e-12)
+
+    def place(value: float) -> int:
+        return round((value - low) * scale)
+
+    lines = []
+    for point in points:
+        row = [" "] * _WIDTH
+        for i in range(place(point["low"]), place(point["high"]) + 1):
+            row[i] = "─"
+        row[place(point["value"])] = "◆" if "predicted" in point else "●"
+        interval = f"[{point['low']:.3f}, {point['high']:.3f}]"
+        told = "  predicted" if "predicted" in point else ""
+        lines.append(
+            f"{point['examples']:>12,}  {point['value']:>10.3f}  {interval:16} "
+            f"{''.join(row)}{told}".rstrip()
+        )
+    return lines

@@ -1,0 +1,131 @@
+"""Plans and their checks as tables and lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from welltuned.training.forecast.accuracy import ForecastCheck, summarise_accuracy
+from welltuned.training.forecast.limits import Limits
+from welltuned.training.forecast.memory import MemoryForecast
+from welltuned.training.forecast.plan import PlanRow, ResourcePlan
+
+
+def render_plan(plan: ResourcePlan) -> RenderableType:
+    """The table of strategies, where the memory goes, and what to change."""
+    table = _table(plan.of, ("trains", "of", "steps", "memory", "training", "all", "disk"))
+    table.add_column("fits")
+    for row in plan.rows:
+        style = "" if row.fits else "dim"
+        table.add_row(*_cells(row, mark=plan.of == "strategy"), style=style)
+    return Group(table, Text(""), *(Text(line) for line in _lines(plan)))
+
+
+def _cells(row: PlanRow, mark: bool) -> Iterator[str]:
+    yield row.name + (" (asked)" if row.asked and mark else "")
+    if row.forecast is None:
+        yield from ("", "", "", "", "", "", "", f"cannot: {row.refused}")
+        return
+    found = row.forecast
+    yield f"{found.trainable:,}"
+    yield f"{found.trainable / found.parameters:.1%}"
+    yield f"{found.steps:,}"
+    yield size(found.memory.total)
+    yield duration(found.train_seconds)
+    yield duration(found.seconds)
+    yield size(found.disk_bytes)
+    yield "yes" if row.fits else f"no: {', '.join(row.exceeds)}"
+
+
+def _lines(plan: ResourcePlan) -> Iterator[str]:
+    yield f"limits      {_limits(plan.limits)}"
+    for row in plan.rows:
+        if row.asked and row.forecast is not None:
+            of = f"{row.name}: " if plan.of == "stage" else ""
+            yield f"memory      {of}{_parts(row.forecast.memory)}"
+    for i, advice in enumerate(plan.advice):
+        yield f"{'change' if i == 0 else '':11} {advice}"
+    if not plan.machine.complete and plan.machine.key["device"] == "cpu":
+        yield "note        the memory of libraries and allocator is assumed, not measured here"
+
+
+def _limits(limits: Limits) -> str:
+    told = {
+        "memory": size(limits.memory) if limits.memory else "",
+        "time": duration(limits.time) if limits.time else "",
+        "disk": size(limits.disk) if limits.disk else "",
+    }
+    return " · ".join(f"{name} {text}" for name, text in told.items() if text)
+
+
+def _parts(memory: MemoryForecast) -> str:
+    """Where the memory of the config's own strategy goes, the parts as they are named."""
+    parts = {
+        "Python and data": memory.process,
+        "libraries": memory.libraries,
+        "weights": memory.weights,
+        "gradients": memory.gradients,
+        "optimizer": memory.optimizer,
+        **{f"activations ({place})": taken for place, taken in memory.activations.items()},
+        **memory.roles,
+        "allocator": memory.allocator,
+        "saving and proof": memory.elsewhere,
+    }
+    return " · ".join(f"{name} {size(taken)}" for name, taken in parts.items() if taken)
+
+
+def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
+    """The accuracy of each quantity, and every run."""
+    summary = _table("forecast of", ("runs", "median error", "within 15%", "within 25%", "worst"))
+    summary.add_column("in run")
+    for accuracy in summarise_accuracy(pairs):
+        shares = (f"{share:.0%}" for share in accuracy.within.values())
+        summary.add_row(
+            accuracy.quantity,
+            f"{accuracy.runs}",
+            f"{accuracy.median:.0%}",
+            *shares,
+            f"{accuracy.worst:+.0%}",
+            accuracy.worst_run,
+        )
+    runs = _table("run", ("strategy", "memory", "was", "off", "training", "was", "off"))
+    for pair in pairs:
+        runs.add_row(
+            pair.run,
+            pair.strategy,
+            size(pair.predicted["memory"]),
+            size(pair.measured["memory"]),
+            f"{pair.error('memory'):+.0%}",
+            duration(pair.predicted["time"]),
+            duration(pair.measured["time"]),
+            f"{pair.error('time'):+.0%}",
+        )
+    return Group(summary, Text(""), runs)
+
+
+def _table(first: str, others: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def size(number: float) -> str:
+    """Bytes for people: `1.2 GB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= factor:
+            return f"{number / factor:.{1 if number < 100 * factor else 0}f} {unit}"
+    return f"{number:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `2 min 3 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,277 @@
+"""A run on a terminal: one live line where there is a terminal, plain lines where there is none.
+
+Everything goes to standard error. Standard output carries results alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from welltuned.engines.events import Step
+from welltuned.reports.forgetting import forgetting_lines
+from welltuned.runs import Run
+from welltuned.training.diagnosis import Finding, finding_lines
+from welltuned.training.observer import Observer
+
+if TYPE_CHECKING:
+    from welltuned.models.freezing import TableRow
+    from welltuned.training.prepare import RunPlan
+
+_PLAIN_SECONDS = 10.0
+"""Without a terminal, a line is printed at most this often."""
+
+
+class ConsoleObserver(Observer):
+    """Tells a person at a terminal what happens."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._metric = "macro_f1"
+        self._validation = ""
+        self._best: float | None = None
+        self._last_line = 0.0
+        self._rate = 0.0
+
+    # --- Before training ---
+
+    def working(self, what: str, done: int, total: int) -> None:
+        if self._console.is_terminal:
+            self._bar(what, done, total)
+        elif done >= total:
+            self._console.print(f"{what}: {done:,}")
+
+    def prepared(self, prepared: RunPlan) -> None:
+        self._close()
+        config, data = prepared.config, prepared.data
+        self._metric = (
+            prepared.problem.default_metric
+            if config.training.metric_for_best_model == "auto"
+            else config.training.metric_for_best_model
+        )
+        sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
+        self._console.print(
+            f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
+            f"{escape(_problem(data.facts.task))}; {sizes}"
+        )
+        for note in data.facts.notes:
+            self._console.print(f"[yellow]·[/] {escape(note)}")
+        for choice in prepared.choices:
+            self._console.print(f"[dim]·[/] {escape(str(choice))}")
+        self._console.print(f"[dim]·[/] run folder {escape(str(prepared.folder))}")
+
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        if self._console.is_terminal:
+            self._bar(what, done, total, text)
+        elif time.monotonic() - self._last_line > _PLAIN_SECONDS or done == total:
+            self._last_line = time.monotonic()
+            self._console.print(f"{what} {done}/{total} · {text}")
+
+    def noted(self, text: str) -> None:
+        self._close()
+        self._console.print(f"[dim]·[/] {escape(text)}")
+
+    def loaded(self, rows: list[TableRow]) -> None:
+        self._console.print(render_trainable(rows))
+
+    # --- While training ---
+
+    def started(self, total_steps: int) -> None:
+        self._last_line = time.monotonic()
+
+    def stepped(self, step: Step) -> None:
+        rate = step.examples / max(step.seconds, 1e-9)
+        self._rate = rate if not self._rate else 0.9 * self._rate + 0.1 * rate
+        text = (
+            f"epoch {step.epoch:.2f} · loss {step.loss:.4f} · "
+            f"{self._rate:.0f} examples/s{self._validation}"
+        )
+        if self._console.is_terminal:
+            self._bar("training", step.step, step.total, text)
+        elif time.monotonic() - self._last_line > _PLAIN_SECONDS or step.step == step.total:
+            self._last_line = time.monotonic()
+            self._console.print(f"step {step.step}/{step.total} · {text}")
+
+    def changed(self, step: int, what: str) -> None:
+        self._say(f"step {step}: {what}")
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        score = float(scores.get(self._metric, float("nan")))
+        if best:
+            self._best = score
+        best_text = f" (best {self._best:.4f})" if self._best is not None and not best else ""
+        self._validation = f" · validation {self._metric} {score:.4f}{best_text}"
+        if not self._console.is_terminal:
+            so_far = " (best so far)" if best else ""
+            self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
+
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        seen, next_thing = Finding(**finding).lines
+        self._say(f"[yellow]step {step}: {escape(seen)}[/]")
+        self._say(f"[yellow]{escape(next_thing)}[/]")
+
+    def finished(self, run: Run) -> None:
+        self._close()
+
+    # --- Drawing ---
+
+    def _say(self, text: str) -> None:
+        (self._progress.console if self._progress else self._console).print(f"[dim]·[/] {text}")
+
+    def _bar(self, what: str, done: int, total: int, text: str = "") -> None:
+        if self._progress is None:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                TextColumn("{task.fields[text]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(elapsed_when_finished=False),
+                console=self._console,
+                transient=False,
+            )
+            self._progress.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total, text=text)
+        self._progress.update(self._tasks[what], completed=done, total=total, text=text)
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress, self._tasks = None, {}
+
+    def close(self) -> None:
+        """Leave the terminal as it was, also after a failure."""
+        self._close()
+
+
+def results_console() -> Console:
+    """A console on standard output that cuts nothing off when it is piped."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
+
+
+def render_trainable(rows: list[TableRow]) -> Table:
+    """What trains, region by region, as a table."""
+    table = Table(
+        title="What trains", title_justify="left", header_style="bold", box=None, padding=(0, 2)
+    )
+    table.add_column("region")
+    for name in ("weights", "trainable", "share"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        style = "" if row.trainable else "dim"
+        table.add_row(
+            row.region, f"{row.parameters:,}", f"{row.trainable:,}", f"{row.share:.2%}", style=style
+        )
+    total, trainable = sum(row.parameters for row in rows), sum(row.trainable for row in rows)
+    table.add_section()
+    table.add_row(
+        "all", f"{total:,}", f"{trainable:,}", f"{trainable / max(total, 1):.2%}", style="bold"
+    )
+    return table
+
+
+def results_lines(run: Run) -> list[str]:
+    """The results of a run as plain lines for standard output."""
+    results = run.results
+    judged = results[run.judged]
+    lines = [f"run         {run.folder}", f"{run.judged:11} {_scores(judged)}"]
+    names = [name for name in judged if f"{name}_ci95" in judged]
+    for name, scores in results["baselines"].items():
+        known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
+        lines.append(f"{name:11} {' · '.join(known)}")
+    lines += forgetting_lines(results)
+    cost, parameters = results["cost"], results["parameters"]
+    lines.append(
+        f"cost        {cost['train_seconds']:.0f} s · "
+        f"{cost['examples_per_second']:.0f} examples/s · "
+        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
+        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB · "
+        f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
+    )
+    proof = results["proof"]
+    lines.append(
+        f"proof       reloaded outputs differ by {proof['reloaded_difference']:.1g} · "
+        f"{proof['frozen_moved']} of {proof['frozen_weights']} frozen tensors moved · "
+        f"{proof['trainable_moved']} of {proof['trainable_weights']} trainable ones did"
+    )
+    told = zip(("diagnosis", "next"), finding_lines(results["diagnosis"]), strict=False)
+    lines += [f"{name:11} {line}" for name, line in told]
+    lines.append(f"report      {run.report}")
+    return lines
+
+
+def policy_lines(run: Run) -> list[str]:
+    """The results of PPO as plain lines for standard output: the policy before and after."""
+    results = run.results
+    test, before, cost = results["test"], results["baselines"]["sft"], results["cost"]
+    low, high = test["reward_gain_ci95"]
+    lines = [
+        f"run         {run.folder}",
+        f"reward      {before['reward']:.3f} -> {test['reward']:.3f} · "
+        f"gain {test['reward_gain']:+.3f} [{low:+.3f}, {high:+.3f}]",
+        f"KL          {test['kl']:.3f} nats a response",
+    ]
+    for name in ("accuracy", "macro_f1", "second_reward", "length", "distinct_2"):
+        if name in test:
+            lines.append(f"{name:11} {before[name]:.3f} -> {test[name]:.3f}")
+    if results["training"]["exploded"]:
+        lines.append(f"stopped     {results['training']['exploded']}")
+    lines.append(
+        f"cost        {cost['train_seconds']:.0f} s · "
+        f"{cost['examples_per_second']:.1f} responses/s · "
+        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
+        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB"
+    )
+    lines.append(f"report      {run.report}")
+    return lines
+
+
+def _scores(scores: dict[str, Any]) -> str:
+    parts = []
+    for name in scores:
+        interval = scores.get(f"{name}_ci95")
+        if interval is not None:
+            parts.append(f"{name} {scores[name]:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]")
+    return " · ".join(parts)
+
+
+def _problem(task: dict[str, Any]) -> str:
+    if task["problem"] == "regression":
+        return "regression"
+    if task["problem"] == "generation":
+        return f"generation ({task['style']})"
+    if task["problem"] == "ratings":
+        return "rewards from ratings"
+    if task["problem"] == "direct_preference":
+        return f"direct preference over {task['pairs']['train']:,} pairs"
+    if task["problem"] == "preferences":
+        return f"rewards from {task['pairs']['train']:,} preferences"
+    if task["problem"] == "token_classification":
+        return f"a tag for each word, {len(task['labels'])} tags"
+    labels = task["labels"]
+    shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
+    number = "one" if task["problem"] == "single_label" else "several"
+    return f"{number} of {len(labels)} labels ({shown})"
+
+
+def print_lines(lines: list[str]) -> None:
+    """Results, on standard output."""
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

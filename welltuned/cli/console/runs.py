@@ -1,0 +1,97 @@
+"""`welltuned runs`: the runs and comparisons of a folder, one row each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from welltuned.runs import list_runs
+from welltuned.runs.comparison_folder import Comparison, list_comparisons
+
+
+def describe_runs(folder: Path) -> list[dict[str, Any]]:
+    """What is worth knowing of each run, oldest first.
+
+    A comparison is one row, and its runs are left to whoever lists its folder.
+    """
+    comparisons = [c for c in list_comparisons(folder) if c.folder != folder]
+    rows = [_describe_comparison(comparison) for comparison in comparisons]
+    for run in list_runs(folder):
+        if any(comparison.folder in run.folder.parents for comparison in comparisons):
+            continue
+        config, results = run.config, run.results
+        judged = results.get(run.judged, {})
+        metric = next((name for name in judged if f"{name}_ci95" in judged), None)
+        rows.append(
+            {
+                "run": str(run.folder),
+                "state": run.state,
+                "strategy": config.get("pipeline") or (config.get("strategy") or {}).get("type"),
+                "model": config.get("model", {}).get("name"),
+                "data": config.get("data", {}).get("train"),
+                "metric": metric,
+                "split": run.judged if metric else None,
+                "score": judged[metric] if metric else None,
+                "interval": judged[f"{metric}_ci95"] if metric else None,
+                "seconds": results.get("cost", {}).get("train_seconds"),
+                "written": _written(run.folder / "status.json"),
+                "error": run.status.get("error"),
+            }
+        )
+    return sorted(rows, key=lambda row: row["written"])
+
+
+def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as a row: the score is that of the recommended strategy, or of the best."""
+    record, results = comparison.record, comparison.results
+    cells = [cell for row in record["rows"] for cell in row["cells"]]
+    done = sum(cell["state"] == "finished" for cell in cells)
+    chosen = results.get("recommendation", {}).get("strategy") or results.get("best")
+    row = next((row for row in results.get("rows", []) if row["name"] == chosen), None)
+    score = row["scores"][results["metric"]] if row else None
+    names = ", ".join(row["name"] for row in record["rows"])
+    return {
+        "run": str(comparison.folder),
+        "state": record["state"],
+        "strategy": chosen or names,
+        "model": record["asked"]["model"]["name"],
+        "data": record["asked"]["data"]["train"],
+        "metric": results["metric"] if score else None,
+        "score": score["mean"] if score else None,
+        "interval": score["interval"] if score else None,
+        "seconds": sum(c.get("seconds") or 0.0 for c in cells),
+        "written": _written(comparison.folder / "comparison.json"),
+        "error": None,
+        "runs": f"{done} of {len(cells)} runs of {len(record['rows'])} strategies",
+    }
+
+
+def _written(file: Path) -> str:
+    return datetime.fromtimestamp(file.stat().st_mtime).isoformat(timespec="seconds")
+
+
+def runs_table(rows: list[dict[str, Any]]) -> Table:
+    """The rows as a table for a terminal."""
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    for name in ("run", "state", "strategy", "model", "data"):
+        table.add_column(name)
+    for name in ("score", "time"):
+        table.add_column(name, justify="right")
+    styles = {"finished": "", "running": "cyan", "failed": "red", "stopped": "yellow"}
+    for row in rows:
+        score = f"{row['metric']} {row['score']:.3f}" if row["metric"] else ""
+        if row["interval"]:
+            score += f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]"
+        if row.get("split") == "validation":
+            score += " (validation)"
+        score = " ".join(filter(None, (score, row.get("runs"), (row["error"] or "")[:60])))
+        seconds = f"{row['seconds']:.0f} s" if row["seconds"] is not None else ""
+        model = Path(row["model"] or "").name
+        cells = (row["run"], row["state"], row["strategy"], model, row["data"], score, seconds)
+        style = styles.get(row["state"], "")
+        table.add_row(*(Text(cell or "") for cell in cells), style=style)
+    return table

@@ -1,0 +1,172 @@
+"""Cells of tables as text or as turns of a conversation, however files write them.
+
+A cell that cannot be read raises `Unreadable`, which says how to mend it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Message = dict[str, str]
+"""One turn: {"role": system, user, assistant or tool, "content": text}."""
+
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "function_call": "assistant",
+    "tool": "tool",
+    "observation": "tool",
+    "function": "tool",
+}
+READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call"}
+"""The keys of a turn that are read; others are told of."""
+
+
+class Unreadable(Exception):
+    """What is wrong with a row, how to mend it, and a name under which like rows are counted."""
+
+    def __init__(self, what: str, remedy: str, kind: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy, self.kind = what, remedy, kind
+
+
+# --- Cells ---------------------------------------------------------------------
+
+
+def as_text(cell: Any, column: str) -> str:
+    """A cell of text or a number as text; nothing is empty text."""
+    if cell is None or cell != cell:  # not a number: nothing, in tables
+        return ""
+    if isinstance(cell, (str, int, float)):
+        return str(cell)
+    raise Unreadable(
+        f"'{column}' {_instead(cell, 'text')}",
+        f"write text in '{column}', or map another column with data.columns",
+        f"without text in '{column}'",
+    )
+
+
+def cell_as_list(cell: Any, column: str) -> list[Any]:
+    """A nested cell; tables of text such as CSV hold it as JSON."""
+    found = _from_json(cell) if isinstance(cell, str) else cell
+    if isinstance(found, (list, tuple)):
+        return list(found)
+    raise Unreadable(
+        f"'{column}' {_instead(cell, 'a list')}",
+        f"""write '{column}' as [{{"role": "user", "content": "…"}}, …]""",
+        f"without a list in '{column}'",
+    )
+
+
+def _from_json(text: str) -> Any:
+    """The value that a text spells, or the text itself."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text
+
+
+def _instead(cell: Any, wanted: str) -> str:
+    names = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
+    kind = names.get(type(cell), type(cell).__name__)
+    return "is missing" if cell is None else f"is not {wanted} but {kind}"
+
+
+def turns_in(cell: Any) -> list[dict[str, Any]]:
+    """The turns of a cell that may as well be text; none when it is."""
+    found = _from_json(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
+    if not isinstance(found, (list, tuple)):
+        return []
+    return list(found) if all(isinstance(turn, dict) for turn in found) else []
+
+
+# --- Turns ---------------------------------------------------------------------
+
+
+def as_turns(cell: Any, column: str) -> list[Message]:
+    """A conversation, whatever it calls its roles and contents."""
+    return [_turn(turn, column) for turn in cell_as_list(cell, column)]
+
+
+def _turn(turn: Any, column: str) -> Message:
+    if not isinstance(turn, dict):
+        raise Unreadable(
+            f"a turn of '{column}' {_instead(turn, 'an object')}",
+            """write each turn as {"role": "user", "content": "…"}""",
+            f"with turns in '{column}' that are not objects",
+        )
+    given = turn.get("role", turn.get("from"))
+    role = _ROLES.get(str(given).casefold().strip())
+    if role is None:
+        raise Unreadable(
+            f"unknown role '{given}'" if given is not None else "a turn has no role",
+            f"roles are: {', '.join(_ROLES)}",
+            "with an unknown role",
+        )
+    return {"role": role, "content": _content(turn, str(given))}
+
+
+def _content(turn: dict[str, Any], role: str) -> str:
+    content = turn.get("content", turn.get("value"))
+    parts = [_said(content, role)] if content is not None else []
+    parts += [_call(call) for call in _calls(turn)]
+    if not parts:
+        raise Unreadable(
+            f"a turn of '{role}' has no content",
+            "give it a content, or remove the turn",
+            "with a turn without content",
+        )
+    return "\n".join(part for part in parts if part)
+
+
+def _said(content: Any, role: str) -> str:
+    if isinstance(content, dict) and _ROLES[role.casefold().strip()] in ("assistant", "tool"):
+        return json.dumps(content, ensure_ascii=False)  # a call of a tool, or what it returned
+    if isinstance(content, (list, tuple)):
+        return "".join(_part(part) for part in content)
+    if isinstance(content, str):
+        return content
+    raise Unreadable(
+        f"the content of a turn of '{role}' {_instead(content, 'text')}",
+        "write it as text",
+        "with a turn whose content is not text",
+    )
+
+
+def _part(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else part
+    if isinstance(text, str):
+        return text
+    kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    raise Unreadable(
+        f"a part of a turn is not text but {kind}",
+        "only text can be learned; remove the part or the row",
+        "with parts that are not text",
+    )
+
+
+def _calls(turn: dict[str, Any]) -> list[Any]:
+    """Calls of tools beside the content, as the OpenAI format writes them."""
+    calls = turn.get("tool_calls") or []
+    return [*calls, *([turn["function_call"]] if turn.get("function_call") else [])]
+
+
+def _call(call: Any) -> str:
+    """A call as JSON, its arguments as values and not as JSON within JSON."""
+    function = call.get("function", call) if isinstance(call, dict) else call
+    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+        function = {**function, "arguments": _from_json(function["arguments"])}
+    return json.dumps(function, ensure_ascii=False)
+
+
+def with_system(system: str, messages: list[Message]) -> list[Message]:
+    """The conversation after its system text, unless it begins with one."""
+    if not system.strip() or (messages and messages[0]["role"] == "system"):
+        return messages
+    return [{"role": "system", "content": system}, *messages]

@@ -1,0 +1,88 @@
+"""From an optimizer step's examples to its gradients: the part that both engines share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from welltuned.engines import distributed
+from welltuned.engines.device import autocast
+from welltuned.engines.job import Job
+from welltuned.engines.step_plan import PlannedStep
+from welltuned.engines.throughput import Meter
+from welltuned.errors import NotFinite, RunFailed
+from welltuned.evaluation.predict import to_device
+from welltuned.models.freezing import set_training_modes
+
+
+def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
+    """Let strategy and guards change what trains, and set the modes of modules accordingly."""
+    changes = [
+        job.strategy.advance(job.model, job.anatomy, step.progress),
+        *(guard.advance(step.progress) for guard in job.guards),
+    ]
+    for change in filter(None, changes):
+        set_training_modes(job.model)
+        meter.recount()
+        job.listener.changed(step.number, change)
+
+
+def accumulate(
+    job: Job, step: PlannedStep, meter: Meter, backward: Callable[[torch.Tensor], object]
+) -> float:
+    """Leave the gradients of the mean loss over the whole step in the weights; returns that loss.
+
+    Each micro-batch gives the sum of its losses, divided by the count of the *whole*
+    step: a mean of means would weigh examples by the micro-batch they fell into. Penalties
+    come on top, once, and are not in the loss.
+    Raises `NotFinite` when a loss is not finite, before it reaches any weight.
+    """
+    mine = step.micro_batches[distributed.rank() :: distributed.processes()]
+    batches = [
+        to_device(job.problem.collate(job.examples, indices.tolist(), job.pad_id), job.device)
+        for indices in mine
+    ]
+    (count,) = distributed.totals(sum(job.problem.count(batch) for batch in batches))
+    loss = 0.0
+    for batch, indices in zip(batches, mine, strict=True):
+        with meter.measuring(batch):
+            with autocast(job.precision, job.device):
+                # Without anything to learn, loss and count are 0.
+                part = job.problem.loss(job.model, batch) / (count or 1.0)
+            value = part.item()
+            if not math.isfinite(value):
+                raise not_finite("loss", job, indices)
+            backward(part)
+        loss += value
+    distributed.sum_gradients(job.model.parameters())
+    if step.number == 1:
+        _require_gradients(job)
+    meter.penalty = sum(guard.penalise(step.number) for guard in job.guards)
+    return distributed.totals(loss)[0]
+
+
+def not_finite(what: str, job: Job, indices: np.ndarray) -> NotFinite:
+    """The error to raise, naming the examples."""
+    rows = ", ".join(job.examples.records.id(int(i)) for i in indices[:8])
+    more = ", …" if len(indices) > 8 else ""
+    return NotFinite(
+        f"the {what} is not finite; no step was taken with it. The batch holds {rows}{more}. "
+        "Try a lower training.learning_rate, or training.precision=fp32, and look at these rows."
+    )
+
+
+def _require_gradients(job: Job) -> None:
+    """What shall train but has no gradient after the first backward pass is wired to nothing."""
+    dead = [
+        name
+        for name, parameter in job.model.named_parameters()
+        if parameter.requires_grad and parameter.grad is None
+    ]
+    if dead:
+        raise RunFailed(
+            f"{len(dead)} trainable weights get no gradient, '{dead[0]}' among them: "
+            "the model's output does not depend on them"
+        )

@@ -1,0 +1,109 @@
+"""Choosing by the validation split: when to look, which weights are best, when to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from welltuned.engines import distributed
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.job import Job, Outcome
+from welltuned.engines.step_plan import PlannedStep
+from welltuned.errors import Fault, InputError
+from welltuned.metrics import LOWER_IS_BETTER
+
+
+class Validator:
+    """Scores the validation split at the right moments and remembers the best score.
+
+    A metric that is not finite never becomes the best; of equal scores the earlier
+    one stays.
+    """
+
+    def __init__(
+        self,
+        training: TrainingConfig,
+        metric: str,
+        validate: Callable[[], dict[str, Any]],
+        keep: Callable[[int, dict[str, Any]], None],
+    ) -> None:
+        self._training = training
+        self._metric = metric
+        self._validate = validate
+        self._keep = keep
+        self._best = -math.inf
+        self._without_better = 0
+        self.best_step: int | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> Validator:
+        """The validator a job asks for."""
+        metric = job.training.metric_for_best_model
+        chosen = job.problem.default_metric if metric == "auto" else metric
+        return cls(job.training, chosen, job.validate, job.keep)
+
+    def after(
+        self, step: PlannedStep, total: int, job: Job, outcome: Outcome
+    ) -> dict[str, Any] | None:
+        """Look if it is time, tell the listener, and say in `outcome` whether to stop.
+
+        Returns the scores if it looked.
+        """
+        if not self.is_due(step.number, total, step.ends_epoch):
+            return None
+        scores, best = self.look(step.number)
+        job.listener.evaluated(step.number, step.epoch_after, scores, best)
+        outcome.best_step = self.best_step
+        outcome.stopped_early = self.should_stop
+        return scores
+
+    def is_due(self, step: int, total: int, ends_epoch: bool) -> bool:
+        """Whether to look after this step (from 1).
+
+        The last step is always looked at, unless evaluation is off.
+        """
+        if self._training.eval_strategy == "no":
+            return False
+        if step == total:
+            return True
+        if self._training.eval_strategy == "epoch":
+            return ends_epoch
+        assert self._training.eval_steps is not None
+        return step % self._training.eval_steps == 0
+
+    def look(self, step: int) -> tuple[dict[str, Any], bool]:
+        """Score now.
+
+        Returns the scores and whether they are the best so far (then the weights are kept).
+        """
+        scores = distributed.from_main(self._validate)
+        value = signed(scores, self._metric)
+        better = math.isfinite(value) and value > self._best
+        if better:
+            self._best, self.best_step, self._without_better = value, step, 0
+            if self._training.load_best_model_at_end and distributed.is_main():
+                self._keep(step, scores)
+        else:
+            self._without_better += 1
+        return scores, better
+
+    @property
+    def should_stop(self) -> bool:
+        patience = self._training.early_stopping_patience
+        return patience is not None and self._without_better >= patience
+
+
+def signed(scores: dict[str, Any], metric: str) -> float:
+    """The score that decides, higher being better. Raises `InputError` when there is none."""
+    if not isinstance(scores.get(metric), (int, float)):
+        known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
+        raise InputError(
+            Fault(
+                f"there is no validation score '{metric}'",
+                None,
+                f"training.metric_for_best_model is one of: {known}",
+            )
+        )
+    value = float(scores[metric])
+    return -value if metric in LOWER_IS_BETTER else value

@@ -1,0 +1,94 @@
+"""Several processes, one training: who is who, and what they share.
+
+They are started by `torchrun` or `accelerate launch`.
+With one process every function is a no-op. Gradients are summed here and not by
+`DistributedDataParallel`, which fixes what trains when it wraps the model:
+gradual unfreezing changes that, and the loss is a sum over one global count.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+_PATIENCE = timedelta(hours=3)
+"""How long a process waits for the others: one of them may be scoring a large split."""
+
+
+def processes() -> int:
+    """How many processes train together, as the launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return int(os.environ.get("RANK", "0")) if processes() > 1 else 0
+
+
+def is_main() -> bool:
+    """Whether this process writes files and talks to people."""
+    return rank() == 0
+
+
+def join_process_group(device_type: str) -> None:
+    """Meet the other processes."""
+    import torch
+    from torch import distributed
+
+    if processes() == 1 or distributed.is_initialized():
+        return
+    if device_type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    distributed.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=_PATIENCE)
+
+
+def from_main(make: Callable[[], T]) -> T:
+    """What the main process makes, given to all."""
+    from torch import distributed
+
+    if processes() == 1:
+        return make()
+    box: list[Any] = [make() if is_main() else None]
+    distributed.broadcast_object_list(box)
+    return box[0]
+
+
+def totals(*values: float) -> tuple[float, ...]:
+    """Each value summed over the processes."""
+    import torch
+    from torch import distributed
+
+    if processes() == 1:
+        return values
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    summed = torch.tensor(values, dtype=torch.float64, device=device)
+    distributed.all_reduce(summed)
+    return tuple(summed.tolist())
+
+
+def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+    """Sum the gradients of what trains over the processes, in one message a precision."""
+    import torch
+    from torch import distributed
+
+    if processes() == 1:
+        return
+    training = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in training:
+        if parameter.grad is None:  # this process had no examples in the step
+            parameter.grad = torch.zeros_like(parameter)
+    for dtype in {parameter.dtype for parameter in training}:
+        gradients = [p.grad for p in training if p.dtype == dtype and p.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        distributed.all_reduce(flat)
+        for gradient, part in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
+            gradient.copy_(part.view_as(gradient))

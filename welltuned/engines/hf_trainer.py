@@ -1,0 +1,202 @@
+"""The Hugging Face engine: a thin `transformers.Trainer` that computes what the plain loop does.
+
+`Trainer` keeps what people come to it for: callbacks, trackers (`report_to`),
+launchers. What it would do behind one's back is ours:
+
+* one item of its data loader is one optimizer step, so accumulation, the global
+  count of the loss and the order of examples are the plan's;
+* frozen modules stay in eval mode (`training_step` would call `model.train()`);
+* a loss that is not finite stops the run (it would be left out of the log);
+* optimizer groups, schedule, clipping, evaluation and checkpoints are the shared ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from welltuned.engines import distributed
+from welltuned.engines.accumulate import accumulate, advance, not_finite
+from welltuned.engines.best_checkpoint import Validator
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.job import Job, Outcome
+from welltuned.engines.optimizer import build_optimizer, build_schedule, clip_gradients
+from welltuned.engines.step_plan import PlannedStep, StepPlan
+from welltuned.engines.throughput import Meter
+from welltuned.errors import Faults, InputError
+from welltuned.models.freezing import set_training_modes
+from welltuned.schema.import_path import load_callable
+
+
+def fit(job: Job) -> Outcome:
+    """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
+    trainer = JobTrainer(job)
+    trainer.train()
+    return trainer.meter.outcome
+
+
+class JobTrainer(Trainer):
+    """A `Trainer` that turns the crank for a `Job`."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.plan = StepPlan.of(job.batches, job.training)
+        self.meter = Meter(self.plan.total)
+        self.validator = Validator.of(job)
+        self.loss = self.norm = self.rate = 0.0
+        callbacks = [load_callable(path, "callback")() for path in job.training.callbacks]
+        super().__init__(model=job.model, args=_arguments(job, self.plan), callbacks=callbacks)
+        self.add_callback(_Bridge(self))
+        self.remove_callback(PrinterCallback)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        prepare = self.accelerator.prepare_model
+        # Gradients are summed by `accumulate`; a DDP wrapper would sum them once more.
+        self.accelerator.prepare_model = lambda model, **options: prepare(
+            model, **{**options, "evaluation_mode": True}
+        )
+
+    def get_train_dataloader(self) -> Any:
+        return _Steps(self.plan, self.job)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        self.optimizer = build_optimizer(self.job.groups, self.job.training)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        chosen: Any = optimizer or self.optimizer
+        self.lr_scheduler = build_schedule(chosen, self.plan.total, self.job.training)
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any) -> torch.Tensor:
+        """One whole optimizer step but for the step itself: its inputs are a planned step."""
+        step: PlannedStep = inputs["step"]
+        self.meter.start()
+        advance(self.job, step, self.meter)
+        self.loss = accumulate(self.job, step, self.meter, self.accelerator.backward)
+        self.norm = clip_gradients(self.job.groups, self.job.training.max_grad_norm)
+        if not math.isfinite(self.norm):
+            raise not_finite("gradient", self.job, np.concatenate(step.micro_batches))
+        schedule: Any = self.lr_scheduler
+        self.rate = float(schedule.get_last_lr()[0]) / self.job.groups[0].learning_rate_scale
+        return torch.tensor(self.loss, device=self.args.device)
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
+        return self.norm
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0  # the meter counts them
+
+
+class _Steps:
+    """What Trainer takes for a data loader: an epoch's optimizer steps, one item each."""
+
+    def __init__(self, plan: StepPlan, job: Job) -> None:
+        self.dataset = job.examples
+        self._plan = plan
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return max(self._plan.steps_per_epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[dict[str, PlannedStep]]:
+        for step in self._plan.epoch(self._epoch):
+            yield {"step": step}
+
+
+class _Bridge(TrainerCallback):
+    """Tells our listener what happens, and looks at the validation split when it is time."""
+
+    def __init__(self, trainer: JobTrainer) -> None:
+        self._trainer = trainer
+        self._steps = iter(trainer.plan)
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        job = self._trainer.job
+        torch.manual_seed(job.training.seed + distributed.rank())
+        set_training_modes(job.model)
+        job.listener.started(self._trainer.plan.total)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        trainer, step = self._trainer, next(self._steps)
+        job, outcome = trainer.job, trainer.meter.outcome
+        event = trainer.meter.finish(step, trainer.loss, trainer.rate, trainer.norm)
+        job.listener.stepped(event)
+        scores = trainer.validator.after(step, trainer.plan.total, job, outcome)
+        if scores is not None:
+            numbers = {k: v for k, v in scores.items() if isinstance(v, (int, float))}
+            trainer.log({f"eval_{name}": float(value) for name, value in numbers.items()})
+        if outcome.stopped_early:
+            control.should_training_stop = True
+
+
+_OURS = {
+    "output_dir", "max_steps", "num_train_epochs", "per_device_train_batch_size",
+    "gradient_accumulation_steps", "max_grad_norm", "learning_rate", "lr_scheduler_type",
+    "warmup_steps", "weight_decay", "optim", "seed", "bf16", "fp16", "use_cpu",
+    "eval_strategy", "save_strategy", "load_best_model_at_end", "label_smoothing_factor",
+    "gradient_checkpointing", "remove_unused_columns", "fsdp", "deepspeed",
+    "logging_nan_inf_filter",
+}  # fmt: skip
+"""What the config says elsewhere, or what would make the engines differ."""
+
+
+def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
+    """Record what in `training.trainer` and `training.callbacks` cannot work."""
+    from dataclasses import fields
+
+    known = {field.name for field in fields(TrainingArguments)}
+    for key in training.trainer:
+        if key in _OURS:
+            faults.add(
+                f"'training.trainer.{key}' is not passed on",
+                None,
+                "both engines take it from `training:` or see to it themselves; remove it",
+            )
+        elif key not in known:
+            faults.add(
+                f"TrainingArguments has no '{key}' (training.trainer)", None, "check the spelling"
+            )
+    for path in training.callbacks:
+        try:
+            load_callable(path, "callback")
+        except InputError as error:
+            faults.extend(error.faults)
+
+
+def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
+    training = job.training
+    assert not isinstance(training.learning_rate, str)
+    chosen: dict[str, Any] = {
+        "report_to": [],
+        "disable_tqdm": True,
+        "logging_steps": training.logging_steps,
+        **training.trainer,
+    }
+    return TrainingArguments(
+        output_dir=str(job.folder / "trainer"),
+        max_steps=plan.total,
+        per_device_train_batch_size=training.examples_per_pass,
+        # `training_step` accumulates and clips by itself.
+        gradient_accumulation_steps=1,
+        max_grad_norm=0.0,
+        learning_rate=training.learning_rate,
+        seed=training.seed,
+        use_cpu=job.device.type == "cpu",
+        eval_strategy="no",
+        save_strategy="no",
+        remove_unused_columns=False,
+        logging_nan_inf_filter=False,
+        **chosen,
+    )

@@ -1,0 +1,50 @@
+"""A model's outputs for a whole split, in the split's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from torch import nn
+
+from welltuned.data.batching import evaluation_batches
+from welltuned.models.freezing import in_eval_mode
+from welltuned.tasks import Examples, Problem
+
+ANSWERED_AT_ONCE = 16
+"""Examples that are answered in free text at once."""
+
+
+def to_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
+    """A batch of arrays as tensors on the model's device."""
+    return {
+        name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in batch.items()
+    }
+
+
+def predict_outputs(
+    model: nn.Module,
+    problem: Problem,
+    examples: Examples,
+    pad_id: int,
+    batch_size: int,
+    precision: AbstractContextManager[object] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> np.ndarray:
+    """Outputs (N, K) with everything in eval mode. Modes are put back afterwards."""
+    device = next(model.parameters()).device
+    outputs: np.ndarray | None = None
+    done = 0
+    with in_eval_mode(model), torch.inference_mode(), precision or nullcontext():
+        for indices in evaluation_batches(examples.lengths, batch_size):
+            batch = to_device(problem.collate(examples, indices.tolist(), pad_id), device)
+            part = problem.outputs(model, batch).float().cpu().numpy()
+            if outputs is None:
+                outputs = np.zeros((len(examples), *part.shape[1:]), dtype=np.float32)
+            outputs[indices] = part
+            done += len(indices)
+            progress(done)
+    assert outputs is not None, "a split is never empty"
+    return outputs

@@ -1,0 +1,130 @@
+"""Which cells a comparison has, and which of them are already there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from welltuned.config import RunConfig
+from welltuned.experiments.comparison.budget import CellBudget
+from welltuned.experiments.comparison.cache_key import cell_key
+from welltuned.experiments.comparison.rlhf_variant import whole
+from welltuned.experiments.comparison.variants import Variant
+from welltuned.rlhf.config import RlhfConfig
+from welltuned.runs import Run
+from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.folder import next_free
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A strategy with a seed: an ordinary run, or a pipeline of runs."""
+
+    name: str
+    seed: int
+    config: RunConfig
+    key: str
+    """What it is made from, as one hash."""
+    run: Run
+    pipeline: RlhfConfig | None = None
+    """Of which the config is the first stage."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is there, whole, and made from the same."""
+        return cell_record(self.run).get("key") == self.key and _state(self.run) == "finished"
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is there, whole, but made from something else."""
+        record = cell_record(self.run)
+        return bool(record) and record["key"] != self.key and _state(self.run) == "finished"
+
+    def request(self, settled: dict[str, Any]) -> dict[str, Any]:
+        """What its process is asked to do, with what was settled for all cells."""
+        config = freeze_shared_settings(self.config, settled)
+        asked = {"do": "train", "config": config.model_dump(mode="json")}
+        if self.pipeline is None:
+            return asked
+        stages = whole(self.pipeline, config).model_dump(mode="json")
+        return {**asked, "do": "rlhf", "pipeline": stages}
+
+
+def plan_cells(
+    comparison: Comparison,
+    variants: list[Variant],
+    seeds: tuple[int, ...],
+    spending: dict[str, CellBudget],
+    data: str,
+    besides: Mapping[str, list[Any]],
+) -> list[Cell]:
+    """All cells, seed by seed, so that a comparison that is stopped has every strategy.
+
+    `besides` says what the results of pipelines follow from besides their first stage, by name.
+    """
+    cells = []
+    for seed in seeds:
+        for variant in variants:
+            training = spending[variant.name].applied(variant.config.training)
+            run = comparison.cell(variant.slug, seed)
+            config = variant.config.model_copy(
+                update={
+                    "training": training.model_copy(update={"seed": seed}),
+                    "evaluation": variant.config.evaluation.model_copy(
+                        update={"untrained": False}  # it is measured once, as a baseline
+                    ),
+                    "output_dir": str(run.folder),
+                }
+            )
+            key = cell_key(config, data, *besides.get(variant.name, []))
+            cells.append(Cell(variant.name, seed, config, key, run, variant.pipeline))
+    return cells
+
+
+def make_room(cell: Cell, comparison: Comparison) -> str | None:
+    """Clear the cell's folder. A finished run is kept aside; returns where it went."""
+    if not cell.run.folder.exists():
+        return None
+    if not cell.is_stale:
+        shutil.rmtree(cell.run.folder)
+        return None
+    aside = comparison.folder / "replaced" / cell.run.folder.parent.name
+    aside.mkdir(parents=True, exist_ok=True)
+    target = next_free(aside, cell.run.folder.name)
+    cell.run.folder.rename(target)
+    return str(target.relative_to(comparison.folder))
+
+
+def keep_record(cell: Cell, cost: dict[str, Any]) -> None:
+    """Say what a finished cell was made from and what it took.
+
+    Its checkpoints go: the best weights are in its model already.
+    """
+    shutil.rmtree(cell.run.checkpoints, ignore_errors=True)
+    cell.run.write(
+        "cell.json", {"name": cell.name, "seed": cell.seed, "key": cell.key, "cost": cost}
+    )
+
+
+def cell_record(run: Run) -> dict[str, Any]:
+    """cell.json of a cell's run; empty when it has none."""
+    try:
+        return run.read("cell.json")
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def _state(run: Run) -> str:
+    return run.state if (run.folder / "status.json").exists() else "missing"
+
+
+def freeze_shared_settings(config: RunConfig, settled: dict[str, Any]) -> RunConfig:
+    """The config with what was settled for all cells: nothing but the strategy may differ."""
+    if not settled:
+        return config
+    training = config.training.model_copy(update={"precision": settled["precision"]})
+    task = config.task.model_copy(update={"pooling": settled["pooling"]})
+    return config.model_copy(update={"training": training, "task": task})

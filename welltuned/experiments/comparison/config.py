@@ -1,0 +1,156 @@
+"""CompareConfig: a run's config with several strategies, seeds, a budget and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from welltuned.config import RunConfig
+from welltuned.errors import Faults
+from welltuned.rlhf.config import PpoConfig, RewardSource, ensure_list
+from welltuned.rlhf.read_config import place_judges
+from welltuned.schema.document import (
+    Document,
+    Part,
+    apply_overrides,
+    conflict,
+    read_document,
+    validate,
+)
+from welltuned.schema.units import Duration, Size
+
+
+class BudgetConfig(Part):
+    """What every strategy may spend; one of the three."""
+
+    shorthand: ClassVar[str | None] = "time"
+
+    time: Duration | None = None
+    """Wall time of the whole comparison, `20m`; every run gets the same share of it."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Passes over the training data; fractions allowed."""
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps."""
+
+    @model_validator(mode="after")
+    def _one(self) -> BudgetConfig:
+        if sum(value is not None for value in (self.time, self.epochs, self.steps)) != 1:
+            raise conflict(
+                "'budget' is one of time, epochs and steps",
+                "write budget: 20m, budget: {epochs: 2} or budget: {steps: 300}",
+            )
+        return self
+
+
+class LimitsConfig(Part):
+    """What a recommended strategy must keep to."""
+
+    memory: Size | None = None
+    """The most memory a run may hold, `4GiB`: on the GPU where it trains there, else its own."""
+    time: Duration | None = None
+    """The longest training, `30m`."""
+    artifact: Size | None = None
+    """The largest artifact, `5MB`."""
+    retention: float | None = Field(default=None, gt=0)
+    """The least of what the model knew that tuning must keep, such as 0.98 (`retention.kept`)."""
+
+
+PIPELINE = "rlhf"
+"""The strategy that is a pipeline: it trains as the others do, and goes on with PPO."""
+
+
+class CompareConfig(RunConfig):
+    """A whole comparison. The options in `strategy` hold for the strategy of that type."""
+
+    strategies: tuple[str | dict[str, Any], ...] = ("all",)
+    """`all`, types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
+    other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
+    parts of a pipeline: {type: rlhf, strategy: lora, reward: …, ppo: …}."""
+    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)] = ()
+    """The judge of `rlhf`, as in a pipeline's config. With one, `all` has `rlhf` among them."""
+    ppo: PpoConfig = PpoConfig()
+    """What PPO does where a strategy is `rlhf`."""
+    seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 3
+    """How many, counted from `training.seed`, or which."""
+    budget: BudgetConfig | None = None
+    """The same for every strategy. Without one: what `training` says, else 3 epochs."""
+    tune: int | None = Field(default=None, ge=2)
+    """Trials for each strategy, judged by validation: each is compared at its best of so many.
+    Without it each is compared as it is configured."""
+    limits: LimitsConfig = LimitsConfig()
+    """What the recommendation must keep to."""
+    workers: int = Field(default=1, ge=1)
+    """Runs at the same time. More than one make each other slower, so their times and their
+    energy are no longer their own."""
+    output_dir: str | None = None
+    """The comparison's folder. Without one: comparisons/DATA-N, where the same comparison
+    goes on if it is there."""
+
+    @field_validator("strategies", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        return [value] if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CompareConfig:
+        if not self.strategies:
+            raise conflict("'strategies' names none", "write all, or some: [full, lora]")
+        given = "reward" if self.reward else "ppo" if self.ppo != PpoConfig() else None
+        if given and not any(kind in ("all", PIPELINE) for kind in self._types()):
+            raise conflict(
+                f"'{given}' is given, but no strategy is {PIPELINE}",
+                f"add {PIPELINE} to strategies, or remove it",
+            )
+        if isinstance(self.seeds, tuple) and len(set(self.seeds)) != len(self.seeds or (0, 0)):
+            raise conflict("'seeds' is empty or names one twice", "write seeds: 3, or [0, 1, 2]")
+        if self.budget is not None and self.budget.time is not None and self.workers > 1:
+            raise conflict(
+                "'budget' is a time, but runs side by side ('workers') cannot be timed",
+                "give the budget in epochs or steps, or set workers to 1",
+            )
+        if self.budget is not None and (
+            self.training.max_steps is not None or self.training.num_train_epochs != "auto"
+        ):
+            raise conflict(
+                "'budget' says how long to train, and so does 'training'",
+                "remove training.max_steps and training.num_train_epochs, or the budget",
+            )
+        return self
+
+    def _types(self) -> list[Any]:
+        return [one if isinstance(one, str) else one.get("type") for one in self.strategies]
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds themselves."""
+        if isinstance(self.seeds, tuple):
+            return self.seeds
+        return tuple(range(self.training.seed, self.training.seed + self.seeds))
+
+
+def read_comparison(
+    file: str | Path | None, overrides: Iterable[str], faults: Faults
+) -> tuple[CompareConfig | None, Document]:
+    """A YAML file and `key=value` overrides. None when there were faults; they are recorded."""
+    document = read_document(Path(file), faults) if file is not None else Document()
+    apply_overrides(document, overrides, CompareConfig, faults)
+    if len(faults) and not document.values:
+        return None, document
+    document.values.pop("schema_version", None)
+    place_judges(document, ("reward",))
+    config = validate(CompareConfig, document, faults)
+    return (None if len(faults) else config), document
+
+
+def comparison_from(values: dict[str, Any]) -> CompareConfig:
+    """A config from keyword arguments. Raises `InputError`."""
+    faults = Faults()
+    config = validate(CompareConfig, Document(values=values, source="arguments"), faults)
+    faults.raise_if_any()
+    assert config is not None
+    return config

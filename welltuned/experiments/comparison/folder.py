@@ -1,0 +1,119 @@
+"""The same data for all, in one folder that no other comparison uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from welltuned.config import RunConfig
+from welltuned.data.load_splits import DataFacts, collect
+from welltuned.data.sources import SPLITS, name_of
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.experiments.comparison.config import CompareConfig
+from welltuned.experiments.comparison.variants import Variant
+from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.folder import next_free
+
+
+def check_data(variants: Sequence[Variant]) -> DataFacts:
+    """The data's facts. Raises `InputError` when variants would see different data."""
+    found: list[tuple[Variant, DataFacts]] = []
+    for variant in (one for one in variants if one.impossible is None):
+        like = next((f for v, f in found if _reads_like(v.config, variant.config)), None)
+        found.append((variant, like or _collect(variant.config)))
+    first, facts = found[0]
+    for variant, other in found[1:]:
+        if other.fingerprint != facts.fingerprint:
+            raise InputError(
+                Fault(
+                    f"'{variant.name}' would use other data than '{first.name}': "
+                    f"{_difference(splits_of(other), splits_of(facts))}",
+                    None,
+                    "compare on the same splits: remove what changes them from the strategy",
+                )
+            )
+    return facts
+
+
+def _reads_like(one: RunConfig, other: RunConfig) -> bool:
+    return one.data == other.data and one.task.type == other.task.type
+
+
+def _collect(config: RunConfig) -> DataFacts:
+    faults = Faults()
+    data = collect(config.data, config.task.roles, faults, config.task.convert)
+    faults.raise_if_any()
+    assert data is not None
+    return data.facts
+
+
+def splits_of(facts: DataFacts) -> dict[str, Any]:
+    """How many examples each split has, and what they are."""
+    return {
+        split: {"rows": facts.splits[split].rows, "fingerprint": facts.splits[split].fingerprint}
+        for split in SPLITS
+    }
+
+
+def _difference(these: dict[str, Any], those: dict[str, Any]) -> str:
+    """`train has 900 examples and not 1,000; test differs`."""
+    parts = []
+    for split in SPLITS:
+        this, that = these[split], those[split]
+        if this["rows"] != that["rows"]:
+            parts.append(f"{split} has {this['rows']:,} examples and not {that['rows']:,}")
+        elif this["fingerprint"] != that["fingerprint"]:
+            parts.append(f"{split} has other examples, as many as before")
+    return "; ".join(parts)
+
+
+def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
+    """The comparison's folder, where it may go on. Raises `InputError` when it must not."""
+    if config.output_dir is None:
+        return _own_folder(config)
+    folder = Path(config.output_dir).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(_in_use(folder))
+    comparison = Comparison(folder)
+    held = [path for path in folder.glob("*") if path.name != ".lock"]
+    if held and not Comparison.is_at(folder):
+        raise InputError(_in_use(folder))
+    before = comparison.record.get("data", {})
+    if before and before["fingerprint"] != facts.fingerprint and _has_finished(comparison):
+        raise InputError(
+            Fault(
+                "the comparison in this folder used other data: "
+                f"{_difference(splits_of(facts), before['splits'])}",
+                Place(str(folder)),
+                "choose another output_dir, or bring the data back",
+            )
+        )
+    return comparison
+
+
+def _own_folder(config: CompareConfig) -> Comparison:
+    """Where the same comparison was begun, or a new folder."""
+    name = name_of(config.data.train) or "data"
+    asked, parent = asked_for(config), Path("comparisons")
+    for folder in sorted(parent.glob(f"{name}*")):
+        if Comparison(folder).record.get("asked") == asked:
+            return Comparison(folder)
+    return Comparison(next_free(parent, name))
+
+
+def asked_for(config: CompareConfig) -> dict[str, Any]:
+    """The config as it is remembered; how the report reads makes no other comparison."""
+    return config.model_dump(mode="json", exclude={"output_dir", "report"})
+
+
+def _in_use(folder: Path) -> Fault:
+    return Fault(
+        "the output folder is already in use, and not by a comparison",
+        Place(str(folder)),
+        "choose another output_dir; nothing is ever overwritten",
+    )
+
+
+def _has_finished(comparison: Comparison) -> bool:
+    return any((comparison.folder / "cells").glob("*/*/cell.json"))

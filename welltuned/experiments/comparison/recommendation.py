@@ -1,0 +1,237 @@
+"""Which strategy to take, by a stated rule, with its reasons in plain words.
+
+The rule: of the strategies that cannot be told from the best and keep to the limits,
+the cheapest. Cheapest is the one that trains fastest; of those within a tenth of it, the
+one that needs the least memory; and of equals the one with the smallest artifact.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from welltuned.experiments.comparison.scores import is_better
+from welltuned.reports.page import byte_size, duration, metric_name
+from welltuned.runs.comparison_folder import Comparison
+from welltuned.schema.messages import Message, message
+
+Row = dict[str, Any]
+
+_AS_FAST = 1.1
+_UNTAUGHT = ("untouched", "majority")
+RECOMMENDED = "recommended.yaml"
+
+
+def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[str, Any]:
+    """The strategy to take, or None, and why."""
+    rows = {row["name"]: row for row in results["rows"] if row["kind"] == "strategy"}
+    if results["best"] is None:
+        return {"strategy": None, "reasons": [message("No strategy has a finished run.")]}
+    over = {name: reasons for name, row in rows.items() if (reasons := _over(row, limits))}
+    within = [name for name in results["group"] if name not in over]
+    reasons = [_about_best(results, rows), _about_group(results)]
+    reasons += [reason for name in results["group"] for reason in over.get(name, [])]
+    if not within:
+        reasons.append(
+            message("None of these keeps to the limits. Raise a limit, or choose by hand.")
+        )
+        fitting = [
+            n for n in _by_score(results) if n in rows and rows[n]["seeds"] and n not in over
+        ]
+        if fitting:
+            reasons.append(
+                message(
+                    "The best strategy within the limits is {name}, but it is worse than {best}.",
+                    name=fitting[0], best=results["best"])
+            )  # fmt: skip
+        return {"strategy": None, "reasons": reasons + _cautions(results)}
+    chosen = cheapest([rows[name] for name in within])
+    reasons.append(_about_cost(chosen, [rows[name] for name in within]))
+    if chosen["name"] != results["best"]:
+        reasons.append(_about_gap(chosen, results, rows))
+    reasons += _about_learning(chosen, results)
+    return {
+        "strategy": chosen["name"],
+        "slug": chosen["slug"],
+        "seed": chosen["seeds"][0],
+        "reasons": reasons + _cautions(results),
+    }
+
+
+def cheapest(rows: list[Row]) -> Row:
+    """The fastest; of those nearly as fast the smallest in memory, then the smallest artifact."""
+    fastest = min(row["cost"]["train_seconds"] for row in rows)
+    fast = [row for row in rows if row["cost"]["train_seconds"] <= _AS_FAST * fastest]
+    return min(fast, key=lambda row: (row["cost"]["memory_bytes"], row["cost"]["artifact_bytes"]))
+
+
+def _by_score(results: dict[str, Any]) -> list[str]:
+    order = [
+        results["best"],
+        *(p["other"] for p in results["pairs"] if p["one"] == results["best"]),
+    ]
+    return [str(name) for name in order]
+
+
+def _over(row: Row, limits: dict[str, float | None]) -> list[Message]:
+    """Which limits a strategy does not keep to."""
+    if not row["seeds"]:
+        return []
+    cost, found = row["cost"], []
+    for limit, key, text, show in _LIMITS:
+        asked = limits.get(limit)
+        if asked is not None and cost[key] is not None and cost[key] > asked:
+            found.append(message(text, name=row["name"], value=show(cost[key]), limit=show(asked)))
+    least, kept = limits.get("retention"), row["kept"]
+    if least is not None and kept is not None and kept < least:
+        found.append(
+            message("{name} keeps {value} of what the model knew; the limit is {limit}.",
+                name=row["name"], value=f"{kept:.1%}", limit=f"{least:.1%}")
+        )  # fmt: skip
+    return found
+
+
+_LIMITS: tuple[tuple[str, str, str, Any], ...] = (
+    ("memory", "memory_bytes",
+     message("{name} needs {value} of memory; the limit is {limit}.")["say"], byte_size),
+    ("time", "train_seconds",
+     message("{name} trains for {value}; the limit is {limit}.")["say"], duration),
+    ("artifact", "artifact_bytes",
+     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], byte_size),
+)  # fmt: skip
+
+
+def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Message:
+    best, metric = results["best"], results["metric"]
+    score = rows[best]["scores"][metric]["mean"]
+    return message(
+        "{best} has the best {metric} on the test split: {score}.",
+        best=best, metric=metric_name(metric), score=f"{score:.3f}",
+    )  # fmt: skip
+
+
+def _about_group(results: dict[str, Any]) -> Message:
+    others = results["group"][1:]
+    if not others:
+        return message("Every other strategy is worse, and not by accident.")
+    finished = [r for r in results["rows"] if r["kind"] == "strategy" and r["seeds"]]
+    if len(results["group"]) == len(finished):
+        return message("No other strategy can be told from it: the differences may be accidents.")
+    return message(
+        "These cannot be told from it, the differences may be accidents: {names}.",
+        names=", ".join(others),
+    )
+
+
+def _about_gap(chosen: Row, results: dict[str, Any], rows: dict[str, Row]) -> Message:
+    """What may be given up for the lower cost."""
+    metric, best = results["metric"], results["best"]
+    score, most = (row["scores"][metric]["mean"] for row in (chosen, rows[best]))
+    return message(
+        "Its {metric} was {score}, {gap} from that of {best}: if that is no accident, it is the "
+        "price.",
+        metric=metric_name(metric), score=f"{score:.3f}", gap=f"{abs(score - most):.3f}", best=best,
+    )  # fmt: skip
+
+
+def _about_cost(chosen: Row, within: list[Row]) -> Message:
+    name, own = chosen["name"], chosen["cost"]
+    if len(within) == 1:
+        return message("That leaves {name}.", name=name)
+    dearest = max(within, key=lambda row: row["cost"]["train_seconds"])
+    return message(
+        "Of these, {name} is the cheapest: {time} of training, {memory} of memory, an artifact of "
+        "{artifact}. The dearest, {dearest}, takes {dearest_time}, {dearest_memory} and "
+        "{dearest_artifact}.",
+        name=name,
+        time=duration(own["train_seconds"]),
+        memory=byte_size(own["memory_bytes"]),
+        artifact=byte_size(own["artifact_bytes"]),
+        dearest=dearest["name"],
+        dearest_time=duration(dearest["cost"]["train_seconds"]),
+        dearest_memory=byte_size(dearest["cost"]["memory_bytes"]),
+        dearest_artifact=byte_size(dearest["cost"]["artifact_bytes"]),
+    )
+
+
+def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Message]:
+    """A choice that learned nothing is the best of a bad lot."""
+    metric = results["metric"]
+    score = chosen["scores"][metric]["mean"]
+    untaught = [
+        row["name"]
+        for row in results["rows"]
+        if row["name"] in _UNTAUGHT
+        and metric in row["scores"]
+        and not is_better(metric, score, row["scores"][metric]["mean"])
+    ]
+    if not untaught:
+        return []
+    return [
+        message(
+            "But {name} is no better than this baseline: {baseline}. It needs more data, more "
+            "training or another learning rate.",
+            name=chosen["name"],
+            baseline=untaught[0],
+        )
+    ]
+
+
+def _cautions(results: dict[str, Any]) -> list[Message]:
+    """What to keep in mind: word counts that do as well, and what so few examples can show."""
+    cautions = []
+    by_pair = {frozenset((p["one"], p["other"])): p for p in results["pairs"]}
+    words = by_pair.get(frozenset((results["best"], "tf-idf")))
+    if words is not None and words["one"] == "tf-idf" and words["real"]:
+        cautions.append(
+            message(
+                "Word counts and a linear model are better still: no neural network is needed here."
+            )
+        )
+    elif words is not None and not words["real"]:
+        cautions.append(
+            message(
+                "Word counts and a linear model cannot be told from the best: a neural network "
+                "may not be needed."
+            )
+        )
+    neural = [p for p in results["pairs"] if "tf-idf" not in (p["one"], p["other"])]
+    widths = [p["visible"] for p in neural if results["best"] in (p["one"], p["other"])]
+    if widths:
+        cautions.append(
+            message(
+                "With {examples} test examples and these seeds, a strategy must be about {width} "
+                "below the best before it can be seen.",
+                examples=f"{results['test_examples']:,}", width=f"{median(widths):.3f}")
+        )  # fmt: skip
+    if any(len(row["seeds"]) == 1 for row in results["rows"]):
+        cautions.append(message("One seed: how much another seed would change is not known."))
+    return cautions
+
+
+def write_config(comparison: Comparison, recommendation: dict[str, Any]) -> None:
+    """Write the config that trains the recommended strategy, and put the command beside it.
+
+    It is the cell's own, with every choice spelled out; only the limit on training
+    examples is lifted, and the budget is kept in epochs.
+    """
+    if recommendation["strategy"] is None:
+        (comparison.folder / RECOMMENDED).unlink(missing_ok=True)
+        return
+    run = comparison.cell(recommendation["slug"], recommendation["seed"])
+    config, asked = run.config, comparison.record["asked"]
+    own = config["sft"] if "pipeline" in config else config  # what all strategies have
+    training = own["training"]
+    if training["max_steps"] is not None:
+        training["num_train_epochs"] = round(run.results["training"]["epochs"], 2)
+    training |= {"max_steps": None} | {
+        key: asked["training"][key] for key in ("eval_strategy", "eval_steps")
+    }
+    limited = config["data"]["max_train_examples"] is not None
+    config["data"]["max_train_examples"] = None
+    for key in ("schema_version", "output_dir"):
+        del config[key]
+    own["evaluation"] = asked["evaluation"]
+    comparison.write(RECOMMENDED, config)
+    recommendation["command"] = f"welltuned train {comparison.folder / RECOMMENDED}"
+    recommendation["all_data"] = limited

@@ -1,0 +1,212 @@
+"""`rlhf` as a strategy: a pipeline whose first stage is what the other strategies are in whole.
+
+Supervised fine-tuning has the splits, the seed and the budget of the others. The reward model and
+PPO come on top of that, and the comparison says what they cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from welltuned.config import RunConfig
+from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.records import Records
+from welltuned.errors import Faults
+from welltuned.evaluation.config import OFF, EvaluationConfig
+from welltuned.evaluation.retention_sets import refuse_shared
+from welltuned.experiments.comparison.cache_key import code_version
+from welltuned.experiments.comparison.config import CompareConfig
+from welltuned.rlhf.config import RewardSource, RlhfConfig, SftStage
+from welltuned.rlhf.read_config import place_judges
+from welltuned.runs import Run
+from welltuned.schema.document import Document, validate
+from welltuned.schema.import_path import load_callable
+from welltuned.tasks import Reward
+
+STAGE = ("model", "data", "strategy", "training", "evaluation", "engine")
+"""Parts of the first stage that `sft:` may have of its own."""
+
+
+def first_stage(config: CompareConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The first stage of `{type: rlhf, …}`, written as any other strategy is."""
+    stage = given["sft"] if isinstance(given.get("sft"), dict) else {}
+    strategy = stage.get("strategy") or given.get("strategy") or _strategy_of(config)
+    spelled = {"type": strategy} if isinstance(strategy, str) else dict(strategy)
+    own = {key: given[key] for key in STAGE if key in given} | {
+        key: _over(given.get(key), stage[key]) for key in STAGE if key in stage
+    }
+    own.pop("strategy", None)
+    return {**spelled, **{key: given[key] for key in ("task", "protection") if key in given}, **own}
+
+
+def _strategy_of(config: CompareConfig) -> dict[str, Any]:
+    """The comparison's own, as it was written."""
+    written = config.strategy.model_dump(mode="json", exclude_unset=True)
+    return {"type": config.strategy.type, **written}
+
+
+def _over(base: Any, own: Any) -> Any:
+    both = isinstance(base, dict) and isinstance(own, dict)
+    return {**base, **own} if both else own
+
+
+def read_pipeline(
+    config: CompareConfig,
+    given: Mapping[str, Any],
+    run: RunConfig,
+    document: Document,
+    faults: Faults,
+) -> RlhfConfig | None:
+    """The pipeline around a first stage. None when there were faults; they are recorded."""
+    before = len(faults)
+    _refuse_other_stages(given, run, document, faults)
+    if "reward" not in given and not config.reward:
+        what = "nobody judges: 'rlhf' learns from ratings, preferences or another reward"
+        faults.add(what, document.place(("strategy",)), "add reward: {data: ratings.jsonl}")
+    if len(faults) > before:
+        return None
+    ppo = config.ppo.model_dump(mode="json", exclude_unset=True)
+    ppo = {**ppo, **given.get("ppo", {})}
+    if ppo.get("device", "auto") == "auto" and run.training.device != "mps":
+        ppo["device"] = run.training.device
+    values = {
+        **{key: value for key, value in given.items() if key not in (*STAGE, "protection")},
+        "sft": {k: v for k, v in given.get("sft", {}).items() if k == "strategy" or k not in STAGE},
+        "model": run.model,
+        "data": run.data,
+        "task": run.task,
+        "strategy": _policy_strategy(config, given, run),
+        "reward": given.get("reward", config.reward),
+        "ppo": ppo,
+    }
+    values.pop("type")
+    place_judges(document, ("reward",))
+    return validate(RlhfConfig, Document(values, document.places, document.source), faults)
+
+
+def _policy_strategy(config: CompareConfig, given: Mapping[str, Any], run: RunConfig) -> Any:
+    """That of all stages; the first one may have its own beside it."""
+    stage = given.get("sft", {})
+    if not stage.get("strategy"):
+        return run.strategy
+    asked = given.get("strategy") or _strategy_of(config)
+    return {"type": asked} if isinstance(asked, str) else asked
+
+
+def _refuse_other_stages(
+    given: Mapping[str, Any], run: RunConfig, document: Document, faults: Faults
+) -> None:
+    """What would make the first stage another than the strategies it is compared with."""
+    place = document.place(("strategy",))
+    if not isinstance(given.get("sft", {}), dict):
+        what = f"'sft: {given['sft']}' trains nothing here, and the others have a budget to spend"
+        faults.add(what, place, "remove it: the first stage trains as the other strategies do")
+    if run.protection:
+        what = "'protection' does not reach PPO, so 'rlhf' would not be protected as the others are"
+        faults.add(what, place, "leave rlhf or the protection out")
+    if "." in run.engine:
+        what = f"'engine: {run.engine}' is no engine of a pipeline's stages"
+        faults.add(what, place, "give rlhf an engine of its own: torch, or hf")
+
+
+def whole(pipeline: RlhfConfig, run: RunConfig) -> RlhfConfig:
+    """The pipeline with this run as its first stage, and its seed in every stage."""
+    seed = run.training.seed
+    stage = SftStage(
+        strategy=run.strategy,
+        training=run.training,
+        evaluation=EvaluationConfig(untrained=False, retention=(OFF,)),
+        engine="hf" if run.engine == "hf" else "torch",
+    )
+    shared = run.strategy if pipeline.sft.strategy is None else pipeline.strategy
+    return pipeline.model_copy(
+        update={
+            "model": run.model,
+            "data": run.data,
+            "task": run.task,
+            "strategy": shared,
+            "sft": stage,
+            "reward": tuple(_seeded(source, seed) for source in pipeline.reward),
+            "ppo": pipeline.ppo.model_copy(update={"seed": seed}),
+            "output_dir": run.output_dir,
+        }
+    )
+
+
+def _seeded(source: RewardSource, seed: int) -> RewardSource:
+    if source.kind != "trained":
+        return source
+    return source.model_copy(update={"training": source.training.model_copy(update={"seed": seed})})
+
+
+# --- Before the first cell -----------------------------------------------------------
+
+
+def check_rlhf_variant(
+    pipeline: RlhfConfig, run: RunConfig, data: DataSplits, folder: Path
+) -> None:
+    """Raise `InputError` with everything in any stage that cannot work; no weight is loaded."""
+    from welltuned.rlhf.stages import (
+        check_stages as check_stages,
+    )  # loads torch, and only scouts do that
+
+    check_stages(whole(pipeline, run), folder)
+    faults = Faults()
+    for what, config, task in _read_besides(pipeline):
+        found = collect(config, task.roles, faults, task.convert)
+        if found is not None:
+            test, learned = _prompts(data.test), _prompts(found.train)
+            where = f"the test split, and {what} is learned from"
+            refuse_shared(learned, test, where, run.data.compare_as, faults)
+    faults.raise_if_any()
+
+
+def _read_besides(pipeline: RlhfConfig) -> Iterator[tuple[str, DataConfig, Any]]:
+    """Data that only a pipeline reads: the judges' own, and prompts of PPO."""
+    for source in pipeline.reward:
+        if source.kind == "trained" and source.data is not None:
+            yield "'reward.data'", source.data, source.task or Reward()
+    if pipeline.ppo.data is not None:
+        yield "'ppo.data'", pipeline.ppo.data, pipeline.task
+
+
+def _prompts(records: Records) -> Records:
+    """Compared by their prompts alone where all have one, and not by what answers them."""
+    prompts = records.columns.get("prompt", [])
+    asked = bool(prompts) and all(prompt is not None for prompt in prompts)
+    return replace(records, input_roles=("prompt",)) if asked else records
+
+
+def identity(pipeline: RlhfConfig) -> list[Any]:
+    """What a pipeline's results follow from, besides its first stage."""
+    contents = [
+        collected.facts.fingerprint
+        for _, config, task in _read_besides(pipeline)
+        if (collected := collect(config, task.roles, Faults(), task.convert)) is not None
+    ]
+    judges = [_contents(source) for source in pipeline.reward]
+    return [pipeline.model_dump(mode="json"), contents, judges, code_version("rlhf")]
+
+
+def _contents(source: RewardSource) -> str:
+    """One hash of a judge that was not made here: its weights, or its source."""
+    files: list[Path] = []
+    if source.kind == "function":
+        files = [Path(inspect.getsourcefile(load_callable(str(source.function), "reward")) or "")]
+    elif source.run is not None and source.run and (Path(source.run).expanduser()).is_dir():
+        folder = Path(source.run).expanduser()
+        folder = folder if (folder / "welltuned.json").exists() else Run(folder).proven_model()
+        files = sorted(file for file in folder.iterdir() if file.is_file())
+    elif source.kind == "model" and source.model is not None:
+        folder = Path(source.model.location).expanduser()
+        files = sorted(file for file in folder.glob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:32]

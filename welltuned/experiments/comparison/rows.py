@@ -1,0 +1,153 @@
+"""The rows of a comparison's table: what the finished cells of a strategy say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from welltuned.experiments.comparison.cells import cell_record
+from welltuned.experiments.comparison.statistics import seeds_interval
+from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.runs import Run
+from welltuned.runs.comparison_folder import Comparison
+
+COSTS = (
+    "seconds", "train_seconds", "seconds_to_95", "examples_per_second", "epochs", "memory_bytes",
+    "trainable", "trainable_share", "artifact_bytes", "joules", "tuning_seconds",
+)  # fmt: skip
+"""What a row costs, each None where it is not known."""
+_NEARLY_FINAL = 0.95
+
+
+def strategy_row(
+    comparison: Comparison, row: dict[str, Any], record: dict[str, Any]
+) -> dict[str, Any]:
+    """A strategy's scores and cost over its finished cells."""
+    tuned = record.get("tuned", {}).get(row["name"])
+    runs = {
+        cell["seed"]: comparison.cell(row["slug"], cell["seed"])
+        for cell in row["cells"]
+        if cell["state"] == "finished"
+    }
+    results = {seed: run.results for seed, run in runs.items()}
+    costs = [_cost(run, record["metric"]) for run in runs.values()]
+    for cost in costs:
+        cost["tuning_seconds"] = tuned["seconds"] if tuned else None
+    failed = [c for c in row["cells"] if c["seed"] not in runs and c["error"]]
+    return {
+        "name": row["name"],
+        "slug": row["slug"],
+        "kind": "strategy",
+        "seeds": list(runs),
+        "failed": [{"seed": cell["seed"], "error": cell["error"]} for cell in failed],
+        "impossible": row["impossible"],
+        "scores": _scores({seed: r["test"] for seed, r in results.items()}),
+        "cost": {name: _mean(cost[name] for cost in costs) for name in COSTS},
+        "tuned": tuned,
+        "stages": _stages([r["cost"].get("stages") for r in results.values()]),
+        "retention": _retention([r.get("retention", {}) for r in results.values()]),
+        "kept": _mean(r.get("retention", {}).get("kept") for r in results.values()),
+        "probe": next((r["probe"] for r in results.values() if r.get("probe")), None),
+    }
+
+
+def baseline_row(comparison: Comparison, name: str) -> dict[str, Any] | None:
+    results = comparison.baseline(name)
+    if not results.results:
+        return None
+    cost = results.results.get("cost", {})
+    return {
+        "name": name,
+        "slug": name,
+        "kind": "baseline",
+        "seeds": [],
+        "failed": [],
+        "impossible": None,
+        "scores": _scores({0: results.results["test"]}),
+        "cost": {name: cost.get(name) for name in COSTS},
+        "tuned": None,
+        "stages": None,
+        "retention": {},
+        "kept": None,
+        "probe": None,
+    }
+
+
+def _scores(tests: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Each score's mean, deviation and interval over seeds, and its value by seed."""
+    if not tests:
+        return {}
+    first = next(iter(tests.values()))
+    names = [name for name, value in first.items() if isinstance(value, float)]
+    scores = {}
+    for name in names:
+        values = np.array([test[name] for test in tests.values()])
+        scores[name] = {
+            "mean": float(values.mean()),
+            "deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "interval": seeds_interval(values),
+            "by_seed": {str(seed): test[name] for seed, test in tests.items()},
+        }
+    return scores
+
+
+def _cost(run: Run, metric: str) -> dict[str, float | None]:
+    """What a cell took."""
+    results, taken = run.results, cell_record(run)["cost"]
+    on_gpu = run.read("environment.json")["device"] not in ("cpu", "mps")
+    parameters, cost = results["parameters"], results["cost"]
+    return {
+        "seconds": taken["seconds"],
+        "train_seconds": cost["train_seconds"],
+        "examples_per_second": cost["examples_per_second"],
+        "memory_bytes": cost["peak_memory_bytes"] if on_gpu else taken["memory_bytes"],
+        "artifact_bytes": cost["artifact_bytes"],
+        "trainable": parameters["trainable"],
+        "trainable_share": parameters["trainable"] / parameters["total"],
+        "seconds_to_95": seconds_to_share(list(run.read_lines("metrics.jsonl")), metric),
+        "epochs": results["training"]["epochs"],
+        "joules": taken["joules"],
+    }
+
+
+def seconds_to_share(rows: Sequence[dict[str, Any]], metric: str) -> float | None:
+    """Seconds of training until validation first reached 95% of the score that was kept.
+
+    Where less is better: until it first came within 1/0.95 of it. As fine as the
+    looks at the validation split are; None without any.
+    """
+    looks = [row for row in rows if row["split"] == "validation" and row.get(metric) is not None]
+    if not looks:
+        return None
+    lower = metric in LOWER_IS_BETTER
+    kept = (min if lower else max)(row[metric] for row in looks)
+    goal = kept / _NEARLY_FINAL if lower else kept - (1 - _NEARLY_FINAL) * abs(kept)
+    reached = (row for row in looks if (row[metric] <= goal if lower else row[metric] >= goal))
+    return float(next(reached)["seconds"])
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _stages(found: list[dict[str, float] | None]) -> dict[str, float | None] | None:
+    """Seconds of training of each stage of a pipeline, means over seeds; None for other runs."""
+    known = [stages for stages in found if stages is not None]
+    return {name: _mean(stages[name] for stages in known) for name in known[0]} if known else None
+
+
+def _retention(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds of what was kept, by retention set; the headline is not among them."""
+    sets: dict[str, Any] = {}
+    for name, values in (found[0] if found else {}).items():
+        if not isinstance(values, dict):
+            continue
+        numbers = {
+            key: _mean(other[name].get(key) for other in found if name in other)
+            for key in ("before", "after", "kept")
+        }
+        sets[name] = {**values, **numbers}
+    return sets

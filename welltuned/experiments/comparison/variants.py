@@ -1,0 +1,189 @@
+"""From `strategies:` to one run config for each: names, options, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from welltuned.config import RunConfig
+from welltuned.errors import Faults
+from welltuned.experiments.comparison.config import PIPELINE, CompareConfig
+from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
+from welltuned.rlhf.config import RlhfConfig
+from welltuned.schema.document import Document, validate
+from welltuned.strategies import AnyStrategy
+
+STRATEGIES: tuple[str, ...] = tuple(
+    part.model_fields["type"].default for part in typing.get_args(typing.get_args(AnyStrategy)[0])
+)
+"""What `all` means, beside `rlhf`."""
+_OWN = ("strategy", "output_dir", "report")
+"""Parts of a run's config that a variant cannot have of its own."""
+_OF_PIPELINES = ("strategy", "sft", "reward", "ppo")
+_PARTS = tuple(name for name in RunConfig.model_fields if name not in _OWN)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: a name, and a run's config for every seed."""
+
+    name: str
+    config: RunConfig
+    asked_by_name: bool
+    """Whether it was named, and not only meant by `all`."""
+    pipeline: RlhfConfig | None = None
+    """What `rlhf` does besides; the config is then that of its first stage."""
+    impossible: str | None = None
+    """Why it cannot be had, where that shows before anything is read."""
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder's."""
+        return re.sub(r"[^\w.=+-]+", "-", self.name).strip("-.") or "strategy"
+
+
+@dataclass(frozen=True)
+class VariantRequest:
+    """One of `strategies:`, before it is read."""
+
+    name: str
+    index: int
+    by_name: bool
+
+
+def find_variants(config: CompareConfig, document: Document, faults: Faults) -> list[Variant]:
+    """The variants in order. What is wrong with one is recorded with its place."""
+    variants = []
+    for index, asked, by_name in _spelled_out(config):
+        given = {"type": asked} if isinstance(asked, str) else dict(asked)
+        name = str(given.pop("name", None) or _name(given))
+        found = Faults()
+        read = _pipeline if given.get("type") == PIPELINE else _ordinary
+        variant = read(config, given, VariantRequest(name, index, by_name), document, found)
+        if variant is not None:
+            variants.append(variant)
+        if by_name or variant is None:
+            faults.extend(found)
+    variants = [variant for n, variant in enumerate(variants) if not _is_repeated(variants, n)]
+    _refuse_doubles(variants, document, faults)
+    return variants
+
+
+def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, Any], bool]]:
+    """(its place in the list, what was asked, whether by name)."""
+    for index, asked in enumerate(config.strategies):
+        if asked == "all":
+            yield from ((index, kind, False) for kind in (*STRATEGIES, PIPELINE))
+        else:
+            yield index, asked, True
+
+
+def _ordinary(
+    config: CompareConfig,
+    given: dict[str, Any],
+    asked: VariantRequest,
+    document: Document,
+    faults: Faults,
+) -> Variant | None:
+    run = _run_config(config, given, _places(asked.index, document), document, faults)
+    return None if run is None else Variant(asked.name, run, asked.by_name)
+
+
+def _pipeline(
+    config: CompareConfig,
+    given: dict[str, Any],
+    asked: VariantRequest,
+    document: Document,
+    faults: Faults,
+) -> Variant | None:
+    """`rlhf`. Where `all` means it and it cannot be had, the variant says why."""
+    places = _places(asked.index, document)
+    run = _run_config(config, first_stage(config, given), places, document, faults)
+    if run is None:
+        return None
+    own = Document(document.values, places, document.source)
+    pipeline = read_pipeline(config, given, run, own, faults)
+    reasons = "; ".join(fault.what for fault in faults) or None
+    if pipeline is None and asked.by_name:
+        return None
+    return Variant(asked.name, run, asked.by_name, pipeline, reasons)
+
+
+def _run_config(
+    config: CompareConfig,
+    given: dict[str, Any],
+    places: dict[tuple[str, ...], Any],
+    document: Document,
+    faults: Faults,
+) -> RunConfig | None:
+    """The base config with the variant's own strategy and parts."""
+    parts = {key: value for key, value in given.items() if key in _PARTS}
+    options = {key: value for key, value in given.items() if key not in _PARTS}
+    if options.get("type") == config.strategy.type:
+        options = {**config.strategy.model_dump(mode="json", exclude_unset=True), **options}
+    base = config.model_dump(mode="json", include=set(RunConfig.model_fields) - {"output_dir"})
+    values = {**base, "strategy": options}
+    for key, value in parts.items():
+        values[key] = _merged(values[key], value)
+    return validate(RunConfig, Document(values, places, document.source), faults)
+
+
+def _merged(base: Any, own: Any) -> Any:
+    if not isinstance(base, Mapping) or not isinstance(own, Mapping):
+        return own
+    return {**base, **{key: _merged(base.get(key), value) for key, value in own.items()}}
+
+
+def _places(index: int, document: Document) -> dict[tuple[str, ...], Any]:
+    """Where a variant's keys stand, under the paths they have in a run's config."""
+    places = {path: place for path, place in document.places.items() if path[0] != "strategies"}
+    places[("strategy",)] = document.place(("strategies", str(index)))
+    for path, place in document.places.items():
+        if path[:2] == ("strategies", str(index)) and len(path) > 2:
+            places[path[2:]] = place
+            own = path[3:] if path[2] == "sft" and len(path) > 3 else path[2:]
+            places[own if own[0] in (*_PARTS, *_OF_PIPELINES) else ("strategy", *own)] = place
+    return places
+
+
+def _name(given: dict[str, Any]) -> str:
+    """`lora r=64`: the type, and what is set. A judge is not part of the name."""
+    options = {key: value for key, value in given.items() if key not in ("type", "reward")}
+    return " ".join([str(given.get("type")), *(f"{k}={v}" for k, v in _flat(options))])
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _is_repeated(variants: list[Variant], number: int) -> bool:
+    """Whether it is meant by `all` and also named, with the same options.
+
+    `rlhf` as `all` means it is repeated by any that is named and can be had.
+    """
+    variant = variants[number]
+    same = [
+        other
+        for other in variants
+        if (other.name, other.config, other.pipeline)
+        == (variant.name, variant.config, variant.pipeline)
+        or (variant.impossible and other.pipeline)
+    ]
+    return not variant.asked_by_name and any(other.asked_by_name for other in same)
+
+
+def _refuse_doubles(variants: list[Variant], document: Document, faults: Faults) -> None:
+    for number, variant in enumerate(variants):
+        if variant.slug.lower() in {other.slug.lower() for other in variants[:number]}:
+            faults.add(
+                f"two strategies are called '{variant.name}'",
+                document.place(("strategies",)),
+                "give them names: {type: lora, r: 8, name: small}",
+            )

@@ -1,0 +1,188 @@
+"""What needs no tuning, in the same form as a run: the majority, the untouched model, TF-IDF.
+
+A neural network that is no better than word counts and a linear model is not needed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from welltuned.config import RunConfig, run_config_from
+from welltuned.data.records import Records
+from welltuned.experiments.comparison.worker.observers import TellingObserver
+from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.runs import Run
+from welltuned.tasks import ClassificationProblem
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import RunPlan, prepare
+
+if TYPE_CHECKING:
+    from welltuned.experiments.comparison.worker.protocol import Tell
+
+MAJORITY, UNTOUCHED, TFIDF = "majority", "untouched", "tf-idf"
+_STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
+"""Inverse strengths of the linear model's regularisation; the validation split chooses."""
+_SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff]")
+"""Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Han."""
+
+
+def run_baselines(request: dict[str, Any], tell: Tell) -> None:
+    """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
+    folder, observer = Path(request["folder"]), TellingObserver(tell)
+    config = run_config_from(request["config"])
+    prepared = prepare(config, observer.working)
+    _majority(prepared, folder)
+    if isinstance(prepared.problem, ClassificationProblem):
+        observer.working("counting words", 0, 1)
+        _tfidf(prepared, folder)
+    settled = _untouched(prepared, folder, observer)
+    tell("settled", **settled)
+    tell("finished", memory_bytes=0)
+
+
+def _write(folder: Path, name: str, results: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    run = Run(folder / name)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.write_lines("predictions.jsonl", rows)
+    run.write("results.json", {**results, "name": name})
+
+
+def _majority(prepared: RunPlan, folder: Path) -> None:
+    """What ignoring the text gives; some tasks have no such thing."""
+    problem, examples = prepared.problem, prepared.examples
+    train, test = examples["train"].targets, examples["test"].targets
+    assert train is not None and test is not None
+    scores = problem.baseline(train, test)
+    if scores:
+        _write(folder, MAJORITY, {"test": scores}, [])
+
+
+def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str, Any]:
+    """The model before any step, its new head untrained."""
+    from welltuned.training import session
+
+    tuned = session.load_session(prepared, observer)
+    tuned.model.eval()
+    targets = tuned.prepared.examples["test"].targets
+    assert targets is not None
+    outputs = tuned.predict("test", tuned.precision_in_use, observer)
+    scores = tuned.problem.score(outputs, targets, intervals=True)
+    rows = list(tuned.problem.rows(outputs, tuned.prepared.examples["test"], {}))
+    _write(folder, UNTOUCHED, {"test": scores}, rows)
+    return {"precision": tuned.precision, "pooling": tuned.config.task.pooling}
+
+
+# --- TF-IDF and a linear model --------------------------------------------------
+
+
+def _tfidf(prepared: RunPlan, folder: Path) -> None:
+    """TF-IDF of words and pairs of words, or of characters, and a (logistic) regression.
+
+    The strength of its regularisation is the one that scores best on the validation split.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    problem, examples = prepared.problem, prepared.examples
+    assert isinstance(problem, ClassificationProblem)
+    started = time.perf_counter()
+    texts = {split: _texts(part.records) for split, part in examples.items()}
+    characters = spaceless(texts["train"])
+    vectorizer = TfidfVectorizer(
+        analyzer="char" if characters else "word",
+        ngram_range=(1, 3) if characters else (1, 2),
+        token_pattern=None if characters else r"(?u)\b\w+\b",
+        sublinear_tf=True,
+        min_df=1 if len(texts["train"]) < 1000 else 2,
+    )
+    features = {"train": vectorizer.fit_transform(texts["train"])}
+    features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
+    targets = {split: part.targets for split, part in examples.items()}
+    model = _choose(problem, features, targets, _metric(prepared.config, problem))
+    outputs = _outputs(problem, model, features["test"])
+    seconds = time.perf_counter() - started
+    coefficients = sum(part.coef_.nbytes for part in _linear(model))
+    words = sum(len(word.encode()) for word in vectorizer.vocabulary_)
+    results = {
+        "test": problem.score(outputs, _not_none(targets["test"]), intervals=True),
+        "cost": {"train_seconds": seconds, "artifact_bytes": coefficients + words},
+        "features": f"{'characters' if characters else 'words'}, {features['train'].shape[1]:,}",
+    }
+    _write(folder, TFIDF, results, list(problem.rows(outputs, examples["test"], {})))
+
+
+def spaceless(texts: list[str]) -> bool:
+    """Whether most letters are of scripts that put no spaces between words."""
+    text = "".join(texts)
+    return 2 * len(_SPACELESS.findall(text)) > sum(character.isalpha() for character in text)
+
+
+def _texts(records: Records) -> list[str]:
+    return [
+        "\n".join(str(records[role][i]) for role in records.input_roles)
+        for i in range(len(records))
+    ]
+
+
+def _metric(config: RunConfig, problem: ClassificationProblem) -> str:
+    chosen = config.training.metric_for_best_model
+    return problem.default_metric if chosen == "auto" else chosen
+
+
+def _choose(
+    problem: ClassificationProblem, features: dict[str, Any], targets: dict[str, Any], metric: str
+) -> Any:
+    best: tuple[float, Any] | None = None
+    for strength in _STRENGTHS:
+        model = _model(problem, strength).fit(
+            features["train"], _as_sklearn(problem, targets["train"])
+        )
+        outputs = _outputs(problem, model, features["validation"])
+        score = float(problem.score(outputs, targets["validation"])[metric])
+        score = -score if metric in LOWER_IS_BETTER else score
+        if best is None or score > best[0]:
+            best = score, model
+    assert best is not None
+    return best[1]
+
+
+def _model(problem: ClassificationProblem, strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multiclass import OneVsRestClassifier
+
+    if problem.labels.problem == "regression":
+        return Ridge(alpha=1 / strength)
+    logistic = LogisticRegression(C=strength, max_iter=2000)
+    return OneVsRestClassifier(logistic) if problem.labels.problem == "multi_label" else logistic
+
+
+def _as_sklearn(problem: ClassificationProblem, targets: np.ndarray) -> np.ndarray:
+    """Standardised numbers for regression, whole flags for several labels."""
+    if problem.labels.problem == "regression":
+        return (targets - problem.labels.mean) / problem.labels.deviation
+    return targets.astype(np.int64)
+
+
+def _outputs(problem: ClassificationProblem, model: Any, features: Any) -> np.ndarray:
+    """What the problem's own head would have put out: (N, 1) numbers or (N, K) logits."""
+    if problem.labels.problem == "regression":
+        return model.predict(features).reshape(-1, 1)
+    if problem.labels.problem == "multi_label":
+        probabilities = np.clip(model.predict_proba(features), 1e-9, 1 - 1e-9)
+        return np.log(probabilities / (1 - probabilities))
+    outputs = np.full((features.shape[0], len(problem.labels.names)), -30.0)
+    outputs[:, model.classes_] = model.predict_log_proba(features)
+    return outputs
+
+
+def _linear(model: Any) -> list[Any]:
+    return list(getattr(model, "estimators_", [model]))
+
+
+def _not_none(targets: np.ndarray | None) -> np.ndarray:
+    assert targets is not None
+    return targets

@@ -1,0 +1,124 @@
+"""Before the first cell: can every variant start, how many steps has an epoch, what is a step?
+
+What is found holds for all cells alike: the same splits, the same precision and
+the same pooling, so that nothing but the strategy differs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from welltuned.config import RunConfig, run_config_from
+from welltuned.data.batching import BatchPlan
+from welltuned.engines.events import Step
+from welltuned.errors import InputError
+from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
+from welltuned.experiments.comparison.worker.observers import TellingObserver
+from welltuned.experiments.comparison.worker.protocol import fault_as_dict
+from welltuned.rlhf import read_config
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import RunPlan, prepare
+
+if TYPE_CHECKING:
+    from welltuned.experiments.comparison.worker.protocol import Tell
+
+_TIMED_STEPS = 12
+_WARM_UP = 4
+
+
+def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
+    """Check each variant, and time a few steps of those named in `timed`.
+
+    Tells `checked` for each, or `cannot` with the faults; and `timed`.
+    """
+    encoded: dict[str, RunPlan] = {}
+    for variant in request["variants"]:
+        tell("working", what=f"checking {variant['name']}", done=0, total=1)
+        config = run_config_from(variant["config"])
+        try:
+            prepared, counts = _check(config, encoded, TellingObserver(tell))
+            if (pipeline := variant["pipeline"]) is not None:
+                stages = read_config.rlhf_config_from(pipeline)
+                check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]))
+        except InputError as error:
+            faults = [fault_as_dict(fault) for fault in error.faults]
+            tell("cannot", name=variant["name"], faults=faults)
+            continue
+        tell("checked", name=variant["name"], **counts)
+        if request["timed"]:
+            tell("working", what=f"timing {variant['name']}", done=0, total=1)
+            tell("timed", name=variant["name"], **_time(config, Path(request["folder"])))
+
+
+def _check(
+    config: RunConfig, encoded: dict[str, RunPlan], observer: Observer
+) -> tuple[RunPlan, dict[str, Any]]:
+    """The run prepared, and its steps per epoch and sizes of the splits. Raises `InputError`."""
+    parts = config.model_dump(mode="json", include={"model", "data", "task"})
+    key = json.dumps(parts, sort_keys=True)
+    prepared = prepare(config, observer.working, encode=key not in encoded)
+    like = encoded.setdefault(key, prepared)
+    training = config.training.at_once
+    batches = BatchPlan(
+        lengths=like.examples["train"].lengths,
+        batch_size=training.examples_per_pass,
+        accumulation=training.gradient_accumulation_steps,
+        seed=training.seed,
+        by_length=training.group_by_length,
+        max_tokens=training.max_tokens_per_step,
+    )
+    return prepared, {
+        "steps_per_epoch": batches.count(1)[0],
+        "validation": len(like.examples["validation"]),
+        "train": len(like.examples["train"]),
+        "metric": like.problem.default_metric
+        if training.metric_for_best_model == "auto"
+        else training.metric_for_best_model,
+    }
+
+
+class _Clock(Observer):
+    """Takes the times of steps and of looks at the validation split."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.look = 0.0
+        self._stepped = 0.0
+
+    def stepped(self, step: Step) -> None:
+        self.steps.append(step.seconds)
+        self._stepped = time.perf_counter()
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        self.look = time.perf_counter() - self._stepped
+
+
+def _time(config: RunConfig, folder: Path) -> dict[str, float]:
+    """Seconds of a step, of a look at the validation split, and of all else in a run."""
+    from welltuned.training.train import run_training
+
+    training = config.training.model_copy(
+        update={
+            "max_steps": _TIMED_STEPS,
+            "num_train_epochs": "auto",
+            "eval_strategy": "epoch",
+            "eval_steps": None,
+        }
+    )
+    changes = {"training": training, "output_dir": str(folder)}
+    clock, started = _Clock(), time.perf_counter()
+    try:
+        run_training(config.model_copy(update=changes), clock)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    spent = time.perf_counter() - started
+    later = clock.steps[_WARM_UP:]
+    return {
+        "step": sum(later) / len(later),
+        "look": clock.look,
+        "rest": max(spent - sum(clock.steps) - clock.look, 0.0),
+    }

@@ -1,0 +1,97 @@
+"""A cell that is a pipeline: its stages, and then its final policy judged as any run's model is.
+
+What is left in the pipeline's own folder has the names and the meaning of a run's files, so that
+whoever reads cells need not know which of them are pipelines:
+
+predictions.jsonl   the final policy's answers to the test split
+metrics.jsonl       the first stage's looks at validation, and the final policy's as the last
+results.json        the pipeline's, with the scores of these predictions, what the policy has
+                    forgotten since before the first stage, and the cost of all stages
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from welltuned.artifact.save_load import load_artifact
+from welltuned.config import RunConfig, run_config_from
+from welltuned.experiments.comparison.worker.observers import TellingStages
+from welltuned.rlhf import pipeline, read_config
+from welltuned.runs import Run
+from welltuned.training import retention_steps, session
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import prepare
+from welltuned.training.results import read_split
+
+if TYPE_CHECKING:
+    from welltuned.experiments.comparison.worker.protocol import Tell
+
+
+def carry_out_pipeline(request: dict[str, Any], tell: Tell) -> None:
+    """All stages, and what their final policy is worth."""
+    observer = TellingStages(tell)
+    asked = read_config.rlhf_config_from(request["pipeline"])
+    run = pipeline.run_pipeline(asked, observer, request["command"])
+    evaluate_policy(run, run_config_from(request["config"]), observer)
+
+
+def evaluate_policy(run: Run, config: RunConfig, observer: Observer) -> None:
+    """Read the test split with the final policy; `config` is that of the first stage."""
+    sft = Run(run.folder / "stages" / "sft")
+    beside = config.model_copy(update={"output_dir": f"{run.folder}.never-written"})
+    model = session.load_session(prepare(beside, observer.working), observer)
+    untouched = retention_steps.measure_base(model, observer)
+    policy = load_artifact(run.proven_model(), model.device)
+    model.model, model.problem = policy.model.eval(), policy.problem
+    examples = model.prepared.examples["test"]
+    outputs, scores, responses = read_split("test", model, observer, intervals=True)
+    rows = model.problem.rows(outputs, examples, {"response": responses})
+    run.write_lines("predictions.jsonl", rows)
+    validation = model.score("validation", model.precision_in_use)
+    kept = retention_steps.measure_retention(model, untouched, observer)
+    results, cost = run.results, _cost(run, sft)
+    run.write("environment.json", sft.read("environment.json"))
+    run.write("data.json", sft.read("data.json"))
+    run.write_lines("metrics.jsonl", _looks(sft, validation, cost["train_seconds"]))
+    run.write(
+        "results.json",
+        {
+            **results,
+            "test": {**scores, **_earned(results["test"], scores)},
+            "validation": {**validation, **_earned(results["validation"], validation)},
+            "cost": {**results["cost"], **cost},
+            "training": {**results["training"], "epochs": sft.results["training"]["epochs"]},
+            **kept,
+        },
+    )
+
+
+def _earned(found: dict[str, Any], scores: dict[str, Any]) -> dict[str, Any]:
+    """What PPO alone tells of a policy: reward, divergence and their like."""
+    return {name: value for name, value in found.items() if name not in scores}
+
+
+def _cost(run: Run, sft: Run) -> dict[str, Any]:
+    """Of all stages; the judges trained here are each a stage."""
+    stages = run.folder / "stages"
+    judges = [Run(folder) for folder in sorted(stages.glob("reward*"))]
+    ppo = Run(stages / "ppo")
+    seconds = {
+        "sft": sft.results["cost"]["train_seconds"],
+        "reward": sum(judge.results["cost"]["train_seconds"] for judge in judges),
+        "ppo": ppo.results["cost"]["train_seconds"],
+    }
+    every = (sft, *judges, ppo)
+    return {
+        "train_seconds": sum(seconds.values()),
+        "stages": seconds,
+        "examples_per_second": sft.results["cost"]["examples_per_second"],
+        "peak_memory_bytes": max(stage.results["cost"]["peak_memory_bytes"] for stage in every),
+    }
+
+
+def _looks(sft: Run, validation: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
+    looks = [row for row in sft.read_lines("metrics.jsonl") if row["split"] == "validation"]
+    numbers = {name: v for name, v in validation.items() if isinstance(v, (int, float))}
+    step = looks[-1]["step"] if looks else 0
+    return [*looks, {"step": step, "split": "validation", "seconds": seconds, **numbers}]

@@ -1,0 +1,67 @@
+"""Events of a run, of a pipeline and of trials, told to the process that started them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from welltuned.engines.events import Step
+from welltuned.experiments.search.journal import Trial
+from welltuned.experiments.search.sweep import SweepObserver
+from welltuned.training.observer import Observer
+
+if TYPE_CHECKING:
+    from welltuned.experiments.comparison.worker.protocol import Tell
+
+_SECONDS = 0.2
+"""The least time between two events of the same kind; the last of a kind is always told."""
+
+
+class TellingObserver(Observer):
+    """Sends what people wait for: long work, steps and scores."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._told: dict[str, float] = {}
+
+    def working(self, what: str, done: int, total: int) -> None:
+        self._now_and_then("working", done >= total, what=what, done=done, total=total)
+
+    def stepped(self, step: Step) -> None:
+        last = step.step == step.total
+        self._now_and_then("stepped", last, step=step.step, total=step.total, loss=step.loss)
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
+        self._tell("evaluated", step=step, epoch=epoch, scores=numbers, best=best)
+
+    def _now_and_then(self, event: str, last: bool, **values: Any) -> None:
+        now = time.monotonic()
+        if last or now - self._told.get(event, -_SECONDS) >= _SECONDS:
+            self._told[event] = now
+            self._tell(event, **values)
+
+
+class TellingStages(TellingObserver):
+    """Of a pipeline: how far a stage is says nothing of how far the whole is."""
+
+    def stepped(self, step: Step) -> None:
+        self.working(f"step {step.step}/{step.total}", step.step, step.total)
+
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        self.working(f"{what} {done}/{total}", done, total)
+
+
+class TellingTrials(SweepObserver):
+    """Of trials: which one, and how far it is."""
+
+    def __init__(self, tell: Tell, name: str, trials: int) -> None:
+        self._run = TellingObserver(tell)
+        self._name, self._trials, self._number = name, trials, 0
+
+    def trial_started(self, trial: Trial) -> None:
+        self._number = trial.number + 1
+
+    def stepped(self, step: Step) -> None:
+        told = f"tuning {self._name}, trial {self._number} of {self._trials}"
+        self._run.working(told, step.step, step.total)

@@ -1,0 +1,136 @@
+"""What planning has other processes find out, so that this one never loads a model.
+
+Which strategies can start and what an epoch is; what needs no tuning scores; and, where it is
+asked for, what each strategy's own best values are.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from welltuned.errors import Fault, InputError, RunFailed
+from welltuned.experiments.comparison.budget import CellBudget, Feasibility, spend
+from welltuned.experiments.comparison.config import CompareConfig
+from welltuned.experiments.comparison.observer import ComparisonObserver
+from welltuned.experiments.comparison.variants import Variant
+from welltuned.experiments.comparison.worker.client import Event, Worker
+from welltuned.experiments.comparison.worker.protocol import fault_from
+from welltuned.runs.comparison_folder import Comparison
+
+
+def request_feasibility(
+    comparison: Comparison,
+    config: CompareConfig,
+    variants: Sequence[Variant],
+    observer: ComparisonObserver,
+) -> dict[str, Any]:
+    """Look which variants can start and what an epoch is, and share the budget out.
+
+    Raises `InputError` when a strategy that was named cannot work, or the budget is too small.
+    """
+    timed = config.budget is not None and config.budget.time is not None
+    able = [variant for variant in variants if variant.impossible is None]
+    request = {
+        "do": "scout",
+        "variants": [_described(variant) for variant in able],
+        "timed": timed,
+        "folder": str(comparison.folder / "timing"),
+    }
+    found: dict[str, dict[str, Any]] = {}
+    impossible: dict[str, list[Fault]] = {}
+    startup, spent = 0.0, 0.0
+    for event in events_of(request, observer):
+        startup = startup or event.worker.seconds
+        spent = event.worker.seconds
+        if event.name in ("checked", "timed"):
+            name = event.values.pop("name")
+            found[name] = {**found.get(name, {}), **event.values}
+        elif event.name == "cannot":
+            faults = [fault_from(values) for values in event.values["faults"]]
+            impossible[event.values["name"]] = faults
+    _refuse(able, impossible)
+    if timed:
+        found = {name: {**part, "rest": part["rest"] + startup} for name, part in found.items()}
+    trainings = {v.name: v.config.training for v in variants}
+    parts = {name: Feasibility(**values) for name, values in found.items()}
+    spending = spend(config, parts, trainings, spent)
+    _note_spending(spending, [v for v in able if v.name in found], observer)
+    reasons = {name: "; ".join(fault.what for fault in them) for name, them in impossible.items()}
+    return {
+        "metric": next(iter(parts.values())).metric,
+        "spending": {name: part.as_dict() for name, part in spending.items()},
+        "impossible": reasons | {v.name: v.impossible for v in variants if v.impossible},
+    }
+
+
+def _described(variant: Variant) -> dict[str, Any]:
+    pipeline = variant.pipeline
+    return {
+        "name": variant.name,
+        "config": variant.config.model_dump(mode="json", exclude={"output_dir"}),
+        "pipeline": pipeline.model_dump(mode="json") if pipeline is not None else None,
+    }
+
+
+def _refuse(variants: Sequence[Variant], impossible: dict[str, list[Fault]]) -> None:
+    """What was asked for by name must work; what `all` means is left out where it does not."""
+    named = [v.name for v in variants if v.asked_by_name and v.name in impossible]
+    if not named and len(impossible) == len(variants):
+        named = [v.name for v in variants]
+    faults = [fault for name in named for fault in impossible[name]]
+    if faults:
+        raise InputError(list(dict.fromkeys(faults)))
+
+
+def _note_spending(
+    spending: dict[str, CellBudget], variants: Sequence[Variant], observer: ComparisonObserver
+) -> None:
+    short = {name: part for name, part in spending.items() if part.planned_epochs < 1}
+    if short:
+        name, part = next(iter(short.items()))
+        observer.noted(
+            f"the budget is {part.planned_epochs:.2f} epochs of '{name}': not every training "
+            f"example is seen. budget.steps={part.steps_per_epoch} is one epoch"
+        )
+    for variant in variants:
+        if variant.pipeline is not None:
+            observer.noted(
+                f"'{variant.name}' has the budget of the others for its supervised stage; its "
+                "judge and PPO come on top, and what they cost is told"
+            )
+
+
+def request_baselines(
+    comparison: Comparison, variant: Variant, observer: ComparisonObserver
+) -> dict[str, Any]:
+    """Measure the baselines; returns what is settled for all cells: precision and pooling."""
+    config = variant.config.model_dump(mode="json", exclude={"output_dir", "strategy"})
+    request = {
+        "do": "baselines",
+        "config": {**config, "strategy": {"type": "full"}},
+        "folder": str(comparison.folder / "baselines"),
+    }
+    settled: dict[str, Any] = {}
+    for event in events_of(request, observer):
+        if event.name == "settled":
+            settled = event.values
+    return settled
+
+
+def events_of(request: dict[str, Any], observer: ComparisonObserver) -> Iterator[Event]:
+    """The events of a request as they come, its progress passed on. Raises what it ended with."""
+    events: queue.Queue[Event] = queue.Queue()
+    worker = Worker(request, events).start()
+    try:
+        while (event := events.get()).name != "ended":
+            if event.name == "working":
+                observer.working(**event.values)
+            yield event
+    finally:
+        worker.stop()
+    if worker.refused:
+        raise InputError([fault_from(values) for values in worker.refused])
+    if event.values["error"]:
+        raise RunFailed(event.values["error"])

@@ -1,0 +1,20 @@
+"""The trials of one strategy, in a process of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from welltuned.config import run_config_from
+from welltuned.experiments.comparison.worker.observers import TellingTrials
+from welltuned.experiments.comparison.worker.protocol import Tell
+from welltuned.experiments.search.best_of import find
+
+
+def find_best(request: dict[str, Any], tell: Tell) -> None:
+    """Carry out the trials, and tell what they found."""
+    watching = TellingTrials(tell, request["name"], request["trials"])
+    folder = Path(request["folder"])
+    best = find(run_config_from(request["config"]), request["trials"], folder, watching)
+    tell("tuned", **best.as_dict())
+    tell("finished", memory_bytes=0)

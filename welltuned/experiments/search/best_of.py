@@ -1,0 +1,65 @@
+"""Each at its best: the same number of trials for whatever is to be compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from welltuned.config import RunConfig
+from welltuned.experiments.search.config import SweepConfig
+from welltuned.experiments.search.space import Value
+from welltuned.experiments.search.space_reading import with_found
+from welltuned.experiments.search.sweep import SweepObserver, sweep
+
+
+@dataclass(frozen=True)
+class Best:
+    """What trials have found."""
+
+    values: dict[str, Value]
+    """The best ones, by key."""
+    metric: str
+    score: float
+    """Of the best trial, on validation."""
+    usual: float | None
+    """That of the config as it is; None where it did not come to its end."""
+    seconds: float
+    """Of all trials together."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find(
+    config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
+) -> Best:
+    """The best values that a sweep of so many trials finds for a config.
+
+    The space is what the strategy itself declares and the config leaves open. The first trial
+    is the config as it is, and only the validation split is looked at. The folder is gone on
+    with where it was begun. Raises as `sweep` does.
+    """
+    given = {name: getattr(config, name) for name in config.model_fields_set}
+    asked = SweepConfig.model_validate(
+        {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
+    )
+    sweep(asked, observer=observer)
+    summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    tried = summary["trials"]
+    best = next(trial for trial in tried if trial["number"] == summary["best"])
+    return Best(
+        values=best["values"],
+        metric=summary["metric"],
+        score=best["value"],
+        usual=next((trial["value"] for trial in tried if trial["usual"]), None),
+        seconds=sum(trial["seconds"] or 0.0 for trial in tried),
+    )
+
+
+def tuned(
+    config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
+) -> RunConfig:
+    """The config with the best values that a sweep of so many trials finds for it."""
+    return with_found(config, find(config, trials, folder, observer).values)

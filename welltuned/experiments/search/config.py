@@ -1,0 +1,108 @@
+"""What a sweep is asked: a run's config with a part `sweep:` that says what to try."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from welltuned.config import RunConfig
+from welltuned.errors import Faults
+from welltuned.schema.document import (
+    Document,
+    Part,
+    PartT,
+    apply_overrides,
+    read_document,
+    validate,
+)
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SweepSettings(Part):
+    """Which hyper-parameters are tried, how often, and what decides."""
+
+    space: dict[str, Any] | Literal["auto"] = "auto"
+    """What to try, such as `"training.learning_rate": {low: 1e-5, high: 1e-2, log: true}`,
+    `"strategy.r": [4, 8, 16]`, or `"training.warmup_ratio": auto` for the range its field declares.
+    auto: the learning rate, and what the strategy declares and the config leaves open."""
+    trials: int = Field(default=20, ge=1)
+    """How many runs, over all processes that work on the sweep; raise it to go on."""
+    metric: str = "auto"
+    """The validation score that decides. auto: `training.metric_for_best_model`."""
+    direction: Literal["auto", "maximize", "minimize"] = "auto"
+    """Whether more of it is better. auto: known for each score."""
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    """How the next trial is chosen: from what is known so far, blindly, or one by one from all
+    combinations of given values."""
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    """When a trial is given up: after an evaluation below the median of earlier trials, by
+    successive halving, or never."""
+    timeout: str | None = None
+    """Begin no trial after this time, such as 90s, 20m or 2h; counted for each process."""
+    keep: Literal["best", "all", "none"] = "best"
+    """Whose weights stay on disk; records of all trials do."""
+    seed: int = Field(default=0, ge=0)
+    """Fixes what is tried, as far as one process alone tries it."""
+
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _readable(cls, value: Any) -> Any:
+        if value is not None and not re.fullmatch(r"\d+(\.\d+)?[smhd]", str(value)):
+            raise ValueError("write a number and s, m, h or d, such as 20m")
+        return value
+
+    @property
+    def seconds(self) -> float | None:
+        """`timeout` as a number."""
+        if self.timeout is None:
+            return None
+        return float(self.timeout[:-1]) * _SECONDS[self.timeout[-1]]
+
+
+class SweepConfig(RunConfig):
+    """A run's config and what to try of it; `output_dir` is the sweep's folder."""
+
+    sweep: SweepSettings = SweepSettings()
+    """What to try."""
+
+
+def as_run(config: RunConfig) -> RunConfig:
+    """The run that is varied, without what a search asks besides; it knows what was left open."""
+    written = config.model_fields_set & set(RunConfig.model_fields)
+    return RunConfig.model_validate({name: getattr(config, name) for name in written})
+
+
+def read_sweep_config(file: str | None, arguments: Iterable[str]) -> tuple[SweepConfig, Document]:
+    """The config as a person wrote it, and where its keys stand. Raises `InputError`.
+
+    `trials=30` is short for `sweep.trials=30`, and so for the other keys of `sweep:`.
+    """
+    return read_asked(SweepConfig, "sweep", SweepSettings, file, arguments)
+
+
+def read_asked(
+    schema: type[PartT],
+    section: str,
+    settings: type[Part],
+    file: str | None,
+    arguments: Iterable[str],
+) -> tuple[PartT, Document]:
+    """A run's config with a section of its own, whose keys may stand bare on the line."""
+
+    def in_full(argument: str) -> str:
+        key = argument.partition("=")[0].partition(".")[0]
+        return f"{section}.{argument}" if key in settings.model_fields else argument
+
+    faults = Faults()
+    document = read_document(Path(file), faults) if file is not None else Document()
+    apply_overrides(document, map(in_full, arguments), schema, faults)
+    faults.raise_if_any()
+    config = validate(schema, document, faults)
+    faults.raise_if_any()
+    assert config is not None
+    return config, document

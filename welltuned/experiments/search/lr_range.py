@@ -1,0 +1,57 @@
+"""`welltuned tune lr`: a range test of the learning rate, shown and kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from welltuned.config import RunConfig
+from welltuned.engines.lr_range import RangeTest
+from welltuned.reports.range_test import write_page
+from welltuned.reports.terminal_chart import log_curve
+from welltuned.runs.folder import next_free, write_atomically
+from welltuned.schema.messages import render_message
+from welltuned.training.auto_tune import try_learning_rates
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import prepare
+from welltuned.training.session import load_session
+
+
+def run_lr_range_test(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:
+    """Test the config's model and strategy; returns the test and the folder it is kept in.
+
+    Raises `InputError` before any weight is loaded, and `RunFailed` when no rate learns.
+    """
+    prepared = prepare(config, observer.working)
+    folder = prepared.folder
+    if config.output_dir is None:
+        folder = next_free(folder.parent, f"{folder.name}-lr")
+    training = prepared.config.training.at_once
+    prepared = replace(
+        prepared, folder=folder, config=prepared.config.model_copy(update={"training": training})
+    )
+    session = load_session(prepared, observer)
+    test = try_learning_rates(session, observer)
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {
+        "strategy": prepared.config.strategy.model_dump(mode="json"),
+        "model": prepared.config.model.name,
+        "data": prepared.config.data.train,
+        **test.as_dict(),
+    }
+    write_atomically(folder / "range_test.json", json.dumps(values, indent=2) + "\n")
+    write_page(folder / "range_test.html", values, prepared.config.report.language)
+    return test, folder
+
+
+def range_test_lines(test: RangeTest, folder: Path) -> list[str]:
+    """The curve and the suggestion as lines for a terminal."""
+    least = min(range(len(test.smoothed)), key=lambda i: test.smoothed[i])
+    top = 1.2 * max(test.smoothed[: least + 1])
+    return [
+        *log_curve(test.rates, test.smoothed, top, test.suggestion),
+        f"suggestion  training.learning_rate={test.suggestion:g}",
+        f"because     {render_message(test.reason)}",
+        f"page        {folder / 'range_test.html'}",
+    ]

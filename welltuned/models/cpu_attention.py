@@ -1,0 +1,85 @@
+"""Attention on a CPU in float32, also where all else is bf16.
+
+For short texts torch's fused attention for CPUs takes longer in bf16 than in float32: its
+backward pass, at 64 tokens, five times as long (benchmarks/attention.py). Float32 is the more
+exact as well, so nothing is traded for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+_LONG = 512
+"""From so many tokens on bf16 is no slower."""
+
+
+def install() -> None:
+    """Let the models of this process that attend by `sdpa` do it so."""
+    AttentionInterface.register("sdpa", attend_in_float32)
+
+
+def attend_in_float32(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """The attention that transformers calls `sdpa`, with its shapes."""
+
+    def own(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        return sdpa_attention_forward(module, q, k, v, attn_mask, **kwargs)[0]
+
+    return _in_full(own, query, key, value, attention_mask), None
+
+
+def scaled_dot_product(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> torch.Tensor:
+    """torch's function of that name: query (B, heads, Q, D), the others (B, heads, K, D)."""
+    attention = partial(functional.scaled_dot_product_attention, **kwargs)
+    return _in_full(attention, query, key, value, mask)
+
+
+def _in_full(
+    attention: Callable[..., torch.Tensor],
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """What an attention makes of its tensors, computed in float32 where bf16 is slow."""
+    if not _is_slow(query):
+        return attention(query, key, value, attn_mask=mask)
+    with torch.autocast("cpu", enabled=False):
+        states = (query.float(), key.float(), value.float())
+        output = attention(*states, attn_mask=_float(mask))
+    return output.to(torch.bfloat16)
+
+
+def _is_slow(query: torch.Tensor) -> bool:
+    """Whether bf16, which it would be, is slower than casting back and forth."""
+    autocast = torch.is_autocast_enabled("cpu")
+    on_cpu = query.device.type == "cpu" or (query.is_meta and autocast)
+    half = autocast or query.dtype == torch.bfloat16
+    # A single query is a word that is being generated: casting all keys for it would not pay.
+    return on_cpu and half and 1 < query.shape[2] < _LONG
+
+
+def _float(mask: torch.Tensor | None) -> torch.Tensor | None:
+    return mask.float() if mask is not None and mask.is_floating_point() else mask

@@ -1,0 +1,60 @@
+"""Charts of what was found by trying: learning rates and batch sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, STYLE, to_svg
+from welltuned.reports.translations import ENGLISH, Translate
+
+_VISIBLE = 1.5
+"""Losses are shown up to so many times the greatest smoothed loss before the least one."""
+
+
+def range_test_chart(test: dict[str, Any], _: Translate = ENGLISH) -> Markup:
+    """The loss over growing learning rates, and the rate that is suggested."""
+    rates, smooth = test["rates"], test["smoothed"]
+    least = min(range(len(smooth)), key=lambda i: smooth[i])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.0))
+        axis = figure.subplots()
+        axis.plot(rates, test["losses"], color=GRID, linewidth=1.2)
+        axis.plot(rates, smooth, color=FIRST)
+        axis.axvline(test["suggestion"], color=SECOND, linewidth=1.5)
+        axis.plot(rates[least], smooth[least], marker="o", markersize=5, color=FIRST)
+        axis.annotate(
+            f"{test['suggestion']:.2g}", (test["suggestion"], 1),
+            xycoords=("data", "axes fraction"), xytext=(4, -4), textcoords="offset points",
+            va="top", fontsize=9, color=MUTED,
+        )  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_ylim(0.9 * smooth[least], _VISIBLE * max(smooth[: least + 1]))
+        axis.set(xlabel=_("learning rate"), ylabel=_("training loss"))
+        return to_svg(figure, _("Training loss over growing learning rates"))
+
+
+def throughput(tries: Sequence[dict[str, Any]], chosen: int, _: Translate = ENGLISH) -> Markup:
+    """Examples per second over the number read at once, and the size that was chosen."""
+    fitting = [each for each in tries if each["examples_per_second"] is not None]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 2.6))
+        axis = figure.subplots()
+        sizes = [each["size"] for each in fitting]
+        axis.plot(
+            sizes,
+            [each["examples_per_second"] for each in fitting],
+            color=FIRST,
+            marker="o",
+            markersize=4,
+        )
+        axis.axvline(chosen, color=SECOND, linewidth=1.5)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.set_ylim(bottom=0)
+        axis.set(xlabel=_("examples read at once"), ylabel=_("examples per second"))
+        return to_svg(figure, _("Examples per second over the number read at once"))

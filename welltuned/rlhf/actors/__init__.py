@@ -1,0 +1,1 @@
+"""Actors: a language model or a classifier as a policy."""

@@ -1,0 +1,213 @@
+"""What PPO asks of a policy, and how one backbone plays several roles.
+
+policy     the model as it trains
+reference  the same model as it was: its adapter switched off or, where what trains cannot be
+           switched off, the first values of its trainable weights put back for a while
+value      a linear head on the policy's own hidden states, zero at first
+
+No role needs a second trunk, and a pass that computes the same for two of them is made once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import torch
+from torch import nn
+
+from welltuned.engines.device import autocast
+from welltuned.errors import RunFailed
+from welltuned.models.frozen_trunk import Boundary
+from welltuned.strategies import ParameterGroup
+
+if TYPE_CHECKING:
+    from welltuned.models.anatomy import Anatomy
+    from welltuned.rlhf.policy import Policy
+    from welltuned.rlhf.reference import ReferencePolicy
+
+
+class DivergedError(RunFailed):
+    """Training has left the range in which its numbers mean anything."""
+
+
+def require_finite(logprobs: torch.Tensor) -> None:
+    """Raise `DivergedError` when a policy can no longer be drawn from."""
+    if not bool(logprobs.isfinite().all()):
+        raise DivergedError("the policy's probabilities are not finite")
+
+
+# --- What is passed around -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """B responses of a policy, and what was thought of them when they were sampled.
+
+    All tensors are zero (or false) where a response has no token.
+    """
+
+    prompts: list[str]
+    responses: list[str]
+    inputs: dict[str, torch.Tensor]
+    """What the model reads to judge the responses again, row by row."""
+    actions_BT: torch.Tensor
+    """The tokens of the responses, or (B, 1) the numbers of the labels."""
+    mask_BT: torch.Tensor
+    """Where a response has a token, its end token included (bool)."""
+    logprobs_BT: torch.Tensor
+    references_BT: torch.Tensor
+    values_BT: torch.Tensor
+    entropies_BT: torch.Tensor
+    ended_B: torch.Tensor
+    """Whether each response came to its end by itself (bool)."""
+    states: torch.Tensor | None = None
+    """Hidden states (B, N, H) below the lowest weight that trains, where they are kept."""
+    all_logprobs_BK: torch.Tensor | None = None
+    all_references_BK: torch.Tensor | None = None
+    """Of all K actions, where they are few."""
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True)
+class TokenEstimates:
+    """What the policy as it is now thinks of some rows of a rollout. Gradients flow."""
+
+    logprobs_BT: torch.Tensor
+    values_BT: torch.Tensor
+    entropies_BT: torch.Tensor | None = None
+    all_logprobs_BK: torch.Tensor | None = None
+
+
+# --- Roles ---------------------------------------------------------------------
+
+
+class PromptBatch(Protocol):
+    """Some prompts, as an actor reads them."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Sequence[int]) -> Self:
+        """Those at `indices`, in that order."""
+
+
+class ValueHead(nn.Module):
+    """V(s) from a hidden state: linear, in float32, zero at first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(…, H) -> (…)."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.linear(hidden.float()).squeeze(-1)
+
+
+# --- The actor -----------------------------------------------------------------
+
+
+@dataclass
+class Actor(ABC):
+    """A policy with its reference and its value head, on one backbone.
+
+    The model stays in eval mode throughout: dropout would make a policy that samples
+    differ from the same policy judging what it sampled.
+    """
+
+    policy: Policy
+    temperature: float
+    rows_at_once: int
+    """Rows per forward pass when nothing is learned."""
+    value: ValueHead = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.model.eval()
+        self.value = ValueHead(self.anatomy.hidden_size).to(self.device)
+
+    @property
+    def model(self) -> Any:
+        return self.policy.model
+
+    @property
+    def anatomy(self) -> Anatomy:
+        return self.policy.anatomy
+
+    @property
+    def reference(self) -> ReferencePolicy:
+        return self.policy.reference
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The policy's groups; the value head is no part of the model."""
+        return self.policy.strategy.parameter_groups(self.model, self.anatomy)
+
+    def computing(self) -> AbstractContextManager[object]:
+        """The precision that forward passes run in."""
+        return autocast(self.policy.precision, self.device)
+
+    @property
+    def tolerance(self) -> float:
+        """How far log-probabilities may differ that are computed in two ways."""
+        return 5e-2 if self.policy.precision == "bf16" else 1e-3
+
+    def resumed(
+        self, rollout: Rollout, rows: torch.Tensor, columns: slice
+    ) -> AbstractContextManager[object]:
+        """Within this context a pass over these rows begins above what was kept of them."""
+        boundary = Boundary.of(self.model, self.anatomy) if rollout.states is not None else None
+        if boundary is None or rollout.states is None:
+            return nullcontext()
+        return boundary.resumed(rollout.states[rows][:, columns])
+
+    @abstractmethod
+    def ask(self, texts: Sequence[Any]) -> PromptBatch:
+        """Prompts given one by one, such as texts or conversations."""
+
+    @abstractmethod
+    def rollout(self, asked: Any, generator: torch.Generator) -> Rollout:
+        """A response to each prompt, drawn from the policy."""
+
+    @abstractmethod
+    def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
+        """Log-probabilities and values of some rows, in one pass of the trunk."""
+
+
+# --- Rows ----------------------------------------------------------------------
+
+
+def by_length(inputs: dict[str, torch.Tensor], rows: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """The rows in parts of at most `size`, rows of like length together: less padding."""
+    lengths = inputs["attention_mask"][rows].sum(dim=1)
+    return list(rows[lengths.argsort(descending=True, stable=True)].split(size))
+
+
+def trimmed(
+    inputs: dict[str, torch.Tensor], rows: torch.Tensor
+) -> tuple[dict[str, torch.Tensor], slice]:
+    """Some rows without the columns that are padding in all of them, and which columns stay."""
+    used = inputs["attention_mask"][rows].any(dim=0).nonzero()
+    columns = slice(int(used[0]), int(used[-1]) + 1)
+    return {name: tensor[rows][:, columns] for name, tensor in inputs.items()}, columns
+
+
+def assembled(
+    kept: list[tuple[torch.Tensor, slice, torch.Tensor]], shape: torch.Size
+) -> torch.Tensor | None:
+    """States of parts of the rows as one tensor (B, N, H); None when there are none."""
+    if not kept:
+        return None
+    whole = kept[0][2].new_zeros(*shape, kept[0][2].shape[-1])
+    for rows, columns, states in kept:
+        whole[rows, columns] = states
+    return whole

@@ -1,0 +1,1 @@
+"""RL algorithms: one file each."""

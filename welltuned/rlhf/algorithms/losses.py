@@ -1,0 +1,53 @@
+"""The losses of proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
+
+Per token and unreduced: who calls masks them, sums them, and divides once by the count of
+the whole minibatch, so that it does not matter into how many forward passes it is cut.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from welltuned.rlhf.kl import divergence
+
+
+def policy_losses(
+    logprobs_BT: torch.Tensor, old_BT: torch.Tensor, advantages_BT: torch.Tensor, cliprange: float
+) -> torch.Tensor:
+    """−min(ρA, clip(ρ, 1 ± ε)·A) with ρ = π/π_old, per token.
+
+    Its gradient is −ρA·∇log π, and zero exactly where the ratio has left the trust region
+    to the side that the advantage favours: A > 0 and ρ > 1 + ε, or A < 0 and ρ < 1 − ε.
+    """
+    ratios_BT = (logprobs_BT - old_BT).exp()
+    clipped_BT = ratios_BT.clamp(1 - cliprange, 1 + cliprange)
+    return torch.maximum(-advantages_BT * ratios_BT, -advantages_BT * clipped_BT)
+
+
+def is_clipped(
+    logprobs_BT: torch.Tensor, old_BT: torch.Tensor, advantages_BT: torch.Tensor, cliprange: float
+) -> torch.Tensor:
+    """Where the policy loss has no gradient because of the clipping (bool)."""
+    ratios_BT = (logprobs_BT - old_BT).exp()
+    above_BT = (advantages_BT > 0) & (ratios_BT > 1 + cliprange)
+    return above_BT | ((advantages_BT < 0) & (ratios_BT < 1 - cliprange))
+
+
+def value_losses(
+    values_BT: torch.Tensor, old_BT: torch.Tensor, returns_BT: torch.Tensor, cliprange: float
+) -> torch.Tensor:
+    """½ · max((V − R)², (clip(V, V_old ± ε) − R)²), per token."""
+    clipped_BT = old_BT + (values_BT - old_BT).clamp(-cliprange, cliprange)
+    return 0.5 * torch.maximum((values_BT - returns_BT) ** 2, (clipped_BT - returns_BT) ** 2)
+
+
+def exact_losses(
+    logprobs_BK: torch.Tensor, references_BK: torch.Tensor, rewards_BK: torch.Tensor, kl_coef: float
+) -> torch.Tensor:
+    """−(E_π[r] − β·KL(π ‖ π_ref)) of each state (B), summed over all K actions.
+
+    No action is sampled, so there is nothing to estimate and no variance. The gradient for
+    the logits is −π_k(r̃_k − Σ_j π_j r̃_j) with r̃ = r − β·log(π/π_ref).
+    """
+    expected_B = (logprobs_BK.exp() * rewards_BK).sum(dim=-1)
+    return kl_coef * divergence(logprobs_BK, references_BK) - expected_B

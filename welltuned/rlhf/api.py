@@ -1,0 +1,65 @@
+"""PPO in a loop of your own: `wt.ppo`.
+
+learner = wt.ppo.start("runs/sft", total_batches=100, learning_rate=1e-4)
+for prompts in my_batches:
+    rollout = learner.rollout(prompts)
+    stats = wt.ppo.step(learner, rollout, my_reward(rollout.prompts, rollout.responses))
+wt.ppo.save(learner, "my-policy")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from welltuned.engines.device import choose_device
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.rlhf.actors.base import Rollout
+from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
+from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.defaults import resolve_rl_defaults
+from welltuned.rlhf.policy import PolicySource, from_run
+from welltuned.rlhf.prompt_splits import make_actor
+from welltuned.runs import Run
+from welltuned.schema.document import Document, validate
+
+__all__ = ["Learner", "Rollout", "Stats", "require_reference", "save", "start", "step"]
+
+
+def start(run: Run | str | Path, total_batches: int, **ppo: Any) -> Learner:
+    """A learner whose policy is that of a finished run, or of a bare model folder.
+
+    `ppo` are keys of the config's `ppo:`. What is not given is as it is there; the learning
+    rate goes down to zero over `total_batches`. Raises `InputError`.
+    """
+
+    faults = Faults()
+    config = validate(PpoConfig, Document(values=ppo, source="arguments"), faults)
+    faults.raise_if_any()
+    assert config is not None
+    memory = PolicySource.read(_model_folder(run))
+    strategy = config.strategy or memory.strategy
+    policy = from_run(memory, strategy, choose_device(config.device), config.seed)
+    config, _ = resolve_rl_defaults(
+        config, strategy, policy.anatomy, policy.problem.type, config.batch_size
+    )
+    return Learner.of(make_actor(policy, config), config, total_batches)
+
+
+def save(learner: Learner, folder: str | Path) -> Path:
+    """Write the policy as a model folder, for `wt.load` and for the plain libraries.
+
+    Raises `InputError` when the folder holds anything.
+    """
+    target, policy = Path(folder).expanduser(), learner.actor.policy
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        what = "the folder is in use"
+        raise InputError(Fault(what, Place(str(target)), "choose another; nothing is overwritten"))
+    policy.strategy.finish(policy.model)
+    policy.save(target)
+    return target
+
+
+def _model_folder(run: Run | str | Path) -> Path:
+    folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
+    return folder if (folder / "welltuned.json").exists() else Run.open(folder).proven_model()

@@ -1,0 +1,203 @@
+"""From a finished run to a policy: what trains, what the reference is, what will be saved.
+
+SFT left          PPO trains           the reference is
+whole weights     a new adapter        the model with its adapter off
+an adapter        the same adapter     the adapter's first values, put back for a while
+whole weights     whole weights        a real copy of what trains; the frozen rest is shared
+LoRA              whole weights        the same, after LoRA was merged
+nothing           a new adapter        the pretrained model with its adapter off
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from pydantic import TypeAdapter
+
+from welltuned.artifact.save_load import Origin, load_artifact, save_artifact
+from welltuned.errors import Fault, InputError, Place
+from welltuned.models import anatomy as anatomies
+from welltuned.models.loading import Head, ModelConfig, build_skeleton, weights_fingerprint
+from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
+from welltuned.strategies import AnyStrategy, Context, Lora, Strategy
+from welltuned.tasks import PROBLEMS, Problem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from welltuned.models.anatomy import Anatomy
+
+WHOLE = ("full", "partial", "gradual")
+
+
+@dataclass
+class Policy:
+    """A model that is about to learn, and all that its artifact needs to know."""
+
+    model: Any
+    strategy: Strategy
+    reference: ReferencePolicy
+    problem: Problem
+    tokenizer: PreTrainedTokenizerBase
+    head: Head
+    anatomy: Anatomy
+    base: ModelConfig
+    origin: Origin
+    max_length: int
+    precision: str
+
+    def save(self, folder: Path) -> int:
+        """Write the artifact; returns its size in bytes."""
+        return save_artifact(
+            folder,
+            self.model,
+            self.strategy,
+            self.tokenizer,
+            self.problem,
+            self.head,
+            self.base,
+            self.origin,
+            self.max_length,
+            self.precision,
+        )
+
+
+@dataclass(frozen=True)
+class PolicySource:
+    """What a model folder remembers of the run that made it."""
+
+    folder: Path
+    problem: Problem
+    strategy: AnyStrategy
+    base: ModelConfig
+    origin: Origin
+    max_length: int
+
+    @classmethod
+    def read(cls, folder: Path) -> PolicySource:
+        """From a model folder, without loading a weight."""
+        memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
+        base = memory["base"]
+        return cls(
+            folder,
+            PROBLEMS[memory["task"]["type"]].from_dict(memory["task"]),
+            _strategy_of(folder, memory["strategy"]),
+            ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
+            Origin(base["fingerprint"], tuple(base["new"])),
+            memory["max_length"],
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether the folder holds all weights, and not an adapter."""
+        return not (self.folder / "adapter_config.json").exists()
+
+
+def _strategy_of(folder: Path, kind: str) -> AnyStrategy:
+    """With the options of the run around the folder, where there is one."""
+    import yaml
+
+    config = folder.parent / "config.yaml"
+    values = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {}
+    return TypeAdapter[Any](AnyStrategy).validate_python(values.get("strategy", {"type": kind}))
+
+
+def check_policy(theirs: Strategy, whole: bool, strategy: Strategy, place: Place) -> None:
+    """Raise `InputError` when PPO cannot go on with `strategy` where SFT used `theirs`.
+
+    `whole` tells that SFT left all weights, and not an adapter.
+    """
+    if strategy.type in WHOLE:
+        if not whole and theirs.type != "lora":
+            theirs.merge(None)  # says why it cannot be
+    elif whole:
+        if strategy.type in ("prompt", "prefix"):
+            what = (
+                f"strategy '{strategy.type}' changes what the model says before it has learned "
+                "anything, so PPO would not start from the SFT model"
+            )
+            remedy = "use the same strategy for sft, or lora, adapter, full or partial for ppo"
+            raise InputError(Fault(what, place, remedy))
+    elif differing := _differing(strategy, theirs):
+        what = (
+            "the adapter of the SFT run goes on training in PPO, and its "
+            f"'strategy.{differing[0]}' is {differing[1]}, not {differing[2]}"
+        )
+        remedy = "leave out ppo.strategy, let them be equal, or let sft train whole weights"
+        raise InputError(Fault(what, place, remedy))
+
+
+def _differing(strategy: Strategy, theirs: Strategy) -> tuple[str, Any, Any] | None:
+    """The first option that tells two adapters apart, theirs first; learning rates do not."""
+    rates = ("head_learning_rate_scale", "loraplus_lr_ratio")
+    one, other = strategy.model_dump(mode="json"), theirs.model_dump(mode="json")
+    for key in one | other:
+        if key not in rates and one.get(key) != other.get(key):
+            return key, other.get(key), one.get(key)
+    return None
+
+
+def from_run(memory: PolicySource, strategy: Strategy, device: torch.device, seed: int) -> Policy:
+    """The model of a finished run, prepared to learn further. Raises `InputError`."""
+    check_policy(memory.strategy, memory.whole, strategy, Place(str(memory.folder)))
+    artifact = load_artifact(memory.folder, device)
+    model, base, origin = artifact.model, memory.base, memory.origin
+    auto_class = getattr(transformers, memory.problem.auto_class)
+    head = Head(
+        auto_class,
+        transformers.AutoConfig.from_pretrained(memory.folder),
+        new=memory.problem.type != "generation",
+    )
+    anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
+    goes_on = not memory.whole and strategy.type not in WHOLE
+    if goes_on:
+        model.set_adapter("default")  # type: ignore[operator]
+        if isinstance(strategy, Lora):  # whatever it began as, the artifact holds plain factors
+            strategy = strategy.model_copy(update={"init_lora_weights": True})
+    else:
+        if not memory.whole:
+            model = memory.strategy.merge(model)
+        elif strategy.type not in WHOLE:
+            base = ModelConfig(name=str(memory.folder.resolve()), dtype=base.dtype)
+            origin = Origin(weights_fingerprint(model), ())
+        context = Context(
+            anatomy, artifact.tokenizer, base.name, memory.problem.peft_task_type, seed, []
+        )
+        model = strategy.prepare(model, context)  # type: ignore[arg-type]
+    in_float32(model, strategy, anatomy)
+    return Policy(
+        model.to(device),
+        strategy,
+        reference_of(model, strategy, anatomy, goes_on),
+        memory.problem,
+        artifact.tokenizer,
+        head,
+        anatomy,
+        base,
+        origin,
+        artifact.max_length,
+        artifact.precision,
+    )
+
+
+def in_float32(model: Any, strategy: Strategy, anatomy: Anatomy) -> None:
+    """Whatever trains: half precision cannot hold small updates."""
+    for name, parameter in model.named_parameters():
+        if strategy.ever_trains(name, parameter, anatomy):
+            parameter.data = parameter.data.float()
+
+
+def reference_of(
+    model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool
+) -> ReferencePolicy:
+    """`goes_on` tells that the adapter has learned already, so that off is not where it began."""
+    keeps_base = not (isinstance(strategy, Lora) and strategy.changes_base)
+    if strategy.type not in WHOLE and keeps_base and not goes_on:
+        return AdapterOff(model)
+    groups = strategy.parameter_groups(model, anatomy)
+    return InitialWeights([parameter for group in groups for parameter in group.parameters])

@@ -1,0 +1,88 @@
+"""All judges of a pipeline, loaded: the reward, and the one that PPO never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from welltuned.errors import Fault, InputError, Place
+from welltuned.rlhf.config import PpoConfig, RewardSource
+from welltuned.rlhf.reward_check import weakness
+from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
+from welltuned.runs import Run
+from welltuned.tasks import GenerationProblem, Problem
+
+
+@dataclass(frozen=True)
+class RewardSet:
+    """The reward, and a second opinion."""
+
+    reward: WeightedReward
+    second: RewardFunction | None
+
+    @classmethod
+    def load(
+        cls,
+        sources: Sequence[tuple[RewardSource, Path | None]],
+        config: PpoConfig,
+        problem: Problem,
+        device: torch.device,
+    ) -> RewardSet:
+        """Each source with the run it was trained in, if it was. Raises `InputError`."""
+        # A conversation's answer stands on a line of its own; a text goes on where it was.
+        goes_on = isinstance(problem, GenerationProblem) and problem.style == "plain"
+        joint = "" if goes_on else "\n"
+        judges = [build_reward(source, folder, device, joint) for source, folder in sources]
+        second = config.second_reward
+        other = build_reward(second, None, device, joint) if second is not None else None
+        return cls(WeightedReward(tuple(judges)), other)
+
+    def notes(self, policy: Any) -> list[str]:
+        """What a person should know of judges, given the policy's tokenizer."""
+        others = [
+            judge.name
+            for judge in self.every
+            if judge.tokenizer is not None and judge.tokenizer.get_vocab() != policy.get_vocab()
+        ]
+        return [
+            f"'{name}' has a tokenizer of its own: it reads the policy's answers as text."
+            for name in others
+        ]
+
+    @property
+    def every(self) -> list[RewardFunction]:
+        """Those of the reward, and the second one."""
+        return [*self.reward.judges, *([self.second] if self.second is not None else [])]
+
+    @property
+    def models(self) -> list[nn.Module]:
+        """The models behind them."""
+        return [judge.model for judge in self.every if judge.model is not None]
+
+
+def judged_in(source: RewardSource, folder: Path | None) -> Path | None:
+    """The run that made a judge, trained in this pipeline or before; None where there is none."""
+    named = Path(source.run).expanduser() if source.run is not None else folder
+    return named if named is not None and (named / "results.json").exists() else None
+
+
+def require_knowledge(sources: Sequence[tuple[RewardSource, Path | None]]) -> None:
+    """Raise `InputError` when a judge is no better than chance on its own test split."""
+    for source, folder in sources:
+        place = judged_in(source, folder)
+        if place is None:
+            continue
+        told = weakness(Run(place))
+        if told is not None:
+            raise InputError(
+                Fault(
+                    f"the reward model is no better than chance: {told}",
+                    Place(str(place)),
+                    "give it more or better data; ppo.allow_weak_reward=true starts anyway",
+                )
+            )

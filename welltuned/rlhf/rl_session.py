@@ -1,0 +1,171 @@
+"""PPO, about to start: everything loaded, every number settled, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from welltuned.artifact.verify import WeightHashes
+from welltuned.config import RunConfig
+from welltuned.data.load_splits import DataSplits
+from welltuned.engines.device import choose_device
+from welltuned.models.freezing import trainable_table
+from welltuned.rlhf.algorithms.ppo import Learner
+from welltuned.rlhf.config import RewardSource, RlhfConfig
+from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
+from welltuned.rlhf.policy import Policy, PolicySource, from_run, reference_of
+from welltuned.rlhf.prompt_splits import PromptSplits, collect_prompts, make_actor
+from welltuned.rlhf.reward_set import RewardSet
+from welltuned.rlhf.weight_sharing import roles, share_weights
+from welltuned.runs import Run
+from welltuned.runs.environment import describe_environment
+from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.strategies import AnyStrategy, Full
+from welltuned.tasks import ClassificationProblem
+from welltuned.training.defaults import Choice
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import prepare
+from welltuned.training.session import build_model
+
+Sources = Sequence[tuple[RewardSource, Path | None]]
+"""Judges, each with the run it was trained in, if it was."""
+
+
+@dataclass
+class RlSession:
+    """PPO, about to start."""
+
+    config: RlhfConfig
+    policy: Policy
+    data: DataSplits
+    asks: PromptSplits
+    judges: RewardSet
+    learner: Learner
+    choices: list[Choice]
+    before: WeightHashes
+    memory: dict[str, int]
+    saved: int
+    """Bytes that judges share with the policy."""
+
+
+def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
+    """The policy's: PPO's own, else the pipeline's, else that of the SFT run."""
+    chosen = config.ppo.strategy or config.strategy
+    if chosen is not None:
+        return chosen
+    return PolicySource.read(sft).strategy if sft is not None else Full()
+
+
+def make_ready(
+    config: RlhfConfig, sft: Path | None, sources: Sources, folder: Path, observer: Observer
+) -> RlSession:
+    """Load everything and settle every number."""
+    device = choose_device(config.ppo.device)
+    strategy = strategy_of(config, sft)
+    if sft is not None:
+        policy = from_run(PolicySource.read(sft), strategy, device, config.ppo.seed)
+    else:
+        policy = _from_pretrained(config, strategy, folder, device)
+    data = collect_prompts(config.ppo.data or config.data, policy.problem)
+    actor = make_actor(policy, config.ppo)
+    asks = PromptSplits.of(data, actor, config.ppo)
+    settled, choices = resolve_rl_defaults(
+        config.ppo, strategy, policy.anatomy, policy.problem.type, len(asks.train)
+    )
+    config = config.model_copy(update={"ppo": settled})
+    judges = RewardSet.load(sources, settled, policy.problem, device)
+    learner = Learner.of(actor, settled, batches_of(settled))
+    saved = share_weights(policy.model, judges.models)
+    trains = [weight for group in learner.groups[:-1] for weight in group.parameters]
+    notes = [*data.facts.notes, *asks.notes, *judges.notes(policy.tokenizer), *map(str, choices)]
+    for text in notes:
+        observer.noted(text)
+    observer.loaded(trainable_table(policy.model, policy.anatomy, trains))
+    memory = roles(learner, judges.models)
+    _tell_memory(memory, saved, observer)
+    before = WeightHashes.of(policy.model, learner.groups[:-1])
+    return RlSession(config, policy, data, asks, judges, learner, choices, before, memory, saved)
+
+
+def _from_pretrained(
+    config: RlhfConfig, strategy: AnyStrategy, folder: Path, device: torch.device
+) -> Policy:
+    """The pretrained model itself, prepared as every other run prepares it."""
+    run = RunConfig(
+        model=config.model,
+        data=config.data,
+        task=config.task,
+        strategy=strategy,
+        output_dir=str(folder / "model"),
+    )
+    prepared = prepare(run)
+    model, origin = build_model(prepared, device)
+    strategy = prepared.config.strategy
+    return Policy(
+        model,
+        strategy,
+        reference_of(model, strategy, prepared.anatomy, goes_on=False),
+        prepared.problem,
+        prepared.tokenizer,
+        prepared.head,
+        prepared.anatomy,
+        config.model,
+        origin,
+        prepared.max_length,
+        "bf16" if config.model.dtype == "bfloat16" else "fp32",
+    )
+
+
+def _tell_memory(memory: dict[str, int], saved: int, observer: Observer) -> None:
+    told = ", ".join(f"{role} {_mega(size)}" for role, size in memory.items())
+    shared = f"; judges share {_mega(saved)} with the policy" if saved else ""
+    observer.noted(f"memory by role: {told}{shared}")
+
+
+def _mega(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def write_start(
+    ready: RlSession, sft: Path | None, sources: Sources, run: Run, command: str | None
+) -> None:
+    """Everything known before the first batch, so that even a killed run explains itself."""
+    policy, config = ready.policy, ready.config
+    judges = [
+        {**source.model_dump(mode="json"), "trained_in": str(folder) if folder else None}
+        for source, folder in sources
+    ]
+    run.write(
+        "config.yaml",
+        {
+            "schema_version": SCHEMA_VERSION,
+            "stage": "ppo",
+            "model": policy.base.model_dump(mode="json"),
+            "data": (config.ppo.data or config.data).model_dump(mode="json"),
+            "task": config.task.model_dump(mode="json"),
+            "strategy": policy.strategy.model_dump(mode="json"),
+            "sft": str(sft) if sft is not None else None,
+            "reward": judges,
+            "ppo": config.ppo.model_dump(mode="json"),
+        },
+    )
+    facts = ready.data.facts
+    facts.task = {"problem": policy.problem.type}
+    if isinstance(policy.problem, ClassificationProblem):
+        labels = policy.problem.labels
+        facts.task = {"problem": labels.problem, "labels": list(labels.names)}
+    run.write("data.json", facts.as_dict())
+    device = ready.learner.actor.device
+    environment = describe_environment() | {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": policy.precision,
+        "threads": torch.get_num_threads(),
+        "data_fingerprint": facts.fingerprint,
+        "base_fingerprint": policy.origin.fingerprint,
+        "seed": config.ppo.seed,
+        "command": command,
+    }
+    run.write("environment.json", environment)

@@ -1,0 +1,156 @@
+"""The third stage: PPO as an ordinary run, with its folder, proof and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
+from welltuned.data.records import Records
+from welltuned.engines.device import autocast
+from welltuned.evaluation.predict import predict_outputs
+from welltuned.reports.ppo import write_ppo_report
+from welltuned.rlhf.config import RlhfConfig
+from welltuned.rlhf.forecast import forecast_pipeline_cost
+from welltuned.rlhf.loop import Loop, LoopTotals
+from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
+from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
+from welltuned.runs import Run, process_memory
+from welltuned.tasks import GenerationProblem
+from welltuned.training.observer import Observer
+from welltuned.training.results import peak_memory
+
+
+def run_rl_stage(
+    config: RlhfConfig,
+    sft: Path | None,
+    sources: Sources,
+    run: Run,
+    observer: Observer,
+    command: str | None = None,
+) -> None:
+    """PPO from the model folder of an SFT run, or from the pretrained model; into `run`.
+
+    Raises `InputError` or `RunFailed`.
+    """
+    process_memory.forget_peak()
+    predicted = forecast_pipeline_cost(config, observer)
+    ready = make_ready(config, sft, sources, run.folder, observer)
+    write_start(ready, sft, sources, run, command)
+    loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
+    course = loop.train()
+    moved = compare_weights(ready.policy.model, ready.before)
+    judges = ready.judges  # the test split is read here, once
+    after, first = look_twice(ready.learner.actor, ready.asks.test, judges.reward, judges.second)
+    ready.policy.strategy.finish(ready.policy.model)
+    artifact_bytes = ready.policy.save(run.model)
+    proof = _prove(ready, run, moved)
+    results = _results(ready, course, after, first, artifact_bytes)
+    results["cost"]["predicted"] = predicted
+    run.write("results.json", {**results, "proof": proof})
+    run.write_lines("predictions.jsonl", _predictions(ready, after, first))
+    write_ppo_report(run)
+
+
+# --- After -----------------------------------------------------------------------
+
+
+def _prove(ready: RlSession, run: Run, moved: Any) -> dict[str, Any]:
+    """Load the artifact afresh and compare what both make of some texts."""
+    policy, device = ready.policy, ready.learner.actor.device
+    records = ready.asks.records["validation"]
+    few = records.take(range(min(EXAMPLES, len(records))))
+    if isinstance(policy.problem, GenerationProblem):
+        few = _as_answers(policy.problem, ready.asks.validation.texts[: len(few)])
+    examples = policy.problem.encode(policy.tokenizer, few, policy.max_length)
+    outputs = predict_outputs(
+        policy.model,
+        policy.problem,
+        examples,
+        int(policy.tokenizer.pad_token_id),
+        EXAMPLES,
+        autocast(policy.precision, device),
+    )
+    return prove(moved, ready.before, outputs, run.model, few, device).as_dict()
+
+
+def _as_answers(problem: GenerationProblem, prompts: Sequence[str]) -> Records:
+    """Prompts as texts that a model can be tried on, whether or not they came with answers."""
+    records = problem.records_of(list(prompts))
+    if problem.style == "plain":
+        records.columns["completion"] = [" " + prompt for prompt in prompts]
+    else:
+        for turns, prompt in zip(records["messages"], prompts, strict=True):
+            turns.append({"role": "assistant", "content": prompt})
+    return records
+
+
+def _results(
+    ready: RlSession, course: LoopTotals, after: PolicyEval, first: PolicyEval, artifact_bytes: int
+) -> dict[str, Any]:
+    """results.json: the policy on the test split beside its reference, and the cost."""
+    model, seconds = ready.policy.model, course.seconds
+    spent = sum(seconds.get(part, 0.0) for part in ("rollout", "reward", "learning"))
+    gain_N = after.rewards_N - first.rewards_N
+    named = [(n, w) for n, w in model.named_parameters() if ".original_module." not in n]
+    test = _scores(ready, after)
+    gain = {"reward_gain": float(gain_N.mean()), "reward_gain_ci95": mean_interval(gain_N)}
+    return {
+        "test": {
+            "reward": test.pop("reward"),
+            "reward_ci95": test.pop("reward_ci95"),
+            **gain,
+            **test,
+        },
+        "validation": course.validation,
+        "baselines": {"sft": _scores(ready, first)},
+        "parameters": {
+            "total": sum(weight.numel() for _, weight in named),
+            "trainable": sum(
+                w.numel() for group in ready.learner.groups[:-1] for w in group.parameters
+            ),
+        },
+        "cost": {
+            "train_seconds": spent,
+            "seconds": seconds,
+            "examples_per_second": course.episodes / max(spent, 1e-9),
+            "tokens_per_second": course.tokens / max(spent, 1e-9),
+            "peak_memory_bytes": peak_memory(ready.learner.actor.device),
+            "artifact_bytes": artifact_bytes,
+        },
+        "memory": {"roles": ready.memory, "shared_with_judges": ready.saved},
+        "training": {
+            "steps": course.batches,
+            "optimizer_steps": course.optimizer_steps,
+            "episodes": course.episodes,
+            "exploded": course.exploded,
+            "went_back_to": course.went_back_to,
+        },
+        "choices": [str(choice) for choice in ready.choices],
+        "metric": "reward",
+    }
+
+
+def _scores(ready: RlSession, found: PolicyEval) -> dict[str, Any]:
+    """What the judges say, and for a classifier the scores of its labels too."""
+    scores = found.scores(intervals=True)
+    if found.outputs_NK is None:
+        return scores
+    targets = ready.asks.test.examples.targets
+    return scores | ready.policy.problem.score(found.outputs_NK, targets, intervals=True)
+
+
+def _predictions(ready: RlSession, after: PolicyEval, first: PolicyEval) -> list[dict[str, Any]]:
+    """One row a test prompt: what was answered before and after, and what that was worth."""
+    records = ready.asks.records["test"]
+    told = ready.policy.problem.describe(after.outputs_NK) if after.outputs_NK is not None else None
+    targets = None if told is None else ready.asks.test.examples.targets
+    rows = []
+    for i, (now, then) in enumerate(zip(after.rows(), first.rows(), strict=True)):
+        row: dict[str, Any] = {"id": records.id(i)}
+        if told is not None and targets is not None:
+            row |= {"label": ready.policy.problem.target_of(targets[i]), **told[i]}
+        earlier = {"before": then["response"], "reward_before": then["reward"]}
+        rows.append({**row, **now, **earlier})
+    return rows

@@ -1,0 +1,91 @@
+"""What is watched besides the reward: signs that it is being fooled, and explosions.
+
+A policy finds whatever a judge rewards, sense or not. Where length, repetition, missing ends
+or a second judge drift while the reward climbs, people should look at the samples.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from welltuned.metrics.text import words
+
+if TYPE_CHECKING:
+    from welltuned.rlhf.algorithms.ppo import Stats
+
+_FAR = 20.0
+"""Deviations of the first rewards beyond which a mean reward counts as an explosion."""
+_BEYOND_CHANCE = 5.0
+"""Standard errors below zero beyond which a divergence cannot be negative by chance."""
+
+
+def text_facts(
+    responses: Sequence[str], lengths: Sequence[int], ended: Sequence[bool]
+) -> dict[str, float]:
+    """Facts about N responses that a judge may not see.
+
+    length: tokens on average; eos_rate: the share that ended by themselves; empty: the share
+    without a word; distinct_1 and distinct_2: different words, and pairs of words, over all
+    of them; repetition: the share of a response's triples that it had said before.
+    """
+    said = [words(response) for response in responses]
+    return {
+        "length": float(np.mean(lengths)),
+        "eos_rate": float(np.mean(ended)),
+        "empty": float(np.mean([not tokens for tokens in said])),
+        "distinct_1": _distinct([(word,) for tokens in said for word in tokens]),
+        "distinct_2": _distinct([pair for tokens in said for pair in pairwise(tokens)]),
+        "repetition": float(np.mean([_repetition(tokens) for tokens in said])),
+    }
+
+
+def label_facts(responses: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """The share of each label among N responses: `share.NAME`."""
+    counts = Counter(responses)
+    return {f"share.{name}": counts[name] / max(len(responses), 1) for name in names}
+
+
+def _distinct(ngrams: Sequence[tuple[str, ...]]) -> float:
+    return len(set(ngrams)) / len(ngrams) if ngrams else 0.0
+
+
+def _repetition(tokens: Sequence[str]) -> float:
+    triples = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    return 1 - len(set(triples)) / len(triples) if triples else 0.0
+
+
+@dataclass
+class Safeguards:
+    """Says when training has left the range in which its numbers mean anything."""
+
+    max_kl: float
+    first_reward: float | None = None
+    first_deviation: float = 0.0
+
+    def trouble(self, stats: Stats) -> str | None:
+        """What has exploded, in words; None when nothing has."""
+        if self.first_reward is None:
+            self.first_reward, self.first_deviation = stats.reward, stats.reward_deviation
+        if stats.kl > self.max_kl:
+            return (
+                f"the policy is {stats.kl:.1f} nats a response away from its reference, "
+                f"beyond ppo.max_kl = {self.max_kl:g}"
+            )
+        if stats.kl < -_BEYOND_CHANCE * stats.kl_error - 1e-3:
+            return (
+                f"the divergence is estimated as {stats.kl:.3f} ± {stats.kl_error:.3f}, and cannot "
+                "be negative: what is sampled is not what is judged"
+            )
+        away = abs(stats.reward - self.first_reward)
+        if self.first_deviation and away > _FAR * self.first_deviation:
+            return (
+                f"the mean reward went from {self.first_reward:.2f} to {stats.reward:.2f}, over "
+                f"{_FAR:g} times its first deviation: the judge is outside of what it knows"
+            )
+        return None

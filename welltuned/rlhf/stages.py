@@ -1,0 +1,240 @@
+"""The runs a pipeline consists of, and what can be known of them before the first begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from welltuned.config import RunConfig
+from welltuned.data.records import Records
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.models.loading import read_model_config
+from welltuned.rlhf.config import RewardSource, RlhfConfig
+from welltuned.rlhf.policy import WHOLE, PolicySource
+from welltuned.rlhf.policy import check_policy as check_strategies
+from welltuned.rlhf.prompt_splits import collect_prompts
+from welltuned.rlhf.prompts import room_for
+from welltuned.rlhf.resume import is_finished
+from welltuned.rlhf.rewards import classifier_labels, label_number
+from welltuned.runs import Run
+from welltuned.schema.import_path import load_callable
+from welltuned.strategies import AnyStrategy, Full, Strategy
+from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
+from welltuned.training.prepare import RunPlan, prepare
+
+T = TypeVar("T")
+
+
+def sft_run(config: RlhfConfig, folder: Path) -> RunConfig:
+    """Supervised fine-tuning as an ordinary run."""
+    stage = config.sft
+    return RunConfig(
+        model=stage.model or config.model,
+        data=stage.data or config.data,
+        task=config.task,
+        strategy=_strategy(config),
+        training=stage.training,
+        evaluation=stage.evaluation,
+        engine=stage.engine,
+        output_dir=str(folder),
+    )
+
+
+def _strategy(config: RlhfConfig) -> AnyStrategy:
+    """Of SFT or, where that is skipped, of the only stage that trains the model."""
+    own = config.ppo.strategy if config.skips_sft else config.sft.strategy
+    return own or config.strategy or Full()
+
+
+def reward_runs(config: RlhfConfig, folder: Path) -> list[RunConfig | None]:
+    """For each judge the run that trains it; None where it is finished or needs none.
+
+    One goes into `folder` itself, several into `folder-1`, `folder-2`, …
+    """
+    trained = [source for source in config.reward if source.kind == "trained"]
+    places = {
+        id(source): folder if len(trained) == 1 else folder.with_name(f"{folder.name}-{number}")
+        for number, source in enumerate(trained, 1)
+    }
+    return [
+        _reward_run(config, source, places[id(source)]) if source.kind == "trained" else None
+        for source in config.reward
+    ]
+
+
+def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunConfig:
+    assert source.data is not None
+    return RunConfig(
+        model=source.model or config.model,
+        data=source.data,
+        task=source.task or Reward(),
+        strategy=source.strategy or config.strategy or Full(),
+        training=source.training,
+        evaluation=source.evaluation,
+        engine=source.engine,
+        output_dir=str(folder),
+    )
+
+
+# --- Refusals --------------------------------------------------------------------
+
+
+def check_stages(config: RlhfConfig, folder: Path) -> list[str]:
+    """Raise `InputError` with everything in any stage that cannot work; else what to note.
+
+    No weight is loaded; data are read, so that a fault in the last stage's shows before
+    the first has run for hours.
+    """
+    faults = Faults()
+    stages = folder / "stages"
+    notes: list[str] = []
+    problem = _try(lambda: _check_policy(config, stages), faults)
+    labels = problem.labels.names if isinstance(problem, ClassificationProblem) else ()
+    _try(lambda: _check_rewards(config, stages, labels, notes), faults)
+    faults.raise_if_any()
+    return notes
+
+
+def _try(make: Callable[[], T], faults: Faults) -> T | None:
+    try:
+        return make()
+    except InputError as error:
+        known = {str(fault) for fault in faults}
+        faults.extend(fault for fault in error.faults if str(fault) not in known)
+        return None
+
+
+def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
+    """What the policy starts from, and what it is asked."""
+    if config.skips_sft or config.sft.run is None:
+        prepared = prepare(beside(sft_run(config, stages / "sft")))
+        problem, max_length = prepared.problem, prepared.max_length
+    else:
+        memory = PolicySource.read(Run.open(config.sft.run).proven_model())
+        problem, max_length = memory.problem, memory.max_length
+    place = Place(config.sft.run or config.data.train)
+    if problem.type != config.task.type:
+        what = f"the SFT run does {problem.type.replace('_', ' ')}, not {config.task.type}"
+        remedy = f"set task to {problem.type}, or name another run"
+        raise InputError(Fault(what, place, remedy))
+    if isinstance(problem, ClassificationProblem) and problem.labels.problem != "single_label":
+        what = "a policy chooses one label, and these data have several or numbers"
+        raise InputError(Fault(what, place, "give data, or a run, with one label a text"))
+    if isinstance(problem, GenerationProblem):
+        room_for(max_length, config.ppo.response_length)
+    _check_strategies(config)
+    if config.ppo.data is not None or config.sft.data is not None or config.sft.run is not None:
+        collect_prompts(config.ppo.data or config.data, problem)
+    return problem
+
+
+def _check_strategies(config: RlhfConfig) -> None:
+    if config.skips_sft:
+        return  # the run of `_check_policy` has been checked with PPO's own strategy
+    if config.sft.run is None:
+        theirs: Strategy = config.sft.strategy or config.strategy or Full()
+        whole, place = theirs.type in WHOLE, Place("sft.strategy")
+    else:
+        memory = PolicySource.read(Run.open(config.sft.run).proven_model())
+        theirs, whole, place = memory.strategy, memory.whole, Place(config.sft.run)
+    check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
+
+
+def beside(run: RunConfig) -> RunConfig:
+    """The same with a folder that is certainly new: a stage's own may hold what is unfinished."""
+    return run.model_copy(update={"output_dir": f"{run.output_dir}.new"})
+
+
+def _check_rewards(
+    config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]
+) -> None:
+    faults = Faults()
+    second = [config.ppo.second_reward] if config.ppo.second_reward is not None else []
+    for source in (*config.reward, *second):
+        _try(lambda source=source: _check_source(source), faults)  # type: ignore[misc]
+    if any(source.kind == "trained" for source in second):
+        faults.add(
+            "'ppo.second_reward' is to be trained, which only 'reward' does",
+            None,
+            "train it as a run of its own, and name its folder",
+        )
+    _try(lambda: _check_runs(config, stages, labels, notes), faults)
+    faults.raise_if_any()
+
+
+def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]) -> None:
+    faults = Faults()
+    try:
+        runs = reward_runs(config, stages / "reward")
+    except ValidationError:
+        what = "there is no task 'reward' in this version"
+        raise InputError(
+            Fault(what, None, "use a classifier or a function as the reward")
+        ) from None
+    for source, run in zip(config.reward, runs, strict=True):
+        if run is None or is_finished(Path(str(run.output_dir))):
+            continue
+        prepared = _try(lambda run=run, source=source: _check_run(beside(run), source), faults)  # type: ignore[misc]
+        if prepared is not None and prepared.problem.type == "reward" and labels:
+            _try(lambda data=prepared.data.train: notes.extend(unjudged(data, labels)), faults)  # type: ignore[misc]
+    faults.raise_if_any()
+
+
+def _check_run(run: RunConfig, source: RewardSource) -> RunPlan:
+    prepared = prepare(run)
+    problem = prepared.problem
+    if isinstance(problem, ClassificationProblem):
+        one = problem.labels.problem == "regression"
+        label_number(problem.labels.names, source, one, run.data.train)
+    return prepared
+
+
+def unjudged(judged: Records, labels: Sequence[str]) -> list[str]:
+    """A note on labels that no judgement is about, which the judge knows by their names alone.
+
+    Raises `InputError` when that is all of them: a classifier's responses are its labels'
+    names, and rewards learned of other words would steer it anywhere.
+    """
+    seen = {str(said).strip() for responses in judged["responses"] for said in responses}
+    missing = [label for label in labels if label.strip() not in seen]
+    if len(missing) == len(labels):
+        what = f"no judged response is a label of the policy ({', '.join(labels[:5])}), but "
+        what += ", ".join(repr(said) for said in sorted(seen)[:3])
+        raise InputError(Fault(what, judged.place(0), "write the labels' names as responses"))
+    if not missing:
+        return []
+    return [f"no judgement is about the label{'s' * (len(missing) > 1)} {', '.join(missing)}"]
+
+
+def _check_source(source: RewardSource) -> None:
+    """A judge that is not trained here."""
+    if source.kind == "function":
+        load_callable(str(source.function), "reward")
+    elif source.kind == "run":
+        memory = PolicySource.read(model_of(str(source.run)))
+        if isinstance(memory.problem, ClassificationProblem):
+            one = memory.problem.labels.problem == "regression"
+            label_number(memory.problem.labels.names, source, one, str(source.run))
+        elif memory.problem.type != "reward":
+            what = f"the run does {memory.problem.type.replace('_', ' ')} and cannot judge"
+            remedy = "use a reward or classification run"
+            raise InputError(Fault(what, Place(str(source.run)), remedy))
+    elif source.kind == "model":
+        assert source.model is not None
+        location = Path(source.model.location).expanduser()
+        if (location / "welltuned.json").exists():
+            return
+        read_model_config(source.model)
+        names, _ = classifier_labels(source.model)
+        label_number(names, source, len(names) == 1, source.model.name)
+
+
+def model_of(folder: str) -> Path:
+    """The model folder of a run, or the folder itself when it is one. Raises `InputError`."""
+    path = Path(folder).expanduser()
+    if (path / "welltuned.json").exists():
+        return path
+    return Run.open(path).proven_model()

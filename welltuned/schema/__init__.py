@@ -1,0 +1,1 @@
+"""The grammar of configs: strict parts, positions of keys, units, messages."""

@@ -1,0 +1,43 @@
+"""Times and sizes as people write them: `20m`, `4GiB`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from welltuned.schema.document import conflict
+
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_BYTES = {
+    "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+_WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+
+
+def _read(value: Any, units: Mapping[str, float], what: str, example: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = _WRITTEN.findall(value)
+    if not parts or "".join(_WRITTEN.split(value)[::3]).strip():
+        raise conflict(f"'{value}' is no {what}", f"write it as {example}")
+    if unknown := [unit for _, unit in parts if unit not in units]:
+        raise conflict(f"'{unknown[0]}' is no unit of a {what}", f"write it as {example}")
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
+def _read_duration(value: Any) -> Any:
+    return _read(value, _SECONDS, "time", "90s, 20m or 1h30m")
+
+
+def _read_size(value: Any) -> Any:
+    return _read(value, _BYTES, "size", "500MB, 4GB or 4GiB")
+
+
+Duration = Annotated[float, BeforeValidator(_read_duration), Field(gt=0)]
+"""Seconds; `90s`, `20m` and `1h30m` are read."""
+Size = Annotated[float, BeforeValidator(_read_size), Field(gt=0)]
+"""Bytes; `500MB` (millions) and `4GiB` (powers of two) are read."""

@@ -1,0 +1,81 @@
+"""Default hyper-parameters by strategy, model and size of data, each with its source.
+
+The values stand in `defaults.yaml`. Whoever asks for `auto` gets a number and
+is told where it comes from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from operator import le
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from welltuned.engines.config import TrainingConfig
+from welltuned.models.anatomy import Anatomy
+from welltuned.schema.document import Part
+from welltuned.strategies import Strategy
+
+PartT = TypeVar("PartT", bound=Part)
+
+_FILE = Path(__file__).parent / "defaults.yaml"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One hyper-parameter that was chosen for the user."""
+
+    name: str
+    value: float
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:g} ({self.source})"
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+
+
+def defaults_for(strategy: str, anatomy: Anatomy, examples: int) -> dict[str, Choice]:
+    """The strategy's defaults by name, for so many training examples.
+
+    They are those of the first entry that fits the model's kind and size, and the data's size.
+    """
+    sources = _defaults()["sources"]
+    for entry in _defaults()[strategy]:
+        fits = entry["fits"]
+        limits = (float(fits.get(f"{what}_up_to", "inf")) for what in ("parameters", "examples"))
+        sizes = (anatomy.parameters, examples)
+        if fits["kind"] == anatomy.kind and all(map(le, sizes, limits)):
+            return {
+                name: Choice(name, float(given[0]), sources[given[1]])
+                for name, given in entry.items()
+                if name != "fits"
+            }
+    raise LookupError(f"defaults.yaml has no entry for {strategy} on a {anatomy.kind}")
+
+
+def resolve(
+    training: TrainingConfig, strategy: Strategy, anatomy: Anatomy, examples: int
+) -> tuple[TrainingConfig, Strategy, list[Choice]]:
+    """Put numbers in place of every `auto`, for so many training examples.
+
+    Returns the finished parts and what was chosen.
+    """
+    defaults = defaults_for(strategy.type, anatomy, examples)
+    names = ["learning_rate", "warmup_ratio", "weight_decay"]
+    if training.max_steps is None:
+        names.append("num_train_epochs")
+    for_training = [defaults[name] for name in names if getattr(training, name) == "auto"]
+    scale = "head_learning_rate_scale"
+    for_strategy = [defaults[scale]] if strategy.head_learning_rate_scale == "auto" else []
+    return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
+
+
+def _put(part: PartT, choices: list[Choice]) -> PartT:
+    return part.model_copy(update={choice.name: choice.value for choice in choices})

@@ -1,0 +1,62 @@
+"""What to try next, in words and as a command that runs as it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from welltuned.schema.messages import Message, message
+from welltuned.training.diagnosis.evidence import Evidence
+from welltuned.training.diagnosis.finding import Fault
+
+UNBALANCED = 0.7
+"""The share of one class beyond which its weight is to blame when only that class is named."""
+_WHOLE = ("full", "gradual", "partial")
+
+
+def suggest_next(
+    fault: Fault, evidence: Evidence, config: dict[str, Any], file: str, folder: str
+) -> tuple[Message, str]:
+    """(what to try, the command that tries it).
+
+    `file` is the run's resolved config, so that what hangs together is changed together.
+    """
+    words, changes = _change(fault, evidence, config)
+    return words, " ".join(["welltuned train", file, *changes, f"output_dir={folder}"])
+
+
+def _change(
+    fault: Fault, evidence: Evidence, config: dict[str, Any]
+) -> tuple[Message, tuple[str, ...]]:
+    training, strategy = config["training"], config["strategy"]["type"]
+    if fault == "diverged":
+        rate = training["learning_rate"] / 10
+        return message("a lower learning rate"), (f"training.learning_rate={rate:.2g}",)
+    if fault == "collapsed" and evidence.true_share > UNBALANCED:
+        return message("weights that make up for the unbalanced classes"), (
+            "task.class_weights=auto",
+        )
+    if fault == "overfitted" and strategy in _WHOLE:
+        # Rate and epochs of the config are those of the other strategy.
+        return message("fewer weights that train"), _another("lora", training)
+    if fault == "overfitted":
+        return message("half the training"), (_length(training, 0.5),)
+    if fault == "cut short":
+        return message("twice the training"), (_length(training, 2),)
+    if fault in ("underfitted", "plateaued") and strategy != "full":
+        return message("more weights that train"), _another("full", training)
+    return (
+        message("another learning rate, found by a range test"),
+        ("training.learning_rate=find",),
+    )
+
+
+def _another(strategy: str, training: dict[str, Any]) -> tuple[str, ...]:
+    """Another strategy, with what is usual for it."""
+    length = () if training["max_steps"] else ("training.num_train_epochs=auto",)
+    return (f"strategy={strategy}", "training.learning_rate=auto", *length)
+
+
+def _length(training: dict[str, Any], times: float) -> str:
+    if training["max_steps"] is not None:
+        return f"training.max_steps={max(1, round(times * training['max_steps']))}"
+    return f"training.num_train_epochs={times * training['num_train_epochs']:g}"

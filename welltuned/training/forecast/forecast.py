@@ -1,0 +1,101 @@
+"""The memory, time and disk of one run, from a rehearsal of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from welltuned.engines.config import TrainingConfig
+from welltuned.strategies import Strategy
+from welltuned.strategies.base import END, InjectedStrategy
+from welltuned.training.forecast.memory import FLOAT, MemoryForecast, foresee_memory, keeps
+from welltuned.training.forecast.prices import Machine
+from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.forecast.step_counts import StepCounts, largest_look, positions
+from welltuned.training.forecast.time import (
+    EvalRehearsal,
+    evaluation_seconds,
+    forecast_precision,
+    train_seconds,
+)
+from welltuned.training.prepare import RunPlan
+
+_TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "spiece", "added_tokens")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will cost."""
+
+    strategy: str
+    parameters: int
+    trainable: int
+    memory: MemoryForecast
+    precision: str
+    """What forward and backward passes compute in: `fp32` or `bf16`."""
+    steps: int
+    train_seconds: float
+    """Optimizer steps alone, as `cost.train_seconds` counts them."""
+    evaluation_seconds: float
+    """Scoring validation and test, answers in free text included."""
+    artifact_bytes: int
+    disk_bytes: int
+    """The artifact and the checkpoints at their most."""
+
+    @property
+    def seconds(self) -> float:
+        return self.train_seconds + self.evaluation_seconds
+
+
+def forecast_run(
+    prepared: RunPlan,
+    strategy: Strategy,
+    training: TrainingConfig,
+    machine: Machine,
+    process: int,
+) -> Forecast:
+    """Rehearse a few steps and add them up.
+
+    `process` are the bytes this process held before it began to plan; on a GPU, whose
+    memory is another, 0.
+    """
+    device = torch.device(machine.key["device"])
+    rehearsal = Rehearsal.of(prepared, strategy, device, training.gradient_checkpointing)
+    rehearsal.advance(END)
+    course = StepCounts.of(prepared, training)
+    shapes = course.shapes()
+    precision = forecast_precision(rehearsal, training, machine, shapes[len(shapes) // 2])
+    rehearsal = replace(rehearsal, precision=precision)
+    steps = [(batch, rehearsal.step([batch])) for batch in shapes]
+    split, batch = largest_look(prepared, training.per_device_eval_batch_size)
+    read = prepared.examples[split]
+    look = EvalRehearsal(positions(read, batch), rehearsal.look(read, batch))
+    training_work = train_seconds(rehearsal, course, steps, machine)
+    evaluation_work = evaluation_seconds(rehearsal, training, course, look, machine)
+    artifact = artifact_bytes(rehearsal)
+    return Forecast(
+        strategy=strategy.type,
+        parameters=rehearsal.weights,
+        trainable=rehearsal.trainable,
+        memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
+        precision=precision,
+        steps=course.plan.total,
+        train_seconds=machine.start + machine.pace * training_work,
+        evaluation_seconds=machine.pace * evaluation_work,
+        artifact_bytes=artifact,
+        disk_bytes=artifact + 2 * FLOAT * rehearsal.trainable * keeps(training),
+    )
+
+
+def artifact_bytes(rehearsal: Rehearsal) -> int:
+    """Bytes of the artifact: what trained (or, for whole-weight strategies, all), and words."""
+    whole = not isinstance(rehearsal.strategy, InjectedStrategy)
+    folder = Path(rehearsal.prepared.config.model.location).expanduser()
+    words = sum(
+        file.stat().st_size
+        for file in (folder.iterdir() if folder.is_dir() else ())
+        if file.name.startswith(_TOKENIZER_FILES)
+    )
+    return FLOAT * (rehearsal.weights if whole else rehearsal.trainable) + words

@@ -1,0 +1,95 @@
+"""The memory of one run at its peak, from a rehearsal of its largest step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from welltuned.engines.config import TrainingConfig
+from welltuned.training.forecast.meta_tracer import WEIGHTS, Trace
+from welltuned.training.forecast.prices import Machine
+from welltuned.training.forecast.rehearsal import Rehearsal
+
+FLOAT = 4
+"""Bytes of a number in full precision, which all that trains is in."""
+
+
+@dataclass(frozen=True)
+class MemoryForecast:
+    """The peak of a run, by what it is for; bytes."""
+
+    process: int
+    """What the process holds before any weight: Python, libraries, the data."""
+    libraries: int
+    """What libraries take once they are used."""
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: dict[str, int]
+    """What waits for the backward pass, by the part of the model."""
+    allocator: int
+    """What was freed but stays with the process: hardly two batches that are scored have tensors
+    of the same sizes, so that none fits where another was."""
+    elsewhere: int
+    """By how much saving, proof or evaluation reaches above a training step."""
+    roles: dict[str, int] = field(default_factory=dict)
+    """With PPO what its other roles take: `reference`, `value`, `reward`. The policy's are
+    `weights`, `gradients` and `optimizer`."""
+
+    @property
+    def total(self) -> int:
+        held = self.process + self.libraries + self.weights + self.gradients + self.optimizer
+        used = sum(self.activations.values()) + sum(self.roles.values())
+        return held + used + self.allocator + self.elsewhere
+
+
+def foresee_memory(
+    rehearsal: Rehearsal,
+    training: TrainingConfig,
+    largest: tuple[np.ndarray, Trace],
+    look: Trace,
+    machine: Machine,
+    process: int,
+) -> MemoryForecast:
+    """From the largest micro-batch with its trace, and the trace of the largest batch scored.
+
+    `process` is what the process held before it began to plan; on a GPU, whose memory is
+    another, 0.
+    """
+    batch, once = largest
+    # With accumulation gradients are there while the next micro-batch is read.
+    accumulates = training.gradient_accumulation_steps > 1
+    trace = rehearsal.step([batch, batch]) if accumulates else once
+    weights, trainable = rehearsal.weight_bytes, FLOAT * rehearsal.trainable
+    gradients = min(trainable, trace.at_peak[""])
+    waiting = trace.peak - weights - gradients
+    step = trace.peak + 2 * trainable
+    elsewhere = [
+        weights + 2 * trainable + (look.peak - weights),
+        weights + 4 * trainable if keeps(training) else 0,  # a copy, and the copy as a file
+        weights + waiting + weights,  # the artifact is loaded beside the model
+    ]
+    on_gpu = machine.key["device"] == "cuda"
+    return MemoryForecast(
+        process=process,
+        libraries=0 if on_gpu else machine.fixed_bytes,
+        weights=weights,
+        gradients=gradients,
+        optimizer=2 * trainable,
+        activations=_by_place(trace, gradients),
+        allocator=0 if on_gpu else round(machine.churn * (look.peak - weights)),
+        elsewhere=max(0, max(elsewhere) - step),
+    )
+
+
+def keeps(training: TrainingConfig) -> bool:
+    """Whether the best weights are kept while training goes on."""
+    return training.load_best_model_at_end and training.eval_strategy != "no"
+
+
+def _by_place(trace: Trace, gradients: int) -> dict[str, int]:
+    """Bytes of a step's peak that are neither weights nor gradients, the largest part first."""
+    places = {name: size for name, size in trace.at_peak.items() if name not in ("", WEIGHTS)}
+    places["other"] = trace.at_peak[""] - gradients
+    return {name: size for name, size in sorted(places.items(), key=lambda p: -p[1]) if size > 0}

@@ -1,0 +1,158 @@
+"""A run's steps, rehearsed on a model without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from welltuned.engines.device import autocast
+from welltuned.models import cpu_attention
+from welltuned.models.anatomy import undecorated
+from welltuned.models.checkpoint_context import contexts
+from welltuned.models.freezing import set_training_modes
+from welltuned.models.loading import quiet
+from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
+from welltuned.tasks import Examples
+from welltuned.training.forecast.meta_tracer import Trace, imagining
+from welltuned.training.prepare import RunPlan
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A strategy's model without weights, ready for steps without arithmetic."""
+
+    prepared: RunPlan
+    strategy: Strategy
+    model: nn.Module
+    groups: list[ParameterGroup]
+    device: torch.device
+    precision: str = "fp32"
+    """What forward and backward passes compute in: `fp32` or `bf16`."""
+
+    @classmethod
+    def of(
+        cls,
+        prepared: RunPlan,
+        strategy: Strategy,
+        device: torch.device,
+        checkpointing: bool = False,
+    ) -> Rehearsal:
+        """The model as training would start with it on a device."""
+        prepared = _with_reference(prepared)
+        model: nn.Module = _prepare(prepared, strategy)
+        if checkpointing:
+            recompute = {"use_reentrant": False, "context_fn": contexts}
+            with quiet():
+                model.gradient_checkpointing_enable(recompute)  # type: ignore[operator]
+        groups = strategy.parameter_groups(model, prepared.anatomy)
+        rehearsal = cls(prepared, strategy, model, groups, device)
+        rehearsal.look(prepared.learned, np.array([0]))  # what is only done with a first batch
+        return rehearsal
+
+    @property
+    def weights(self) -> int:
+        """Parameters, PEFT's spare copy of the head excepted."""
+        named = self.model.named_parameters()
+        return sum(p.numel() for name, p in named if ".original_module." not in name)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Everything that is loaded, buffers included."""
+        tensors = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+    @property
+    def trainable(self) -> int:
+        """Parameters that train at some time."""
+        return sum(p.numel() for group in self.groups for p in group.parameters)
+
+    @property
+    def trains_now(self) -> int:
+        """Parameters that train at this stage."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    def advance(self, progress: Progress) -> None:
+        """Let train what trains then."""
+        self.strategy.advance(self.model, self.prepared.anatomy, progress)
+
+    def step(self, micro_batches: Sequence[np.ndarray]) -> Trace:
+        """Forward and backward passes whose gradients add up, as an optimizer step takes them."""
+        set_training_modes(self.model)
+        batches = [self._batch(self.prepared.learned, indices) for indices in micro_batches]
+        with quiet(), self._imagining() as trace:
+            for batch in batches:
+                with autocast(self.precision, self.device):
+                    loss = self.prepared.problem.loss(self.model, batch)
+                loss.backward()
+        self.model.zero_grad(set_to_none=True)
+        return trace
+
+    def look(self, examples: Examples, indices: np.ndarray) -> Trace:
+        """A forward pass without gradients, as scoring takes it."""
+        self.model.eval()
+        batch = self._batch(examples, indices)
+        half = autocast(self.precision, self.device)
+        with quiet(), torch.no_grad(), self._imagining() as trace, half:
+            self.prepared.problem.outputs(self.model, batch)
+        return trace
+
+    def _imagining(self) -> AbstractContextManager[Trace]:
+        return imagining(self.model, self._place_of, self.device.type)
+
+    def _place_of(self, name: str) -> str:
+        """The part of the model a module is, for people."""
+        plain, anatomy = undecorated(name), self.prepared.anatomy
+        if any(plain == block.attention for block in anatomy.blocks):
+            return "attention"
+        if any(plain == block.name for block in anatomy.blocks):
+            return "blocks"
+        if plain in (*anatomy.head, *anatomy.pooler):
+            return "head"
+        return "embeddings" if plain == anatomy.trunk else ""
+
+    def _batch(self, examples: Examples, indices: np.ndarray) -> dict[str, torch.Tensor]:
+        prepared = self.prepared
+        arrays = prepared.problem.collate(examples, indices.tolist(), prepared.pad_id)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _with_reference(prepared: RunPlan) -> RunPlan:
+    """With any numbers for what the untouched model says, where the loss compares with it."""
+    problem = prepared.problem
+    if not problem.needs_reference:
+        return prepared
+    noted = {}
+    for split, examples in prepared.examples.items():
+        widest = max(len(examples.rows_of([i])) for i in range(len(examples)))
+        noted[split] = problem.with_reference(examples, np.zeros((len(examples), widest)))
+    return replace(prepared, examples=noted)
+
+
+def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
+    """As `tuning.build`, but for the weights."""
+    cpu_attention.install()
+    config = type(prepared.head.config).from_dict(prepared.head.config.to_dict())
+    dtype = getattr(torch, prepared.config.model.dtype)
+    with torch.device("meta"):
+        skeleton = prepared.head.auto_class.from_config(config, dtype=dtype)
+    context = Context(
+        anatomy=prepared.anatomy,
+        tokenizer=prepared.tokenizer,
+        model_name=prepared.config.model.location,
+        task_type=prepared.problem.peft_task_type,
+        seed=prepared.config.training.seed,
+        examples=[prepared.examples["train"].encoded[0].tolist()],
+    )
+    with quiet(), imagining():
+        model = strategy.prepare(skeleton, context)
+    model = model.to("meta")  # what was injected was made for real
+    for name, parameter in model.named_parameters():
+        if strategy.ever_trains(name, parameter, prepared.anatomy):
+            parameter.data = parameter.data.float()
+    return model

@@ -1,0 +1,86 @@
+"""The steps a run will take, as far as they have to be known to foresee its cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from welltuned.data.batching import BatchPlan, evaluation_batches
+from welltuned.engines import distributed
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.step_plan import StepPlan
+from welltuned.tasks import Examples
+from welltuned.training.prepare import RunPlan
+
+_KNOWN = 2000
+"""Steps that are looked at; those that follow are taken to be like them."""
+_SHAPES = 3
+"""Micro-batches that are rehearsed: the smallest, the one in the middle, the largest."""
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """The order of a training's micro-batches."""
+
+    examples: Examples
+    plan: StepPlan
+    batches: list[np.ndarray]
+    """Micro-batches of the steps that are looked at."""
+    repeated: float
+    """How many times as many there will be."""
+
+    @classmethod
+    def of(cls, prepared: RunPlan, training: TrainingConfig) -> StepCounts:
+        """The batch size of `training` is a number."""
+        examples = prepared.learned
+        plan = StepPlan.of(
+            BatchPlan(
+                lengths=examples.lengths,
+                rows=examples.sizes,
+                batch_size=training.examples_per_pass,
+                accumulation=training.gradient_accumulation_steps,
+                seed=training.seed,
+                by_length=training.group_by_length,
+                max_tokens=training.max_tokens_per_step,
+                processes=distributed.processes(),
+            ),
+            training,
+        )
+        steps = list(islice(plan, _KNOWN))
+        batches = [batch for step in steps for batch in step.micro_batches]
+        return cls(examples, plan, batches, plan.total / len(steps))
+
+    @property
+    def epochs(self) -> int:
+        return len(self.plan.steps_per_epoch)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Tokens of each micro-batch, padding included."""
+        return np.array([positions(self.examples, batch) for batch in self.batches])
+
+    def shapes(self) -> list[np.ndarray]:
+        """Micro-batches from the smallest to the largest, no two of one size."""
+        sizes = self.positions
+        order = np.argsort(sizes, kind="stable")
+        picked = [order[round(i * (len(order) - 1) / (_SHAPES - 1))] for i in range(_SHAPES)]
+        return [self.batches[i] for i in {int(sizes[i]): i for i in picked}.values()]
+
+
+def positions(examples: Examples, batch: np.ndarray) -> int:
+    """Tokens of a batch, padding included."""
+    rows = examples.rows_of(batch.tolist())
+    return len(rows) * int(examples.encoded.lengths[list(rows)].max())
+
+
+def largest_look(prepared: RunPlan, size: int) -> tuple[str, np.ndarray]:
+    """The split with the largest batch that is scored, and that batch."""
+    largest = {
+        split: evaluation_batches(examples.lengths, size)[0]
+        for split, examples in prepared.examples.items()
+        if split != "train"
+    }
+    split = max(largest, key=lambda split: positions(prepared.examples[split], largest[split]))
+    return split, largest[split]

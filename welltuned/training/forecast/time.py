@@ -1,0 +1,133 @@
+"""The time of one run, from a rehearsal of some steps and what this machine does in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from welltuned.engines import distributed
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.device import CLEARLY, gain_of
+from welltuned.evaluation.predict import ANSWERED_AT_ONCE
+from welltuned.runs.user_cache import recalled
+from welltuned.strategies import Progress
+from welltuned.training.forecast.meta_tracer import Trace
+from welltuned.training.forecast.prices import Machine
+from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.forecast.step_counts import StepCounts, positions
+
+_STAGES = (0.0, 0.25, 0.5, 0.75)
+"""When it is asked whether a strategy has changed what trains."""
+
+Step = tuple[np.ndarray, Trace]
+"""A micro-batch, and what its forward and backward pass are."""
+
+
+def forecast_precision(
+    rehearsal: Rehearsal, training: TrainingConfig, machine: Machine, batch: np.ndarray
+) -> str:
+    """What forward and backward will compute in, as far as it can be known.
+
+    On a CPU a run tries a step of the loaded model in both, once for all runs of such a model;
+    before that a rehearsed one stands for it.
+    """
+    if rehearsal.prepared.config.model.dtype == "bfloat16":
+        return "bf16"
+    if training.precision != "auto":
+        return training.precision
+    if machine.key["device"] == "cuda":
+        return "bf16"
+    gain = recalled(gain_of(rehearsal.prepared.anatomy))
+    if gain is None:
+        full, half = (
+            machine.seconds(replace(rehearsal, precision=precision).step([batch]))
+            for precision in ("fp32", "bf16")
+        )
+        gain = full / half
+    return "bf16" if gain > CLEARLY else "fp32"
+
+
+@dataclass(frozen=True)
+class EvalRehearsal:
+    """The largest batch that is scored, and what its forward pass is."""
+
+    positions: int
+    trace: Trace
+
+
+def train_seconds(
+    rehearsal: Rehearsal, course: StepCounts, steps: Sequence[Step], machine: Machine
+) -> float:
+    """Optimizer steps alone, as `cost.train_seconds` counts them."""
+    sizes = [positions(course.examples, batch) for batch, _ in steps]
+    seconds = [machine.seconds(trace) for _, trace in steps]
+    passes = float(np.interp(course.positions, sizes, seconds).sum()) * course.repeated
+    stages = _stages(rehearsal, course, steps[len(steps) // 2], machine)
+    tensors = sum(len(group.parameters) for group in rehearsal.groups)
+    moving = rehearsal.trainable * machine.adam + tensors * machine.call
+    # The first step's counting is part of what its start takes.
+    counted = (len({stage.trainable for stage in stages}) - 1) * machine.counting
+    return (
+        passes / distributed.processes() * float(np.mean([stage.time for stage in stages]))
+        + course.plan.total * moving * float(np.mean([stage.trainable for stage in stages]))
+        + counted * sum(steps[-1][1].operations.values())
+    )
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A quarter of training beside its end."""
+
+    time: float
+    trainable: float
+    """Shares of what a step takes, and of what trains, at the end."""
+
+
+def _stages(
+    rehearsal: Rehearsal, course: StepCounts, typical: Step, machine: Machine
+) -> list[_Stage]:
+    epochs, (batch, trace) = course.epochs, typical
+    known = {rehearsal.trains_now: _Stage(1.0, 1.0)}
+    stages = []
+    for fraction in _STAGES:
+        rehearsal.advance(Progress(fraction, fraction * epochs))
+        now = rehearsal.trains_now
+        if now not in known:
+            time = machine.seconds(rehearsal.step([batch])) / machine.seconds(trace)
+            known[now] = _Stage(time, now / rehearsal.trainable)
+        stages.append(known[now])
+    return stages
+
+
+def evaluation_seconds(
+    rehearsal: Rehearsal,
+    training: TrainingConfig,
+    course: StepCounts,
+    look: EvalRehearsal,
+    machine: Machine,
+) -> float:
+    """Scoring validation and test, answers in free text included."""
+    prepared = rehearsal.prepared
+    tokens = {split: int(part.encoded.lengths.sum()) for split, part in prepared.examples.items()}
+    number = len(prepared.examples["validation"])
+    often = {"no": 0, "epoch": course.epochs}.get(training.eval_strategy)
+    if often is None:
+        assert training.eval_steps is not None
+        often = -(-course.plan.total // training.eval_steps)
+    tests = 2 if prepared.config.evaluation.untrained else 1
+    sample = tokens["train"] * min(1.0, number / len(prepared.examples["train"]))
+    read = tokens["validation"] * (often + 1) + tokens.get("test", 0) * tests + sample
+    answering = tests * _answering(rehearsal, look, machine)
+    return read * machine.seconds(look.trace) / look.positions + answering
+
+
+def _answering(rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine) -> float:
+    """Seconds of the answers in free text, should none of them end before it must."""
+    problem = rehearsal.prepared.problem
+    answered = min(problem.answered, len(rehearsal.prepared.examples.get("test", ())))
+    rounds = -(-answered // ANSWERED_AT_ONCE)
+    words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
+    calls = machine.call * sum(look.trace.operations.values())
+    return rounds * problem.max_new_tokens * (calls + words / machine.flops_per_second)

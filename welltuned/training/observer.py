@@ -1,0 +1,96 @@
+"""Who watches a run: what happens is told once, to people and to files alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from welltuned.engines.events import Listener, Step
+from welltuned.runs import Run
+
+if TYPE_CHECKING:
+    from welltuned.models.freezing import TableRow
+    from welltuned.training.prepare import RunPlan
+
+
+class Observer(Listener):
+    """Hears of the whole run; each method does nothing unless overridden."""
+
+    def working(self, what: str, done: int, total: int) -> None:
+        """Long work other than training has come this far."""
+
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        """Work that has something to tell on its way has come this far."""
+
+    def prepared(self, prepared: RunPlan) -> None:
+        """Everything was checked; weights come next."""
+
+    def noted(self, text: str) -> None:
+        """Something a person should know."""
+
+    def loaded(self, rows: list[TableRow]) -> None:
+        """The model is ready; this is what will train."""
+
+    def finished(self, run: Run) -> None:
+        """The run is complete."""
+
+
+class Recorder(Listener):
+    """Writes metrics.jsonl and keeps status.json up to date.
+
+    `seconds` are those spent in optimizer steps so far.
+    """
+
+    def __init__(self, run: Run, every: int) -> None:
+        self._run = run
+        self._every = every
+        self._waiting: list[Step] = []
+        self._seconds = 0.0
+
+    def stepped(self, step: Step) -> None:
+        self._waiting.append(step)
+        self._seconds += step.seconds
+        if step.step % self._every == 0 or step.step in (1, step.total):
+            self._flush()
+
+    def changed(self, step: int, what: str) -> None:
+        self._run.append("metrics.jsonl", {"step": step, "split": "train", "change": what})
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        if self._waiting:
+            self._flush()
+        numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
+        self._run.append(
+            "metrics.jsonl",
+            {
+                "step": step,
+                "split": "validation",
+                "epoch": epoch,
+                "seconds": self._seconds,
+                **numbers,
+                "best": best,
+            },
+        )
+
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        self._run.append("metrics.jsonl", {"step": step, "split": "train", "warning": finding})
+
+    def _flush(self) -> None:
+        steps, self._waiting = self._waiting, []
+        examples = sum(step.examples for step in steps)
+        seconds = sum(step.seconds for step in steps)
+        last = steps[-1]
+        self._run.append(
+            "metrics.jsonl",
+            {
+                "step": last.step,
+                "split": "train",
+                "epoch": round(last.epoch, 4),
+                "seconds": self._seconds,
+                "loss": sum(step.loss * step.examples for step in steps) / examples,
+                "learning_rate": last.learning_rate,
+                "gradient_norm": last.gradient_norm,
+                **({"penalty": last.penalty} if last.penalty else {}),
+                "examples_per_second": examples / seconds if seconds else 0.0,
+            },
+        )
+        self._run.set_status("running", last.step)

@@ -1,0 +1,157 @@
+"""Forgetting, from the first moment of a run to the last: what the untouched model knew, what
+protects it, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from welltuned.engines.best_checkpoint import signed
+from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
+from welltuned.evaluation.retention import BaseAnswers
+from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
+from welltuned.protection import FinishContext, Guard, GuardContext
+from welltuned.training.observer import Observer
+from welltuned.training.session import Session
+
+
+@dataclass(frozen=True)
+class BaseMeasurements:
+    """What is remembered of a model before its first step."""
+
+    memory: BaseAnswers
+    layers: LayerScores | None
+    start: dict[str, torch.Tensor]
+    """Copies of pretrained weights that will train, where someone goes back to them."""
+
+
+def measure_base(session: Session, observer: Observer) -> BaseMeasurements:
+    """Ask the untouched model everything that will be asked of the tuned one."""
+    config, prepared = session.config, session.prepared
+    subject = session.subject(session.precision_in_use)
+    memory, layers = BaseAnswers(()), None
+    with config.strategy.base_model(session.model):
+        if config.evaluation.retained:
+            own = prepared.examples["validation"]
+            progress = _telling(observer, "measuring what it knows")
+            memory = BaseAnswers.of(subject, prepared.retention, own, _training(session), progress)
+        if config.evaluation.probe:
+            layers = _probe(session, _telling(observer, "probing blocks before"))
+    start = {}
+    if any(protection.finishes for protection in config.protection):
+        start = {
+            name: weight.detach().cpu().clone()
+            for name, weight in _scene(session).pretrained().items()
+        }
+    return BaseMeasurements(memory, layers, start)
+
+
+def guards(session: Session, observer: Observer) -> list[Guard]:
+    """What goes along with training. To be asked before the first step."""
+    if not session.config.protection:
+        return []
+    scene = _scene(session)
+    found = [protection.guard(scene) for protection in session.config.protection]
+    for guard in filter(None, found):
+        if guard.note:
+            observer.noted(guard.note)
+    return [guard for guard in found if guard is not None]
+
+
+def finish_protections(
+    session: Session, untouched: BaseMeasurements, observer: Observer
+) -> dict[str, Any]:
+    """Let protections finish, which may change the trained weights.
+
+    Returns what results.json keeps of it, by their types.
+    """
+    config = session.config
+    metric = session.metric
+    found: dict[str, Any] = {}
+    for protection in config.protection:
+        if not protection.finishes:
+            continue
+        end = FinishContext(
+            scene=_scene(session),
+            start=untouched.start,
+            score=lambda: _numbers(session.score("validation", session.precision_in_use)),
+            value=lambda scores: signed(scores, metric),
+            kept=lambda: untouched.memory.kept(session.subject(session.precision_in_use)),
+            progress=_telling(observer, f"finishing by {protection.type}"),
+        )
+        found[protection.type] = {"metric": metric, **protection.finish(end)}
+    return found
+
+
+def measure_retention(
+    session: Session, untouched: BaseMeasurements, observer: Observer
+) -> dict[str, Any]:
+    """The parts `retention` and `probe` of results.json, of the tuned model."""
+    found: dict[str, Any] = {}
+    if session.config.evaluation.retained:
+        found["retention"] = untouched.memory.compared(
+            session.subject(session.precision_in_use),
+            _telling(observer, "measuring what it still knows"),
+        )
+    if untouched.layers is not None:
+        after = _probe(session, _telling(observer, "probing blocks after"))
+        found["probe"] = layer_scores_dict(untouched.layers, after)
+    return found
+
+
+def layer_scores_dict(before: LayerScores, after: LayerScores | None = None) -> dict[str, Any]:
+    """Scores by block for results.json and `--json`."""
+    return {
+        "metric": before.metric,
+        "regions": list(before.regions),
+        "before": list(before.scores),
+        **({"after": list(after.scores)} if after is not None else {}),
+        "behind": list(before.behind),
+        "error": before.error,
+        "chance": before.chance,
+        "texts": {"fitted": before.fitted, "scored": before.scored},
+        "hint": hint(before),
+    }
+
+
+def _scene(session: Session) -> GuardContext:
+    prepared = session.prepared
+    subject = session.subject(session.precision)
+    return GuardContext(
+        subject=subject,
+        strategy=session.config.strategy,
+        problem=session.problem,
+        examples=prepared.examples["train"],
+        replay=prepared.replay,
+        general=embedded_text(language_of(texts_of(prepared.data)), subject.has_lm_head),
+        training=_training(session),
+        new=frozenset(session.origin.new),
+        seed=session.config.training.seed,
+    )
+
+
+def _training(session: Session) -> frozenset[int]:
+    return frozenset(id(weight) for group in session.groups for weight in group.parameters)
+
+
+def _probe(session: Session, progress: Callable[[int, int], None]) -> LayerScores:
+    prepared = session.prepared
+    return probe_layers(
+        session.subject(session.precision_in_use),
+        prepared.problem,
+        prepared.config.task.pooling,
+        prepared.examples["train"],
+        prepared.examples["validation"],
+        progress,
+    )
+
+
+def _telling(observer: Observer, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: observer.working(what, done, total)
+
+
+def _numbers(scores: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}

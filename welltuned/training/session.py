@@ -1,0 +1,282 @@
+"""The model as training finds it: loaded, its head settled, prepared by the strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from welltuned.artifact.save_load import Origin
+from welltuned.artifact.verify import WeightHashes
+from welltuned.config import RunConfig
+from welltuned.engines import distributed
+from welltuned.engines.device import autocast, choose_device, choose_precision, gain_of
+from welltuned.engines.events import Listener
+from welltuned.engines.job import Job
+from welltuned.evaluation.eval_model import EvalModel
+from welltuned.evaluation.predict import predict_outputs, to_device
+from welltuned.models import loading
+from welltuned.models.freezing import trainable_table
+from welltuned.protection import Guard
+from welltuned.runs.user_cache import remembered
+from welltuned.strategies import Context, ParameterGroup
+from welltuned.tasks import Examples, Problem
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import RunPlan, anatomy_of
+
+
+@dataclass
+class Session:
+    """The loaded model and everything around it."""
+
+    prepared: RunPlan
+    model: nn.Module
+    groups: list[ParameterGroup]
+    device: torch.device
+    precision: str
+    problem: Problem
+    before: WeightHashes
+    origin: Origin
+    artifact_bytes: int = 0
+    predicted: dict[str, Any] = field(default_factory=dict)
+    """What the run was expected to cost."""
+    found: dict[str, Any] = field(default_factory=dict)
+    """What was tried to settle hyper-parameters."""
+
+    @property
+    def config(self) -> RunConfig:
+        return self.prepared.config
+
+    @property
+    def metric(self) -> str:
+        """The validation score that chooses."""
+        chosen = self.config.training.metric_for_best_model
+        return self.problem.default_metric if chosen == "auto" else chosen
+
+    def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
+        """Outputs (N, K) for a split, by the model as it is now."""
+        return self.predict_examples(self.prepared.examples[split], split, precision, observer)
+
+    def predict_examples(
+        self, examples: Examples, what: str, precision: str, observer: Observer | None = None
+    ) -> np.ndarray:
+        """Outputs (N, K) for examples; `what` tells people which."""
+        tell = (
+            (lambda done: observer.working(f"reading {what}", done, len(examples)))
+            if observer
+            else (lambda done: None)
+        )
+        return predict_outputs(
+            self.model,
+            self.problem,
+            examples,
+            self.prepared.pad_id,
+            self.config.training.per_device_eval_batch_size,
+            autocast(precision, self.device),
+            tell,
+        )
+
+    def score(self, split: str, precision: str) -> dict[str, Any]:
+        """Scores of a split, without intervals."""
+        targets = self.prepared.examples[split].targets
+        assert targets is not None
+        return self.problem.score(self.predict(split, precision), targets)
+
+    def job(
+        self,
+        keep: Callable[[int, dict[str, Any]], None] = lambda step, scores: None,
+        listener: Listener | None = None,
+        folder: Path = Path("runs"),
+        guards: Sequence[Guard] = (),
+    ) -> Job:
+        """What an engine is given to train the model as it is now."""
+        return Job(
+            model=self.model,
+            anatomy=self.prepared.anatomy,
+            problem=self.problem,
+            strategy=self.config.strategy,
+            groups=self.groups,
+            training=self.config.training,
+            examples=self.prepared.learned,
+            pad_id=self.prepared.pad_id,
+            precision=self.precision,
+            guards=guards,
+            validate=lambda: self.score("validation", self.precision),
+            keep=keep,
+            listener=listener or Listener(),
+            folder=folder,
+        )
+
+    def on_training_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, targets) of the training split, in what the artifact computes in."""
+        targets = self.prepared.examples["train"].targets
+        assert targets is not None
+        return self.predict("train", self.precision_in_use), targets
+
+    def subject(self, precision: str) -> EvalModel:
+        """The model as it is now, to be examined."""
+        prepared = self.prepared
+        return EvalModel(
+            model=self.model,
+            anatomy=prepared.anatomy,
+            tokenizer=prepared.tokenizer,
+            pad_id=prepared.pad_id,
+            max_length=prepared.max_length,
+            batch_size=self.config.training.per_device_eval_batch_size,
+            has_lm_head=not prepared.head.new,
+            precision=lambda: autocast(precision, self.device),
+        )
+
+    @property
+    def precision_in_use(self) -> str:
+        """What the artifact computes in when it is used.
+
+        It is tested in the same, whatever it was trained in.
+        """
+        return "bf16" if self.config.model.dtype == "bfloat16" else "fp32"
+
+
+def load_session(prepared: RunPlan, observer: Observer) -> Session:
+    """Load the weights, settle the head, and let the strategy prepare the model."""
+    config = prepared.config
+    torch.use_deterministic_algorithms(config.training.full_determinism)
+    device = choose_device(config.training.device)
+    prepared = resolve_pooling(prepared, observer)
+    observer.prepared(prepared)
+    model, origin = build_model(prepared, device)
+    precision, why = distributed.from_main(
+        lambda: choose_precision(
+            config.training,
+            config.model.dtype,
+            device,
+            lambda: _try_step(model, prepared),
+            lambda measure: remembered(gain_of(prepared.anatomy), measure),
+        )
+    )
+    observer.noted(f"precision {precision} on {device.type} ({why})")
+    training = config.training.model_copy(update={"precision": precision})
+    prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
+    prepared = compute_reference_outputs(prepared, model, observer)
+    groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
+    observer.loaded(
+        trainable_table(
+            model,
+            prepared.anatomy,
+            [parameter for group in groups for parameter in group.parameters],
+        )
+    )
+    if config.training.gradient_checkpointing:
+        with loading.quiet():
+            model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    return Session(
+        prepared,
+        model,
+        groups,
+        device,
+        precision,
+        prepared.problem,
+        WeightHashes.of(model, groups),
+        origin,
+    )
+
+
+def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
+    """What the model makes of all examples before it is tuned, where the problem compares with it.
+
+    It is computed once; so tuning costs no second model and knows nothing of strategies.
+    """
+    problem, training = prepared.problem, prepared.config.training
+    if not problem.needs_reference:
+        return prepared
+    precision = autocast(training.precision, next(model.parameters()).device)
+    size, noted = training.per_device_eval_batch_size, {}
+    with prepared.config.strategy.base_model(model):
+        for split, examples in prepared.examples.items():
+            tell = partial(observer.working, f"reference on {split}", total=len(examples))
+            args = problem, examples, prepared.pad_id, size, precision
+            noted[split] = problem.with_reference(examples, predict_outputs(model, *args, tell))
+    return replace(prepared, examples=noted)
+
+
+def _try_step(model: nn.Module, prepared: RunPlan) -> None:
+    """A forward and backward pass over a few training examples that leaves nothing behind."""
+    examples = prepared.examples["train"]
+    size = prepared.config.training.at_once.examples_per_pass
+    some = list(range(min(len(examples), size)))
+    batch = to_device(
+        prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
+    )
+    prepared.problem.loss(model, batch).backward()
+    model.zero_grad(set_to_none=True)
+
+
+def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
+    """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
+    from welltuned.models.pooling import PROBED, probe_poolings
+
+    task = prepared.config.task
+    if task.pooling != "auto":
+        return prepared
+    pooling, reason = loading.own_pooling(prepared.config.model), "the model's own pooling file"
+    if pooling is None:
+        pooling = prepared.problem.usual_pooling(prepared.anatomy.kind)
+        reason = "usual for the task"
+    if pooling is None:
+        observer.working("choosing the pooling", 0, 1)
+        model = loading.load_model(
+            prepared.config.model, prepared.head, prepared.anatomy, prepared.config.training.seed
+        ).model
+        examples = prepared.examples["train"]
+        chosen = np.random.default_rng(0).permutation(len(examples))[:PROBED]
+        assert examples.targets is not None
+        choice = probe_poolings(
+            model.base_model,
+            prepared.anatomy.kind,
+            [examples.encoded[int(i)] for i in chosen],
+            examples.targets[chosen],
+            examples.targets.dtype == np.float32 and examples.targets.ndim == 1,
+            prepared.pad_id,
+        )
+        pooling, reason = choice.pooling, choice.reason  # type: ignore[assignment]
+        observer.working("choosing the pooling", 1, 1)
+    observer.noted(f"the head reads {_READS[str(pooling)]} ({reason})")
+    head = prepared.problem.head(prepared.base, str(pooling))
+    config = prepared.config.model_copy(
+        update={"task": task.model_copy(update={"pooling": pooling})}
+    )
+    return replace(prepared, config=config, head=head, anatomy=anatomy_of(head))
+
+
+_READS = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
+
+
+def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Origin]:
+    """The model as training starts with it, and what it was made from.
+
+    A pure function of config and seed.
+    """
+    config, seed = prepared.config, prepared.config.training.seed
+    loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
+    origin = Origin(loading.weights_fingerprint(loaded.model, loaded.new), loaded.new)
+    prepared.problem.initialise(loaded.model, loaded.new, seed)
+    examples = prepared.examples["train"]
+    some = np.random.default_rng(seed).permutation(len(examples))[:32]
+    context = Context(
+        anatomy=prepared.anatomy,
+        tokenizer=prepared.tokenizer,
+        model_name=config.model.location,
+        task_type=prepared.problem.peft_task_type,
+        seed=seed,
+        examples=[examples.encoded[int(i)].tolist() for i in some],
+    )
+    model: nn.Module = config.strategy.prepare(loaded.model, context)
+    for name, parameter in model.named_parameters():
+        if config.strategy.ever_trains(name, parameter, prepared.anatomy):
+            parameter.data = parameter.data.float()  # half precision cannot hold small updates
+    return model.to(device), origin

@@ -1,0 +1,198 @@
+"""config -> data -> model -> strategy -> engine -> run -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from welltuned.artifact.save_load import save_artifact
+from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
+from welltuned.config import RunConfig
+from welltuned.engines import distributed, torch_loop
+from welltuned.engines.device import autocast, choose_device
+from welltuned.engines.job import Job, Outcome
+from welltuned.errors import NotFinite
+from welltuned.evaluation.predict import predict_outputs
+from welltuned.reports.run import write_run_report
+from welltuned.runs import Run, process_memory
+from welltuned.runs.checkpoints import (
+    keep_only,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
+from welltuned.runs.environment import describe_environment
+from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.runs.status import recorded
+from welltuned.schema.import_path import load_callable
+from welltuned.training import retention_steps
+from welltuned.training.auto_tune import auto_tune
+from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
+from welltuned.training.forecast.run_forecast import forecast_run_cost
+from welltuned.training.observer import Observer, Recorder
+from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.results import evaluate_run
+from welltuned.training.session import Session, load_session
+
+
+def run_training(
+    config: RunConfig, observer: Observer | None = None, command: str | None = None
+) -> Run:
+    """Carry out a whole run and return its folder.
+
+    Raises `InputError` before any weight is loaded when something cannot work, and
+    `RunFailed` when training or its proof fails; the folder then says why.
+    """
+    observer = observer or Observer()
+    process_memory.forget_peak()
+    prepared = prepare(config, observer.working)
+    if distributed.processes() > 1:
+        return _train_together(prepared, observer, command)
+    run = Run.create(prepared.folder)
+    with recorded(run):
+        _carry_out(prepared, run, observer, command)
+    observer.finished(run)
+    return run
+
+
+def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | None) -> None:
+    predicted = forecast_run_cost(prepared, observer)
+    session = load_session(prepared, observer)
+    session.predicted, session.found = predicted, auto_tune(session, observer)
+    _write_start(run, session, command)
+    untouched = retention_steps.measure_base(session, observer)
+    try:
+        outcome = _tune(session, run, observer)
+    except NotFinite as error:
+        for line in note_divergence(run, error).lines:
+            observer.noted(line)
+        raise
+    _restore_best(session, run, observer)
+    finished = retention_steps.finish_protections(session, untouched, observer)
+    proof = _save_and_prove(session, run)
+    kept = retention_steps.measure_retention(session, untouched, observer)
+    results = evaluate_run(session, run, outcome, observer)
+    results |= {**kept, **finished, "proof": proof}
+    run.write("results.json", {**results, "diagnosis": diagnose_run(run, results)})
+    write_run_report(run)
+
+
+def _train_together(prepared: RunPlan, observer: Observer, command: str | None) -> Run:
+    """The same by several processes: all train, the main one alone writes and talks."""
+    distributed.join_process_group(choose_device(prepared.config.training.device).type)
+    run = distributed.from_main(lambda: Run.create(prepared.folder))
+    if distributed.is_main():
+        with recorded(run):
+            _carry_out(prepared, run, observer, command)
+        observer.finished(run)
+    else:
+        session = load_session(prepared, Observer())
+        auto_tune(session, Observer())
+        _tune(session, run, Observer())
+    distributed.from_main(lambda: None)  # nobody leaves before the run is written
+    return run
+
+
+def _write_start(run: Run, session: Session, command: str | None) -> None:
+    """Everything known before the first step, so that even a killed run explains itself."""
+    prepared = session.prepared
+    run.write(
+        "config.yaml", {"schema_version": SCHEMA_VERSION, **prepared.config.model_dump(mode="json")}
+    )
+    run.write("data.json", prepared.data.facts.as_dict())
+    environment = describe_environment()
+    environment |= {
+        "device": torch.cuda.get_device_name(session.device)
+        if session.device.type == "cuda"
+        else session.device.type,
+        "precision": session.precision,
+        "threads": torch.get_num_threads(),
+        "data_fingerprint": prepared.data.facts.fingerprint,
+        "base_fingerprint": session.origin.fingerprint,
+        "seed": prepared.config.training.seed,
+        "command": command,
+    }
+    run.write("environment.json", environment)
+
+
+def _tune(session: Session, run: Run, observer: Observer) -> Outcome:
+    """Hand everything to the engine."""
+    trainable = {
+        name: parameter
+        for name, parameter in session.model.named_parameters()
+        if name in session.before.trainable
+    }
+
+    def keep(step: int, scores: dict[str, Any]) -> None:
+        numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
+        keep_only(
+            run.checkpoints,
+            save_checkpoint(run.checkpoints, step, trainable, {"validation": numbers}),
+        )
+
+    listeners = [Recorder(run, session.config.training.logging_steps), observer]
+    job = session.job(
+        keep,
+        diagnosing_listener(listeners if distributed.is_main() else [], run, session.metric),
+        run.folder,
+        retention_steps.guards(session, observer),
+    )
+    if session.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(session.device)
+    return _engine(session.config.engine)(job)
+
+
+def _engine(name: str) -> Callable[[Job], Outcome]:
+    if name == "hf":
+        from welltuned.engines import hf_trainer  # it imports half of transformers
+
+        return hf_trainer.fit
+    return torch_loop.fit if name == "torch" else load_callable(name, "engine")
+
+
+def _restore_best(session: Session, run: Run, observer: Observer) -> None:
+    """Go back to the weights with the best validation score, where they were kept."""
+    folder = newest_checkpoint(run.checkpoints)
+    if folder is None:
+        return
+    weights, state = load_checkpoint(folder)
+    parameters = dict(session.model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            parameters[name].copy_(tensor)
+    observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
+
+
+def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
+    """Write the artifact, load it afresh, and compare."""
+    prepared, strategy = session.prepared, session.config.strategy
+    moved = compare_weights(session.model, session.before)
+    strategy.finish(session.model)
+    session.problem = session.problem.measured(session.on_training_data).finish(session.model)
+    validation = prepared.examples["validation"]
+    some = list(range(min(EXAMPLES, len(validation))))
+    problem, records = session.problem.saved_as(prepared.tokenizer, validation.records.take(some))
+    session.artifact_bytes = save_artifact(
+        run.model,
+        session.model,
+        strategy,
+        prepared.tokenizer,
+        problem,
+        prepared.head,
+        session.config.model,
+        session.origin,
+        prepared.max_length,
+        session.precision_in_use,
+    )
+    few = problem.encode(prepared.tokenizer, records, prepared.max_length)
+    outputs = predict_outputs(
+        session.model,
+        problem,
+        few,
+        prepared.pad_id,
+        EXAMPLES,
+        autocast(session.precision_in_use, session.device),
+    )
+    return prove(moved, session.before, outputs, run.model, records, session.device).as_dict()
