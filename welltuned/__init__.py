@@ -1,4 +1,4 @@
-"""welltuned: fine-tune a pretrained language model, and see with evidence which way is right.
+"""welltuned: fine-tune a pretrained language model on your own data, and see which way works best.
 
 import welltuned as wt
 run = wt.train(model="…", data="train.jsonl", strategy="lora")

@@ -1,4 +1,4 @@
-"""RunConfig: what was asked, as one frozen and validated object."""
+"""RunConfig: everything a run is asked to do, as one frozen, validated object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong, where, and how to mend it.
+"""Errors and faults: what went wrong, where, and how to fix it.
 
 Every message a user sees is built from `Fault`s. Faults are collected rather
 than raised one by one, so that a person mends a file once and not ten times.

@@ -1,1 +1,1 @@
-"""The portable artifact: saved, loaded, verified, used, exported."""
+"""The portable artifact: save, load, verify, predict with, and export a tuned model."""

@@ -1,4 +1,4 @@
-"""A tuned model as a plain Hugging Face folder."""
+"""Export: merge a tuned model into a plain Hugging Face folder."""
 
 from __future__ import annotations
 

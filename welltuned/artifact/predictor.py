@@ -1,4 +1,4 @@
-"""Using a tuned model: `wt.load(run).predict([...])`."""
+"""Inference with a tuned model: `wt.load(run).predict([...])`."""
 
 from __future__ import annotations
 

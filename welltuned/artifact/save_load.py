@@ -1,4 +1,4 @@
-"""The portable artifact: what the plain libraries need to load a tuned model, and what we add.
+"""Saving and loading an artifact: what the plain libraries need, and what we add.
 
 model/  config.json + model.safetensors, or adapter_config.json + adapter_model.safetensors
         config.json of the head in both cases, so that label names travel along

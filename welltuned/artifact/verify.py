@@ -1,4 +1,4 @@
-"""Proof before success: what was saved is what was trained, and only what should have moved did."""
+"""Verification of an artifact: reloaded outputs match, and only trainable weights changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m welltuned.cli`, as `torchrun` starts it."""
+"""Entry point of `python -m welltuned.cli`, which is how `torchrun` starts it."""
 
 from welltuned.cli import main
 

@@ -1,4 +1,4 @@
-"""What every verb shares: the app, how arguments are read, how results are printed."""
+"""The Typer app that all verbs share: argument parsing, JSON output, exit codes."""
 
 from __future__ import annotations
 

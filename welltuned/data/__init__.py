@@ -1,1 +1,1 @@
-"""From the user's files to batches: sources, records, checks, splits, encoding, batching."""
+"""Data: from the user's files to batches (readers, checks, splits, encoding, batching)."""

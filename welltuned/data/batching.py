@@ -1,4 +1,4 @@
-"""Which examples go into which step: a pure function of (seed, epoch).
+"""Batch sampler: which examples form each step, as a pure function of (seed, epoch).
 
 Batches hold texts of like length, so that little is padded, and still change
 from epoch to epoch: all examples are shuffled, cut into mega-batches of many

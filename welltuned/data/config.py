@@ -1,4 +1,4 @@
-"""The `data:` part of a config."""
+"""`data:` — the data section of a config."""
 
 from __future__ import annotations
 

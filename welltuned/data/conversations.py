@@ -1,4 +1,4 @@
-"""Instruction and conversation formats: recognised by their columns, read into one shape.
+"""Instruction and chat formats: detected by their columns, converted to one shape.
 
 Whatever the format, a row becomes either a conversation (`messages`) or plain
 text to complete (`prompt` and `completion`). Nothing is guessed about damage:

@@ -1,4 +1,4 @@
-"""When two texts count as the same, and where the same text occurs again."""
+"""Duplicate texts: what counts as the same text, and where it recurs across splits."""
 
 from __future__ import annotations
 

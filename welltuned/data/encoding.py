@@ -1,4 +1,4 @@
-"""Texts as token ids: one flat array, so that a million texts fit in memory."""
+"""Token ids of many texts in one flat array, so that a million texts fit in memory."""
 
 from __future__ import annotations
 

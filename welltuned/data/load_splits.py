@@ -1,4 +1,4 @@
-"""From `data:` in the config to three splits of clean records, with everything counted."""
+"""Loading: from `data:` in the config to three clean splits, with every change counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells of tables as text or as turns of a conversation, however files write them.
+"""Parsing table cells as text or as chat turns, in whatever form files write them.
 
 A cell that cannot be read raises `Unreadable`, which says how to mend it.
 """

@@ -1,4 +1,4 @@
-"""One row of judged responses: a preference, a ranking or a rating, however it is written.
+"""One preference row: a comparison, a ranking or a rating, in any of the common layouts.
 
 A row that cannot be read raises `Unreadable`, which says how to mend it.
 """

@@ -1,4 +1,4 @@
-"""Judged responses: preferences, rankings and ratings, read into one shape.
+"""Preference data: comparisons, rankings and ratings converted to one shape.
 
 Whatever the file looks like, a record is a prompt with its responses. Where they were
 compared, all responses to one prompt stand in one record, each once, with the pairs

@@ -1,4 +1,4 @@
-"""Records: the rows of a split under the names of their roles."""
+"""Records: the rows of one split, with columns named by their role."""
 
 from __future__ import annotations
 

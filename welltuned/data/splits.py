@@ -1,4 +1,4 @@
-"""Cutting validation and test off the training data.
+"""Splitting: cut validation and test off the training data, stratified where possible.
 
 Seeded, stratified, and with equal texts kept together.
 """

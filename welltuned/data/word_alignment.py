@@ -1,4 +1,4 @@
-"""Sentences of given words as token ids, and which tokens stand for which word.
+"""Word alignment: token ids of pre-split words, and which tokens belong to which word.
 
 The words are joined by spaces and tokenised as running text; character offsets tell
 which token belongs to which word. So every tokenizer reads what it was trained on:

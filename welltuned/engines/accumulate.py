@@ -1,4 +1,4 @@
-"""From an optimizer step's examples to its gradients: the part that both engines share."""
+"""Gradient accumulation: the gradients of one optimizer step, shared by both engines."""
 
 from __future__ import annotations
 

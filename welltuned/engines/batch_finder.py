@@ -1,4 +1,4 @@
-"""How many examples to read at once: real steps are timed at 1, 2, 4, … of them.
+"""Batch-size finder: times real steps at micro-batch sizes 1, 2, 4, …
 
 What a step learns stays the same, for its examples do: they are only read in more or fewer
 pieces, and the loss is a sum divided once. Each size is first tried on the longest

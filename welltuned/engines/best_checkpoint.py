@@ -1,4 +1,4 @@
-"""Choosing by the validation split: when to look, which weights are best, when to stop."""
+"""Validation schedule, best checkpoint and early stopping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `training:` part of a config, under Hugging Face's names."""
+"""`training:` — hyper-parameters, under Hugging Face's names."""
 
 from __future__ import annotations
 

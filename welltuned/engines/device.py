@@ -1,4 +1,4 @@
-"""Devices and precision: found by looking and timing, never assumed."""
+"""Device and precision, chosen by probing rather than by assumption."""
 
 from __future__ import annotations
 

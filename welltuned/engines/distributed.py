@@ -1,4 +1,4 @@
-"""Several processes, one training: who is who, and what they share.
+"""Data parallelism: ranks, the main process, and what processes share.
 
 They are started by `torchrun` or `accelerate launch`.
 With one process every function is a no-op. Gradients are summed here and not by

@@ -1,4 +1,4 @@
-"""What an engine tells the world while it trains."""
+"""Training events that an engine reports to its listeners."""
 
 from __future__ import annotations
 

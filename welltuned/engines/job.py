@@ -1,4 +1,4 @@
-"""What an engine is given, and what it gives back."""
+"""Job and Outcome: what an engine receives and returns."""
 
 from __future__ import annotations
 

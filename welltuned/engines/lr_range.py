@@ -1,4 +1,4 @@
-"""The learning-rate range test (Smith 2017, arXiv 1506.01186): which rates learn, which blow up.
+"""The learning-rate range test (Smith 2017, arXiv 1506.01186).
 
 From the same start as training, the learning rate rises step by step from far too low
 to far too high, each step ten times as large a decade on. The smoothed loss stays, falls,

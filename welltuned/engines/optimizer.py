@@ -1,4 +1,4 @@
-"""Optimizer and learning-rate schedule, the same for both engines."""
+"""Optimizer and learning-rate schedule, shared by both engines."""
 
 from __future__ import annotations
 

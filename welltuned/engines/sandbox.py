@@ -1,4 +1,4 @@
-"""Trying something out on a model that is to be trained, and leaving no trace of it."""
+"""Sandbox: try training steps on a model, then restore weights, modes and random state exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which optimizer steps a training takes: known in full before the first."""
+"""Step plan: every optimizer step of a training, known in full before the first."""
 
 from __future__ import annotations
 

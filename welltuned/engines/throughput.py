@@ -1,4 +1,4 @@
-"""What training costs: time, tokens, floating-point operations."""
+"""Throughput and cost of training: time, tokens, floating-point operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain PyTorch loop.
+"""The plain PyTorch training loop.
 
     for each planned step, a list of micro-batches:
         the strategy may change what trains

@@ -1,1 +1,1 @@
-"""Running a model over a split, and what its predictions are worth."""
+"""Evaluation beyond the score: predictions, probes, features, and what was forgotten."""

@@ -1,4 +1,4 @@
-"""How far representations have moved: linear CKA (Kornblith et al. 2019, arXiv 1905.00414).
+"""Representation drift: linear CKA (Kornblith et al. 2019, arXiv 1905.00414).
 
 1 for features that agree up to rotation and scale, 0 for unrelated ones. Rebuilt from
 the unbiased estimator of HSIC (Song et al. 2012, JMLR 13): the plain one nears 1 for any

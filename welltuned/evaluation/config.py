@@ -1,4 +1,4 @@
-"""The `evaluation:` part of a config."""
+"""`evaluation:` — what is measured besides the validation score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is examined: a model, and everything that reading texts with it takes."""
+"""EvalModel: a model with everything needed to read texts with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hidden states as features: what a trunk makes of texts, block by block.
+"""Hidden states as features, block by block.
 
 Whatever stands on the trunk (a head, an output layer) is passed by. What a strategy
 has put into it is not: a prompt is read along, and its places are not in the states.

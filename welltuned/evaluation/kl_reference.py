@@ -1,4 +1,4 @@
-"""A language model remembered, to tell how far another has moved away from it.
+"""Reference distribution of a language model, kept to measure the KL divergence from it later.
 
 The Kullback-Leibler divergence needs both models' probabilities of every token of the
 vocabulary. They are never kept: what is remembered are the last hidden states of some

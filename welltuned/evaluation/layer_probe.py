@@ -1,4 +1,4 @@
-"""The layer probe: how well a task can be read off every block (Alain & Bengio 2016).
+"""Layer probe: how linearly decodable a task is at every block (Alain & Bengio 2016).
 
 A linear map is fitted on what each block makes of some texts and scored, by the task's
 own metric, on others. Before tuning it tells where in the network the task lives, and so

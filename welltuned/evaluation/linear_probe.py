@@ -1,4 +1,4 @@
-"""Linear probes: what can be read off fixed features by a linear map.
+"""Linear probes: linear classifiers and regressors on fixed features.
 
 Ridge regression on standardised features, for classes on one column of plus and minus
 one each (Alain & Bengio 2016, arXiv 1610.01644, probe layers by linear classifiers).

@@ -1,4 +1,4 @@
-"""A model's outputs for a whole split, in the split's order."""
+"""Batched inference: a model's outputs for a whole split, in the split's order."""
 
 from __future__ import annotations
 

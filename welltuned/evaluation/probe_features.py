@@ -1,4 +1,4 @@
-"""What a linear map reads in a task: whole texts, or the words of sentences.
+"""Probe features: whole texts or single words, with their targets.
 
 M is the number of things that are read, of which each belongs to one of N texts.
 """

@@ -1,4 +1,4 @@
-"""What tuning has made a model forget: the same questions before and after.
+"""Retention (the opposite of forgetting): the same measurements before and after tuning.
 
 A model with a new head is asked through a linear probe: can another task still be read
 off its representations? And how far have these moved (linear CKA)? A language model is

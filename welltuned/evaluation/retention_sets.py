@@ -1,4 +1,4 @@
-"""The texts on which forgetting is measured: the embedded ones, and those the user names.
+"""Retention sets: the embedded texts, and the user's own, on which forgetting is measured.
 
 None of them may be in the test split: what protects a model against forgetting may
 read them in training.

@@ -1,1 +1,1 @@
-"""Many runs that answer one question: comparisons and searches."""
+"""Experiments: many runs that answer one question (comparisons, sweeps, learning curves)."""

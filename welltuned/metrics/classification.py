@@ -1,4 +1,4 @@
-"""Scores of class predictions, with 95% bootstrap intervals.
+"""Classification metrics with 95% bootstrap intervals.
 
 scikit-learn defines the scores. The intervals resample test examples; for
 scores that depend only on how often each (label, prediction) pair occurs, a

@@ -1,4 +1,4 @@
-"""Entities in tagged sentences, and how well they are found.
+"""Entity-level precision, recall and F1 of tagged sentences.
 
 An entity is a stretch of words of one type. Found is one with exactly the right
 words and the right type. Malformed tags are read as CoNLL's own script and

@@ -1,4 +1,4 @@
-"""Scores of rewards: do they order responses as people did, and by how much?
+"""Reward-model metrics: pairwise accuracy, margins and rank correlation.
 
 Pairs of one prompt are not independent: intervals resample prompts, not pairs.
 """

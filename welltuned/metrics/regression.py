@@ -1,4 +1,4 @@
-"""Scores of numeric predictions, with 95% bootstrap intervals."""
+"""Regression metrics with 95% bootstrap intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of generated text against references, with 95% bootstrap intervals over examples.
+"""Text-generation metrics against references, with 95% bootstrap intervals.
 
 ROUGE-L is our own, because the usual package reads ASCII only; chrF and BLEU
 are sacrebleu's (Post 2018). Every score here is a function of sums over

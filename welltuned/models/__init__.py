@@ -1,1 +1,1 @@
-"""Pretrained models: loading, anatomy, pooling, and what is frozen in them."""
+"""Pretrained models: loading, anatomy, pooling and freezing."""

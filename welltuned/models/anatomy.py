@@ -1,4 +1,4 @@
-"""The anatomy of a transformer: embeddings, blocks, final norm, pooler, head.
+"""Anatomy of a transformer: embeddings, blocks, final norm, pooler and head, found by behaviour.
 
 The only module that knows where things are inside a pretrained model. It looks
 at structure and behaviour, not at names: a skeleton of the model without

@@ -1,4 +1,4 @@
-"""Checkpoints whose second pass is like the first.
+"""Activation checkpointing whose recomputation equals the first pass.
 
 torch restores autocast for what is computed once more in the backward pass, but no function
 mode, and steps that are imagined (`planning.imagination`) depend on one.

@@ -1,4 +1,4 @@
-"""Frozen weights: their modules' mode, their hashes, and the table of what trains."""
+"""Frozen weights: eval mode of their modules, weight hashes, and the table of what trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hidden states below the lowest weight that trains, computed once and used again.
+"""Frozen-trunk cache: hidden states below the lowest trainable block, computed once and reused.
 
 In PPO a batch is passed over several times. Blocks that neither train nor have dropout (all
 of the model is in eval mode) give the same states each time, for the policy and for its

@@ -1,4 +1,4 @@
-"""Cross-entropy of a causal language model without its full logits.
+"""Chunked cross-entropy of a causal language model, without materialising all logits.
 
 The logits of all positions (B, T, vocabulary) are by far the largest tensor of a
 training step, and most of them are not asked for. Here the trunk runs alone, only

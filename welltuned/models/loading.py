@@ -1,4 +1,4 @@
-"""Pretrained models and tokenizers: from a folder, a Python package or the hub.
+"""Loading pretrained models and tokenizers from a folder, a Python package or the hub.
 
 A model is asked for three times, each dearer than the last: its config (to
 refuse what cannot work), its skeleton without weights (to see its anatomy),

@@ -1,4 +1,4 @@
-"""A text classifier that pools a trunk's hidden states as told: first, mean or last token.
+"""Text classifier with a choice of pooling: first, mean or last token.
 
 This file is saved beside the weights of such models and must need nothing but
 torch and transformers: with `trust_remote_code=True` the plain libraries load

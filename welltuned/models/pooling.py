@@ -1,4 +1,4 @@
-"""Choosing what the head reads: as the model was trained, or by a quick probe."""
+"""Choice of pooling: as the model was pretrained, otherwise by a quick linear probe."""
 
 from __future__ import annotations
 

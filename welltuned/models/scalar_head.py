@@ -1,4 +1,4 @@
-"""The last layer of a head that says one number: where it is, and what is folded into it."""
+"""Scalar heads: find the output layer of a one-number head, and fold scale and shift into it."""
 
 from __future__ import annotations
 

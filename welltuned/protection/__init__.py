@@ -1,4 +1,4 @@
-"""Protections against forgetting, for any strategy that they make sense with.
+"""Protection against catastrophic forgetting, for every strategy it suits.
 
 To add one: write a file with a class, and name it in the union. One that only changes
 which examples are learned (`replay`) is asked for by name where training data are made.

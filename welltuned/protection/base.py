@@ -1,4 +1,4 @@
-"""What a protection against forgetting is.
+"""Protection: its config, its penalty during training, and its step at the end.
 
 A `Protection` is config. It is asked, in this order, to `check` the setting before any
 weight is loaded, for a `guard` when the model is loaded and no step is taken, and to

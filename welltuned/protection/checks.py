@@ -1,4 +1,4 @@
-"""What protections need to know and have before any weight is loaded."""
+"""Checks of protections before any weight is loaded."""
 
 from __future__ import annotations
 

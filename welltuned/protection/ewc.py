@@ -1,4 +1,4 @@
-"""Elastic weight consolidation (Kirkpatrick et al. 2017, arXiv 1612.00796).
+"""EWC: elastic weight consolidation (Kirkpatrick et al. 2017, arXiv 1612.00796).
 
     lambda / 2 · sum of F · (w - w0)²      its gradient: lambda · F · (w - w0)
 

@@ -1,4 +1,4 @@
-"""A language model kept near its own former predictions: KL(before || now) on other texts.
+"""KL regularisation towards the base model's predictions on other texts.
 
 The penalty of knowledge distillation from oneself (Li & Hoiem 2016, arXiv 1606.09282,
 "learning without forgetting"), on texts that need no answers.

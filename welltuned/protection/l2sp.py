@@ -1,4 +1,4 @@
-"""L2-SP: a pull back to the start (Li, Grandvalet & Davoine 2018, arXiv 1802.01483).
+"""L2-SP: L2 penalty towards the starting weights (Li, Grandvalet & Davoine 2018, arXiv 1802.01483).
 
     alpha / 2 · |w - w0|²      its gradient: alpha · (w - w0)
 

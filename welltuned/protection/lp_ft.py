@@ -1,4 +1,4 @@
-"""LP-FT: first the head alone, then everything (Kumar et al. 2022, arXiv 2202.10054).
+"""LP-FT: linear probing, then fine-tuning (Kumar et al. 2022, arXiv 2202.10054).
 
 A new head is noise, and its first gradients distort good features. When the head is
 trained before them, they change less, and do better away from the training data.

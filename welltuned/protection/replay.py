@@ -1,4 +1,4 @@
-"""Replay: examples of before (`data.replay`), mixed into what is learned.
+"""Replay: earlier training examples (`data.replay`) mixed into the new ones.
 
 The oldest protection (Robins 1995, "Catastrophic forgetting, rehearsal and
 pseudorehearsal") and a strong one: a few percent are often enough.

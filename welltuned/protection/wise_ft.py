@@ -1,4 +1,4 @@
-"""WiSE-FT: between the weights before and after (Wortsman et al. 2022, arXiv 2109.01903).
+"""WiSE-FT: interpolate initial and tuned weights (Wortsman et al. 2022, arXiv 2109.01903).
 
     w = (1 - alpha) · w0 + alpha · w1
 

@@ -1,4 +1,4 @@
-"""Reports read run folders only; they never import torch."""
+"""HTML reports, made from run folders alone and without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a learning curve advises, in the language of whoever reads it."""
+"""Advice on a learning curve, in the reader's language."""
 
 from __future__ import annotations
 

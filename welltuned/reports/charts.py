@@ -1,4 +1,4 @@
-"""Charts as inline SVG that follow the page's colours, light or dark.
+"""Charts as inline SVG that follow the page's light or dark colours.
 
 matplotlib draws with a few stand-in colours; in the SVG they are replaced by
 CSS variables. Text stays text, so it is searchable and scales with the page.

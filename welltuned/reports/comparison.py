@@ -1,4 +1,4 @@
-"""The report of a comparison: a single HTML file made from its folder alone."""
+"""Comparison report: one HTML file made from the comparison's folder alone."""
 
 from __future__ import annotations
 

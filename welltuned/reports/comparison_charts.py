@@ -1,4 +1,4 @@
-"""The charts of a comparison: scores with their spread, score against cost, curves, blocks.
+"""Charts of a comparison: scores with intervals, score against cost, validation curves, blocks.
 
 Strategies are told apart by their names beside the marks, by the shape of the mark
 and by colour, never by colour alone.

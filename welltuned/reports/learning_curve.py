@@ -1,4 +1,4 @@
-"""The page of a learning curve: a single HTML file made from its `learning_curve.json`."""
+"""Learning-curve report: one HTML file made from `learning_curve.json`."""
 
 from __future__ import annotations
 

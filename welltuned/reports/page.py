@@ -1,4 +1,4 @@
-"""What every page shares: the template environment, and numbers and names for people."""
+"""What every report page shares: templates, number formats and names."""
 
 from __future__ import annotations
 

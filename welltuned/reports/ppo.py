@@ -1,4 +1,4 @@
-"""The report of a PPO run: what the policy earns and says, before and after."""
+"""RL-stage report: reward, KL divergence and sample responses before and after."""
 
 from __future__ import annotations
 

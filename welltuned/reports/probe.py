@@ -1,4 +1,4 @@
-"""The page of `welltuned probe --chart`: one file, no network."""
+"""Layer-probe report (`welltuned probe --chart`): one HTML file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A range test as a page."""
+"""Range-test report: one HTML file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a pipeline: what each stage gave, and what the policy became."""
+"""Pipeline report: what each stage contributed, and the final policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of one run: a single HTML file made from the run folder alone."""
+"""Run report: one HTML file made from the run folder alone."""
 
 from __future__ import annotations
 

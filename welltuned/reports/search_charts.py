@@ -1,4 +1,4 @@
-"""Charts of what was found by trying: learning rates and batch sizes."""
+"""Charts of a learning-rate range test and of a batch-size search."""
 
 from __future__ import annotations
 

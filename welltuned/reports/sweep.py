@@ -1,4 +1,4 @@
-"""The report of a sweep: a single HTML file made from its `sweep.json`."""
+"""Sweep report: one HTML file made from `sweep.json`."""
 
 from __future__ import annotations
 

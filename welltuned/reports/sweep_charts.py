@@ -1,4 +1,4 @@
-"""Charts of a sweep: what was tried when, and what it did to the score."""
+"""Charts of a sweep: score by trial, and by hyper-parameter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reinforcement learning from human feedback: a pipeline of three ordinary runs.
+"""RLHF: supervised fine-tuning, a reward model, then reinforcement learning.
 
 Supervised fine-tuning makes a policy, reward modelling makes a judge, and PPO moves the
 policy towards what the judge likes without letting it run away from where it began.

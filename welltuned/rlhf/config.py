@@ -1,4 +1,4 @@
-"""The config of a pipeline: three stages, and what PPO does."""
+"""RlhfConfig: the three stages of a pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline will cost, stage by stage, and in PPO role by role; no weight is loaded."""
+"""Cost forecast of a pipeline, stage by stage and role by role, without loading weights."""
 
 from __future__ import annotations
 

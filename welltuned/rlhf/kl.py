@@ -1,4 +1,4 @@
-"""Divergence between policies, and the coefficient that holds it down.
+"""KL divergence between policies, its estimators, and the adaptive KL coefficient.
 
 With log-probabilities under the policy, whose samples they are, and under a reference,
 d = log π − log π_ref of each sampled token estimates KL(π ‖ π_ref):

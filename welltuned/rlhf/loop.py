@@ -1,4 +1,4 @@
-"""The loop over batches: roll out, judge, learn, look; stop and go back when it explodes."""
+"""RL training loop: roll out, score, update, evaluate; roll back when training diverges."""
 
 from __future__ import annotations
 

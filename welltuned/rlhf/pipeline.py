@@ -1,4 +1,4 @@
-"""The pipeline: supervised fine-tuning, then a reward model, then PPO; each an ordinary run.
+"""RLHF pipeline: supervised fine-tuning, reward model, RL stage, each an ordinary run.
 
     runs/NAME/  config.yaml, status.json, results.json, report.html     the whole story
                 stages/sft, stages/reward, stages/ppo                   the runs

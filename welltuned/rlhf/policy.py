@@ -1,4 +1,4 @@
-"""From a finished run to a policy: what trains, what the reference is, what will be saved.
+"""Policy from a finished run: what trains, the reference, and what will be saved.
 
 SFT left          PPO trains           the reference is
 whole weights     a new adapter        the model with its adapter off

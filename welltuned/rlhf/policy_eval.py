@@ -1,4 +1,4 @@
-"""Looking at a policy: what it answers to some prompts, and what the judges think of that."""
+"""Policy evaluation: responses to held-out prompts, and their rewards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which prompts a policy is asked: the splits, and the order of the training prompts."""
+"""Prompt splits of an RL stage, and the order of training prompts."""
 
 from __future__ import annotations
 

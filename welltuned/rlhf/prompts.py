@@ -1,4 +1,4 @@
-"""What a generator is asked: prompts as tokens, and as the text that judges read."""
+"""Prompts of a generator: as token ids, and as the text that reward models read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a pipeline's config: a YAML file with `pipeline: rlhf`, and overrides."""
+"""Reading a pipeline config: a YAML file with `pipeline: rlhf`, and overrides."""
 
 from __future__ import annotations
 

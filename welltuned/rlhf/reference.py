@@ -1,4 +1,4 @@
-"""The policy that another one shall not run away from, on the same backbone."""
+"""Reference policy for the KL penalty, on the same backbone as the policy."""
 
 from __future__ import annotations
 

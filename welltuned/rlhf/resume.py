@@ -1,4 +1,4 @@
-"""Starting a pipeline, or going on with one: finished stages are kept, the rest begins anew."""
+"""Resuming a pipeline: finished stages are kept, unfinished ones start again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a reward model knows anything: PPO does not start on one that guesses.
+"""Reward-model check: the RL stage does not start on a model that is no better than chance.
 
 A policy finds what a judge rewards, and of a judge that guesses it finds the noise.
 """

@@ -1,4 +1,4 @@
-"""All judges of a pipeline, loaded: the reward, and the one that PPO never sees."""
+"""Reward set: the training reward, and a held-out reward the policy never optimises."""
 
 from __future__ import annotations
 

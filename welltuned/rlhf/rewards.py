@@ -1,4 +1,4 @@
-"""Judges: whatever gives each pair of a prompt and a response a number.
+"""Reward functions: a reward model, or the user's own function of (prompt, response).
 
 A reward run, any classifier, a Python function, or a weighted sum of these. What they give
 back is looked at every time: a reward that is missing, late or not a number would be learned.

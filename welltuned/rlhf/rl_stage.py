@@ -1,4 +1,4 @@
-"""The third stage: PPO as an ordinary run, with its folder, proof and report."""
+"""RL stage as an ordinary run, with its folder, verification and report."""
 
 from __future__ import annotations
 

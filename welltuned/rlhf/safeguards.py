@@ -1,4 +1,4 @@
-"""What is watched besides the reward: signs that it is being fooled, and explosions.
+"""Safeguards: signs of reward hacking, and of divergence.
 
 A policy finds whatever a judge rewards, sense or not. Where length, repetition, missing ends
 or a second judge drift while the reward climbs, people should look at the samples.

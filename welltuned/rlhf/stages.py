@@ -1,4 +1,4 @@
-"""The runs a pipeline consists of, and what can be known of them before the first begins."""
+"""Stages of a pipeline as runs, checked before the first one starts."""
 
 from __future__ import annotations
 

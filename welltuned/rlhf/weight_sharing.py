@@ -1,4 +1,4 @@
-"""What the roles of PPO weigh, and one copy in memory of what several of them hold."""
+"""Weight sharing between the roles of RL, and what each role weighs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What remains of a run: a folder on disk, and the only thing that reports and pages read."""
+"""Run folders on disk: the only thing that reports read."""
 
 from welltuned.runs.folder import Run, list_runs
 

@@ -1,4 +1,4 @@
-"""A comparison on disk: a folder of runs, and what they say together.
+"""Comparison folder: run folders, and their common results.
 
 comparison.json     what was asked, what was settled for all, and how every cell stands
 results.json        the table, the statistics and the recommendation

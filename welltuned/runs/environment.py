@@ -1,4 +1,4 @@
-"""Where a run took place: versions, machine, commit."""
+"""Environment of a run: versions, machine, commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run folder: plain files that any tool can read, each written whole or not at all.
+"""Run folder: plain files, each written atomically.
 
 config.yaml         resolved, with schema_version
 status.json         {"state": "running|finished|failed|stopped", "step", "error"}, and

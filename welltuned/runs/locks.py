@@ -1,4 +1,4 @@
-"""A lock between processes that the operating system lets go of when its holder dies.
+"""File locks that the operating system releases when their holder dies.
 
 So a lock that can be had means that nobody is at work, and no stale lock has to be recovered.
 """

@@ -1,4 +1,4 @@
-"""A folder that is returned to: what it holds belongs to one question, and to no other."""
+"""Resumable folder: it belongs to one question, and continues where it stopped."""
 
 from __future__ import annotations
 

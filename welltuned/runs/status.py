@@ -1,4 +1,4 @@
-"""A run under way: its status is kept true, whatever happens."""
+"""Run status, kept true whatever happens."""
 
 from __future__ import annotations
 

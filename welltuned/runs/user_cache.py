@@ -1,4 +1,4 @@
-"""What was once measured of this machine, kept for later runs in the user's cache folder.
+"""User cache: measurements of this machine, kept for later runs.
 
 A timing differs a little each time. What is decided by it must not, or the same seed would not
 give the same bits twice: so it is measured once, and remembered.

@@ -1,4 +1,4 @@
-"""The grammar of a config: strict, frozen parts, and reading them with positions.
+"""Config documents: strict frozen parts, read with line and column of every key.
 
 A config is a tree of `Part`s. This module knows how such a tree is written
 (YAML, then `key=value` overrides) and turns everything pydantic objects to

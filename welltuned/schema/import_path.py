@@ -1,4 +1,4 @@
-"""Things of the user's own, named in a config by import path: metrics, callbacks, engines."""
+"""Objects named in a config by import path: metrics, callbacks, engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences that are put together here and said in a reader's language elsewhere.
+"""Messages: text and values kept apart, so that they can be shown in any language.
 
 A sentence is kept apart from its values, so that run folders hold what reports of every language
 can say. It is plain data: `{"say": "{name} is best", "values": {"name": "lora"}}`.

@@ -1,4 +1,4 @@
-"""Where a hyper-parameter is worth searching: said once, beside the field it is about.
+"""Search ranges of hyper-parameters, declared beside their fields.
 
     r: Annotated[int, Field(ge=1), Range(4, 64, log=True)] = 8
 

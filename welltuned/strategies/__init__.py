@@ -1,4 +1,4 @@
-"""Seven answers to one question: which weights train, and when?
+"""Fine-tuning strategies: which weights train, and when.
 
 To add one: write a file with a class, and name it in `AnyStrategy`. The CLI,
 the schema, the docs and the contract tests follow from that.

@@ -1,4 +1,4 @@
-"""Adapters: small bottleneck networks in every block."""
+"""Adapters: small bottleneck networks in every block (Houlsby et al. 2019, arXiv 1902.00751)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a strategy is: which weights train, and when.
+"""Strategy: which weights train, when, and how they are saved.
 
 A strategy is its own config. It is asked, in this order, to `check` the
 anatomy before any weight is loaded, to `prepare` the loaded model, for its

@@ -1,4 +1,4 @@
-"""LoRA: low-rank changes of linear layers, through PEFT (Hu et al. 2021, arXiv 2106.09685)."""
+"""LoRA: low-rank updates of linear layers, through PEFT (Hu et al. 2021, arXiv 2106.09685)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Partial fine-tuning: the head and the top blocks train, the rest is frozen."""
+"""Partial fine-tuning: the head and the top blocks train, the rest stays frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations as a language model reads them, and which of their tokens are learned.
+"""Chat templates: rendering conversations, and which of their tokens are trained on.
 
 A template writes a conversation as text; what is learned are spans of that text,
 carried over to tokens by their offsets. No decision rests on a token's id, so a

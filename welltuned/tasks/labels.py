@@ -1,4 +1,4 @@
-"""Labels: what kind they are, what they are called, and how a cell of a table becomes one."""
+"""Labels: their kind, their names, and how a table cell becomes one."""
 
 from __future__ import annotations
 

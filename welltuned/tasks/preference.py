@@ -1,4 +1,4 @@
-"""Direct preference optimisation: a generator learns from compared answers, without a reward model.
+"""DPO: direct preference optimisation, without a reward model.
 
 The reward is implicit: how much likelier a response has become than it was for the
 untuned model, times beta (Rafailov et al. 2023, arXiv 2305.18290). What the untuned

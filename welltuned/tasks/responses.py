@@ -1,4 +1,4 @@
-"""Prompts with their responses, as a model reads them: every response is a row of its own.
+"""Prompts with responses, encoded as one row per response.
 
 An example is a prompt with all responses to it, so that the responses of a pair, and
 all pairs of a prompt, meet in one batch, each response read once. What is too long

@@ -1,4 +1,4 @@
-"""Reward models: a score for a response to a prompt, learned from preferences or from ratings."""
+"""Reward models: score a response to a prompt, learned from preferences or ratings."""
 
 from __future__ import annotations
 

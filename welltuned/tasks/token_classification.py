@@ -1,4 +1,4 @@
-"""Token classification: a tag for each word, such as named entities or parts of speech."""
+"""Token classification: a tag per word, such as named entities or parts of speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hyper-parameters that are settled by trying, once the model is loaded: batch size, learning rate.
+"""Automatic tuning on the loaded model: micro-batch size and learning rate.
 
 Both are tried on the loss of the task alone. What protects from forgetting adds nothing at the
 start, where every weight still is what it was.

@@ -1,4 +1,4 @@
-"""Default hyper-parameters by strategy, model and size of data, each with its source.
+"""Default hyper-parameters by strategy, model and data size, each with its source.
 
 The values stand in `defaults.yaml`. Whoever asks for `auto` gets a number and
 is told where it comes from.

@@ -1,4 +1,4 @@
-"""Who watches a run: what happens is told once, to people and to files alike."""
+"""Observers of a run: events told once, to people and to files alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`welltuned probe`: where in a pretrained network a task lives, without tuning anything."""
+"""`welltuned probe`: layer probe of a pretrained model, without tuning it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is judged by: scores beside baselines, and the cost."""
+"""Results of a run: test scores, baselines and cost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Forgetting, from the first moment of a run to the last: what the untouched model knew, what
-protects it, and what is left of it."""
+"""Retention in a run: measured on the base model first, on the tuned model last."""
 
 from __future__ import annotations
 

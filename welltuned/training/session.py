@@ -1,4 +1,4 @@
-"""The model as training finds it: loaded, its head settled, prepared by the strategy."""
+"""Session: the loaded model, its head and its strategy, ready to train."""
 
 from __future__ import annotations
 

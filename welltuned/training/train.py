@@ -1,4 +1,4 @@
-"""config -> data -> model -> strategy -> engine -> run -> report."""
+"""A run from start to end: config, data, model, strategy, engine, artifact, report."""
 
 from __future__ import annotations
 

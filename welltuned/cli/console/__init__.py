@@ -1,1 +1,1 @@
-"""What a person sees in a terminal: tables and live views."""
+"""Terminal output: tables, progress and live views."""

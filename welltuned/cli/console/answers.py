@@ -1,4 +1,4 @@
-"""A prediction as one line for people."""
+"""Predictions as one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison on a terminal: a table that fills, and plain lines where there is no terminal."""
+"""Terminal view of a comparison: a live table, or plain lines without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`welltuned doctor`: versions, devices, disk, and what is wrong, in a form that can be pasted."""
+"""`welltuned doctor`: versions, devices, disk space and known problems, ready to paste."""
 
 from __future__ import annotations
 

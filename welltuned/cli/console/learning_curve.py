@@ -1,4 +1,4 @@
-"""A learning curve on a terminal: one live line while it is measured, and a chart of text."""
+"""Terminal view of a learning curve while it is being measured."""
 
 from __future__ import annotations
 

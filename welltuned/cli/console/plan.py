@@ -1,4 +1,4 @@
-"""Plans and their checks as tables and lines for a terminal."""
+"""Resource plans and forecast checks as terminal tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run on a terminal: one live line where there is a terminal, plain lines where there is none.
+"""Terminal view of a run: one live line, or plain lines without a terminal.
 
 Everything goes to standard error. Standard output carries results alone.
 """

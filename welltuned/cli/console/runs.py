@@ -1,4 +1,4 @@
-"""`welltuned runs`: the runs and comparisons of a folder, one row each."""
+"""`welltuned runs`: one row for each run or comparison in a folder."""
 
 from __future__ import annotations
 

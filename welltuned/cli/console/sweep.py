@@ -1,4 +1,4 @@
-"""A sweep on a terminal: a live table where there is a terminal, plain lines where there is none.
+"""Terminal view of a sweep: a live table, or plain lines without a terminal.
 
 Everything goes to standard error. Standard output carries results alone.
 """

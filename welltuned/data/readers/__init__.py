@@ -1,1 +1,1 @@
-"""Readers of files: one a format."""
+"""File readers: one module per format."""

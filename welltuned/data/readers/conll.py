@@ -1,4 +1,4 @@
-"""CoNLL-style files: a word and its columns a line, a blank line after each sentence.
+"""CoNLL files: one word with its columns per line, a blank line after each sentence.
 
 The first column is the word, the last one its tag. Columns are separated by tabs,
 or by spaces in lines without a tab.

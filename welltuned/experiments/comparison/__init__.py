@@ -1,4 +1,4 @@
-"""Many runs, one table: which way of tuning is right for these data, and how sure that is.
+"""Comparison: every strategy on the same data, with a verdict and its uncertainty.
 
 A comparison is a folder of ordinary runs and reads nothing but their folders.
 """

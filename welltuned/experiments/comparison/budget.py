@@ -1,4 +1,4 @@
-"""The same budget for every strategy: how many steps, and how often to look on the way."""
+"""Equal budget: the training steps and validations each strategy may use."""
 
 from __future__ import annotations
 

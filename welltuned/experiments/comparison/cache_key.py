@@ -1,4 +1,4 @@
-"""What a cell was made from, as one hash: its config, its data and the code that trains."""
+"""Cache key of a cell: one hash of its config, its data and the code that affects results."""
 
 from __future__ import annotations
 

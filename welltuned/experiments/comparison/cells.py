@@ -1,4 +1,4 @@
-"""Which cells a comparison has, and which of them are already there."""
+"""Cells (strategy × seed) of a comparison, and which of them are finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole comparison: plan the cells, run those that are missing, and say what came of them."""
+"""Running a comparison: plan the cells, run the missing ones, summarise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CompareConfig: a run's config with several strategies, seeds, a budget and limits."""
+"""CompareConfig: a run config with strategies, seeds, a budget and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same data for all, in one folder that no other comparison uses."""
+"""The folder of a comparison: one data set, one question, resumable."""
 
 from __future__ import annotations
 

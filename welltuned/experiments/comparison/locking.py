@@ -1,4 +1,4 @@
-"""One process works on a comparison at a time."""
+"""Lock: only one process works on a comparison at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be said beside the table: costs and searches that its columns do not show."""
+"""Notes beside the results table: costs and searches that its columns do not show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who watches a comparison, and how it stands."""
+"""Observers of a comparison, and the state they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison will do, known in full before the first cell."""
+"""Comparison plan: all cells and settings, known in full before the first run."""
 
 from __future__ import annotations
 

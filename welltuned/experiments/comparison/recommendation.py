@@ -1,4 +1,4 @@
-"""Which strategy to take, by a stated rule, with its reasons in plain words.
+"""Recommendation: which strategy to use, by a stated rule and with reasons.
 
 The rule: of the strategies that cannot be told from the best and keep to the limits,
 the cheapest. Cheapest is the one that trains fastest; of those within a tenth of it, the

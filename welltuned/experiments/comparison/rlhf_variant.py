@@ -1,4 +1,4 @@
-"""`rlhf` as a strategy: a pipeline whose first stage is what the other strategies are in whole.
+"""`rlhf` as a variant: a pipeline whose first stage equals the other strategies' whole run.
 
 Supervised fine-tuning has the splits, the seed and the budget of the others. The reward model and
 PPO come on top of that, and the comparison says what they cost.

@@ -1,4 +1,4 @@
-"""The rows of a comparison's table: what the finished cells of a strategy say together."""
+"""Table rows: the finished cells of one strategy, aggregated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every test example adds to a score, so that scores can be resampled and compared.
+"""Per-example contributions to a score, for resampling and paired tests.
 
 Every score here is a function of sums over examples: accuracy of hits and counts,
 macro-F1 of each class's hits, truths and predictions, R² of squared errors. A

@@ -1,4 +1,4 @@
-"""Which differences are real: pure functions over what every test example adds to a score.
+"""Paired statistics: which differences between strategies are significant.
 
 Two accidents can make one strategy look better than another: which test examples
 were drawn, and which seeds. Both count here.

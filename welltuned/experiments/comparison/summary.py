@@ -1,4 +1,4 @@
-"""What the cells of a comparison say together: made from its folder alone."""
+"""Summary of a comparison, computed from its folder alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each strategy at its best: the same number of trials for each, before its cells.
+"""Hyper-parameter search before the cells: the same number of trials for every strategy.
 
 tuning/NAME.json  what was asked, what was found, and what it took
 tuning/NAME/      the sweep: every trial a run, none of which reads the test split

@@ -1,4 +1,4 @@
-"""From `strategies:` to one run config for each: names, options, and what is wrong with them."""
+"""Variants: `strategies:` expanded to one run config each, with what is wrong with them."""
 
 from __future__ import annotations
 

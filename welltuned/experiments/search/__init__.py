@@ -1,1 +1,1 @@
-"""Looking for good hyper-parameters by trying them."""
+"""Hyper-parameter search: sweeps, learning curves and range tests."""

@@ -1,4 +1,4 @@
-"""Each at its best: the same number of trials for whatever is to be compared."""
+"""Best of n trials, for strategies that are to be compared at their best."""
 
 from __future__ import annotations
 

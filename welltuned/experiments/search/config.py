@@ -1,4 +1,4 @@
-"""What a sweep is asked: a run's config with a part `sweep:` that says what to try."""
+"""SweepConfig: a run config with a `sweep:` section."""
 
 from __future__ import annotations
 

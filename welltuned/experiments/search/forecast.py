@@ -1,4 +1,4 @@
-"""From scores at several sizes to what more data would bring, in numbers and in words."""
+"""Learning-curve extrapolation: what more labelled data would bring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal of a sweep: which trials there were, are, and come next.
+"""Trial journal: which trials are finished, running and next.
 
 It is Optuna's, in a file that only grows, and several processes may share it. A process holds
 a lock on each trial it carries out. The system lets go of it when the process dies, so a trial

@@ -1,4 +1,4 @@
-"""The learning curve: scores at growing shares of the training data, and where they lead.
+"""Learning curve: scores at growing fractions of the training data.
 
 FOLDER/  config.yaml          what was asked; the folder takes up no other question
          points/EXAMPLES-SEED a run each, judged by validation; the test split stays sealed

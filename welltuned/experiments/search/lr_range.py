@@ -1,4 +1,4 @@
-"""`welltuned tune lr`: a range test of the learning rate, shown and kept."""
+"""`welltuned tune lr`: run a learning-rate range test and keep its result."""
 
 from __future__ import annotations
 

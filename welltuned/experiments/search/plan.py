@@ -1,4 +1,4 @@
-"""What a sweep will do, settled and checked before any trial begins."""
+"""Sweep plan: resolved and checked before the first trial."""
 
 from __future__ import annotations
 

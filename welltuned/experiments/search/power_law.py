@@ -1,4 +1,4 @@
-"""How errors fall with the number of examples: error(n) = a + b·n^(-c), and how far to trust it.
+"""Power-law fit of the error, error(n) = a + b·n^(-c), with its uncertainty.
 
 The form is that of Cortes et al. 1993 (learning curves) and Hestness et al. 2017 (arXiv
 1712.00409). For a given exponent the other two are a linear least-squares problem, so all

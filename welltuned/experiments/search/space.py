@@ -1,4 +1,4 @@
-"""What a sweep tries: one dimension for each hyper-parameter."""
+"""Search space: one dimension per hyper-parameter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading one dimension of `sweep.space` as a person wrote it."""
+"""Parsing one dimension of `sweep.space`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From `sweep.space` to dimensions: as written or, where that is left open, as fields declare."""
+"""Search dimensions from `sweep.space`, or by default from the fields' own ranges."""
 
 from __future__ import annotations
 

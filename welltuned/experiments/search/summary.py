@@ -1,4 +1,4 @@
-"""What a sweep has come to: sweep.json, best.yaml, and the weights worth keeping."""
+"""Summary of a sweep: sweep.json, best.yaml, and the checkpoints worth keeping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep: trial after trial, each an ordinary run that leaves the test split sealed.
+"""Sweep: trial after trial, each an ordinary run that never reads the test split.
 
 FOLDER/  config.yaml    what was asked; the folder takes up no other question
          journal.log    Optuna's journal of trials, shared by all processes

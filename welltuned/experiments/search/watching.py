@@ -1,4 +1,4 @@
-"""What is heard of a run within a search."""
+"""Observer of the runs inside a search."""
 
 from __future__ import annotations
 

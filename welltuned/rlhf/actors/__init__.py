@@ -1,1 +1,1 @@
-"""Actors: a language model or a classifier as a policy."""
+"""Actors: a language model or a classifier as the policy."""

@@ -1,4 +1,4 @@
-"""What PPO asks of a policy, and how one backbone plays several roles.
+"""Actor: policy, reference and value head on one backbone.
 
 policy     the model as it trains
 reference  the same model as it was: its adapter switched off or, where what trains cannot be

@@ -1,4 +1,4 @@
-"""A classifier as a policy: a contextual bandit. The state is a text, the action its label.
+"""Classifier as policy, a contextual bandit: the state is a text, the action its label.
 
 There is one step, so discounts mean nothing and the advantage is r − V. The optimum of
 E_π[r] − β · KL(π ‖ π_ref) is known, π*(a) ∝ π_ref(a) · e^(r(a)/β), which is what the tests

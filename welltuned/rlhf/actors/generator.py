@@ -1,4 +1,4 @@
-"""A language model as a policy: the state is a text so far, the action its next token.
+"""Language model as policy: the state is the text so far, the action its next token.
 
 Passes of the trunk for a batch that is learned from E times: one to sample, with the cache,
 which gives log-probabilities and values too; one for the reference; E to learn. Blocks below

@@ -1,4 +1,4 @@
-"""Text drawn from a policy: batched, with the key/value cache, and nothing hidden.
+"""Batched sampling with the key/value cache.
 
 Tokens are drawn from softmax(logits / temperature) alone. There is no top-k, no top-p and
 no penalty, for the distribution that samples has to be the one that is judged. What the

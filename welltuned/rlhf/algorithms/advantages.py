@@ -1,4 +1,4 @@
-"""From rewards and values to advantages: pure functions over a batch of responses.
+"""Advantage estimation: pure functions from rewards and values to advantages.
 
 B responses of at most T tokens. `mask_BT` is true for the tokens that were really said,
 the end token included; whatever stands beyond them is zero and stays zero. A classifier's

@@ -1,4 +1,4 @@
-"""The losses of proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
+"""PPO's clipped losses (Schulman et al. 2017, arXiv 1707.06347).
 
 Per token and unreduced: who calls masks them, sums them, and divides once by the count of
 the whole minibatch, so that it does not matter into how many forward passes it is cut.

@@ -1,3 +1,3 @@
-"""PEFT methods of our own: what `prompt`, `prefix` and `adapter` put into a model."""
+"""PEFT methods of our own: the tuners behind `prompt`, `prefix` and `adapter`."""
 
 import peft  # noqa: F401  # first: importing it registers the modules below

@@ -1,4 +1,4 @@
-"""What our own PEFT methods have in common: a config, a tuner and a wrapped layer."""
+"""Base classes of our PEFT methods: config, tuner and wrapped layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bottleneck adapters: small networks beside the frozen ones.
+"""Bottleneck adapter layers.
 
 h + scale · up(act(down(h))), with `down` to a few features and `up` back.
 

@@ -1,4 +1,4 @@
-"""Prefixes: learned keys and values that every token of a block may attend to.
+"""Prefix tuning: learned keys and values that every token of a block may attend to.
 
 (Li & Liang 2021, arXiv 2101.00190; for encoders Liu et al. 2022, arXiv
 2110.07602.) They enter inside the attention function, through transformers'

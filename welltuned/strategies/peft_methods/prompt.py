@@ -1,4 +1,4 @@
-"""Soft prompts: learned vectors among a trunk's input embeddings.
+"""Soft prompts: learned vectors among the input embeddings.
 
 (Lester et al. 2021, arXiv 2104.08691.) They stand in front of the text for
 decoders. For encoders they stand *after the first token*: poolers and heads

@@ -1,4 +1,4 @@
-"""What other libraries learn when `welltuned` is imported.
+"""Registration of our PEFT methods and models with PEFT and transformers.
 
 * PEFT: our three methods, so that `PeftModel.from_pretrained` loads their folders.
 * transformers: the pooled classifier, so that the auto classes load it without

@@ -1,4 +1,4 @@
-"""What a training's curves say, in words, and what to try next.
+"""Diagnosis of a training from its curves, with what to try next.
 
 Pure functions over what a run folder holds: the rows of metrics.jsonl, results.json and
 the config. Each fault is claimed only where noise does not explain what is seen; a run of

@@ -1,4 +1,4 @@
-"""What to try next, in words and as a command that runs as it stands."""
+"""Advice after a diagnosis: what to try next, as a command that runs as it stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One function for each fault; each claims it, with what shows it, or returns None."""
+"""Diagnostic checks: one function per pathology, which returns its evidence or None."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at: the curves and scores of a run folder, as numbers."""
+"""Evidence for a diagnosis: the curves and scores of a run folder."""
 
 from __future__ import annotations
 

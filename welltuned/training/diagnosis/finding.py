@@ -1,4 +1,4 @@
-"""One fault: what shows it, and what to try."""
+"""Finding: one pathology, its evidence and what to try."""
 
 from __future__ import annotations
 

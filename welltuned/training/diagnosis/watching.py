@@ -1,4 +1,4 @@
-"""A run under diagnosis: what it is told while it trains, and the verdict when it is over."""
+"""Diagnosis during a run, and the verdict at its end."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run will cost, told before a weight is loaded: memory, time and disk."""
+"""Resource forecast of a run before any weight is loaded: memory, time and disk."""

@@ -1,4 +1,4 @@
-"""How far forecasts were off: what runs were expected to cost beside what they did."""
+"""Forecast accuracy: predicted costs beside measured ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine does in a second, measured in a few seconds.
+"""Machine calibration: speed of the basic operations, measured in a few seconds.
 
 Every figure is that of the fastest of a few tries, so that other work on the machine counts
 little.

@@ -1,4 +1,4 @@
-"""The memory, time and disk of one run, from a rehearsal of its steps."""
+"""Forecast of one run: memory, time and disk, from a rehearsal of its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan shall keep within: `memory=4GiB time=30m disk=2GB`, written on the line."""
+"""Limits of a plan: `memory=4GiB time=30m disk=2GB`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine this runs on: measured once, and kept in the user's cache."""
+"""Machine profile: calibrated once, kept in the user's cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory of one run at its peak, from a rehearsal of its largest step."""
+"""Peak-memory forecast, from a rehearsal of the largest step."""
 
 from __future__ import annotations
 

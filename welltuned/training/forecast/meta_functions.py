@@ -1,4 +1,4 @@
-"""Torch's functions on `meta` as a device would serve them."""
+"""torch functions on the `meta` device, with the shapes a real device would give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training step imagined: every operation and every byte of it, and no arithmetic.
+"""Meta tracer: every operation and allocation of a training step, without computing it.
 
 A model without weights (on torch's `meta` device) is run on a real batch. What depends
 on no weight (masks, positions, which tokens have a label) is computed for real; all

@@ -1,4 +1,4 @@
-"""An operation of torch, as far as what it costs depends on it."""
+"""Operation: what the cost of a torch call depends on."""
 
 from __future__ import annotations
 

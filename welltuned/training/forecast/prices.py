@@ -1,4 +1,4 @@
-"""What one machine does in a second, and the price of a step from it.
+"""Price model: seconds per operation on one machine, and per step.
 
 A step is priced by its operations: matrix products by their size, functions such as gelu by
 their elements, all else by the data that passes through, and each by what calling it costs.

@@ -1,4 +1,4 @@
-"""Two reference runs: the memory that libraries and the allocator take here, and the pace.
+"""Reference runs: library and allocator overhead, and the pace of this machine.
 
 They belong to the machine (its libraries, its caches) and not to a model, and none of
 them can be read off anything. So two small models made of noise are tuned for a few steps,

@@ -1,4 +1,4 @@
-"""A run's steps, rehearsed on a model without weights."""
+"""Rehearsal of a run's steps on a model without weights."""
 
 from __future__ import annotations
 

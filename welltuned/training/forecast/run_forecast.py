@@ -1,4 +1,4 @@
-"""A run's own forecast, made before its weights are loaded and kept beside what is measured."""
+"""Forecast of a run, stored beside what is then measured."""
 
 from __future__ import annotations
 

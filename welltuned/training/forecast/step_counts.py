@@ -1,4 +1,4 @@
-"""The steps a run will take, as far as they have to be known to foresee its cost."""
+"""Step counts: micro-batches and evaluations that a forecast has to price."""
 
 from __future__ import annotations
 

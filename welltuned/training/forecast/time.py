@@ -1,4 +1,4 @@
-"""The time of one run, from a rehearsal of some steps and what this machine does in a second."""
+"""Time forecast, from rehearsed steps and the machine's prices."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The process of a cell, and how it talks to the one that started it."""
+"""Worker processes: each cell, check or search of a comparison runs in its own."""

@@ -1,4 +1,4 @@
-"""What needs no tuning, in the same form as a run: the majority, the untouched model, TF-IDF.
+"""Baselines that need no tuning: majority class, the untuned model, TF-IDF.
 
 A neural network that is no better than word counts and a linear model is not needed.
 """

@@ -1,4 +1,4 @@
-"""A request carried out by a process of its own, as seen from here."""
+"""Client side of a worker: start the process, send a request, receive events."""
 
 from __future__ import annotations
 

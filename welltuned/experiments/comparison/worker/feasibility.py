@@ -1,4 +1,4 @@
-"""Before the first cell: can every variant start, how many steps has an epoch, what is a step?
+"""Feasibility check: can every variant start, how long is an epoch, how long a step?
 
 What is found holds for all cells alike: the same splits, the same precision and
 the same pooling, so that nothing but the strategy differs.

@@ -1,4 +1,4 @@
-"""A cell that is a pipeline: its stages, and then its final policy judged as any run's model is.
+"""RLHF cell: runs the pipeline, then evaluates its final policy like any other model.
 
 What is left in the pipeline's own folder has the names and the meaning of a run's files, so that
 whoever reads cells need not know which of them are pipelines:

@@ -1,4 +1,4 @@
-"""Events of a run, of a pipeline and of trials, told to the process that started them."""
+"""Observers that forward the events of a run, a pipeline or a search to the parent process."""
 
 from __future__ import annotations
 

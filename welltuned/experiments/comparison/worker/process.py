@@ -1,4 +1,4 @@
-"""The worker's main program: `python -m welltuned.experiments.comparison.worker.process`.
+"""Worker main program: `python -m welltuned.experiments.comparison.worker.process`.
 
 It reads one request from standard input, a line of JSON, and tells what happens
 on standard output, a line of JSON an event. A crash ends this process and nothing

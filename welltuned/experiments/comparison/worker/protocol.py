@@ -1,4 +1,4 @@
-"""The wire format between a worker and the process that started it: events as JSON."""
+"""Wire protocol between a worker and its parent: events as JSON lines."""
 
 from __future__ import annotations
 

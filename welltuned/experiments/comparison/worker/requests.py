@@ -1,4 +1,4 @@
-"""What planning has other processes find out, so that this one never loads a model.
+"""Requests to workers made while planning, so that the parent process never loads a model.
 
 Which strategies can start and what an epoch is; what needs no tuning scores; and, where it is
 asked for, what each strategy's own best values are.

@@ -1,4 +1,4 @@
-"""What a cell takes from the machine: memory of its process and children, and energy."""
+"""Resource meter: memory of a cell's processes, and energy where it can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trials of one strategy, in a process of their own."""
+"""Hyper-parameter trials of one strategy, in a worker process."""
 
 from __future__ import annotations
 
