@@ -34,6 +34,13 @@ from material import write_material
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = Path(__file__).with_name("recorded.json")
+_ENVIRONMENT = {
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")},
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "WELLTUNED_CACHE": str(Path(tempfile.gettempdir()) / "welltuned-golden-cache"),
+}
+"""Of every process. The speed of the machine is measured once, apart from the user's own cache."""
 _OF_THE_MACHINE = re.compile(r"seconds?$|_bytes$|_efficiency$|^memory$|^signatures$")
 """Keys of results.json that speak of clocks, memory and versions, and not of what was computed."""
 
@@ -70,23 +77,18 @@ def _arguments() -> argparse.Namespace:
 
 def carry_out(names: Iterable[str], folder: Path, jobs: int) -> Runs:
     """The named cases, shared out among processes."""
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    os.environ["WELLTUNED_CACHE"] = str(folder / "cache")
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ.update(_ENVIRONMENT)
     write_material(folder)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_be_quiet) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_be_silent) as pool:
         records: Runs = {}
         for found in pool.map(partial(run_case, folder=folder), names):
             records |= found
     return records
 
 
-def _be_quiet() -> None:
-    """The engine `hf` prints a table of its own."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
+def _be_silent() -> None:
+    """Trainer, which the engine `hf` is made of, prints its logs."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
 
 
