@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from welltuned.strategies.peft_methods.register import register
+import wrapt
 
 if TYPE_CHECKING:
     from welltuned.artifact.predictor import Predictor
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["__version__", "compare", "load", "train"]
 
-register()
+# Both libraries learn of our parts when they are imported themselves: `import welltuned` stays
+# instant. A hook named by its path is not imported before it is called.
+wrapt.register_post_import_hook(
+    "welltuned.strategies.peft_methods.register:register_with_peft", "peft"
+)
+wrapt.register_post_import_hook(
+    "welltuned.models.register:register_with_transformers",
+    "transformers.models.auto.modeling_auto",
+)
 
 
 def train(config: Any = None, **values: Any) -> Run:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from welltuned.strategies.peft_methods.register import register
+from welltuned.strategies.peft_methods.register import register_with_peft
 
 KNOWN = """
 from peft import PeftConfig, get_peft_config
@@ -65,10 +65,11 @@ def test_importing_welltuned_imports_nothing_heavy() -> None:
 
 
 def test_registering_again_changes_nothing() -> None:
+    import peft
     from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING as tuners
 
     before = dict(tuners)
-    register()
+    register_with_peft(peft)
     assert dict(tuners) == before
 
 
