@@ -12,7 +12,8 @@ import pytest
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.conversations import convert_conversations
-from welltuned.data.sources import Table, read_file
+from welltuned.data.sources import read_file
+from welltuned.data.table import Table
 from welltuned.errors import Faults
 
 USER = {"role": "user", "content": "Hi"}

@@ -8,7 +8,8 @@ import pytest
 
 from welltuned.data.config import DataConfig
 from welltuned.data.preferences import PreferencePair, convert_preferences
-from welltuned.data.sources import Table, read_file
+from welltuned.data.sources import read_file
+from welltuned.data.table import Table
 from welltuned.errors import Faults
 
 PAIR = {"prompt": "Hi?", "chosen": "yes", "rejected": "no"}

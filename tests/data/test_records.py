@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from welltuned.data.records import Records, Role, map_columns, to_records
-from welltuned.data.sources import Table
+from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
 TEXT = Role("text", ("text", "sentence", "content"), is_input=True)

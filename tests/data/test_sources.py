@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from welltuned.data.config import DataConfig
-from welltuned.data.sources import Table, find_sources, read_file
+from welltuned.data.sources import find_sources, read_file
+from welltuned.data.table import Table
 from welltuned.errors import Faults
 
 

@@ -14,7 +14,8 @@ from support import make_tokenizer
 from welltuned.data.config import DataConfig
 from welltuned.data.conversations import convert_conversations
 from welltuned.data.encoding import IGNORED, Encoded, pad
-from welltuned.data.sources import Table, read_file
+from welltuned.data.sources import read_file
+from welltuned.data.table import Table
 from welltuned.errors import Faults, InputError, Place
 from welltuned.tasks.chat import (
     Rendered,

@@ -24,7 +24,7 @@ from welltuned.data.message_parsing import (
     with_system,
 )
 from welltuned.data.records import Role, map_columns
-from welltuned.data.sources import Table
+from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5

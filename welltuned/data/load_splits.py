@@ -14,7 +14,8 @@ from typing import Any
 from welltuned.data import duplicates, splits
 from welltuned.data.config import DataConfig
 from welltuned.data.records import Records, Role, map_columns, to_records
-from welltuned.data.sources import SPLITS, Table, find_sources, read_file
+from welltuned.data.sources import find_sources, read_file
+from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5

@@ -26,7 +26,7 @@ from welltuned.data.preference_rows import (
     read_judgement,
 )
 from welltuned.data.records import Role, map_columns
-from welltuned.data.sources import Table
+from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
 _SHOWN = 5

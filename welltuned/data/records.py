@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from welltuned.data.sources import Table
+from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
 

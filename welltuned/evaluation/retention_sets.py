@@ -17,8 +17,9 @@ from welltuned.data.config import DataConfig, ExtraDataset
 from welltuned.data.duplicates import normalise
 from welltuned.data.load_splits import DataSplits, collect_file
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import SPLITS, name_of, read_file
+from welltuned.data.sources import name_of, read_file
 from welltuned.data.splits import draw
+from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.evaluation.linear_probe import FOLDS

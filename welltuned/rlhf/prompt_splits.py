@@ -11,7 +11,7 @@ import numpy as np
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.records import Records
-from welltuned.data.sources import SPLITS
+from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts

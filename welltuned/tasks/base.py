@@ -17,7 +17,7 @@ import numpy as np
 from welltuned.data.encoding import Encoded
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import Table
+from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.schema.document import Part
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from welltuned.data.encoding import encode_texts, pad
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import SPLITS
+from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.schema.document import conflict
 from welltuned.tasks.base import Examples, Problem, Task

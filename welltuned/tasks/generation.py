@@ -16,7 +16,7 @@ from welltuned.data import conversations
 from welltuned.data.encoding import IGNORED, pad
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import SPLITS, Table
+from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.metrics.intervals import RESAMPLES, percentile_interval
 from welltuned.schema.document import Part

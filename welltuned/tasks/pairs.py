@@ -10,7 +10,7 @@ import numpy as np
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.preferences import some
 from welltuned.data.records import Records
-from welltuned.data.sources import SPLITS
+from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.tasks.base import Examples
 from welltuned.tasks.responses import Form, Grouped, ResponseTarget, judged

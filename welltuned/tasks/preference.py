@@ -21,7 +21,7 @@ from welltuned.data.encoding import IGNORED
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import SPLITS, Table
+from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
 from welltuned.schema.document import conflict
 from welltuned.tasks import pairs, responses

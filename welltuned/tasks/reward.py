@@ -15,7 +15,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.preference_rows import prompt_text
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import SPLITS, Table
+from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.base import Examples, Problem, Task, Trained

@@ -16,7 +16,7 @@ from welltuned.data.encoding import IGNORED, Encoded, pad
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.readers import conll
 from welltuned.data.records import Records, Role
-from welltuned.data.sources import SPLITS, Table
+from welltuned.data.table import SPLITS, Table
 from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
 from welltuned.errors import Fault, Faults, InputError
 from welltuned.metrics.entities import (

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from welltuned.config import RunConfig, read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
-from welltuned.data.sources import SPLITS, name_of
+from welltuned.data.sources import name_of
+from welltuned.data.table import SPLITS
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.layer_probe import is_probed

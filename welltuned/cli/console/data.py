@@ -19,7 +19,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.encoding import IGNORED
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.records import Records
-from welltuned.data.sources import SPLITS
+from welltuned.data.table import SPLITS
 from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.models.loading import read_model_config as read_model_config

@@ -1,1 +1,1 @@
-"""File readers: one module per format."""
+"""File readers: one module per format; `formats` picks the one for a file."""

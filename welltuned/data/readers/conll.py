@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from welltuned.data.config import DataConfig
+from welltuned.data.readers.decoding import decode
+from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
 _DOCUMENT = "-DOCSTART-"
@@ -101,3 +104,11 @@ def _check(cells: list[str], width: int, first: int, place: Place, faults: Fault
             "fill it in or remove the line",
             kind=f"lines of {place.source} without a word or a tag",
         )
+
+
+def read_conll(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    """One sentence per row, as words and their columns."""
+    text = decode(raw, name, faults)
+    if text is None:
+        return None
+    return Table(name, *parse(enumerate(text.split("\n"), 1), name, faults))

@@ -8,7 +8,8 @@ from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.data.load_splits import DataFacts, collect
-from welltuned.data.sources import SPLITS, name_of
+from welltuned.data.sources import name_of
+from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.variants import Variant

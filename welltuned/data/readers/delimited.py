@@ -1,0 +1,88 @@
+"""CSV and TSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from typing import Any
+
+from welltuned.data.config import DataConfig
+from welltuned.data.readers.decoding import decode
+from welltuned.data.table import Table
+from welltuned.errors import Faults, Place
+
+
+def read_csv(
+    raw: bytes, name: str, config: DataConfig, faults: Faults, tab: bool = False
+) -> Table | None:
+    """A table whose first line names its columns. Ragged rows and broken quotes are faults."""
+    text = decode(raw, name, faults)
+    if text is None:
+        return None
+    csv.field_size_limit(sys.maxsize)
+    quoted = config.quoting == "standard" or (config.quoting == "auto" and not tab)
+    delimiter = "\t" if tab else _delimiter(text)
+    notes = [] if tab or delimiter == "," else [f"columns are separated by {delimiter!r}"]
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    try:
+        header = next(reader)
+    except csv.Error as error:
+        faults.add(
+            f"the header is broken: {error}", Place(name, 1), "close or double the quotation marks"
+        )
+        return None
+    if not header:
+        faults.add("the first line is blank", Place(name, 1), "begin with the names of the columns")
+        return None
+    for position, column in enumerate(header):
+        if column in header[:position]:
+            faults.add(
+                f"the column '{column}' occurs twice in the header",
+                Place(name, 1, position + 1),
+                "rename one of them",
+            )
+    columns: dict[str, list[Any]] = {column: [] for column in header}
+    starts: list[int] = []
+    start = reader.line_num + 1
+    try:
+        for row in reader:
+            if row and len(row) == len(header):
+                starts.append(start)
+                for column, cell in zip(header, row, strict=True):
+                    columns[column].append(cell)
+            elif row:
+                faults.add(
+                    f"{len(row)} cells where the header has {len(header)}",
+                    Place(name, start, min(len(row), len(header)) + 1),
+                    "quote cells that contain the separator" if quoted else "remove stray tabs",
+                    kind=f"rows of {name} with a wrong number of cells",
+                )
+            start = reader.line_num + 1
+    except csv.Error as error:
+        faults.add(
+            f"broken from here on: {error}",
+            Place(name, start),
+            "close or double the quotation marks",
+        )
+    if len(set(header)) != len(header):
+        return None
+    return Table(name, columns, starts, tuple(notes))
+
+
+def read_tsv(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    """As CSV, separated by tabs; quotation marks are text unless `data.quoting` says otherwise."""
+    return read_csv(raw, name, config, faults, tab=True)
+
+
+def _delimiter(text: str) -> str:
+    """The separator that gives the header the most columns; a comma when none does."""
+    header = text.replace("\r", "\n").split("\n", 1)[0]
+    counts = {mark: len(next(csv.reader([header], delimiter=mark))) for mark in ",;\t|"}
+    return max(counts, key=lambda mark: (counts[mark], mark == ","))

@@ -1,0 +1,59 @@
+"""File formats by suffix, and reading one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from welltuned.data.config import DataConfig
+from welltuned.data.readers.conll import read_conll
+from welltuned.data.readers.delimited import read_csv, read_tsv
+from welltuned.data.readers.json_records import read_json
+from welltuned.data.readers.parquet import read_parquet
+from welltuned.data.readers.plain_text import read_lines
+from welltuned.data.table import Table
+from welltuned.errors import Faults, Place
+
+FORMATS: dict[str, Callable[[bytes, str, DataConfig, Faults], Table | None]] = {
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".json": read_json,
+    ".jsonl": read_json,
+    ".ndjson": read_json,
+    ".parquet": read_parquet,
+    ".conll": read_conll,
+    ".iob": read_conll,
+    ".bio": read_conll,
+    ".txt": read_lines,
+}
+"""The reader of each format, by suffix."""
+
+
+def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    """The table of one file; None when it could not be read, with the faults recorded."""
+    reader = FORMATS.get(path.suffix.lower())
+    if reader is None:
+        faults.add(
+            f"files of type '{path.suffix or 'without suffix'}' are not read",
+            Place(name),
+            f"use one of: {', '.join(FORMATS)}",
+        )
+        return None
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        faults.add(
+            f"the file cannot be read ({error.strerror})",
+            Place(name),
+            "check the path and its permissions",
+        )
+        return None
+    if not raw.strip():
+        faults.add("the file is empty", Place(name), "give a file with rows")
+        return None
+    before = len(faults)
+    table = reader(raw, name, config, faults)
+    if table is not None and not len(table) and len(faults) == before:
+        faults.add("the file has no rows", Place(name), "give a file with rows")
+        return None
+    return table

@@ -1,0 +1,75 @@
+"""The `datasets` library: saved folders and hub data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from welltuned.data.config import DataConfig
+from welltuned.data.readers.class_names import name_classes
+from welltuned.data.table import SPLIT_NAMES, Table
+from welltuned.errors import Faults
+
+
+def readers_of_dataset(
+    name: str, config: DataConfig, faults: Faults, local: bool
+) -> dict[str, Callable[[], Table | None]]:
+    """Readers by split of a saved folder (`local`) or of a hub data set."""
+    try:
+        import datasets
+    except ImportError:
+        what = (
+            "a saved `datasets` folder"
+            if local
+            else f"'{name}', which is no file here and so taken for a hub data set,"
+        )
+        faults.add(
+            f"reading {what} needs the datasets library",
+            None,
+            "pip install 'welltuned[data]', or check the path",
+        )
+        return {}
+    try:
+        loaded = (
+            datasets.load_from_disk(name)
+            if local
+            else datasets.load_dataset(name, config.subset, revision=config.revision)
+        )
+    except (
+        Exception
+    ) as error:  # the library raises many kinds; each means that the data cannot be had
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        faults.add(
+            f"the data set '{name}' cannot be loaded: {reason}",
+            None,
+            "check the spelling, the path and the network",
+        )
+        return {}
+    if isinstance(loaded, datasets.Dataset):
+        loaded = {"train": loaded}
+    readers: dict[str, Callable[[], Table | None]] = {}
+    for split, names in SPLIT_NAMES.items():
+        for known in names:
+            if known in loaded and split not in readers:
+                readers[split] = lambda part=loaded[known], label=f"{name}[{known}]": _from_dataset(
+                    part, label
+                )  # type: ignore[misc]
+    if not readers:
+        faults.add(
+            f"the data set '{name}' has no split named train, validation or test",
+            None,
+            f"it has: {', '.join(map(str, loaded))}",
+        )
+    return readers
+
+
+def _from_dataset(part: Any, name: str) -> Table:
+    """A split of a `datasets` data set; class indices become their names."""
+    columns: dict[str, list[Any]] = {}
+    for column, feature in part.features.items():
+        cells = part[column][:]
+        names = getattr(feature, "names", None)
+        if names is None:  # a list of classes, such as the tags of a sentence's words
+            names = getattr(getattr(feature, "feature", None), "names", None)
+        columns[column] = [name_classes(cell, names) for cell in cells] if names else list(cells)
+    return Table(name, columns, list(range(1, part.num_rows + 1)))

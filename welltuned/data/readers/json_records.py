@@ -1,0 +1,111 @@
+"""JSON arrays and JSON lines."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from welltuned.data.config import DataConfig
+from welltuned.data.readers.decoding import decode
+from welltuned.data.table import Table
+from welltuned.errors import Faults, Place
+
+
+def read_json(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    """Records as objects, in an array or one a line; a column that a record lacks is None."""
+    text = decode(raw, name, faults)
+    if text is None:
+        return None
+    records = _array_records if text.lstrip().startswith("[") else _line_records
+    columns: dict[str, list[Any]] = {}
+    starts: list[int] = []
+    for line, record in records(text, name, faults):
+        if not isinstance(record, dict):
+            faults.add(
+                f"a record must be an object, not {type(record).__name__}",
+                Place(name, line),
+                'write {"text": …, "label": …}',
+                kind=f"records of {name} that are not objects",
+            )
+            continue
+        for column in record:
+            if column not in columns:
+                columns[column] = [None] * len(starts)
+        for column, cells in columns.items():
+            cells.append(record.get(column))
+        starts.append(line)
+    return Table(name, columns, starts)
+
+
+def _line_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except json.JSONDecodeError as error:
+            faults.add(
+                f"broken JSON: {error.msg}",
+                Place(name, number, error.colno),
+                "mend or remove this line",
+                kind=f"lines of broken JSON in {name}",
+            )
+        except RecursionError:
+            faults.add("JSON nested too deep", Place(name, number), "mend or remove this line")
+
+
+def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, Any]]:
+    """The records of a JSON array one by one, each with its line."""
+    newlines = [i for i, character in enumerate(text) if character == "\n"]
+
+    def line_of(position: int) -> int:
+        return bisect.bisect_left(newlines, position) + 1
+
+    def skip(position: int) -> int:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        return position
+
+    decoder = json.JSONDecoder()
+    position = skip(text.index("[") + 1)
+    while position < len(text) and text[position] != "]":
+        try:
+            record, end = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            faults.add(
+                f"broken JSON: {error.msg}",
+                Place(name, error.lineno, error.colno),
+                "mend the array here",
+            )
+            return
+        except RecursionError:
+            faults.add(
+                "JSON nested too deep", Place(name, line_of(position)), "mend the array here"
+            )
+            return
+        yield line_of(position), record
+        position = skip(end)
+        if position < len(text) and text[position] == ",":
+            position = skip(position + 1)
+        elif position >= len(text) or text[position] != "]":
+            faults.add(
+                "broken JSON: expecting ',' or ']'",
+                Place(name, line_of(position)),
+                "mend the array here",
+            )
+            return
+    rest = skip(position + 1)
+    if position >= len(text):
+        faults.add(
+            "broken JSON: the array does not end",
+            Place(name, line_of(position)),
+            "the file may be cut short; close it with ']'",
+        )
+    elif rest < len(text):
+        faults.add(
+            "broken JSON: there is more after the array",
+            Place(name, line_of(rest)),
+            "remove what follows the ']'",
+        )

@@ -1,0 +1,43 @@
+"""Parquet files, through pyarrow."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from welltuned.data.config import DataConfig
+from welltuned.data.readers.class_names import name_classes
+from welltuned.data.table import Table
+from welltuned.errors import Faults, Place
+
+
+def read_parquet(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    """A Parquet table; class indices written by `datasets` become their names."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        faults.add("reading Parquet needs pyarrow", Place(name), "pip install 'welltuned[data]'")
+        return None
+    try:
+        table = pyarrow.parquet.read_table(io.BytesIO(raw))
+    except pyarrow.ArrowException as error:
+        faults.add(
+            f"not a Parquet file: {error}", Place(name), "write it again, or give CSV or JSON lines"
+        )
+        return None
+    columns = table.to_pydict()
+    for column, names in _names_of_classes(table.schema.metadata).items():
+        columns[column] = [name_classes(cell, names) for cell in columns[column]]
+    return Table(name, columns, list(range(1, table.num_rows + 1)))
+
+
+def _names_of_classes(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+    """The names of class indices by column, as the `datasets` library leaves them in a file."""
+    written = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+    found: dict[str, list[str]] = {}
+    for column, feature in written.get("info", {}).get("features", {}).items():
+        inner = feature.get("feature", feature) if isinstance(feature, dict) else {}
+        if isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
+            found[column] = inner["names"]
+    return found

@@ -1,0 +1,34 @@
+"""Table: the columns of one file, with the line each record starts at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from welltuned.errors import Place
+
+SPLITS = ("train", "validation", "test")
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "dev", "val"),
+    "test": ("test", "testing"),
+}
+"""The names that files and data sets use for each split."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length, and the line (or row) each record starts at."""
+
+    source: str
+    columns: dict[str, list[Any]]
+    lines: list[int]
+    notes: tuple[str, ...] = field(default=())
+    mapped: bool = False
+    """Whether the columns bear the names of their roles already, as conversions leave them."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def place(self, index: int, column: int | None = None) -> Place:
+        return Place(self.source, self.lines[index], column)
