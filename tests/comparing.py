@@ -16,7 +16,6 @@ from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.worker import process, requests
 from welltuned.experiments.comparison.worker.client import Event, Worker
-from welltuned.experiments.comparison.worker.resource_meter import EnergyMeter
 from welltuned.rlhf import pipeline as stages
 from welltuned.rlhf import rl_stage
 from welltuned.runs.comparison_folder import Comparison
@@ -30,7 +29,6 @@ class LocalWorker(Worker):
 
     def start(self) -> Worker:
         self._started = time.monotonic()
-        self._energy = EnergyMeter()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
         return self
@@ -53,7 +51,7 @@ class LocalWorker(Worker):
             status = process.handle_request(self.request, tell)
         except Exception as error:  # a crash, as far as the comparison can see
             self.error, status = f"{type(error).__name__}: {error}", 1
-        ended = {"status": status, "seconds": self.seconds, "joules": None}
+        ended = {"status": status, "seconds": self.seconds}
         self.events.put(Event(self, "ended", {**ended, "error": self._reason(status)}))
 
 

@@ -153,7 +153,6 @@ def _ended(event: Event, cell: Cell, state: CellState, plan: ComparisonPlan) -> 
         cost = {
             "seconds": event.values["seconds"],
             "memory_bytes": event.worker.memory_bytes,
-            "joules": event.values["joules"] if plan.config.workers == 1 else None,
         }
         keep_record(cell, cost)
         state.state, state.score = "finished", plan.score(cell)

@@ -83,8 +83,8 @@ class CompareConfig(RunConfig):
     limits: LimitsConfig = LimitsConfig()
     """What the recommendation must keep to."""
     workers: int = Field(default=1, ge=1)
-    """Runs at the same time. More than one make each other slower, so their times and their
-    energy are no longer their own."""
+    """Runs at the same time. More than one make each other slower, so their times
+    are no longer their own."""
     output_dir: str | None = None
     """The comparison's folder. Without one: comparisons/DATA-N, where the same comparison
     goes on if it is there."""

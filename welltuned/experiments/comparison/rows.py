@@ -15,7 +15,7 @@ from welltuned.runs.comparison_folder import Comparison
 
 COSTS = (
     "seconds", "train_seconds", "seconds_to_95", "examples_per_second", "epochs", "memory_bytes",
-    "trainable", "trainable_share", "artifact_bytes", "joules", "tuning_seconds",
+    "trainable", "trainable_share", "artifact_bytes", "tuning_seconds",
 )  # fmt: skip
 """What a row costs, each None where it is not known."""
 _NEARLY_FINAL = 0.95
@@ -108,7 +108,6 @@ def _cost(run: Run, metric: str) -> dict[str, float | None]:
         "trainable_share": parameters["trainable"] / parameters["total"],
         "seconds_to_95": seconds_to_share(list(run.read_lines("metrics.jsonl")), metric),
         "epochs": results["training"]["epochs"],
-        "joules": taken["joules"],
     }
 
 

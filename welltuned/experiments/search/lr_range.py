@@ -9,7 +9,6 @@ from pathlib import Path
 from welltuned.config import RunConfig
 from welltuned.engines.lr_range import RangeTest
 from welltuned.reports.range_test import write_page
-from welltuned.reports.terminal_chart import log_curve
 from welltuned.runs.folder import next_free, write_atomically
 from welltuned.schema.messages import render_message
 from welltuned.training.auto_tune import try_learning_rates
@@ -46,11 +45,8 @@ def run_lr_range_test(config: RunConfig, observer: Observer) -> tuple[RangeTest,
 
 
 def range_test_lines(test: RangeTest, folder: Path) -> list[str]:
-    """The curve and the suggestion as lines for a terminal."""
-    least = min(range(len(test.smoothed)), key=lambda i: test.smoothed[i])
-    top = 1.2 * max(test.smoothed[: least + 1])
+    """The suggestion as lines for a terminal; the curve is on the page."""
     return [
-        *log_curve(test.rates, test.smoothed, top, test.suggestion),
         f"suggestion  training.learning_rate={test.suggestion:g}",
         f"because     {render_message(test.reason)}",
         f"page        {folder / 'range_test.html'}",

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from welltuned.experiments.comparison.worker.resource_meter import EnergyMeter, tree_memory
+from welltuned.experiments.comparison.worker.tree_memory import tree_memory
 
 _PATIENCE = 10.0
 """Seconds a process is given to end by itself before it is killed."""
@@ -51,7 +51,6 @@ class Worker:
         if self.threads is not None:
             environment |= {"OMP_NUM_THREADS": str(self.threads)}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the worker)
-        self._energy = EnergyMeter()
         self._started = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "welltuned.experiments.comparison.worker.process"],
@@ -95,7 +94,7 @@ class Worker:
             self._hear(values)
             self.events.put(Event(self, values.pop("event"), values))
         status = self._process.wait()
-        ended = {"status": status, "seconds": self.seconds, "joules": self._energy.joules()}
+        ended = {"status": status, "seconds": self.seconds}
         self.events.put(Event(self, "ended", {**ended, "error": self._reason(status)}))
 
     def _hear(self, values: dict[str, Any]) -> None:
