@@ -17,8 +17,8 @@ def test_an_engine_of_ones_own_turns_the_crank(
 ) -> None:
     """Named in the config by import path: here the plain loop, and a note that it was asked."""
     (tmp_path / "my_engine.py").write_text(
-        "from welltuned.engines import loop\nasked = []\n"
-        "def train(job):\n    asked.append(job)\n    return loop.train(job)\n",
+        "from welltuned.engines import torch_loop\nasked = []\n"
+        "def train(job):\n    asked.append(job)\n    return torch_loop.fit(job)\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)

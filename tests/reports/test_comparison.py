@@ -117,9 +117,9 @@ def test_nothing_is_fetched_and_it_is_small(compared: Comparison, page: Page) ->
 def test_the_report_needs_nothing_but_the_folder(copy: Comparison) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from welltuned.reports.comparison import write_report\n"
+        "from welltuned.reports.comparison import write_comparison_report\n"
         "from welltuned.runs.comparison_folder import Comparison\n"
-        "write_report(Comparison(Path(sys.argv[1])))\n"
+        "write_comparison_report(Comparison(Path(sys.argv[1])))\n"
         "assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
     )
     copy.report.unlink()

@@ -121,8 +121,8 @@ def test_the_report_needs_nothing_but_the_folder(copy: Run, finished: Run) -> No
     before = copy.report.read_text(encoding="utf-8")
     copy.report.unlink()
     code = (
-        "import sys\nfrom pathlib import Path\nfrom welltuned.reports.run import write_report\n"
-        "from welltuned.runs import Run\nwrite_report(Run(Path(sys.argv[1])))\n"
+        "import sys\nfrom pathlib import Path\nfrom welltuned.reports.run import write_run_report\n"
+        "from welltuned.runs import Run\nwrite_run_report(Run(Path(sys.argv[1])))\n"
         "assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(copy.folder)], check=True, timeout=120)

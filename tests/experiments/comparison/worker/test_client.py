@@ -108,7 +108,7 @@ def test_the_process_ends_when_its_standard_input_closes(ended: Any) -> None:
     """So it does not outlive the comparison, even when that is killed."""
     code = (
         "import threading\n"
-        "from welltuned.experiments.comparison import process\n"
+        "from welltuned.experiments.comparison.worker import process\n"
         "os.close(0); os.open('/dev/null', os.O_RDONLY)\n"
         "threading.Thread(target=process._end_with_parent).start()\n"
         "time.sleep(60)"
