@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden test-slow test-gpu benchmark constraints clean
+.PHONY: demo test check golden tree test-slow test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -21,6 +21,9 @@ check: $(VENV)/ready       ## style, types, and the direction of imports
 
 golden: $(VENV)/ready      ## every kind of run repeated: losses and weights as they were recorded
 	$(BIN)/python tests/golden/record.py --jobs 2
+
+tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
+	$(BIN)/python docs/tools/readme_tree.py
 
 test-slow: $(VENV)/ready   ## tests that take minutes
 	$(TESTS) -m slow
