@@ -15,10 +15,13 @@ from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
 from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
+from welltuned.schema.field_types import Written
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
 
-ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+ImportPath = Annotated[
+    str, Field(pattern=r"^\w+(\.\w+)+$"), Written("an import path", "mine.loop.train")
+]
 """The dotted path of something that can be imported."""
 
 
@@ -51,7 +54,7 @@ class RunConfig(Part):
     Or a function of your own, `Job -> Outcome`, by import path: `mine.loop.train`."""
     report: ReportConfig = ReportConfig()
     """How the report is written."""
-    output_dir: str | None = None
+    output_dir: str | None = Field(default=None, examples=["runs/mine"])
     """The run's folder. Without one: runs/DATA-STRATEGY-N."""
 
 

@@ -35,9 +35,9 @@ class ExtraDataset(Part):
 
     shorthand: ClassVar[str | None] = "data"
 
-    data: str
+    data: str = Field(examples=["general.jsonl"])
     """A file as `data.train` takes it, or `demo:NAME`."""
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: dict[str, str] = Field(default_factory=dict, examples=[{"text": "sentence"}])
     """Which column has which role; found by name when not given."""
 
     @model_validator(mode="before")
@@ -51,25 +51,27 @@ class DataConfig(Part):
 
     shorthand: ClassVar[str | None] = "train"
 
-    train: str
+    train: str = Field(examples=["train.jsonl"])
     """A CSV, TSV, JSON, JSON-lines, Parquet or CoNLL file, a folder that holds
     train/validation/test files, a folder saved by `datasets`, a hub name, or `demo:NAME`."""
-    validation: str | None = None
+    validation: str | None = Field(default=None, examples=["validation.jsonl"])
     """The file that chooses the best checkpoint.
     Without one, a part of the training data is cut off."""
-    test: str | None = None
+    test: str | None = Field(default=None, examples=["test.jsonl"])
     """The file that is read once, at the end.
     Without one, a part of the training data is cut off."""
     replay: ExtraDataset | None = None
     """Examples of before, for a protection that mixes them in or holds on to them."""
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: dict[str, str] = Field(
+        default_factory=dict, examples=[{"text": "sentence", "label": "polarity"}]
+    )
     """Which column has which role, such as {text: sentence, label: polarity};
     found by name when not given."""
     split: SplitConfig = SplitConfig()
     """How missing splits are cut off the training data."""
-    subset: str | None = None
+    subset: str | None = Field(default=None, examples=["sst2"])
     """The configuration of a hub data set."""
-    revision: str | None = None
+    revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit of a hub data set."""
     max_train_examples: int | None = Field(default=None, ge=2)
     """Use only this many training examples, drawn by `split.seed`

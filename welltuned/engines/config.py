@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from welltuned.schema.document import Part, conflict
+from welltuned.schema.field_types import GoesWith
 from welltuned.schema.search_space import Around, Range
 
 Auto = Literal["auto"]
@@ -23,16 +24,20 @@ class TrainingConfig(Part):
     says which.
     """
 
-    num_train_epochs: Annotated[Positive | Auto, Around(2)] = "auto"
+    num_train_epochs: Annotated[Positive | Auto, Around(2)] = Field(default="auto", examples=[5])
     """Passes over the training data; fractions allowed."""
     max_steps: int | None = Field(default=None, ge=1)
     """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
-    learning_rate: Annotated[Positive | Literal["auto", "find"], Around(10)] = "auto"
+    learning_rate: Annotated[Positive | Literal["auto", "find"], Around(10)] = Field(
+        default="auto", examples=[2e-5]
+    )
     """The peak learning rate. find: by a range test, once the model is loaded."""
     per_device_train_batch_size: Annotated[int, Field(ge=1)] | Auto = 16
     """Examples per forward pass. auto: what is fastest within memory, once the model is
     loaded; steps stay `global_batch_size` examples by accumulation."""
-    global_batch_size: int | None = Field(default=None, ge=1)
+    global_batch_size: Annotated[int | None, GoesWith("per_device_train_batch_size", "auto")] = (
+        Field(default=None, ge=1, examples=[32])
+    )
     """With `per_device_train_batch_size: auto`: examples per optimizer step, 16 without it."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     """Forward passes per optimizer step.
@@ -45,9 +50,12 @@ class TrainingConfig(Part):
     """The share of steps over which the learning rate rises from zero."""
     weight_decay: Annotated[NotNegative | Auto, Range(0.0, 0.1)] = "auto"
     """AdamW's decay of matrices; biases and norms never decay."""
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
-    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, examples=[0.95])
+    """AdamW's decay of the mean of gradients."""
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1, examples=[0.99])
+    """AdamW's decay of the mean of squared gradients."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
+    """Added to the root of that mean, so that nothing is divided by zero."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are scaled down to this norm; 0 leaves them alone."""
     label_smoothing_factor: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
@@ -67,13 +75,15 @@ class TrainingConfig(Part):
     full_determinism: bool = False
     """Refuse operations that are not repeatable on the GPU.
     On the CPU runs repeat bit for bit anyway."""
-    eval_strategy: Literal["epoch", "steps", "no"] = "epoch"
+    eval_strategy: Literal["epoch", "steps", "no"] = Field(default="epoch", examples=["no"])
     """When the validation split is scored."""
-    eval_steps: int | None = Field(default=None, ge=1)
+    eval_steps: Annotated[int | None, GoesWith("eval_strategy", "steps")] = Field(
+        default=None, ge=1, examples=[100]
+    )
     """For `eval_strategy: steps`: the distance in optimizer steps."""
     load_best_model_at_end: bool = True
     """Keep the weights with the best validation score, not the last ones."""
-    metric_for_best_model: str = "auto"
+    metric_for_best_model: str = Field(default="auto", examples=["accuracy"])
     """The validation score that decides. auto: the task's own, such as macro_f1,
     r2 for numbers or entity_f1."""
     early_stopping_patience: int | None = Field(default=None, ge=1)
@@ -81,9 +91,9 @@ class TrainingConfig(Part):
     logging_steps: int = Field(default=10, ge=1)
     """The distance in optimizer steps between lines of metrics.jsonl."""
 
-    trainer: dict[str, Any] = Field(default_factory=dict)
+    trainer: dict[str, Any] = Field(default_factory=dict, examples=[{"report_to": ["tensorboard"]}])
     """For `engine: hf`: further `TrainingArguments`, such as `{report_to: [tensorboard]}`."""
-    callbacks: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = Field(default=(), examples=[["mine.callbacks.Beep"]])
     """For `engine: hf`: `TrainerCallback` classes by import path, such as `mine.callbacks.Beep`."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from welltuned.data.config import ExtraDataset
 from welltuned.schema.document import Part
@@ -27,7 +27,9 @@ class EvaluationConfig(Part):
     test: bool = True
     """Read the test split once, at the end. Without it the split stays sealed, as it must while
     one still chooses, and the validation split is what the run is judged by."""
-    retention: Annotated[tuple[ExtraDataset, ...], BeforeValidator(_as_sets)] = ()
+    retention: Annotated[tuple[ExtraDataset, ...], BeforeValidator(_as_sets)] = Field(
+        default=(), examples=["none"]
+    )
     """On what to measure how much the model has forgotten: labelled sets and plain texts, beside
     the embedded ones. auto: on the embedded ones alone; none: it is not measured."""
     probe: bool = False

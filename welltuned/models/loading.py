@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import Field
+
 from welltuned.errors import Fault, InputError, RunFailed
 from welltuned.schema.document import Part
 
@@ -34,10 +36,10 @@ class ModelConfig(Part):
 
     shorthand: ClassVar[str | None] = "name"
 
-    name: str
+    name: str = Field(examples=["microsoft/deberta-v3-small"])
     """A folder, a hub name such as `microsoft/graphcodebert-base`, or `package:NAME`
     for a model inside an installed Python package."""
-    revision: str | None = None
+    revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit on the hub."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Only for sources you trust."""

@@ -32,7 +32,7 @@ class Stage(_Nested):
 
     shorthand: ClassVar[str | None] = "run"
 
-    run: str | None = None
+    run: str | None = Field(default=None, examples=["runs/mine"])
     """The folder of a finished run to use instead."""
     model: ModelConfig | None = None
     """Another pretrained model than the pipeline's."""
@@ -74,9 +74,9 @@ class RewardSource(Stage):
     task: AnyTask | None = None
     """How a judge is trained. Without a type it is `reward`; with `classification` the
     log-odds of `label` are the reward."""
-    function: str | None = None
+    function: str | None = Field(default=None, examples=["mine.rewards.brevity"])
     """A Python function `(prompts, responses) -> rewards` by import path."""
-    label: str | None = None
+    label: str | None = Field(default=None, examples=["positive"])
     """For classifiers: the label whose log-odds are the reward."""
     score: Literal["log_odds", "probability"] = "log_odds"
     """For classifiers: log p − log(1 − p) of the label, or p itself."""
@@ -152,7 +152,7 @@ class PpoConfig(_Nested):
     """For classifiers. sampled: an action is drawn and judged; exact: all labels are judged
     and the gradient is the sum over them."""
 
-    total_episodes: int | Literal["auto"] = Field(default="auto")
+    total_episodes: int | Literal["auto"] = Field(default="auto", examples=[10_000])
     """Responses in all. auto: three passes over the training prompts."""
     batch_size: int = Field(default=64, ge=2)
     """Responses per batch: sampled by one policy, judged, and then learned from."""
@@ -172,6 +172,7 @@ class PpoConfig(_Nested):
     lr_scheduler_type: Literal["linear", "constant"] = "linear"
     """linear: down to zero over all batches."""
     weight_decay: NotNegative = 0.0
+    """AdamW's decay of matrices; biases and norms never decay."""
     adam_epsilon: float = Field(default=1e-5, gt=0)
     """As in OpenAI's and TRL's reference runs; AdamW's usual 1e-8 makes larger first steps."""
     max_grad_norm: float = Field(default=1.0, ge=0)
@@ -219,7 +220,7 @@ class PpoConfig(_Nested):
     max_kl: Positive | Literal["auto"] = "auto"
     """Nats per response beyond which a batch counts as an explosion: training stops and goes
     back to its last good checkpoint. auto: 100 for generation, 10 for classification."""
-    eval_steps: int | Literal["auto"] = Field(default="auto")
+    eval_steps: int | Literal["auto"] = Field(default="auto", examples=[20])
     """Batches between looks at the validation split. auto: ten looks in all."""
     eval_examples: int = Field(default=128, ge=1)
     """So many validation prompts are answered at each look and, for generation, so many of the
@@ -227,6 +228,7 @@ class PpoConfig(_Nested):
     seed: int = Field(default=0, ge=0)
     """Fixes samples and the order of prompts."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
 
     @model_validator(mode="after")
     def _divides(self) -> PpoConfig:
@@ -249,11 +251,12 @@ class RlhfConfig(Part):
     """Supervised fine-tuning, then a reward model, then PPO."""
 
     pipeline: Literal["rlhf"] = "rlhf"
+    """Makes a config one of a pipeline."""
     model: ModelConfig
     """The pretrained model to start from."""
     data: DataConfig
     """Examples for supervised fine-tuning; their inputs are the prompts of PPO."""
-    task: Annotated[AnyTask, Field()] = Classification()
+    task: Annotated[AnyTask, Field()] = Field(default=Classification(), examples=["generation"])
     """What the policy does: classification, or generation."""
     strategy: AnyStrategy | None = None
     """Which weights train, in every stage that does not say otherwise."""
@@ -264,9 +267,9 @@ class RlhfConfig(Part):
     of these with weights."""
     ppo: PpoConfig = PpoConfig()
     """Proximal policy optimisation."""
-    engine: Literal["torch", "hf"] = "torch"
+    engine: Literal["torch", "hf"] = Field(default="torch", examples=["torch"])
     """PPO runs on torch. The other two stages take an engine of their own."""
-    output_dir: str | None = None
+    output_dir: str | None = Field(default=None, examples=["runs/mine"])
     """The pipeline's folder; its runs are in stages/. Without one: runs/DATA-rlhf-N."""
 
     @property

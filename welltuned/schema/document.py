@@ -193,14 +193,18 @@ def apply_overrides(
                 "an override is written key=value", place, "for example training.learning_rate=2e-5"
             )
             continue
-        try:
-            value = yaml.load(text, Loader=_Loader)
-        except (yaml.YAMLError, ValueError):
-            value = text
-        put(document.values, path, value, schema)
+        put(document.values, path, yaml_value(text), schema)
         for written in [known for known in document.places if known[: len(path)] == path]:
             del document.places[written]
         document.places[path] = place
+
+
+def yaml_value(text: str) -> Any:
+    """What a word on a command line stands for; itself where it is not YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError):
+        return text
 
 
 def put(values: dict[str, Any], path: KeyPath, value: Any, schema: type[Part]) -> None:

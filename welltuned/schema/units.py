@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from welltuned.schema.document import conflict
+from welltuned.schema.field_types import Written
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _BYTES = {
@@ -37,7 +38,11 @@ def _read_size(value: Any) -> Any:
     return _read(value, _BYTES, "size", "500MB, 4GB or 4GiB")
 
 
-Duration = Annotated[float, BeforeValidator(_read_duration), Field(gt=0)]
+Duration = Annotated[
+    float, BeforeValidator(_read_duration), Field(gt=0), Written("time, such as 1h30m", "20m")
+]
 """Seconds; `90s`, `20m` and `1h30m` are read."""
-Size = Annotated[float, BeforeValidator(_read_size), Field(gt=0)]
+Size = Annotated[
+    float, BeforeValidator(_read_size), Field(gt=0), Written("size, such as 500MB", "4GiB")
+]
 """Bytes; `500MB` (millions) and `4GiB` (powers of two) are read."""

@@ -28,7 +28,7 @@ class Adapter(InjectedStrategy):
     parallel: beside feed-forward."""
     reduction_factor: Annotated[float, Range(4, 64, log=True)] = Field(default=16, ge=1)
     """The bottleneck has hidden size / this features."""
-    non_linearity: str = "gelu"
+    non_linearity: str = Field(default="gelu", examples=["relu"])
     """The activation, by transformers' name."""
     dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on what the adapter reads."""

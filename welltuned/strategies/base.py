@@ -81,7 +81,7 @@ class Strategy(Part):
     type: str
     head_learning_rate_scale: Annotated[
         Annotated[float, Field(gt=0)] | Literal["auto"], Around(10)
-    ] = "auto"
+    ] = Field(default="auto", examples=[10])
     """The new head's learning rate, as a multiple of `training.learning_rate`."""
 
     @property

@@ -30,7 +30,7 @@ class Gradual(Strategy):
     type: Literal["gradual"] = "gradual"
     unit: Literal["fraction", "epoch"] = "fraction"
     """What `schedule` counts: the fraction of all training, or epochs."""
-    schedule: tuple[float, ...] | Literal["auto"] = "auto"
+    schedule: tuple[float, ...] | Literal["auto"] = Field(default="auto", examples=[(0.1, 0.2)])
     """When the next block is unfrozen, in ascending order: [0.1, 0.2] or [1, 2, 3].
     auto: `blocks` at even distances over the first `until`, or one an epoch."""
     until: Annotated[float, Range(0.2, 0.8)] = Field(default=0.5, gt=0, le=1)

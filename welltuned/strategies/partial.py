@@ -25,7 +25,7 @@ class Partial(Strategy):
     type: Literal["partial"] = "partial"
     num_blocks: Annotated[int | None, Range(1, 4)] = Field(default=None, ge=0)
     """How many blocks train, counted from the top. Default 2, unless `patterns` are given."""
-    patterns: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = Field(default=(), examples=[["attention"]])
     """Regular expressions searched in parameter names;
     what matches trains, together with the head."""
     embeddings: bool = False

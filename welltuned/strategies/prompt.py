@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from welltuned.schema.document import conflict
+from welltuned.schema.field_types import GoesWith
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 
@@ -23,10 +24,14 @@ class Prompt(InjectedStrategy):
     type: Literal["prompt"] = "prompt"
     num_virtual_tokens: Annotated[int, Range(5, 100, log=True)] = Field(default=20, ge=1)
     """How many vectors. They take this many places of the model's input length."""
-    prompt_tuning_init: Literal["VOCAB", "TEXT", "RANDOM"] = "VOCAB"
+    prompt_tuning_init: Literal["VOCAB", "TEXT", "RANDOM"] = Field(
+        default="VOCAB", examples=["RANDOM"]
+    )
     """Begin with embeddings of frequent words, of a given text,
     or with noise of the same spread."""
-    prompt_tuning_init_text: str | None = None
+    prompt_tuning_init_text: Annotated[str | None, GoesWith("prompt_tuning_init", "TEXT")] = Field(
+        default=None, examples=["The review is positive:"]
+    )
     """For TEXT: the text, repeated or cut to length."""
     position: Literal["auto", "front", "after_first"] = "auto"
     """auto: after the first token for encoders, whose heads read index 0; in front for decoders."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from welltuned.data.encoding import Encoded
 from welltuned.data.load_splits import DataSplits
@@ -86,7 +87,7 @@ class Task(Part):
     roles: ClassVar[tuple[Role, ...]]
     pooling: str = "model"
     """What the head reads; only tasks with a new head over pooled states have a choice."""
-    max_length: int | Literal["auto"] = "auto"
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: what the model takes, at most 512."""
 
     type: str

@@ -87,11 +87,13 @@ class Classification(Task):
     model: the family's own head."""
     class_weights: Literal["none", "auto"] | dict[str, float] = "none"
     """Weights of the classes in the loss. auto: inversely to their frequency."""
-    label_separator: str | None = None
+    label_separator: str | None = Field(default=None, examples=["|"])
     """What separates several labels in one cell, such as `|`."""
-    label_names: dict[str, str] = Field(default_factory=dict)
+    label_names: dict[str, str] = Field(
+        default_factory=dict, examples=[{"0": "negative", "1": "positive"}]
+    )
     """Names to show for labels: {0: negative, 1: positive}."""
-    max_length: int | Literal["auto"] = Field(default="auto")
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: what the model takes, at most 512."""
 
     @model_validator(mode="before")

@@ -94,7 +94,7 @@ class Generation(Task):
     """How answers are generated in tests and predictions."""
     scored_examples: int = Field(default=100, ge=0)
     """So many test examples are answered and compared with their references."""
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = Field(default=(), examples=[["mine.metrics.rouge"]])
     """Further scores of answers: functions `(predictions, references)` by import path."""
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:

@@ -61,7 +61,7 @@ class Preference(Task):
     """How answers are generated in tests and predictions."""
     scored_examples: int = Field(default=20, ge=0)
     """So many test prompts are answered, before and after."""
-    max_length: int | Literal["auto"] = Field(default="auto")
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens of prompt and response together. auto: what the model takes, at most 512.
     The beginning of the prompt is cut first."""
 

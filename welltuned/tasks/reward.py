@@ -54,7 +54,7 @@ class Reward(Task):
     rewards only up to a constant (Eisenstein et al. 2023, arXiv 2312.09244)."""
     center_rewards: bool = True
     """For preferences: take the mean over the training data off the saved model's rewards."""
-    max_length: int | Literal["auto"] = Field(default="auto")
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens of prompt and response together. auto: what the model takes, at most 512.
     The beginning of the prompt is cut first."""
 

@@ -71,7 +71,7 @@ class TokenClassification(Task):
     """The head reads every token by itself; there is nothing to choose."""
     label_all_pieces: bool = False
     """Learn from all pieces of a word. Otherwise only from the first, which is what predicts."""
-    max_length: int | Literal["auto"] = Field(default="auto")
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per sentence, special tokens included. auto: what the model takes, at most 512."""
 
     @model_validator(mode="after")

@@ -65,7 +65,9 @@ PIPELINE = "rlhf"
 class CompareConfig(RunConfig):
     """A whole comparison. The options in `strategy` hold for the strategy of that type."""
 
-    strategies: tuple[str | dict[str, Any], ...] = ("all",)
+    strategies: tuple[str | dict[str, Any], ...] = Field(
+        default=("all",), examples=[["full", {"type": "lora", "r": 64}]]
+    )
     """`all`, types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
     parts of a pipeline: {type: rlhf, strategy: lora, reward: …, ppo: …}."""
@@ -85,7 +87,7 @@ class CompareConfig(RunConfig):
     workers: int = Field(default=1, ge=1)
     """Runs at the same time. More than one make each other slower, so their times
     are no longer their own."""
-    output_dir: str | None = None
+    output_dir: str | None = Field(default=None, examples=["comparisons/mine"])
     """The comparison's folder. Without one: comparisons/DATA-N, where the same comparison
     goes on if it is there."""
 

@@ -26,13 +26,16 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class SweepSettings(Part):
     """Which hyper-parameters are tried, how often, and what decides."""
 
-    space: dict[str, Any] | Literal["auto"] = "auto"
+    space: dict[str, Any] | Literal["auto"] = Field(
+        default="auto",
+        examples=[{"training.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}],
+    )
     """What to try, such as `"training.learning_rate": {low: 1e-5, high: 1e-2, log: true}`,
     `"strategy.r": [4, 8, 16]`, or `"training.warmup_ratio": auto` for the range its field declares.
     auto: the learning rate, and what the strategy declares and the config leaves open."""
     trials: int = Field(default=20, ge=1)
     """How many runs, over all processes that work on the sweep; raise it to go on."""
-    metric: str = "auto"
+    metric: str = Field(default="auto", examples=["accuracy"])
     """The validation score that decides. auto: `training.metric_for_best_model`."""
     direction: Literal["auto", "maximize", "minimize"] = "auto"
     """Whether more of it is better. auto: known for each score."""
@@ -42,7 +45,7 @@ class SweepSettings(Part):
     pruner: Literal["median", "hyperband", "none"] = "median"
     """When a trial is given up: after an evaluation below the median of earlier trials, by
     successive halving, or never."""
-    timeout: str | None = None
+    timeout: str | None = Field(default=None, examples=["2h"])
     """Begin no trial after this time, such as 90s, 20m or 2h; counted for each process."""
     keep: Literal["best", "all", "none"] = "best"
     """Whose weights stay on disk; records of all trials do."""
