@@ -17,14 +17,14 @@ from welltuned.training.diagnosis import HEALTHY
 from welltuned.training.diagnosis.checks import WHEN_OVER
 
 ROOT = Path(welltuned.__file__).parent
-LANGUAGES = sorted(file.stem for file in (ROOT / "reports/languages").glob("*.yaml"))
+LANGUAGES = sorted(file.stem for file in (ROOT / "reports/translations").glob("*.yaml"))
 NAMES = (
     "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
     "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
 )  # fmt: skip
 """Words that templates translate without knowing them: baselines, splits, states, faults."""
 
-SPEAKING = ("reports", "comparison", "diagnosis", "engines")
+SPEAKING = ("reports", "experiments", "training", "engines")
 """Where sentences for reports are put together."""
 
 
@@ -42,7 +42,7 @@ def in_code() -> Iterator[str]:
     for file in (file for folder in SPEAKING for file in (ROOT / folder).rglob("*.py")):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-            if named and call.func.id in ("_", "say") and call.args:  # type: ignore[attr-defined]
+            if named and call.func.id in ("_", "message") and call.args:  # type: ignore[attr-defined]
                 first = call.args[0]  # type: ignore[attr-defined]
                 if isinstance(first, ast.Constant):
                     yield str(first.value)
