@@ -29,7 +29,7 @@ DOCUMENTS = sorted(
     for folder in (".", "docs", "docs/zh")
     for file in (ROOT / folder).glob("*.md")
 )
-FOR_ENGINEERS = {"docs/architecture.md"}
+FOR_ENGINEERS = {"docs/architecture.md", "docs/pitfalls.md"}
 MADE = {"docs/config.md"}  # from the config types, whose own words are English
 CHINESE = {"README.md": "README.zh.md"} | {
     name: name.replace("docs/", "docs/zh/")

@@ -153,7 +153,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_eight_times_one_is_one_times_eight(variant: str, still: str) -> None:
-    """Losses and final weights, though lengths and the last step's size are unequal (pitfall)."""
+    """Losses and final weights, though lengths and the last step's size are unequal (pitfall S1)."""
 
     def trained(size: int, accumulation: int) -> tuple[list[float], dict[str, torch.Tensor]]:
         job = make_job(
@@ -294,7 +294,7 @@ def test_the_dropout_of_frozen_modules_is_off(noisy: str) -> None:
 
 
 def test_validation_leaves_the_modes_as_they_were(noisy: str) -> None:
-    """A model left in eval mode would train on without dropout (pitfall)."""
+    """A model left in eval mode would train on without dropout (pitfall F5)."""
     job = make_job(noisy, eval_strategy="steps", eval_steps=1)
     in_eval: list[bool] = []
 

@@ -96,7 +96,7 @@ def test_micro_batches_give_the_whole_batchs_loss_and_gradient(
 
 
 def test_a_mean_of_means_would_have_shown() -> None:
-    """The negative control of S1 and S3: unequal parts really differ in their means."""
+    """The negative control of pitfalls S1 and S3: unequal parts really differ in their means."""
     for name in ("single", "weighted"):
         outputs, batch = batch_of(PROBLEMS[name], 16)
         parts = zip(outputs.split((1, 15)), batch["labels"].split((1, 15)), strict=True)
