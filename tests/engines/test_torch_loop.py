@@ -153,7 +153,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_eight_times_one_is_one_times_eight(variant: str, still: str) -> None:
-    """Losses and final weights, though lengths and the last step's size are unequal (pitfall S1)."""
+    """Losses and final weights, though lengths and the last step's size are unequal (S1)."""
 
     def trained(size: int, accumulation: int) -> tuple[list[float], dict[str, torch.Tensor]]:
         job = make_job(
