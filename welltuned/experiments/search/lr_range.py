@@ -8,7 +8,7 @@ from pathlib import Path
 
 from welltuned.config import RunConfig
 from welltuned.engines.lr_range import RangeTest
-from welltuned.reports.range_test import write_page
+from welltuned.reports.lr_range import write_page
 from welltuned.runs.folder import next_free, write_atomically
 from welltuned.schema.messages import render_message
 from welltuned.training.auto_tune import try_learning_rates
