@@ -50,7 +50,7 @@ class SkippingTrainer(JobTrainer):
 
     def training_step(self, model, inputs, *args):  # type: ignore[no-untyped-def]
         loss = super().training_step(model, inputs, *args)
-        if self.norm > LARGEST:
+        if self.norm > LARGEST and self.optimizer is not None:
             self.optimizer.zero_grad(set_to_none=True)
         return loss
 

@@ -85,7 +85,7 @@ def lines_to_customise() -> dict[str, int]:
     """Lines of code in `customising.py` for each engine, docstrings and blank lines left out."""
     import customising
 
-    written = {
+    written: dict[str, list[Any]] = {
         "torch": [customising.plain],
         "hf": [customising.SkippingTrainer, customising.hf],
     }

@@ -31,6 +31,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from welltuned.models.loading import ModelConfig
+
 ROWS, PROMPT, LENGTH, PASSES, BATCHES = 32, 12, 40, 4, 3
 CLIP, VF, KL, LAM = 0.2, 0.1, 0.05, 0.95
 
@@ -119,7 +121,7 @@ def adapted(model: nn.Module, strategy: str) -> Any:
     blocks: Any = model.model.layers  # type: ignore[union-attr]
     for block in blocks[-2:]:
         block.requires_grad_(True)
-    model.model.norm.requires_grad_(True)  # type: ignore[union-attr,operator]
+    model.model.norm.requires_grad_(True)  # type: ignore[union-attr]
     return model
 
 
@@ -156,7 +158,7 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
     start = peak()
     policy = policy_of(folder, strategy)
     score = build_reward(
-        RewardSource(model={"name": judge}, label="LABEL_1"), None, torch.device("cpu")
+        RewardSource(model=ModelConfig(name=judge), label="LABEL_1"), None, torch.device("cpu")
     )
     share_weights(policy.model, [score.model])
     config = PpoConfig(
@@ -239,7 +241,7 @@ def make_models(folder: Path) -> tuple[str, str]:
     )  # fmt: skip
     judge = BertConfig(
         vocab_size=8000, hidden_size=128, intermediate_size=512, num_hidden_layers=4,
-        num_attention_heads=4, max_position_embeddings=256, num_labels=2,
+        num_attention_heads=4, max_position_embeddings=256,
     )  # fmt: skip
     for name, model in (
         ("writer", LlamaForCausalLM(writer)),

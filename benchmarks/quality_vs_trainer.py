@@ -145,7 +145,8 @@ def plain(
         start = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - start
-        predictions = torch.tensor(trainer.predict(tokenize(test_rows)).predictions).argmax(dim=1)
+        read: Any = tokenize(test_rows)
+        predictions = torch.tensor(trainer.predict(read).predictions).argmax(dim=1)
     labels = torch.tensor([row["label"] for row in test_rows])
     return float((predictions == labels).float().mean()), seconds
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,8 @@ def main() -> None:
     parser.add_argument("given", nargs="+", type=Path, help="the data; for stories a model first")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     options = parser.parse_args()
-    measure = {"errors": errors, "stories": stories}[options.what]
+    measures: dict[str, Callable[..., Any]] = {"errors": errors, "stories": stories}
+    measure = measures[options.what]
     found = measure(*options.given, options.runs)
     path = OUT / f"rlhf_{options.what}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

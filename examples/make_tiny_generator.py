@@ -43,7 +43,8 @@ def entries(number: int, seed: int) -> list[dict[str, str]]:
     """`prompt` and `completion`: where somebody was, and how it was there."""
     rng = random.Random(seed)
     openings = [f"On {day} we {place}." for day, place in product(DAYS, PLACES)]
-    rows, seen = [], set()
+    rows: list[dict[str, str]] = []
+    seen: set[str] = set()
     while len(rows) < number:
         mood = rng.randrange(2)
         first, second = rng.sample(list(THINGS), 2)

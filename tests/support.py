@@ -302,7 +302,7 @@ def tune(model: Any, data: str, strategy: Any, output: Path, **parts: Any) -> An
     return wt.train(config_values(model, data, strategy, output, **parts))
 
 
-def session_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
+def session_for(model: Any, data: Any, strategy: Any, **parts: Any) -> Any:
     """A model as a run loads it, before its first step, in float32 on the CPU."""
     import torch
 
@@ -323,9 +323,7 @@ def session_for(model: Any, data: str, strategy: Any, **parts: Any) -> Any:
     return session.Session(prepared, built, groups, cpu, "fp32", prepared.problem, before, origin)
 
 
-def job_for(
-    model: Any, data: str, strategy: dict[str, Any], listener: Any = None, **parts: Any
-) -> Any:
+def job_for(model: Any, data: Any, strategy: Any, listener: Any = None, **parts: Any) -> Any:
     """What a run gives its engine, so that a test can turn the crank itself."""
     from welltuned.engines.events import Listener
     from welltuned.engines.job import Job
@@ -351,7 +349,7 @@ def job_for(
     )
 
 
-def short_tune(model: Any, data: str, strategy: dict[str, Any], output: Path, **parts: Any) -> Any:
+def short_tune(model: Any, data: Any, strategy: Any, output: Path, **parts: Any) -> Any:
     """A run of one epoch without report, forecast, baseline or checkpoints."""
     import pytest
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,9 +216,9 @@ def signalled(
         started[number] = process, folder / "run"
     ended: dict[int, tuple[int, Run, str]] = {}
     try:
-        for number, (process, folder) in started.items():
-            wait_for(lambda folder=folder: under_way(Run(folder)), process)
-            process.send_signal(number)
+        for signal_number, (process, folder) in started.items():
+            wait_for(partial(under_way, Run(folder)), process)
+            process.send_signal(signal_number)
             _, err = process.communicate(timeout=60)
             ended[number] = process.returncode, Run(folder), err
     finally:

@@ -13,6 +13,7 @@ from support import make_rows, write_rows
 from welltuned.config import RunConfig, read_run_config, run_config_from
 from welltuned.errors import Faults, InputError
 from welltuned.strategies import Full, Lora
+from welltuned.tasks import Classification
 from welltuned.training.prepare import load_config, prepare
 
 GOOD = "model: some-model\ndata: train.csv\n"
@@ -127,7 +128,8 @@ def test_something_must_be_left_to_train_on(tmp_path: Path, shares: str, works: 
 def test_label_names_may_have_numbers_as_keys(tmp_path: Path) -> None:
     config, faults = read(tmp_path, GOOD + "task: {label_names: {0: bad, 1: good}}\n")
     assert faults == []
-    assert config is not None and config.task.label_names == {"0": "bad", "1": "good"}
+    assert config is not None and isinstance(config.task, Classification)
+    assert config.task.label_names == {"0": "bad", "1": "good"}
 
 
 def test_a_missing_config_file_is_refused_without_further_noise() -> None:

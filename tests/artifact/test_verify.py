@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from support import make_rows, tune, write_rows
+from welltuned.artifact.save_load import save_artifact
 from welltuned.artifact.verify import EXAMPLES, WeightHashes, compare_weights
 from welltuned.engines import torch_loop
 from welltuned.engines.job import Job, Outcome
@@ -62,10 +63,8 @@ def after_training(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Job], None]
 
 
 def after_saving(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]) -> None:
-    save = pipeline.save_artifact
-
     def spoilt(folder: Path, *args: Any) -> int:
-        size = save(folder, *args)
+        size = save_artifact(folder, *args)
         spoil(folder)
         return size
 
@@ -187,12 +186,14 @@ def test_a_sound_run_tells_what_was_shown(finished: Run, tiny: Any) -> None:
 class Small(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.low, self.middle, self.top = (nn.Linear(2, 2, bias=False) for _ in range(3))
+        self.low = nn.Linear(2, 2, bias=False)
+        self.middle = nn.Linear(2, 2, bias=False)
+        self.top = nn.Linear(2, 2, bias=False)
 
 
 def test_weights_are_told_apart_by_whether_they_ever_train() -> None:
     """Not by whether they train now: gradual unfreezing registers all up front."""
-    model = Small().requires_grad_(False)
+    model: Any = Small().requires_grad_(False)
     groups = [ParameterGroup("top", [model.top.weight]), ParameterGroup("m", [model.middle.weight])]
     before = WeightHashes.of(model, groups)
     assert before.trainable == {"top.weight", "middle.weight"}
@@ -208,14 +209,14 @@ def test_weights_are_told_apart_by_whether_they_ever_train() -> None:
 
 
 def test_weights_that_stayed_are_not_said_to_have_moved() -> None:
-    model = Small()
+    model: Any = Small()
     before = WeightHashes.of(model, [ParameterGroup("top", [model.top.weight])])
     moved = compare_weights(model, before)
     assert (moved.frozen, moved.trainable, moved.finite) == ([], [], True)
 
 
 def test_a_frozen_weight_that_is_not_finite_is_seen_too() -> None:
-    model = Small().requires_grad_(False)
+    model: Any = Small().requires_grad_(False)
     before = WeightHashes.of(model, [])
     model.low.weight[0, 0] = float("-inf")
     assert not compare_weights(model, before).finite

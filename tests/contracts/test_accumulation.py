@@ -62,7 +62,8 @@ def test_eight_times_one_is_one_times_eight(
             "adam_epsilon": 1e-3,  # so that rounding noise in a gradient of zero is no full step
         }
         parts = {"task": TASKS[task], "training": training}
-        job = job_for(*sources[task], STRATEGIES["full"], heard, **parts)
+        model, data = sources[task]
+        job = job_for(model, data, STRATEGIES["full"], heard, **parts)
         job.folder = tmp_path
         engine.train(job)
         return heard.losses, {name: value.detach() for name, value in job.model.named_parameters()}

@@ -64,7 +64,7 @@ def test_the_engines_agree_step_by_step(
     strategy: str, accumulation: int, tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
     model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    training = {
+    training: dict[str, Any] = {
         "num_train_epochs": 3,
         "gradient_accumulation_steps": accumulation,
         "per_device_train_batch_size": 4,
@@ -145,7 +145,7 @@ def test_the_engines_agree_with_every_protection(
     name: str, tiny: Any, causal: Any, sentiment: str, instructions: str, tmp_path: Path
 ) -> None:
     model, data, strategy, parts = protected(name, tiny, causal, sentiment, instructions)
-    training = {
+    training: dict[str, Any] = {
         "max_steps": 6,
         "num_train_epochs": "auto",
         "eval_strategy": "no",

@@ -29,7 +29,7 @@ ROWS = [torch.arange(length).mul(7 * length + 3).remainder(38).add(6) for length
 NEW = 12
 
 
-def pairs(names: Iterable[str] = TRIED) -> Any:
+def pairs(names: Iterable[str] = TRIED) -> pytest.MarkDecorator:
     every = [(strategy, family) for family in DECODERS for strategy in names]
     return pytest.mark.parametrize(
         ("strategy", "family"), every, ids=[f"{strategy}-{family}" for strategy, family in every]

@@ -43,7 +43,7 @@ IDENTITY = ("lora", "houlsby", "pfeiffer", "parallel")
 TEXTS = [row["text"] for row in make_rows(12, seed=9)]
 
 
-def pairs(*chosen: str) -> Any:
+def pairs(*chosen: str) -> pytest.MarkDecorator:
     every = pairs_of(chosen or tuple(STRATEGIES))
     return pytest.mark.parametrize(
         ("strategy", "family"), every, ids=[f"{strategy}-{family}" for strategy, family in every]
@@ -301,7 +301,8 @@ def experienced(tiny: Any, sentiment: str, tmp_path_factory: pytest.TempPathFact
         training={"num_train_epochs": 6},
     )
     artifact = load_artifact(run.model)
-    artifact.model.base_model.save_pretrained(folder / "trunk")
+    tuned: Any = artifact.model
+    tuned.base_model.save_pretrained(folder / "trunk")
     artifact.tokenizer.save_pretrained(folder / "trunk")
     return str(folder / "trunk")
 

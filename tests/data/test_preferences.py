@@ -253,7 +253,7 @@ def test_ratings_among_preferences_are_refused_with_their_lines() -> None:
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
-    rows = [{"text": "a", "score": 1}, {"text": "b", "score": "high"}]
+    rows: list[dict[str, Any]] = [{"text": "a", "score": 1}, {"text": "b", "score": "high"}]
     assert fault_of(*rows).startswith("a.jsonl:2: the score 'high' is not a number")
 
 

@@ -13,6 +13,7 @@ from sentences import make_sentences, write_conll
 from support import STRATEGIES, job_for
 from welltuned.engines import lr_range as module
 from welltuned.engines.lr_range import run_range_test, suggest_rate
+from welltuned.engines.optimizer import clip_gradients
 from welltuned.errors import RunFailed
 from welltuned.schema.messages import render_message
 
@@ -52,11 +53,13 @@ def test_the_model_is_left_as_it_was_bit_for_bit(
     strategy: str, tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_for(tiny("bert"), sentiment, STRATEGIES[strategy])
-    moved = []
-    clip = module.clip_gradients
-    monkeypatch.setattr(
-        module, "clip_gradients", lambda groups, norm: moved.append(norm) or clip(groups, norm)
-    )
+    moved: list[float] = []
+
+    def noting(groups: Any, norm: float) -> Any:
+        moved.append(norm)
+        return clip_gradients(groups, norm)
+
+    monkeypatch.setattr(module, "clip_gradients", noting)
     before = state(job)
     with suppress(RunFailed):  # in so few steps not every strategy learns
         run_range_test(job, 1e-4, 10.0, steps=12)

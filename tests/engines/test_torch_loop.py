@@ -89,7 +89,8 @@ def make_job(
     **training: Any,
 ) -> Job:
     """A training of a tiny model, ready to start."""
-    values = {"learning_rate": 1e-3, "num_train_epochs": 2, "per_device_train_batch_size": 8}
+    values: dict[str, Any] = {"learning_rate": 1e-3, "num_train_epochs": 2}
+    values |= {"per_device_train_batch_size": 8}
     values |= {"warmup_ratio": 0.0, "weight_decay": 0.01, "seed": 0, **training}
     if "max_steps" in training:
         values["num_train_epochs"] = "auto"
@@ -198,7 +199,8 @@ def poisoned(still: str) -> Job:
     job = make_job(still, {"type": "partial", "num_blocks": 2}, rows=rows, weight_decay=0.0)
     word = read_tokenizer(ModelConfig(name=still)).convert_tokens_to_ids("never")
     with torch.no_grad():
-        job.model.get_input_embeddings().weight[word] = math.nan
+        model: Any = job.model
+        model.get_input_embeddings().weight[word] = math.nan
     return job
 
 

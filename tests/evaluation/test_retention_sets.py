@@ -232,9 +232,13 @@ def test_a_missing_file_is_refused(sentiment: str) -> None:
         sets_for(sentiment, "nowhere/at/all.jsonl")
 
 
+def configured(retention: Any) -> EvaluationConfig:
+    return EvaluationConfig.model_validate({"retention": retention})
+
+
 def test_the_config_reads_every_way_of_writing_it() -> None:
-    read = [EvaluationConfig(retention=given).retention for given in ("auto", "a.txt", ["a.txt"])]
+    read = [configured(given).retention for given in ("auto", "a.txt", ["a.txt"])]
     assert read[0] == () and read[1] == read[2] and read[1][0].data == "a.txt"
-    assert not EvaluationConfig(retention="none").retained
-    again = EvaluationConfig.model_validate(EvaluationConfig(retention="none").model_dump())
+    assert not configured("none").retained
+    again = EvaluationConfig.model_validate(configured("none").model_dump())
     assert not again.retained

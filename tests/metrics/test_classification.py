@@ -91,14 +91,15 @@ def test_the_macro_f1s_interval_is_that_of_resampled_examples(drawn: Any) -> Non
 
 
 def test_every_interval_holds_its_score(drawn: Any) -> None:
-    scores = score_single_label(*drawn, NAMES, intervals=True)
+    scores = score_single_label(drawn[0], drawn[1], NAMES, intervals=True)
     for name in ("accuracy", "macro_f1"):
         low, high = scores[f"{name}_ci95"]
         assert low < scores[name] < high
 
 
 def test_intervals_come_only_when_asked_for(drawn: Any) -> None:
-    assert not [n for n in score_single_label(*drawn, NAMES, intervals=False) if "ci95" in n]
+    scores = score_single_label(drawn[0], drawn[1], NAMES, intervals=False)
+    assert not [name for name in scores if "ci95" in name]
 
 
 def test_many_macro_f1s_at_once_are_each_scikit_learns() -> None:
@@ -174,7 +175,7 @@ def test_multi_label_intervals_are_those_of_resampled_rows(flags: Any, name: str
 
 
 def test_the_exact_matchs_interval_is_that_of_the_binomial(flags: Any) -> None:
-    scores = score_multi_label(*flags, NAMES, intervals=True)
+    scores = score_multi_label(flags[0], flags[1], NAMES, intervals=True)
     exact = stats.binom.ppf([0.025, 0.975], 200, scores["exact_match"]) / 200
     assert scores["exact_match_ci95"] == pytest.approx(exact, abs=0.012)
 

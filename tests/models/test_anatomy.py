@@ -224,7 +224,7 @@ def test_an_encoder_decoder_is_refused_with_the_reason() -> None:
 def test_a_model_without_a_stack_of_blocks_is_refused() -> None:
     from transformers import AutoModelForSequenceClassification
 
-    skeleton = build_skeleton(
+    skeleton: Any = build_skeleton(
         Head(AutoModelForSequenceClassification, make_config("bert", num_labels=2))
     )
     skeleton.bert.encoder.layer = nn.Identity()

@@ -51,7 +51,7 @@ def test_modes_follow_what_trains_now() -> None:
 
 def test_a_frozen_block_under_checkpointing_trains_by_name_alone() -> None:
     """(F2, P6) transformers asks its flag whether to recompute; its dropout stays off."""
-    model = Nested()
+    model: Any = Nested()
     model.frozen.gradient_checkpointing = True
     set_training_modes(model)
     assert model.frozen.training
@@ -60,7 +60,7 @@ def test_a_frozen_block_under_checkpointing_trains_by_name_alone() -> None:
 
 def test_a_frozen_block_with_a_rate_of_its_own_stays_in_eval_mode() -> None:
     """(F2) Its flag would switch its dropout on."""
-    model = Nested()
+    model: Any = Nested()
     model.frozen.gradient_checkpointing = True
     model.frozen.hidden_dropout = 0.1
     set_training_modes(model)

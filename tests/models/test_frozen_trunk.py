@@ -77,11 +77,12 @@ def test_gradients_are_those_of_whole_passes(
 
     policy = policy_of((classified if task == "classification" else told)("partial"))
     actor: Actor
+    asked: Any
     if task == "classification":
         actor, asked = classifier_actor(policy), texts_of(policy, sentiment, 8)
     else:
         actor = generator_actor(policy)
-        asked = story_prompts(policy, stories).take(range(8))  # type: ignore[assignment]
+        asked = story_prompts(policy, stories).take(range(8))
     rollout = actor.rollout(asked, torch.Generator().manual_seed(0))
     assert rollout.states is not None
     short, whole = gradients(actor, rollout), gradients(actor, replace(rollout, states=None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -94,7 +95,7 @@ def prepared(family: str, strategy: str) -> Any:
     return model.train()
 
 
-def a_batch(side: str = "right", length: int = 12) -> dict[str, torch.Tensor]:
+def a_batch(side: str = "right", length: int = 12) -> dict[str, Any]:
     """Four rows: all labelled, the end labelled, no label at all, and the first token too."""
     generator = torch.Generator().manual_seed(1)
     ids_BT = torch.randint(6, 32, (4, length), generator=generator)
@@ -134,7 +135,7 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def assert_equal_to_full(
     model: Any,
-    batch: dict[str, torch.Tensor],
+    batch: dict[str, Any],
     autocast: Callable[[], Any] = nullcontext,
     tolerance: float = 1e-6,
 ) -> None:
@@ -152,7 +153,11 @@ def assert_equal_to_full(
     for name, gradient in expected.items():
         scale = max(1.0, float(gradient.abs().max()))
         torch.testing.assert_close(
-            found[name], gradient, atol=tolerance * scale, rtol=0, msg=lambda m, n=name: f"{n}: {m}"
+            found[name],
+            gradient,
+            atol=tolerance * scale,
+            rtol=0,
+            msg=partial("{}: {}".format, name),
         )
 
 
@@ -355,7 +360,7 @@ class Largest(TorchDispatchMode):
         return made
 
 
-def long_batch() -> tuple[Any, dict[str, torch.Tensor]]:
+def long_batch() -> tuple[Any, dict[str, Any]]:
     model = make(
         "llama", vocab_size=VOCABULARY, max_position_embeddings=LENGTH, num_hidden_layers=1
     )
@@ -486,7 +491,7 @@ def test_a_model_without_an_output_layer_is_refused() -> None:
 # --- Scores of a policy -----------------------------------------------------------
 
 
-def judged_batch(seed: int = 3) -> dict[str, torch.Tensor]:
+def judged_batch(seed: int = 3) -> dict[str, Any]:
     """Two rows padded on the left, their last four tokens to be judged."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(6, 40, (2, 9), generator=generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging as python_logging
 import shutil
 import sys
 from pathlib import Path
@@ -272,10 +273,10 @@ def test_quiet_puts_back_what_was_said_before() -> None:
     logging.enable_progress_bar()
     try:
         with pytest.raises(KeyError), quiet():
-            assert logging.get_verbosity() == logging.ERROR
+            assert logging.get_verbosity() == python_logging.ERROR
             assert not logging.is_progress_bar_enabled()
             raise KeyError
-        assert logging.get_verbosity() == logging.INFO
+        assert logging.get_verbosity() == python_logging.INFO
         assert logging.is_progress_bar_enabled()
     finally:
         logging.set_verbosity_warning()

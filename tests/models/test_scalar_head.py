@@ -29,14 +29,14 @@ def test_folding_changes_what_the_model_says_and_nothing_else(
 
 def test_r4_a_new_layer_starts_with_deviation_one_over_the_root_of_its_width() -> None:
     """(R4) 1 / sqrt(d + 1), and bias 0."""
-    model = nn.Sequential(nn.Linear(8, 1), nn.Linear(4095, 1))
+    model: Any = nn.Sequential(nn.Linear(8, 1), nn.Linear(4095, 1))
     start_small(model, ["1.weight", "1.bias"], seed=0)
     assert model[1].weight.std().item() == pytest.approx(1 / math.sqrt(4096), rel=0.05)
     assert model[1].bias.item() == 0
 
 
 def test_the_seed_decides_where_a_new_layer_starts() -> None:
-    model = nn.Sequential(nn.Linear(8, 1))
+    model: Any = nn.Sequential(nn.Linear(8, 1))
     drawn = []
     for seed in (0, 0, 1):
         start_small(model, ["0.weight"], seed)
@@ -45,7 +45,7 @@ def test_the_seed_decides_where_a_new_layer_starts() -> None:
 
 
 def test_a_layer_that_was_learned_is_left_alone() -> None:
-    model = nn.Sequential(nn.Linear(8, 1))
+    model: Any = nn.Sequential(nn.Linear(8, 1))
     before = model[0].weight.clone()
     start_small(model, [], seed=0)
     assert torch.equal(model[0].weight, before)

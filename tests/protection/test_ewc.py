@@ -37,7 +37,7 @@ def test_the_pull_is_weighted_by_importance() -> None:
     weight = nn.Parameter(torch.tensor([1.0, 1.0]))
     guard = Pull([weight], 0.5, [torch.tensor([4.0, 0.0])])
     with torch.no_grad():
-        weight += 2
+        weight.add_(2)
     weight.grad = torch.zeros(2)
     assert guard.penalise(1) == pytest.approx(0.25 * 4 * 4)
     assert weight.grad.tolist() == [0.5 * 4 * 2, 0]

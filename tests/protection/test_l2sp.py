@@ -38,7 +38,7 @@ def test_its_gradient_is_alpha_times_the_way_from_the_start() -> None:
     weight = nn.Parameter(torch.tensor([1.0, -2.0]))
     guard = Pull([weight], ALPHA)
     with torch.no_grad():
-        weight += torch.tensor([0.5, -1.0])
+        weight.add_(torch.tensor([0.5, -1.0]))
     weight.grad = torch.tensor([7.0, 7.0])
     value = guard.penalise(1)
     torch.testing.assert_close(weight.grad, 7 + ALPHA * torch.tensor([0.5, -1.0]))
@@ -82,13 +82,13 @@ def test_for_lora_it_is_the_norm_of_the_product(tiny: Any, sentiment: str) -> No
     session, guard = guarded(tiny, sentiment, {"type": "lora", "r": 3, "lora_alpha": 12})
     assert guard.penalise(1) == 0.0, "B is zero at the start"
     stir(session.model, "lora_")
-    found = products(session.model)
+    found: list[Any] = products(session.model)
     assert len(found) == 4 * 6 and {one.scale for one in found} == {4.0}
     session.model.zero_grad(set_to_none=True)
     value = guard.penalise(2)
     ours = [(one.a_RI.grad.clone(), one.b_OR.grad.clone()) for one in found]
     session.model.zero_grad(set_to_none=True)
-    whole = sum((one.scale * one.b_OR @ one.a_RI).square().sum() for one in found)
+    whole: Any = sum((one.scale * one.b_OR @ one.a_RI).square().sum() for one in found)
     (ALPHA / 2 * whole).backward()
     assert value == pytest.approx(float(ALPHA / 2 * whole), rel=1e-5)
     for (a_grad, b_grad), one in zip(ours, found, strict=True):

@@ -182,8 +182,8 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
     values |= {"sft": str(ppo), "output_dir": str(tmp_path / "again"), "strategy": None}
     values["ppo"] |= {"total_episodes": 16}
     again = wt.train(values)
-    ppo = Run(again.folder / "stages/ppo")
-    assert ppo.results["cost"]["predicted"]["memory_bytes"] > 0
+    policy = Run(again.folder / "stages/ppo")
+    assert policy.results["cost"]["predicted"]["memory_bytes"] > 0
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
 
 
@@ -553,7 +553,7 @@ def test_a_loop_of_ones_own(classified: Callable[..., Run], tmp_path: Path) -> N
     answers = [row["prediction"] for row in wt.load(folder).predict(texts)]
     now = learner.rollout(texts).all_logprobs_BK
     assert now is not None
-    names = learner.actor.policy.problem.labels.names  # type: ignore[attr-defined]
+    names = learner.actor.policy.problem.labels.names
     assert answers == [names[i] for i in now.argmax(1).tolist()]
     with pytest.raises(InputError, match="in use"):
         wt.ppo.save(learner, folder)

@@ -101,7 +101,7 @@ def test_first_weights_come_back_whatever_happens() -> None:
     weight = torch.nn.Parameter(torch.zeros(3))
     reference = InitialWeights([weight])
     with torch.no_grad():
-        weight += 1
+        weight.add_(1)
     with pytest.raises(KeyError), reference.acting():
         assert weight.tolist() == [0, 0, 0]
         raise KeyError

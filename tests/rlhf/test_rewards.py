@@ -41,7 +41,12 @@ def mine(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 def test_a_function_is_called_with_prompts_and_responses(mine: Any) -> None:
     heard: list[Any] = []
-    mine.score = lambda prompts, responses: heard.append((prompts, responses)) or [1, 2]
+
+    def score(prompts: Any, responses: Any) -> list[int]:
+        heard.append((prompts, responses))
+        return [1, 2]
+
+    mine.score = score
     judge = build_reward(source(function="my_rewards.score"), None, CPU)
     rewards = judge(tuple(PROMPTS), tuple(RESPONSES))
     assert rewards.dtype == np.float32 and rewards.tolist() == [1, 2]

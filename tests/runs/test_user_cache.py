@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def test_what_was_measured_can_be_recalled() -> None:
 
 
 def test_each_thing_has_a_value_of_its_own() -> None:
-    assert [remembered(name, lambda v=value: v) for name, value in (("a", 1.0), ("b", 2.0))] == [
+    values = {"a": 1.0, "b": 2.0}
+    assert [remembered(name, partial(values.__getitem__, name)) for name in values] == [
         1,
         2,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -288,7 +288,8 @@ def test_a_number_or_a_word_is_one_value_and_one_fault(tmp_path: Path, value: st
 
 
 def test_a_number_or_a_word_may_be_either(tmp_path: Path) -> None:
-    for value, meant in (("auto", "auto"), ("2e-5", 2e-5)):
+    cases: tuple[tuple[str, Any], ...] = (("auto", "auto"), ("2e-5", 2e-5))
+    for value, meant in cases:
         config, faults = read(tmp_path, f"source: a\nmethod: {{type: small, rate: {value}}}\n")
         assert faults == []
         assert config is not None and config.method == Small(rate=meant)

@@ -227,7 +227,7 @@ def test_two_artifacts_share_one_base(
     ]
     batch = encode(tiny("bert"), TEXTS)
     alone = [logits(load_artifact(run.model).model, batch) for run in runs]
-    both = load_artifact(runs[0].model).model
+    both: Any = load_artifact(runs[0].model).model
     both.load_adapter(str(runs[1].model), "other")
     torch.testing.assert_close(logits(both, batch), alone[0])
     both.set_adapter("other")

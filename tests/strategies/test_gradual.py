@@ -151,7 +151,7 @@ class Moments(Listener):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.gradients.append({p: p.grad.clone() for p in parameters if p.grad is not None})
 
-    def copy(self) -> dict[nn.Parameter, dict[str, torch.Tensor]]:
+    def copy(self) -> dict[Any, dict[str, torch.Tensor]]:
         assert self.optimizer is not None
         return {
             parameter: {name: value.clone() for name, value in state.items()}

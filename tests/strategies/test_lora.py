@@ -69,8 +69,8 @@ def test_in_the_first_step_only_b_has_a_gradient(tiny: Any) -> None:
     model, _, _ = build(tiny("bert"), LORA)
     model(**encode(tiny("bert"), TEXTS)).logits.square().sum().backward()
     for layer in lora_layers(model):
-        a, b = factors(layer)
-        assert not a.grad.any() and b.grad.any()
+        a, b = (factor.grad for factor in factors(layer))
+        assert a is not None and b is not None and not a.any() and b.any()
 
 
 def test_in_the_first_step_only_b_and_the_head_move(tiny: Any, sentiment: str) -> None:
@@ -219,7 +219,8 @@ def test_what_moves_the_base_is_saved_as_a_lora_of_the_untouched_base(
     assert run.results["proof"]["reloaded_difference"] < 1e-4
     assert settings["init_lora_weights"] is True
     assert settings["r"] == 8
-    model = load_artifact(run.model).model
+    model: Any = load_artifact(run.model).model
+    start: Any
     start, anatomy, _ = build(tiny("bert"), {"type": "full"})
     for block in anatomy.blocks:
         for linear in block.linears:
@@ -227,7 +228,7 @@ def test_what_moves_the_base_is_saved_as_a_lora_of_the_untouched_base(
             assert torch.equal(base.weight, start.get_submodule(linear).weight)
 
 
-def dora_parts(layer: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def dora_parts(layer: Any) -> tuple[Any, Any, Any]:
     return (layer.lora_magnitude_vector["default"].weight, *factors(layer))
 
 
@@ -251,7 +252,7 @@ def test_doras_norm_is_a_constant_to_the_gradient(tiny: Any) -> None:
     layer(x).square().sum().backward()
     found = [part.grad.clone() for part in dora_parts(layer)]
     for detached, agrees in ((True, True), (False, False)):
-        parts = [part.detach().clone().requires_grad_() for part in dora_parts(layer)]
+        parts: list[Any] = [part.detach().clone().requires_grad_() for part in dora_parts(layer)]
         magnitude, a, b = parts
         direction = layer.base_layer.weight + 1.5 * b @ a
         norm = direction.norm(dim=1)

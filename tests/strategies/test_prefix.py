@@ -136,7 +136,9 @@ def test_the_projection_is_dropped_after_training_and_no_answer_changes(
     values = {**PREFIX, "prefix_projection": True, "encoder_hidden_size": 16}
     model, _, strategy = build(tiny(family), values)
     for part in parts_of(model):
-        nn.init.normal_(part.projection[-1].weight)
+        assert part.projection is not None
+        last: Any = part.projection[-1]
+        nn.init.normal_(last.weight)
     batch = encode(tiny(family), TEXTS)
     before = logits(model, batch)
     strategy.finish(model)
@@ -164,7 +166,7 @@ def test_the_mask_covers_prefix_and_text(
 ) -> None:
     """(P3) P + T wide, and open wherever the prefix stands."""
     masks: list[torch.Tensor] = []
-    real = functional.scaled_dot_product_attention
+    real: Any = functional.scaled_dot_product_attention
 
     def note(*args: Any, attn_mask: Any = None, **kwargs: Any) -> torch.Tensor:
         masks.append(attn_mask)

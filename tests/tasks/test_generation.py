@@ -116,7 +116,8 @@ def test_examples_without_anything_to_learn_are_left_out_and_counted(
 
 def test_a_tuned_model_answers_texts_and_conversations(tuned: Any) -> None:
     predictor = wt.load(tuned)
-    rows = predictor.predict(["was it good", [{"role": "user", "content": "was it good"}]])
+    asked: list[Any] = ["was it good", [{"role": "user", "content": "was it good"}]]
+    rows = predictor.predict(asked)
     assert [set(row) for row in rows] == [{"prediction"}] * 2
     assert rows[0] == rows[1]
 
@@ -169,7 +170,8 @@ def test_a_prompt_and_packing_are_refused_together(causal: Any, instructions: st
 
 
 def test_an_answer_comes_piece_by_piece_and_is_the_whole_answer(tuned: Any) -> None:
-    predictor, pieces = wt.load(tuned), []
+    predictor = wt.load(tuned)
+    pieces: list[str] = []
     answer = predictor.say("was it good", pieces.append)
     assert len(pieces) > 1 and "".join(pieces).strip() == answer
     assert answer == predictor.predict(["was it good"])[0]["prediction"]

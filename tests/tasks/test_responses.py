@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from support import make_tokenizer
+from welltuned.data.config import DataConfig
 from welltuned.data.encoding import IGNORED
-from welltuned.data.load_splits import DataConfig, collect_file
+from welltuned.data.load_splits import collect_file
 from welltuned.data.preferences import RECORD_ROLES, convert_preferences
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError
@@ -186,6 +187,7 @@ def test_r6_pairs_that_are_the_same_once_cut_are_left_out_with_their_lines(bert:
     examples = encoded(bert, records, 6)
     assert examples.alike == (4, 6)
     assert len(examples) == 2 and examples.records.lines == [1, 3]
+    assert examples.targets is not None
     assert [target.pairs for target in examples.targets] == [(pair(0, 2, 5),), (pair(1, 0, 7),)]
     assert len(examples.encoded) == 5 and len(encoded(bert, records, 64)) == 3
 
@@ -200,6 +202,7 @@ def test_ratings_are_never_left_out(bert: Any) -> None:
     del records.columns["pairs"]
     records.columns["score"] = [1.0, 2.0]
     examples = encoded(bert, records)
+    assert examples.targets is not None
     assert [target.score for target in examples.targets] == [1, 2]
 
 

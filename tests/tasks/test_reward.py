@@ -29,6 +29,7 @@ from welltuned.models.scalar_head import scalar_layer
 from welltuned.runs import Run
 from welltuned.tasks.reward import RewardProblem, bradley_terry
 from welltuned.training import session
+from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
 
 LORA = {"type": "lora", "r": 4}
@@ -165,6 +166,7 @@ def test_r3_saved_rewards_have_mean_zero_on_the_training_data(
     artifact = load_artifact(rewarded.model)
     examples = prepared.examples["train"]
     outputs = predict_outputs(artifact.model, artifact.problem, examples, prepared.pad_id, 16)
+    assert examples.targets is not None
     rewards = [row[: len(t.lengths_K)] for row, t in zip(outputs, examples.targets, strict=True)]
     assert abs(np.concatenate(rewards).mean()) < 1e-5 < np.concatenate(rewards).std()
 
@@ -431,5 +433,5 @@ def test_the_usual_pooling_is_no_probe(tiny: Any, preferences: str, tmp_path: Pa
     for family, pooling in (("bert", "mean"), ("llama", "last")):
         values = {"model": tiny(family), "data": preferences, "task": "reward"}
         prepared = prepare(run_config_from({**values, "output_dir": str(tmp_path / family)}))
-        settled = session.resolve_pooling(prepared, session.Observer())
+        settled = session.resolve_pooling(prepared, Observer())
         assert settled.config.task.pooling == pooling

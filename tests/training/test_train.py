@@ -242,8 +242,12 @@ def test_the_untrained_baseline_is_the_model_before_any_step(
         return train(job)
 
     held: list[Session] = []
-    load = pipeline.load_session
-    monkeypatch.setattr(pipeline, "load_session", lambda *args: held.append(load(*args)) or held[0])
+
+    def holding(*args: Any) -> Session:
+        held.append(session.load_session(*args))
+        return held[0]
+
+    monkeypatch.setattr(pipeline, "load_session", holding)
     monkeypatch.setattr(torch_loop, "fit", spied)
     strategy = {"type": "lora", "r": 2}
     run = tune(tiny("bert"), sentiment, strategy, tmp_path / "run", training=ONE_STEP, task=MEAN)

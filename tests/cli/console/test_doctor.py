@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections import namedtuple
 from typing import Any
 
@@ -19,7 +21,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fixed speeds, so that nothing is timed, and plenty of disk."""
     rates = {"torch.float32": 1.5e9, "torch.bfloat16": 4e9}
     monkeypatch.setattr(precision, "matmul_rate", lambda device, dtype: rates[str(dtype)])
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(9e12, 0, 5e11))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9e12, 0, 5e11))
 
 
 def with_packages(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
@@ -78,7 +80,7 @@ def test_a_package_that_is_new_enough_is_none(
 
 
 def test_little_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: Usage(9e12, 0, 1.5e9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9e12, 0, 1.5e9))
     assert doctor.collect_diagnostics()["problems"] == ["only 1.5 GB of disk are free here"]
 
 
@@ -96,7 +98,7 @@ def test_an_extra_is_there_when_all_of_it_is(
     absent: set[str], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find: Any = lambda name: None if name in absent else object()  # noqa: E731
-    monkeypatch.setattr(doctor.importlib.util, "find_spec", find)
+    monkeypatch.setattr(importlib.util, "find_spec", find)
     findings = doctor.collect_diagnostics()
     assert f"extras      {told}\n" in doctor.render_diagnostics(findings)
     assert findings["problems"] == []

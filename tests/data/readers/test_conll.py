@@ -148,10 +148,13 @@ def test_sentences_without_words_are_left_out_and_counted(tmp_path: Path) -> Non
 
 def test_equal_sentences_are_found_across_splits(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("Ada B-PER\nsings O\n\nOslo B-LOC\n")
-    paths = {split: str(tmp_path / f"{split}.conll") for split in ("validation", "test")}
     (tmp_path / "validation.conll").write_text("Oslo B-PER\n\nRome B-LOC\n")
     (tmp_path / "test.conll").write_text("ada B-PER\n, O\nsings O\n")
-    config = DataConfig(train=str(tmp_path / "a.conll"), **paths)
+    config = DataConfig(
+        train=str(tmp_path / "a.conll"),
+        validation=str(tmp_path / "validation.conll"),
+        test=str(tmp_path / "test.conll"),
+    )
     collect(config, TASK.roles, faults := Faults(), TASK.convert)
     (fault,) = map(str, faults)
     assert "2 texts of one split are also in another (train/validation 1, train/test 1;" in fault

@@ -15,9 +15,10 @@ TRAINING = TrainingConfig()
 
 
 def found(**values: Any) -> Feasibility:
-    return Feasibility(
-        **{"steps_per_epoch": 100, "train": 1600, "validation": 200, "metric": "f1"} | values
-    )
+    usual: dict[str, Any] = {
+        "steps_per_epoch": 100, "train": 1600, "validation": 200, "metric": "f1",
+    }  # fmt: skip
+    return Feasibility(**usual | values)
 
 
 def spending(budget: Any, spent: float = 0.0, seeds: int = 2, **parts: Feasibility) -> Any:
@@ -28,7 +29,7 @@ def spending(budget: Any, spent: float = 0.0, seeds: int = 2, **parts: Feasibili
 
 
 def test_epochs_and_steps_are_the_same_for_all() -> None:
-    parts = {"full": found(), "lora": found()}
+    parts: dict[str, Any] = {"full": found(), "lora": found()}
     by_epochs = spending({"epochs": 2}, **parts)
     assert {(s.epochs, s.max_steps) for s in by_epochs.values()} == {(2.0, None)}
     by_steps = spending({"steps": 30}, **parts)

@@ -94,7 +94,7 @@ def test_a_clear_winner_is_taken_whatever_it_costs() -> None:
         ({"memory": 1e8}, None, "None of these keeps to the limits."),
     ],
 )
-def test_limits_are_kept(limits: dict[str, float], chosen: str | None, told_of: str) -> None:
+def test_limits_are_kept(limits: dict[str, float | None], chosen: str | None, told_of: str) -> None:
     found = recommend(results(ROWS, worse=("head",)), limits)
     assert found["strategy"] == chosen
     assert told_of in reasons(found)

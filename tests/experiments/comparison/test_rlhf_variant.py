@@ -118,7 +118,7 @@ def test_its_parts_are_its_own_and_the_first_stage_is_as_the_others_are() -> Non
     )  # fmt: skip
     assert not faults
     full, policy = found
-    assert policy.config.strategy.type == "lora" and policy.config.strategy.r == 3  # type: ignore[union-attr]
+    assert policy.config.strategy.type == "lora" and policy.config.strategy.r == 3
     assert policy.config.training == full.config.training.model_copy(update={"weight_decay": 0.2})
     assert policy.pipeline is not None
     assert (policy.pipeline.ppo.kl_coef, policy.pipeline.ppo.batch_size) == (0.3, 8)

@@ -204,10 +204,10 @@ def test_o11_the_entropy_that_is_noted_is_that_of_real_tokens(
         rollout,
         mask_BT=wide(rollout.mask_BT, False),
         entropies_BT=wide(rollout.entropies_BT, 100.0),
-        **{
-            name: wide(getattr(rollout, name), 0)
-            for name in ("actions_BT", "logprobs_BT", "references_BT", "values_BT")
-        },
+        actions_BT=wide(rollout.actions_BT, 0),
+        logprobs_BT=wide(rollout.logprobs_BT, 0),
+        references_BT=wide(rollout.references_BT, 0),
+        values_BT=wide(rollout.values_BT, 0),
     )
     real = actor.judge
     monkeypatch.setattr(actor, "judge", lambda _, rows, entropy: _padded(real(rollout, rows)))

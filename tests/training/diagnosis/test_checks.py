@@ -38,7 +38,7 @@ def results(
     train: float = 0.95, validation: float = 0.94, confusion: Any = ((50, 2), (3, 45)), **more: Any
 ) -> dict[str, Any]:
     """results.json of a run whose classes are as often the one as the other."""
-    per_class = {name: {} for name in NAMES}
+    per_class: dict[str, dict[str, float]] = {name: {} for name in NAMES}
     shown = {"per_class": per_class, "confusion": [list(row) for row in confusion]}
     return {
         "metric": "macro_f1",

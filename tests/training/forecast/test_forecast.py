@@ -141,7 +141,7 @@ def test_the_precision_is_the_one_that_pays(
     prepared: Any, machine: Machine, gain: float, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
-    none = dict.fromkeys(("call", "light", "thin", "fresh"), 0.0)
+    none: dict[str, Any] = dict.fromkeys(("call", "light", "thin", "fresh"), 0.0)
     whole, half = ((1.0, 1e-11), (1e9, 1e-2)), ((1.0, 1e-12), (1e9, 1e-3))
     fast = replace(machine, matmul=whole, matmul_half=half, functions={}, **none)
     ready = prepared(training={"precision": "auto"})

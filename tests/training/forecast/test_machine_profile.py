@@ -21,11 +21,12 @@ def counted(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) ->
     """An empty cache, and how often something was measured."""
     measured: list[Any] = []
     monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        module,
-        "calibrate_machine",
-        lambda device, key: measured.append(key) or replace(machine, key=key),
-    )
+
+    def counting(device: Any, key: Any) -> Machine:
+        measured.append(key)
+        return replace(machine, key=key)
+
+    monkeypatch.setattr(module, "calibrate_machine", counting)
     return measured
 
 

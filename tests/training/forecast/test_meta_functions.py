@@ -29,7 +29,9 @@ CALLS: dict[str, Callable[[Make], torch.Tensor]] = {
     "baddbmm": lambda make: torch.baddbmm(make(2, 4, 4), make(2, 4, 8), make(2, 8, 4)),
     "einsum": lambda make: torch.einsum("ij,jk->ik", make(4, 8), make(8, 4)),
     "linear": lambda make: functional.linear(make(4, 8), make(4, 8), make(4)),
-    "attention": lambda make: functional.scaled_dot_product_attention(*[make(1, 2, 4, 8)] * 3),
+    "attention": lambda make: functional.scaled_dot_product_attention(
+        make(1, 2, 4, 8), make(1, 2, 4, 8), make(1, 2, 4, 8)
+    ),
     "softmax of half": lambda make: make(4, 8).bfloat16().softmax(-1),
     "layer_norm of half": lambda make: functional.layer_norm(make(4, 8).bfloat16(), (8,)),
     "gelu of half": lambda make: functional.gelu(make(4, 8).bfloat16()),

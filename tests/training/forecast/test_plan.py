@@ -13,6 +13,7 @@ from support import config_values
 from welltuned.errors import Fault
 from welltuned.strategies import Prefix
 from welltuned.training.forecast import plan as module
+from welltuned.training.forecast.forecast import forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.prepare import load_config
 
@@ -120,7 +121,7 @@ def test_a_model_whose_config_cannot_be_read_is_one_clear_line(
 def test_what_cannot_be_rehearsed_is_told_and_stops_nothing(
     call: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.forecast_run
+    real = forecast_run
 
     def fragile(prepared: Any, strategy: Any, *rest: Any) -> Any:
         if strategy.type == "full":
@@ -145,7 +146,7 @@ def test_all_strategies_are_foreseen_in_the_precision_of_the_asked_one(
         return "bf16"
 
     monkeypatch.setattr("welltuned.training.forecast.forecast.forecast_precision", choose)
-    config = load_config(file, ["strategy=lora", "training.precision=auto"])
+    config = load_config(str(file), ["strategy=lora", "training.precision=auto"])
     plan = module.plan_resources(config, Limits(), lambda *_: None)
     assert asked == ["lora"], "a step is tried in both precisions once"
     assert {row.forecast.precision for row in plan.rows if row.forecast} == {"bf16"}
@@ -156,7 +157,7 @@ def test_a_model_that_is_too_large_is_told_without_trying_batches(
     call: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearsed: list[str] = []
-    forecast = module.forecast_run
+    forecast = forecast_run
 
     def counted(*given: Any) -> Any:
         rehearsed.append("once")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,12 @@ exec(request["code"])
 def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """`ended(code)`: the last event of a process that runs some code."""
     (tmp_path / "child.py").write_text(CHILD)
-    popen = module.subprocess.Popen
+    popen = subprocess.Popen
 
     def start(command: list[str], **options: Any) -> Any:
         return popen([command[0], str(tmp_path / "child.py")], **options)
 
-    monkeypatch.setattr(module.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
 
     def run(code: str) -> Event:
         events: queue.Queue[Event] = queue.Queue()
