@@ -181,7 +181,7 @@ def followed(tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> tupl
         moments,
         training={"num_train_epochs": 1, "eval_strategy": "no", "max_grad_norm": 0},
     )
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     return job, moments
 
 

@@ -235,7 +235,7 @@ def test_the_untrained_baseline_is_the_model_before_any_step(
 ) -> None:
     """Built again from the seed, it scores as the model did when training began."""
     scores: list[dict[str, Any]] = []
-    train = torch_loop.fit
+    train = torch_loop.fit_with_loop
 
     def spied(job: Job) -> Outcome:
         scores.append(held[0].score("test", "fp32"))
@@ -248,7 +248,7 @@ def test_the_untrained_baseline_is_the_model_before_any_step(
         return held[0]
 
     monkeypatch.setattr(pipeline, "load_session", holding)
-    monkeypatch.setattr(torch_loop, "fit", spied)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", spied)
     strategy = {"type": "lora", "r": 2}
     run = tune(tiny("bert"), sentiment, strategy, tmp_path / "run", training=ONE_STEP, task=MEAN)
     assert run.results["baselines"]["untrained"] == scores[0]
@@ -426,7 +426,7 @@ def test_a_crash_leaves_a_failed_run_that_says_why(
     def crash(job: Job) -> Outcome:
         raise ValueError("the disk is on fire")
 
-    monkeypatch.setattr(torch_loop, "fit", crash)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", crash)
     with pytest.raises(RunFailed, match="ValueError: the disk is on fire") as failure:
         pipeline.run_training(short)
     assert isinstance(failure.value.__cause__, ValueError)

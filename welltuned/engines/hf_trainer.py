@@ -34,7 +34,7 @@ from welltuned.models.freezing import set_training_modes
 from welltuned.schema.import_path import load_callable
 
 
-def fit(job: Job) -> Outcome:
+def fit_with_trainer(job: Job) -> Outcome:
     """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
     trainer = JobTrainer(job)
     trainer.train()

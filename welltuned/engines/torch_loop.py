@@ -32,7 +32,7 @@ from welltuned.engines.throughput import Meter
 from welltuned.models.freezing import set_training_modes
 
 
-def fit(job: Job) -> Outcome:
+def fit_with_loop(job: Job) -> Outcome:
     """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
     plan = StepPlan.of(job.batches, job.training)
     optimizer = build_optimizer(job.groups, job.training)

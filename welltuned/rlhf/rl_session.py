@@ -23,6 +23,7 @@ from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
 from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.schema.units import size_text
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import ClassificationProblem
 from welltuned.training.defaults import Choice
@@ -120,13 +121,9 @@ def _from_pretrained(
 
 
 def _tell_memory(memory: dict[str, int], saved: int, observer: Observer) -> None:
-    told = ", ".join(f"{role} {_mega(size)}" for role, size in memory.items())
-    shared = f"; judges share {_mega(saved)} with the policy" if saved else ""
+    told = ", ".join(f"{role} {size_text(size)}" for role, size in memory.items())
+    shared = f"; judges share {size_text(saved)} with the policy" if saved else ""
     observer.noted(f"memory by role: {told}{shared}")
-
-
-def _mega(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def write_start(

@@ -25,6 +25,7 @@ from welltuned.protection.checks import check_protections, encode_replay, read_r
 from welltuned.runs.folder import next_free
 from welltuned.schema.document import Document, Part, expand_shorthand, validate
 from welltuned.schema.import_path import load_callable
+from welltuned.schema.units import size_text
 from welltuned.tasks import AnyTask, Classification, Examples, Problem
 from welltuned.training import defaults
 from welltuned.training.defaults import Choice
@@ -328,7 +329,7 @@ def _require_space(config: RunConfig, anatomy: Anatomy, folder: Path, faults: Fa
     free = shutil.disk_usage(parent).free
     if free < needed:
         faults.add(
-            f"the disk has {free / 1e9:.2f} GB free; the run may need {needed / 1e9:.2f} GB",
+            f"the disk has {size_text(free)} free; the run may need {size_text(needed)}",
             Place(str(parent)),
             "make room, or choose an output_dir on another disk",
         )

@@ -148,8 +148,8 @@ def _engine(name: str) -> Callable[[Job], Outcome]:
     if name == "hf":
         from welltuned.engines import hf_trainer  # it imports half of transformers
 
-        return hf_trainer.fit
-    return torch_loop.fit if name == "torch" else load_callable(name, "engine")
+        return hf_trainer.fit_with_trainer
+    return torch_loop.fit_with_loop if name == "torch" else load_callable(name, "engine")
 
 
 def _restore_best(session: Session, run: Run, observer: Observer) -> None:

@@ -362,7 +362,7 @@ def test_all_cells_fail_and_the_exit_status_says_so(
 ) -> None:
     import typer
 
-    from welltuned.cli.comparing import print_comparison
+    from welltuned.cli.compare import print_comparison
 
     def fail(*arguments: Any) -> Any:
         raise MemoryError("no luck")

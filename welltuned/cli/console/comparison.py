@@ -19,9 +19,10 @@ from welltuned.experiments.comparison.observer import (
     ComparisonObserver,
     StrategyRow,
 )
-from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
+from welltuned.reports.page import metric_name, sorted_rows
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.messages import render_message
+from welltuned.schema.units import duration_text, size_text
 
 _MARKS = {
     "waiting": ("·", "dim"),
@@ -106,12 +107,12 @@ class LiveTable(ComparisonObserver):
             score = "" if cell.score is None else f"{metric_name(board.metric)} {cell.score:.4f}, "
             self._print(
                 f"[dim]{done}/{len(board.cells)}[/] {escape(row.name)}, seed {cell.seed}: "
-                f"{score}{duration(cell.seconds or 0)}{self._left(board)}"
+                f"{score}{duration_text(cell.seconds or 0)}{self._left(board)}"
             )
 
     def _left(self, board: Board) -> str:
         left = board.seconds_left()
-        return f" · about {duration(left)} left" if left else ""
+        return f" · about {duration_text(left)} left" if left else ""
 
     def _picture(self, board: Board) -> Group:
         table = Table(box=None, padding=(0, 2), header_style="bold")
@@ -122,7 +123,7 @@ class LiveTable(ComparisonObserver):
         table.add_column("now")
         for row in board.rows:
             table.add_row(*self._cells_of(row))
-        spent = duration(time.monotonic() - self._started)
+        spent = duration_text(time.monotonic() - self._started)
         return Group(table, Text(f"{spent}{self._left(board)}", style="dim"))
 
     def _cells_of(self, row: StrategyRow) -> list[Text]:
@@ -139,7 +140,7 @@ class LiveTable(ComparisonObserver):
             Text(row.name),
             marks,
             Text(f"{sum(scores) / len(scores):.3f}" if scores else ""),
-            Text(duration(sum(seconds) / len(seconds)) if seconds else ""),
+            Text(duration_text(sum(seconds) / len(seconds)) if seconds else ""),
             Text(f"seed {now.seed}: {now.doing}" if now else "", style="cyan"),
         ]
 
@@ -191,10 +192,10 @@ def _columns(row: dict[str, Any], metric: str, kept: list[str]) -> list[Text]:
         row["name"] + failed,
         f"{score['mean']:.3f}",
         f"±{(interval[1] - interval[0]) / 2:.3f}" if interval else "",
-        _shown(cost["train_seconds"], duration),
-        _shown(cost["memory_bytes"], byte_size),
+        _shown(cost["train_seconds"], duration_text),
+        _shown(cost["memory_bytes"], size_text),
         f"{share:.2%}" if share is not None else "",
-        _shown(cost["artifact_bytes"], byte_size),
+        _shown(cost["artifact_bytes"], size_text),
     ]
     values = [row["retention"].get(name, {}).get("kept") for name in kept]
     columns += ["" if value is None else f"{value:.1%}" for value in values]

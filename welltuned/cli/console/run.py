@@ -24,6 +24,7 @@ from rich.table import Table
 from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
+from welltuned.schema.units import duration_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
 
@@ -199,10 +200,10 @@ def results_lines(run: Run) -> list[str]:
     lines += forgetting_lines(results)
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
-        f"cost        {cost['train_seconds']:.0f} s · "
+        f"cost        {duration_text(cost['train_seconds'])} · "
         f"{cost['examples_per_second']:.0f} examples/s · "
-        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
-        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB · "
+        f"{size_text(cost['peak_memory_bytes'])} · "
+        f"artifact {size_text(cost['artifact_bytes'])} · "
         f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
     )
     proof = results["proof"]
@@ -234,10 +235,10 @@ def policy_lines(run: Run) -> list[str]:
     if results["training"]["exploded"]:
         lines.append(f"stopped     {results['training']['exploded']}")
     lines.append(
-        f"cost        {cost['train_seconds']:.0f} s · "
+        f"cost        {duration_text(cost['train_seconds'])} · "
         f"{cost['examples_per_second']:.1f} responses/s · "
-        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
-        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB"
+        f"{size_text(cost['peak_memory_bytes'])} · "
+        f"artifact {size_text(cost['artifact_bytes'])}"
     )
     lines.append(f"report      {run.report}")
     return lines

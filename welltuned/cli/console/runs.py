@@ -11,6 +11,7 @@ from rich.text import Text
 
 from welltuned.runs import list_runs
 from welltuned.runs.comparison_folder import Comparison, list_comparisons
+from welltuned.schema.units import duration_text
 
 
 def describe_runs(folder: Path) -> list[dict[str, Any]]:
@@ -89,7 +90,7 @@ def runs_table(rows: list[dict[str, Any]]) -> Table:
         if row.get("split") == "validation":
             score += " (validation)"
         score = " ".join(filter(None, (score, row.get("runs"), (row["error"] or "")[:60])))
-        seconds = f"{row['seconds']:.0f} s" if row["seconds"] is not None else ""
+        seconds = duration_text(row["seconds"]) if row["seconds"] is not None else ""
         model = Path(row["model"] or "").name
         cells = (row["run"], row["state"], row["strategy"], model, row["data"], score, seconds)
         style = styles.get(row["state"], "")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from welltuned.experiments.comparison.recommendation import Row
-from welltuned.reports.page import duration, metric_name
+from welltuned.reports.page import metric_name
 from welltuned.schema.messages import Message, message
+from welltuned.schema.units import duration_text
 
 
 def remarks(rows: list[Row]) -> list[Message]:
@@ -23,7 +24,7 @@ def _about_search(row: Row) -> Message:
         "values": ", ".join(_shown(key, value) for key, value in found["values"].items()),
         "metric": metric_name(found["metric"]),
         "score": f"{found['score']:.3f}",
-        "time": duration(found["seconds"]),
+        "time": duration_text(found["seconds"]),
     }
     if found["usual"] is None:
         return message(
@@ -51,6 +52,6 @@ def _about_stages(row: Row) -> Message:
         "{name} trains for {total}: {sft} of supervised fine-tuning, which has the budget of the "
         "others; on top of that {reward} for its judge and {ppo} for PPO.",
         name=row["name"],
-        total=duration(row["cost"]["train_seconds"]),
-        **{name: duration(stages[name]) for name in ("sft", "reward", "ppo")},
+        total=duration_text(row["cost"]["train_seconds"]),
+        **{name: duration_text(stages[name]) for name in ("sft", "reward", "ppo")},
     )

@@ -11,9 +11,10 @@ from statistics import median
 from typing import Any
 
 from welltuned.experiments.comparison.scores import is_better
-from welltuned.reports.page import byte_size, duration, metric_name
+from welltuned.reports.page import metric_name
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.messages import Message, message
+from welltuned.schema.units import duration_text, size_text
 
 Row = dict[str, Any]
 
@@ -93,11 +94,11 @@ def _over(row: Row, limits: dict[str, float | None]) -> list[Message]:
 
 _LIMITS: tuple[tuple[str, str, str, Any], ...] = (
     ("memory", "memory_bytes",
-     message("{name} needs {value} of memory; the limit is {limit}.")["say"], byte_size),
+     message("{name} needs {value} of memory; the limit is {limit}.")["say"], size_text),
     ("time", "train_seconds",
-     message("{name} trains for {value}; the limit is {limit}.")["say"], duration),
+     message("{name} trains for {value}; the limit is {limit}.")["say"], duration_text),
     ("artifact", "artifact_bytes",
-     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], byte_size),
+     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], size_text),
 )  # fmt: skip
 
 
@@ -144,13 +145,13 @@ def _about_cost(chosen: Row, within: list[Row]) -> Message:
         "{artifact}. The dearest, {dearest}, takes {dearest_time}, {dearest_memory} and "
         "{dearest_artifact}.",
         name=name,
-        time=duration(own["train_seconds"]),
-        memory=byte_size(own["memory_bytes"]),
-        artifact=byte_size(own["artifact_bytes"]),
+        time=duration_text(own["train_seconds"]),
+        memory=size_text(own["memory_bytes"]),
+        artifact=size_text(own["artifact_bytes"]),
         dearest=dearest["name"],
-        dearest_time=duration(dearest["cost"]["train_seconds"]),
-        dearest_memory=byte_size(dearest["cost"]["memory_bytes"]),
-        dearest_artifact=byte_size(dearest["cost"]["artifact_bytes"]),
+        dearest_time=duration_text(dearest["cost"]["train_seconds"]),
+        dearest_memory=size_text(dearest["cost"]["memory_bytes"]),
+        dearest_artifact=size_text(dearest["cost"]["artifact_bytes"]),
     )
 
 

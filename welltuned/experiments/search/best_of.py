@@ -11,7 +11,7 @@ from welltuned.config import RunConfig
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.experiments.search.space import Value
 from welltuned.experiments.search.space_reading import with_found
-from welltuned.experiments.search.sweep import SweepObserver, sweep
+from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def find(
     asked = SweepConfig.model_validate(
         {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
     )
-    sweep(asked, observer=observer)
+    run_sweep(asked, observer=observer)
     summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     tried = summary["trials"]
     best = next(trial for trial in tried if trial["number"] == summary["best"])

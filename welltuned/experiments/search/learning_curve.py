@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
-from welltuned.experiments.search.config import as_run
+from welltuned.experiments.search.config import CurveConfig, CurveSettings, as_run
 from welltuned.experiments.search.forecast import extrapolate_curve
 from welltuned.experiments.search.plan import output_folder, sealed
 from welltuned.experiments.search.watching import Forwarded
@@ -29,7 +28,7 @@ from welltuned.runs import Run
 from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter
-from welltuned.schema.document import Document, Part
+from welltuned.schema.document import Document
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import Working, prepare
 from welltuned.training.train import run_training
@@ -39,31 +38,6 @@ _FEWEST = 8
 _PASSES = 1600
 """So many examples every point sees at least, repeated where need be, unless all the data with
 their epochs are fewer: it is the lack of data that shall show, and not a lack of steps."""
-
-
-class CurveSettings(Part):
-    """At which sizes, and how often."""
-
-    shares: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-    """The shares of the training data, each part of the next; at least four for a fit."""
-    seeds: int = Field(default=3, ge=2)
-    """Runs at each share: other examples, other order, other new weights."""
-
-    @field_validator("shares")
-    @classmethod
-    def _ascending(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if len(shares) < 4 or list(shares) != sorted(set(shares)):
-            raise ValueError("at least four shares must ascend, such as [0.125, 0.25, 0.5, 1]")
-        if shares[0] <= 0 or shares[-1] > 1:
-            raise ValueError("shares lie above 0, and the largest is at most 1")
-        return shares
-
-
-class CurveConfig(RunConfig):
-    """A run's config and at which shares of its data; `output_dir` is the curve's folder."""
-
-    curve: CurveSettings = CurveSettings()
-    """At which shares of the data, and how often."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class SweepObserver(Observer):
         """A trial has ended; with all there are now."""
 
 
-def sweep(
+def run_sweep(
     config: SweepConfig, document: Document | None = None, observer: SweepObserver | None = None
 ) -> Path:
     """Carry out a sweep, or go on with it, and return its folder.

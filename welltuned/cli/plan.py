@@ -1,4 +1,4 @@
-"""The verb that looks ahead: `plan`."""
+"""The verb that forecasts memory, time and disk: `plan`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from welltuned.cli.app import Json, app, print_json, split_arguments
 from welltuned.errors import Fault, InputError
 
 
-@app.command()
-def plan(
+@app.command("plan")
+def plan_command(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(

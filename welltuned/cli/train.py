@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from welltuned.training.observer import Observer
 
 
-@app.command()
-def train(arguments: Arguments = None, as_json: Json = False) -> None:
+@app.command("train")
+def train_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Fine-tune: data, model, strategy, training, test, proof and report.
 
     With `pipeline: rlhf` supervised fine-tuning, a reward model and PPO.
