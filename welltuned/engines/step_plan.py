@@ -11,8 +11,25 @@ from itertools import accumulate
 import numpy as np
 
 from welltuned.data.batching import BatchPlan
+from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
 from welltuned.strategies import Progress
+from welltuned.tasks import Examples
+
+
+def plan_batches(examples: Examples, training: TrainingConfig) -> BatchPlan:
+    """Which of the examples that are learned from go into which step."""
+    training = training.at_once
+    return BatchPlan(
+        lengths=examples.lengths,
+        rows=examples.sizes,
+        batch_size=training.examples_per_pass,
+        accumulation=training.gradient_accumulation_steps,
+        seed=training.seed,
+        by_length=training.group_by_length,
+        max_tokens=training.max_tokens_per_step,
+        processes=distributed.processes(),
+    )
 
 
 @dataclass(frozen=True)

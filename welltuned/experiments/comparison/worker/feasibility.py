@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from welltuned.config import RunConfig, run_config_from
-from welltuned.data.batching import BatchPlan
 from welltuned.engines.events import Step
+from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.observers import TellingObserver
 from welltuned.experiments.comparison.worker.protocol import fault_as_dict
 from welltuned.rlhf import read_config
+from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.prepare import RunPlan, encode_splits, prepare
 
 if TYPE_CHECKING:
     from welltuned.experiments.comparison.worker.protocol import Tell
@@ -35,7 +37,7 @@ def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
 
     Tells `checked` for each, or `cannot` with the faults; and `timed`.
     """
-    encoded: dict[str, RunPlan] = {}
+    encoded: dict[str, dict[str, Examples]] = {}
     for variant in request["variants"]:
         tell("working", what=f"checking {variant['name']}", done=0, total=1)
         config = run_config_from(variant["config"])
@@ -55,29 +57,30 @@ def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
 
 
 def _check(
-    config: RunConfig, encoded: dict[str, RunPlan], observer: Observer
+    config: RunConfig, encoded: dict[str, dict[str, Examples]], observer: Observer
 ) -> tuple[RunPlan, dict[str, Any]]:
-    """The run prepared, and its steps per epoch and sizes of the splits. Raises `InputError`."""
-    parts = config.model_dump(mode="json", include={"model", "data", "task"})
+    """The run prepared, and its steps per epoch and sizes of the splits. Raises `InputError`.
+
+    `encoded` holds the splits of variants that read alike, which are encoded once.
+    """
+    prepared = prepare(config, observer.working, encode=False)
+    parts = prepared.config.model_dump(mode="json", include={"model", "data", "task"})
     key = json.dumps(parts, sort_keys=True)
-    prepared = prepare(config, observer.working, encode=key not in encoded)
-    like = encoded.setdefault(key, prepared)
-    training = config.training.at_once
-    batches = BatchPlan(
-        lengths=like.examples["train"].lengths,
-        batch_size=training.examples_per_pass,
-        accumulation=training.gradient_accumulation_steps,
-        seed=training.seed,
-        by_length=training.group_by_length,
-        max_tokens=training.max_tokens_per_step,
-    )
+    if key not in encoded:
+        encoded[key] = encode_splits(
+            prepared.problem,
+            prepared.tokenizer,
+            prepared.data,
+            prepared.max_length,
+            observer.working,
+        )
+    prepared = replace(prepared, examples=encoded[key])
+    metric = config.training.metric_for_best_model
     return prepared, {
-        "steps_per_epoch": batches.count(1)[0],
-        "validation": len(like.examples["validation"]),
-        "train": len(like.examples["train"]),
-        "metric": like.problem.default_metric
-        if training.metric_for_best_model == "auto"
-        else training.metric_for_best_model,
+        "steps_per_epoch": plan_batches(prepared.learned, config.training).count(1)[0],
+        "validation": len(prepared.examples["validation"]),
+        "train": len(prepared.examples["train"]),
+        "metric": prepared.problem.default_metric if metric == "auto" else metric,
     }
 
 
