@@ -38,7 +38,7 @@ def probe(
 
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.reports.probe import write_probe
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
     from welltuned.training.probe import probe as look
     from welltuned.training.probe import render_layer_probe
 

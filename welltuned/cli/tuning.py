@@ -20,7 +20,7 @@ def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
     """
     from welltuned.cli.console.run import ConsoleObserver, print_lines
     from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from welltuned.data.batching import BatchPlan
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener
 from welltuned.engines.step_plan import plan_batches
 from welltuned.models.anatomy import Anatomy
@@ -29,7 +29,7 @@ class Job:
     problem: Problem
     strategy: Strategy
     groups: list[ParameterGroup]
-    training: TrainingConfig
+    training: ResolvedTraining
     examples: Examples
     pad_id: int
     precision: str

@@ -16,7 +16,7 @@ from welltuned.errors import Faults
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.actors.generator import GeneratorActor
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.config import PpoConfig, ResolvedPpo
 from welltuned.rlhf.defaults import batches_of
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts, room_for
@@ -77,7 +77,7 @@ class PromptSplits:
         ]
         return cls(**asked, records=records, notes=notes)
 
-    def batches(self, config: PpoConfig) -> Iterator[Any]:
+    def batches(self, config: ResolvedPpo) -> Iterator[Any]:
         """The training prompts of each batch: all are asked before one is asked again.
 
         The order is a pure function of the seed.

@@ -60,7 +60,7 @@ def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
 
 
 def make_ready(
-    config: RlhfConfig, sft: Path | None, sources: Sources, folder: Path, observer: Observer
+    config: RlhfConfig, sft: Path | None, sources: Sources, observer: Observer
 ) -> RlSession:
     """Load everything and settle every number."""
     device = choose_device(config.ppo.device)
@@ -68,7 +68,7 @@ def make_ready(
     if sft is not None:
         policy = from_run(PolicySource.read(sft), strategy, device, config.ppo.seed)
     else:
-        policy = _from_pretrained(config, strategy, folder, device)
+        policy = _from_pretrained(config, strategy, device)
     data = collect_prompts(config.ppo.data or config.data, policy.problem)
     actor = make_actor(policy, config.ppo)
     asks = PromptSplits.of(data, actor, config.ppo)
@@ -90,16 +90,13 @@ def make_ready(
     return RlSession(config, policy, data, asks, judges, learner, choices, before, memory, saved)
 
 
-def _from_pretrained(
-    config: RlhfConfig, strategy: AnyStrategy, folder: Path, device: torch.device
-) -> Policy:
+def _from_pretrained(config: RlhfConfig, strategy: AnyStrategy, device: torch.device) -> Policy:
     """The pretrained model itself, prepared as every other run prepares it."""
     run = RunConfig(
         model=config.model,
         data=config.data,
         task=config.task,
         strategy=strategy,
-        output_dir=str(folder / "model"),
     )
     prepared = prepare(run)
     model, origin = build_model(prepared, device)

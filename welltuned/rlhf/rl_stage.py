@@ -36,7 +36,7 @@ def run_rl_stage(
     """
     process_memory.forget_peak()
     predicted = forecast_pipeline_cost(config, observer)
-    ready = make_ready(config, sft, sources, run.folder, observer)
+    ready = make_ready(config, sft, sources, observer)
     write_start(ready, sft, sources, run, command)
     loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
     course = loop.train()

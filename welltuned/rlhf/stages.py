@@ -23,6 +23,7 @@ from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import AnyStrategy, Full, Strategy
 from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
+from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
 
 T = TypeVar("T")
@@ -110,7 +111,8 @@ def _try(make: Callable[[], T], faults: Faults) -> T | None:
 def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
     """What the policy starts from, and what it is asked."""
     if config.skips_sft or config.sft.run is None:
-        prepared = prepare(beside(sft_run(config, stages / "sft")))
+        prepared = prepare(sft_run(config, stages / "sft"))
+        require_space(prepared.config, prepared.anatomy, stages)
         problem, max_length = prepared.problem, prepared.max_length
     else:
         memory = PolicySource.read(Run.open(config.sft.run).proven_model())
@@ -143,11 +145,6 @@ def _check_strategies(config: RlhfConfig) -> None:
     check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
 
 
-def beside(run: RunConfig) -> RunConfig:
-    """The same with a folder that is certainly new: a stage's own may hold what is unfinished."""
-    return run.model_copy(update={"output_dir": f"{run.output_dir}.new"})
-
-
 def _check_rewards(
     config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]
 ) -> None:
@@ -177,14 +174,15 @@ def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: 
     for source, run in zip(config.reward, runs, strict=True):
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
-        prepared = _try(lambda run=run, source=source: _check_run(beside(run), source), faults)  # type: ignore[misc]
+        prepared = _try(lambda run=run, source=source: _check_run(run, source, stages), faults)  # type: ignore[misc]
         if prepared is not None and prepared.problem.type == "reward" and labels:
             _try(lambda data=prepared.data.train: notes.extend(unjudged(data, labels)), faults)  # type: ignore[misc]
     faults.raise_if_any()
 
 
-def _check_run(run: RunConfig, source: RewardSource) -> RunPlan:
+def _check_run(run: RunConfig, source: RewardSource, stages: Path) -> RunPlan:
     prepared = prepare(run)
+    require_space(run, prepared.anatomy, stages)
     problem = prepared.problem
     if isinstance(problem, ClassificationProblem):
         one = problem.labels.problem == "regression"

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from welltuned.data.batching import evaluation_batches
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.step_plan import StepPlan, plan_batches
 from welltuned.tasks import Examples
 from welltuned.training.prepare import RunPlan
@@ -31,8 +31,7 @@ class StepCounts:
     """How many times as many there will be."""
 
     @classmethod
-    def of(cls, prepared: RunPlan, training: TrainingConfig) -> StepCounts:
-        """The batch size of `training` is a number."""
+    def of(cls, prepared: RunPlan, training: ResolvedTraining) -> StepCounts:
         examples = prepared.learned
         plan = StepPlan.of(plan_batches(examples, training), training)
         steps = list(islice(plan, _KNOWN))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,8 @@ from welltuned.experiments.comparison.worker.protocol import fault_as_dict
 from welltuned.rlhf import read_config
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, encode_splits, prepare
+from welltuned.training.output_folder import require_space
+from welltuned.training.prepare import RunPlan, check_run, encode_run, with_examples
 
 if TYPE_CHECKING:
     from welltuned.experiments.comparison.worker.protocol import Tell
@@ -43,6 +43,7 @@ def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
         config = run_config_from(variant["config"])
         try:
             prepared, counts = _check(config, encoded, TellingObserver(tell))
+            require_space(config, prepared.anatomy, Path(request["folder"]))
             if (pipeline := variant["pipeline"]) is not None:
                 stages = read_config.rlhf_config_from(pipeline)
                 check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]))
@@ -63,24 +64,19 @@ def _check(
 
     `encoded` holds the splits of variants that read alike, which are encoded once.
     """
-    prepared = prepare(config, observer.working, encode=False)
-    parts = prepared.config.model_dump(mode="json", include={"model", "data", "task"})
+    checked = check_run(config)
+    parts = checked.config.model_dump(mode="json", include={"model", "data", "task"})
     key = json.dumps(parts, sort_keys=True)
     if key not in encoded:
-        encoded[key] = encode_splits(
-            prepared.problem,
-            prepared.tokenizer,
-            prepared.data,
-            prepared.max_length,
-            observer.working,
-        )
-    prepared = replace(prepared, examples=encoded[key])
-    metric = config.training.metric_for_best_model
+        encoded[key] = encode_run(checked, observer.working).examples
+    prepared = with_examples(checked, encoded[key])
     return prepared, {
-        "steps_per_epoch": plan_batches(prepared.learned, config.training).count(1)[0],
+        "steps_per_epoch": plan_batches(
+            prepared.learned, prepared.config.training.resolved()
+        ).count(1)[0],
         "validation": len(prepared.examples["validation"]),
         "train": len(prepared.examples["train"]),
-        "metric": prepared.problem.default_metric if metric == "auto" else metric,
+        "metric": prepared.metric,
     }
 
 

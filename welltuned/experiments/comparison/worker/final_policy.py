@@ -11,6 +11,7 @@ results.json        the pipeline's, with the scores of these predictions, what t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from welltuned.artifact.save_load import load_artifact
@@ -38,11 +39,10 @@ def carry_out_pipeline(request: dict[str, Any], tell: Tell) -> None:
 def evaluate_policy(run: Run, config: RunConfig, observer: Observer) -> None:
     """Read the test split with the final policy; `config` is that of the first stage."""
     sft = Run(run.folder / "stages" / "sft")
-    beside = config.model_copy(update={"output_dir": f"{run.folder}.never-written"})
-    model = session.load_session(prepare(beside, observer.working), observer)
+    model = session.load_session(prepare(config, observer.working), observer)
     untouched = retention_steps.measure_base(model, observer)
     policy = load_artifact(run.proven_model(), model.device)
-    model.model, model.problem = policy.model.eval(), policy.problem
+    model = replace(model, model=policy.model.eval(), problem=policy.problem)
     examples = model.prepared.examples["test"]
     outputs, scores, responses = read_split("test", model, observer, intervals=True)
     rows = model.problem.rows(outputs, examples, {"response": responses})
