@@ -26,6 +26,7 @@ from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
 from welltuned.tasks import GenerationProblem
 from welltuned.training import defaults
+from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
 from welltuned.training.forecast.limits import Limits
@@ -44,38 +45,46 @@ _LOOKS = 2
 
 def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> ResourcePlan:
     """Forecast every stage. Raises `InputError` before that when the config cannot work."""
-    config = place(config)
-    check_stages(config, Path(str(config.output_dir)))
+    config, cache = place(config), DataCache()
+    check_stages(config, Path(str(config.output_dir)), cache)
     device = choose_device(config.ppo.device)
     held, machine = held_before(device), measured(device, progress)
     limits = limits.or_what_is_left(Path(str(config.output_dir)), device, held)
     rows = []
-    for name, found in _stages(config, machine, held):
+    for name, found in _stages(config, machine, held, cache):
         rows.append(PlanRow(name, True, found, exceeds=limits.exceeded_by(found)))
         progress("rehearsing stages", len(rows), 2 + len(config.reward))
     return ResourcePlan(rows, limits, list(_advise(rows)), machine, "stage")
 
 
-def forecast_pipeline_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
+def forecast_pipeline_cost(
+    config: RlhfConfig, observer: Observer, cache: DataCache
+) -> dict[str, Any]:
     """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
     stages = Path(str(config.output_dir)) / "stages"
 
     def foresee(machine: Machine, held: int) -> Forecast:
-        policy = prepare(_policy_run(config, stages))
-        return foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+        policy = prepare(_policy_run(config, stages), cache=cache)
+        return foresee_ppo(
+            config, policy, _judges(config, policy, stages, cache), machine, held, cache
+        )
 
     return foreseen(choose_device(config.ppo.device), foresee, observer)
 
 
-def _stages(config: RlhfConfig, machine: Machine, held: int) -> Iterator[tuple[str, Forecast]]:
+def _stages(
+    config: RlhfConfig, machine: Machine, held: int, cache: DataCache
+) -> Iterator[tuple[str, Forecast]]:
     stages = Path(str(config.output_dir)) / "stages"
-    policy = prepare(_policy_run(config, stages))
+    policy = prepare(_policy_run(config, stages), cache=cache)
     if not config.skips_sft and config.sft.run is None:
         yield f"sft: {policy.config.strategy.type}", _ordinary(policy, machine, held)
     for run in filter(None, reward_runs(config, stages / "reward")):
-        prepared = prepare(run)
+        prepared = prepare(run, cache=cache)
         yield f"reward: {prepared.config.strategy.type}", _ordinary(prepared, machine, held)
-    found = foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+    found = foresee_ppo(
+        config, policy, _judges(config, policy, stages, cache), machine, held, cache
+    )
     yield f"ppo: {found.strategy}", found
 
 
@@ -96,12 +105,14 @@ def _ordinary(prepared: RunPlan, machine: Machine, held: int) -> Forecast:
 # --- Judges ----------------------------------------------------------------------
 
 
-def _judges(config: RlhfConfig, policy: RunPlan, stages: Path) -> int:
+def _judges(config: RlhfConfig, policy: RunPlan, stages: Path, cache: DataCache) -> int:
     """Bytes of all judges beside the policy."""
     total = 0
     for source, run in zip(config.reward, reward_runs(config, stages / "reward"), strict=True):
         total += (
-            _finished_judge(source) if run is None else _trained_judge(prepare(run), policy, config)
+            _finished_judge(source)
+            if run is None
+            else _trained_judge(prepare(run, cache=cache), policy, config)
         )
     second = config.ppo.second_reward
     return total + (_finished_judge(second) if second is not None else 0)
@@ -140,7 +151,7 @@ def _finished_judge(source: RewardSource) -> int:
 
 
 def foresee_ppo(
-    config: RlhfConfig, policy: RunPlan, judges: int, machine: Machine, held: int
+    config: RlhfConfig, policy: RunPlan, judges: int, machine: Machine, held: int, cache: DataCache
 ) -> Forecast:
     """Rollouts, judging and learning, rehearsed on examples as long as prompt and response.
 
@@ -151,7 +162,7 @@ def foresee_ppo(
     _, strategy, _ = defaults.resolve_parts(
         TrainingConfig(), asked, anatomy, len(policy.data.train)
     )
-    data = collect_prompts(config.ppo.data or config.data, problem)
+    data = collect_prompts(config.ppo.data or config.data, problem, cache)
     ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem.type, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
     rehearsal = replace(

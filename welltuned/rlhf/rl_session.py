@@ -25,6 +25,7 @@ from welltuned.runs.environment import describe_environment
 from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import ClassificationProblem
+from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
@@ -60,7 +61,7 @@ def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
 
 
 def make_ready(
-    config: RlhfConfig, sft: Path | None, sources: Sources, observer: Observer
+    config: RlhfConfig, sft: Path | None, sources: Sources, observer: Observer, cache: DataCache
 ) -> RlSession:
     """Load everything and settle every number."""
     device = choose_device(config.ppo.device)
@@ -68,10 +69,10 @@ def make_ready(
     if sft is not None:
         policy = from_run(PolicySource.read(sft), strategy, device, config.ppo.seed)
     else:
-        policy = _from_pretrained(config, strategy, device)
-    data = collect_prompts(config.ppo.data or config.data, policy.problem)
+        policy = _from_pretrained(config, strategy, device, cache)
+    data = collect_prompts(config.ppo.data or config.data, policy.problem, cache)
     actor = make_actor(policy, config.ppo)
-    asks = PromptSplits.of(data, actor, config.ppo)
+    asks = PromptSplits.of(data, actor, config.ppo, cache)
     settled, choices = resolve_rl_defaults(
         config.ppo, strategy, policy.anatomy, policy.problem.type, len(asks.train)
     )
@@ -90,7 +91,9 @@ def make_ready(
     return RlSession(config, policy, data, asks, judges, learner, choices, before, memory, saved)
 
 
-def _from_pretrained(config: RlhfConfig, strategy: AnyStrategy, device: torch.device) -> Policy:
+def _from_pretrained(
+    config: RlhfConfig, strategy: AnyStrategy, device: torch.device, cache: DataCache
+) -> Policy:
     """The pretrained model itself, prepared as every other run prepares it."""
     run = RunConfig(
         model=config.model,
@@ -98,7 +101,7 @@ def _from_pretrained(config: RlhfConfig, strategy: AnyStrategy, device: torch.de
         task=config.task,
         strategy=strategy,
     )
-    prepared = prepare(run)
+    prepared = prepare(run, cache=cache)
     model, origin = build_model(prepared, device)
     strategy = prepared.config.strategy
     return Policy(

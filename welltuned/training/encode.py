@@ -9,6 +9,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks import Examples, Problem
+from welltuned.training.data_cache import DataCache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -48,14 +49,17 @@ def encode_splits(
     max_length: int,
     progress: Working = lambda what, done, total: None,
     read: Sequence[str] = SPLITS,
+    cache: DataCache | None = None,
 ) -> dict[str, Examples]:
     """The splits to be read, as the model reads them, with their lengths noted in the facts."""
+
+    cache = cache or DataCache()
 
     def encoded(split: str) -> Examples:
         def heard(done: int) -> None:
             progress(f"tokenising {split}", done, len(data[split]))
 
-        return problem.encode(tokenizer, data[split], max_length, heard)
+        return cache.examples(problem, tokenizer, data[split], max_length, heard)
 
     examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from welltuned.config import RunConfig
-from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.load_splits import DataSplits
 from welltuned.errors import Faults
 from welltuned.tasks import Problem
+from welltuned.training.data_cache import DataCache
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class TaskData:
     problem: Problem
 
 
-def load_data(config: RunConfig, faults: Faults) -> TaskData | None:
+def load_data(config: RunConfig, faults: Faults, cache: DataCache) -> TaskData | None:
     """Read, clean and split the data, and find its labels. None with faults; they are recorded."""
-    splits = collect(config.data, config.task.roles, faults, config.task.convert)
+    splits = cache.splits(config.data, config.task, faults)
     if splits is None:
         return None
     problem = config.task.bind(splits, config.training.label_smoothing_factor, faults)

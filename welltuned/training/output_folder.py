@@ -13,21 +13,24 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.anatomy import Anatomy
 from welltuned.runs.folder import next_free
 from welltuned.strategies.base import InjectedStrategy
+from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.prepare import RunPlan, check_run, encode_run
 
 
 def prepare_in_folder(
-    config: RunConfig, progress: Working = lambda what, done, total: None
+    config: RunConfig,
+    progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
 ) -> RunPlan:
     """A run that may start in the folder that its plan's config names. Nothing is written yet.
 
     Raises `InputError` with all faults found.
     """
-    faults = Faults()
-    checked = check_run(with_output_folder(config, faults), faults)
+    faults, cache = Faults(), cache or DataCache()
+    checked = check_run(with_output_folder(config, faults), cache, faults)
     require_space(checked.config, checked.anatomy, Path(str(checked.config.output_dir)))
-    return encode_run(checked, progress)
+    return encode_run(checked, cache, progress)
 
 
 def with_output_folder(config: RunConfig, faults: Faults) -> RunConfig:

@@ -25,6 +25,7 @@ from welltuned.protection import replayed
 from welltuned.protection.checks import encode_replay, read_replay
 from welltuned.tasks import Examples, Problem
 from welltuned.training.checks import check_parts, check_protection
+from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice, resolve
 from welltuned.training.encode import Working, encode_splits, fit_max_length
 from welltuned.training.load_data import load_data
@@ -97,21 +98,27 @@ class RunPlan(CheckedRun):
         return train.join(before.take(replayed(len(train), len(before), mixing[0].share, seed)))
 
 
-def prepare(config: RunConfig, progress: Working = lambda what, done, total: None) -> RunPlan:
+def prepare(
+    config: RunConfig,
+    progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
+) -> RunPlan:
     """Check everything, and encode. Raises `InputError` with all faults found.
 
-    `progress` hears (what, done, total). Nothing is written, and `output_dir` is not read.
+    `progress` hears (what, done, total); `cache` has what other runs have read and tokenised.
+    Nothing is written, and `output_dir` is not read.
     """
-    return encode_run(check_run(config), progress)
+    cache = cache or DataCache()
+    return encode_run(check_run(config, cache), cache, progress)
 
 
-def check_run(config: RunConfig, faults: Faults | None = None) -> CheckedRun:
+def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None) -> CheckedRun:
     """Check everything. Raises `InputError` with all faults found.
 
     `faults` are those that the caller has found already; they are raised with the others.
     """
     faults = Faults() if faults is None else faults
-    data = load_data(config, faults)
+    data = load_data(config, faults, cache)
     pretrained = read_pretrained(config.model, faults)
     if data is None or pretrained is None:
         raise InputError(faults)
@@ -129,17 +136,13 @@ def check_run(config: RunConfig, faults: Faults | None = None) -> CheckedRun:
     return CheckedRun(config, splits, problem, model, max_length, choices, sets, before)
 
 
-def encode_run(checked: CheckedRun, progress: Working = lambda what, done, total: None) -> RunPlan:
+def encode_run(
+    checked: CheckedRun, cache: DataCache, progress: Working = lambda what, done, total: None
+) -> RunPlan:
     """The run with its examples. Raises `InputError` where nothing in a split can be learned."""
     read = SPLITS if checked.config.evaluation.test else ("train", "validation")
     parts = checked.problem, checked.tokenizer
-    examples = encode_splits(*parts, checked.data, checked.max_length, progress, read)
-    return with_examples(checked, examples)
-
-
-def with_examples(checked: CheckedRun, examples: dict[str, Examples]) -> RunPlan:
-    """The run with examples that were encoded for one that reads alike."""
-    parts = checked.problem, checked.tokenizer
+    examples = encode_splits(*parts, checked.data, checked.max_length, progress, read, cache)
     replay = encode_replay(*parts, checked.replay_records, checked.max_length)
     plan = RunPlan(**vars(checked), examples=examples, replay=replay)
     plan.data.facts.notes += [*plan.retention.notes, *_notes_of_replay(plan)]

@@ -30,6 +30,7 @@ from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
+from welltuned.training.data_cache import DataCache
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
 from welltuned.training.forecast.run_forecast import forecast_run_cost
 from welltuned.training.observer import Observer, Recorder
@@ -43,15 +44,18 @@ def run_training(
     config: RunConfig,
     observer: Observer | None = None,
     command: str | None = None,
+    cache: DataCache | None = None,
 ) -> Run:
     """Carry out a whole run and return its folder.
+
+    `cache` has what other runs have read and tokenised.
 
     Raises `InputError` before any weight is loaded when something cannot work, and
     `RunFailed` when training or its proof fails; the folder then says why.
     """
     observer = observer or Observer()
     process_memory.forget_peak()
-    prepared = prepare_in_folder(config, observer.working)
+    prepared = prepare_in_folder(config, observer.working, cache)
     folder = Path(str(prepared.config.output_dir))
     if distributed.processes() > 1:
         return _train_together(prepared, folder, observer, command)

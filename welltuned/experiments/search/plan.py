@@ -17,6 +17,7 @@ from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.schema.document import Document, nearest
+from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.output_folder import require_space, usual_name
 from welltuned.training.prepare import RunPlan, prepare
@@ -64,6 +65,7 @@ def plan_sweep(
     config: SweepConfig,
     document: Document | None = None,
     progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
 ) -> SweepPlan:
     """Check everything; no weights are loaded. Raises `InputError` with all faults found.
 
@@ -75,7 +77,7 @@ def plan_sweep(
     folder = output_folder(config, "sweeps", faults)
     prepared = None
     try:
-        prepared = prepare(sealed(base), progress)
+        prepared = prepare(sealed(base), progress, cache)
         require_space(base, prepared.anatomy, folder)
     except InputError as error:
         faults.extend(error.faults)

@@ -15,6 +15,7 @@ import numpy as np
 from welltuned.config import run_config_from
 from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.observers import TellingObserver
+from welltuned.experiments.comparison.worker.protocol import shared_data
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.runs import Run
 from welltuned.tasks import ClassificationProblem
@@ -35,7 +36,7 @@ def run_baselines(request: dict[str, Any], tell: Tell) -> None:
     """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
     folder, observer = Path(request["folder"]), TellingObserver(tell)
     config = run_config_from(request["config"])
-    prepared = prepare(config, observer.working)
+    prepared = prepare(config, observer.working, shared_data(request))
     _majority(prepared, folder)
     if isinstance(prepared.problem, ClassificationProblem):
         observer.working("counting words", 0, 1)
