@@ -181,6 +181,14 @@ def test_a_folder_in_use_is_never_overwritten(values: dict[str, Any], tmp_path: 
     ]
 
 
+def test_whoever_wants_no_folder_may_prepare_beside_one_in_use(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "run").mkdir(parents=True)
+    (tmp_path / "out" / "run" / "mine.txt").write_text("precious")
+    assert len(prepare(run_config_from(values)).examples["train"]) == 48
+
+
 def test_a_file_in_the_folders_place_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run").write_text("a file")

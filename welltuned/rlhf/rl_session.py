@@ -35,7 +35,7 @@ Sources = Sequence[tuple[RewardSource, Path | None]]
 """Judges, each with the run it was trained in, if it was."""
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class RlSession:
     """PPO, about to start."""
 
