@@ -35,9 +35,12 @@ def store(value: Any, file: Path) -> None:
     for dtype, parts in packer.flat.items():
         arrays[f"flat {dtype}"] = np.concatenate(parts)
     draft = file.with_name(f"{file.stem}.{os.getpid()}.draft")
-    with draft.open("wb") as stream:
-        np.savez(stream, **arrays)
-    draft.replace(file)
+    try:
+        with draft.open("wb") as stream:
+            np.savez(stream, **arrays)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load_stored(file: Path) -> Any:

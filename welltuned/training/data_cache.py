@@ -117,9 +117,10 @@ class DataCache:
     def _write(self, name: str, value: Any) -> None:
         if self._folder is None:
             return
-        with (self._folder / JOURNAL).open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps({"made": name.partition("-")[0], "name": name}) + "\n")
-        with suppress(UnstorableError):  # then each process makes its own
+        line = json.dumps({"made": name.partition("-")[0], "name": name})
+        with suppress(UnstorableError, OSError):  # then each process makes its own
+            with (self._folder / JOURNAL).open("a", encoding="utf-8") as journal:
+                journal.write(line + "\n")
             store(value, self._folder / f"{name}.npz")
 
 
