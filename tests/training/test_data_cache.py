@@ -55,7 +55,7 @@ def same(one: RunPlan, other: RunPlan) -> bool:
             return False
         ours = one.problem.collate(examples, some, one.pad_id)
         for name, array in other.problem.collate(theirs, some, other.pad_id).items():
-            if not np.array_equal(array, ours[name]):
+            if not np.array_equal(array, ours[name], equal_nan=True):
                 return False
     return True
 
