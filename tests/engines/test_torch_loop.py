@@ -16,7 +16,7 @@ from support import build, make_rows
 from welltuned.data.batching import BatchPlan
 from welltuned.data.records import Records
 from welltuned.engines import torch_loop
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import StepPlan
@@ -94,7 +94,10 @@ def make_job(
     values |= {"warmup_ratio": 0.0, "weight_decay": 0.01, "seed": 0, **training}
     if "max_steps" in training:
         values["num_train_epochs"] = "auto"
-    settings = TrainingConfig.model_validate(values)
+    values.setdefault(
+        "metric_for_best_model", "r2" if labels.problem == "regression" else "macro_f1"
+    )
+    settings = TrainingConfig.model_validate(values).resolved()
     model, anatomy, chosen = build(folder, strategy, seed=settings.seed)
     tokenizer = read_tokenizer(ModelConfig(name=folder))
     kind = OneNumber if labels.problem == "regression" else ClassificationProblem
@@ -367,7 +370,8 @@ def test_a_long_training_is_planned_in_no_time(steps: int, tokens: int | None) -
     """Epochs are counted in leaps, and none is begun in vain."""
     lengths = np.arange(3, 53)
     batches = BatchPlan(lengths, batch_size=8, max_tokens=tokens)
-    plan = StepPlan.of(batches, TrainingConfig(max_steps=steps))
+    some = ResolvedTraining(learning_rate=1, metric_for_best_model="f1", max_steps=steps)
+    plan = StepPlan.of(batches, some)
     assert plan.total == steps
     assert sum(plan.steps_per_epoch[:-1]) < steps <= sum(plan.steps_per_epoch)
     epochs = len(plan.steps_per_epoch)

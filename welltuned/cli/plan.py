@@ -55,7 +55,7 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
             )
         else:
             from welltuned.training.forecast.plan import plan_resources
-            from welltuned.training.prepare import load_config
+            from welltuned.training.load_config import load_config
 
             made = plan_resources(load_config(file, overrides), limits, observer.working)
     finally:

@@ -24,7 +24,7 @@ def probe_command(
     from welltuned.cli.console.probe import render_layer_probe
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.reports.probe import write_probe
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
     from welltuned.training.probe import run_layer_probe
 
     file, overrides = split_arguments(arguments)

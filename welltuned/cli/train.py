@@ -43,7 +43,7 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
         return pipeline.run_pipeline(
             read_config.load_rlhf_config(file, overrides), observer, command
         )
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
     from welltuned.training.train import run_training as carry_out
 
     return carry_out(load_config(file, overrides), observer, command=command)

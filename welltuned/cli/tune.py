@@ -22,7 +22,7 @@ def tune_learning_rate_command(arguments: Arguments = None, as_json: Json = Fals
     """
     from welltuned.cli.console.run import ConsoleObserver, print_lines
     from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()

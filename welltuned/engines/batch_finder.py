@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -57,14 +57,12 @@ class BatchSearch:
 def find_batch_size(
     job: Job, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> BatchSearch:
-    """The fastest size that fits. The job's micro-batches are whole steps; it is left as it was."""
-    whole = job.training.at_once
-    job = replace(job, training=whole)
+    """The fastest size that fits. The job reads whole steps at once; it is left as it was."""
     steps = [
         np.concatenate(step.micro_batches)
-        for step in islice(StepPlan.of(job.batches, whole), _STEPS)
+        for step in islice(StepPlan.of(job.batches, job.training), _STEPS)
     ]
-    sizes = candidates(whole.examples_per_step)
+    sizes = candidates(job.training.examples_per_step)
     with untouched(job):
         job.strategy.advance(job.model, job.anatomy, END)
         set_training_modes(job.model)

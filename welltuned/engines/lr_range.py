@@ -78,7 +78,7 @@ def run_range_test(
 def _sweep(job: Job, low: float, high: float, steps: int) -> Iterator[tuple[float, float]]:
     """(rate, loss before the step with it); ends early where a loss or gradient is no number."""
     training = job.training.model_copy(
-        update={"learning_rate": 1.0, "max_steps": steps, "num_train_epochs": "auto"}
+        update={"learning_rate": 1.0, "max_steps": steps, "num_train_epochs": None}
     )
     trial = replace(job, training=training)
     plan = StepPlan.of(trial.batches, training)

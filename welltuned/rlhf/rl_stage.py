@@ -18,6 +18,7 @@ from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
 from welltuned.runs import Run, process_memory
 from welltuned.tasks import GenerationProblem
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.results import peak_memory
 
@@ -28,15 +29,16 @@ def run_rl_stage(
     sources: Sources,
     run: Run,
     observer: Observer,
-    command: str | None = None,
+    command: str | None,
+    cache: DataCache,
 ) -> None:
     """PPO from the model folder of an SFT run, or from the pretrained model; into `run`.
 
     Raises `InputError` or `RunFailed`.
     """
     process_memory.forget_peak()
-    predicted = forecast_pipeline_cost(config, observer)
-    ready = make_ready(config, sft, sources, run.folder, observer)
+    predicted = forecast_pipeline_cost(config, observer, cache)
+    ready = make_ready(config, sft, sources, observer, cache)
     write_start(ready, sft, sources, run, command)
     loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
     course = loop.train()

@@ -6,6 +6,7 @@ recommended.yaml    the config that trains the recommended strategy on all data
 report.html         one file, no network
 baselines/NAME/     predictions.jsonl and results.json of what needs no tuning
 cells/NAME/seed-N/  ordinary run folders, each with a cell.json: what it was made from, its cost
+data/               while cells run, splits and tokens for all of them; journal.jsonl stays
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Comparison:
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def data(self) -> Path:
+        """Where its processes share what was read and tokenised."""
+        return self.folder / "data"
 
     @property
     def report(self) -> Path:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.schema.document import Part
 from welltuned.strategies import Strategy
+from welltuned.tasks import Problem
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -102,9 +104,32 @@ def _in_words(fits: dict[str, Any]) -> str:
 
 
 def resolve(
+    config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int, max_length: int
+) -> tuple[RunConfig, list[Choice]]:
+    """The config with numbers in place of every `auto`, and what was chosen.
+
+    What is found by trying the loaded model stays as it is: `find`, a batch size of `auto`,
+    precision and pooling.
+    """
+    training, strategy, choices = resolve_parts(config.training, config.strategy, anatomy, examples)
+    metric = metric_of(config.training.metric_for_best_model, problem)
+    changes = {
+        "training": training.model_copy(update={"metric_for_best_model": metric}),
+        "strategy": strategy,
+        "task": config.task.model_copy(update={"max_length": max_length}),
+    }
+    return config.model_copy(update=changes), choices
+
+
+def metric_of(asked: str, problem: Problem) -> str:
+    """The validation score that chooses: as asked, or with `auto` the task's own."""
+    return problem.default_metric if asked == "auto" else asked
+
+
+def resolve_parts(
     training: TrainingConfig, strategy: Strategy, anatomy: Anatomy, examples: int
 ) -> tuple[TrainingConfig, Strategy, list[Choice]]:
-    """Put numbers in place of every `auto`, for so many training examples.
+    """Training and strategy with their defaults, for so many training examples.
 
     Returns the finished parts and what was chosen.
     """

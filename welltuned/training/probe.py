@@ -28,7 +28,6 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
         "protection": (),
         "evaluation": EvaluationConfig(retention=(OFF,)),
         "data": config.data.model_copy(update={"replay": None}),
-        "output_dir": None,
     }
     prepared = prepare(config.model_copy(update=looking), observer.working)
     if not is_probed(prepared.problem):

@@ -14,7 +14,7 @@ from welltuned.evaluation.retention import BaseAnswers
 from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
 from welltuned.protection import FinishContext, Guard, GuardContext
 from welltuned.training.observer import Observer
-from welltuned.training.session import Session
+from welltuned.training.session import LoadedModel, Session
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BaseMeasurements:
     """Copies of pretrained weights that will train, where someone goes back to them."""
 
 
-def measure_base(session: Session, observer: Observer) -> BaseMeasurements:
+def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
     """Ask the untouched model everything that will be asked of the tuned one."""
     config, prepared = session.config, session.prepared
     subject = session.subject(session.precision_in_use)
@@ -48,7 +48,7 @@ def measure_base(session: Session, observer: Observer) -> BaseMeasurements:
     return BaseMeasurements(memory, layers, start)
 
 
-def guards(session: Session, observer: Observer) -> list[Guard]:
+def guards(session: LoadedModel, observer: Observer) -> list[Guard]:
     """What goes along with training. To be asked before the first step."""
     if not session.config.protection:
         return []
@@ -86,7 +86,7 @@ def finish_protections(
 
 
 def measure_retention(
-    session: Session, untouched: BaseMeasurements, observer: Observer
+    session: LoadedModel, untouched: BaseMeasurements, observer: Observer
 ) -> dict[str, Any]:
     """The parts `retention` and `probe` of results.json, of the tuned model."""
     found: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def layer_scores_dict(before: LayerScores, after: LayerScores | None = None) -> 
     }
 
 
-def _scene(session: Session) -> GuardContext:
+def _scene(session: LoadedModel) -> GuardContext:
     prepared = session.prepared
     subject = session.subject(session.precision)
     return GuardContext(
@@ -132,11 +132,11 @@ def _scene(session: Session) -> GuardContext:
     )
 
 
-def _training(session: Session) -> frozenset[int]:
+def _training(session: LoadedModel) -> frozenset[int]:
     return frozenset(id(weight) for group in session.groups for weight in group.parameters)
 
 
-def _probe(session: Session, progress: Callable[[int, int], None]) -> LayerScores:
+def _probe(session: LoadedModel, progress: Callable[[int, int], None]) -> LayerScores:
     prepared = session.prepared
     return probe_layers(
         session.subject(session.precision_in_use),

@@ -60,11 +60,7 @@ class ConsoleObserver(Observer):
     def prepared(self, prepared: RunPlan) -> None:
         self._close()
         config, data = prepared.config, prepared.data
-        self._metric = (
-            prepared.problem.default_metric
-            if config.training.metric_for_best_model == "auto"
-            else config.training.metric_for_best_model
-        )
+        self._metric = prepared.metric
         sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
         self._console.print(
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
@@ -74,7 +70,7 @@ class ConsoleObserver(Observer):
             self._console.print(f"[yellow]·[/] {escape(note)}")
         for choice in prepared.choices:
             self._console.print(f"[dim]·[/] {escape(str(choice))}")
-        self._console.print(f"[dim]·[/] run folder {escape(str(prepared.folder))}")
+        self._console.print(f"[dim]·[/] run folder {escape(str(config.output_dir))}")
 
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
         if self._console.is_terminal:

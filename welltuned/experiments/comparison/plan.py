@@ -24,6 +24,7 @@ from welltuned.experiments.comparison.worker import requests
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.strategies import Full
+from welltuned.training.data_cache import DataCache
 
 
 @dataclass
@@ -86,6 +87,7 @@ def plan_comparison(
     config: CompareConfig,
     variants: list[Variant],
     facts: DataFacts,
+    cache: DataCache,
     observer: ComparisonObserver,
     command: str | None,
 ) -> ComparisonPlan:
@@ -95,7 +97,7 @@ def plan_comparison(
     `InputError` when a strategy that was named cannot work, or the budget is too small.
     """
     before = comparison.record
-    besides = {v.name: identity(v.pipeline) for v in variants if v.pipeline is not None}
+    besides = {v.name: identity(v.pipeline, cache) for v in variants if v.pipeline is not None}
     key, baselines_key = _keys(config, variants, facts, besides)
     if before.get("key") == key:
         scouted = before["scouted"]

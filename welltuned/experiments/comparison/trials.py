@@ -96,6 +96,7 @@ def _find(
     write_json(file, {"key": key})
     request = {
         "do": "tune",
+        "data": str(comparison.data),
         "name": variant.name,
         "config": _left_open(tried),
         "trials": trials,

@@ -21,7 +21,7 @@ from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
 from welltuned.experiments.search.config import CurveConfig, CurveSettings, as_run
 from welltuned.experiments.search.forecast import extrapolate_curve
-from welltuned.experiments.search.plan import output_folder, sealed
+from welltuned.experiments.search.plan import output_folder, sealed, trial_of
 from welltuned.experiments.search.watching import Forwarded
 from welltuned.reports.learning_curve import write_curve_report
 from welltuned.runs import Run
@@ -29,8 +29,10 @@ from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document
+from welltuned.training.encode import Working
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Working, prepare
+from welltuned.training.output_folder import require_space
+from welltuned.training.prepare import prepare
 from welltuned.training.train import run_training
 
 _FEWEST = 8
@@ -62,7 +64,7 @@ class CurvePlan:
 
     def run(self, size: int, seed: int) -> RunConfig:
         """The config of one run."""
-        base = sealed(self.config, self.metric, self.run_folder(size, seed))
+        base = trial_of(self.config, self.metric, self.run_folder(size, seed))
         first = base.training.seed
         training = {"seed": first + seed, **self._length(size)}
         data = {"max_train_examples": size, "sample_seed": first + seed}
@@ -100,7 +102,8 @@ def plan_curve(
     faults, base = Faults(), as_run(config)
     folder = output_folder(config, "curves", faults)
     try:
-        prepared = prepare(sealed(base, "auto", folder / "points" / "next"), progress)
+        prepared = prepare(sealed(base), progress)
+        require_space(base, prepared.anatomy, folder)
     except InputError as error:
         raise InputError([*faults, *error.faults]) from None
     total = len(prepared.data.train)
@@ -111,14 +114,13 @@ def plan_curve(
         faults.add(what, place, f"give shares of at least {_FEWEST / total:.2g}")
     faults.raise_if_any()
     training = prepared.config.training
-    chosen = training.metric_for_best_model
     return CurvePlan(
         config=base,
         settings=config.curve,
         folder=folder,
         sizes=sizes,
         epochs=0.0 if training.max_steps else float(training.num_train_epochs),
-        metric=prepared.problem.default_metric if chosen == "auto" else chosen,
+        metric=prepared.metric,
         data_fingerprint=prepared.data.facts.fingerprint,
     )
 

@@ -27,7 +27,7 @@ def forecast_run_cost(prepared: RunPlan, observer: Observer) -> dict[str, Any]:
     return foreseen(
         choose_device(config.training.device),
         lambda machine, held: forecast_run(
-            prepared, config.strategy, config.training.at_once, machine, held
+            prepared, config.strategy, config.training.resolved(), machine, held
         ),
         observer,
     )

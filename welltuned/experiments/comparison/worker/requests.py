@@ -34,6 +34,7 @@ def request_feasibility(
     able = [variant for variant in variants if variant.impossible is None]
     request = {
         "do": "scout",
+        "data": str(comparison.data),
         "variants": [_described(variant) for variant in able],
         "timed": timed,
         "folder": str(comparison.folder / "timing"),
@@ -109,6 +110,7 @@ def request_baselines(
     config = variant.config.model_dump(mode="json", exclude={"output_dir", "strategy"})
     request = {
         "do": "baselines",
+        "data": str(comparison.data),
         "config": {**config, "strategy": {"type": "full"}},
         "folder": str(comparison.folder / "baselines"),
     }
