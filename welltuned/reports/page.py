@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.reports.translations import translator
+from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
 
 METRICS = {
     "accuracy": "accuracy",
@@ -84,7 +85,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def sorted_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def sorted_rows(results: ComparisonResults) -> list[ComparisonRow]:
     """Best first, those without a score at the end."""
     metric = results["metric"]
     sign = 1 if metric in LOWER_IS_BETTER else -1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
 from welltuned.rlhf.stages import beside, check_stages, reward_runs, sft_run
 from welltuned.runs import Run
+from welltuned.runs.results_schema import PredictedCost
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
 from welltuned.tasks import GenerationProblem
@@ -56,7 +56,7 @@ def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Reso
     return ResourcePlan(rows, limits, list(_advise(rows)), machine, "stage")
 
 
-def forecast_pipeline_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
+def forecast_pipeline_cost(config: RlhfConfig, observer: Observer) -> PredictedCost:
     """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
     stages = Path(str(config.output_dir)) / "stages"
 

@@ -12,18 +12,19 @@ from typing import Any
 from welltuned.engines import distributed
 from welltuned.engines.batch_finder import BatchSearch, find_batch_size
 from welltuned.engines.lr_range import STEPS, RangeTest, run_range_test
+from welltuned.runs.results_schema import AutoTuned
 from welltuned.schema.messages import render_message
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
 from welltuned.training.session import Session
 
 
-def auto_tune(session: Session, observer: Observer) -> dict[str, Any]:
+def auto_tune(session: Session, observer: Observer) -> AutoTuned:
     """Put numbers in place of `auto` and `find` in the tuning's config.
 
     Returns what was tried, for results.json; empty when nothing was to be found.
     """
-    found: dict[str, Any] = {}
+    found: AutoTuned = {}
     if session.config.training.per_device_train_batch_size == "auto":
         found["batch_size"] = _settle_batch_size(session, observer).as_dict()
     if session.config.training.learning_rate == "find":

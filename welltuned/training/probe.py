@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +13,7 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import is_probed, probe_layers
 from welltuned.models import loading
+from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import Full
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
@@ -24,7 +23,7 @@ from welltuned.training.session import resolve_pooling
 _BAR = 32
 
 
-def probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
+def probe(config: RunConfig, observer: Observer) -> ProbeResult:
     """Scores of the untouched model by block, and what they say, as results.json keeps them.
 
     Of the config it reads model, data and task. Raises `InputError` with all faults found.
@@ -69,7 +68,7 @@ def _subject(prepared: RunPlan) -> EvalModel:
     )
 
 
-def render_layer_probe(found: dict[str, Any]) -> RenderableType:
+def render_layer_probe(found: ProbeResult) -> RenderableType:
     """A table with a bar a block, and the hint."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column("read off")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from welltuned.engines.device import autocast, matmul_rate
 from welltuned.engines.job import Outcome
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
+from welltuned.runs.results_schema import Cost, Evaluated, HeldOutScores, ParameterCount, Scores
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
 from welltuned.training.session import Session, build_model
@@ -23,9 +23,7 @@ _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
 
 
-def evaluate_run(
-    session: Session, run: Run, outcome: Outcome, observer: Observer
-) -> dict[str, Any]:
+def evaluate_run(session: Session, run: Run, outcome: Outcome, observer: Observer) -> Evaluated:
     """Read the test split, once, and set the scores beside the baselines and the cost.
 
     Where the test split stays sealed, the validation split stands in for it.
@@ -36,12 +34,16 @@ def evaluate_run(
     assert read.targets is not None and train_targets is not None
     outputs, scores, responses = read_split(judged, session, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
-    results: dict[str, Any] = {
-        judged: scores,
-        **_scores_that_tell_fit(session, sealed=judged != "test"),
+    test: HeldOutScores = {"test": scores} if judged == "test" else {}
+    results: Evaluated = {
+        **test,
+        "train": _with_interval(session, "training examples", _some_training(session)),
+        "validation": scores
+        if judged == "validation"
+        else _with_interval(session, "validation", prepared.examples["validation"]),
         "baselines": problem.baselines(train_targets, read.targets),
         "parameters": _count_parameters(session),
-        "cost": {**_cost(session, outcome), "predicted": session.predicted},
+        "cost": _cost(session, outcome),
         "found": session.found,
         "training": {
             "steps": outcome.steps,
@@ -63,7 +65,7 @@ def evaluate_run(
 
 def read_split(
     split: str, session: Session, observer: Observer, intervals: bool = False
-) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
+) -> tuple[np.ndarray, Scores, Sequence[str]]:
     """(outputs, scores, free text in answer to the first examples) of the model as it is now.
 
     Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
@@ -85,26 +87,17 @@ def read_split(
     return outputs, scores, responses or []
 
 
-def _scores_that_tell_fit(session: Session, sealed: bool) -> dict[str, Any]:
-    """Scores with intervals on some training examples, and on validation where not yet known.
-
-    Set side by side they tell what was learned from what was learned by heart.
-    """
-    examples = session.prepared.examples
-    found = {"train": _with_interval(session, "training examples", _some_training(session))}
-    if not sealed:
-        found["validation"] = _with_interval(session, "validation", examples["validation"])
-    return found
-
-
 def _some_training(session: Session) -> Examples:
-    """As many training examples as validation has, drawn at random."""
+    """As many training examples as validation has, drawn at random.
+
+    Scores on both, side by side, tell what was learned from what was memorised.
+    """
     train = session.prepared.examples["train"]
     number = min(len(train), len(session.prepared.examples["validation"]), _TRAINING_SAMPLE)
     return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
-def _with_interval(session: Session, what: str, examples: Examples) -> dict[str, Any]:
+def _with_interval(session: Session, what: str, examples: Examples) -> Scores:
     assert examples.targets is not None
     outputs = session.predict_examples(examples, what, session.precision_in_use)
     return session.problem.score(outputs, examples.targets, intervals=True)
@@ -120,7 +113,7 @@ def _rebuild(session: Session) -> None:
     session.problem = session.prepared.problem
 
 
-def _count_parameters(session: Session) -> dict[str, int]:
+def _count_parameters(session: Session) -> ParameterCount:
     named = [
         (name, parameter)
         for name, parameter in session.model.named_parameters()
@@ -134,7 +127,7 @@ def _count_parameters(session: Session) -> dict[str, int]:
     }
 
 
-def _cost(session: Session, outcome: Outcome) -> dict[str, Any]:
+def _cost(session: Session, outcome: Outcome) -> Cost:
     dtype = torch.bfloat16 if session.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
     size = session.config.training.examples_per_pass
@@ -148,6 +141,7 @@ def _cost(session: Session, outcome: Outcome) -> dict[str, Any]:
         "artifact_bytes": session.artifact_bytes,
         "flops": outcome.flops,
         "hardware_efficiency": outcome.flops / seconds / matmul_rate(session.device, dtype),
+        "predicted": session.predicted,
     }
 
 

@@ -24,6 +24,7 @@ from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
+from welltuned.runs.results_schema import AutoTuned, PredictedCost, Scores
 from welltuned.runs.user_cache import remembered
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
@@ -44,9 +45,9 @@ class Session:
     before: WeightHashes
     origin: Origin
     artifact_bytes: int = 0
-    predicted: dict[str, Any] = field(default_factory=dict)
+    predicted: PredictedCost = field(default_factory=lambda: PredictedCost())
     """What the run was expected to cost."""
-    found: dict[str, Any] = field(default_factory=dict)
+    found: AutoTuned = field(default_factory=lambda: AutoTuned())
     """What was tried to settle hyper-parameters."""
 
     @property
@@ -82,7 +83,7 @@ class Session:
             tell,
         )
 
-    def score(self, split: str, precision: str) -> dict[str, Any]:
+    def score(self, split: str, precision: str) -> Scores:
         """Scores of a split, without intervals."""
         targets = self.prepared.examples[split].targets
         assert targets is not None

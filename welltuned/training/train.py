@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -24,6 +24,7 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.environment import describe_environment
+from welltuned.runs.results_schema import KnownSoFar, Proof, RunResults
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.versions import RUN_CONFIG
@@ -73,9 +74,10 @@ def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | N
     finished = retention_steps.finish_protections(session, untouched, observer)
     proof = _save_and_prove(session, run)
     kept = retention_steps.measure_retention(session, untouched, observer)
-    results = evaluate_run(session, run, outcome, observer)
-    results |= {**kept, **finished, "proof": proof}
-    run.write("results.json", {**results, "diagnosis": diagnose_run(run, results)})
+    evaluated = evaluate_run(session, run, outcome, observer)
+    results = {**evaluated, **kept, **finished, "proof": proof}
+    diagnosis = diagnose_run(run, cast(KnownSoFar, results))
+    run.write("results.json", cast(RunResults, {**results, "diagnosis": diagnosis}))
     write_run_report(run)
 
 
@@ -163,7 +165,7 @@ def _restore_best(session: Session, run: Run, observer: Observer) -> None:
     observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
 
 
-def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
+def _save_and_prove(session: Session, run: Run) -> Proof:
     """Write the artifact, load it afresh, and compare."""
     prepared, strategy = session.prepared, session.config.strategy
     moved = compare_weights(session.model, session.before)

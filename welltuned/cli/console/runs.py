@@ -14,6 +14,7 @@ from rich.text import Text
 from welltuned.errors import InputError
 from welltuned.runs import Run, list_runs
 from welltuned.runs.comparison_folder import Comparison, list_comparisons
+from welltuned.runs.results_schema import Scores
 
 
 def describe_runs(folder: Path) -> list[dict[str, Any]]:
@@ -46,7 +47,7 @@ def _described(folder: Path, file: str, describe: Callable[[], dict[str, Any]]) 
 
 def _describe_run(run: Run) -> dict[str, Any]:
     config, results = run.config, run.results
-    judged = results.get(run.judged, {})
+    judged: Scores = results.get(run.judged, {})
     metric = next((name for name in judged if f"{name}_ci95" in judged), None)
     return {
         "run": str(run.folder),

@@ -22,6 +22,7 @@ from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker import requests
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import ComparisonRecord, StrategyRecord
 from welltuned.schema.versions import COMPARISON
 from welltuned.strategies import Full
 
@@ -34,7 +35,7 @@ class ComparisonPlan:
     config: CompareConfig
     cells: list[Cell]
     board: Board
-    record: dict[str, Any]
+    record: ComparisonRecord
     command: str | None
     _states: dict[tuple[str, int], CellState] = field(default_factory=dict)
 
@@ -57,7 +58,7 @@ class ComparisonPlan:
 
     def write(self, state: str) -> None:
         """Say how the comparison stands."""
-        rows = [
+        rows: list[StrategyRecord] = [
             {
                 "name": row.name,
                 "slug": row.slug,
@@ -101,25 +102,26 @@ def plan_comparison(
         scouted = before["scouted"]
     else:
         scouted = requests.request_feasibility(comparison, config, variants, observer)
-    record = COMPARISON.stamp(
-        {
-            "key": key,
-            "asked": asked_for(config),
-            "report": config.report.model_dump(mode="json"),
-            "command": command or before.get("command"),
-            "code": code_version(),
-            "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
-            "metric": scouted["metric"],
-            "scouted": scouted,
-            "settled": before.get("settled", {}),
-            "tuned": {},
-        }
-    )
+    record: ComparisonRecord = {
+        "schema_version": COMPARISON.version,
+        "key": key,
+        "asked": asked_for(config),
+        "report": config.report.model_dump(mode="json"),
+        "command": command or before.get("command"),
+        "code": code_version(),
+        "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
+        "metric": scouted["metric"],
+        "scouted": scouted,
+        "settled": before.get("settled", {}),
+        "tuned": {},
+        "state": "running",
+        "rows": before.get("rows", []),
+    }
     possible = [v for v in variants if v.name not in scouted["impossible"]]
     if record["settled"].get("key") != baselines_key:
         _note(comparison, record)
         settled = requests.request_baselines(comparison, possible[0], observer)
-        record["settled"] = settled | {"key": baselines_key}
+        record["settled"] = {**settled, "key": baselines_key}
     _note(comparison, record)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(
@@ -141,10 +143,9 @@ def plan_comparison(
     return plan
 
 
-def _note(comparison: Comparison, record: dict[str, Any]) -> None:
+def _note(comparison: Comparison, record: ComparisonRecord) -> None:
     """Say that a comparison was begun here, and what is known so far."""
-    rows = comparison.record.get("rows", [])
-    comparison.write("comparison.json", {**record, "state": "running", "rows": rows})
+    comparison.write("comparison.json", record)
 
 
 def _keys(
