@@ -1,6 +1,7 @@
 """Pages of the site that are made from other files: READMEs, the API reference, the map of files.
 
-MkDocs calls `on_files` before it builds, and `on_post_page` with each finished page.
+MkDocs calls `on_files` before it builds, `on_page_markdown` with each page that is read and
+`on_post_page` with each that is finished.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links that leave `docs/`, as to CHANGELOG.md, lead to the pages made from such files."""
+    name = page.file.src_uri
+    return markdown if page.file.generated_by else moved(markdown, name, f"docs/{name}")
+
+
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Chinese pages say in which language they are."""
     if page.file.src_uri.startswith("zh/"):
@@ -44,17 +51,18 @@ def copies() -> dict[str, str]:
     """Documents from beside `docs/`, with links that lead to the site's pages."""
     return {
         page: WIDE * page.endswith("index.md")
-        + moved((ROOT / source).read_text(encoding="utf-8"), page)
+        + moved((ROOT / source).read_text(encoding="utf-8"), page, source)
         for page, source in MADE_FROM.items()
     }
 
 
-def moved(text: str, page: str) -> str:
-    """A document of the root whose links are as seen from a page of the site."""
+def moved(text: str, page: str, source: str) -> str:
+    """A document of the repository whose links are as seen from a page of the site."""
     pages = {source: target for target, source in MADE_FROM.items()}
 
     def link(found: re.Match[str]) -> str:
-        target = pages.get(found[1], found[1].removeprefix("docs/"))
+        target = os.path.normpath(Path(source).parent / found[1]).replace(os.sep, "/")
+        target = pages.get(target, target.removeprefix("docs/"))
         return os.path.relpath(target, Path(page).parent).replace(os.sep, "/")
 
     return LINK.sub(link, text)

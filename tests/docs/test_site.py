@@ -46,21 +46,24 @@ def test_every_page_is_in_the_menu_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "page", "moved"),
+    ("source", "link", "page", "moved"),
     [
-        ("docs/plan.md", "index.md", "plan.md"),
-        ("docs/zh/plan.md", "zh/index.md", "plan.md"),
-        ("docs/architecture.md", "zh/index.md", "../architecture.md"),
-        ("README.zh.md", "index.md", "zh/index.md"),
-        ("README.md", "zh/index.md", "../index.md"),
-        ("CONTRIBUTING.md", "index.md", "contributing.md"),
-        ("docs/sweeps.md#which", "index.md", "sweeps.md#which"),
-        ("https://arxiv.org/abs/1", "index.md", "https://arxiv.org/abs/1"),
-        ("#here", "index.md", "#here"),
+        ("README.md", "docs/plan.md", "index.md", "plan.md"),
+        ("README.zh.md", "docs/zh/plan.md", "zh/index.md", "plan.md"),
+        ("README.zh.md", "docs/architecture.md", "zh/index.md", "../architecture.md"),
+        ("README.md", "README.zh.md", "index.md", "zh/index.md"),
+        ("README.zh.md", "README.md", "zh/index.md", "../index.md"),
+        ("README.md", "CONTRIBUTING.md", "index.md", "contributing.md"),
+        ("README.md", "docs/sweeps.md#which", "index.md", "sweeps.md#which"),
+        ("README.md", "https://arxiv.org/abs/1", "index.md", "https://arxiv.org/abs/1"),
+        ("README.md", "#here", "index.md", "#here"),
+        ("docs/zh/stability.md", "../../CHANGELOG.md", "zh/stability.md", "../changelog.md"),
+        ("docs/stability.md", "zh/stability.md", "stability.md", "zh/stability.md"),
+        ("docs/zh/plan.md", "../plan.md", "zh/plan.md", "../plan.md"),
     ],
 )
-def test_links_of_the_readme_lead_to_pages_of_the_site(link: str, page: str, moved: str) -> None:
-    assert site_hooks.moved(f"[word]({link})", page) == f"[word]({moved})"
+def test_links_lead_to_pages_of_the_site(source: str, link: str, page: str, moved: str) -> None:
+    assert site_hooks.moved(f"[word]({link})", page, source) == f"[word]({moved})"
 
 
 def test_the_reference_names_every_strategy_task_protection_metric_and_algorithm() -> None:

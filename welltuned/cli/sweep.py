@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.schema.versions import SWEEP
 
 
 @app.command("sweep")
@@ -27,6 +26,6 @@ def sweep_command(arguments: Arguments = None, as_json: Json = False) -> None:
     finally:
         observer.close()
     if as_json:
-        print_json(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
+        print_json(SWEEP.read(folder / "sweep.json"))
     else:
         print_lines(sweep_lines(folder))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.schema.versions import LEARNING_CURVE
 
 tune = typer.Typer(
     help="Find out what a run needs before it starts.", no_args_is_help=True, rich_markup_mode=None
@@ -56,6 +55,6 @@ def tune_data_command(arguments: Arguments = None, as_json: Json = False) -> Non
     finally:
         observer.close()
     if as_json:
-        print_json(json.loads((folder / "learning_curve.json").read_text(encoding="utf-8")))
+        print_json(LEARNING_CURVE.read(folder / "learning_curve.json"))
     else:
         print_lines(curve_lines(folder))

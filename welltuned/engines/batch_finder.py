@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from welltuned.engines.step_plan import StepPlan
 from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs import process_memory
+from welltuned.runs.results_schema import BatchSizeSearch
 from welltuned.strategies.base import END
 
 _STEPS = 3
@@ -50,8 +51,8 @@ class BatchSearch:
     size: int
     reason: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_dict(self) -> BatchSizeSearch:
+        return cast(BatchSizeSearch, asdict(self))
 
 
 def find_batch_size(

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.reports.translations import translator
+from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
 from welltuned.schema.units import duration_text, size_text
 
 METRICS = {
@@ -67,7 +68,7 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-def sorted_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def sorted_rows(results: ComparisonResults) -> list[ComparisonRow]:
     """Best first, those without a score at the end."""
     metric = results["metric"]
     sign = 1 if metric in LOWER_IS_BETTER else -1

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import transformers
 
+from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.config import RunConfig, run_config_from
 from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.device import choose_device
 from welltuned.models.loading import Head, build_skeleton
 from welltuned.rlhf.config import ResolvedPpo, RewardSource, RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
-from welltuned.rlhf.policy import WHOLE, PolicySource
+from welltuned.rlhf.policy import WHOLE
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
-from welltuned.rlhf.stages import check_stages, model_of, reward_runs, sft_run
+from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
+from welltuned.runs.results_schema import PredictedCost
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
 from welltuned.tasks import GenerationProblem
@@ -59,7 +60,7 @@ def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Reso
 
 def forecast_pipeline_cost(
     config: RlhfConfig, observer: Observer, cache: DataCache
-) -> dict[str, Any]:
+) -> PredictedCost:
     """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
     stages = Path(str(config.output_dir)) / "stages"
 
@@ -138,8 +139,9 @@ def _finished_judge(source: RewardSource) -> int:
         return 0
     auto_class, folder = transformers.AutoModelForSequenceClassification, ""
     if source.kind == "run":
-        memory = PolicySource.read(model_of(str(source.run)))
-        auto_class, folder = getattr(transformers, memory.problem.auto_class), str(memory.folder)
+        artifact = find_artifact(str(source.run))
+        problem = ArtifactManifest.read(artifact).problem
+        auto_class, folder = getattr(transformers, problem.auto_class), str(artifact)
     else:
         assert source.model is not None
         folder = source.model.location

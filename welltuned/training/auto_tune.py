@@ -7,12 +7,12 @@ start, where every weight still is what it was.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from welltuned.engines import distributed
 from welltuned.engines.batch_finder import BatchSearch, find_batch_size
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.lr_range import STEPS, RangeTest, run_range_test
+from welltuned.runs.results_schema import AutoTuned
 from welltuned.schema.messages import render_message
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
@@ -24,7 +24,7 @@ def auto_tune(loaded: LoadedModel, observer: Observer) -> Session:
 
     The model is left as it was.
     """
-    found: dict[str, Any] = {}
+    found: AutoTuned = {}
     if loaded.config.training.per_device_train_batch_size == "auto":
         search, loaded = _find_batch_size(loaded, observer)
         found["batch_size"] = search.as_dict()

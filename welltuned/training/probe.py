@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from welltuned.config import RunConfig
 from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, InputError
@@ -11,6 +9,7 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import is_probed, probe_layers
 from welltuned.models import loading
+from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import Full
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
@@ -18,7 +17,7 @@ from welltuned.training.retention_steps import layer_scores_dict
 from welltuned.training.session import resolve_pooling
 
 
-def run_layer_probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
+def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
     """Scores of the untouched model by block, and what they say, as results.json keeps them.
 
     Of the config it reads model, data and task. Raises `InputError` with all faults found.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from welltuned.data.batching import padding_fraction
 from welltuned.engines.device import autocast, matmul_rate
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
+from welltuned.runs.results_schema import Cost, Evaluated, HeldOutScores, ParameterCount, Scores
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session, TrainedSession, before_training
@@ -20,7 +20,7 @@ _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
 
 
-def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> dict[str, Any]:
+def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evaluated:
     """Read the test split, once, and set the scores beside the baselines and the cost.
 
     Where the test split stays sealed, the validation split stands in for it. The baseline of the
@@ -32,9 +32,13 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> dict[
     assert read.targets is not None and train_targets is not None
     outputs, scores, responses = read_split(judged, session, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
-    results: dict[str, Any] = {
-        judged: scores,
-        **_scores_that_tell_fit(session, sealed=judged != "test"),
+    test: HeldOutScores = {"test": scores} if judged == "test" else {}
+    results: Evaluated = {
+        **test,
+        "train": _with_interval(session, "training examples", _some_training(session)),
+        "validation": scores
+        if judged == "validation"
+        else _with_interval(session, "validation", prepared.examples["validation"]),
         "baselines": problem.baselines(train_targets, read.targets),
         "parameters": _count_parameters(session),
         "cost": _cost(session),
@@ -60,7 +64,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> dict[
 
 def read_split(
     split: str, session: LoadedModel, observer: Observer, intervals: bool = False
-) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
+) -> tuple[np.ndarray, Scores, Sequence[str]]:
     """(outputs, scores, free text in answer to the first examples) of the model as it is now.
 
     Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
@@ -82,32 +86,23 @@ def read_split(
     return outputs, scores, responses or []
 
 
-def _scores_that_tell_fit(session: Session, sealed: bool) -> dict[str, Any]:
-    """Scores with intervals on some training examples, and on validation where not yet known.
-
-    Set side by side they tell what was learned from what was learned by heart.
-    """
-    examples = session.prepared.examples
-    found = {"train": _with_interval(session, "training examples", _some_training(session))}
-    if not sealed:
-        found["validation"] = _with_interval(session, "validation", examples["validation"])
-    return found
-
-
 def _some_training(session: Session) -> Examples:
-    """As many training examples as validation has, drawn at random."""
+    """As many training examples as validation has, drawn at random.
+
+    Scores on both, side by side, tell what was learned from what was memorised.
+    """
     train = session.prepared.examples["train"]
     number = min(len(train), len(session.prepared.examples["validation"]), _TRAINING_SAMPLE)
     return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
-def _with_interval(session: Session, what: str, examples: Examples) -> dict[str, Any]:
+def _with_interval(session: Session, what: str, examples: Examples) -> Scores:
     assert examples.targets is not None
     outputs = session.predict_examples(examples, what, session.precision_in_use)
     return session.problem.score(outputs, examples.targets, intervals=True)
 
 
-def _count_parameters(session: Session) -> dict[str, int]:
+def _count_parameters(session: Session) -> ParameterCount:
     named = [
         (name, parameter)
         for name, parameter in session.model.named_parameters()
@@ -121,7 +116,7 @@ def _count_parameters(session: Session) -> dict[str, int]:
     }
 
 
-def _cost(session: TrainedSession) -> dict[str, Any]:
+def _cost(session: TrainedSession) -> Cost:
     outcome = session.outcome
     dtype = torch.bfloat16 if session.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)

@@ -13,6 +13,7 @@ from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
 from welltuned.evaluation.retention import BaseAnswers
 from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
 from welltuned.protection import FinishContext, Guard, GuardContext
+from welltuned.runs.results_schema import Kept, LayerProbe, Scores
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session
 
@@ -87,9 +88,9 @@ def finish_protections(
 
 def measure_retention(
     session: LoadedModel, untouched: BaseMeasurements, observer: Observer
-) -> dict[str, Any]:
+) -> Kept:
     """The parts `retention` and `probe` of results.json, of the tuned model."""
-    found: dict[str, Any] = {}
+    found: Kept = {}
     if session.config.evaluation.retained:
         found["retention"] = untouched.memory.compared(
             session.subject(session.precision_in_use),
@@ -101,19 +102,21 @@ def measure_retention(
     return found
 
 
-def layer_scores_dict(before: LayerScores, after: LayerScores | None = None) -> dict[str, Any]:
+def layer_scores_dict(before: LayerScores, after: LayerScores | None = None) -> LayerProbe:
     """Scores by block for results.json and `--json`."""
-    return {
+    found: LayerProbe = {
         "metric": before.metric,
         "regions": list(before.regions),
         "before": list(before.scores),
-        **({"after": list(after.scores)} if after is not None else {}),
         "behind": list(before.behind),
         "error": before.error,
         "chance": before.chance,
         "texts": {"fitted": before.fitted, "scored": before.scored},
         "hint": hint(before),
     }
+    if after is not None:
+        found["after"] = list(after.scores)
+    return found
 
 
 def _scene(session: LoadedModel) -> GuardContext:
@@ -152,5 +155,5 @@ def _telling(observer: Observer, what: str) -> Callable[[int, int], None]:
     return lambda done, total: observer.working(what, done, total)
 
 
-def _numbers(scores: dict[str, Any]) -> dict[str, float]:
+def _numbers(scores: Scores) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from welltuned.artifact.save_load import Origin
+from welltuned.artifact.manifest import ArtifactManifest, Origin, Precision, precision_of
 from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
@@ -30,6 +30,7 @@ from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
+from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.runs.user_cache import remembered
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
@@ -82,7 +83,7 @@ class LoadedModel:
             tell,
         )
 
-    def score(self, split: str, precision: str) -> dict[str, Any]:
+    def score(self, split: str, precision: str) -> Scores:
         """Scores of a split, without intervals."""
         targets = self.prepared.examples[split].targets
         assert targets is not None
@@ -139,19 +140,30 @@ class LoadedModel:
         )
 
     @property
-    def precision_in_use(self) -> str:
+    def precision_in_use(self) -> Precision:
         """What the artifact computes in when it is used.
 
         It is tested in the same, whatever it was trained in.
         """
-        return "bf16" if self.config.model.dtype == "bfloat16" else "fp32"
+        return precision_of(self.config.model)
+
+    def manifest(self, problem: Problem) -> ArtifactManifest:
+        """Of the artifact of the tuned model, which is for this problem."""
+        return ArtifactManifest(
+            problem=problem,
+            strategy=self.config.strategy,
+            base=self.config.model,
+            origin=self.origin,
+            max_length=self.prepared.max_length,
+            precision=self.precision_in_use,
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Session(LoadedModel):
     """The model about to train: every hyper-parameter is a number."""
 
-    found: dict[str, Any]
+    found: AutoTuned
     """What was tried to find some of them, for results.json."""
 
 
@@ -161,7 +173,7 @@ class TrainedSession(Session):
 
     outcome: Outcome
     artifact_bytes: int
-    proof: dict[str, Any]
+    proof: ProofRecord
 
 
 def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from welltuned.artifact.save_load import save_artifact
+from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
 from welltuned.config import RunConfig
 from welltuned.engines import distributed, torch_loop
@@ -25,9 +25,10 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.environment import describe_environment
-from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.runs.results_schema import KnownSoFar, RunResults
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
+from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.data_cache import DataCache
@@ -81,10 +82,11 @@ def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | N
     finished = retention_steps.finish_protections(session, base, observer)
     trained = _save_and_prove(session, run, outcome)
     kept = retention_steps.measure_retention(trained, base, observer)
-    results = evaluate_run(trained, run, observer)
-    results["cost"]["predicted"] = predicted
-    results |= {**kept, **finished, "proof": trained.proof}
-    run.write("results.json", {**results, "diagnosis": diagnose_run(run, results)})
+    evaluated = evaluate_run(trained, run, observer)
+    evaluated["cost"]["predicted"] = predicted
+    results = {**evaluated, **kept, **finished, "proof": trained.proof}
+    diagnosis = diagnose_run(run, cast(KnownSoFar, results))
+    run.write("results.json", cast(RunResults, {**results, "diagnosis": diagnosis}))
     write_run_report(run)
 
 
@@ -107,9 +109,7 @@ def _train_together(
 def _write_start(run: Run, session: Session, command: str | None) -> None:
     """Everything known before the first step, so that even a killed run explains itself."""
     prepared = session.prepared
-    run.write(
-        "config.yaml", {"schema_version": SCHEMA_VERSION, **prepared.config.model_dump(mode="json")}
-    )
+    run.write("config.yaml", RUN_CONFIG.stamp(prepared.config.model_dump(mode="json")))
     run.write("data.json", prepared.data.facts.as_dict())
     environment = describe_environment()
     environment |= {
@@ -183,18 +183,9 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
     problem, records = finished.saved_as(prepared.tokenizer, validation.records.take(some))
-    artifact_bytes = save_artifact(
-        run.model,
-        session.model,
-        strategy,
-        prepared.tokenizer,
-        problem,
-        prepared.head,
-        session.config.model,
-        session.origin,
-        prepared.max_length,
-        session.precision_in_use,
-    )
+    manifest, config = session.manifest(problem), prepared.head.config
+    artifact = Artifact(session.model, prepared.tokenizer, config, manifest)
+    artifact_bytes = save_artifact(artifact, run.model)
     few = problem.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict_outputs(
         session.model,

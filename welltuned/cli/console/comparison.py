@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -21,7 +21,8 @@ from welltuned.experiments.comparison.observer import (
 )
 from welltuned.reports.page import metric_name, sorted_rows
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import render_message
+from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
+from welltuned.schema.messages import Message, render_message
 from welltuned.schema.units import duration_text, size_text
 
 _MARKS = {
@@ -91,7 +92,7 @@ class LiveTable(ComparisonObserver):
             self._known[cell.folder] = cell.state
             self._tell(board, row, cell)
 
-    def ended(self, comparison: Comparison, results: dict[str, Any]) -> None:
+    def ended(self, comparison: Comparison, results: ComparisonResults) -> None:
         self._close()
 
     # --- Drawing ---
@@ -144,7 +145,7 @@ class LiveTable(ComparisonObserver):
             Text(f"seed {now.seed}: {now.doing}" if now else "", style="cyan"),
         ]
 
-    def _show(self, picture: Any) -> None:
+    def _show(self, picture: RenderableType) -> None:
         if self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
@@ -162,7 +163,7 @@ class LiveTable(ComparisonObserver):
 # --- What came of it -----------------------------------------------------------------
 
 
-def results_table(results: dict[str, Any]) -> Table:
+def results_table(results: ComparisonResults) -> Table:
     """The table, best first; a dot marks what cannot be told from the best."""
     metric, costs = results["metric"], results["rows"]
     table = Table(box=None, padding=(0, 2), header_style="bold")
@@ -180,7 +181,7 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def _columns(row: dict[str, Any], metric: str, kept: list[str]) -> list[Text]:
+def _columns(row: ComparisonRow, metric: str, kept: list[str]) -> list[Text]:
     if metric not in row["scores"]:
         reason = row["impossible"] or (row["failed"][0]["error"] if row["failed"] else "")
         return [Text(row["name"]), Text("failed" if row["failed"] else "left out"), Text(reason)]
@@ -202,7 +203,7 @@ def _columns(row: dict[str, Any], metric: str, kept: list[str]) -> list[Text]:
     return [Text(column) for column in columns]
 
 
-def _shown(value: float | None, show: Any) -> str:
+def _shown(value: float | None, show: Callable[[float], str]) -> str:
     return "" if value is None else show(value)
 
 
@@ -219,7 +220,7 @@ def conclusion(comparison: Comparison) -> list[str]:
     return [*lines, f"report       {comparison.report}"]
 
 
-def _wrapped(sentence: dict[str, Any], before: str) -> list[str]:
+def _wrapped(sentence: Message, before: str) -> list[str]:
     return textwrap.wrap(
         render_message(sentence), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before)
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from welltuned.runs.results_schema import ProbeResult
+
 _BAR = 32
 
 
-def render_layer_probe(found: dict[str, Any]) -> RenderableType:
+def render_layer_probe(found: ProbeResult) -> RenderableType:
     """A table with a bar a block, and the hint."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column("read off")

@@ -24,6 +24,7 @@ from rich.table import Table
 from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
+from welltuned.runs.results_schema import FindingRecord, Scores
 from welltuned.schema.units import duration_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
@@ -107,7 +108,7 @@ class ConsoleObserver(Observer):
     def changed(self, step: int, what: str) -> None:
         self._say(f"step {step}: {what}")
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         score = float(scores.get(self._metric, float("nan")))
         if best:
             self._best = score
@@ -117,7 +118,7 @@ class ConsoleObserver(Observer):
             so_far = " (best so far)" if best else ""
             self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
 
-    def warned(self, step: int, finding: dict[str, Any]) -> None:
+    def warned(self, step: int, finding: FindingRecord) -> None:
         seen, next_thing = Finding(**finding).lines
         self._say(f"[yellow]step {step}: {escape(seen)}[/]")
         self._say(f"[yellow]{escape(next_thing)}[/]")
@@ -240,7 +241,7 @@ def policy_lines(run: Run) -> list[str]:
     return lines
 
 
-def _scores(scores: dict[str, Any]) -> str:
+def _scores(scores: Scores) -> str:
     parts = []
     for name in scores:
         interval = scores.get(f"{name}_ci95")

@@ -14,6 +14,7 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import SplitRecord
 from welltuned.runs.folder import next_free
 from welltuned.training.data_cache import DataCache
 
@@ -50,7 +51,7 @@ def _collect(config: RunConfig, cache: DataCache) -> DataFacts:
     return data.facts
 
 
-def splits_of(facts: DataFacts) -> dict[str, Any]:
+def splits_of(facts: DataFacts) -> dict[str, SplitRecord]:
     """How many examples each split has, and what they are."""
     return {
         split: {"rows": facts.splits[split].rows, "fingerprint": facts.splits[split].fingerprint}
@@ -58,7 +59,7 @@ def splits_of(facts: DataFacts) -> dict[str, Any]:
     }
 
 
-def _difference(these: dict[str, Any], those: dict[str, Any]) -> str:
+def _difference(these: dict[str, SplitRecord], those: dict[str, SplitRecord]) -> str:
     """`train has 900 examples and not 1,000; test differs`."""
     parts = []
     for split in SPLITS:
@@ -81,7 +82,7 @@ def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
     held = [path for path in folder.glob("*") if path.name != ".lock"]
     if held and not Comparison.is_at(folder):
         raise InputError(_in_use(folder))
-    before = comparison.record.get("data", {})
+    before = comparison.record.get("data")
     if before and before["fingerprint"] != facts.fingerprint and _has_finished(comparison):
         raise InputError(
             Fault(

@@ -22,7 +22,8 @@ from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker import requests
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.runs.comparison_schema import ComparisonRecord, StrategyRecord
+from welltuned.schema.versions import COMPARISON
 from welltuned.strategies import Full
 from welltuned.training.data_cache import DataCache
 
@@ -35,7 +36,7 @@ class ComparisonPlan:
     config: CompareConfig
     cells: list[Cell]
     board: Board
-    record: dict[str, Any]
+    record: ComparisonRecord
     command: str | None
     _states: dict[tuple[str, int], CellState] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class ComparisonPlan:
 
     def write(self, state: str) -> None:
         """Say how the comparison stands."""
-        rows = [
+        rows: list[StrategyRecord] = [
             {
                 "name": row.name,
                 "slug": row.slug,
@@ -103,8 +104,8 @@ def plan_comparison(
         scouted = before["scouted"]
     else:
         scouted = requests.request_feasibility(comparison, config, variants, observer)
-    record = {
-        "schema_version": SCHEMA_VERSION,
+    record: ComparisonRecord = {
+        "schema_version": COMPARISON.version,
         "key": key,
         "asked": asked_for(config),
         "report": config.report.model_dump(mode="json"),
@@ -115,12 +116,14 @@ def plan_comparison(
         "scouted": scouted,
         "settled": before.get("settled", {}),
         "tuned": {},
+        "state": "running",
+        "rows": before.get("rows", []),
     }
     possible = [v for v in variants if v.name not in scouted["impossible"]]
     if record["settled"].get("key") != baselines_key:
         _note(comparison, record)
         settled = requests.request_baselines(comparison, possible[0], observer)
-        record["settled"] = settled | {"key": baselines_key}
+        record["settled"] = {**settled, "key": baselines_key}
     _note(comparison, record)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(
@@ -142,10 +145,9 @@ def plan_comparison(
     return plan
 
 
-def _note(comparison: Comparison, record: dict[str, Any]) -> None:
+def _note(comparison: Comparison, record: ComparisonRecord) -> None:
     """Say that a comparison was begun here, and what is known so far."""
-    rows = comparison.record.get("rows", [])
-    comparison.write("comparison.json", {**record, "state": "running", "rows": rows})
+    comparison.write("comparison.json", record)
 
 
 def _keys(

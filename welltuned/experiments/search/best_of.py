@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from welltuned.experiments.search.config import SweepConfig
 from welltuned.experiments.search.space import Value
 from welltuned.experiments.search.space_reading import with_found
 from welltuned.experiments.search.sweep import SweepObserver, run_sweep
+from welltuned.schema.versions import SWEEP
 from welltuned.training.data_cache import DataCache
 
 
@@ -51,7 +51,7 @@ def find(
         {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
     )
     run_sweep(asked, observer=observer, cache=cache)
-    summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    summary = SWEEP.read(folder / "sweep.json")
     tried = summary["trials"]
     best = next(trial for trial in tried if trial["number"] == summary["best"])
     return Best(

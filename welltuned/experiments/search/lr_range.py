@@ -9,6 +9,7 @@ from welltuned.config import RunConfig
 from welltuned.engines.lr_range import RangeTest
 from welltuned.reports.lr_range import write_page
 from welltuned.runs.folder import next_free, write_atomically
+from welltuned.runs.results_schema import RangeTestResult
 from welltuned.schema.messages import render_message
 from welltuned.training.auto_tune import try_learning_rates
 from welltuned.training.observer import Observer
@@ -29,7 +30,7 @@ def run_lr_range_test(config: RunConfig, observer: Observer) -> tuple[RangeTest,
     session = load_session(prepared, observer)
     test = try_learning_rates(session, observer)
     folder.mkdir(parents=True, exist_ok=True)
-    values = {
+    values: RangeTestResult = {
         "strategy": prepared.config.strategy.model_dump(mode="json"),
         "model": prepared.config.model.name,
         "data": prepared.config.data.train,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 from welltuned.errors import InputError, Pruned, RunFailed, Stopped
 from welltuned.experiments.search.config import SweepConfig
@@ -23,6 +22,7 @@ from welltuned.experiments.search.summary import drop_weights, importance, write
 from welltuned.experiments.search.watching import Forwarded
 from welltuned.reports.sweep import write_sweep_report
 from welltuned.runs.locks import holding
+from welltuned.runs.results_schema import Scores
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document
 from welltuned.training.data_cache import DataCache
@@ -134,7 +134,7 @@ class _Judge(Forwarded):
         super().started(total_steps)
         self._total = total_steps
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         self._looks += 1
         value = float(scores[self._metric])
         # Trials are compared look by look: with evaluations every epoch, after as many examples.

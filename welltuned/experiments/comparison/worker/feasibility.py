@@ -19,6 +19,7 @@ from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.observers import TellingObserver
 from welltuned.experiments.comparison.worker.protocol import fault_as_dict, shared_data
 from welltuned.rlhf import read_config
+from welltuned.runs.results_schema import Scores
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import require_space
@@ -82,7 +83,7 @@ class _Clock(Observer):
         self.steps.append(step.seconds)
         self._stepped = time.perf_counter()
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         self.look = time.perf_counter() - self._stepped
 
 

@@ -1,0 +1,89 @@
+"""Schema versions: every kind of file we write says its own, and each is checked when it is read.
+
+A file of a newer version is refused, for what it says may be misunderstood; one of an older
+version is read. Files that say no version were written before there was a second one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.schema.document import Document
+
+KEY = "schema_version"
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A kind of file, and the version of its format that we write."""
+
+    content: str
+    """What such a file holds, for people."""
+    version: int
+
+    def stamp(self, values: Mapping[str, object]) -> dict[str, object]:
+        """The content of a file with its version before everything else."""
+        return {KEY: self.version, **values}
+
+    def fault(self, values: Mapping[str, object], place: Place) -> Fault | None:
+        """What stands against reading a file with this content, if anything."""
+        written = values.get(KEY, 1)
+        if type(written) is not int or written < 1:
+            what = f"'{KEY}' is {written!r}, which is not a version of {self.content}"
+            return Fault(what, place, f"restore the file; this version writes {self.version}")
+        if written > self.version:
+            what = f"{self.content} of schema version {written}; versions up to {self.version} are"
+            remedy = "install a newer welltuned: pip install --upgrade welltuned"
+            return Fault(f"{what} understood here", place, remedy)
+        return None
+
+    def check(self, values: Mapping[str, object], source: object) -> int:
+        """The version of a file that was read from `source`.
+
+        Raises `InputError` when it is newer than this one, or no version at all.
+        """
+        fault = self.fault(values, Place(str(source)))
+        if fault is not None:
+            raise InputError(fault)
+        written = values.get(KEY, 1)
+        assert isinstance(written, int)
+        return written
+
+    def read(self, file: Path) -> dict[str, Any]:
+        """A JSON file of this kind. Raises `InputError` as `check` does."""
+        values = json.loads(file.read_text(encoding="utf-8"))
+        self.check(values, file)
+        return values
+
+
+def drop_version(document: Document, faults: Faults) -> bool:
+    """Take the version out of a config that a run has written, for such a config can be run too.
+
+    False where it is of a newer version, which is recorded as a fault.
+    """
+    fault = RUN_CONFIG.fault(document.values, document.place((KEY,)))
+    document.values.pop(KEY, None)
+    if fault is not None:
+        faults.extend([fault])
+    return fault is None
+
+
+RUN_CONFIG = FileFormat("a run's config", 1)
+"""config.yaml of a run, of a pipeline and of its stages."""
+RUN_RESULTS = FileFormat("a run's results", 1)
+"""results.json of a run. In version 1 it does not say so."""
+COMPARISON = FileFormat("a comparison", 1)
+"""comparison.json."""
+COMPARISON_RESULTS = FileFormat("a comparison's results", 1)
+"""results.json of a comparison."""
+SWEEP = FileFormat("a sweep", 1)
+"""sweep.json. Files of earlier releases do not say their version."""
+LEARNING_CURVE = FileFormat("a learning curve", 1)
+"""learning_curve.json. Files of earlier releases do not say their version."""
+ARTIFACT = FileFormat("a tuned model", 2)
+"""welltuned.json. Version 1 held the strategy's type without its options."""
