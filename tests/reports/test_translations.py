@@ -11,7 +11,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 import welltuned
-from welltuned.reports.page import METRICS
+from welltuned.metrics import every_metric
 from welltuned.reports.translations import ENGLISH, catalogue, translator
 from welltuned.training.diagnosis import HEALTHY
 from welltuned.training.diagnosis.checks import WHEN_OVER
@@ -48,7 +48,9 @@ def in_code() -> Iterator[str]:
                     yield str(first.value)
 
 
-SENTENCES = sorted({*in_templates(), *in_code(), *METRICS.values(), *NAMES})
+SENTENCES = sorted(
+    {*in_templates(), *in_code(), *(metric.title for metric in every_metric()), *NAMES}
+)
 
 
 def fields(text: str) -> set[str | None]:

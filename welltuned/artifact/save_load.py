@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import ModelConfig, quiet
-from welltuned.tasks import PROBLEMS, Problem
+from welltuned.tasks import Problem, restore_problem
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,12 +114,12 @@ def load_artifact(folder: Path, device: Any = None) -> Artifact:
             )
         )
     memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
+    problem = restore_problem(memory["task"])
     with quiet():
-        model = _load_model(folder, memory)
+        model = _load_model(folder, memory, problem.auto_class)
     model.eval()
     if device is not None:
         model.to(device)
-    problem = PROBLEMS[memory["task"]["type"]].from_dict(memory["task"])
     return Artifact(
         model,
         AutoTokenizer.from_pretrained(folder),
@@ -129,11 +129,11 @@ def load_artifact(folder: Path, device: Any = None) -> Artifact:
     )
 
 
-def _load_model(folder: Path, memory: dict[str, Any]) -> Any:
+def _load_model(folder: Path, memory: dict[str, Any], auto_class_name: str) -> Any:
     """The model by nothing but the plain libraries' own loaders."""
     import transformers
 
-    auto_class = getattr(transformers, PROBLEMS[memory["task"]["type"]].auto_class)
+    auto_class = getattr(transformers, auto_class_name)
     if (folder / "adapter_config.json").exists():
         from peft import PeftModel
 
@@ -195,7 +195,7 @@ def _card(
 ) -> str:
     """How to load the folder, as Markdown."""
     lines = [
-        f"# A model for {problem.type.replace('_', ' ')}",
+        f"# A model for {problem.title}",
         "",
         f"Tuned from `{base.name}` by `{strategy.type}` with welltuned.",
         "",
@@ -204,7 +204,7 @@ def _card(
     lines += [
         "import welltuned as wt",
         "",
-        f'wt.load("THIS_FOLDER").{problem.asked}',
+        f'wt.load("THIS_FOLDER").{problem.usage}',
         "```",
         "",
         "With the plain libraries:",

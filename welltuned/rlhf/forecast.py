@@ -24,7 +24,6 @@ from welltuned.rlhf.stages import beside, check_stages, model_of, reward_runs, s
 from welltuned.runs import Run
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
-from welltuned.tasks import GenerationProblem
 from welltuned.training import defaults
 from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
 from welltuned.training.forecast.limits import Limits
@@ -151,7 +150,7 @@ def foresee_ppo(
     anatomy, problem = policy.anatomy, policy.problem
     _, strategy, _ = defaults.resolve(TrainingConfig(), asked, anatomy, len(policy.data.train))
     data = collect_prompts(config.ppo.data or config.data, problem)
-    ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem.type, len(data.train))
+    ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
     rehearsal = replace(
         Rehearsal.of(policy, strategy, torch.device(machine.key["device"])),
@@ -189,7 +188,7 @@ def _rows(policy: RunPlan, ppo: PpoConfig, number: int) -> np.ndarray:
     """Training examples that are about as long as what PPO learns from."""
     lengths = policy.learned.lengths
     wanted = float(np.mean(lengths))
-    if isinstance(policy.problem, GenerationProblem):
+    if policy.problem.actions == "text":
         wanted = ppo.prompt_length + ppo.response_length
     return np.argsort(np.abs(lengths - wanted), kind="stable")[:number]
 
@@ -216,7 +215,7 @@ def _seconds(
     per_row = (1 + _LOOKS) * forward / len(rows) + ppo.num_ppo_epochs * both / len(rows)
     moving = updates * rehearsal.trainable * machine.adam
     sampling = 0.0
-    if isinstance(policy.problem, GenerationProblem):
+    if policy.problem.actions == "text":
         calls = machine.call * sum(read.operations.values())
         token = read.flops / positions(policy.learned, rows) / machine.flops_per_second
         at_once = min(ppo.rollout_batch_size, ppo.batch_size)

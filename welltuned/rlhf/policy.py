@@ -25,7 +25,7 @@ from welltuned.models import anatomy as anatomies
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, weights_fingerprint
 from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
 from welltuned.strategies import AnyStrategy, Context, Lora, Strategy
-from welltuned.tasks import PROBLEMS, Problem
+from welltuned.tasks import Problem, restore_problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -85,7 +85,7 @@ class PolicySource:
         base = memory["base"]
         return cls(
             folder,
-            PROBLEMS[memory["task"]["type"]].from_dict(memory["task"]),
+            restore_problem(memory["task"]),
             _strategy_of(folder, memory["strategy"]),
             ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
             Origin(base["fingerprint"], tuple(base["new"])),
@@ -151,7 +151,7 @@ def from_run(memory: PolicySource, strategy: Strategy, device: torch.device, see
     head = Head(
         auto_class,
         transformers.AutoConfig.from_pretrained(memory.folder),
-        new=memory.problem.type != "generation",
+        new=memory.problem.has_new_head,
     )
     anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
     goes_on = not memory.whole and strategy.type not in WHOLE

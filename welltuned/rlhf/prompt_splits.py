@@ -20,7 +20,7 @@ from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.defaults import batches_of
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts, room_for
-from welltuned.tasks import GenerationProblem, Problem
+from welltuned.tasks import Problem
 
 
 def collect_prompts(data: DataConfig, problem: Problem) -> DataSplits:
@@ -29,10 +29,10 @@ def collect_prompts(data: DataConfig, problem: Problem) -> DataSplits:
     Raises `InputError` with all faults.
     """
     faults = Faults()
-    collected = collect(data, problem.task.roles, faults, problem.convert)
-    if collected is not None and not isinstance(problem, GenerationProblem):
+    collected = collect(data, problem.codec.roles, faults, problem.codec.convert)
+    if collected is not None and problem.actions == "label":
         for split in SPLITS:
-            problem.read_targets(collected[split], faults)
+            problem.codec.read_targets(collected[split], faults)
     faults.raise_if_any()
     assert collected is not None
     return collected
@@ -41,7 +41,7 @@ def collect_prompts(data: DataConfig, problem: Problem) -> DataSplits:
 def make_actor(policy: Policy, config: PpoConfig) -> Actor:
     """The actor for what the policy does. Raises `InputError` when there is no room to answer."""
     rows = config.rollout_batch_size
-    if not isinstance(policy.problem, GenerationProblem):
+    if policy.problem.actions == "label":
         return ClassifierActor(policy, config.temperature, rows)
     room_for(policy.max_length, config.response_length)
     lengths = config.response_length, config.prompt_length
@@ -97,4 +97,4 @@ def _asked(actor: Actor, records: Records) -> TextPrompts | Prompts:
     if isinstance(actor, GeneratorActor):
         return actor.prompts(records)
     policy = actor.policy
-    return TextPrompts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
+    return TextPrompts(policy.problem.codec.encode(policy.tokenizer, records, policy.max_length))

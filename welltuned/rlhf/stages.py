@@ -18,11 +18,11 @@ from welltuned.rlhf.policy import check_policy as check_strategies
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.resume import is_finished
-from welltuned.rlhf.rewards import classifier_labels, label_number
+from welltuned.rlhf.rewards import classifier_labels, label_number, verdict_of
 from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import AnyStrategy, Full, Strategy
-from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
+from welltuned.tasks import Problem, Reward
 from welltuned.training.prepare import RunPlan, prepare
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def check_stages(config: RlhfConfig, folder: Path) -> list[str]:
     stages = folder / "stages"
     notes: list[str] = []
     problem = _try(lambda: _check_policy(config, stages), faults)
-    labels = problem.labels.names if isinstance(problem, ClassificationProblem) else ()
+    labels = problem.labels if problem is not None and problem.actions == "label" else ()
     _try(lambda: _check_rewards(config, stages, labels, notes), faults)
     faults.raise_if_any()
     return notes
@@ -117,13 +117,13 @@ def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
         problem, max_length = memory.problem, memory.max_length
     place = Place(config.sft.run or config.data.train)
     if problem.type != config.task.type:
-        what = f"the SFT run does {problem.type.replace('_', ' ')}, not {config.task.type}"
+        what = f"the SFT run does {problem.title}, not {config.task.type}"
         remedy = f"set task to {problem.type}, or name another run"
         raise InputError(Fault(what, place, remedy))
-    if isinstance(problem, ClassificationProblem) and problem.labels.problem != "single_label":
+    if problem.actions is None:
         what = "a policy chooses one label, and these data have several or numbers"
         raise InputError(Fault(what, place, "give data, or a run, with one label a text"))
-    if isinstance(problem, GenerationProblem):
+    if problem.actions == "text":
         room_for(max_length, config.ppo.response_length)
     _check_strategies(config)
     if config.ppo.data is not None or config.sft.data is not None or config.sft.run is not None:
@@ -178,18 +178,21 @@ def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: 
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
         prepared = _try(lambda run=run, source=source: _check_run(beside(run), source), faults)  # type: ignore[misc]
-        if prepared is not None and prepared.problem.type == "reward" and labels:
+        if prepared is not None and reads_prompts(prepared.problem) and labels:
             _try(lambda data=prepared.data.train: notes.extend(unjudged(data, labels)), faults)  # type: ignore[misc]
     faults.raise_if_any()
 
 
 def _check_run(run: RunConfig, source: RewardSource) -> RunPlan:
     prepared = prepare(run)
-    problem = prepared.problem
-    if isinstance(problem, ClassificationProblem):
-        one = problem.labels.problem == "regression"
-        label_number(problem.labels.names, source, one, run.data.train)
+    if (verdict := prepared.problem.verdict) is not None and not verdict.reads_prompts:
+        label_number(verdict.labels, source, run.data.train)
     return prepared
+
+
+def reads_prompts(problem: Problem) -> bool:
+    """Whether the problem judges responses to prompts, and not texts by themselves."""
+    return problem.verdict is not None and problem.verdict.reads_prompts
 
 
 def unjudged(judged: Records, labels: Sequence[str]) -> list[str]:
@@ -215,13 +218,9 @@ def _check_source(source: RewardSource) -> None:
         load_callable(str(source.function), "reward")
     elif source.kind == "run":
         memory = PolicySource.read(model_of(str(source.run)))
-        if isinstance(memory.problem, ClassificationProblem):
-            one = memory.problem.labels.problem == "regression"
-            label_number(memory.problem.labels.names, source, one, str(source.run))
-        elif memory.problem.type != "reward":
-            what = f"the run does {memory.problem.type.replace('_', ' ')} and cannot judge"
-            remedy = "use a reward or classification run"
-            raise InputError(Fault(what, Place(str(source.run)), remedy))
+        verdict = verdict_of(memory.problem, Path(str(source.run)))
+        if not verdict.reads_prompts:
+            label_number(verdict.labels, source, str(source.run))
     elif source.kind == "model":
         assert source.model is not None
         location = Path(source.model.location).expanduser()
@@ -229,7 +228,7 @@ def _check_source(source: RewardSource) -> None:
             return
         read_model_config(source.model)
         names, _ = classifier_labels(source.model)
-        label_number(names, source, len(names) == 1, source.model.name)
+        label_number(names if len(names) > 1 else (), source, source.model.name)
 
 
 def model_of(folder: str) -> Path:

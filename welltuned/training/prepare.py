@@ -17,7 +17,6 @@ from welltuned.data.sources import name_of
 from welltuned.data.table import SPLITS
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.evaluation.layer_probe import is_probed
 from welltuned.evaluation.retention_sets import RetentionSets, collect_sets
 from welltuned.models import loading
 from welltuned.protection import CheckContext, replayed
@@ -73,7 +72,7 @@ class RunPlan:
         mixing = [one for one in self.config.protection if one.type == "replay"]
         if not mixing or self.replay is None:
             return train
-        before = self.problem.pack(self.replay, self.max_length)
+        before = self.problem.codec.pack(self.replay, self.max_length)
         seed = self.config.training.seed
         return train.join(before.take(replayed(len(train), len(before), mixing[0].share, seed)))
 
@@ -122,10 +121,11 @@ def prepare(
         raise InputError(faults)
     base.pad_token_id = tokenizer.pad_token_id
     pooling = _first_pooling(config)
-    head = _try(lambda: problem.head(base, pooling), faults)
+    head = _try(lambda: problem.objective.head(base, pooling), faults)
     anatomy = _try(lambda: anatomy_of(head), faults) if head is not None else None
     if anatomy is None or head is None:
         raise InputError(faults)
+    data.facts.task["predictions"] = problem.scorer.family.name
     faults.extend(config.strategy.check(anatomy))
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
@@ -262,7 +262,7 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:
-    if getattr(config.task, "packing", False) and config.strategy.input_positions:
+    if config.task.shares_rows and config.strategy.input_positions:
         faults.add(
             f"'task.packing' does not go with strategy '{config.strategy.type}': its vectors "
             "stand before a row, and not before each text in it",
@@ -273,17 +273,17 @@ def _require_unpacked(config: RunConfig, faults: Faults) -> None:
 
 def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None:
     metric = config.training.metric_for_best_model
-    if metric != "auto" and metric not in problem.metrics:
+    if metric != "auto" and metric not in problem.scorer.metric_names:
         faults.add(
             f"there is no validation score '{metric}'",
             None,
-            f"training.metric_for_best_model is one of: {', '.join(problem.metrics)}",
+            f"training.metric_for_best_model is one of: {', '.join(problem.scorer.metric_names)}",
         )
 
 
 def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None:
-    if config.evaluation.probe and not is_probed(problem):
-        what = f"a linear map cannot answer the task '{problem.type}'"
+    if config.evaluation.probe and problem.linear is None:
+        what = f"a linear map cannot answer the task '{problem.title}'"
         faults.add(f"'evaluation.probe': {what}", None, "set evaluation.probe to false")
 
 
@@ -348,15 +348,15 @@ def encode_splits(
         def heard(done: int) -> None:
             progress(f"tokenising {split}", done, len(data[split]))
 
-        return problem.encode(tokenizer, data[split], max_length, heard)
+        return problem.codec.encode(tokenizer, data[split], max_length, heard)
 
     examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
     data.facts.notes += [
-        f"{split}: {note}." for split in read for note in problem.notes(examples[split])
+        f"{split}: {note}." for split in read for note in problem.codec.notes(examples[split])
     ]
-    return {**examples, "train": problem.pack(examples["train"], max_length)}
+    return {**examples, "train": problem.codec.pack(examples["train"], max_length)}
 
 
 def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:

@@ -35,11 +35,13 @@ def evaluate_run(
     read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
     assert read.targets is not None and train_targets is not None
     outputs, scores, responses = read_split(judged, session, observer, intervals=True)
-    run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
+    run.write_lines(
+        "predictions.jsonl", problem.presenter.rows(outputs, read, {"response": responses})
+    )
     results: dict[str, Any] = {
         judged: scores,
         **_scores_that_tell_fit(session, sealed=judged != "test"),
-        "baselines": problem.baselines(train_targets, read.targets),
+        "baselines": problem.scorer.baselines(train_targets, read.targets),
         "parameters": _count_parameters(session),
         "cost": {**_cost(session, outcome), "predicted": session.predicted},
         "found": session.found,
@@ -57,7 +59,7 @@ def evaluate_run(
         _, results["baselines"]["untrained"], before = read_split(judged, session, observer)
         if before:
             texts = {"before": before, "response": responses}
-            run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
+            run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
     return results
 
 
@@ -73,16 +75,17 @@ def read_split(
     assert examples.targets is not None
     session.model.eval()
     outputs = session.predict(split, session.precision_in_use, observer)
-    scores = problem.score(outputs, examples.targets, intervals)
-    answered = min(problem.answered, len(examples)) if split == "test" else 0
-    first = examples.records.take(range(answered))
+    scores = problem.scorer.score(outputs, examples.targets, intervals)
+    if (responder := problem.responder) is None or split != "test":
+        return outputs, scores, []
+    first = examples.records.take(range(min(responder.number, len(examples))))
     with autocast(session.precision_in_use, session.device):
-        responses = problem.respond(
+        responses = responder.respond(
             session.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
         )
     if responses:
-        scores |= problem.score_responses(responses, first, intervals)
-    return outputs, scores, responses or []
+        scores |= responder.score(responses, first, intervals)
+    return outputs, scores, responses
 
 
 def _scores_that_tell_fit(session: Session, sealed: bool) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _some_training(session: Session) -> Examples:
 def _with_interval(session: Session, what: str, examples: Examples) -> dict[str, Any]:
     assert examples.targets is not None
     outputs = session.predict_examples(examples, what, session.precision_in_use)
-    return session.problem.score(outputs, examples.targets, intervals=True)
+    return session.problem.scorer.score(outputs, examples.targets, intervals=True)
 
 
 def _rebuild(session: Session) -> None:

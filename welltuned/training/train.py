@@ -186,7 +186,7 @@ def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
         prepared.max_length,
         session.precision_in_use,
     )
-    few = problem.encode(prepared.tokenizer, records, prepared.max_length)
+    few = problem.codec.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict_outputs(
         session.model,
         problem,

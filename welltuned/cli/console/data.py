@@ -108,7 +108,7 @@ class Inspection:
             )
         parts: list[RenderableType] = []
         for i in range(min(_EXAMPLES, len(self.examples))):
-            label = self.problem.target_of(self.examples.targets[i])  # type: ignore[index]
+            label = self.problem.presenter.target_text(self.examples.targets[i])  # type: ignore[index]
             parts.append(self._heading(i, self.examples.records, label))
             parts += map(self._tokens, self.examples.rows_of([i]))
         if self.examples.encoded.labels is not None:
@@ -118,20 +118,13 @@ class Inspection:
     def _raw_examples(self) -> Iterator[RenderableType]:
         train = self.collected.train
         few = train.take(range(min(_EXAMPLES, len(train))))
-        for i, target in enumerate(self.problem.read_targets(few, Faults())):
-            yield self._heading(i, few, self.problem.target_of(target))
-            yield from map(Text, self.problem.lines(few, i))
+        for i, target in enumerate(self.problem.codec.read_targets(few, Faults())):
+            yield self._heading(i, few, self.problem.presenter.target_text(target))
+            yield from map(Text, self.problem.presenter.lines(few, i))
 
-    def _heading(self, index: int, records: Records, label: Any) -> Text:
-        name = {
-            "generation": "tokens learned",
-            "token_classification": "tags",
-            "reward": "judged",
-            "preference": "judged",
-        }
-        told = " ".join(label) if self.problem.type == "token_classification" else label
+    def _heading(self, index: int, records: Records, label: str) -> Text:
         text = f"\nexample {index + 1}  {records.id(index)}  "
-        text += f"{name.get(self.problem.type, 'label')}: {told}"
+        text += f"{self.problem.presenter.label}: {label}"
         return Text(text, style="bold")
 
     def _tokens(self, row: int) -> Text:

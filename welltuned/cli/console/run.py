@@ -42,7 +42,7 @@ class ConsoleObserver(Observer):
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._metric = "macro_f1"
+        self._metric = ""
         self._validation = ""
         self._best: float | None = None
         self._last_line = 0.0
@@ -59,15 +59,12 @@ class ConsoleObserver(Observer):
     def prepared(self, prepared: RunPlan) -> None:
         self._close()
         config, data = prepared.config, prepared.data
-        self._metric = (
-            prepared.problem.default_metric
-            if config.training.metric_for_best_model == "auto"
-            else config.training.metric_for_best_model
-        )
+        problem = prepared.problem
+        self._metric = problem.scorer.chosen(config.training.metric_for_best_model)
         sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
         self._console.print(
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
-            f"{escape(_problem(data.facts.task))}; {sizes}"
+            f"{escape(problem.presenter.headline(data.facts.task))}; {sizes}"
         )
         for note in data.facts.notes:
             self._console.print(f"[yellow]·[/] {escape(note)}")
@@ -250,25 +247,6 @@ def _scores(scores: dict[str, Any]) -> str:
         if interval is not None:
             parts.append(f"{name} {scores[name]:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]")
     return " · ".join(parts)
-
-
-def _problem(task: dict[str, Any]) -> str:
-    if task["problem"] == "regression":
-        return "regression"
-    if task["problem"] == "generation":
-        return f"generation ({task['style']})"
-    if task["problem"] == "ratings":
-        return "rewards from ratings"
-    if task["problem"] == "direct_preference":
-        return f"direct preference over {task['pairs']['train']:,} pairs"
-    if task["problem"] == "preferences":
-        return f"rewards from {task['pairs']['train']:,} preferences"
-    if task["problem"] == "token_classification":
-        return f"a tag for each word, {len(task['labels'])} tags"
-    labels = task["labels"]
-    shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
-    number = "one" if task["problem"] == "single_label" else "several"
-    return f"{number} of {len(labels)} labels ({shown})"
 
 
 def print_lines(lines: list[str]) -> None:

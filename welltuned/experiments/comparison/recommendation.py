@@ -10,7 +10,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from welltuned.experiments.comparison.scores import is_better
+from welltuned.metrics import is_better
 from welltuned.reports.page import byte_size, duration, metric_name
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.messages import Message, message

@@ -144,7 +144,7 @@ def plan_curve(
         folder=folder,
         sizes=sizes,
         epochs=0.0 if training.max_steps else float(training.num_train_epochs),
-        metric=prepared.problem.default_metric if chosen == "auto" else chosen,
+        metric=prepared.problem.scorer.default_metric if chosen == "auto" else chosen,
         data_fingerprint=prepared.data.facts.fingerprint,
     )
 

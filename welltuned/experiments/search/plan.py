@@ -15,7 +15,7 @@ from welltuned.evaluation.config import OFF
 from welltuned.experiments.search.config import SweepConfig, SweepSettings, as_run
 from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_reading import read_space, with_values
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better
 from welltuned.schema.document import Document, nearest
 from welltuned.training.prepare import RunPlan, Working, prepare, usual_name
 
@@ -90,7 +90,7 @@ def plan_sweep(
         space=tuple(space),
         usual=_usual(space, prepared.config),
         metric=metric,
-        maximize=metric not in LOWER_IS_BETTER if direction == "auto" else direction == "maximize",
+        maximize=not lower_is_better(metric) if direction == "auto" else direction == "maximize",
         data_fingerprint=prepared.data.facts.fingerprint,
     )
 
@@ -141,11 +141,10 @@ def _require_grid(
 def _metric(config: SweepConfig, prepared: RunPlan, document: Document, faults: Faults) -> str:
     metric = config.sweep.metric
     if metric == "auto":
-        own = config.training.metric_for_best_model
-        return prepared.problem.default_metric if own == "auto" else own
-    if metric not in prepared.problem.metrics:
+        return prepared.problem.scorer.chosen(config.training.metric_for_best_model)
+    if metric not in prepared.problem.scorer.metric_names:
         place = document.place(("sweep", "metric"))
-        remedy = nearest(metric, prepared.problem.metrics)
+        remedy = nearest(metric, prepared.problem.scorer.metric_names)
         faults.add(f"there is no validation score '{metric}'", place, remedy)
     return metric
 

@@ -75,9 +75,7 @@ def _check(
         "steps_per_epoch": batches.count(1)[0],
         "validation": len(like.examples["validation"]),
         "train": len(like.examples["train"]),
-        "metric": like.problem.default_metric
-        if training.metric_for_best_model == "auto"
-        else training.metric_for_best_model,
+        "metric": like.problem.scorer.chosen(training.metric_for_best_model),
     }
 
 
