@@ -17,7 +17,7 @@ from welltuned.protection import Protections
 from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
 from welltuned.schema.field_types import Written
 from welltuned.strategies import AnyStrategy, Full
-from welltuned.tasks import AnyTask, Classification
+from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 ImportPath = Annotated[
     str, Field(pattern=r"^\w+(\.\w+)+$"), Written("an import path", "mine.loop.train")
@@ -39,7 +39,7 @@ class RunConfig(Part):
     """The pretrained model to start from."""
     data: DataConfig
     """The examples."""
-    task: AnyTask = Classification()
+    task: AnyTask = DEFAULT_TASK
     """The problem to solve."""
     strategy: AnyStrategy = Field(default_factory=Full)
     """Which weights train, and when."""

@@ -1,4 +1,6 @@
-"""Metrics: each one object, in families by what they read; pure functions of arrays, no torch.
+"""Metrics: each one object with its direction, interval and words; without torch.
+
+They come in families by what they read, such as one label or a number (`Predictions`).
 
 To add a metric, write one `Metric` into its family's `metrics`: training, comparisons, reports
 and the terminal follow. To add a family, write a subclass of `Predictions` and one line here.

@@ -12,7 +12,7 @@ from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.schema.document import Part, conflict, expand_shorthand
 from welltuned.strategies import AnyStrategy
-from welltuned.tasks import AnyTask, Classification
+from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 Share = Annotated[float, Field(ge=0, le=1)]
 SKIP = "skip"
@@ -256,7 +256,7 @@ class RlhfConfig(Part):
     """The pretrained model to start from."""
     data: DataConfig
     """Examples for supervised fine-tuning; their inputs are the prompts of PPO."""
-    task: Annotated[AnyTask, Field()] = Field(default=Classification(), examples=["generation"])
+    task: Annotated[AnyTask, Field()] = Field(default=DEFAULT_TASK, examples=["generation"])
     """What the policy does: classification, or generation."""
     strategy: AnyStrategy | None = None
     """Which weights train, in every stage that does not say otherwise."""

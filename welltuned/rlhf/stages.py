@@ -22,7 +22,7 @@ from welltuned.rlhf.rewards import classifier_labels, label_number, verdict_of
 from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import AnyStrategy, Full, Strategy
-from welltuned.tasks import Problem, Reward
+from welltuned.tasks import JUDGE_TASK, Problem
 from welltuned.training.prepare import RunPlan, prepare
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
     return RunConfig(
         model=source.model or config.model,
         data=source.data,
-        task=source.task or Reward(),
+        task=source.task or JUDGE_TASK,
         strategy=source.strategy or config.strategy or Full(),
         training=source.training,
         evaluation=source.evaluation,

@@ -1,4 +1,7 @@
-"""Tasks. To add one: a file or folder with a config and its bound problem, and one line here."""
+"""Tasks: each a config that, bound to data, becomes a problem of small parts with one role each.
+
+To add one: a file or folder with a config and its problem, and its line in `_BUILT_IN`.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -52,6 +55,14 @@ else:
     """The union of all tasks' configs, told apart by `type`; without one it is the first."""
 
 
+DEFAULT_TASK: Task = Classification()
+"""The task where nothing is said."""
+JUDGE_TASK: Task = Reward()
+"""What a reward model is trained as where nothing else is said."""
+TEXT_TASK: Task = Generation()
+"""How plain texts and conversations are read where a language model's own loss is asked for."""
+
+
 def restore_problem(memory: Mapping[str, Any]) -> Problem:
     """The problem an artifact remembers, from `Problem.to_dict`. Raises `InputError`."""
     name = str(memory["type"])
@@ -70,7 +81,10 @@ def language_modelling(records: Records) -> Problem:
 
 
 __all__ = [
+    "DEFAULT_TASK",
+    "JUDGE_TASK",
     "TASKS",
+    "TEXT_TASK",
     "Actions",
     "AnyTask",
     "Classification",

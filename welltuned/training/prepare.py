@@ -24,7 +24,7 @@ from welltuned.protection.checks import check_protections, encode_replay, read_r
 from welltuned.runs.folder import next_free
 from welltuned.schema.document import Document, Part, expand_shorthand, validate
 from welltuned.schema.import_path import load_callable
-from welltuned.tasks import AnyTask, Classification, Examples, Problem
+from welltuned.tasks import DEFAULT_TASK, AnyTask, Examples, Problem
 from welltuned.training import defaults
 from welltuned.training.defaults import Choice
 
@@ -190,7 +190,7 @@ def _inspect_data_anyway(document: Document, faults: Faults) -> None:
 
 class _DataAndTask(Part):
     data: DataConfig
-    task: AnyTask = Classification()
+    task: AnyTask = DEFAULT_TASK
 
 
 def _data_and_task(document: Document) -> _DataAndTask | None:

@@ -24,14 +24,14 @@ from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.models.loading import read_model_config as read_model_config
 from welltuned.schema.document import Document, Part, apply_overrides, peek, validate
-from welltuned.tasks import AnyTask, Classification, Examples, Problem
+from welltuned.tasks import DEFAULT_TASK, AnyTask, Examples, Problem
 
 _EXAMPLES = 3
 
 
 class _Request(Part):
     data: DataConfig
-    task: AnyTask = Classification()
+    task: AnyTask = DEFAULT_TASK
     model: ModelConfig | None = None
 
 
@@ -95,7 +95,7 @@ class Inspection:
         table.add_column("label")
         for split in SPLITS:
             table.add_column(split, justify="right")
-        for name in self.facts["task"]["labels"]:
+        for name in self.facts["task"]["counts"]["train"]:
             table.add_row(
                 Text(name), *(f"{self.facts['task']['counts'][split][name]:,}" for split in SPLITS)
             )
