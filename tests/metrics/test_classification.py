@@ -100,7 +100,9 @@ def test_every_interval_holds_its_score(drawn: Any) -> None:
 
 def test_intervals_come_only_when_asked_for(drawn: Any) -> None:
     assert not [
-        n for n in score(ClassPredictions.of(drawn[0], drawn[1], NAMES), intervals=False) if "ci95" in n
+        n
+        for n in score(ClassPredictions.of(drawn[0], drawn[1], NAMES), intervals=False)
+        if "ci95" in n
     ]
 
 

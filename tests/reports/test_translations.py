@@ -11,7 +11,8 @@ import pytest
 from jinja2 import Environment, nodes
 
 import welltuned
-from welltuned.metrics import every_metric
+from welltuned.metrics import FAMILIES, every_metric
+from welltuned.reports.page import OF_POLICIES
 from welltuned.reports.translations import ENGLISH, catalogue, translator
 from welltuned.training.diagnosis import HEALTHY
 from welltuned.training.diagnosis.checks import WHEN_OVER
@@ -48,8 +49,16 @@ def in_code() -> Iterator[str]:
                     yield str(first.value)
 
 
+COUNTED = {family.counted for family in FAMILIES.values()}
 SENTENCES = sorted(
-    {*in_templates(), *in_code(), *(metric.title for metric in every_metric()), *NAMES}
+    {
+        *in_templates(),
+        *in_code(),
+        *(metric.title for metric in every_metric()),
+        *OF_POLICIES.values(),
+        *COUNTED,
+        *NAMES,
+    }
 )
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from welltuned.metrics import lower_is_better, metric_named
 from welltuned.reports.translations import translator
 
-_OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second judge"}
+OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second judge"}
 """What is told of policies beside metrics, by the names people know it by."""
 
 
@@ -41,7 +41,7 @@ def render_page(template: str, content: Mapping[str, Any], language: str = "en")
 def metric_name(name: str) -> str:
     """A score's name for people; a user's own metric has its import path."""
     metric = metric_named(name)
-    return metric.title if metric is not None else _OF_POLICIES.get(name, name)
+    return metric.title if metric is not None else OF_POLICIES.get(name, name)
 
 
 def number(value: float) -> str:

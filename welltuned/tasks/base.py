@@ -77,9 +77,24 @@ class Task(Part):
             what = f"a policy cannot do {self.type.replace('_', ' ')}"
             raise conflict(what, "set task to classification or generation")
 
-    @abstractmethod
     def bind(self, data: DataSplits, label_smoothing: float, faults: Faults) -> Problem | None:
-        """Find the labels in the data. None when there were faults; they are recorded."""
+        """The problem that the data pose, with its facts noted beside them.
+
+        None when there were faults; they are recorded.
+        """
+        problem = self.find_problem(data, label_smoothing, faults)
+        if problem is not None:
+            data.facts.task["predictions"] = problem.scorer.family.name
+        return problem
+
+    @abstractmethod
+    def find_problem(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> Problem | None:
+        """Find the labels in the data, and note them in `data.facts.task`.
+
+        None when there were faults; they are recorded.
+        """
 
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> Problem:

@@ -125,7 +125,6 @@ def prepare(
     anatomy = _try(lambda: anatomy_of(head), faults) if head is not None else None
     if anatomy is None or head is None:
         raise InputError(faults)
-    data.facts.task["predictions"] = problem.scorer.family.name
     faults.extend(config.strategy.check(anatomy))
     _require_metric(config, problem, faults)
     _check_engine(config, faults)

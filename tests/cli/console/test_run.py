@@ -25,7 +25,9 @@ from welltuned.training.prepare import prepare
 def watching(terminal: bool = False) -> tuple[ConsoleObserver, io.StringIO]:
     buffer = io.StringIO()
     console = Console(file=buffer, force_terminal=terminal, width=200, soft_wrap=True)
-    return ConsoleObserver(console), buffer
+    observer = ConsoleObserver(console)
+    observer._metric = "macro_f1"  # a prepared run tells which
+    return observer, buffer
 
 
 def step(number: int, total: int = 40) -> Step:

@@ -79,7 +79,7 @@ class Classification(Task):
             what = f"a policy chooses one label, and 'task.problem' is {self.problem}"
             raise conflict(what, "use single_label")
 
-    def bind(
+    def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> ClassificationProblem | None:
         before = len(faults)

@@ -47,7 +47,7 @@ class Generation(Task):
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return conversations.convert_conversations(table, columns, faults, self.format)
 
-    def bind(
+    def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> GenerationProblem | None:
         if label_smoothing:

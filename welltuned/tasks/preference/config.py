@@ -54,7 +54,7 @@ class Preference(Task):
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return preferences.convert_preferences(table, columns, faults)
 
-    def bind(
+    def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> PreferenceProblem | None:
         before = len(faults)

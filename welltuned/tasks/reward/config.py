@@ -46,7 +46,7 @@ class Reward(Task):
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return preferences.convert_preferences(table, columns, faults)
 
-    def bind(
+    def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> RewardProblem | None:
         if label_smoothing:

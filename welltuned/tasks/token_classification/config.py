@@ -44,7 +44,7 @@ class TokenClassification(Task):
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return read_plain_text(table, faults)
 
-    def bind(
+    def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> TokenClassificationProblem | None:
         before = len(faults)
