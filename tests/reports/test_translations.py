@@ -49,17 +49,12 @@ def in_code() -> Iterator[str]:
                     yield str(first.value)
 
 
-COUNTED = {family.counted for family in FAMILIES.values()}
-SENTENCES = sorted(
-    {
-        *in_templates(),
-        *in_code(),
-        *(metric.title for metric in every_metric()),
-        *OF_POLICIES.values(),
-        *COUNTED,
-        *NAMES,
-    }
-)
+OF_METRICS = {
+    *(metric.title for metric in every_metric()),
+    *(family.counted for family in FAMILIES.values()),
+    *OF_POLICIES.values(),
+}
+SENTENCES = sorted({*in_templates(), *in_code(), *OF_METRICS, *NAMES})
 
 
 def fields(text: str) -> set[str | None]:
