@@ -70,7 +70,9 @@ def load_rows(folder: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return tuple(  # type: ignore[return-value]
         [
             {"text": text, "label": int(label)}
-            for text, label in zip(part["text"], problem.read_targets(part, faults), strict=True)
+            for text, label in zip(
+                part["text"], problem.codec.read_targets(part, faults), strict=True
+            )
         ]
         for part in (data.train, data.test)
     )

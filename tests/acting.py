@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 def collected(file: str, policy: Policy) -> DataSplits:
     data = collect(
-        DataConfig(train=file), policy.problem.task.roles, Faults(), policy.problem.convert
+        DataConfig(train=file), policy.problem.task.roles, Faults(), policy.problem.codec.convert
     )
     assert data is not None
     return data
@@ -43,7 +43,7 @@ def generator_actor(policy: Policy, temperature: float = 0.7, length: int = 12) 
 def texts_of(policy: Policy, file: str, number: int = 12) -> TextPrompts:
     """The first training examples of a file."""
     records = collected(file, policy).train.take(range(number))
-    return TextPrompts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
+    return TextPrompts(policy.problem.codec.encode(policy.tokenizer, records, policy.max_length))
 
 
 def story_prompts(policy: Policy, file: str, tokens: int = 3) -> Prompts:

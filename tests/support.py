@@ -236,16 +236,19 @@ def build(
     from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import ModelConfig, build_skeleton, load_model, read_tokenizer
     from welltuned.strategies import Context
-    from welltuned.tasks.classification import ClassificationProblem
-    from welltuned.tasks.labels import Labels
+    from welltuned.tasks.classification import Labels, Regression, SingleLabel
 
     names = tuple(f"label {i}" for i in range(labels))
     model = ModelConfig(name=folder)
     tokenizer = read_tokenizer(model)
     base = AutoConfig.from_pretrained(folder)
     base.pad_token_id = tokenizer.pad_token_id
-    kind: Any = "single_label" if labels > 1 else "regression"
-    head = ClassificationProblem(Labels(kind, names, names)).head(base, pooling)
+    problem = (
+        SingleLabel(Labels("single_label", names, names))
+        if labels > 1
+        else Regression(Labels("regression", names, names))
+    )
+    head = problem.objective.head(base, pooling)
     anatomy = examine_anatomy(build_skeleton(head))
     examples = [
         AutoTokenizer.from_pretrained(folder)(row["text"])["input_ids"] for row in make_rows(16)

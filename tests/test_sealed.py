@@ -16,7 +16,7 @@ from welltuned.config import run_config_from
 from welltuned.data.encoding import Encoded
 from welltuned.errors import Pruned
 from welltuned.runs import Run
-from welltuned.tasks.generation import GenerationProblem
+from welltuned.tasks.generation.responder import TextResponder
 from welltuned.training import train
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
@@ -89,13 +89,13 @@ def test_no_answers_are_written_that_decide_nothing(
 ) -> None:
     """Free text takes long, and the weights are chosen by the loss."""
     asked: list[int] = []
-    respond = GenerationProblem.respond
+    respond = TextResponder.respond
 
     def counted(self: Any, model: Any, tokenizer: Any, records: Any, *rest: Any) -> Any:
         asked.append(len(records))
         return respond(self, model, tokenizer, records, *rest)
 
-    monkeypatch.setattr(GenerationProblem, "respond", counted)
+    monkeypatch.setattr(TextResponder, "respond", counted)
     task = {"type": "generation", "decoding": {"max_new_tokens": 2}, "scored_examples": 2}
     run = tune(
         causal("llama"), instructions, "lora", tmp_path / "run",

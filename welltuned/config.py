@@ -18,7 +18,7 @@ from welltuned.schema.document import Document, Part, apply_overrides, read_docu
 from welltuned.schema.field_types import Written
 from welltuned.schema.versions import drop_version
 from welltuned.strategies import AnyStrategy, Full
-from welltuned.tasks import AnyTask, Classification
+from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 ImportPath = Annotated[
     str, Field(pattern=r"^\w+(\.\w+)+$"), Written("an import path", "mine.loop.train")
@@ -40,7 +40,7 @@ class RunConfig(Part):
     """The pretrained model to start from."""
     data: DataConfig
     """The examples."""
-    task: AnyTask = Classification()
+    task: AnyTask = DEFAULT_TASK
     """The problem to solve."""
     strategy: AnyStrategy = Field(default_factory=Full)
     """Which weights train, and when."""

@@ -82,9 +82,9 @@ def test_a_run_proves_what_it_promises(strategy: str, tuned: Any) -> None:
 def test_padding_changes_no_answer(strategy: str, tuned: Any) -> None:
     """Nor does the longest sentence of the others: words beyond a sentence's own are empty."""
     predictor = Predictor.load(tuned(strategy))
-    together = predictor.outputs(predictor.problem.records_of(TEXTS))
+    together = predictor.outputs(predictor.problem.codec.records_of(TEXTS))
     for text, row in zip(TEXTS, together, strict=True):
-        (alone,) = predictor.outputs(predictor.problem.records_of([text]))
+        (alone,) = predictor.outputs(predictor.problem.codec.records_of([text]))
         np.testing.assert_allclose(row[: len(alone)], alone, atol=2e-5)
         assert not row[len(alone) :].any() and len(alone) == len(text.split())
 
@@ -110,7 +110,7 @@ def test_plain_libraries_answer_the_same(strategy: str, tuned: Any, tmp_path: Pa
     for text in TEXTS:
         with torch.no_grad():
             logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
-        (ours,) = predictor.outputs(predictor.problem.records_of([text]))
+        (ours,) = predictor.outputs(predictor.problem.codec.records_of([text]))
         np.testing.assert_allclose(ours, logits.log_softmax(-1)[1:-1].numpy(), atol=1e-5)
 
 

@@ -24,9 +24,10 @@ from welltuned.errors import Faults, RunFailed
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.freezing import hash_weights
 from welltuned.models.loading import ModelConfig, read_tokenizer
-from welltuned.tasks import Examples
-from welltuned.tasks.classification import ClassificationProblem
-from welltuned.tasks.labels import Labels
+from welltuned.tasks import Examples, Problem
+from welltuned.tasks.classification import Labels, MultiLabel, Regression, SingleLabel
+from welltuned.tasks.classification.regression import LeastSquares
+from welltuned.tasks.classification.single_label import ClassCodec
 
 ROWS = make_rows(23)
 SENTIMENT = Labels("single_label", ("negative", "positive"), ("negative", "positive"))
@@ -63,11 +64,27 @@ class Recording(Listener):
         return [step.loss for step in self.steps]
 
 
-class OneNumber(ClassificationProblem):
-    """A problem that reads the first of a head's two outputs."""
+class FirstOutput(LeastSquares):
+    """Reads the first of a head's two outputs."""
 
     def outputs(self, model: nn.Module, batch: Any) -> torch.Tensor:
         return super().outputs(model, batch)[:, :1]
+
+
+class OneNumber(Regression):
+    """A number from the first of a head's two outputs."""
+
+    @property
+    def objective(self) -> FirstOutput:
+        return FirstOutput(self.labelling)
+
+
+def problem_of(labels: Labels, weights: tuple[float, ...] | None, smoothing: float) -> Problem:
+    if labels.problem == "multi_label":
+        return MultiLabel(labels)
+    if labels.problem == "regression":
+        return OneNumber(labels)
+    return SingleLabel(labels, weights, smoothing)
 
 
 def cells(labels: Labels, rows: list[dict[str, Any]]) -> list[Any]:
@@ -100,8 +117,7 @@ def make_job(
     settings = TrainingConfig.model_validate(values).resolved()
     model, anatomy, chosen = build(folder, strategy, seed=settings.seed)
     tokenizer = read_tokenizer(ModelConfig(name=folder))
-    kind = OneNumber if labels.problem == "regression" else ClassificationProblem
-    problem = kind(labels, class_weights, settings.label_smoothing_factor)
+    problem = problem_of(labels, class_weights, settings.label_smoothing_factor)
     columns = {"text": [row["text"] for row in rows], "label": cells(labels, rows)}
     records = Records("rows", columns, list(range(1, len(rows) + 1)), ("text",))
     return Job(
@@ -111,7 +127,7 @@ def make_job(
         strategy=chosen,
         groups=chosen.parameter_groups(model, anatomy),
         training=settings,
-        examples=problem.encode(tokenizer, records, 64),
+        examples=problem.codec.encode(tokenizer, records, 64),
         pad_id=tokenizer.pad_token_id,
         precision="fp32",
         validate=validate,
@@ -182,10 +198,12 @@ def test_the_loss_that_is_told_is_the_mean_over_the_steps_examples(still: str) -
     """Also where the class weights make examples count differently."""
     job = make_job(still, class_weights=(0.25, 4.0), max_steps=1)
     [micro_batches] = job.batches.steps(0)[:1]
-    batch = job.problem.collate(job.examples, micro_batches[0].tolist(), job.pad_id)
+    batch = job.problem.codec.collate(job.examples, micro_batches[0].tolist(), job.pad_id)
     tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
     expected = nn.functional.cross_entropy(
-        job.problem.outputs(job.model, tensors), tensors["labels"], torch.tensor([0.25, 4.0])
+        job.problem.objective.outputs(job.model, tensors),
+        tensors["labels"],
+        torch.tensor([0.25, 4.0]),
     )
     torch_loop.fit_with_loop(job)
     assert heard(job).losses == [pytest.approx(expected.item(), abs=1e-6)]
@@ -381,12 +399,16 @@ def test_a_long_training_is_planned_in_no_time(steps: int, tokens: int | None) -
 def test_every_example_is_read_once_an_epoch(still: str) -> None:
     job = make_job(still, {"type": "partial", "num_blocks": 0})
     read: list[list[int]] = []
-    collate = ClassificationProblem.collate
 
-    class Spied(ClassificationProblem):
+    class SpiedCodec(ClassCodec):
         def collate(self, examples: Examples, indices: Any, pad_id: int) -> Any:
             read.append(list(indices))
-            return collate(self, examples, indices, pad_id)
+            return super().collate(examples, indices, pad_id)
+
+    class Spied(SingleLabel):
+        @property
+        def codec(self) -> ClassCodec:
+            return SpiedCodec(self.labelling)
 
     job.problem = Spied(SENTIMENT)
     outcome = torch_loop.fit_with_loop(job)

@@ -12,7 +12,7 @@ import torch
 from sentences import make_sentences, write_conll
 from support import make_rows, session_for, write_rows
 from welltuned.evaluation import layer_probe
-from welltuned.evaluation.layer_probe import LayerScores, hint, is_probed, probe_layers
+from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
 
 HEAD = {"type": "partial", "num_blocks": 0}
 
@@ -110,7 +110,7 @@ def test_words_the_model_does_not_see_are_missed_and_move_no_other(
 def test_text_cannot_be_read_off(causal: Any, instructions: str) -> None:
     task = {"type": "generation", "max_length": 48}
     session = session_for(causal("llama"), instructions, "lora", task=task)
-    assert not is_probed(session.prepared.problem)
+    assert session.prepared.problem.linear is None
 
 
 def test_wide_models_are_probed_on_fewer_texts(

@@ -9,11 +9,10 @@ import pytest
 from scipy import special, stats
 from sklearn import metrics
 
+from welltuned.metrics import ClassPredictions, LabelSetPredictions, score
 from welltuned.metrics.classification import (
     calibration_error,
     macro_f1,
-    score_multi_label,
-    score_single_label,
 )
 
 NAMES = ("bad", "fair", "good")
@@ -41,7 +40,7 @@ def flags() -> tuple[np.ndarray, np.ndarray]:
 def test_single_label_scores_are_scikit_learns(drawn: Any) -> None:
     labels, probabilities = drawn
     guesses = probabilities.argmax(axis=1)
-    scores = score_single_label(labels, probabilities, NAMES, intervals=False)
+    scores = score(ClassPredictions.of(labels, probabilities, NAMES), intervals=False)
     assert scores["accuracy"] == np.mean(labels == guesses)
     assert scores["macro_f1"] == pytest.approx(metrics.f1_score(labels, guesses, average="macro"))
     assert scores["log_loss"] == pytest.approx(
@@ -52,7 +51,7 @@ def test_single_label_scores_are_scikit_learns(drawn: Any) -> None:
 def test_a_worked_example_comes_out_as_by_hand() -> None:
     labels = np.array([0, 0, 0, 1, 1, 2])
     guesses = np.eye(3)[[0, 0, 1, 1, 0, 0]] * 0.7 + 0.1
-    scores = score_single_label(labels, guesses, NAMES, intervals=False)
+    scores = score(ClassPredictions.of(labels, guesses, NAMES), intervals=False)
     assert scores["confusion"] == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
     assert scores["accuracy"] == 0.5
     assert scores["per_class"]["bad"] == pytest.approx(
@@ -64,7 +63,7 @@ def test_a_worked_example_comes_out_as_by_hand() -> None:
 
 
 def test_classes_that_do_not_occur_keep_their_place() -> None:
-    scores = score_single_label(np.array([0, 0]), np.eye(3)[[0, 0]], NAMES, intervals=False)
+    scores = score(ClassPredictions.of(np.array([0, 0]), np.eye(3)[[0, 0]], NAMES), intervals=False)
     assert np.shape(scores["confusion"]) == (3, 3)
     assert list(scores["per_class"]) == list(NAMES)
     assert scores["macro_f1"] == pytest.approx(1 / 3)
@@ -72,7 +71,7 @@ def test_classes_that_do_not_occur_keep_their_place() -> None:
 
 def test_the_accuracys_interval_is_that_of_the_binomial(drawn: Any) -> None:
     labels, probabilities = drawn
-    scores = score_single_label(labels, probabilities, NAMES, intervals=True)
+    scores = score(ClassPredictions.of(labels, probabilities, NAMES), intervals=True)
     exact = stats.binom.ppf([0.025, 0.975], 300, scores["accuracy"]) / 300
     assert scores["accuracy_ci95"] == pytest.approx(exact, abs=0.008)
 
@@ -86,20 +85,25 @@ def test_the_macro_f1s_interval_is_that_of_resampled_examples(drawn: Any) -> Non
     wanted = np.percentile(
         [metrics.f1_score(labels[d], guesses[d], average="macro") for d in draws], [2.5, 97.5]
     )
-    found = score_single_label(labels, probabilities, NAMES, intervals=True)["macro_f1_ci95"]
+    found = score(ClassPredictions.of(labels, probabilities, NAMES), intervals=True)[
+        "macro_f1_ci95"
+    ]
     assert found == pytest.approx(wanted, abs=0.02)
 
 
 def test_every_interval_holds_its_score(drawn: Any) -> None:
-    scores = score_single_label(drawn[0], drawn[1], NAMES, intervals=True)
+    scores = score(ClassPredictions.of(drawn[0], drawn[1], NAMES), intervals=True)
     for name in ("accuracy", "macro_f1"):
         low, high = scores[f"{name}_ci95"]
         assert low < scores[name] < high
 
 
 def test_intervals_come_only_when_asked_for(drawn: Any) -> None:
-    scores = score_single_label(drawn[0], drawn[1], NAMES, intervals=False)
-    assert not [name for name in scores if "ci95" in name]
+    assert not [
+        n
+        for n in score(ClassPredictions.of(drawn[0], drawn[1], NAMES), intervals=False)
+        if "ci95" in n
+    ]
 
 
 def test_many_macro_f1s_at_once_are_each_scikit_learns() -> None:
@@ -151,7 +155,7 @@ def test_multi_label_scores_are_those_of_counting(flags: Any) -> None:
     hits = (truth & guesses).sum(axis=0)
     f1 = 2 * hits / (truth.sum(axis=0) + guesses.sum(axis=0))
     told = [(np.flatnonzero(t), np.flatnonzero(g)) for t, g in zip(truth, guesses, strict=True)]
-    scores = score_multi_label(labels, probabilities, NAMES, intervals=False)
+    scores = score(LabelSetPredictions.of(labels, probabilities, NAMES), intervals=False)
     assert scores["macro_f1"] == pytest.approx(f1.mean())
     assert scores["micro_f1"] == pytest.approx(2 * hits.sum() / (truth.sum() + guesses.sum()))
     assert scores["exact_match"] == np.mean([set(t) == set(g) for t, g in told])
@@ -170,18 +174,18 @@ def test_multi_label_intervals_are_those_of_resampled_rows(flags: Any, name: str
         ],
         [2.5, 97.5],
     )
-    found = score_multi_label(labels, probabilities, NAMES, intervals=True)
+    found = score(LabelSetPredictions.of(labels, probabilities, NAMES), intervals=True)
     assert found[f"{name}_ci95"] == pytest.approx(wanted, abs=0.02)
 
 
 def test_the_exact_matchs_interval_is_that_of_the_binomial(flags: Any) -> None:
-    scores = score_multi_label(flags[0], flags[1], NAMES, intervals=True)
+    scores = score(LabelSetPredictions.of(flags[0], flags[1], NAMES), intervals=True)
     exact = stats.binom.ppf([0.025, 0.975], 200, scores["exact_match"]) / 200
     assert scores["exact_match_ci95"] == pytest.approx(exact, abs=0.012)
 
 
 def test_no_label_at_all_is_an_answer() -> None:
     labels = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    scores = score_multi_label(labels, np.full((2, 3), 0.1), NAMES, intervals=True)
+    scores = score(LabelSetPredictions.of(labels, np.full((2, 3), 0.1), NAMES), intervals=True)
     assert scores["exact_match"] == 0.5
     assert (scores["micro_f1"], scores["classes_predicted"]) == (0.0, 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from welltuned.metrics.regression import score_regression
+from welltuned.metrics import NumberPredictions, score
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.normal(3, 2, size=200)
@@ -18,7 +18,7 @@ GUESSES = 0.7 * LABELS + RANDOM.normal(size=200)
 def test_scores_are_those_of_their_formulas() -> None:
     error = LABELS - GUESSES
     ranks = [stats.rankdata(values) for values in (LABELS, GUESSES)]
-    assert score_regression(LABELS, GUESSES, intervals=False) == pytest.approx(
+    assert score(NumberPredictions(LABELS, GUESSES), intervals=False) == pytest.approx(
         {
             "r2": 1 - (error**2).sum() / ((LABELS - LABELS.mean()) ** 2).sum(),
             "mae": np.abs(error).mean(),
@@ -29,13 +29,13 @@ def test_scores_are_those_of_their_formulas() -> None:
 
 
 def test_a_perfect_prediction_has_perfect_scores() -> None:
-    assert score_regression(LABELS, LABELS, intervals=False) == pytest.approx(
+    assert score(NumberPredictions(LABELS, LABELS), intervals=False) == pytest.approx(
         {"r2": 1, "mae": 0, "rmse": 0, "spearman": 1}
     )
 
 
 def test_the_mean_explains_nothing() -> None:
-    scores = score_regression(LABELS, np.full(200, LABELS.mean()), intervals=False)
+    scores = score(NumberPredictions(LABELS, np.full(200, LABELS.mean())), intervals=False)
     assert scores["r2"] == pytest.approx(0)
     assert scores["rmse"] == pytest.approx(LABELS.std())
     assert scores["spearman"] == 0
@@ -44,7 +44,7 @@ def test_the_mean_explains_nothing() -> None:
 def test_constant_labels_give_finite_scores_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = score_regression(np.ones(5), np.arange(5.0), intervals=True)
+        scores = score(NumberPredictions(np.ones(5), np.arange(5.0)), intervals=True)
     assert (scores["r2"], scores["spearman"], scores["mae"]) == (0, 0, 1.4)
 
 
@@ -59,12 +59,12 @@ def test_intervals_agree_with_scipys_bootstrap(name: str, measure: object) -> No
     wanted = stats.bootstrap(
         (LABELS, GUESSES), measure, paired=True, n_resamples=2000, method="percentile", rng=1
     ).confidence_interval
-    found = score_regression(LABELS, GUESSES, intervals=True)
+    found = score(NumberPredictions(LABELS, GUESSES), intervals=True)
     assert found[f"{name}_ci95"] == pytest.approx(list(wanted), abs=0.02)
 
 
 def test_every_score_has_an_interval_that_holds_it() -> None:
-    scores = score_regression(LABELS, GUESSES, intervals=True)
+    scores = score(NumberPredictions(LABELS, GUESSES), intervals=True)
     for name in ("r2", "mae", "rmse", "spearman"):
         low, high = scores[f"{name}_ci95"]
         assert low < scores[name] < high

@@ -63,7 +63,7 @@ def test_examples_of_before_are_learned_beside_the_own(
         row = json.loads(Path(source).read_text().splitlines()[int(line) - 1])
         ids = prepared.tokenizer(row["text"])["input_ids"]
         assert learned.encoded[i].tolist() == ids
-        assert prepared.problem.target_of(learned.targets[i]) == row["label"]
+        assert prepared.problem.presenter.target_of(learned.targets[i]) == row["label"]
     note = f"24 examples of {before} are mixed into training (20.0% of an epoch)."
     assert note in prepared.data.facts.notes
 
@@ -91,7 +91,7 @@ def test_tagged_sentences_are_replayed(tiny: Any, tmp_path: Path) -> None:
     prepared = mixed(tiny("bert"), {"train": own, "replay": old}, 0.25, task=task).prepared
     learned = prepared.learned
     assert len(learned) == 48 + 16
-    batch = prepared.problem.collate(learned, [2, 60], prepared.pad_id)
+    batch = prepared.problem.codec.collate(learned, [2, 60], prepared.pad_id)
     for row, i in enumerate((2, 60)):
         first = batch["first_tokens"][row]
         words = first[first >= 0]
@@ -103,7 +103,7 @@ def test_pairs_and_single_texts_keep_their_segments(tiny: Any, tmp_path: Path) -
     own = write_rows(tmp_path / "own.jsonl", rows)
     old = write_rows(tmp_path / "old.jsonl", make_rows(20, seed=5))
     prepared = mixed(tiny("bert"), {"train": own, "replay": old}).prepared
-    last = prepared.problem.collate(prepared.learned, [0, len(prepared.learned) - 1], 0)
+    last = prepared.problem.codec.collate(prepared.learned, [0, len(prepared.learned) - 1], 0)
     assert last["token_type_ids"][0].any() and not last["token_type_ids"][1].any()
 
 

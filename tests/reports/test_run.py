@@ -280,7 +280,7 @@ def test_labels_of_users_are_shown_and_not_obeyed(tiny: Any, tmp_path: Path) -> 
 # --- Other problems ------------------------------------------------------------
 
 
-def reworked(copy: Run, problem: str, scores: dict[str, Any], rows: list[dict[str, Any]]) -> Page:
+def reworked(copy: Run, family: str, scores: dict[str, Any], rows: list[dict[str, Any]]) -> Page:
     """The page of a run of another kind, put together from its files."""
 
     def rework(results: dict[str, Any]) -> None:
@@ -292,8 +292,8 @@ def reworked(copy: Run, problem: str, scores: dict[str, Any], rows: list[dict[st
         results["metric"] = first
 
     change(copy, "results.json", rework)
-    change(copy, "data.json", lambda facts: facts["task"].update(problem=problem))
-    if problem == "regression":
+    change(copy, "data.json", lambda facts: facts["task"].update(predictions=family))
+    if family == "number":
         change(copy, "data.json", lambda facts: facts["task"].pop("counts"))
     copy.write_lines("predictions.jsonl", rows)
     return written(copy)
@@ -304,7 +304,7 @@ def test_numbers_have_a_scatter_and_no_confusion(copy: Run) -> None:
         {"id": str(i), "label": 1.5 * i, "prediction": 1.5 * i + (-1) ** i * i, "text": f"text {i}"}
         for i in range(5)
     ]
-    page = reworked(copy, "regression", {"r2": 0.5, "mae": 2.5}, rows)
+    page = reworked(copy, "number", {"r2": 0.5, "mae": 2.5}, rows)
     assert "Predicted against true numbers" in [svg["aria-label"] for svg in page.all("svg")]
     assert "Rows: the truth" not in page.text
     assert "R² 0.500" in page.text and "mean absolute error 2.500" in page.text

@@ -11,7 +11,8 @@ import pytest
 from jinja2 import Environment, nodes
 
 import welltuned
-from welltuned.reports.page import METRICS
+from welltuned.metrics import FAMILIES, every_metric
+from welltuned.reports.page import OF_POLICIES
 from welltuned.reports.translations import ENGLISH, catalogue, translator
 from welltuned.training.diagnosis import HEALTHY
 from welltuned.training.diagnosis.checks import WHEN_OVER
@@ -48,7 +49,12 @@ def in_code() -> Iterator[str]:
                     yield str(first.value)
 
 
-SENTENCES = sorted({*in_templates(), *in_code(), *METRICS.values(), *NAMES})
+OF_METRICS = {
+    *(metric.title for metric in every_metric()),
+    *(family.counted for family in FAMILIES.values()),
+    *OF_POLICIES.values(),
+}
+SENTENCES = sorted({*in_templates(), *in_code(), *OF_METRICS, *NAMES})
 
 
 def fields(text: str) -> set[str | None]:

@@ -570,7 +570,7 @@ def test_a_loop_of_ones_own(classified: Callable[..., Run], tmp_path: Path) -> N
     answers = [row["prediction"] for row in wt.load(folder).predict(texts)]
     now = learner.rollout(texts).all_logprobs_BK
     assert now is not None
-    names = learner.actor.policy.problem.labels.names
+    names = learner.actor.policy.problem.labels
     assert answers == [names[i] for i in now.argmax(1).tolist()]
     with pytest.raises(InputError, match="in use"):
         wt.ppo.save(learner, folder)

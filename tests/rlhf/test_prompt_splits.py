@@ -86,7 +86,7 @@ def test_prompts_that_are_cut_are_counted(told: Callable[..., Run], stories: str
 def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("lora"))
     config, choices = resolve_rl_defaults(
-        PpoConfig(batch_size=16), policy.strategy, policy.anatomy, "classification", 100
+        PpoConfig(batch_size=16), policy.strategy, policy.anatomy, policy.problem, 100
     )
     told = {choice.name: (choice.value, choice.source) for choice in choices}
     assert (
@@ -97,15 +97,13 @@ def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run])
     assert config.max_kl == 10 == told["ppo.max_kl"][0]
     assert config.learning_rate == told["ppo.learning_rate"][0] > 0
     given = PpoConfig(batch_size=16, total_episodes=32, learning_rate=1e-3, max_kl=3, eval_steps=7)
-    same, choices = resolve_rl_defaults(
-        given, policy.strategy, policy.anatomy, "classification", 100
-    )
+    same, choices = resolve_rl_defaults(given, policy.strategy, policy.anatomy, policy.problem, 100)
     assert same.model_dump() == given.model_dump() and choices == []
 
 
 def test_a_text_may_be_a_whole_batch_of_its_own(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("lora"))
     config, _ = resolve_rl_defaults(
-        PpoConfig(batch_size=16), policy.strategy, policy.anatomy, "classification", 3
+        PpoConfig(batch_size=16), policy.strategy, policy.anatomy, policy.problem, 3
     )
     assert config.total_episodes == 16 and batches_of(config) == 1

@@ -106,7 +106,7 @@ def test_a_function_that_is_not_there_is_refused() -> None:
 
 def logits_of(run: Run, texts: list[str]) -> np.ndarray:
     predictor = wt.load(run)
-    return predictor.outputs(predictor.problem.records_of(texts))
+    return predictor.outputs(predictor.problem.codec.records_of(texts))
 
 
 @pytest.mark.parametrize("label", ["positive", "negative"])

@@ -26,21 +26,25 @@ def test_a_judge_on_the_policys_backbone_keeps_one_copy_of_it(
     policy = policy_of(classified("lora"))
     predictor = wt.load(classified("houlsby"))  # another method on the same pretrained model
     texts = ["the film was good", "a cold room"]
-    before = predictor.outputs(predictor.problem.records_of(texts))
+    before = predictor.outputs(predictor.problem.codec.records_of(texts))
     learner = Learner.of(classifier_actor(policy), ppo(learning_rate=1e-2), 1)
     apart = roles(learner, [predictor.model])["reward"]
     saved = share_weights(policy.model, [predictor.model])
     together = roles(learner, [predictor.model])["reward"]
     # Buffers such as position numbers are few, and stay.
     assert apart - saved == together and saved > 0.5 * apart
-    np.testing.assert_array_equal(predictor.outputs(predictor.problem.records_of(texts)), before)
+    np.testing.assert_array_equal(
+        predictor.outputs(predictor.problem.codec.records_of(texts)), before
+    )
     assert share_weights(policy.model, [predictor.model]) == 0  # nothing is left to share
     # What the policy learns is not shared: the judge stays as it is.
     with torch.no_grad():
         for group in learner.groups:
             for parameter in group.parameters:
                 parameter.add_(1.0)
-    np.testing.assert_array_equal(predictor.outputs(predictor.problem.records_of(texts)), before)
+    np.testing.assert_array_equal(
+        predictor.outputs(predictor.problem.codec.records_of(texts)), before
+    )
 
 
 def test_a_policy_that_trains_whole_shares_nothing(classified: Callable[..., Run]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Faults
+from welltuned.metrics import score
 from welltuned.tasks import pairs
 from welltuned.tasks.responses import Grouped, ResponseTarget
 
@@ -33,7 +34,7 @@ REWARDS = [np.array([1.0, 0.5, 0.0]), np.array([-1.0, 1.0])]
 
 
 def test_pairs_are_scored_over_all_prompts() -> None:
-    scores = pairs.score(REWARDS, TARGETS, intervals=False)
+    scores = score(pairs.predictions(REWARDS, TARGETS))
     assert scores["pairs"] == 3
     assert scores["pair_accuracy"] == pairs.accuracy(REWARDS, TARGETS) == pytest.approx(1 / 3)
     assert scores["margin"] == pytest.approx((0.5 - 0.5 - 2) / 3)

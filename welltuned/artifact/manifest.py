@@ -21,7 +21,7 @@ from welltuned.runs import Run
 from welltuned.runs.folder import MANIFEST, write_json
 from welltuned.schema.versions import ARTIFACT
 from welltuned.strategies import AnyStrategy
-from welltuned.tasks import PROBLEMS, Problem
+from welltuned.tasks import Problem, restore_problem
 
 Precision = Literal["fp32", "bf16"]
 """What a tuned model computes in when it is used."""
@@ -138,10 +138,8 @@ def _reason(error: Exception) -> str:
 
 def _from_dict(values: dict[str, Any]) -> ArtifactManifest:
     task, base = values["task"], values["base"]
-    if task["type"] not in PROBLEMS:
-        raise ValueError(f"there is no task '{task['type']}'")
     return ArtifactManifest(
-        problem=PROBLEMS[task["type"]].from_dict(task),
+        problem=restore_problem(task),
         strategy=TypeAdapter[Any](AnyStrategy).validate_python(values["strategy"]),
         base=ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
         origin=Origin(base["fingerprint"], tuple(base["new"])),

@@ -66,17 +66,17 @@ class Predictor:
         """As `predict`, but for an endless stream: reads a batch, answers it, reads on."""
         waiting = iter(texts)
         while batch := list(islice(waiting, batch_size)):
-            yield from self.answer(self.problem.records_of(batch), batch_size)
+            yield from self.answer(self.problem.codec.records_of(batch), batch_size)
 
     def answer(self, records: Records, batch_size: int = 64) -> list[dict[str, Any]]:
         """One row a record, in order."""
         artifact = self._artifact
-        responses = self.problem.respond(
-            artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
-        )
-        if responses is not None:
+        if (responder := self.problem.responder) is not None:
+            responses = responder.respond(
+                artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
+            )
             return [{"prediction": response} for response in responses]
-        return self.problem.answers(self.outputs(records, batch_size), records)
+        return self.problem.presenter.answers(self.outputs(records, batch_size), records)
 
     def rewards(
         self, prompts: Sequence[Any], responses: Sequence[str], batch_size: int = 64
@@ -85,41 +85,39 @@ class Predictor:
 
         Raises `InputError` for models that are no reward models.
         """
-        from welltuned.tasks import RewardProblem
-
-        problem = self.problem
-        if not isinstance(problem, RewardProblem):
-            what = f"the model does {problem.type.replace('_', ' ')} and gives no rewards"
+        verdict = self.problem.verdict
+        if verdict is None or not verdict.reads_prompts:
+            what = f"the model does {self.problem.title} and gives no rewards"
             raise InputError(Fault(what, None, "give a run of task reward"))
         if len(prompts) != len(responses):
             what = f"{len(prompts)} prompts but {len(responses)} responses"
             raise InputError(Fault(what, None, "give one response for each prompt"))
         if not len(prompts):
             return np.zeros(0)
-        records = problem.records_of(list(zip(prompts, responses, strict=True)))
-        return problem.values(self.outputs(records, batch_size))[:, 0]
+        records = self.problem.codec.records_of(list(zip(prompts, responses, strict=True)))
+        return verdict.rewards(self.outputs(records, batch_size), 0)
 
     def say(self, given: Any, hear: Callable[[str], object]) -> str:
         """Answer a text or a list of messages, telling each piece of text as it comes.
 
         Raises `InputError` for models that do not generate text.
         """
-        from welltuned.tasks import GenerationProblem
-
-        problem, artifact = self.problem, self._artifact
-        if not isinstance(problem, GenerationProblem):
-            what = f"the model does {problem.type.replace('_', ' ')} and cannot chat"
+        responder, artifact = self.problem.responder, self._artifact
+        if responder is None:
+            what = f"the model does {self.problem.title} and cannot chat"
             raise InputError(Fault(what, None, "use `welltuned predict`"))
-        return problem.stream(artifact.model, artifact.tokenizer, given, artifact.max_length, hear)
+        return responder.stream(
+            artifact.model, artifact.tokenizer, given, artifact.max_length, hear
+        )
 
     def answer_file(self, file: str, batch_size: int = 64) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Each input of a file, labelled or not, with its row. Raises `InputError`."""
-        roles = [role for role in self.problem.task.roles if role.is_input or not role.required]
+        roles = [role for role in self.problem.codec.roles if role.is_input or not role.required]
         records = self._read(file, DataConfig(train=file), roles)
         for start in range(0, len(records), batch_size):
             part = records.take(range(start, min(start + batch_size, len(records))))
             for i, row in enumerate(self.answer(part, batch_size)):
-                shown = list(self.problem.shown(part, i).values())
+                shown = list(self.problem.presenter.shown(part, i).values())
                 yield shown[0] if len(shown) == 1 else tuple(shown), row
 
     def outputs(self, records: Records, batch_size: int = 64) -> np.ndarray:
@@ -128,7 +126,7 @@ class Predictor:
 
     def _encode(self, records: Records) -> Examples:
         artifact = self._artifact
-        return artifact.problem.encode(artifact.tokenizer, records, artifact.max_length)
+        return artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length)
 
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
@@ -146,9 +144,9 @@ class Predictor:
         self, file: str, data: DataConfig | None = None, batch_size: int = 64
     ) -> dict[str, Any]:
         """Scores with intervals on a labelled file. Raises `InputError` for what is wrong in it."""
-        records = self._read(file, data or DataConfig(train=file), self.problem.task.roles)
+        records = self._read(file, data or DataConfig(train=file), self.problem.codec.roles)
         faults = Faults()
-        self.problem.read_targets(records, faults)
+        self.problem.codec.read_targets(records, faults)
         faults.raise_if_any()
         examples = self._encode(records)
         if not len(examples):
@@ -156,18 +154,18 @@ class Predictor:
             raise InputError(Fault(what, Place(file), "check the file with `welltuned data`"))
         assert examples.targets is not None
         outputs = self._outputs(examples, batch_size)
-        scores = self.problem.score(outputs, examples.targets, intervals=True)
+        scores = self.problem.scorer.score(outputs, examples.targets, intervals=True)
         artifact = self._artifact
-        responses = self.problem.respond(
-            artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
-        )
-        if responses is not None:
-            scores |= self.problem.score_responses(responses, records, intervals=True)
+        if (responder := self.problem.responder) is not None:
+            responses = responder.respond(
+                artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
+            )
+            scores |= responder.score(responses, records, intervals=True)
         return {"examples": len(records), **scores}
 
     def _read(self, file: str, data: DataConfig, roles: Sequence[Role]) -> Records:
         faults = Faults()
-        records = collect_file(file, data, roles, faults, self.problem.convert)
+        records = collect_file(file, data, roles, faults, self.problem.codec.convert)
         faults.raise_if_any()
         assert records is not None
         return records

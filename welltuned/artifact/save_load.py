@@ -126,7 +126,7 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
     """How to load the folder, as Markdown."""
     strategy, base, problem = manifest.strategy, manifest.base, manifest.problem
     lines = [
-        f"# A model for {problem.type.replace('_', ' ')}",
+        f"# A model for {problem.title}",
         "",
         f"Tuned from `{base.name}` by `{strategy.type}` with welltuned.",
         "",
@@ -135,7 +135,7 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
     lines += [
         "import welltuned as wt",
         "",
-        f'wt.load("THIS_FOLDER").{problem.asked}',
+        f'wt.load("THIS_FOLDER").{problem.usage}',
         "```",
         "",
         "With the plain libraries:",

@@ -111,7 +111,7 @@ def prove(
     again_NK = predict_outputs(
         artifact.model,
         artifact.problem,
-        artifact.problem.encode(artifact.tokenizer, records, artifact.max_length),
+        artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length),
         artifact.tokenizer.pad_token_id,
         EXAMPLES,
         autocast(artifact.precision, device),

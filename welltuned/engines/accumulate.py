@@ -42,16 +42,16 @@ def accumulate(
     """
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
     batches = [
-        to_device(job.problem.collate(job.examples, indices.tolist(), job.pad_id), job.device)
+        to_device(job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id), job.device)
         for indices in mine
     ]
-    (count,) = distributed.totals(sum(job.problem.count(batch) for batch in batches))
+    (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
     loss = 0.0
     for batch, indices in zip(batches, mine, strict=True):
         with meter.measuring(batch):
             with autocast(job.precision, job.device):
                 # Without anything to learn, loss and count are 0.
-                part = job.problem.loss(job.model, batch) / (count or 1.0)
+                part = job.problem.objective.loss(job.model, batch) / (count or 1.0)
             value = part.item()
             if not math.isfinite(value):
                 raise not_finite("loss", job, indices)

@@ -136,10 +136,10 @@ def _speed(job: Job, steps: list[np.ndarray], size: int) -> float:
 
 def _pass(job: Job, indices: np.ndarray) -> None:
     """A forward and backward pass; the gradients are dropped."""
-    arrays = job.problem.collate(job.examples, indices.tolist(), job.pad_id)
+    arrays = job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id)
     batch = to_device(arrays, job.device)
     with autocast(job.precision, job.device):
-        loss = job.problem.loss(job.model, batch)
+        loss = job.problem.objective.loss(job.model, batch)
     loss.backward()
     job.model.zero_grad(set_to_none=True)
     if job.device.type == "cuda":

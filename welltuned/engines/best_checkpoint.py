@@ -11,7 +11,7 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.errors import Fault, InputError
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better
 
 
 class Validator:
@@ -104,4 +104,4 @@ def signed(scores: dict[str, Any], metric: str) -> float:
             )
         )
     value = float(scores[metric])
-    return -value if metric in LOWER_IS_BETTER else value
+    return -value if lower_is_better(metric) else value

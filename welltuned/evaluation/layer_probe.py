@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from welltuned.data.word_alignment import NONE
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.linear_probe import FOLDS, folds, read_off
-from welltuned.evaluation.probe_features import ProbeFeatures, TextFeatures, WordFeatures
+from welltuned.evaluation.probe_features import block_states
 from welltuned.runs.results_schema import UnfreezingHint
-from welltuned.tasks import ClassificationProblem, Examples, Problem, TokenClassificationProblem
-from welltuned.tasks.token_classification import TaggedSentences
+from welltuned.tasks import Examples, LinearReadout, Problem
 
 MOST_TEXTS = 2000
 """Texts that are read; of larger sets so many are drawn."""
@@ -50,9 +48,21 @@ class LayerScores:
     """Texts it was fitted and scored on; the same ones where they took turns."""
 
 
-def is_probed(problem: Problem) -> bool:
-    """Whether the problem has classes or numbers that a linear map can answer with."""
-    return isinstance(problem, (ClassificationProblem, TokenClassificationProblem))
+@dataclass(frozen=True)
+class _Reading:
+    """Examples as a linear map reads them."""
+
+    linear: LinearReadout
+    examples: Examples
+    targets_MK: np.ndarray
+
+    @property
+    def text_M(self) -> np.ndarray:
+        """Which text each thing belongs to, ascending."""
+        places = self.linear.places(self.examples)
+        if places is None:
+            return np.arange(len(self.examples))
+        return np.repeat(np.arange(len(places)), [len(place) for place in places])
 
 
 def probe_layers(
@@ -69,24 +79,27 @@ def probe_layers(
     turns: each is scored by a map that was fitted without it. That is more exact, and only
     right while the model itself has not seen their labels. `progress` hears (done, total).
     """
-    train = _some(subject, train)
-    held_out = _some(subject, held_out) if held_out is not None else None
+    linear = problem.linear
+    assert linear is not None, "asked of every problem before"
+    train = _some(subject, linear, train)
+    held_out = _some(subject, linear, held_out) if held_out is not None else None
     examples = train if held_out is None else train.join(held_out)
-    reading = _reading(subject, problem, pooling, examples)
+    reading = _Reading(linear, examples, linear.targets(examples))
     fold_N = _turns(len(train), held_out)
     scored = examples.take(np.flatnonzero(fold_N >= 0).tolist())
     assert scored.targets is not None
-    steps, metric = subject.anatomy.num_blocks + 2, problem.default_metric
-    features_LMH = reading.features()
+    scorer = problem.scorer
+    steps, metric = subject.anatomy.num_blocks + 2, scorer.default_metric
+    features_LMH = block_states(subject, examples, linear.places(examples), pooling)
     progress(1, steps)
     answers: list[np.ndarray] = []
     for layer, features_MH in enumerate(features_LMH):
         answers.append(_answers(reading, reading.targets_MK, features_MH, fold_N))
         progress(layer + 2, steps)
-    scores = [float(problem.score(answer, scored.targets)[metric]) for answer in answers]
+    scores = [float(scorer.score(answer, scored.targets)[metric]) for answer in answers]
     best = int(np.argmax(scores))
-    low, high = problem.score(answers[best], scored.targets, intervals=True)[f"{metric}_ci95"]
-    rights = [reading.right(answer, scored.targets) for answer in answers]
+    low, high = scorer.score(answers[best], scored.targets, intervals=True)[f"{metric}_ci95"]
+    rights = [linear.right(answer, scored.targets) for answer in answers]
     random = np.random.default_rng(0)
     shuffled = (random.permutation(reading.targets_MK) for _ in range(_SHUFFLES))
     guesses = [_answers(reading, one, features_LMH[best], fold_N) for one in shuffled]
@@ -96,8 +109,8 @@ def probe_layers(
         tuple(scores),
         tuple(_behind(right_N, rights[best]) for right_N in rights),
         (high - low) / _INTERVAL,
-        float(np.mean([problem.score(guess, scored.targets)[metric] for guess in guesses])),
-        _behind(np.mean([reading.right(one, scored.targets) for one in guesses], 0), rights[best]),
+        float(np.mean([scorer.score(guess, scored.targets)[metric] for guess in guesses])),
+        _behind(np.mean([linear.right(one, scored.targets) for one in guesses], 0), rights[best]),
         len(train) if held_out is not None else len(train) * (FOLDS - 1) // FOLDS,
         len(scored),
     )
@@ -111,7 +124,7 @@ def _turns(number: int, held_out: Examples | None) -> np.ndarray:
 
 
 def _answers(
-    reading: ProbeFeatures, targets_MK: np.ndarray, features_MH: np.ndarray, fold_N: np.ndarray
+    reading: _Reading, targets_MK: np.ndarray, features_MH: np.ndarray, fold_N: np.ndarray
 ) -> np.ndarray:
     """The outputs for all scored texts, in order."""
     fold_M = fold_N[reading.text_M]
@@ -121,7 +134,7 @@ def _answers(
         answers_MK[scored_M] = read_off(
             features_MH[fitted_M], targets_MK[fitted_M], features_MH[scored_M]
         )
-    return reading.outputs(answers_MK, np.flatnonzero(fold_N >= 0))
+    return reading.linear.outputs(answers_MK, reading.examples, np.flatnonzero(fold_N >= 0))
 
 
 def _behind(right_N: np.ndarray, best_N: np.ndarray) -> float:
@@ -131,25 +144,15 @@ def _behind(right_N: np.ndarray, best_N: np.ndarray) -> float:
     return float(gap_N.mean()) / error if error else 0.0
 
 
-def _some(subject: EvalModel, examples: Examples) -> Examples:
+def _some(subject: EvalModel, linear: LinearReadout, examples: Examples) -> Examples:
     """As many examples as time and memory allow, drawn evenly."""
     row = 4 * (subject.anatomy.num_blocks + 1) * subject.anatomy.hidden_size
     limit = min(MOST_TEXTS, _MOST_BYTES // row)
     order = np.random.default_rng(0).permutation(len(examples))
-    if isinstance(examples, TaggedSentences):
-        words = np.cumsum([(examples.first_tokens[i] != NONE).sum() for i in order])
+    if (places := linear.places(examples)) is not None:
+        words = np.cumsum([len(places[i]) for i in order])
         limit = min(limit, int(np.searchsorted(words, min(_MOST_WORDS, _MOST_BYTES // row))) + 1)
     return examples.take(sorted(order[:limit].tolist()))
-
-
-def _reading(
-    subject: EvalModel, problem: Problem, pooling: str, examples: Examples
-) -> ProbeFeatures:
-    if isinstance(problem, TokenClassificationProblem):
-        assert isinstance(examples, TaggedSentences)
-        return WordFeatures.of(subject, problem, examples)
-    assert isinstance(problem, ClassificationProblem)
-    return TextFeatures.of(subject, problem, pooling, examples)
 
 
 # --- The hint -------------------------------------------------------------------

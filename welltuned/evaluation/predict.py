@@ -39,8 +39,8 @@ def predict_outputs(
     done = 0
     with in_eval_mode(model), torch.inference_mode(), precision or nullcontext():
         for indices in evaluation_batches(examples.lengths, batch_size):
-            batch = to_device(problem.collate(examples, indices.tolist(), pad_id), device)
-            part = problem.outputs(model, batch).float().cpu().numpy()
+            batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
+            part = problem.objective.outputs(model, batch).float().cpu().numpy()
             if outputs is None:
                 outputs = np.zeros((len(examples), *part.shape[1:]), dtype=np.float32)
             outputs[indices] = part

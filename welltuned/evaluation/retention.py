@@ -27,7 +27,7 @@ from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain
 from welltuned.evaluation.linear_probe import right_out_of_fold
 from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
-from welltuned.tasks import Examples, Generation, GenerationProblem
+from welltuned.tasks import Examples, Problem, language_modelling
 
 Result = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -201,11 +201,10 @@ class Drift:
 # --- Language models -----------------------------------------------------------
 
 
-def as_examples(subject: EvalModel, texts: TextSet) -> tuple[GenerationProblem, Examples]:
+def as_examples(subject: EvalModel, texts: TextSet) -> tuple[Problem, Examples]:
     """Texts or conversations as a language model reads them, and the problem that judges them."""
-    style = "plain" if texts.records["messages"][0] is None else "chat"
-    problem = GenerationProblem(Generation(), style)  # type: ignore[arg-type]
-    return problem, problem.encode(subject.tokenizer, texts.records, subject.max_length)
+    problem = language_modelling(texts.records)
+    return problem, problem.codec.encode(subject.tokenizer, texts.records, subject.max_length)
 
 
 @dataclass(frozen=True)
@@ -214,15 +213,13 @@ class Loss:
 
     kind: ClassVar[str] = "loss"
     name: str
-    problem: GenerationProblem
+    problem: Problem
     examples: Examples
     sums_N2: np.ndarray
     """Each example's summed loss, and the tokens it is of."""
 
     @classmethod
-    def of(
-        cls, subject: EvalModel, name: str, problem: GenerationProblem, examples: Examples
-    ) -> Loss:
+    def of(cls, subject: EvalModel, name: str, problem: Problem, examples: Examples) -> Loss:
         sums_N2 = subject.outputs(problem, examples)[:, :2]
         return cls(f"loss_{name}", problem, examples, sums_N2)
 

@@ -23,7 +23,7 @@ from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.evaluation.linear_probe import FOLDS
-from welltuned.tasks import Generation
+from welltuned.tasks import TEXT_TASK
 
 MOST_LABELLED, MOST_TEXTS = 2000, 500
 """Rows of a set that are used; of larger ones so many are drawn."""
@@ -192,7 +192,7 @@ def _read(named: ExtraDataset, has_lm_head: bool, faults: Faults) -> Records | N
         and ("text" in named.columns or bool(header & set(_TEXT.candidates)))
     )
     if has_lm_head and not labelled:
-        return collect_file(named.data, settings, Generation.roles, faults, Generation().convert)
+        return collect_file(named.data, settings, TEXT_TASK.roles, faults, TEXT_TASK.convert)
     return collect_file(named.data, settings, (_TEXT, _LABEL) if labelled else (_TEXT,), faults)
 
 

@@ -9,86 +9,311 @@ makes a thousand of them cost next to nothing and changes nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn import metrics
 
-from welltuned.metrics.intervals import RESAMPLES, percentile_interval
+from welltuned.metrics.base import (
+    Metric,
+    Predictions,
+    Rows,
+    Scores,
+    Statistic,
+    class_counts,
+    f1,
+    mean_f1,
+    mean_of,
+    single_f1,
+)
+from welltuned.metrics.intervals import RESAMPLES
 
-Scores = dict[str, Any]
+_LEAST_WRITTEN = 1e-6
+"""Probabilities are written with six digits."""
+_BINS = 10
 
 
-def score_single_label(
-    labels_N: np.ndarray, probabilities_NK: np.ndarray, names: Sequence[str], intervals: bool
-) -> Scores:
-    """Accuracy, macro-F1, calibration, per-class scores and the confusion matrix (rows: truth)."""
-    classes = list(range(len(names)))
-    predictions_N = probabilities_NK.argmax(axis=1)
-    confusion_KK = metrics.confusion_matrix(labels_N, predictions_N, labels=classes)
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        labels_N, predictions_N, labels=classes, zero_division=0
-    )
-    scores: Scores = {
-        "accuracy": float(metrics.accuracy_score(labels_N, predictions_N)),
-        "macro_f1": float(f1.mean()),
-        "calibration_error": calibration_error(labels_N, probabilities_NK),
-        "log_loss": float(
-            metrics.log_loss(labels_N, probabilities_NK.astype(np.float64), labels=classes)
-        ),
-        "per_class": {
-            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-            for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)
-        },
-        "confusion": confusion_KK.tolist(),
-        "classes_predicted": int((confusion_KK.sum(axis=0) > 0).sum()),
-    }
-    if intervals:
-        draws_RKK = _resampled_confusions(confusion_KK)
-        scores["accuracy_ci95"] = percentile_interval(
-            draws_RKK.trace(axis1=1, axis2=2) / confusion_KK.sum()
+def _sklearn() -> Any:
+    """Imported late: names and directions of metrics are needed where nothing is computed."""
+    from sklearn import metrics
+
+    return metrics
+
+
+# --- One label ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassPredictions(Predictions):
+    """One class for each example, with the probability of every class."""
+
+    name: ClassVar[str] = "single_label"
+    default_metric: ClassVar[str] = "macro_f1"
+    has_confidence: ClassVar[bool] = True
+
+    true_N: np.ndarray
+    said_N: np.ndarray
+    probabilities_NK: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, true_N: np.ndarray, probabilities_NK: np.ndarray, names: Sequence[str]) -> Self:
+        """Each prediction is the likeliest class."""
+        return cls(true_N, probabilities_NK.argmax(axis=1), probabilities_NK, tuple(names))
+
+    @classmethod
+    def from_rows(cls, rows: Rows, labels: Sequence[str]) -> Self:
+        number = {label: k for k, label in enumerate(labels)}
+        return cls(
+            np.array([number[row["label"]] for row in rows]),
+            np.array([number[row["prediction"]] for row in rows]),
+            np.array([[row["probabilities"][label] for label in labels] for row in rows]),
+            tuple(labels),
         )
-        scores["macro_f1_ci95"] = percentile_interval(macro_f1(draws_RKK))
-    return scores
 
+    @cached_property
+    def confusion_KK(self) -> np.ndarray:
+        """Rows: truth."""
+        classes = list(range(len(self.names)))
+        return _sklearn().confusion_matrix(self.true_N, self.said_N, labels=classes)
 
-def score_multi_label(
-    labels_NK: np.ndarray, probabilities_NK: np.ndarray, names: Sequence[str], intervals: bool
-) -> Scores:
-    """Micro- and macro-F1, exact matches and per-class scores, at a threshold of one half."""
-    truth_NK, predictions_NK = labels_NK > 0.5, probabilities_NK > 0.5
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        truth_NK, predictions_NK, average=None, zero_division=0
-    )
-    scores: Scores = {
-        "micro_f1": float(
-            metrics.f1_score(truth_NK, predictions_NK, average="micro", zero_division=0)
-        ),
-        "macro_f1": float(f1.mean()),
-        "exact_match": float((truth_NK == predictions_NK).all(axis=1).mean()),
-        "per_class": {
-            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-            for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)
-        },
-        "classes_predicted": int(predictions_NK.any(axis=0).sum()),
-    }
-    if intervals:
-        random = np.random.default_rng(0)
-        draws = [random.integers(0, len(truth_NK), len(truth_NK)) for _ in range(RESAMPLES)]
-        counts_RK3 = np.stack([_counts(truth_NK[rows], predictions_NK[rows]) for rows in draws])
-        scores["micro_f1_ci95"] = percentile_interval(_f1(*counts_RK3.sum(axis=1).T))
-        scores["macro_f1_ci95"] = percentile_interval(
-            _f1(*np.moveaxis(counts_RK3, 2, 0)).mean(axis=1)
+    @cached_property
+    def by_class(self) -> Any:
+        """Precision, recall, F1 and support, (K) each."""
+        classes = list(range(len(self.names)))
+        return _sklearn().precision_recall_fscore_support(
+            self.true_N, self.said_N, labels=classes, zero_division=0
         )
-        scores["exact_match_ci95"] = percentile_interval(
-            np.array(
-                [(truth_NK[rows] == predictions_NK[rows]).all(axis=1).mean() for rows in draws]
+
+    @cached_property
+    def resampled_confusions(self) -> np.ndarray:
+        """(R, K, K)"""
+        total = int(self.confusion_KK.sum())
+        shares = self.confusion_KK.ravel() / total
+        drawn = np.random.default_rng(0).multinomial(total, shares, size=RESAMPLES)
+        return drawn.reshape(RESAMPLES, *self.confusion_KK.shape)
+
+    def details(self) -> Scores:
+        """Each class's own scores, the confusion matrix, and how many classes are predicted."""
+        return {
+            "per_class": _per_class(self.names, self.by_class),
+            "confusion": self.confusion_KK.tolist(),
+            "classes_predicted": int((self.confusion_KK.sum(axis=0) > 0).sum()),
+        }
+
+    @classmethod
+    def mistakes(cls, rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+        """Where the model is wrong and most sure of it."""
+        wrong = [row for row in rows if row["prediction"] != row["label"]]
+        return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:limit]
+
+
+def _per_class(names: Sequence[str], by_class: Any) -> Scores:
+    return {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(names, *by_class, strict=True)
+    }
+
+
+def _accuracy(predictions: ClassPredictions) -> Statistic:
+    return mean_of((predictions.true_N == predictions.said_N).astype(float))
+
+
+def _macro_f1(predictions: ClassPredictions) -> Statistic:
+    classes_K = np.arange(len(predictions.names))
+    true_NK = predictions.true_N[:, None] == classes_K
+    said_NK = predictions.said_N[:, None] == classes_K
+    return Statistic(class_counts(true_NK, said_NK), mean_f1)
+
+
+def _log_loss(predictions: ClassPredictions) -> Statistic:
+    rows_N = np.arange(len(predictions.true_N))
+    true_N = predictions.probabilities_NK[rows_N, predictions.true_N]
+    return mean_of(-np.log(np.maximum(true_N, _LEAST_WRITTEN)))
+
+
+def _compute_log_loss(predictions: ClassPredictions) -> float:
+    probabilities_NK = predictions.probabilities_NK.astype(np.float64)
+    classes = list(range(len(predictions.names)))
+    return float(_sklearn().log_loss(predictions.true_N, probabilities_NK, labels=classes))
+
+
+def _calibration(predictions: ClassPredictions) -> Statistic:
+    number = len(predictions.true_N)
+    confidence_N = predictions.probabilities_NK.max(axis=1)
+    bin_N = np.minimum((confidence_N * _BINS).astype(int), _BINS - 1)
+    parts_NM = np.zeros((number, 2 * _BINS))
+    parts_NM[np.arange(number), bin_N] = confidence_N
+    parts_NM[np.arange(number), _BINS + bin_N] = predictions.true_N == predictions.said_N
+
+    def gaps(sums_RM: np.ndarray) -> np.ndarray:
+        return np.abs(sums_RM[:, :_BINS] - sums_RM[:, _BINS:]).sum(axis=1) / number
+
+    return Statistic(parts_NM, gaps)
+
+
+def _resampled_accuracy(predictions: ClassPredictions) -> np.ndarray:
+    draws_RKK = predictions.resampled_confusions
+    return draws_RKK.trace(axis1=1, axis2=2) / predictions.confusion_KK.sum()
+
+
+ClassPredictions.metrics = (
+    Metric(
+        name="accuracy",
+        title="accuracy",
+        statistic=_accuracy,
+        compute=lambda predictions: float(
+            _sklearn().accuracy_score(predictions.true_N, predictions.said_N)
+        ),
+        resample=_resampled_accuracy,
+    ),
+    Metric(
+        name="macro_f1",
+        title="macro-F1",
+        statistic=_macro_f1,
+        compute=lambda predictions: float(predictions.by_class[2].mean()),
+        resample=lambda predictions: macro_f1(predictions.resampled_confusions),
+    ),
+    Metric(
+        name="calibration_error",
+        title="calibration error",
+        statistic=_calibration,
+        compute=lambda predictions: calibration_error(
+            predictions.true_N, predictions.probabilities_NK
+        ),
+        has_interval=False,
+        lower_is_better=True,
+    ),
+    Metric(
+        name="log_loss",
+        title="log loss",
+        statistic=_log_loss,
+        compute=_compute_log_loss,
+        has_interval=False,
+        lower_is_better=True,
+        is_share=False,
+    ),
+)
+
+
+# --- Several labels -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabelSetPredictions(Predictions):
+    """Any number of classes for each example."""
+
+    name: ClassVar[str] = "multi_label"
+    default_metric: ClassVar[str] = "macro_f1"
+
+    true_NK: np.ndarray
+    said_NK: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, true_NK: np.ndarray, probabilities_NK: np.ndarray, names: Sequence[str]) -> Self:
+        """Predicted is what has a probability of more than one half."""
+        return cls(true_NK > 0.5, probabilities_NK > 0.5, tuple(names))
+
+    @classmethod
+    def from_rows(cls, rows: Rows, labels: Sequence[str]) -> Self:
+        true = np.array([[label in row["label"] for label in labels] for row in rows])
+        said = np.array([[label in row["prediction"] for label in labels] for row in rows])
+        return cls(true, said, tuple(labels))
+
+    @cached_property
+    def by_class(self) -> Any:
+        """Precision, recall, F1 and support, (K) each."""
+        return _sklearn().precision_recall_fscore_support(
+            self.true_NK, self.said_NK, average=None, zero_division=0
+        )
+
+    @cached_property
+    def draws(self) -> list[np.ndarray]:
+        """R resamples of the examples, (N) each."""
+        random, number = np.random.default_rng(0), len(self.true_NK)
+        return [random.integers(0, number, number) for _ in range(RESAMPLES)]
+
+    @cached_property
+    def resampled_counts(self) -> np.ndarray:
+        """Per class: hits, how often true, how often predicted (R, K, 3)."""
+        return np.stack([_counts(self.true_NK[rows], self.said_NK[rows]) for rows in self.draws])
+
+    def details(self) -> Scores:
+        """Each class's own scores, and how many classes are predicted."""
+        return {
+            "per_class": _per_class(self.names, self.by_class),
+            "classes_predicted": int(self.said_NK.any(axis=0).sum()),
+        }
+
+    @classmethod
+    def mistakes(cls, rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+        """Where most labels are wrong."""
+        wrong = [row for row in rows if row["prediction"] != row["label"]]
+        wrong.sort(key=lambda row: -len(set(row["prediction"]) ^ set(row["label"])))
+        return wrong[:limit]
+
+
+def _counts(true_NK: np.ndarray, said_NK: np.ndarray) -> np.ndarray:
+    hits_NK = true_NK & said_NK
+    return np.stack([part.sum(axis=0) for part in (hits_NK, true_NK, said_NK)], axis=1)
+
+
+def _micro_f1(predictions: LabelSetPredictions) -> Statistic:
+    true_NK, said_NK = predictions.true_NK, predictions.said_NK
+    counts = [part.sum(axis=1) for part in (true_NK & said_NK, true_NK, said_NK)]
+    return Statistic(np.stack(counts, axis=1).astype(np.float64), single_f1)
+
+
+def _matches(predictions: LabelSetPredictions) -> np.ndarray:
+    return (predictions.true_NK == predictions.said_NK).all(axis=1)
+
+
+def _resampled_matches(predictions: LabelSetPredictions) -> np.ndarray:
+    matches_N = _matches(predictions)
+    return np.array([matches_N[rows].mean() for rows in predictions.draws])
+
+
+LabelSetPredictions.metrics = (
+    Metric(
+        name="micro_f1",
+        title="micro-F1",
+        statistic=_micro_f1,
+        compute=lambda predictions: float(
+            _sklearn().f1_score(
+                predictions.true_NK, predictions.said_NK, average="micro", zero_division=0
             )
-        )
-    return scores
+        ),
+        resample=lambda predictions: f1(*predictions.resampled_counts.sum(axis=1).T),
+    ),
+    Metric(
+        name="macro_f1",
+        title="macro-F1",
+        statistic=lambda predictions: Statistic(
+            class_counts(predictions.true_NK, predictions.said_NK), mean_f1
+        ),
+        compute=lambda predictions: float(predictions.by_class[2].mean()),
+        resample=lambda predictions: f1(*np.moveaxis(predictions.resampled_counts, 2, 0)).mean(
+            axis=1
+        ),
+    ),
+    Metric(
+        name="exact_match",
+        title="exact match",
+        statistic=lambda predictions: mean_of(_matches(predictions).astype(float)),
+        compute=lambda predictions: float(_matches(predictions).mean()),
+        resample=_resampled_matches,
+    ),
+)
 
 
-def calibration_error(labels_N: np.ndarray, probabilities_NK: np.ndarray, bins: int = 10) -> float:
+# --- Functions of arrays --------------------------------------------------------------
+
+
+def calibration_error(
+    labels_N: np.ndarray, probabilities_NK: np.ndarray, bins: int = _BINS
+) -> float:
     """Expected calibration error (Guo et al. 2017).
 
     The mean gap between confidence and accuracy over ten bins of confidence.
@@ -97,7 +322,7 @@ def calibration_error(labels_N: np.ndarray, probabilities_NK: np.ndarray, bins: 
     return confidence_gap(probabilities_NK.max(axis=1), right_N, bins)
 
 
-def confidence_gap(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = 10) -> float:
+def confidence_gap(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = _BINS) -> float:
     """The mean gap, over bins of confidence, between confidence and how often it is right."""
     bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
     gaps = [
@@ -113,26 +338,4 @@ def macro_f1(confusions_RKK: np.ndarray) -> np.ndarray:
     A class that is neither there nor predicted scores 0.
     """
     hits = np.diagonal(confusions_RKK, axis1=1, axis2=2)
-    return _f1(hits, confusions_RKK.sum(axis=2), confusions_RKK.sum(axis=1)).mean(axis=1)
-
-
-def _resampled_confusions(confusion_KK: np.ndarray) -> np.ndarray:
-    total = int(confusion_KK.sum())
-    random = np.random.default_rng(0)
-    return random.multinomial(total, confusion_KK.ravel() / total, size=RESAMPLES).reshape(
-        RESAMPLES, *confusion_KK.shape
-    )
-
-
-def _counts(truth_NK: np.ndarray, predictions_NK: np.ndarray) -> np.ndarray:
-    """Per class: hits, how often true, how often predicted (K, 3)."""
-    return np.stack(
-        [(truth_NK & predictions_NK).sum(axis=0), truth_NK.sum(axis=0), predictions_NK.sum(axis=0)],
-        axis=1,
-    )
-
-
-def _f1(hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    return np.divide(
-        2 * hits, true + predicted, out=np.zeros(np.shape(hits)), where=(true + predicted) > 0
-    )
+    return f1(hits, confusions_RKK.sum(axis=2), confusions_RKK.sum(axis=1)).mean(axis=1)

@@ -25,12 +25,21 @@ def bootstrap_interval(
     predictions_N: np.ndarray,
 ) -> list[float]:
     """The interval of any measure of (labels, predictions)."""
+    return percentile_interval(bootstrap_draws(measure, labels_N, predictions_N))
+
+
+def bootstrap_draws(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels_N: np.ndarray,
+    predictions_N: np.ndarray,
+) -> np.ndarray:
+    """Any measure of (labels, predictions) in each of R resamples of the examples."""
     random = np.random.default_rng(0)
     draws = []
     for _ in range(RESAMPLES):
         rows = random.integers(0, len(labels_N), len(labels_N))
         draws.append(measure(labels_N[rows], predictions_N[rows]))
-    return percentile_interval(np.array(draws))
+    return np.array(draws)
 
 
 def resampled_sums(numbers: np.ndarray) -> np.ndarray:

@@ -3,48 +3,141 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy import stats
-from sklearn import metrics
 
-from welltuned.metrics.intervals import bootstrap_interval
-
-
-def score_regression(
-    labels_N: np.ndarray, predictions_N: np.ndarray, intervals: bool
-) -> dict[str, Any]:
-    """R², mean absolute error, root mean squared error and Spearman's rank correlation.
-
-    The correlation is 0 when a side is constant.
-    """
-    measures = {"r2": _r2, "mae": _mae, "rmse": _rmse, "spearman": rank_correlation}
-    scores: dict[str, Any] = {
-        name: measure(labels_N, predictions_N) for name, measure in measures.items()
-    }
-    if intervals:
-        scores |= {
-            f"{name}_ci95": bootstrap_interval(measure, labels_N, predictions_N)
-            for name, measure in measures.items()
-        }
-    return scores
+from welltuned.metrics.base import Metric, Predictions, Rows, Statistic, mean_of, ratio
+from welltuned.metrics.intervals import bootstrap_draws
 
 
-def _r2(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
-    return float(metrics.r2_score(labels_N, predictions_N)) if np.ptp(labels_N) > 0 else 0.0
+def _sklearn() -> Any:
+    """Imported late: names and directions of metrics are needed where nothing is computed."""
+    from sklearn import metrics
+
+    return metrics
 
 
-def _mae(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
-    return float(metrics.mean_absolute_error(labels_N, predictions_N))
+def _scipy() -> Any:
+    from scipy import stats
+
+    return stats
 
 
-def _rmse(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
-    return float(metrics.root_mean_squared_error(labels_N, predictions_N))
+@dataclass(frozen=True)
+class NumberPredictions(Predictions):
+    """A number for each example."""
+
+    name: ClassVar[str] = "number"
+    default_metric: ClassVar[str] = "r2"
+    are_numbers: ClassVar[bool] = True
+
+    true_N: np.ndarray
+    said_N: np.ndarray
+
+    @classmethod
+    def from_rows(cls, rows: Rows, labels: Sequence[str]) -> Self:
+        return cls(
+            np.array([row["label"] for row in rows], dtype=np.float64),
+            np.array([row["prediction"] for row in rows], dtype=np.float64),
+        )
+
+    @classmethod
+    def mistakes(cls, rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+        """The predictions that are furthest off."""
+        return sorted(rows, key=lambda row: -abs(row["prediction"] - row["label"]))[:limit]
+
+
+def _r2(predictions: NumberPredictions) -> Statistic:
+    true_N, said_N = predictions.true_N, predictions.said_N
+    centred_N = true_N - true_N.mean()  # sums of squares of large numbers would cancel
+
+    def measure(sums_RM: np.ndarray) -> np.ndarray:
+        error, square, plain, count = sums_RM.T
+        spread = square - plain**2 / count
+        return 1 - np.divide(error, spread, out=np.ones(len(error)), where=spread > 0)
+
+    parts = [(true_N - said_N) ** 2, centred_N**2, centred_N, np.ones(len(true_N))]
+    return Statistic(np.stack(parts, axis=1), measure)
+
+
+def _mae(predictions: NumberPredictions) -> Statistic:
+    return mean_of(np.abs(predictions.true_N - predictions.said_N))
+
+
+def _rmse(predictions: NumberPredictions) -> Statistic:
+    squares = mean_of((predictions.true_N - predictions.said_N) ** 2)
+    return Statistic(squares.parts_NM, lambda sums: np.sqrt(ratio(sums)))
+
+
+def _spearman(predictions: NumberPredictions) -> Statistic:
+    """The correlation of ranks, which stay those of all examples in every resample."""
+    middle = (len(predictions.true_N) + 1) / 2
+    x, y = (_scipy().rankdata(side) - middle for side in (predictions.true_N, predictions.said_N))
+
+    def measure(sums_RM: np.ndarray) -> np.ndarray:
+        sx, sy, sxx, syy, sxy, count = sums_RM.T
+        covariance = sxy - sx * sy / count
+        spread = np.sqrt(np.maximum((sxx - sx**2 / count) * (syy - sy**2 / count), 0))
+        return np.divide(covariance, spread, out=np.zeros(len(sx)), where=spread > 0)
+
+    return Statistic(np.stack([x, y, x * x, y * y, x * y, np.ones(len(x))], axis=1), measure)
+
+
+# --- Functions of arrays --------------------------------------------------------------
+
+
+def r2(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
+    """The share of the variance that is explained; 0 when all labels are the same."""
+    return float(_sklearn().r2_score(labels_N, predictions_N)) if np.ptp(labels_N) > 0 else 0.0
+
+
+def mean_absolute_error(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
+    return float(_sklearn().mean_absolute_error(labels_N, predictions_N))
+
+
+def root_mean_squared_error(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
+    return float(_sklearn().root_mean_squared_error(labels_N, predictions_N))
 
 
 def rank_correlation(labels_N: np.ndarray, predictions_N: np.ndarray) -> float:
     """Spearman's rank correlation; 0 when a side is constant."""
+    stats = _scipy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return float(np.nan_to_num(stats.spearmanr(labels_N, predictions_N).statistic))
+
+
+Measure = Callable[[np.ndarray, np.ndarray], float]
+
+
+def _compute(measure: Measure, predictions: NumberPredictions) -> float:
+    return measure(predictions.true_N, predictions.said_N)
+
+
+def _resample(measure: Measure, predictions: NumberPredictions) -> np.ndarray:
+    return bootstrap_draws(measure, predictions.true_N, predictions.said_N)
+
+
+def _metric(
+    name: str,
+    title: str,
+    statistic: Callable[[NumberPredictions], Statistic],
+    measure: Measure,
+    **traits: bool,
+) -> Metric:
+    compute, resample = partial(_compute, measure), partial(_resample, measure)
+    return Metric(name, title, statistic, compute, resample, **traits)
+
+
+_ERROR = {"lower_is_better": True, "is_share": False}
+
+NumberPredictions.metrics = (
+    _metric("r2", "R²", _r2, r2),
+    _metric("mae", "mean absolute error", _mae, mean_absolute_error, **_ERROR),
+    _metric("rmse", "root mean squared error", _rmse, root_mean_squared_error, **_ERROR),
+    _metric("spearman", "Spearman", _spearman, rank_correlation),
+)

@@ -13,17 +13,24 @@ import sys
 import traceback
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from welltuned.errors import Fault, InputError, Place
-from welltuned.metrics.intervals import bootstrap_interval
+from welltuned.metrics.base import (
+    Metric,
+    Predictions,
+    Rows,
+    Scores,
+    Statistic,
+    mean_of,
+    score,
+)
+from welltuned.metrics.intervals import bootstrap_draws, percentile_interval
 from welltuned.schema.import_path import load_callable
-
-Scores = dict[str, Any]
-Metric = Callable[[Sequence[str], Sequence[str]], Any]
 
 # Han with its iteration marks, kana, bopomofo and hangul; then Thai, Lao, Burmese and Khmer, which
 # put no spaces between words either.
@@ -33,7 +40,60 @@ _SINGLE = (
     r"\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff"
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 )
+_CORPUS = ("chrf", "bleu")
 _SACREBLEU_MISSING = Fault("sacrebleu is not installed", None, "pip install 'welltuned[text]'")
+
+
+@dataclass(frozen=True)
+class TextPredictions(Predictions):
+    """N answers, each beside its one reference."""
+
+    name: ClassVar[str] = "text"
+    default_metric: ClassVar[str] = "rouge_l"
+    has_answers: ClassVar[bool] = False
+    has_mistakes: ClassVar[bool] = False
+
+    said_N: Sequence[str]
+    wanted_N: Sequence[str]
+
+    @classmethod
+    def from_rows(cls, rows: Rows, labels: Sequence[str]) -> Self:
+        """Of the rows that hold an answer and a reference."""
+        answered = [row for row in rows if row.get("reference") and "response" in row]
+        return cls([row["response"] for row in answered], [row["reference"] for row in answered])
+
+    @cached_property
+    def normalised_N(self) -> list[tuple[str, str]]:
+        """Answer and reference without differences that nobody sees."""
+        pairs = zip(self.said_N, self.wanted_N, strict=True)
+        return [(normalised(said), normalised(wanted)) for said, wanted in pairs]
+
+    @cached_property
+    def corpus_metrics(self) -> dict[str, Any]:
+        """sacrebleu's own metrics, by name."""
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
+
+        # `force` only silences a warning about predictions that end in " ."
+        bleu = BLEU(tokenize="zh" if _mostly_chinese(self.wanted_N) else "13a", force=True)
+        return {"chrf": CHRF(), "bleu": bleu}
+
+    @cached_property
+    def _known(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def known(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """What is costly to make, made once."""
+        if name not in self._known:
+            self._known[name] = make()
+        return self._known[name]
+
+    def details(self) -> Scores:
+        """The signatures that make corpus scores comparable, or why there are none."""
+        if not _has_sacrebleu():
+            return {"left_out": dict.fromkeys(_CORPUS, str(_SACREBLEU_MISSING))}
+        metrics = self.corpus_metrics
+        return {"signatures": {name: str(m.get_signature()) for name, m in metrics.items()}}
 
 
 def score_text(
@@ -50,46 +110,14 @@ def score_text(
     """
     if not predictions or len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
-    return {
-        **_by_example(predictions, references, intervals),
-        **_by_corpus(predictions, references, intervals),
-        **_by_user(predictions, references, intervals, extra),
-    }
+    left_out = () if _has_sacrebleu() else _CORPUS
+    metrics = [metric for metric in TextPredictions.metrics if metric.name not in left_out]
+    scores = score(TextPredictions(predictions, references), intervals, metrics)
+    return scores | _by_user(predictions, references, intervals, extra)
 
 
-def _by_example(predictions: Sequence[str], references: Sequence[str], intervals: bool) -> Scores:
-    said, wanted = [normalised(text) for text in predictions], [normalised(r) for r in references]
-    pairs = list(zip(said, wanted, strict=True))
-    return {
-        **_scored("exact_match", [p == r for p, r in pairs], _mean, intervals),
-        **_scored("rouge_l", [rouge_l(p, r) for p, r in pairs], _mean, intervals),
-        **_scored("length_ratio", [(_length(p), _length(r)) for p, r in pairs], _ratio, intervals),
-        **_scored("empty", [not p for p in said], _mean, intervals),
-    }
-
-
-def _scored(
-    name: str,
-    statistics_NS: Any,
-    measure: Callable[[np.ndarray], float],
-    intervals: bool,
-) -> Scores:
-    """One score from the statistics of N examples, (N,) or (N, S), and its interval."""
-    rows = np.asarray(statistics_NS)
-    scores: Scores = {name: measure(rows)}
-    if intervals:
-        scores[f"{name}_ci95"] = bootstrap_interval(lambda drawn, _: measure(drawn), rows, rows)
-    return scores
-
-
-def _mean(values_N: np.ndarray) -> float:
-    return float(values_N.mean())
-
-
-def _ratio(lengths_N2: np.ndarray) -> float:
-    """Predicted over wanted length; references without any length count as one token."""
-    predicted, wanted = lengths_N2.sum(axis=0)
-    return float(predicted / max(wanted, 1))
+def _has_sacrebleu() -> bool:
+    return importlib.util.find_spec("sacrebleu") is not None
 
 
 # --- Tokens -------------------------------------------------------------------
@@ -159,42 +187,107 @@ def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
     return len(left) - row.bit_count()
 
 
-# --- chrF and BLEU ------------------------------------------------------------
-
-
-def _by_corpus(predictions: Sequence[str], references: Sequence[str], intervals: bool) -> Scores:
-    """Corpus scores with the signatures that make them comparable.
-
-    Resamples add up sacrebleu's statistics of sentences, as its own bootstrap does.
-    """
-    if importlib.util.find_spec("sacrebleu") is None:
-        return {"left_out": dict.fromkeys(("chrf", "bleu"), str(_SACREBLEU_MISSING))}
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-
-    # `force` only silences a warning about predictions that end in " ."
-    bleu = BLEU(tokenize="zh" if _mostly_chinese(references) else "13a", force=True)
-    scores: Scores = {"signatures": {}}
-    for name, metric in (("chrf", CHRF()), ("bleu", bleu)):
-        statistics = metric._extract_corpus_statistics(predictions, [references])
-        scores |= _scored(name, statistics, _corpus_measure(metric), intervals)
-        scores["signatures"][name] = str(metric.get_signature())
-    return scores
-
-
-def _corpus_measure(metric: Any) -> Callable[[np.ndarray], float]:
-    def measure(statistics_NS: np.ndarray) -> float:
-        sums_S = statistics_NS.sum(axis=0).tolist()
-        return float(metric._compute_score_from_stats(sums_S).score)
-
-    return measure
-
-
 def _mostly_chinese(texts: Sequence[str]) -> bool:
     """Whether more than half of the tokens are Han; kana keep Japanese below that."""
     han = re.compile(f"[{_HAN}]")
     tokens = [token for text in texts for token in words(text)]
     return 2 * sum(bool(han.match(token)) for token in tokens) > len(tokens)
+
+
+# --- The metrics --------------------------------------------------------------
+
+Parts = Callable[[TextPredictions], Any]
+"""What each of N examples has of a score: (N,) or (N, S)."""
+Measure = Callable[[np.ndarray], float]
+"""A score from the parts of any number of examples."""
+
+
+def _metric(
+    name: str,
+    title: str,
+    parts: Parts,
+    measure: Callable[[TextPredictions], Measure],
+    **traits: bool,
+) -> Metric:
+    """Resamples draw examples; for corpus scores, as sacrebleu's own bootstrap does."""
+
+    def rows_of(predictions: TextPredictions) -> np.ndarray:
+        return predictions.known(name, lambda: np.asarray(parts(predictions)))
+
+    def compute(predictions: TextPredictions) -> float:
+        return measure(predictions)(rows_of(predictions))
+
+    def resample(predictions: TextPredictions) -> np.ndarray:
+        rows, one = rows_of(predictions), measure(predictions)
+        return bootstrap_draws(lambda drawn, _: one(drawn), rows, rows)
+
+    def statistic(predictions: TextPredictions) -> Statistic:
+        rows, one = rows_of(predictions), measure(predictions)
+        if rows.ndim == 1:
+            return mean_of(rows)
+        return Statistic(rows, lambda sums_RS: np.array([one(row[None]) for row in sums_RS]))
+
+    return Metric(name, title, statistic, compute, resample, **traits)
+
+
+def _mean(values_N: np.ndarray) -> float:
+    return float(values_N.mean())
+
+
+def _ratio(lengths_N2: np.ndarray) -> float:
+    """Predicted over wanted length; references without any length count as one token."""
+    predicted, wanted = lengths_N2.sum(axis=0)
+    return float(predicted / max(wanted, 1))
+
+
+def _corpus_metric(name: str, title: str) -> Metric:
+    """One of sacrebleu's, which are functions of sums over sentences too."""
+
+    def parts(predictions: TextPredictions) -> Any:
+        metric, references = predictions.corpus_metrics[name], [predictions.wanted_N]
+        return metric._extract_corpus_statistics(predictions.said_N, references)
+
+    def measure(predictions: TextPredictions) -> Measure:
+        metric = predictions.corpus_metrics[name]
+        return lambda rows_NS: float(
+            metric._compute_score_from_stats(rows_NS.sum(axis=0).tolist()).score
+        )
+
+    return _metric(name, title, parts, measure, is_share=False)
+
+
+TextPredictions.metrics = (
+    _metric(
+        "exact_match",
+        "exact match",
+        lambda predictions: [said == wanted for said, wanted in predictions.normalised_N],
+        lambda predictions: _mean,
+    ),
+    _metric(
+        "rouge_l",
+        "ROUGE-L",
+        lambda predictions: [rouge_l(said, wanted) for said, wanted in predictions.normalised_N],
+        lambda predictions: _mean,
+    ),
+    _metric(
+        "length_ratio",
+        "length ratio",
+        lambda predictions: [
+            (_length(said), _length(wanted)) for said, wanted in predictions.normalised_N
+        ],
+        lambda predictions: _ratio,
+        is_share=False,
+    ),
+    _metric(
+        "empty",
+        "empty answers",
+        lambda predictions: [not said for said, _ in predictions.normalised_N],
+        lambda predictions: _mean,
+        lower_is_better=True,
+    ),
+    _corpus_metric("chrf", "chrF"),
+    _corpus_metric("bleu", "BLEU"),
+)
 
 
 # --- The user's own -----------------------------------------------------------
@@ -207,7 +300,11 @@ def _by_user(
     scores: Scores = {}
     for path in extra:
         values = _checked(path, _called(path, predictions, references), len(predictions))
-        scores |= _scored(path, values, _mean, intervals and values.ndim == 1)
+        scores[path] = float(values.mean())
+        if intervals and values.ndim == 1:
+            scores[f"{path}_ci95"] = percentile_interval(
+                bootstrap_draws(lambda drawn, _: _mean(drawn), values, values)
+            )
     return scores
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from welltuned.data.config import DataConfig
@@ -13,7 +12,7 @@ from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.retention_sets import RetentionSets, refuse_shared
 from welltuned.protection.base import CheckContext, Protection
-from welltuned.tasks import Examples, GenerationProblem, Problem, Task
+from welltuned.tasks import Examples, Problem, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -53,7 +52,7 @@ def read_replay(
     if named is None:
         return None
     if not problem.supports_replay:
-        what = f"'data.replay' does not go with task '{problem.type}': its examples are prompts"
+        what = f"'data.replay' does not go with task '{problem.title}': its examples are prompts"
         faults.add(what, None, "remove it, or use another protection such as l2sp or kl")
         return None
     before = len(faults)
@@ -63,7 +62,7 @@ def read_replay(
     records = collect_file(named.data, settings, task.roles, faults, task.convert)
     if records is None or len(faults) > before:
         return None
-    problem.read_targets(records, faults)
+    problem.codec.read_targets(records, faults)
     for split in ("validation", "test"):
         refuse_shared(records, data[split], f"the {split} split", config.compare_as, faults)
     sets.require_apart(records, config.compare_as, faults)
@@ -83,10 +82,7 @@ def encode_replay(
     """
     if records is None:
         return None
-    if isinstance(problem, GenerationProblem):
-        chat = records["messages"][0] is not None
-        problem = replace(problem, style="chat" if chat else "plain")
-    examples = problem.encode(tokenizer, records, max_length)
+    examples = problem.reading(records).codec.encode(tokenizer, records, max_length)
     if not len(examples):
         what = f"no example has anything to learn within {max_length} tokens"
         raise InputError(Fault(what, Place(records.source), "give other examples of before"))

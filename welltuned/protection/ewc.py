@@ -121,9 +121,9 @@ def _own_loss(subject: EvalModel, problem: Problem, examples: Examples) -> Loss:
     device = next(subject.model.parameters()).device
 
     def loss(text: int) -> torch.Tensor:
-        batch = to_device(problem.collate(examples, [text], subject.pad_id), device)
+        batch = to_device(problem.codec.collate(examples, [text], subject.pad_id), device)
         with subject.precision():
-            return problem.loss(subject.model, batch)
+            return problem.objective.loss(subject.model, batch)
 
     return loss
 

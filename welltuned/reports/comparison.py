@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import Predictions, family_of, lower_is_better
 from welltuned.reports import comparison_charts as charts
 from welltuned.reports.page import metric_name, render_page, sorted_rows
 from welltuned.reports.translations import Translate, translator
@@ -47,6 +47,7 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
     strategies = [r for r in rows if r["kind"] == "strategy" and r["seeds"]]
     numbers = {row["name"]: number for number, row in enumerate(strategies)}
     first = _first_run(comparison, strategies)
+    family = family_of(first.read("data.json")["task"]) if first else None
     asked = record["asked"]
     return {
         "title": comparison.name,
@@ -70,7 +71,8 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
         "curves": _curves(comparison, strategies, numbers, results["asked_metric"], _),
         "blocks": _blocks(strategies, numbers, _),
         "per_class": _per_class(comparison, strategies),
-        "disputed": _disputed(comparison, strategies),
+        "disputed": _disputed(comparison, strategies, family) if family else [],
+        "numbers": family is not None and family.are_numbers,
         "problems": [row for row in rows if row["failed"] or row["impossible"]],
         "data": first.read("data.json") if first else None,
         "task": first.read("data.json")["task"] if first else {},
@@ -156,7 +158,7 @@ def _cost_chart(
         return None
     title = _("Test {metric} against the time of training", metric=shown)
     return charts.against(
-        points, _("seconds of training"), shown, metric in LOWER_IS_BETTER, True, True, title, _
+        points, _("seconds of training"), shown, lower_is_better(metric), True, True, title, _
     )
 
 
@@ -254,7 +256,9 @@ def _per_class(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> l
     return found
 
 
-def _disputed(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
+def _disputed(
+    comparison: Comparison, strategies: Sequence[ComparisonRow], family: type[Predictions]
+) -> list[dict[str, Any]]:
     """The test examples that strategies answer most differently, with each one's answers."""
     answers: dict[str, list[list[dict[str, Any]]]] = {
         row["name"]: [
@@ -264,9 +268,9 @@ def _disputed(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> li
         for row in strategies
     }
     rows = next(iter(answers.values()), [[]])[0]
-    if len(answers) < 2 or not rows or "label" not in rows[0] or "words" in rows[0]:
+    if len(answers) < 2 or not rows or not family.has_answers:
         return []
-    number = isinstance(rows[0]["prediction"], float)
+    number = family.are_numbers
     found: list[dict[str, Any]] = []
     for i, row in enumerate(rows):
         said = {name: [seed[i]["prediction"] for seed in seeds] for name, seeds in answers.items()}

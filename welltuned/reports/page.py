@@ -7,31 +7,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better, metric_named
 from welltuned.reports.translations import translator
 from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
 from welltuned.schema.units import duration_text, size_text
 
-METRICS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "exact_match": "exact match",
-    "r2": "R²",
-    "mae": "mean absolute error",
-    "rmse": "root mean squared error",
-    "spearman": "Spearman",
-    "calibration_error": "calibration error",
-    "log_loss": "log loss",
-    "pair_accuracy": "pair accuracy",
-    "margin": "mean margin",
-    "entity_f1": "entity F1",
-    "entity_precision": "entity precision",
-    "entity_recall": "entity recall",
-    "kl": "KL to the reference, nats",
-    "second_reward": "second judge",
-}
-"""Scores by the names people know them by."""
+OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second judge"}
+"""What is told of policies beside metrics, by the names people know it by."""
 
 
 def render_page(template: str, content: Mapping[str, Any], language: str = "en") -> str:
@@ -59,8 +41,9 @@ def render_page(template: str, content: Mapping[str, Any], language: str = "en")
 
 
 def metric_name(name: str) -> str:
-    """A score's name for people."""
-    return METRICS.get(name, name)
+    """A score's name for people; a user's own metric has its import path."""
+    metric = metric_named(name)
+    return metric.title if metric is not None else OF_POLICIES.get(name, name)
 
 
 def number(value: float) -> str:
@@ -71,7 +54,7 @@ def number(value: float) -> str:
 def sorted_rows(results: ComparisonResults) -> list[ComparisonRow]:
     """Best first, those without a score at the end."""
     metric = results["metric"]
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(metric) else -1
     scored = [row for row in results["rows"] if metric in row["scores"]]
     rest = [row for row in results["rows"] if metric not in row["scores"]]
     return sorted(scored, key=lambda row: sign * row["scores"][metric]["mean"]) + rest

@@ -65,7 +65,7 @@ def content(run: Run) -> dict[str, Any]:
         "confusions": confusions(results, data["task"].get("labels", [])),
         "samples": samples(predictions),
         "looks": looks,
-        "generates": data["task"]["problem"] == "generation",
+        "generates": data["task"]["actions"] == "text",
     }
 
 

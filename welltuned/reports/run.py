@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from welltuned.metrics.entities import find_entities
+from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
 from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.page import render_page
@@ -16,13 +16,7 @@ from welltuned.runs.folder import write_atomically
 from welltuned.runs.results_schema import AutoTuned, RunResults, Scores
 
 _MISTAKES = 20
-_UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf", "margin")
-"""Scores that are not shares of one, so no bar is drawn for them."""
 _SAMPLES = 20
-_NUMBERS = ("regression", "ratings")
-"""Problems whose predictions are numbers."""
-_PAIRS = ("preferences", "direct_preference")
-"""Problems whose test rows are pairs of responses."""
 
 
 def write_run_report(run: Run, language: str | None = None) -> Path:
@@ -44,7 +38,8 @@ def _content(run: Run, _: Translate) -> dict[str, Any]:
         results[run.judged],
     )
     task = data["task"]
-    single = task["problem"] == "single_label"
+    family = family_of(task)
+    mistakes = family.mistakes(predictions, _MISTAKES)
     return {
         "run": run,
         "title": f"{config['strategy']['type']} · {Path(config['model']['name']).name}",
@@ -63,18 +58,19 @@ def _content(run: Run, _: Translate) -> dict[str, Any]:
         "judged": run.judged,
         "looks": [row for row in metrics if row.get(results["metric"]) is not None],
         "per_class": judged.get("per_type", judged.get("per_class", {})),
-        "confusion": _confusion(judged["confusion"], task["labels"]) if single else None,
-        "reliability": _reliability(predictions, _)
-        if single or task["problem"] in _PAIRS
+        "confusion": _confusion(judged["confusion"], task["labels"])
+        if "confusion" in judged
         else None,
-        "pairs": task["problem"] in _PAIRS,
+        "reliability": _reliability(predictions, _) if family.has_confidence else None,
+        "pairs": family.are_pairs,
+        "family": family,
         "scatter": charts.scatter(
             [row["label"] for row in predictions], [row["prediction"] for row in predictions], _
         )
-        if task["problem"] in _NUMBERS
+        if family.are_numbers
         else None,
         "samples": [row for row in predictions if "reference" in row][:_SAMPLES],
-        "mistakes": _mistakes(predictions, task["problem"]),
+        "mistakes": [_as_text_pair(row) for row in mistakes] if family.are_numbers else mistakes,
         "settings": {
             key: value
             for part in ("strategy", "training")
@@ -97,7 +93,8 @@ def _score_rows(judged: Scores, results: RunResults) -> list[dict[str, Any]]:
         baselines = {
             label: scores[name] for label, scores in results["baselines"].items() if name in scores
         }
-        unit = name not in _UNBOUNDED and all(
+        metric = metric_named(name)
+        unit = (metric is None or metric.is_share) and all(
             0 <= number <= 1 for number in (value, *interval, *baselines.values())
         )
         rows.append(
@@ -152,54 +149,10 @@ def _reliability(predictions: list[dict[str, Any]], _: Translate) -> Any:
     )
 
 
-def _mistakes(predictions: list[dict[str, Any]], problem: str) -> list[dict[str, Any]]:
-    """Where the model is wrong and most sure of it."""
-    if problem == "generation":
-        return []
-    if problem in _NUMBERS:
-        worst = sorted(predictions, key=lambda row: -abs(row["prediction"] - row["label"]))
-        return [_as_text_pair(row) for row in worst[:_MISTAKES]]
-    wrong = [row for row in predictions if row["prediction"] != row["label"]]
-    if problem == "token_classification":
-        return _wrong_sentences(wrong)
-    if problem == "multi_label":
-        return sorted(wrong, key=lambda row: -len(set(row["prediction"]) ^ set(row["label"])))[
-            :_MISTAKES
-        ]
-    return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:_MISTAKES]
-
-
 def _as_text_pair(row: dict[str, Any]) -> dict[str, Any]:
     """A prompt and its response as the two texts of a pair."""
     pair = {"prompt": "text", "response": "text_pair"}
     return {pair.get(name, name): value for name, value in row.items()}
-
-
-def _wrong_sentences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The sentences with the most mistakes: what is there, and what was found instead."""
-    mistakes = []
-    for row in rows:
-        true, found = _marks(row, "label"), _marks(row, "prediction")
-        if wrong := len(set(true) ^ set(found)):
-            mistakes.append((wrong, {**row, "label": _told(true), "prediction": _told(found)}))
-    mistakes.sort(key=lambda mistake: -mistake[0])
-    return [row for _, row in mistakes[:_MISTAKES]]
-
-
-def _marks(row: dict[str, Any], key: str) -> list[tuple[str, int, str]]:
-    """(words, where they begin, type) of the entities; where there are none, of the wrong words."""
-    if "entities" in row:
-        return [
-            (" ".join(row["words"][entity.start : entity.stop]), entity.start, entity.type)
-            for entity in find_entities(row[key])
-        ]
-    pairs = zip(row["label"], row["prediction"], strict=True)
-    wrong = [i for i, (label, prediction) in enumerate(pairs) if label != prediction]
-    return [(row["words"][i], i, row[key][i] or "?") for i in wrong]
-
-
-def _told(marks: list[tuple[str, int, str]]) -> list[str]:
-    return [f"{words} ({kind})" for words, _, kind in marks] or ["nothing"]
 
 
 def _command(run: Run) -> str:

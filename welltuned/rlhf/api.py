@@ -42,7 +42,7 @@ def start(run: Run | str | Path, total_batches: int, **ppo: Any) -> Learner:
     strategy = config.strategy or ArtifactManifest.read(folder).strategy
     policy = from_run(folder, strategy, choose_device(config.device), config.seed)
     config, _ = resolve_rl_defaults(
-        config, strategy, policy.anatomy, policy.problem.type, config.batch_size
+        config, strategy, policy.anatomy, policy.problem, config.batch_size
     )
     return Learner.of(make_actor(policy, config), config, total_batches)
 

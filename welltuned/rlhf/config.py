@@ -12,7 +12,7 @@ from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.schema.document import Part, conflict, expand_shorthand
 from welltuned.strategies import AnyStrategy
-from welltuned.tasks import AnyTask, Classification, Generation
+from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 Share = Annotated[float, Field(ge=0, le=1)]
 SKIP = "skip"
@@ -269,7 +269,7 @@ class RlhfConfig(Part):
     """The pretrained model to start from."""
     data: DataConfig
     """Examples for supervised fine-tuning; their inputs are the prompts of PPO."""
-    task: Annotated[AnyTask, Field()] = Field(default=Classification(), examples=["generation"])
+    task: Annotated[AnyTask, Field()] = Field(default=DEFAULT_TASK, examples=["generation"])
     """What the policy does: classification, or generation."""
     strategy: AnyStrategy | None = None
     """Which weights train, in every stage that does not say otherwise."""
@@ -291,30 +291,19 @@ class RlhfConfig(Part):
 
     @model_validator(mode="after")
     def _possible(self) -> RlhfConfig:
-        if not isinstance(self.task, (Classification, Generation)):
-            raise conflict(
-                f"a policy cannot do {self.task.type.replace('_', ' ')}",
-                "set task to classification or generation",
-            )
-        if isinstance(self.task, Classification) and self.task.problem not in (
-            "auto", "single_label",
-        ):  # fmt: skip
-            raise conflict(
-                f"a policy chooses one label, and 'task.problem' is {self.task.problem}",
-                "use single_label",
-            )
+        self.task.check_policy()
         if self.engine == "hf":
             raise conflict(
                 "PPO does not run on 'engine: hf': Trainer's loop takes its batches from a data "
                 "set, while PPO's are sampled by the policy as it is now",
                 "remove engine; sft and reward take 'engine: hf' of their own",
             )
-        if self.skips_sft and isinstance(self.task, Classification):
+        if self.skips_sft and self.task.actions == "label":
             raise conflict(
                 "'sft: skip' leaves a classifier with an untrained head, which no reward mends",
                 "remove it, or name a finished run",
             )
-        if self.ppo.gradient == "exact" and isinstance(self.task, Generation):
+        if self.ppo.gradient == "exact" and self.task.actions == "text":
             raise conflict(
                 "'ppo.gradient: exact' sums over all actions; texts are too many",
                 "use sampled",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from welltuned.models.anatomy import Anatomy
 from welltuned.rlhf.config import PpoConfig, ResolvedPpo
 from welltuned.strategies import Strategy
+from welltuned.tasks import Problem
 from welltuned.training.defaults import Choice
 
 _PASSES = 3
 _LOOKS = 10
-_MAX_KL = {"classification": 10.0, "generation": 100.0}
+_MAX_KL = {"label": 10.0, "text": 100.0}
+"""Nats a response, by what a policy chooses."""
 _RATES = {
     "full": 1e-5,
     "partial": 3e-5,
@@ -23,7 +25,7 @@ _RATES = {
 
 
 def resolve_rl_defaults(
-    config: PpoConfig, strategy: Strategy, anatomy: Anatomy, task: str, prompts: int
+    config: PpoConfig, strategy: Strategy, anatomy: Anatomy, problem: Problem, prompts: int
 ) -> tuple[ResolvedPpo, list[Choice]]:
     """The finished config, and what was chosen."""
     choices = []
@@ -35,7 +37,9 @@ def resolve_rl_defaults(
         source = f"{_PASSES} passes over {prompts:,} prompts"
         choices.append(Choice("ppo.total_episodes", wanted, source))
     if config.max_kl == "auto":
-        choices.append(Choice("ppo.max_kl", _MAX_KL[task], f"usual for {task}"))
+        assert problem.actions is not None, "refused before"
+        most = _MAX_KL[problem.actions]
+        choices.append(Choice("ppo.max_kl", most, f"usual for {problem.title}"))
     chosen = {choice.name.removeprefix("ppo."): choice.value for choice in choices}
     if "total_episodes" in chosen:
         chosen["total_episodes"] = int(chosen["total_episodes"])

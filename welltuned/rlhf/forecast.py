@@ -25,7 +25,6 @@ from welltuned.runs import Run
 from welltuned.runs.results_schema import PredictedCost
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
-from welltuned.tasks import GenerationProblem
 from welltuned.training import defaults
 from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
@@ -165,7 +164,7 @@ def foresee_ppo(
         TrainingConfig(), asked, anatomy, len(policy.data.train)
     )
     data = collect_prompts(config.ppo.data or config.data, problem, cache)
-    ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem.type, len(data.train))
+    ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
     rehearsal = replace(
         Rehearsal.of(policy, strategy, torch.device(machine.key["device"])),
@@ -207,7 +206,7 @@ def _rows(policy: RunPlan, ppo: ResolvedPpo, number: int) -> np.ndarray:
     """Training examples that are about as long as what PPO learns from."""
     lengths = policy.learned.lengths
     wanted = float(np.mean(lengths))
-    if isinstance(policy.problem, GenerationProblem):
+    if policy.problem.actions == "text":
         wanted = ppo.prompt_length + ppo.response_length
     return np.argsort(np.abs(lengths - wanted), kind="stable")[:number]
 
@@ -234,7 +233,7 @@ def _seconds(
     per_row = (1 + _LOOKS) * forward / len(rows) + ppo.num_ppo_epochs * both / len(rows)
     moving = updates * rehearsal.trainable * machine.adam
     sampling = 0.0
-    if isinstance(policy.problem, GenerationProblem):
+    if policy.problem.actions == "text":
         calls = machine.call * sum(read.operations.values())
         token = read.flops / positions(policy.learned, rows) / machine.flops_per_second
         at_once = min(ppo.rollout_batch_size, ppo.batch_size)

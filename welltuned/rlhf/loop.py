@@ -126,7 +126,7 @@ class Loop:
         actor = self.learner.actor
         if self.learner.config.gradient == "exact":
             assert isinstance(actor, ClassifierActor)
-            return self.judges.reward.of_all(rollout.prompts, actor.problem.labels.names)
+            return self.judges.reward.of_all(rollout.prompts, actor.problem.labels)
         return self.judges.reward(rollout.prompts, rollout.responses)
 
     def _record(self, number: int, total: int, stats: Stats) -> None:

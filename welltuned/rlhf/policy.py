@@ -112,7 +112,7 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
     head = Head(
         auto_class,
         transformers.AutoConfig.from_pretrained(folder),
-        new=before.problem.type != "generation",
+        new=before.problem.has_new_head,
     )
     anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
     goes_on = not whole and strategy.type not in WHOLE

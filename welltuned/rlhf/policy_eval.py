@@ -126,7 +126,7 @@ def _labels(actor: ClassifierActor, asked: TextPrompts) -> tuple[_Answers, _Answ
         prompts += rollout.prompts
     references_NK = torch.cat(references)
     now, then = (
-        _likeliest(actor.problem.labels.names, prompts, outputs_NK, references_NK)
+        _likeliest(actor.problem.labels, prompts, outputs_NK, references_NK)
         for outputs_NK in (torch.cat(policy), references_NK)
     )
     return now, then

@@ -20,7 +20,7 @@ from welltuned.rlhf.config import PpoConfig, ResolvedPpo
 from welltuned.rlhf.defaults import batches_of
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts, room_for
-from welltuned.tasks import GenerationProblem, Problem
+from welltuned.tasks import Problem
 from welltuned.training.data_cache import DataCache
 
 
@@ -31,9 +31,9 @@ def collect_prompts(data: DataConfig, problem: Problem, cache: DataCache) -> Dat
     """
     faults = Faults()
     collected = cache.splits(data, problem, faults)
-    if collected is not None and not isinstance(problem, GenerationProblem):
+    if collected is not None and problem.actions == "label":
         for split in SPLITS:
-            problem.read_targets(collected[split], faults)
+            problem.codec.read_targets(collected[split], faults)
     faults.raise_if_any()
     assert collected is not None
     return collected
@@ -42,7 +42,7 @@ def collect_prompts(data: DataConfig, problem: Problem, cache: DataCache) -> Dat
 def make_actor(policy: Policy, config: PpoConfig) -> Actor:
     """The actor for what the policy does. Raises `InputError` when there is no room to answer."""
     rows = config.rollout_batch_size
-    if not isinstance(policy.problem, GenerationProblem):
+    if policy.problem.actions == "label":
         return ClassifierActor(policy, config.temperature, rows)
     room_for(policy.max_length, config.response_length)
     lengths = config.response_length, config.prompt_length

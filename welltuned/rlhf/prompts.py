@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
-from welltuned.tasks import GenerationProblem
+from welltuned.tasks import Prompter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +33,7 @@ class Prompts:
 
 
 def prompts_of(
-    problem: GenerationProblem,
+    prompter: Prompter,
     tokenizer: PreTrainedTokenizerBase,
     records: Records,
     room: int,
@@ -44,7 +44,7 @@ def prompts_of(
     A plain text without a prompt gives its first `beginning` tokens. Raises `InputError`
     when a prompt has no token at all: there is nothing to go on from.
     """
-    found = [_prompt(problem, tokenizer, records, i, beginning) for i in range(len(records))]
+    found = [prompter.prompt(tokenizer, records, i, beginning) for i in range(len(records))]
     for index, (ids, _) in enumerate(found):
         if not ids:
             what = "the prompt has no token, and the tokenizer puts none in front"
@@ -53,51 +53,6 @@ def prompts_of(
             )
     cut = sum(len(ids) > room for ids, _ in found)
     return Prompts([ids[-room:] for ids, _ in found], [text for _, text in found], cut)
-
-
-def _prompt(
-    problem: GenerationProblem,
-    tokenizer: PreTrainedTokenizerBase,
-    records: Records,
-    index: int,
-    beginning: int,
-) -> tuple[list[int], str]:
-    """Tokens and text of one prompt."""
-    if problem.style == "chat":
-        rendered = problem.question(tokenizer, records, index)
-        return _tokens(tokenizer, rendered, special=False), _asked(records["messages"][index])
-    if prompt := records["prompt"][index]:
-        return _tokens(tokenizer, prompt, special=True), prompt
-    text = str(records["completion"][index] or records["text"][index])
-    ids = _tokens(tokenizer, text, special=True)
-    plain = _tokens(tokenizer, text, special=False)
-    ids = ids[: len(ids) - len(plain) + beginning]
-    return ids, str(tokenizer.decode(ids, skip_special_tokens=True))
-
-
-def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, special: bool) -> list[int]:
-    """Token ids; special tokens behind the text, which would end it, are left out."""
-    found: Any = tokenizer(
-        text,
-        add_special_tokens=special,
-        truncation=False,
-        padding=False,
-        return_special_tokens_mask=True,
-        verbose=False,
-    )
-    ids, added = list(found["input_ids"]), list(found["special_tokens_mask"])
-    while special and ids and added[-1]:
-        ids.pop()
-        added.pop()
-    return ids or list(found["input_ids"][:1])
-
-
-def _asked(messages: Sequence[dict[str, str]]) -> str:
-    """The last question alone, or every turn with who said it where there are several."""
-    turns = list(messages[:-1] if messages[-1]["role"] == "assistant" else messages)
-    if len(turns) == 1:
-        return turns[0]["content"]
-    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
 
 
 def room_for(max_length: int, response_length: int) -> int:

@@ -15,7 +15,7 @@ from welltuned.rlhf.config import PpoConfig, RewardSource
 from welltuned.rlhf.reward_check import weakness
 from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
 from welltuned.runs import Run
-from welltuned.tasks import GenerationProblem, Problem
+from welltuned.tasks import Problem
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class RewardSet:
         device: torch.device,
     ) -> RewardSet:
         """Each source with the run it was trained in, if it was. Raises `InputError`."""
-        # A conversation's answer stands on a line of its own; a text goes on where it was.
-        goes_on = isinstance(problem, GenerationProblem) and problem.style == "plain"
-        joint = "" if goes_on else "\n"
+        joint = "\n" if problem.prompter is None else problem.prompter.joint
         judges = [build_reward(source, folder, device, joint) for source, folder in sources]
         second = config.second_reward
         other = build_reward(second, None, device, joint) if second is not None else None

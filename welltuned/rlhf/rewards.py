@@ -24,7 +24,7 @@ from welltuned.evaluation.predict import to_device
 from welltuned.models.loading import ModelConfig, quiet, read_model_config, read_tokenizer
 from welltuned.rlhf.config import RewardSource
 from welltuned.schema.import_path import load_callable
-from welltuned.tasks import ClassificationProblem
+from welltuned.tasks import Problem, Verdict
 
 Score = Callable[[list[str], list[str]], Any]
 """`(prompts, responses) -> rewards`, one number a pair."""
@@ -130,26 +130,25 @@ def build_reward(
 
 def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str) -> Score:
     problem = predictor.problem
-    if problem.type == "reward":
-        if source.label is not None:
-            what = "'reward.label' goes with classifiers, and this is a reward run"
-            raise InputError(Fault(what, Place(str(folder)), "remove it"))
-        asked: Any = predictor
-        return lambda prompts, responses: asked.rewards(prompts, responses)
-    if not isinstance(problem, ClassificationProblem):
-        what = f"the run does {problem.type.replace('_', ' ')} and cannot judge"
-        raise InputError(Fault(what, Place(str(folder)), "use a reward or classification run"))
-    kind = problem.labels.problem
-    number = label_number(problem.labels.names, source, kind == "regression", str(folder))
+    verdict = verdict_of(problem, folder)
+    number = label_number(verdict.labels, source, str(folder))
+    if verdict.reads_prompts:
+        return predictor.rewards
 
     def score(prompts: list[str], responses: list[str]) -> np.ndarray:
-        records = problem.records_of(_read(source, joint, prompts, responses))
-        outputs_NK = predictor.outputs(records, _BATCH)
-        if kind == "regression":
-            return problem.values(outputs_NK)
-        return _worth(outputs_NK, number, kind == "multi_label", source)
+        records = problem.codec.records_of(_read(source, joint, prompts, responses))
+        rewards_N = verdict.rewards(predictor.outputs(records, _BATCH), number)
+        return _as_asked(rewards_N, source) if verdict.labels else rewards_N
 
     return score
+
+
+def verdict_of(problem: Problem, folder: Path) -> Verdict:
+    """How a run's outputs serve as a reward. Raises `InputError` when they cannot."""
+    if problem.verdict is None:
+        what = f"the run does {problem.title} and cannot judge"
+        raise InputError(Fault(what, Place(str(folder)), "use a reward or classification run"))
+    return problem.verdict
 
 
 def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> RewardFunction:
@@ -158,7 +157,7 @@ def _plain_classifier(source: RewardSource, device: torch.device, joint: str) ->
 
     assert source.model is not None
     names, several = classifier_labels(source.model)
-    number = label_number(names, source, len(names) == 1, source.model.name)
+    number = label_number(names if len(names) > 1 else (), source, source.model.name)
     tokenizer = read_tokenizer(source.model)
     with quiet():
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -203,10 +202,13 @@ def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:
     return names, config.problem_type == "multi_label_classification"
 
 
-def label_number(names: Sequence[str], source: RewardSource, one: bool, where: str) -> int:
-    """Which output is the reward. Raises `InputError` when it is not said or does not exist."""
+def label_number(names: Sequence[str], source: RewardSource, where: str) -> int:
+    """Which output is the reward; the only one where there are no names.
+
+    Raises `InputError` when it is not said or does not exist.
+    """
     choices = f"write reward.label, one of: {', '.join(names)}"
-    if one:
+    if not names:
         if source.label is not None:
             what = f"'reward.label' is {source.label}, but the model gives a number and no labels"
             raise InputError(Fault(what, Place(where), "remove it"))
@@ -237,4 +239,8 @@ def _worth(outputs_NK: np.ndarray, number: int, several: bool, source: RewardSou
     else:
         others_NJ = np.delete(logits_NK, number, axis=1)
         odds_N = logits_NK[:, number] - np.logaddexp.reduce(others_NJ, axis=1)
+    return _as_asked(odds_N, source)
+
+
+def _as_asked(odds_N: np.ndarray, source: RewardSource) -> np.ndarray:
     return odds_N if source.score == "log_odds" else 1 / (1 + np.exp(-odds_N))

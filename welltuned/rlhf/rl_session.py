@@ -26,7 +26,6 @@ from welltuned.runs.environment import describe_environment
 from welltuned.schema import versions
 from welltuned.schema.units import size_text
 from welltuned.strategies import AnyStrategy, Full
-from welltuned.tasks import ClassificationProblem
 from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
@@ -76,7 +75,7 @@ def make_ready(
     actor = make_actor(policy, config.ppo)
     asks = PromptSplits.of(data, actor, config.ppo, cache)
     settled, choices = resolve_rl_defaults(
-        config.ppo, strategy, policy.anatomy, policy.problem.type, len(asks.train)
+        config.ppo, strategy, policy.anatomy, policy.problem, len(asks.train)
     )
     config = config.model_copy(update={"ppo": settled})
     judges = RewardSet.load(sources, settled, policy.problem, device)
@@ -153,10 +152,11 @@ def write_start(
         },
     )
     facts = ready.data.facts
-    facts.task = {"problem": policy.problem.type}
-    if isinstance(policy.problem, ClassificationProblem):
-        labels = policy.problem.labels
-        facts.task = {"problem": labels.problem, "labels": list(labels.names)}
+    facts.task = {
+        "predictions": policy.problem.scorer.family.name,
+        "actions": policy.problem.actions,
+        "labels": list(policy.problem.labels),
+    }
     run.write("data.json", facts.as_dict())
     device = ready.learner.actor.device
     environment = describe_environment() | {

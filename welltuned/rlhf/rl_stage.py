@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from welltuned.artifact.verify import EXAMPLES, WeightChanges, compare_weights, prove
-from welltuned.data.records import Records
 from welltuned.engines.device import autocast
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.ppo import write_ppo_report
@@ -18,7 +16,6 @@ from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
 from welltuned.runs import Run, process_memory
 from welltuned.runs.results_schema import ProofRecord, Scores
-from welltuned.tasks import GenerationProblem
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.results import peak_memory
@@ -64,9 +61,9 @@ def _prove(ready: RlSession, run: Run, moved: WeightChanges) -> ProofRecord:
     policy, device = ready.policy, ready.learner.actor.device
     records = ready.asks.records["validation"]
     few = records.take(range(min(EXAMPLES, len(records))))
-    if isinstance(policy.problem, GenerationProblem):
-        few = _as_answers(policy.problem, ready.asks.validation.texts[: len(few)])
-    examples = policy.problem.encode(policy.tokenizer, few, policy.max_length)
+    if (prompter := policy.problem.prompter) is not None:
+        few = prompter.as_answers(ready.asks.validation.texts[: len(few)])
+    examples = policy.problem.codec.encode(policy.tokenizer, few, policy.max_length)
     outputs = predict_outputs(
         policy.model,
         policy.problem,
@@ -76,17 +73,6 @@ def _prove(ready: RlSession, run: Run, moved: WeightChanges) -> ProofRecord:
         autocast(policy.precision, device),
     )
     return prove(moved, ready.before, outputs, run.model, few, device).as_dict()
-
-
-def _as_answers(problem: GenerationProblem, prompts: Sequence[str]) -> Records:
-    """Prompts as texts that a model can be tried on, whether or not they came with answers."""
-    records = problem.records_of(list(prompts))
-    if problem.style == "plain":
-        records.columns["completion"] = [" " + prompt for prompt in prompts]
-    else:
-        for turns, prompt in zip(records["messages"], prompts, strict=True):
-            turns.append({"role": "assistant", "content": prompt})
-    return records
 
 
 def _results(
@@ -141,19 +127,20 @@ def _scores(ready: RlSession, found: PolicyEval) -> Scores:
     if found.outputs_NK is None:
         return scores
     targets = ready.asks.test.examples.targets
-    return scores | ready.policy.problem.score(found.outputs_NK, targets, intervals=True)
+    return scores | ready.policy.problem.scorer.score(found.outputs_NK, targets, intervals=True)
 
 
 def _predictions(ready: RlSession, after: PolicyEval, first: PolicyEval) -> list[dict[str, Any]]:
     """One row a test prompt: what was answered before and after, and what that was worth."""
     records = ready.asks.records["test"]
-    told = ready.policy.problem.describe(after.outputs_NK) if after.outputs_NK is not None else None
+    presenter, outputs_NK = ready.policy.problem.presenter, after.outputs_NK
+    told = presenter.describe(outputs_NK) if outputs_NK is not None else None
     targets = None if told is None else ready.asks.test.examples.targets
     rows = []
     for i, (now, then) in enumerate(zip(after.rows(), first.rows(), strict=True)):
         row: dict[str, Any] = {"id": records.id(i)}
         if told is not None and targets is not None:
-            row |= {"label": ready.policy.problem.target_of(targets[i]), **told[i]}
+            row |= {"label": presenter.target_of(targets[i]), **told[i]}
         earlier = {"before": then["response"], "reward_before": then["reward"]}
         rows.append({**row, **now, **earlier})
     return rows

@@ -25,11 +25,11 @@ from welltuned.rlhf.policy import check_policy as check_strategies
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.resume import is_finished
-from welltuned.rlhf.rewards import classifier_labels, label_number
+from welltuned.rlhf.rewards import classifier_labels, label_number, verdict_of
 from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import AnyStrategy, Full, Strategy
-from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
+from welltuned.tasks import JUDGE_TASK, Problem
 from welltuned.training.data_cache import DataCache
 from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
@@ -79,7 +79,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
     return RunConfig(
         model=source.model or config.model,
         data=source.data,
-        task=source.task or Reward(),
+        task=source.task or JUDGE_TASK,
         strategy=source.strategy or config.strategy or Full(),
         training=source.training,
         evaluation=source.evaluation,
@@ -101,7 +101,7 @@ def check_stages(config: RlhfConfig, folder: Path, cache: DataCache) -> list[str
     stages = folder / "stages"
     notes: list[str] = []
     problem = _try(lambda: _check_policy(config, stages, cache), faults)
-    labels = problem.labels.names if isinstance(problem, ClassificationProblem) else ()
+    labels = problem.labels if problem is not None and problem.actions == "label" else ()
     _try(lambda: _check_rewards(config, stages, labels, notes, cache), faults)
     faults.raise_if_any()
     return notes
@@ -127,13 +127,13 @@ def _check_policy(config: RlhfConfig, stages: Path, cache: DataCache) -> Problem
         problem, max_length = manifest.problem, manifest.max_length
     place = Place(config.sft.run or config.data.train)
     if problem.type != config.task.type:
-        what = f"the SFT run does {problem.type.replace('_', ' ')}, not {config.task.type}"
+        what = f"the SFT run does {problem.title}, not {config.task.type}"
         remedy = f"set task to {problem.type}, or name another run"
         raise InputError(Fault(what, place, remedy))
-    if isinstance(problem, ClassificationProblem) and problem.labels.problem != "single_label":
+    if problem.actions is None:
         what = "a policy chooses one label, and these data have several or numbers"
         raise InputError(Fault(what, place, "give data, or a run, with one label a text"))
-    if isinstance(problem, GenerationProblem):
+    if problem.actions == "text":
         room_for(max_length, config.ppo.response_length)
     _check_strategies(config)
     if config.ppo.data is not None or config.sft.data is not None or config.sft.run is not None:
@@ -194,7 +194,7 @@ def _check_runs(
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
         prepared = _try(partial(_check_run, run, source, stages, cache), faults)
-        if prepared is not None and prepared.problem.type == "reward" and labels:
+        if prepared is not None and reads_prompts(prepared.problem) and labels:
             notes.extend(_try(partial(unjudged, prepared.data.train, labels), faults) or [])
     faults.raise_if_any()
 
@@ -202,11 +202,14 @@ def _check_runs(
 def _check_run(run: RunConfig, source: RewardSource, stages: Path, cache: DataCache) -> RunPlan:
     prepared = prepare(run, cache=cache)
     require_space(run, prepared.anatomy, stages)
-    problem = prepared.problem
-    if isinstance(problem, ClassificationProblem):
-        one = problem.labels.problem == "regression"
-        label_number(problem.labels.names, source, one, run.data.train)
+    if (verdict := prepared.problem.verdict) is not None and not verdict.reads_prompts:
+        label_number(verdict.labels, source, run.data.train)
     return prepared
+
+
+def reads_prompts(problem: Problem) -> bool:
+    """Whether the problem judges responses to prompts, and not texts by themselves."""
+    return problem.verdict is not None and problem.verdict.reads_prompts
 
 
 def unjudged(judged: Records, labels: Sequence[str]) -> list[str]:
@@ -232,17 +235,13 @@ def _check_source(source: RewardSource) -> None:
         load_callable(str(source.function), "reward")
     elif source.kind == "run":
         problem = ArtifactManifest.read(find_artifact(str(source.run))).problem
-        if isinstance(problem, ClassificationProblem):
-            one = problem.labels.problem == "regression"
-            label_number(problem.labels.names, source, one, str(source.run))
-        elif problem.type != "reward":
-            what = f"the run does {problem.type.replace('_', ' ')} and cannot judge"
-            remedy = "use a reward or classification run"
-            raise InputError(Fault(what, Place(str(source.run)), remedy))
+        verdict = verdict_of(problem, Path(str(source.run)))
+        if not verdict.reads_prompts:
+            label_number(verdict.labels, source, str(source.run))
     elif source.kind == "model":
         assert source.model is not None
         if is_artifact(Path(source.model.location).expanduser()):
             return
         read_model_config(source.model)
         names, _ = classifier_labels(source.model)
-        label_number(names, source, len(names) == 1, source.model.name)
+        label_number(names if len(names) > 1 else (), source, source.model.name)

@@ -12,7 +12,8 @@ from welltuned.data.preferences import some
 from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
-from welltuned.tasks.base import Examples
+from welltuned.metrics import PairPredictions
+from welltuned.tasks.examples import Examples
 from welltuned.tasks.responses import Form, Grouped, ResponseTarget, judged
 
 _MANY = 4
@@ -84,16 +85,18 @@ def read(records: Records, faults: Faults) -> np.ndarray:
 # --- Judging -------------------------------------------------------------------
 
 
-def score(rewards: Rewards, targets: np.ndarray, intervals: bool) -> dict[str, Any]:
-    """How rewards order pairs, and whether they go with length."""
-    from welltuned.metrics.preferences import score_lengths, score_pairs
+def predictions(
+    rewards: Rewards, targets: np.ndarray, more: dict[str, Any] | None = None
+) -> PairPredictions:
+    """How rewards order pairs, and whether they go with length; `more` is told beside that."""
+    from welltuned.metrics.preferences import score_lengths
 
     differences_Q, prompts_Q = _differences(rewards, targets)
     lengths = [target.lengths_K for target in targets]
     longer_Q, _ = _differences(lengths, targets)
     every_M, lengths_M = np.concatenate(list(rewards)), np.concatenate(lengths)
-    scores = score_pairs(differences_Q, prompts_Q, intervals)
-    return scores | score_lengths(every_M, lengths_M, differences_Q, longer_Q)
+    rest = score_lengths(every_M, lengths_M, differences_Q, longer_Q)
+    return PairPredictions(differences_Q.astype(np.float64), prompts_Q, rest | (more or {}))
 
 
 def longer_wins(targets: np.ndarray) -> dict[str, Any]:

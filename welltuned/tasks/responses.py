@@ -19,13 +19,13 @@ from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
 from welltuned.tasks import chat
-from welltuned.tasks.base import Examples
+from welltuned.tasks.examples import Examples
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from welltuned.tasks.base import Batch
+    from welltuned.tasks.parts import Batch
 
 Form = Literal["auto", "chat", "plain"]
 """How prompt and response become one text where no separator parts them.

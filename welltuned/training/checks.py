@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
-from welltuned.evaluation.layer_probe import is_probed
 from welltuned.protection import CheckContext
 from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable
@@ -41,7 +40,7 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:
-    if getattr(config.task, "packing", False) and config.strategy.input_positions:
+    if config.task.shares_rows and config.strategy.input_positions:
         faults.add(
             f"'task.packing' does not go with strategy '{config.strategy.type}': its vectors "
             "stand before a row, and not before each text in it",
@@ -52,15 +51,15 @@ def _require_unpacked(config: RunConfig, faults: Faults) -> None:
 
 def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None:
     metric = config.training.metric_for_best_model
-    if metric != "auto" and metric not in problem.metrics:
+    if metric != "auto" and metric not in problem.scorer.metric_names:
         faults.add(
             f"there is no validation score '{metric}'",
             None,
-            f"training.metric_for_best_model is one of: {', '.join(problem.metrics)}",
+            f"training.metric_for_best_model is one of: {', '.join(problem.scorer.metric_names)}",
         )
 
 
 def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None:
-    if config.evaluation.probe and not is_probed(problem):
-        what = f"a linear map cannot answer the task '{problem.type}'"
+    if config.evaluation.probe and problem.linear is None:
+        what = f"a linear map cannot answer the task '{problem.title}'"
         faults.add(f"'evaluation.probe': {what}", None, "set evaluation.probe to false")

@@ -27,6 +27,7 @@ from welltuned.data.records import Records
 from welltuned.data.storage import UnstorableError, load_stored, store
 from welltuned.errors import Faults
 from welltuned.tasks import Examples, Problem, Task
+from welltuned.tasks.parts import Codec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,11 +58,12 @@ class DataCache:
 
         Facts belong to whoever asks: notes that are added to them are seen by no one else.
         """
-        roles = reader.roles if isinstance(reader, Task) else reader.task.roles
+        format = reader if isinstance(reader, Task) else reader.codec
+        roles = format.roles
         name = self._name(
             "splits", config.model_dump(mode="json"), _contents(config), roles, _format(reader)
         )
-        splits = self._once(name, lambda: collect(config, roles, faults, reader.convert))
+        splits = self._once(name, lambda: collect(config, roles, faults, format.convert))
         return None if splits is None else replace(splits, facts=deepcopy(splits.facts))
 
     def examples(
@@ -72,10 +74,12 @@ class DataCache:
         max_length: int,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
-        """As `problem.encode`."""
+        """As `problem.codec.encode`."""
         known = problem.to_dict(), _all_of(records), max_length, _tokenizer_state(tokenizer)
         name = self._name("examples", type(problem).__qualname__, *known)
-        return self._once(name, lambda: problem.encode(tokenizer, records, max_length, progress))
+        return self._once(
+            name, lambda: problem.codec.encode(tokenizer, records, max_length, progress)
+        )
 
     def share(self, folder: Path) -> None:
         """Put what is held into a folder, where other processes find it, and all that follows."""
@@ -138,7 +142,8 @@ def _contents(config: DataConfig) -> list[str]:
 
 def _format(reader: Task | Problem) -> Any:
     """What turns a file's own format into columns; None where its columns are taken as they are."""
-    if type(reader).convert in (Task.convert, Problem.convert):
+    format = reader if isinstance(reader, Task) else reader.codec
+    if type(format).convert in (Task.convert, Codec.convert):
         return None
     options = (
         reader.model_dump(mode="json", exclude=_UNREAD)

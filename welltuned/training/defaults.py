@@ -123,7 +123,7 @@ def resolve(
 
 def metric_of(asked: str, problem: Problem) -> str:
     """The validation score that chooses: as asked, or with `auto` the task's own."""
-    return problem.default_metric if asked == "auto" else asked
+    return problem.scorer.chosen(asked)
 
 
 def resolve_parts(

@@ -65,9 +65,9 @@ def encode_splits(
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
     data.facts.notes += [
-        f"{split}: {note}." for split in read for note in problem.notes(examples[split])
+        f"{split}: {note}." for split in read for note in problem.codec.notes(examples[split])
     ]
-    return {**examples, "train": problem.pack(examples["train"], max_length)}
+    return {**examples, "train": problem.codec.pack(examples["train"], max_length)}
 
 
 def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:

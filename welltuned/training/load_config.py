@@ -9,7 +9,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect
 from welltuned.errors import Faults, InputError
 from welltuned.schema.document import Document, Part, expand_shorthand, validate
-from welltuned.tasks import AnyTask, Classification
+from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 
 def load_config(file: str | None, overrides: Iterable[str]) -> RunConfig:
@@ -40,13 +40,13 @@ def _inspect_data_anyway(document: Document, faults: Faults) -> None:
 
 class _DataAndTask(Part):
     data: DataConfig
-    task: AnyTask = Classification()
+    task: AnyTask = DEFAULT_TASK
 
 
 def _data_and_task(document: Document) -> _DataAndTask | None:
     """The data, and the task that reads them: as written or, if that is faulty, its type alone."""
-    task = document.values.get("task") or "classification"
-    kind = task.get("type", "classification") if isinstance(task, dict) else task
+    task = document.values.get("task") or DEFAULT_TASK.type
+    kind = task.get("type", DEFAULT_TASK.type) if isinstance(task, dict) else task
     for tried in (task, {"type": kind}):
         values = expand_shorthand(
             _DataAndTask, {"data": document.values.get("data"), "task": tried}

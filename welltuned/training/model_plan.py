@@ -50,7 +50,7 @@ class ModelPlan:
 
     def with_pooling(self, problem: Problem, pooling: str) -> ModelPlan:
         """The same with a head that reads something else."""
-        head = problem.head(self.base, pooling)
+        head = problem.objective.head(self.base, pooling)
         return ModelPlan(self.base, self.tokenizer, head, _anatomy_of(head))
 
 
@@ -76,7 +76,7 @@ def plan_model(
     pooling = config.task.pooling
     if pooling == "auto":
         pooling = loading.own_pooling(config.model) or "mean"
-    head = collecting(lambda: problem.head(pretrained.base, pooling), faults)
+    head = collecting(lambda: problem.objective.head(pretrained.base, pooling), faults)
     anatomy = collecting(lambda: _anatomy_of(head), faults) if head is not None else None
     if head is None or anatomy is None:
         return None

@@ -93,7 +93,7 @@ class RunPlan(CheckedRun):
         mixing = [one for one in self.config.protection if one.type == "replay"]
         if not mixing or self.replay is None:
             return train
-        before = self.problem.pack(self.replay, self.max_length)
+        before = self.problem.codec.pack(self.replay, self.max_length)
         seed = self.config.training.seed
         return train.join(before.take(replayed(len(train), len(before), mixing[0].share, seed)))
 

@@ -7,7 +7,7 @@ from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, InputError
 from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.eval_model import EvalModel
-from welltuned.evaluation.layer_probe import is_probed, probe_layers
+from welltuned.evaluation.layer_probe import probe_layers
 from welltuned.models import loading
 from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import Full
@@ -29,8 +29,8 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
         "data": config.data.model_copy(update={"replay": None}),
     }
     prepared = prepare(config.model_copy(update=looking), observer.working)
-    if not is_probed(prepared.problem):
-        what = f"a linear map cannot answer the task '{prepared.problem.type}'"
+    if prepared.problem.linear is None:
+        what = f"a linear map cannot answer the task '{prepared.problem.title}'"
         raise InputError(Fault(what, None, "probe a task with classes, numbers or tags"))
     prepared = resolve_pooling(prepared, observer)
     found = probe_layers(

@@ -31,7 +31,9 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
     read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
     assert read.targets is not None and train_targets is not None
     outputs, scores, responses = read_split(judged, session, observer, intervals=True)
-    run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
+    run.write_lines(
+        "predictions.jsonl", problem.presenter.rows(outputs, read, {"response": responses})
+    )
     test: HeldOutScores = {"test": scores} if judged == "test" else {}
     results: Evaluated = {
         **test,
@@ -39,7 +41,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         "validation": scores
         if judged == "validation"
         else _with_interval(session, "validation", prepared.examples["validation"]),
-        "baselines": problem.baselines(train_targets, read.targets),
+        "baselines": problem.scorer.baselines(train_targets, read.targets),
         "parameters": _count_parameters(session),
         "cost": _cost(session),
         "found": session.found,
@@ -58,7 +60,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         )
         if before:
             texts = {"before": before, "response": responses}
-            run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
+            run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
     return results
 
 
@@ -74,16 +76,17 @@ def read_split(
     assert examples.targets is not None
     session.model.eval()
     outputs = session.predict(split, session.precision_in_use, observer)
-    scores = problem.score(outputs, examples.targets, intervals)
-    answered = min(problem.answered, len(examples)) if split == "test" else 0
-    first = examples.records.take(range(answered))
+    scores = problem.scorer.score(outputs, examples.targets, intervals)
+    if (responder := problem.responder) is None or split != "test":
+        return outputs, scores, []
+    first = examples.records.take(range(min(responder.number, len(examples))))
     with autocast(session.precision_in_use, session.device):
-        responses = problem.respond(
+        responses = responder.respond(
             session.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
         )
     if responses:
-        scores |= problem.score_responses(responses, first, intervals)
-    return outputs, scores, responses or []
+        scores |= responder.score(responses, first, intervals)
+    return outputs, scores, responses
 
 
 def _some_training(session: Session) -> Examples:
@@ -99,7 +102,7 @@ def _some_training(session: Session) -> Examples:
 def _with_interval(session: Session, what: str, examples: Examples) -> Scores:
     assert examples.targets is not None
     outputs = session.predict_examples(examples, what, session.precision_in_use)
-    return session.problem.score(outputs, examples.targets, intervals=True)
+    return session.problem.scorer.score(outputs, examples.targets, intervals=True)
 
 
 def _count_parameters(session: Session) -> ParameterCount:

@@ -87,7 +87,7 @@ class LoadedModel:
         """Scores of a split, without intervals."""
         targets = self.prepared.examples[split].targets
         assert targets is not None
-        return self.problem.score(self.predict(split, precision), targets)
+        return self.problem.scorer.score(self.predict(split, precision), targets)
 
     @property
     def training(self) -> ResolvedTraining:
@@ -219,7 +219,7 @@ def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Obs
     It is computed once; so tuning costs no second model and knows nothing of strategies.
     """
     problem, training = prepared.problem, prepared.config.training
-    if not problem.needs_reference:
+    if not problem.objective.needs_reference:
         return prepared
     precision = autocast(training.precision, next(model.parameters()).device)
     size, noted = training.per_device_eval_batch_size, {}
@@ -227,7 +227,9 @@ def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Obs
         for split, examples in prepared.examples.items():
             tell = partial(observer.working, f"reference on {split}", total=len(examples))
             args = problem, examples, prepared.pad_id, size, precision
-            noted[split] = problem.with_reference(examples, predict_outputs(model, *args, tell))
+            noted[split] = problem.objective.with_reference(
+                examples, predict_outputs(model, *args, tell)
+            )
     return replace(prepared, examples=noted)
 
 
@@ -237,9 +239,10 @@ def _try_step(model: nn.Module, prepared: RunPlan) -> None:
     size = prepared.config.training.resolved().per_device_train_batch_size
     some = list(range(min(len(examples), size)))
     batch = to_device(
-        prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
+        prepared.problem.codec.collate(examples, some, prepared.pad_id),
+        next(model.parameters()).device,
     )
-    prepared.problem.loss(model, batch).backward()
+    prepared.problem.objective.loss(model, batch).backward()
     model.zero_grad(set_to_none=True)
 
 
@@ -252,7 +255,7 @@ def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
         return prepared
     pooling, reason = loading.own_pooling(prepared.config.model), "the model's own pooling file"
     if pooling is None:
-        pooling = prepared.problem.usual_pooling(prepared.anatomy.kind)
+        pooling = prepared.problem.objective.usual_pooling(prepared.anatomy.kind)
         reason = "usual for the task"
     if pooling is None:
         observer.working("choosing the pooling", 0, 1)
@@ -291,7 +294,7 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
     origin = Origin(loading.weights_fingerprint(loaded.model, loaded.new), loaded.new)
-    prepared.problem.initialise(loaded.model, loaded.new, seed)
+    prepared.problem.objective.initialise(loaded.model, loaded.new, seed)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]
     context = Context(

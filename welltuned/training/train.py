@@ -186,7 +186,7 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
     manifest, config = session.manifest(problem), prepared.head.config
     artifact = Artifact(session.model, prepared.tokenizer, config, manifest)
     artifact_bytes = save_artifact(artifact, run.model)
-    few = problem.encode(prepared.tokenizer, records, prepared.max_length)
+    few = problem.codec.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict_outputs(
         session.model,
         problem,

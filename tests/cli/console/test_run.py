@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,17 @@ from welltuned.config import run_config_from
 from welltuned.engines.events import Step
 from welltuned.models.freezing import TableRow
 from welltuned.runs import Run
+from welltuned.tasks.classification import SingleLabel
+from welltuned.tasks.classification.single_label import ClassPresenter
 from welltuned.training.prepare import prepare
 
 
 def watching(terminal: bool = False) -> tuple[ConsoleObserver, io.StringIO]:
     buffer = io.StringIO()
     console = Console(file=buffer, force_terminal=terminal, width=200, soft_wrap=True)
-    return ConsoleObserver(console), buffer
+    observer = ConsoleObserver(console)
+    observer._metric = "macro_f1"  # a prepared run tells which
+    return observer, buffer
 
 
 def step(number: int, total: int = 40) -> Step:
@@ -40,6 +46,29 @@ def test_a_prepared_run_is_told_in_a_few_lines(tiny: Any, sentiment: str, tmp_pa
     assert any("validation and test had no file" in line for line in lines)
     assert any(line.startswith("· warmup_ratio = ") for line in lines)
     assert lines[-1] == f"· run folder {tmp_path / 'run'}"
+
+
+def test_a_task_without_labels_is_told_in_its_own_words(
+    tiny: Any, sentiment: str, tmp_path: Path
+) -> None:
+    """The terminal asks the problem and knows no task: there need not be labels."""
+
+    class Spans(ClassPresenter):
+        def headline(self, facts: Mapping[str, Any]) -> str:
+            return f"the span that answers, in {facts['documents']} documents"
+
+    class SpanProblem(SingleLabel):
+        @property
+        def presenter(self) -> ClassPresenter:
+            return Spans(())
+
+    values = config_values(tiny("bert"), sentiment, "lora", tmp_path / "run")
+    plan = prepare(run_config_from(values))
+    assert isinstance(plan.problem, SingleLabel)
+    plan.data.facts.task = {"problem": "spans", "documents": 7}
+    observer, buffer = watching()
+    observer.prepared(replace(plan, problem=SpanProblem(plan.problem.labelling)))
+    assert "the span that answers, in 7 documents; train 96" in buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["[/INST]", "[red]"])

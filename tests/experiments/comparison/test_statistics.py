@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from welltuned.experiments.comparison.scores import Statistic, statistic
 from welltuned.experiments.comparison.statistics import (
     Difference,
     compare_all,
@@ -17,6 +16,7 @@ from welltuned.experiments.comparison.statistics import (
     score_all,
     seeds_interval,
 )
+from welltuned.metrics import ClassPredictions, Statistic
 
 EXAMPLES, SEEDS, COMPARISONS = 1000, 3, 100
 SEED_DEVIATION = 0.005
@@ -213,15 +213,11 @@ def test_macro_f1_is_compared_like_accuracy() -> None:
     random = np.random.default_rng(7)
     labels = random.integers(0, 2, EXAMPLES)
     right = answers(random, (0.80, 0.87))
+    macro_f1 = next(metric for metric in ClassPredictions.metrics if metric.name == "macro_f1")
     by_f1 = {
         f"s{k}": [
-            statistic(
-                "macro_f1",
-                [
-                    {"label": int(a), "prediction": int(a if r else 1 - a), "probabilities": {}}
-                    for a, r in zip(labels, seed, strict=True)
-                ],
-                [0, 1],  # type: ignore[list-item]
+            macro_f1.statistic(
+                ClassPredictions(labels, np.where(seed, labels, 1 - labels), np.eye(2), ("0", "1"))
             )
             for seed in seeds
         ]

@@ -10,7 +10,7 @@ import pytest
 from comparing import carried_out, values_for
 from sentences import make_sentences, write_conll
 from support import WORDS, make_rows, write_rows
-from welltuned.experiments.comparison.scores import known_metrics
+from welltuned.metrics import family_of
 
 PLAIN = ["lora", {"type": "partial", "num_blocks": 2}]
 
@@ -32,7 +32,7 @@ def check(comparison: Any, metric: str, baselines: set[str]) -> None:
         runs = [comparison.cell(slug, seed) for seed in (0, 1)]
         own = [run.results["test"][metric] for run in runs]
         assert rows[name]["scores"][metric]["mean"] == pytest.approx(sum(own) / 2)
-        assert metric in known_metrics(list(runs[0].read_lines("predictions.jsonl")))
+        assert metric in {one.name for one in family_of(runs[0].read("data.json")["task"]).metrics}
     [pair] = [p for p in results["pairs"] if "tf-idf" not in (p["one"], p["other"])]
     better, worse = (rows[pair[key]]["scores"][metric]["mean"] for key in ("one", "other"))
     assert pair["difference"] == pytest.approx(better - worse, abs=1e-5)

@@ -31,7 +31,7 @@ def test_responses_are_the_names_of_labels_and_prompts_the_texts(
     actor, texts = actor_of(classified("full"), sentiment)
     rollout = actor.rollout(texts.take([3, 1, 4]), torch.Generator())
     assert rollout.prompts == [texts.examples.records["text"][i] for i in (3, 1, 4)]
-    names = actor.problem.labels.names
+    names = actor.problem.labels
     assert rollout.responses == [names[a] for a in rollout.actions_BT[:, 0].tolist()]
     assert rollout.mask_BT.shape == (3, 1) and bool(rollout.mask_BT.all())
     assert "labels" not in rollout.inputs  # the truth is nothing that a policy may see
@@ -111,13 +111,13 @@ def test_a_reward_for_one_label_is_learned_and_its_opposite_unlearned(
         for _ in range(3):
             rollout = learner.rollout(texts)
             if gradient == "exact":
-                names = actor.problem.labels.names
+                names = actor.problem.labels
                 scores = np.array([[float(name == wanted) for name in names]] * 32)
             else:
                 scores = np.array([float(said == wanted) for said in rollout.responses])
             step(learner, rollout, scores)
         share_BK = learner.rollout(texts).all_logprobs_BK.exp()  # type: ignore[union-attr]
-        shares[wanted] = float(share_BK[:, actor.problem.labels.names.index("positive")].mean())
+        shares[wanted] = float(share_BK[:, actor.problem.labels.index("positive")].mean())
     assert shares["positive"] > 0.8 and shares["negative"] < 0.2
 
 

@@ -218,18 +218,16 @@ def test_a_text_gives_its_beginning_and_a_prompt_all_of_it(
     told: Callable[..., Run], stories: str
 ) -> None:
     from welltuned.rlhf.prompts import prompts_of
-    from welltuned.tasks import GenerationProblem
 
     policy = policy_of(told("full"))
     texts = story_prompts(policy, stories, 2)
     assert all(len(ids) <= 2 for ids in texts.ids)
     problem: Any = policy.problem
-    assert isinstance(problem, GenerationProblem)
-    records = problem.records_of(["the film was good and the room was cold"])
-    prompts = prompts_of(problem, policy.tokenizer, records, 50, 2)
+    records = problem.codec.records_of(["the film was good and the room was cold"])
+    prompts = prompts_of(problem.prompter, policy.tokenizer, records, 50, 2)
     assert prompts.texts == ["the film was good and the room was cold"]
     assert len(prompts.ids[0]) == 9
-    short = prompts_of(problem, policy.tokenizer, records, 4, 2)
+    short = prompts_of(problem.prompter, policy.tokenizer, records, 4, 2)
     assert short.cut == 1 and short.ids == [prompts.ids[0][-4:]]
 
 
@@ -239,7 +237,9 @@ def test_a_prompt_without_a_token_is_refused(told: Callable[..., Run]) -> None:
     policy = policy_of(told("full"))
     problem: Any = policy.problem
     with pytest.raises(InputError, match="no token"):
-        prompts_of(problem, policy.tokenizer, problem.records_of(["good", " "]), 50, 2)
+        prompts_of(
+            problem.prompter, policy.tokenizer, problem.codec.records_of(["good", " "]), 50, 2
+        )
 
 
 def test_a_conversation_is_asked_through_its_template_and_judged_without_it(

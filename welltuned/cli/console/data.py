@@ -24,14 +24,14 @@ from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.models.loading import read_model_config as read_model_config
 from welltuned.schema.document import Document, Part, apply_overrides, peek, validate
-from welltuned.tasks import AnyTask, Classification, Examples, Problem
+from welltuned.tasks import DEFAULT_TASK, AnyTask, Examples, Problem
 
 _EXAMPLES = 3
 
 
 class _Request(Part):
     data: DataConfig
-    task: AnyTask = Classification()
+    task: AnyTask = DEFAULT_TASK
     model: ModelConfig | None = None
 
 
@@ -95,7 +95,7 @@ class Inspection:
         table.add_column("label")
         for split in SPLITS:
             table.add_column(split, justify="right")
-        for name in self.facts["task"]["labels"]:
+        for name in self.facts["task"]["counts"]["train"]:
             table.add_row(
                 Text(name), *(f"{self.facts['task']['counts'][split][name]:,}" for split in SPLITS)
             )
@@ -108,7 +108,7 @@ class Inspection:
             )
         parts: list[RenderableType] = []
         for i in range(min(_EXAMPLES, len(self.examples))):
-            label = self.problem.target_of(self.examples.targets[i])  # type: ignore[index]
+            label = self.problem.presenter.target_text(self.examples.targets[i])  # type: ignore[index]
             parts.append(self._heading(i, self.examples.records, label))
             parts += map(self._tokens, self.examples.rows_of([i]))
         if self.examples.encoded.labels is not None:
@@ -118,20 +118,13 @@ class Inspection:
     def _raw_examples(self) -> Iterator[RenderableType]:
         train = self.collected.train
         few = train.take(range(min(_EXAMPLES, len(train))))
-        for i, target in enumerate(self.problem.read_targets(few, Faults())):
-            yield self._heading(i, few, self.problem.target_of(target))
-            yield from map(Text, self.problem.lines(few, i))
+        for i, target in enumerate(self.problem.codec.read_targets(few, Faults())):
+            yield self._heading(i, few, self.problem.presenter.target_text(target))
+            yield from map(Text, self.problem.presenter.lines(few, i))
 
-    def _heading(self, index: int, records: Records, label: Any) -> Text:
-        name = {
-            "generation": "tokens learned",
-            "token_classification": "tags",
-            "reward": "judged",
-            "preference": "judged",
-        }
-        told = " ".join(label) if self.problem.type == "token_classification" else label
+    def _heading(self, index: int, records: Records, label: str) -> Text:
         text = f"\nexample {index + 1}  {records.id(index)}  "
-        text += f"{name.get(self.problem.type, 'label')}: {told}"
+        text += f"{self.problem.presenter.label}: {label}"
         return Text(text, style="bold")
 
     def _tokens(self, row: int) -> Text:

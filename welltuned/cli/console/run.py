@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -44,7 +44,7 @@ class ConsoleObserver(Observer):
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._metric = "macro_f1"
+        self._metric = ""
         self._validation = ""
         self._best: float | None = None
         self._last_line = 0.0
@@ -65,7 +65,7 @@ class ConsoleObserver(Observer):
         sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
         self._console.print(
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
-            f"{escape(_problem(data.facts.task))}; {sizes}"
+            f"{escape(prepared.problem.presenter.headline(data.facts.task))}; {sizes}"
         )
         for note in data.facts.notes:
             self._console.print(f"[yellow]·[/] {escape(note)}")
@@ -248,25 +248,6 @@ def _scores(scores: Scores) -> str:
         if interval is not None:
             parts.append(f"{name} {scores[name]:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]")
     return " · ".join(parts)
-
-
-def _problem(task: dict[str, Any]) -> str:
-    if task["problem"] == "regression":
-        return "regression"
-    if task["problem"] == "generation":
-        return f"generation ({task['style']})"
-    if task["problem"] == "ratings":
-        return "rewards from ratings"
-    if task["problem"] == "direct_preference":
-        return f"direct preference over {task['pairs']['train']:,} pairs"
-    if task["problem"] == "preferences":
-        return f"rewards from {task['pairs']['train']:,} preferences"
-    if task["problem"] == "token_classification":
-        return f"a tag for each word, {len(task['labels'])} tags"
-    labels = task["labels"]
-    shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
-    number = "one" if task["problem"] == "single_label" else "several"
-    return f"{number} of {len(labels)} labels ({shown})"
 
 
 def print_lines(lines: list[str]) -> None:

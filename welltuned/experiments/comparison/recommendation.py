@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Literal
 
-from welltuned.experiments.comparison.scores import is_better
+from welltuned.metrics import is_better
 from welltuned.reports.page import metric_name
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import ComparisonRow, RankedRows, Recommendation

@@ -27,7 +27,7 @@ from welltuned.rlhf.config import RewardSource, RlhfConfig, SftStage
 from welltuned.rlhf.read_config import place_judges
 from welltuned.schema.document import Document, validate
 from welltuned.schema.import_path import load_callable
-from welltuned.tasks import Reward
+from welltuned.tasks import JUDGE_TASK
 from welltuned.training.data_cache import DataCache
 
 STAGE = ("model", "data", "strategy", "training", "evaluation", "engine")
@@ -172,7 +172,7 @@ def _read_besides(pipeline: RlhfConfig) -> Iterator[tuple[str, DataConfig, Any]]
     """Data that only a pipeline reads: the judges' own, and prompts of PPO."""
     for source in pipeline.reward:
         if source.kind == "trained" and source.data is not None:
-            yield "'reward.data'", source.data, source.task or Reward()
+            yield "'reward.data'", source.data, source.task or JUDGE_TASK
     if pipeline.ppo.data is not None:
         yield "'ppo.data'", pipeline.ppo.data, pipeline.task
 

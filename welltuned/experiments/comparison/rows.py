@@ -9,7 +9,7 @@ import numpy as np
 
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.statistics import seeds_interval
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
@@ -137,7 +137,7 @@ def seconds_to_share(rows: Sequence[dict[str, Any]], metric: str) -> float | Non
     looks = [row for row in rows if row["split"] == "validation" and row.get(metric) is not None]
     if not looks:
         return None
-    lower = metric in LOWER_IS_BETTER
+    lower = lower_is_better(metric)
     kept = (min if lower else max)(row[metric] for row in looks)
     goal = kept / _NEARLY_FINAL if lower else kept - (1 - _NEARLY_FINAL) * abs(kept)
     reached = (row for row in looks if (row[metric] <= goal if lower else row[metric] >= goal))

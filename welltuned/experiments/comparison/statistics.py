@@ -34,7 +34,7 @@ from itertools import combinations
 
 import numpy as np
 
-from welltuned.experiments.comparison.scores import Statistic, resampled
+from welltuned.metrics.base import Statistic, resampled
 
 ALPHA = 0.05
 _FLIPS = 9999

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from welltuned import metrics
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.notes import remarks
 from welltuned.experiments.comparison.recommendation import recommend, write_config
 from welltuned.experiments.comparison.rows import baseline_row, strategy_row
-from welltuned.experiments.comparison.scores import Statistic, known_metrics, statistic
 from welltuned.experiments.comparison.statistics import (
     ALPHA,
     Difference,
@@ -20,7 +20,7 @@ from welltuned.experiments.comparison.statistics import (
     not_distinguishable_from_best,
     score_all,
 )
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import Metric, Predictions, Statistic, family_of
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
     ComparisonRecord,
@@ -71,7 +71,9 @@ def _basis(comparison: Comparison, record: ComparisonRecord) -> str:
         for row in record["rows"]
         for cell in row["cells"]
     ]
-    own = [file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
+    folders = [Path(module).parent for module in (__file__, str(metrics.__file__))]
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    own = [file.read_text(encoding="utf-8") for file in files]
     found = [record["settled"], record.get("tuned", {}), record["scouted"]["impossible"]]
     parts = [cells, found, record["asked"]["limits"], record["metric"], own]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
@@ -94,16 +96,19 @@ def _judge(
             "group": [],
             "pairs": [],
         }
-    labels = _labels(comparison, rows)
-    metric, statistics = _statistics(comparison, record["metric"], rows, labels)
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    task = _task(comparison, rows)
+    labels = list(task.get("labels", []))
+    metric, statistics = _statistics(
+        family_of(task), record["metric"], _predictions(comparison, rows), labels
+    )
+    sign = -1.0 if metric.lower_is_better else 1.0
     scored = score_all(statistics, sign)
     differences = compare_all(scored, BASELINES)
     strategies = {name: s for name, s in scored.items() if name not in BASELINES}
     group = not_distinguishable_from_best(strategies, differences)
     examples = max(len(s.influence_N) for s in scored.values())
     return {
-        "metric": metric,
+        "metric": metric.name,
         "labels": labels,
         "test_examples": examples,
         "alpha": ALPHA,
@@ -129,28 +134,47 @@ def _pair(found: Difference, sign: float) -> PairRecord:
     }
 
 
-def _labels(comparison: Comparison, rows: Sequence[ComparisonRow]) -> list[str]:
+def _task(comparison: Comparison, rows: Sequence[ComparisonRow]) -> dict[str, Any]:
+    """What data.json tells of the task, which is the same for all cells."""
     row = next(row for row in rows if row["seeds"])
-    task = comparison.cell(row["slug"], row["seeds"][0]).read("data.json")["task"]
-    return list(task.get("labels", []))
+    task: dict[str, Any] = comparison.cell(row["slug"], row["seeds"][0]).read("data.json")["task"]
+    return task
 
 
-def _statistics(
-    comparison: Comparison, asked: str, rows: Sequence[ComparisonRow], labels: Sequence[str]
-) -> tuple[str, dict[str, list[Statistic]]]:
-    """The score that can be compared example by example, and its parts by strategy and seed."""
-    predictions: dict[str, list[list[dict[str, Any]]]] = {}
+ByStrategy = dict[str, list[list[dict[str, Any]]]]
+"""The rows of predictions.jsonl, by strategy and seed."""
+
+
+def _predictions(comparison: Comparison, rows: Sequence[ComparisonRow]) -> ByStrategy:
+    found: ByStrategy = {}
     for row in rows:
         if row["name"] in TESTED_BASELINES:
             runs = [comparison.baseline(row["name"])]
         else:
             runs = [comparison.cell(row["slug"], seed) for seed in row["seeds"]]
         if runs:
-            predictions[row["name"]] = [list(run.read_lines("predictions.jsonl")) for run in runs]
-    known = known_metrics(next(iter(predictions.values()))[0])
-    metric = asked if asked in known else known[0]
-    statistics: dict[str, list[Statistic]] = {}
-    for name, by_seed in predictions.items():
-        parts = [statistic(metric, seed, labels) for seed in by_seed]
-        statistics[name] = [part for part in parts if part is not None]
+            found[row["name"]] = [list(run.read_lines("predictions.jsonl")) for run in runs]
+    return found
+
+
+def _statistics(
+    family: type[Predictions], asked: str, found: ByStrategy, labels: Sequence[str]
+) -> tuple[Metric, dict[str, list[Statistic]]]:
+    """The score that can be compared example by example, and its parts by strategy and seed.
+
+    It is the family's usual one where the predictions do not tell the one that was asked for.
+    """
+    read = {
+        name: [family.from_rows(rows, labels) for rows in by_seed if rows]
+        for name, by_seed in found.items()
+    }
+    usual = next(metric for metric in family.metrics if metric.name == family.default_metric)
+    named = [metric for metric in family.metrics if metric.name == asked]
+    for metric in (*named, usual):
+        statistics = {
+            name: [part for one in by_seed if (part := metric.statistic(one)) is not None]
+            for name, by_seed in read.items()
+        }
+        if any(statistics.values()):
+            break
     return metric, {name: parts for name, parts in statistics.items() if parts}

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from welltuned.experiments.search.power_law import PowerLaw, bootstrap
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better
 from welltuned.reports.advice import advise_on_curve
 from welltuned.reports.translations import ENGLISH
 
@@ -62,7 +62,7 @@ def extrapolate_curve(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> 
 
 def to_errors(metric: str, scores: np.ndarray) -> np.ndarray:
     """What falls with more data: the score itself where less is better, else what lacks to 1."""
-    return scores if metric in LOWER_IS_BETTER else 1 - scores
+    return scores if lower_is_better(metric) else 1 - scores
 
 
 def classify_savings(savings: dict[str, float]) -> str:

@@ -15,7 +15,7 @@ from welltuned.evaluation.config import OFF
 from welltuned.experiments.search.config import SweepConfig, SweepSettings, as_run
 from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_reading import read_space, with_values
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better
 from welltuned.schema.document import Document, nearest
 from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
@@ -95,7 +95,7 @@ def plan_sweep(
         space=tuple(space),
         usual=_usual(space, prepared.config),
         metric=metric,
-        maximize=metric not in LOWER_IS_BETTER if direction == "auto" else direction == "maximize",
+        maximize=not lower_is_better(metric) if direction == "auto" else direction == "maximize",
         data_fingerprint=prepared.data.facts.fingerprint,
     )
 
@@ -150,9 +150,9 @@ def _metric(config: SweepConfig, prepared: RunPlan, document: Document, faults: 
     metric = config.sweep.metric
     if metric == "auto":
         return prepared.metric
-    if metric not in prepared.problem.metrics:
+    if metric not in prepared.problem.scorer.metric_names:
         place = document.place(("sweep", "metric"))
-        remedy = nearest(metric, prepared.problem.metrics)
+        remedy = nearest(metric, prepared.problem.scorer.metric_names)
         faults.add(f"there is no validation score '{metric}'", place, remedy)
     return metric
 

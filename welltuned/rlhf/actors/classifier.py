@@ -28,7 +28,7 @@ from welltuned.rlhf.actors.base import (
     trimmed,
 )
 from welltuned.rlhf.kl import entropies
-from welltuned.tasks import ClassificationProblem, Examples
+from welltuned.tasks import Examples, Problem
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,26 @@ class ClassifierActor(Actor):
     """Chooses labels for texts."""
 
     @property
-    def problem(self) -> ClassificationProblem:
-        assert isinstance(self.policy.problem, ClassificationProblem)
+    def problem(self) -> Problem:
         return self.policy.problem
 
     def ask(self, texts: Sequence[Any]) -> TextPrompts:
-        records, policy = self.problem.records_of(texts), self.policy
-        return TextPrompts(self.problem.encode(policy.tokenizer, records, policy.max_length))
+        records, policy = self.problem.codec.records_of(texts), self.policy
+        return TextPrompts(self.problem.codec.encode(policy.tokenizer, records, policy.max_length))
 
     def rollout(self, asked: TextPrompts, generator: torch.Generator) -> Rollout:
         """A label for each text, drawn from the policy."""
         pad_id, everyone = int(self.policy.tokenizer.pad_token_id), range(len(asked))
-        batch = self.problem.collate(asked.examples, everyone, pad_id)
+        batch = self.problem.codec.collate(asked.examples, everyone, pad_id)
         batch.pop("labels", None)
         inputs = to_device(batch, self.device)
         policy_BK, references_BK, values_B, states = self._look(inputs)
         require_finite(policy_BK)
         shares_BK = policy_BK.exp().cpu()
         actions_B1 = torch.multinomial(shares_BK, 1, generator=generator).to(self.device)
-        records, names = asked.examples.records, self.problem.labels.names
+        records, names = asked.examples.records, self.problem.labels
         return Rollout(
-            prompts=["\n".join(self.problem.lines(records, i)) for i in everyone],
+            prompts=["\n".join(self.problem.presenter.lines(records, i)) for i in everyone],
             responses=[names[action] for action in actions_B1[:, 0].tolist()],
             inputs=inputs,
             actions_BT=actions_B1,

@@ -22,7 +22,7 @@ from welltuned.models.language_head import token_scores
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates, assembled, by_length, trimmed
 from welltuned.rlhf.actors.sampling import SampledTokens, sample
 from welltuned.rlhf.prompts import Prompts, left_padded, prompts_of, responses_of
-from welltuned.tasks import GenerationProblem, chat
+from welltuned.tasks import chat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,14 +47,13 @@ class GeneratorActor(Actor):
         return int(self.tokenizer.pad_token_id)
 
     def ask(self, texts: Sequence[Any]) -> Prompts:
-        assert isinstance(self.policy.problem, GenerationProblem)
-        return self.prompts(self.policy.problem.records_of(texts))
+        return self.prompts(self.policy.problem.codec.records_of(texts))
 
     def prompts(self, records: Records) -> Prompts:
         """The prompts of some records. Raises `InputError` when one has no token."""
-        problem, room = self.policy.problem, self.policy.max_length - self.response_length
-        assert isinstance(problem, GenerationProblem)
-        return prompts_of(problem, self.tokenizer, records, room, self.prompt_length)
+        prompter, room = self.policy.problem.prompter, self.policy.max_length - self.response_length
+        assert prompter is not None, "only a policy of texts has this actor"
+        return prompts_of(prompter, self.tokenizer, records, room, self.prompt_length)
 
     def rollout(self, asked: Prompts, generator: torch.Generator) -> Rollout:
         """A response to each prompt, drawn from the policy."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import lower_is_better
 from welltuned.runs.results_schema import KnownSoFar, Scores
 
 
@@ -75,7 +75,7 @@ def gather(metrics: Sequence[dict[str, Any]], results: KnownSoFar) -> Evidence:
     train = [row for row in metrics if row["split"] == "train" and "loss" in row]
     validation = [row for row in metrics if row["split"] == "validation"]
     metric = results.get("metric", "loss")
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if lower_is_better(metric) else 1.0
     loss = "log_loss" if any("log_loss" in row for row in validation) else "loss"
     guess = results.get("baselines", {}).get("majority", {}).get(metric)
     predicted, predicted_share, true_share = _most_predicted(results.get("validation", {}))

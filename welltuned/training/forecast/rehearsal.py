@@ -88,7 +88,7 @@ class Rehearsal:
         with quiet(), self._imagining() as trace:
             for batch in batches:
                 with autocast(self.precision, self.device):
-                    loss = self.prepared.problem.loss(self.model, batch)
+                    loss = self.prepared.problem.objective.loss(self.model, batch)
                 loss.backward()
         self.model.zero_grad(set_to_none=True)
         return trace
@@ -99,7 +99,7 @@ class Rehearsal:
         batch = self._batch(examples, indices)
         half = autocast(self.precision, self.device)
         with quiet(), torch.no_grad(), self._imagining() as trace, half:
-            self.prepared.problem.outputs(self.model, batch)
+            self.prepared.problem.objective.outputs(self.model, batch)
         return trace
 
     def _imagining(self) -> AbstractContextManager[Trace]:
@@ -118,19 +118,19 @@ class Rehearsal:
 
     def _batch(self, examples: Examples, indices: np.ndarray) -> dict[str, torch.Tensor]:
         prepared = self.prepared
-        arrays = prepared.problem.collate(examples, indices.tolist(), prepared.pad_id)
+        arrays = prepared.problem.codec.collate(examples, indices.tolist(), prepared.pad_id)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _with_reference(prepared: RunPlan) -> RunPlan:
     """With any numbers for what the untouched model says, where the loss compares with it."""
     problem = prepared.problem
-    if not problem.needs_reference:
+    if not problem.objective.needs_reference:
         return prepared
     noted = {}
     for split, examples in prepared.examples.items():
         widest = max(len(examples.rows_of([i])) for i in range(len(examples)))
-        noted[split] = problem.with_reference(examples, np.zeros((len(examples), widest)))
+        noted[split] = problem.objective.with_reference(examples, np.zeros((len(examples), widest)))
     return replace(prepared, examples=noted)
 
 

@@ -125,9 +125,11 @@ def evaluation_seconds(
 
 def _answering(rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine) -> float:
     """Seconds of the answers in free text, should none of them end before it must."""
-    problem = rehearsal.prepared.problem
-    answered = min(problem.answered, len(rehearsal.prepared.examples.get("test", ())))
+    responder = rehearsal.prepared.problem.responder
+    if responder is None:
+        return 0.0
+    answered = min(responder.number, len(rehearsal.prepared.examples.get("test", ())))
     rounds = -(-answered // ANSWERED_AT_ONCE)
     words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
     calls = machine.call * sum(look.trace.operations.values())
-    return rounds * problem.max_new_tokens * (calls + words / machine.flops_per_second)
+    return rounds * responder.max_new_tokens * (calls + words / machine.flops_per_second)

@@ -16,9 +16,9 @@ from welltuned.config import run_config_from
 from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.observers import TellingObserver
 from welltuned.experiments.comparison.worker.protocol import shared_data
-from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.metrics import is_better
 from welltuned.runs import Run
-from welltuned.tasks import ClassificationProblem
+from welltuned.tasks import LinearReadout, Scorer
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 
@@ -38,7 +38,8 @@ def run_baselines(request: dict[str, Any], tell: Tell) -> None:
     config = run_config_from(request["config"])
     prepared = prepare(config, observer.working, shared_data(request))
     _majority(prepared, folder)
-    if isinstance(prepared.problem, ClassificationProblem):
+    linear = prepared.problem.linear
+    if linear is not None and linear.estimator(1.0) is not None:
         observer.working("counting words", 0, 1)
         _tfidf(prepared, folder)
     settled = _untouched(prepared, folder, observer)
@@ -58,7 +59,7 @@ def _majority(prepared: RunPlan, folder: Path) -> None:
     problem, examples = prepared.problem, prepared.examples
     train, test = examples["train"].targets, examples["test"].targets
     assert train is not None and test is not None
-    scores = problem.baseline(train, test)
+    scores = problem.scorer.majority(train, test)
     if scores:
         _write(folder, MAJORITY, {"test": scores}, [])
 
@@ -72,8 +73,8 @@ def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str,
     targets = tuned.prepared.examples["test"].targets
     assert targets is not None
     outputs = tuned.predict("test", tuned.precision_in_use, observer)
-    scores = tuned.problem.score(outputs, targets, intervals=True)
-    rows = list(tuned.problem.rows(outputs, tuned.prepared.examples["test"], {}))
+    scores = tuned.problem.scorer.score(outputs, targets, intervals=True)
+    rows = list(tuned.problem.presenter.rows(outputs, tuned.prepared.examples["test"], {}))
     _write(folder, UNTOUCHED, {"test": scores}, rows)
     return {"precision": tuned.precision, "pooling": tuned.config.task.pooling}
 
@@ -89,7 +90,8 @@ def _tfidf(prepared: RunPlan, folder: Path) -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     problem, examples = prepared.problem, prepared.examples
-    assert isinstance(problem, ClassificationProblem)
+    linear = problem.linear
+    assert linear is not None
     started = time.perf_counter()
     texts = {split: _texts(part.records) for split, part in examples.items()}
     characters = spaceless(texts["train"])
@@ -103,17 +105,17 @@ def _tfidf(prepared: RunPlan, folder: Path) -> None:
     features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
     targets = {split: part.targets for split, part in examples.items()}
-    model = _choose(problem, features, targets, prepared.metric)
-    outputs = _outputs(problem, model, features["test"])
+    model = _choose(problem.scorer, linear, features, targets, prepared.metric)
+    outputs = linear.estimator_outputs(model, features["test"])
     seconds = time.perf_counter() - started
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
     words = sum(len(word.encode()) for word in vectorizer.vocabulary_)
     results = {
-        "test": problem.score(outputs, _not_none(targets["test"]), intervals=True),
+        "test": problem.scorer.score(outputs, _not_none(targets["test"]), intervals=True),
         "cost": {"train_seconds": seconds, "artifact_bytes": coefficients + words},
         "features": f"{'characters' if characters else 'words'}, {features['train'].shape[1]:,}",
     }
-    _write(folder, TFIDF, results, list(problem.rows(outputs, examples["test"], {})))
+    _write(folder, TFIDF, results, list(problem.presenter.rows(outputs, examples["test"], {})))
 
 
 def spaceless(texts: list[str]) -> bool:
@@ -130,49 +132,22 @@ def _texts(records: Records) -> list[str]:
 
 
 def _choose(
-    problem: ClassificationProblem, features: dict[str, Any], targets: dict[str, Any], metric: str
+    scorer: Scorer,
+    linear: LinearReadout,
+    features: dict[str, Any],
+    targets: dict[str, Any],
+    metric: str,
 ) -> Any:
     best: tuple[float, Any] | None = None
     for strength in _STRENGTHS:
-        model = _model(problem, strength).fit(
-            features["train"], _as_sklearn(problem, targets["train"])
-        )
-        outputs = _outputs(problem, model, features["validation"])
-        score = float(problem.score(outputs, targets["validation"])[metric])
-        score = -score if metric in LOWER_IS_BETTER else score
-        if best is None or score > best[0]:
+        fitted = linear.estimator_targets(targets["train"])
+        model = linear.estimator(strength).fit(features["train"], fitted)
+        outputs = linear.estimator_outputs(model, features["validation"])
+        score = float(scorer.score(outputs, targets["validation"])[metric])
+        if best is None or is_better(metric, score, best[0]):
             best = score, model
     assert best is not None
     return best[1]
-
-
-def _model(problem: ClassificationProblem, strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.multiclass import OneVsRestClassifier
-
-    if problem.labels.problem == "regression":
-        return Ridge(alpha=1 / strength)
-    logistic = LogisticRegression(C=strength, max_iter=2000)
-    return OneVsRestClassifier(logistic) if problem.labels.problem == "multi_label" else logistic
-
-
-def _as_sklearn(problem: ClassificationProblem, targets: np.ndarray) -> np.ndarray:
-    """Standardised numbers for regression, whole flags for several labels."""
-    if problem.labels.problem == "regression":
-        return (targets - problem.labels.mean) / problem.labels.deviation
-    return targets.astype(np.int64)
-
-
-def _outputs(problem: ClassificationProblem, model: Any, features: Any) -> np.ndarray:
-    """What the problem's own head would have put out: (N, 1) numbers or (N, K) logits."""
-    if problem.labels.problem == "regression":
-        return model.predict(features).reshape(-1, 1)
-    if problem.labels.problem == "multi_label":
-        probabilities = np.clip(model.predict_proba(features), 1e-9, 1 - 1e-9)
-        return np.log(probabilities / (1 - probabilities))
-    outputs = np.full((features.shape[0], len(problem.labels.names)), -30.0)
-    outputs[:, model.classes_] = model.predict_log_proba(features)
-    return outputs
 
 
 def _linear(model: Any) -> list[Any]:

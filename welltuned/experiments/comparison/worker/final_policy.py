@@ -50,7 +50,7 @@ def evaluate_policy(
     model = replace(model, model=policy.model.eval(), problem=policy.problem)
     examples = model.prepared.examples["test"]
     outputs, scores, responses = read_split("test", model, observer, intervals=True)
-    rows = model.problem.rows(outputs, examples, {"response": responses})
+    rows = model.problem.presenter.rows(outputs, examples, {"response": responses})
     run.write_lines("predictions.jsonl", rows)
     validation = model.score("validation", model.precision_in_use)
     kept = retention_steps.measure_retention(model, untouched, observer)

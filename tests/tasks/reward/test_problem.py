@@ -27,7 +27,8 @@ from welltuned.errors import InputError
 from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models.scalar_head import scalar_layer
 from welltuned.runs import Run
-from welltuned.tasks.reward import RewardProblem, bradley_terry
+from welltuned.tasks.reward import Reward, RewardProblem
+from welltuned.tasks.reward.objective import bradley_terry
 from welltuned.training import session
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
@@ -41,7 +42,7 @@ def job_of(model: str, data: str, task: dict[str, Any] | None = None, **parts: A
 
 
 def batch_of(job: Any, indices: list[int]) -> dict[str, torch.Tensor]:
-    return to_device(job.problem.collate(job.examples, indices, job.pad_id), job.device)
+    return to_device(job.problem.codec.collate(job.examples, indices, job.pad_id), job.device)
 
 
 # --- The loss --------------------------------------------------------------------
@@ -63,7 +64,7 @@ def test_r1_a_head_of_zeros_costs_ln_2_a_pair(tiny: Any, preferences: str) -> No
     job = job_of(tiny("bert"), preferences)
     torch.nn.init.zeros_(scalar_layer(job.model).weight)
     batch = batch_of(job, [0, 1, 2])
-    loss = job.problem.loss(job.model, batch) / job.problem.count(batch)
+    loss = job.problem.objective.loss(job.model, batch) / job.problem.objective.count(batch)
     assert loss.item() == pytest.approx(math.log(2), rel=1e-6)
 
 
@@ -96,11 +97,13 @@ def test_margins_weights_and_centring_enter_the_loss(tiny: Any, tmp_path: Path) 
         job = job_of(tiny("bert"), file, task)
         batch = batch_of(job, [0, 1, 2, 3])
         job.model.eval()
-        outputs = job.problem.outputs(job.model, batch)
+        outputs = job.problem.objective.outputs(job.model, batch)
         rewards = outputs[batch["grid"] >= 0].tolist()
         wanted = by_hand(job.problem, rewards, batch)
-        assert job.problem.loss(job.model, batch).item() == pytest.approx(wanted, rel=1e-5)
-    assert job.problem.count(batch) == pytest.approx(4) and len(batch["pairs"]) == 4 * 6
+        assert job.problem.objective.loss(job.model, batch).item() == pytest.approx(
+            wanted, rel=1e-5
+        )
+    assert job.problem.objective.count(batch) == pytest.approx(4) and len(batch["pairs"]) == 4 * 6
 
 
 def test_ratings_are_learned_by_least_squares_in_units_of_their_spread(
@@ -109,11 +112,11 @@ def test_ratings_are_learned_by_least_squares_in_units_of_their_spread(
     job = job_of(tiny("bert"), ratings)
     batch = batch_of(job, list(range(8)))
     job.model.eval()
-    said = job.problem.outputs(job.model, batch)[:, 0]
+    said = job.problem.objective.outputs(job.model, batch)[:, 0]
     wanted = (batch["scores"] - job.problem.shift) / job.problem.scale
-    loss = job.problem.loss(job.model, batch)
+    loss = job.problem.objective.loss(job.model, batch)
     torch.testing.assert_close(loss, (said - wanted).square().sum())
-    assert job.problem.count(batch) == 8
+    assert job.problem.objective.count(batch) == 8
     scores = [target.score for target in job.examples.targets]
     assert (np.mean(scores), np.std(scores)) == pytest.approx(
         (job.problem.shift, job.problem.scale)
@@ -416,11 +419,11 @@ def test_label_smoothing_is_refused(tiny: Any, preferences: str, tmp_path: Path)
 
 def test_the_memory_of_an_artifact_is_enough() -> None:
     problem = RewardProblem("ratings", True, "plain", 0.3, False, 2.0, 5.0)
-    again = RewardProblem.from_dict(json.loads(json.dumps(problem.to_dict())))
+    again = Reward.restore(json.loads(json.dumps(problem.to_dict())))
     outputs = np.array([[1.0], [2.0]])
     assert (
-        again.describe(outputs)
-        == problem.describe(outputs)
+        again.presenter.describe(outputs)
+        == problem.presenter.describe(outputs)
         == [
             {"prediction": 7.0},
             {"prediction": 9.0},

@@ -7,18 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from welltuned.experiments.comparison.scores import (
+from welltuned.errors import InputError
+from welltuned.metrics import (
+    FAMILIES,
+    ClassPredictions,
+    EntityPredictions,
+    LabelSetPredictions,
+    Metric,
+    NumberPredictions,
+    PairPredictions,
     Statistic,
+    TagPredictions,
+    every_metric,
+    family_of,
     is_better,
-    is_right,
-    known_metrics,
-    resampled,
-    statistic,
+    metric_named,
+    score,
 )
-from welltuned.metrics.classification import score_multi_label, score_single_label
-from welltuned.metrics.entities import find_entities, score_entities, score_tags
+from welltuned.metrics.base import mean_of, resampled
+from welltuned.metrics.entities import find_entities
 from welltuned.metrics.intervals import bootstrap_interval, percentile_interval
-from welltuned.metrics.regression import score_regression
 
 LABELS = ["a", "b", "c"]
 Case = tuple[list[dict[str, Any]], list[str], dict[str, Any]]
@@ -36,7 +44,7 @@ def single_label() -> Case:
         }
         for target, p in zip(targets, probabilities, strict=True)
     ]
-    return rows, LABELS, score_single_label(targets, probabilities, LABELS, False)
+    return rows, LABELS, score(ClassPredictions.of(targets, probabilities, LABELS))
 
 
 def multi_label() -> Case:
@@ -50,7 +58,7 @@ def multi_label() -> Case:
         }
         for t, ps in zip(targets, probabilities, strict=True)
     ]
-    return rows, LABELS, score_multi_label(targets, probabilities, LABELS, False)
+    return rows, LABELS, score(LabelSetPredictions.of(targets, probabilities, LABELS))
 
 
 def regression() -> Case:
@@ -58,7 +66,7 @@ def regression() -> Case:
     targets = random.normal(1e4, 3, 70)  # far from zero, where sums of squares would cancel
     said = targets + random.normal(0, 2, 70)
     rows = [{"label": float(t), "prediction": float(p)} for t, p in zip(targets, said, strict=True)]
-    return rows, [], score_regression(targets, said, False)
+    return rows, [], score(NumberPredictions(targets, said))
 
 
 def tagged(names: list[str], entities: bool) -> Case:
@@ -73,8 +81,8 @@ def tagged(names: list[str], entities: bool) -> Case:
             row["entities"] = [entity._asdict() for entity in find_entities(said)]
         rows.append(row)
     true, said = [row["label"] for row in rows], [row["prediction"] for row in rows]
-    scores = score_entities(true, said, False) if entities else score_tags(true, said, names, False)
-    return rows, names, scores
+    family = EntityPredictions if entities else TagPredictions
+    return rows, names, score(family(true, said, tuple(names)))
 
 
 def generation() -> Case:
@@ -88,22 +96,46 @@ def generation() -> Case:
     return rows, [], {"loss": loss, "perplexity": float(np.exp(loss))}
 
 
+def compared() -> Case:
+    random = np.random.default_rng(6)
+    rewards = random.normal(size=(40, 2))
+    rows = [
+        {
+            "id": f"a:{i // 2}#{i % 2 + 1}",
+            "label": "chosen",
+            "prediction": "chosen" if better > worse else "rejected",
+            "rewards": {"chosen": float(better), "rejected": float(worse)},
+        }
+        for i, (better, worse) in enumerate(rewards)
+    ]
+    prompts = np.arange(40) // 2
+    return rows, [], score(PairPredictions(rewards[:, 0] - rewards[:, 1], prompts))
+
+
 CASES = {
     "single_label": single_label(),
     "multi_label": multi_label(),
-    "regression": regression(),
+    "number": regression(),
     "entities": tagged(["O", "B-PER", "I-PER", "B-LOC"], True),
     "tags": tagged(["NOUN", "VERB", "DET"], False),
-    "generation": generation(),
+    "tokens": generation(),
+    "pairs": compared(),
 }
-PAIRS = [(kind, metric) for kind, (rows, _, _) in CASES.items() for metric in known_metrics(rows)]
+
+
+def known(kind: str) -> dict[str, Statistic]:
+    """The scores that the rows of a kind tell."""
+    rows, labels, _ = CASES[kind]
+    read = FAMILIES[kind].from_rows(rows, labels)
+    parts = {metric.name: metric.statistic(read) for metric in FAMILIES[kind].metrics}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+PAIRS = [(kind, metric) for kind in CASES for metric in known(kind)]
 
 
 def of(kind: str, metric: str) -> Statistic:
-    rows, labels, _ = CASES[kind]
-    part = statistic(metric, rows, labels)
-    assert part is not None
-    return part
+    return known(kind)[metric]
 
 
 def without(part: Statistic, index: int) -> Statistic:
@@ -115,12 +147,50 @@ def test_the_value_is_that_of_the_metric(kind: str, metric: str) -> None:
     assert of(kind, metric).value == pytest.approx(CASES[kind][2][metric], rel=1e-5, abs=1e-9)
 
 
-def test_every_score_of_every_task_is_known() -> None:
-    """What may choose the best checkpoint can be compared; calibration of several labels aside."""
-    from welltuned.tasks.classification import _METRICS
+def test_every_score_of_every_family_can_be_compared() -> None:
+    """What may choose the best checkpoint; how many tokens were foretold is not written down."""
+    for kind in CASES:
+        untold = {"token_accuracy"} if kind == "tokens" else set()
+        assert {metric.name for metric in FAMILIES[kind].metrics} == set(known(kind)) | untold
 
-    for kind, metrics in _METRICS.items():
-        assert set(metrics) == set(known_metrics(CASES[kind][0]))
+
+def test_metrics_of_one_name_agree_in_direction_and_words() -> None:
+    for metric in every_metric():
+        first = metric_named(metric.name)
+        assert first is not None
+        for trait in ("title", "lower_is_better", "is_share"):
+            assert getattr(metric, trait) == getattr(first, trait), metric.name
+
+
+def test_the_usual_metric_of_a_family_is_one_of_its_own() -> None:
+    for family in FAMILIES.values():
+        assert family.default_metric in {metric.name for metric in family.metrics}
+
+
+def test_a_metric_is_complete_with_a_statistic_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value, interval and comparison follow; nothing else changes to add one."""
+    wrong = Metric(
+        name="error_rate",
+        title="error rate",
+        statistic=lambda predictions: mean_of(
+            (predictions.true_N != predictions.said_N).astype(float)
+        ),
+        lower_is_better=True,
+    )
+    monkeypatch.setattr(ClassPredictions, "metrics", (*ClassPredictions.metrics, wrong))
+    rows, labels, _ = CASES["single_label"]
+    scores = score(ClassPredictions.from_rows(rows, labels), intervals=True)
+    assert scores["error_rate"] == pytest.approx(1 - scores["accuracy"])
+    low, high = scores["error_rate_ci95"]
+    assert low < scores["error_rate"] < high
+    assert of("single_label", "error_rate").value == pytest.approx(scores["error_rate"])
+    assert is_better("error_rate", 0.1, 0.2)
+
+
+def test_a_family_that_is_not_known_is_refused_with_the_known_ones() -> None:
+    assert family_of({"predictions": "tags"}) is TagPredictions
+    with pytest.raises(InputError, match=r"'sounds'.*known are single_label, multi_label"):
+        family_of({"predictions": "sounds"})
 
 
 @pytest.mark.parametrize(("kind", "metric"), PAIRS)
@@ -158,17 +228,9 @@ def test_resamples_are_those_of_the_intervals() -> None:
 
 
 def test_a_score_that_the_rows_do_not_tell_is_none() -> None:
-    rows, labels, _ = CASES["generation"]
-    assert statistic("token_accuracy", rows, labels) is None
-    assert statistic("accuracy", [], labels) is None
+    assert "token_accuracy" not in known("tokens")
 
 
 def test_which_is_better_depends_on_the_score() -> None:
     assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
     assert is_better("loss", 0.8, 0.9) and not is_better("mae", 2.0, 1.0)
-
-
-def test_right_or_wrong_is_not_asked_of_numbers() -> None:
-    assert is_right({"label": 1.0, "prediction": 1.0}) is None
-    assert is_right({"label": "a", "prediction": "a", "probabilities": {}}) is True
-    assert is_right({"label": ["a"], "prediction": [], "probabilities": {}}) is False

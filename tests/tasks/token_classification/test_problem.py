@@ -56,8 +56,8 @@ class Echo(nn.Module):
 
 def batch_of(problem: Any, sentences: Records, seed: int = 0, **options: Any) -> Any:
     """(examples, batch as tensors, random logits for it)."""
-    examples = problem.encode(make_tokenizer("encoder", "bert"), sentences, 16, **options)
-    batch = problem.collate(examples, list(range(len(sentences))), 0)
+    examples = problem.codec.encode(make_tokenizer("encoder", "bert"), sentences, 16, **options)
+    batch = problem.codec.collate(examples, list(range(len(sentences))), 0)
     tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
     generator = torch.Generator().manual_seed(seed)
     shape = (*tensors["input_ids"].shape, len(problem.tags))
@@ -96,7 +96,10 @@ def test_every_scheme_gives_its_tags_in_order(tags: str, expected: tuple[str, ..
 
 def test_tags_that_mark_no_entities_are_told_and_scored_word_by_word() -> None:
     problem, _, facts = bind(records(("a b", "NOUN VERB")))
-    assert problem.default_metric == "accuracy" and problem.metrics == ("accuracy", "macro_f1")
+    assert problem.scorer.default_metric == "accuracy" and problem.scorer.metric_names == (
+        "accuracy",
+        "macro_f1",
+    )
     assert facts.notes == [
         "The tags are not of the form B-TYPE, I-TYPE: NOUN, VERB. "
         "Words are scored one by one, not as entities."
@@ -188,18 +191,18 @@ def test_the_first_piece_of_a_word_carries_its_tag() -> None:
     assert batch["labels"].tolist() == [[no, 0, 1, no, no, 0, no], [no, 3, no, no, no, no, no]]
     assert batch["first_tokens"].tolist() == [[1, 2, 5], [1, -1, -1]]
     assert [target.tolist() for target in examples.targets] == [[0, 1, 0], [3]]
-    assert PROBLEM.count(batch) == 4
+    assert PROBLEM.objective.count(batch) == 4
 
 
 def test_all_pieces_may_carry_it_and_an_entity_goes_on() -> None:
     problem = TokenClassificationProblem(TAGS, True, label_all_pieces=True)
     _, batch, _ = batch_of(problem, PIECES)
     assert batch["labels"][0].tolist() == [IGNORED, 0, 1, 2, 2, 0, IGNORED]
-    assert problem.count(batch) == 6
+    assert problem.objective.count(batch) == 6
 
 
 def test_without_tags_there_are_no_labels() -> None:
-    asked = PROBLEM.records_of(["the good-film was", ["it is", "so"], ("a b", "c")])
+    asked = PROBLEM.codec.records_of(["the good-film was", ["it is", "so"], ("a b", "c")])
     assert asked["words"] == [["the", "good-film", "was"], ["it is", "so"], ["a", "b", "c"]]
     examples, batch, _ = batch_of(PROBLEM, asked)
     assert examples.targets is None and "labels" not in batch
@@ -207,8 +210,8 @@ def test_without_tags_there_are_no_labels() -> None:
 
 
 def test_the_width_is_that_of_the_whole_split() -> None:
-    examples = PROBLEM.encode(make_tokenizer("encoder", "bert"), PIECES, 16)
-    assert PROBLEM.collate(examples, [1], 0)["first_tokens"].shape == (1, 3)
+    examples = PROBLEM.codec.encode(make_tokenizer("encoder", "bert"), PIECES, 16)
+    assert PROBLEM.codec.collate(examples, [1], 0)["first_tokens"].shape == (1, 3)
 
 
 # --- Loss ---------------------------------------------------------------------
@@ -220,13 +223,13 @@ def test_sum_over_count_is_torchs_mean_loss(smoothing: float) -> None:
     _, batch, logits = batch_of(problem, PIECES)
     mean = nn.CrossEntropyLoss(label_smoothing=smoothing)
     expected = mean(logits.flatten(0, 1), batch["labels"].flatten())
-    found = problem.loss(Echo(logits), batch) / problem.count(batch)
+    found = problem.objective.loss(Echo(logits), batch) / problem.objective.count(batch)
     torch.testing.assert_close(found, expected)
 
 
 def test_half_precision_is_summed_in_float32() -> None:
     _, batch, logits = batch_of(PROBLEM, PIECES)
-    assert PROBLEM.loss(Echo(logits.bfloat16()), batch).dtype == torch.float32
+    assert PROBLEM.objective.loss(Echo(logits.bfloat16()), batch).dtype == torch.float32
 
 
 # --- Scores and answers -------------------------------------------------------
@@ -234,7 +237,7 @@ def test_half_precision_is_summed_in_float32() -> None:
 
 def test_outputs_are_log_probabilities_of_words() -> None:
     _, batch, logits = batch_of(PROBLEM, PIECES)
-    outputs = PROBLEM.outputs(Echo(logits), batch)
+    outputs = PROBLEM.objective.outputs(Echo(logits), batch)
     expected = logits.log_softmax(-1)
     torch.testing.assert_close(outputs[0], expected[0, [1, 2, 5]])
     torch.testing.assert_close(outputs[1, 0], expected[1, 1])
@@ -243,12 +246,12 @@ def test_outputs_are_log_probabilities_of_words() -> None:
 
 def perfect(problem: Any, sentences: Records, max_length: int) -> Any:
     """(examples, outputs of a model that knows every tag it is asked for)."""
-    examples = problem.encode(make_tokenizer("encoder", "bert"), sentences, max_length)
-    batch = problem.collate(examples, list(range(len(sentences))), 0)
+    examples = problem.codec.encode(make_tokenizer("encoder", "bert"), sentences, max_length)
+    batch = problem.codec.collate(examples, list(range(len(sentences))), 0)
     labels = torch.from_numpy(batch["labels"]).clamp(min=0)
     logits = 9.0 * nn.functional.one_hot(labels, len(problem.tags))
     tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
-    return examples, problem.outputs(Echo(logits), tensors).numpy()
+    return examples, problem.objective.outputs(Echo(logits), tensors).numpy()
 
 
 LONG = records(("the good film was so bad", "O B-GOOD O O O B-BAD"), ("it was bad", "O O B-BAD"))
@@ -256,24 +259,24 @@ LONG = records(("the good film was so bad", "O B-GOOD O O O B-BAD"), ("it was ba
 
 def test_words_that_were_cut_off_score_as_missed_and_are_counted() -> None:
     examples, outputs = perfect(PROBLEM, LONG, 16)
-    scores = PROBLEM.score(outputs, examples.targets)
-    assert scores["entity_f1"] == scores["accuracy"] == 1.0 and not PROBLEM.notes(examples)
+    scores = PROBLEM.scorer.score(outputs, examples.targets)
+    assert scores["entity_f1"] == scores["accuracy"] == 1.0 and not PROBLEM.codec.notes(examples)
     examples, outputs = perfect(PROBLEM, LONG, 5)
-    scores = PROBLEM.score(outputs, examples.targets)
+    scores = PROBLEM.scorer.score(outputs, examples.targets)
     assert scores["entity_recall"] == 2 / 3 and scores["entity_precision"] == 1.0
     assert scores["accuracy"] == 6 / 9
-    assert PROBLEM.notes(examples) == [
+    assert PROBLEM.codec.notes(examples) == [
         "3 of 9 words (33.3%) have no token: their sentence was cut, or they hold nothing "
         "the tokenizer knows; they score as missed"
     ]
-    (row, _) = PROBLEM.answers(outputs, LONG)
+    (row, _) = PROBLEM.presenter.answers(outputs, LONG)
     assert row["prediction"] == ["O", "B-GOOD", "O", None, None, None]
     assert row["confidences"][3:] == [None] * 3
 
 
 def test_answers_hold_words_tags_and_entities() -> None:
     _, outputs = perfect(PROBLEM, LONG, 16)
-    first, second = PROBLEM.answers(outputs, LONG)
+    first, second = PROBLEM.presenter.answers(outputs, LONG)
     assert first["words"] == LONG["words"][0] and first["prediction"] == LONG["tags"][0]
     assert first["entities"] == [
         {"type": "GOOD", "start": 1, "stop": 2, "text": "good"},
@@ -281,21 +284,21 @@ def test_answers_hold_words_tags_and_entities() -> None:
     ]
     assert len(second["prediction"]) == len(second["confidences"]) == 3
     assert all(0.99 < confidence < 1 for confidence in second["confidences"])
-    assert [row["prediction"] for row in PROBLEM.describe(outputs)] == LONG["tags"]
+    assert [row["prediction"] for row in PROBLEM.presenter.describe(outputs)] == LONG["tags"]
 
 
 def test_plain_tags_are_scored_and_answered_without_entities() -> None:
     sentences = records(("good film", "ADJ NOUN"), ("film", "NOUN"))
     examples, outputs = perfect(PLAIN, sentences, 16)
-    scores = PLAIN.score(outputs, examples.targets, intervals=True)
+    scores = PLAIN.scorer.score(outputs, examples.targets, intervals=True)
     assert scores["accuracy"] == 1.0 and scores["accuracy_ci95"] == [1.0, 1.0]
     assert set(scores["per_class"]) == {"ADJ", "NOUN"}
-    assert "entities" not in PLAIN.answers(outputs, sentences)[0]
+    assert "entities" not in PLAIN.presenter.answers(outputs, sentences)[0]
 
 
 def test_the_baseline_says_the_most_frequent_tag() -> None:
-    targets = PROBLEM.read_targets(LONG, Faults())
-    scores = PROBLEM.baseline(targets, targets)
+    targets = PROBLEM.codec.read_targets(LONG, Faults())
+    scores = PROBLEM.scorer.majority(targets, targets)
     assert scores["entity_f1"] == 0.0 and scores["accuracy"] == 6 / 9
 
 
@@ -306,7 +309,7 @@ def test_every_model_class_is_transformers_own(tiny: Any) -> None:
     for family in ("bert", "roberta", "modernbert", "deberta-v2", "gpt2", "llama"):
         base = make_config(family)
         base.pad_token_id = 0
-        head = PROBLEM.head(base, "model")
+        head = PROBLEM.objective.head(base, "model")
         skeleton = build_skeleton(head)
         assert type(skeleton).__name__.endswith("ForTokenClassification")
         assert head.config.id2label == dict(enumerate(TAGS)) and head.config.num_labels == 5
@@ -321,18 +324,18 @@ def test_a_family_without_a_head_for_tokens_is_refused() -> None:
     from transformers import OPTConfig
 
     with pytest.raises(InputError, match=r"no token classification for the family 'opt' -> use"):
-        PROBLEM.head(OPTConfig(), "model")
+        PROBLEM.objective.head(OPTConfig(), "model")
 
 
 def test_what_an_artifact_remembers_is_enough() -> None:
     problem = TokenClassificationProblem(TAGS, True, label_all_pieces=True)
     memory = json.loads(json.dumps(problem.to_dict()))
-    assert TokenClassificationProblem.from_dict(memory) == problem
+    assert TokenClassification.restore(memory) == problem
 
 
 def test_records_are_shown_as_text_and_with_tags() -> None:
-    assert PROBLEM.shown(LONG, 1) == {"text": "it was bad"}
-    assert PROBLEM.lines(LONG, 1) == ["it was bad/B-BAD"]
+    assert PROBLEM.presenter.shown(LONG, 1) == {"text": "it was bad"}
+    assert PROBLEM.presenter.lines(LONG, 1) == ["it was bad/B-BAD"]
 
 
 def test_the_sentences_of_these_tests_follow_their_rule() -> None:
@@ -343,7 +346,7 @@ def test_the_sentences_of_these_tests_follow_their_rule() -> None:
 
 
 def test_the_example_config_is_valid() -> None:
-    file = Path(__file__).resolve().parents[2] / "examples" / "entities.yaml"
+    file = Path(__file__).resolve().parents[3] / "examples" / "entities.yaml"
     config, _ = read_run_config(file, [], faults := Faults())
     assert not list(map(str, faults))
     assert config is not None and isinstance(config.task, TokenClassification)

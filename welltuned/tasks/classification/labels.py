@@ -32,62 +32,81 @@ class Labels:
     mean: float = 0.0
     deviation: float = 1.0
 
-    def read(self, records: Records, faults: Faults) -> np.ndarray:
-        """The targets of a split.
-
-        Class numbers (N, int64), flags (N, K, float32) or numbers (N, float32).
-        """
-        number = {name: i for i, name in enumerate(self.names)} | {
-            key: i for i, key in enumerate(self.keys)
-        }
-        cells = records["label"]
-        if self.problem == "regression":
-            return np.array(
-                [self._number(cell, records, i, faults) for i, cell in enumerate(cells)],
-                dtype=np.float32,
-            )
-        targets = np.zeros((len(cells), len(self.keys)), dtype=np.float32)
-        for index, cell in enumerate(cells):
-            for key in (
-                split_cell(cell, self.separator)
-                if self.problem == "multi_label"
-                else [as_key(cell)]
-            ):
-                if key in number:
-                    targets[index, number[key]] = 1
-                else:
-                    faults.add(
-                        f"the label '{key}' does not occur in train",
-                        records.place(index),
-                        "labels are: "
-                        + ", ".join(self.keys[:20])
-                        + (", …" if len(self.keys) > 20 else ""),
-                        kind=f"rows of {records.source} with labels that train does not have",
-                    )
-        return targets if self.problem == "multi_label" else targets.argmax(axis=1).astype(np.int64)
-
-    @staticmethod
-    def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
-        try:
-            value = float(cell)
-            if np.isfinite(value):
-                return value
-        except (TypeError, ValueError):
-            pass
-        faults.add(
-            f"the target {cell!r} is not a number",
-            records.place(index),
-            "give a finite number",
-            kind="targets that are not numbers",
-        )
-        return 0.0
-
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Labels:
         return cls(**{**values, "keys": tuple(values["keys"]), "names": tuple(values["names"])})
+
+
+# --- Targets ------------------------------------------------------------------------
+
+
+def read_classes(labels: Labels, records: Records, faults: Faults) -> np.ndarray:
+    """The number of each record's class (N, int64)."""
+    number = _numbers_of(labels)
+    targets_N = np.zeros(len(records["label"]), dtype=np.int64)
+    for index, cell in enumerate(records["label"]):
+        if (key := as_key(cell)) in number:
+            targets_N[index] = number[key]
+        else:
+            _refuse_label(key, labels, records, index, faults)
+    return targets_N
+
+
+def read_label_sets(labels: Labels, records: Records, faults: Faults) -> np.ndarray:
+    """1 for each class of a record, 0 for the others (N, K, float32)."""
+    number = _numbers_of(labels)
+    targets_NK = np.zeros((len(records["label"]), len(labels.keys)), dtype=np.float32)
+    for index, cell in enumerate(records["label"]):
+        for key in split_cell(cell, labels.separator):
+            if key in number:
+                targets_NK[index, number[key]] = 1
+            else:
+                _refuse_label(key, labels, records, index, faults)
+    return targets_NK
+
+
+def read_numbers(records: Records, faults: Faults) -> np.ndarray:
+    """The number of each record (N, float32)."""
+    cells = enumerate(records["label"])
+    numbers = [_number(cell, records, index, faults) for index, cell in cells]
+    return np.array(numbers, dtype=np.float32)
+
+
+def _numbers_of(labels: Labels) -> dict[str, int]:
+    """The number of a class by its name, and as it is written in the data."""
+    names = {name: i for i, name in enumerate(labels.names)}
+    return names | {key: i for i, key in enumerate(labels.keys)}
+
+
+def _refuse_label(key: str, labels: Labels, records: Records, index: int, faults: Faults) -> None:
+    faults.add(
+        f"the label '{key}' does not occur in train",
+        records.place(index),
+        "labels are: " + ", ".join(labels.keys[:20]) + (", …" if len(labels.keys) > 20 else ""),
+        kind=f"rows of {records.source} with labels that train does not have",
+    )
+
+
+def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
+    try:
+        value = float(cell)
+        if np.isfinite(value):
+            return value
+    except (TypeError, ValueError):
+        pass
+    faults.add(
+        f"the target {cell!r} is not a number",
+        records.place(index),
+        "give a finite number",
+        kind="targets that are not numbers",
+    )
+    return 0.0
+
+
+# --- Cells --------------------------------------------------------------------------
 
 
 def as_key(cell: Any) -> str:
@@ -103,6 +122,9 @@ def split_cell(cell: Any, separator: str | None) -> list[str]:
         return [as_key(item) for item in cell]
     parts = str(cell).split(separator) if separator else [str(cell)]
     return [part.strip() for part in parts if part.strip()]
+
+
+# --- Finding them -------------------------------------------------------------------
 
 
 def find_labels(
@@ -163,7 +185,7 @@ def _guess(cells: list[Any], separator: str | None) -> ProblemType:
 
 def _numbers(data: DataSplits, label_names: dict[str, str], faults: Faults) -> Labels | None:
     before = len(faults)
-    targets = Labels("regression", ("score",), ("score",)).read(data.train, faults)
+    targets = read_numbers(data.train, faults)
     if len(faults) > before:
         return None
     if targets.std() == 0:

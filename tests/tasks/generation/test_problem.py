@@ -51,11 +51,11 @@ def test_answers_stand_beside_their_references_before_and_after(tuned: Any) -> N
 
 def test_the_loss_is_that_of_the_plain_library(tuned: Any, instructions: str, causal: Any) -> None:
     job = job_for(causal("llama"), instructions, {"type": "full"}, task=TASK)
-    batch = to_device(job.problem.collate(job.examples, [0, 5, 9], job.pad_id), job.device)
+    batch = to_device(job.problem.codec.collate(job.examples, [0, 5, 9], job.pad_id), job.device)
     job.model.eval()
     with torch.no_grad():
         theirs = job.model(**batch).loss  # the mean over labelled tokens of the batch
-        ours = job.problem.loss(job.model, batch) / job.problem.count(batch)
+        ours = job.problem.objective.loss(job.model, batch) / job.problem.objective.count(batch)
     assert float(ours) == pytest.approx(float(theirs), abs=1e-6)
 
 
@@ -66,7 +66,7 @@ def test_only_the_answer_is_learned_and_its_end_with_it(causal: Any, instruction
     learned = labels[: len(ids)] != IGNORED
     assert 0 < learned.sum() < len(ids) and not learned[:3].any()
     assert job.pad_id == 5 and ids[learned][-1] == 5
-    batch = job.problem.collate(job.examples, list(range(8)), job.pad_id)
+    batch = job.problem.codec.collate(job.examples, list(range(8)), job.pad_id)
     assert (batch["labels"][batch["attention_mask"] == 0] == IGNORED).all()
 
 
@@ -82,10 +82,10 @@ def test_packed_rows_have_the_losses_of_their_texts(causal: Any, instructions: s
         job = job_for(causal("llama"), instructions, {"type": "full"}, task=task)
         job.model.eval()
         rows = list(range(len(job.examples)))
-        batch = to_device(job.problem.collate(job.examples, rows, job.pad_id), job.device)
+        batch = to_device(job.problem.codec.collate(job.examples, rows, job.pad_id), job.device)
         with torch.no_grad():
-            total = float(job.problem.loss(job.model, batch))
-        return total, job.problem.count(batch), len(rows)
+            total = float(job.problem.objective.loss(job.model, batch))
+        return total, job.problem.objective.count(batch), len(rows)
 
     apart, together = loss(False), loss(True)
     assert together[0] == pytest.approx(apart[0], rel=1e-5)

@@ -29,7 +29,7 @@ def job_of(model: str, data: str, strategy: dict[str, Any] = FULL, **task: Any) 
 
 
 def batch_of(job: Any, indices: list[int]) -> dict[str, torch.Tensor]:
-    return to_device(job.problem.collate(job.examples, indices, job.pad_id), job.device)
+    return to_device(job.problem.codec.collate(job.examples, indices, job.pad_id), job.device)
 
 
 def logprobs(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,12 +93,12 @@ def test_before_the_first_step_the_loss_is_ln_2(
     """(R1) The policy is its own reference; the gradient is that of minus half the gap."""
     job = job_of(causal("llama"), preferences, STRATEGIES[strategy], beta=0.2)
     batch = batch_of(job, [0, 1, 2, 3])
-    loss = job.problem.loss(job.model, batch) / job.problem.count(batch)
+    loss = job.problem.objective.loss(job.model, batch) / job.problem.objective.count(batch)
     assert loss.item() == pytest.approx(math.log(2), abs=1e-5)
     loss.backward()
     grads = {n: p.grad.clone() for n, p in job.model.named_parameters() if p.grad is not None}
     job.model.zero_grad()
-    rewards = 0.2 * job.problem._logprobs(job.model, batch)
+    rewards = 0.2 * job.problem.objective._logprobs(job.model, batch)
     better, worse = rewards[batch["pairs"]].unbind(1)
     (-0.5 * batch["weights"] * (better - worse)).sum().div(batch["weights"].sum()).backward()
     for name, parameter in job.model.named_parameters():
@@ -127,9 +127,9 @@ def test_losses_are_those_of_the_papers(
         right, wrong = (np.log1p(np.exp(-beta * sign * gaps)) for sign in (1, -1))
         wanted = (1 - doubt) * right + doubt * wrong
     assert np.abs(gaps).min() > 1e-3
-    loss = job.problem.loss(job.model, batch).item()
+    loss = job.problem.objective.loss(job.model, batch).item()
     assert loss == pytest.approx(wanted.sum(), rel=1e-4)
-    assert job.problem.count(batch) == len(gaps)
+    assert job.problem.objective.count(batch) == len(gaps)
 
 
 def test_margins_are_what_a_reward_has_to_be_ahead_by(causal: Any, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_margins_are_what_a_reward_has_to_be_ahead_by(causal: Any, tmp_path: Pat
     plain = write_rows(tmp_path / "a.jsonl", rows)
     ahead = write_rows(tmp_path / "b.jsonl", [{**row, "margin": 1.5} for row in rows])
     jobs = [job_of(causal("llama"), data) for data in (plain, ahead)]
-    losses = [job.problem.loss(job.model, batch_of(job, [1])).item() for job in jobs]
+    losses = [job.problem.objective.loss(job.model, batch_of(job, [1])).item() for job in jobs]
     assert losses[0] == pytest.approx(math.log(2), abs=1e-5)
     assert losses[1] == pytest.approx(math.log(1 + math.exp(1.5)), abs=1e-5)
 
@@ -151,13 +151,13 @@ def test_without_a_reference_nothing_can_be_learned_by_mistake(
     targets = job.examples.targets.copy()
     targets[:] = [replace(target, reference_K=None) for target in targets]
     job.examples = replace(job.examples, targets=targets)
-    assert torch.isnan(job.problem.loss(job.model, batch_of(job, [0, 1])))
+    assert torch.isnan(job.problem.objective.loss(job.model, batch_of(job, [0, 1])))
 
 
 def test_scores_are_those_of_implicit_rewards(causal: Any, preferences: str) -> None:
     job = stirred(job_of(causal("llama"), preferences, beta=0.4))
     outputs = predict_outputs(job.model, job.problem, job.examples, job.pad_id, 7)
-    scores = job.problem.score(outputs, job.examples.targets)
+    scores = job.problem.scorer.score(outputs, job.examples.targets)
     batch = batch_of(job, list(range(len(job.examples))))
     rewards = 0.4 * (logprobs(job.model, batch)[0] - batch["reference"])
     better, worse = rewards[batch["pairs"]].T
@@ -266,4 +266,4 @@ def test_smoothing_under_its_other_name_and_margins_of_ipo_are_refused(
 def test_it_describes_itself() -> None:
     problem = PreferenceProblem(Preference(beta=0.3), "plain")
     assert problem.to_dict()["config"]["beta"] == 0.3
-    assert problem.describe(np.array([[-1.5, 0.0]])) == [{"logprob": -1.5}]
+    assert problem.presenter.describe(np.array([[-1.5, 0.0]])) == [{"logprob": -1.5}]

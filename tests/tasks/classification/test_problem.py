@@ -17,34 +17,42 @@ from support import build, encode, make_config, make_rows
 from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
-from welltuned.tasks.classification import Classification, ClassificationProblem
-from welltuned.tasks.labels import Labels
+from welltuned.tasks.classification import (
+    Classification,
+    ClassificationProblem,
+    MultiLabel,
+    Regression,
+    SingleLabel,
+    multi_label,
+    single_label,
+)
+from welltuned.tasks.classification.labels import Labels
 
 NAMES = ("bad", "fair", "good")
 SINGLE = Labels("single_label", NAMES, NAMES)
 MULTI = Labels("multi_label", NAMES, NAMES)
 NUMBER = Labels("regression", ("score",), ("score",), mean=3.0, deviation=2.0)
 
-PROBLEMS = {
-    "single": ClassificationProblem(SINGLE),
-    "smoothed": ClassificationProblem(SINGLE, label_smoothing=0.2),
-    "weighted": ClassificationProblem(SINGLE, class_weights=(0.2, 1.0, 5.0)),
-    "weighted and smoothed": ClassificationProblem(SINGLE, (0.2, 1.0, 5.0), 0.2),
-    "multi": ClassificationProblem(MULTI),
-    "number": ClassificationProblem(NUMBER),
+PROBLEMS: dict[str, Any] = {
+    "single": SingleLabel(SINGLE),
+    "smoothed": SingleLabel(SINGLE, label_smoothing=0.2),
+    "weighted": SingleLabel(SINGLE, class_weights=(0.2, 1.0, 5.0)),
+    "weighted and smoothed": SingleLabel(SINGLE, (0.2, 1.0, 5.0), 0.2),
+    "multi": MultiLabel(MULTI),
+    "number": Regression(NUMBER),
 }
 
 
 def batch_of(problem: ClassificationProblem, number: int, seed: int = 0) -> Any:
     """(outputs that ask for gradients, batch)."""
     generator = torch.Generator().manual_seed(seed)
-    width = 1 if problem.labels.problem == "regression" else 3
+    width = 1 if problem.labelling.problem == "regression" else 3
     outputs = torch.randn(number, width, generator=generator).requires_grad_()
     labels = {
         "single_label": torch.randint(0, 3, (number,), generator=generator),
         "multi_label": torch.randint(0, 2, (number, 3), generator=generator).float(),
         "regression": torch.randn(number, generator=generator) * 2 + 3,
-    }[problem.labels.problem]
+    }[problem.labelling.problem]
     return outputs, {"labels": labels}
 
 
@@ -69,7 +77,7 @@ def test_sum_over_count_is_torchs_mean_loss(name: str) -> None:
     """Pitfall S3: torch divides by the sum of the weights of the labels, not by their number."""
     problem = PROBLEMS[name]
     outputs, batch = batch_of(problem, 16)
-    mean = problem.loss_sum(outputs, batch) / problem.count(batch)
+    mean = problem.objective.loss_sum(outputs, batch) / problem.objective.count(batch)
     torch.testing.assert_close(mean, plain_mean(name, outputs, batch["labels"]))
 
 
@@ -84,9 +92,9 @@ def test_micro_batches_give_the_whole_batchs_loss_and_gradient(
     wanted = plain_mean(name, outputs, batch["labels"])
     (gradient,) = torch.autograd.grad(wanted, outputs)
     parts = [{"labels": part} for part in batch["labels"].split(sizes)]
-    count = sum(problem.count(part) for part in parts)
+    count = sum(problem.objective.count(part) for part in parts)
     losses = [
-        problem.loss_sum(out, part) / count
+        problem.objective.loss_sum(out, part) / count
         for out, part in zip(outputs.split(sizes), parts, strict=True)
     ]
     for loss in losses:
@@ -118,11 +126,13 @@ def test_a_models_gradients_do_not_depend_on_accumulation(
 
     def gradients(size: int) -> list[torch.Tensor]:
         model.zero_grad()
-        count = problem.count({"labels": labels})
+        count = problem.objective.count({"labels": labels})
         for start in range(0, 8, size):
             texts = [row["text"] for row in rows[start : start + size]]
             batch = {**encode(tiny("bert"), texts), "labels": labels[start : start + size]}
-            (problem.loss_sum(problem.outputs(model, batch), batch) / count).backward()
+            (
+                problem.objective.loss_sum(problem.objective.outputs(model, batch), batch) / count
+            ).backward()
         return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
     for one, other in zip(gradients(8), gradients(8 // accumulation), strict=True):
@@ -135,14 +145,14 @@ def test_smoothing_spreads_the_target_over_all_classes() -> None:
     outputs, batch = batch_of(problem, 5)
     soft = 0.8 * functional.one_hot(batch["labels"], 3) + 0.2 / 3
     wanted = -(soft * outputs.log_softmax(dim=1)).sum()
-    torch.testing.assert_close(problem.loss_sum(outputs, batch), wanted)
+    torch.testing.assert_close(problem.objective.loss_sum(outputs, batch), wanted)
 
 
 def test_the_count_is_known_before_the_model_runs() -> None:
     labels = torch.tensor([0, 2, 2])
-    assert PROBLEMS["single"].count({"labels": labels}) == 3
-    assert PROBLEMS["weighted"].count({"labels": labels}) == pytest.approx(0.2 + 5 + 5)
-    assert PROBLEMS["multi"].count({"labels": torch.zeros(4, 3)}) == 12
+    assert PROBLEMS["single"].objective.count({"labels": labels}) == 3
+    assert PROBLEMS["weighted"].objective.count({"labels": labels}) == pytest.approx(0.2 + 5 + 5)
+    assert PROBLEMS["multi"].objective.count({"labels": torch.zeros(4, 3)}) == 12
 
 
 def test_the_loss_is_computed_in_full_precision() -> None:
@@ -151,7 +161,7 @@ def test_the_loss_is_computed_in_full_precision() -> None:
             return type("Out", (), {"logits": torch.ones(2, 3, dtype=torch.bfloat16)})()
 
     batch = {"input_ids": torch.zeros(2, 4), "labels": torch.zeros(2)}
-    assert PROBLEMS["single"].outputs(Half(), batch).dtype == torch.float32
+    assert PROBLEMS["single"].objective.outputs(Half(), batch).dtype == torch.float32
 
 
 # --- Binding ------------------------------------------------------------------
@@ -177,7 +187,7 @@ def test_binding_finds_labels_and_counts_them() -> None:
     data = collected(["a", "b", "b"], test=["b"])
     problem, faults = bind(data, smoothing=0.1)
     assert faults == []
-    assert (problem.labels.names, problem.label_smoothing) == (("a", "b"), 0.1)
+    assert (problem.labels, problem.label_smoothing) == (("a", "b"), 0.1)
     assert data.facts.task["counts"]["train"] == {"a": 1, "b": 2}
     assert "test has no example of a." in data.facts.notes
 
@@ -245,31 +255,34 @@ OUTPUTS = np.array([[2.0, -1.0, 0.5], [-300.0, 400.0, 0.0]], dtype=np.float32)
 
 
 def test_single_labels_have_probabilities_that_sum_to_one() -> None:
-    values = PROBLEMS["single"].values(OUTPUTS)
+    values = single_label.probabilities(OUTPUTS)
     assert values == pytest.approx(special.softmax(OUTPUTS.astype(float), axis=1))
     assert values.sum(axis=1) == pytest.approx([1, 1])
 
 
 def test_several_labels_have_independent_probabilities() -> None:
-    assert PROBLEMS["multi"].values(OUTPUTS) == pytest.approx(special.expit(OUTPUTS.astype(float)))
+    assert multi_label.probabilities(OUTPUTS) == pytest.approx(special.expit(OUTPUTS.astype(float)))
 
 
 def test_numbers_come_in_the_users_units() -> None:
-    assert PROBLEMS["number"].values(np.array([[0.0], [1.0], [-0.5]])).tolist() == [3, 5, 2]
+    assert PROBLEMS["number"].scale.values(np.array([[0.0], [1.0], [-0.5]])).tolist() == [3, 5, 2]
 
 
 def test_predictions_are_described_in_words() -> None:
-    single, several = PROBLEMS["single"].describe(OUTPUTS), PROBLEMS["multi"].describe(OUTPUTS)
+    single, several = (
+        PROBLEMS["single"].presenter.describe(OUTPUTS),
+        PROBLEMS["multi"].presenter.describe(OUTPUTS),
+    )
     assert [row["prediction"] for row in single] == ["bad", "fair"]
     assert [row["prediction"] for row in several] == [["bad", "good"], ["fair"]]
     assert single[1]["probabilities"] == {"bad": 0, "fair": 1, "good": 0}
-    assert PROBLEMS["number"].describe(np.array([[1.0]])) == [{"prediction": 5.0}]
+    assert PROBLEMS["number"].presenter.describe(np.array([[1.0]])) == [{"prediction": 5.0}]
 
 
 def test_targets_are_told_in_the_users_own_terms() -> None:
-    assert PROBLEMS["single"].target_of(np.int64(2)) == "good"
-    assert PROBLEMS["multi"].target_of(np.array([1.0, 0.0, 1.0])) == ["bad", "good"]
-    assert PROBLEMS["number"].target_of(np.float32(2.5)) == 2.5
+    assert PROBLEMS["single"].presenter.target_of(np.int64(2)) == "good"
+    assert PROBLEMS["multi"].presenter.target_of(np.array([1.0, 0.0, 1.0])) == ["bad", "good"]
+    assert PROBLEMS["number"].presenter.target_of(np.float32(2.5)) == 2.5
 
 
 def test_scores_are_of_the_kind_of_the_problem() -> None:
@@ -281,7 +294,7 @@ def test_scores_are_of_the_kind_of_the_problem() -> None:
     outputs = {"single": OUTPUTS, "multi": OUTPUTS, "number": np.array([[0.0], [1.0]])}
     perfect = {"single": "accuracy", "multi": "exact_match", "number": "r2"}
     for name, metric in perfect.items():
-        assert PROBLEMS[name].score(outputs[name], targets[name])[metric] == 1
+        assert PROBLEMS[name].scorer.score(outputs[name], targets[name])[metric] == 1
 
 
 # --- Baselines ----------------------------------------------------------------
@@ -289,7 +302,7 @@ def test_scores_are_of_the_kind_of_the_problem() -> None:
 
 def test_the_majority_is_that_of_training_scored_on_the_split() -> None:
     train, test = np.array([0, 1, 1, 1]), np.array([0, 0, 0, 1])
-    scores = PROBLEMS["single"].baseline(train, test)
+    scores = PROBLEMS["single"].scorer.majority(train, test)
     assert scores["accuracy"] == 0.25
     assert scores["classes_predicted"] == 1
     assert scores["log_loss"] == pytest.approx(-(3 * np.log(1 / 4) + np.log(3 / 4)) / 4, abs=1e-6)
@@ -297,13 +310,13 @@ def test_the_majority_is_that_of_training_scored_on_the_split() -> None:
 
 def test_the_majority_of_several_labels_is_taken_one_by_one() -> None:
     train = np.array([[1, 0, 1], [1, 0, 0], [1, 1, 0]], dtype=np.float32)
-    assert PROBLEMS["multi"].baseline(train, np.array([[1, 0, 0]] * 3))["exact_match"] == 1
+    assert PROBLEMS["multi"].scorer.majority(train, np.array([[1, 0, 0]] * 3))["exact_match"] == 1
 
 
 @pytest.mark.parametrize("folded", [False, True])
 def test_the_baseline_of_numbers_is_trainings_mean(folded: bool) -> None:
-    problem = ClassificationProblem(NUMBER, folded=folded)
-    scores = problem.baseline(np.array([1.0, 5.0, 9.0]), np.array([5.0, 7.0]))
+    problem = Regression(NUMBER, folded=folded)
+    scores = problem.scorer.majority(np.array([1.0, 5.0, 9.0]), np.array([5.0, 7.0]))
     assert scores["mae"] == pytest.approx(1)
 
 
@@ -317,11 +330,11 @@ def examples(tiny: Any, problem: ClassificationProblem, labelled: bool = True) -
     if not labelled:
         del columns["label"]
     records = Records("a", columns, [1, 2], ("text",))
-    return problem.encode(AutoTokenizer.from_pretrained(tiny("bert")), records, 64)
+    return problem.codec.encode(AutoTokenizer.from_pretrained(tiny("bert")), records, 64)
 
 
 def test_a_batch_holds_inputs_and_targets_in_the_order_asked(tiny: Any) -> None:
-    batch = PROBLEMS["single"].collate(examples(tiny, PROBLEMS["single"]), [1, 0], 0)
+    batch = PROBLEMS["single"].codec.collate(examples(tiny, PROBLEMS["single"]), [1, 0], 0)
     assert batch["labels"].tolist() == [0, 2]
     assert batch["attention_mask"].sum(axis=1).tolist() == [5, 3]
 
@@ -329,16 +342,17 @@ def test_a_batch_holds_inputs_and_targets_in_the_order_asked(tiny: Any) -> None:
 def test_texts_without_labels_have_none_in_the_batch(tiny: Any) -> None:
     given = examples(tiny, PROBLEMS["single"], labelled=False)
     assert given.targets is None
-    assert "labels" not in PROBLEMS["single"].collate(given, [0], 0)
+    assert "labels" not in PROBLEMS["single"].codec.collate(given, [0], 0)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_an_artifact_remembers_what_it_needs_to_predict_again(name: str) -> None:
     problem = PROBLEMS[name]
-    again = ClassificationProblem.from_dict(json.loads(json.dumps(problem.to_dict())))
+    again = Classification.restore(json.loads(json.dumps(problem.to_dict())))
     outputs = batch_of(problem, 4)[0].detach().numpy()
-    assert again.labels == problem.labels
-    assert again.describe(outputs) == problem.describe(outputs)
+    assert isinstance(again, ClassificationProblem)
+    assert again.labelling == problem.labelling
+    assert again.presenter.describe(outputs) == problem.presenter.describe(outputs)
 
 
 @pytest.fixture
@@ -355,11 +369,11 @@ def regressor() -> Any:
 def test_finishing_lets_the_head_speak_in_the_users_units(tiny: Any, regressor: Any) -> None:
     problem, model = PROBLEMS["number"], regressor
     texts = encode(tiny("bert"), ["good", "a bad film"])
-    before = problem.values(problem.outputs(model, texts).detach().numpy())
+    before = problem.scale.values(problem.objective.outputs(model, texts).detach().numpy())
     folded = problem.finish(model)
-    raw = problem.outputs(model, texts).detach().numpy()
+    raw = problem.objective.outputs(model, texts).detach().numpy()
     assert raw[:, 0] == pytest.approx(before, rel=1e-5)
-    assert folded.values(raw) == pytest.approx(before, rel=1e-5)
+    assert folded.scale.values(raw) == pytest.approx(before, rel=1e-5)
 
 
 def test_finishing_twice_is_finishing_once(regressor: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,15 @@ import pytest
 from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
-from welltuned.tasks.labels import Labels, as_key, find_labels, split_cell
+from welltuned.tasks.classification.labels import (
+    Labels,
+    as_key,
+    find_labels,
+    read_classes,
+    read_label_sets,
+    read_numbers,
+    split_cell,
+)
 
 
 def records(cells: list[Any], source: str = "a.csv") -> Records:
@@ -37,7 +46,12 @@ def found(cells: list[Any], *arguments: Any, **names: str) -> Labels:
 
 def read(labels: Labels, cells: list[Any]) -> tuple[list[Any], list[str]]:
     faults = Faults()
-    targets = labels.read(records(cells), faults)
+    read_targets = {
+        "single_label": partial(read_classes, labels),
+        "multi_label": partial(read_label_sets, labels),
+        "regression": read_numbers,
+    }[labels.problem]
+    targets = read_targets(records(cells), faults)
     return targets.tolist(), [str(fault) for fault in faults]
 
 

@@ -1,0 +1,32 @@
+"""Chat templates: rendering conversations, and which of their tokens are trained on.
+
+A template writes a conversation as text; what is learned are spans of that text,
+carried over to tokens by their offsets.
+"""
+
+from welltuned.tasks.chat.packing import pack
+from welltuned.tasks.chat.rendering import (
+    Rendered,
+    TrainOn,
+    prompt_of,
+    render_chat,
+    render_plain,
+)
+from welltuned.tasks.chat.template import DEFAULT_TEMPLATE, Messages, ensure_template
+from welltuned.tasks.chat.tokens import stop_ids, tokenise_chat, trained_tokens, windows
+
+__all__ = [
+    "DEFAULT_TEMPLATE",
+    "Messages",
+    "Rendered",
+    "TrainOn",
+    "ensure_template",
+    "pack",
+    "prompt_of",
+    "render_chat",
+    "render_plain",
+    "stop_ids",
+    "tokenise_chat",
+    "trained_tokens",
+    "windows",
+]

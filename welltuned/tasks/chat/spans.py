@@ -1,0 +1,106 @@
+"""Where in a rendered conversation each turn of the assistant stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from welltuned.errors import Fault, InputError, Place
+from welltuned.tasks.chat.template import Messages, apply_template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Span = tuple[int, int]
+"""Characters: from the first to, but not including, the second."""
+
+
+def span_of(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Messages,
+    index: int,
+    text: str,
+    floor: int,
+    place: Place | None,
+) -> Span:
+    """Where a turn of the assistant stands in the text, from `floor` on.
+
+    Most templates write the beginning of a conversation as they write it in the whole.
+    Some write earlier turns anew, without their thoughts for example; there the content
+    is looked for.
+    """
+    content = messages[index]["content"]
+    before = _part(tokenizer, messages[:index], True)
+    upto = _part(tokenizer, messages[: index + 1], False)
+    start, end = _length_of_start(before, text), _length_of_start(upto, text)
+    if start is None or end is None:
+        floors = [start] if start is not None else _floors(messages, index, text, floor, before)
+        found = next(filter(None, (_find(text, content, at) for at in floors)), None)
+        if found is None:
+            raise _lost(place)
+        start = found[0] if start is None else start
+        end = _closed(text, found[1], content, before, upto) if end is None else end
+    if not text[start:end].strip():
+        raise _lost(place)
+    return start, _without_separator(text, start, end, content)
+
+
+def _lost(place: Place | None) -> InputError:
+    what = "the tokenizer's chat template leaves out or changes what the assistant says"
+    return InputError(Fault(what, place, "set another tokenizer.chat_template"))
+
+
+def _length_of_start(part: str | None, text: str) -> int | None:
+    return len(part) if part is not None and text.startswith(part) else None
+
+
+def _floors(messages: Messages, index: int, text: str, floor: int, before: str | None) -> list[int]:
+    """From where to look for a turn, so that what others said is not taken for it."""
+    said = [at for at in range(index) if messages[at]["role"] == "assistant"]
+    for message in messages[said[-1] + 1 if said else 0 : index]:
+        other = _find(text, message["content"], floor)
+        floor = other[1] if other else floor
+    common = _shared(before or "", text)
+    return [max(common, floor), floor]  # what is common may reach into the turn by a letter
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _forms(content: str) -> list[str]:
+    """The content as templates write it: whole, stripped, or without its thoughts."""
+    thoughtless = content.rpartition("</think>")[2]
+    return [form for form in (content, content.strip(), thoughtless.strip()) if form]
+
+
+def _find(text: str, content: str, floor: int) -> Span | None:
+    for form in _forms(content):
+        at = text.find(form, floor)
+        if at >= 0:
+            return at, at + len(form)
+    return None
+
+
+def _closed(text: str, end: int, content: str, before: str | None, upto: str | None) -> int:
+    """`end` and what closes the turn there, as it does where the conversation ends with it."""
+    head = _length_of_start(before, upto or "") or 0
+    found = _find(upto or "", content, head)
+    tail = (upto or "")[found[1] :] if found else ""
+    return end + _shared(tail, text[end:])
+
+
+def _without_separator(text: str, start: int, end: int, content: str) -> int:
+    """The end without white space between turns, unless that is all that closes the turn."""
+    turn = text[start:end]
+    closings = [turn.rpartition(form)[2] for form in _forms(content) if form in turn]
+    return start + len(turn.rstrip()) if closings and closings[0].strip() else end
+
+
+def _part(tokenizer: PreTrainedTokenizerBase, messages: Messages, prompting: bool) -> str | None:
+    """The beginning of a conversation alone; None when the template does not do that."""
+    try:
+        return apply_template(tokenizer, messages, prompting, None) if messages else None
+    except InputError:
+        return None

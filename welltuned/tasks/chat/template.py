@@ -1,0 +1,63 @@
+"""Chat templates: programs that write a conversation as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from welltuned.errors import Fault, InputError, Place
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Messages = Sequence[Mapping[str, str]]
+"""Turns, each with its `role` and `content`."""
+
+DEFAULT_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ message['role'] | capitalize + ':\n' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
+    "{{ '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
+)
+"""For tokenizers without a template of their own: a role, a line break, what was said.
+
+What begins an answer is a line break, since hardly any tokenizer joins one with the
+word that follows; so a prompt alone has the tokens that it has before its answer.
+"""
+
+
+def ensure_template(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Give the tokenizer a template when it has none; saved with it, the template travels.
+
+    Returns whether one was given.
+    """
+    if tokenizer.chat_template:
+        return False
+    tokenizer.chat_template = DEFAULT_TEMPLATE
+    return True
+
+
+def apply_template(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, prompting: bool, place: Place | None
+) -> str:
+    """A conversation as text; `prompting` adds what begins an answer. Raises `InputError`."""
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                tokenize=False,
+                add_generation_prompt=prompting,
+            )
+        )
+    except Exception as error:  # a template is a program, and may fail in any way
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(
+            Fault(
+                f"the tokenizer's chat template fails: {reason}",
+                place,
+                "change the conversation, or set another tokenizer.chat_template",
+            )
+        ) from error

@@ -1,0 +1,146 @@
+"""Rendered examples as tokens, with labels where they are learned.
+
+No decision rests on a token's id, so a padding token that is also the end token hides no
+real end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from welltuned.data.encoding import IGNORED, Encoded
+from welltuned.errors import Fault, InputError
+from welltuned.tasks.chat.rendering import Rendered, render_chat
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CHUNK = 1000
+
+
+def tokenise_chat(
+    tokenizer: PreTrainedTokenizerBase,
+    rendered: Sequence[Rendered],
+    max_length: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Encoded:
+    """Tokens with labels: the token itself where it is learned, `IGNORED` elsewhere.
+
+    Labels are not shifted; the loss does that. Too long examples lose their end.
+    `progress` hears how many are done.
+    """
+    if not tokenizer.is_fast:
+        what = f"{type(tokenizer).__name__} does not tell where its tokens stand in the text"
+        raise InputError(Fault(what, None, "use a model with a tokenizer.json"))
+    ids: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    for start in range(0, len(rendered), _CHUNK):
+        for row_ids, row_labels in _tokenise(tokenizer, rendered[start : start + _CHUNK]):
+            ids.append(row_ids)
+            labels.append(row_labels)
+        progress(min(start + _CHUNK, len(rendered)))
+    return Encoded.of(
+        [row[:max_length] for row in ids],
+        [len(row) > max_length for row in ids],
+        labels=[row[:max_length] for row in labels],
+    )
+
+
+def _tokenise(
+    tokenizer: PreTrainedTokenizerBase, rendered: Sequence[Rendered]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ids and labels of each, uncut. All are plain or none is."""
+    plain = bool(rendered) and rendered[0].plain
+    batch = tokenizer(
+        [example.text for example in rendered],
+        add_special_tokens=plain,
+        padding=False,  # a tokenizer file may ask for both
+        truncation=False,
+        return_attention_mask=False,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
+    names = ("input_ids", "offset_mapping", "special_tokens_mask")
+    tracks = (_arrays(batch[name]) for name in names)
+    return [_labelled(*track) for track in zip(rendered, *tracks, strict=True)]
+
+
+def _arrays(rows: Sequence[Sequence[object]]) -> list[np.ndarray]:
+    return [np.asarray(row, dtype=np.int64) for row in rows]
+
+
+def _labelled(
+    example: Rendered, ids_T: np.ndarray, offsets_T2: np.ndarray, added_T: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`added_T` marks what the tokenizer itself put around the text."""
+    text = np.flatnonzero(added_T == 0)
+    last = text[-1] + 1 if len(text) else len(ids_T)  # the text has brought its own end
+    ids_T, offsets_T2, added_T = ids_T[:last], offsets_T2.reshape(-1, 2)[:last], added_T[:last]
+    trained_T = np.zeros(last, dtype=bool)
+    for start, end in example.spans:
+        trained_T |= _within(offsets_T2, start, end)
+    return ids_T, np.where(trained_T & (added_T == 0), ids_T, IGNORED)
+
+
+def _within(offsets_T2: np.ndarray, start: int, end: int) -> np.ndarray:
+    """Tokens that have a character in the span, or stand for none and lie in it."""
+    first_T, stop_T = offsets_T2.T
+    return (first_T < end) & ((stop_T > start) | ((first_T == stop_T) & (first_T >= start)))
+
+
+def trained_tokens(encoded: Encoded) -> np.ndarray:
+    """How many tokens of each example are learned (N).
+
+    The first token of an example never is, for nothing precedes it.
+    """
+    if encoded.labels is None:
+        return np.zeros(len(encoded), dtype=np.int64)
+    learned = encoded.labels != IGNORED
+    learned[encoded.offsets[:-1][encoded.lengths > 0]] = False
+    sums = np.concatenate([[0], np.cumsum(learned)])
+    return sums[encoded.offsets[1:]] - sums[encoded.offsets[:-1]]
+
+
+def windows(encoded: Encoded, max_length: int) -> tuple[Encoded, list[int]]:
+    """Long texts as consecutive rows of at most `max_length`, and which text each is of.
+
+    A row begins with the last token of the one before, so that every token of a text
+    but its first is learned exactly once.
+    """
+    starts: list[int] = []
+    stops: list[int] = []
+    texts: list[int] = []
+    for text, (first, end) in enumerate(pairwise(encoded.offsets.tolist())):
+        for start in range(first, max(first + 1, end - 1), max(1, max_length - 1)):
+            starts.append(start)
+            stops.append(min(start + max_length, end))
+            texts.append(text)
+    spans = list(zip(starts, stops, strict=True))
+    labels = encoded.labels
+    rows = Encoded.of(
+        [encoded.ids[start:stop] for start, stop in spans],
+        [False] * len(spans),
+        labels=None if labels is None else [labels[start:stop] for start, stop in spans],
+    )
+    return rows, texts
+
+
+def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens after which an answer is over.
+
+    The tokenizer's end token, and the one with which its template, if any, closes a turn.
+    """
+    end = {tokenizer.eos_token_id} - {None}
+    if not tokenizer.chat_template:
+        return sorted(end)
+    exchange = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, exchange)], 2**31)
+    assert encoded.labels is not None
+    last = int(encoded.labels[encoded.labels != IGNORED][-1])
+    closing = {last} & set(tokenizer.get_added_vocab().values())
+    return sorted(closing | end)

@@ -1,0 +1,128 @@
+"""The config of a text classification, and what it becomes when labels are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.records import Role
+from welltuned.data.table import SPLITS
+from welltuned.errors import Faults
+from welltuned.schema.document import conflict
+from welltuned.tasks.base import Actions, Problem, Task
+from welltuned.tasks.classification.columns import ROLES
+from welltuned.tasks.classification.labels import Labels, find_labels
+from welltuned.tasks.classification.multi_label import MultiLabel
+from welltuned.tasks.classification.problem import ClassificationProblem
+from welltuned.tasks.classification.regression import Regression
+from welltuned.tasks.classification.single_label import SingleLabel
+
+PROBLEMS: dict[str, type[ClassificationProblem]] = {
+    "single_label": SingleLabel,
+    "multi_label": MultiLabel,
+    "regression": Regression,
+}
+"""By what labels are."""
+
+
+class Classification(Task):
+    """Say which class a text belongs to, which classes, or what number it has."""
+
+    roles: ClassVar[tuple[Role, ...]] = ROLES
+    actions: ClassVar[Actions | None] = "label"
+
+    type: Literal["classification"] = "classification"
+    problem: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
+    """auto: lists of labels mean several labels, fractions mean a number,
+    anything else one label."""
+    pooling: Literal["auto", "model", "first", "mean", "last"] = "auto"
+    """What the head reads. auto: as the model was trained, else what a quick probe prefers;
+    model: the family's own head."""
+    class_weights: Literal["none", "auto"] | dict[str, float] = "none"
+    """Weights of the classes in the loss. auto: inversely to their frequency."""
+    label_separator: str | None = Field(default=None, examples=["|"])
+    """What separates several labels in one cell, such as `|`."""
+    label_names: dict[str, str] = Field(
+        default_factory=dict, examples=[{"0": "negative", "1": "positive"}]
+    )
+    """Names to show for labels: {0: negative, 1: positive}."""
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
+    """Tokens per example, special tokens included. auto: what the model takes, at most 512."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_as_text(cls, values: Any) -> Any:
+        """Keys such as 0 and 1 are numbers in YAML and text here."""
+        if isinstance(values, dict):
+            for key in ("label_names", "class_weights"):
+                if isinstance(values.get(key), dict):
+                    values = {
+                        **values,
+                        key: {str(name): value for name, value in values[key].items()},
+                    }
+        return values
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Classification:
+        if self.max_length != "auto" and self.max_length < 4:
+            raise conflict("'task.max_length' leaves no room for text", "use 16 or more")
+        if self.class_weights != "none" and self.problem in ("multi_label", "regression"):
+            raise conflict("'task.class_weights' goes with one label per text", "remove it")
+        return self
+
+    def check_policy(self) -> None:
+        if self.problem not in ("auto", "single_label"):
+            what = f"a policy chooses one label, and 'task.problem' is {self.problem}"
+            raise conflict(what, "use single_label")
+
+    def find_problem(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> ClassificationProblem | None:
+        before = len(faults)
+        labels = find_labels(data, self.problem, self.label_separator, self.label_names, faults)
+        if labels is None or len(faults) > before:
+            return None
+        problem = PROBLEMS[labels.problem](labels)
+        targets = {split: problem.codec.read_targets(data[split], faults) for split in SPLITS}
+        if isinstance(problem, SingleLabel):
+            weights = self._weights(labels.names, targets["train"], faults)
+            problem = SingleLabel(labels, weights, label_smoothing)
+        elif self.class_weights != "none":
+            faults.add("'task.class_weights' goes with one label per text", None, "remove it")
+        if len(faults) > before:
+            return None
+        data.facts.task = problem.facts(targets)
+        data.facts.notes += problem.label_notes(targets)
+        if label_smoothing and not isinstance(problem, SingleLabel):
+            what = "'training.label_smoothing_factor' goes with one label per text"
+            faults.add(what, None, "set it to 0")
+            return None
+        return problem
+
+    def _weights(
+        self, names: tuple[str, ...], targets_N: np.ndarray, faults: Faults
+    ) -> tuple[float, ...] | None:
+        if self.class_weights == "none":
+            return None
+        if self.class_weights == "auto":
+            counts = np.bincount(targets_N, minlength=len(names))
+            weights = len(targets_N) / (len(counts) * np.maximum(counts, 1))
+            return tuple(float(weight) for weight in weights)
+        missing = set(names) ^ set(self.class_weights)
+        if missing:
+            faults.add(
+                f"'task.class_weights' and the labels differ in {sorted(missing)}",
+                None,
+                f"give a weight for each of: {', '.join(names)}",
+            )
+            return None
+        return tuple(self.class_weights[name] for name in names)
+
+    @classmethod
+    def restore(cls, memory: Mapping[str, Any]) -> Problem:
+        labels = Labels.from_dict(memory["labels"])
+        return PROBLEMS[labels.problem].restored(labels, memory)

@@ -1,0 +1,191 @@
+"""What the three classifications share: texts or pairs of texts, and a head over pooled states."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from welltuned.data.encoding import encode_texts, pad
+from welltuned.data.records import Records, Role
+from welltuned.errors import Faults
+from welltuned.tasks.base import Problem
+from welltuned.tasks.classification.columns import ROLES
+from welltuned.tasks.classification.labels import Labels
+from welltuned.tasks.examples import Examples
+from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+    from welltuned.models.loading import Head
+    from welltuned.tasks.parts import Batch
+
+_UNBALANCED = 3
+"""So many times the rarest class may be exceeded before a note says so."""
+
+
+@dataclass(frozen=True)
+class ClassificationProblem(Problem):
+    """Texts with known labels."""
+
+    labelling: Labels
+
+    type: ClassVar[str] = "classification"
+    peft_task_type: ClassVar[str] = "SEQ_CLS"
+    auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.labelling.names
+
+    @property
+    @abstractmethod
+    def linear(self) -> LinearReadout: ...
+
+    @property
+    @abstractmethod
+    def verdict(self) -> Verdict: ...
+
+    @abstractmethod
+    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """What data.json tells of the targets, by split."""
+
+    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
+        """What a person should know of them."""
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": self.type, "labels": self.labelling.to_dict(), "folded": False}
+
+    @classmethod
+    def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
+        """The problem an artifact remembers."""
+        return cls(labels)
+
+
+@dataclass(frozen=True)
+class TextCodec(Codec):
+    """One text, or two, to a row."""
+
+    labels: Labels
+
+    roles: ClassVar[tuple[Role, ...]] = ROLES
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Examples:
+        pairs = records.columns.get("text_pair")
+        encoded = encode_texts(tokenizer, records["text"], pairs, max_length, progress)
+        targets = self.read_targets(records, Faults()) if "label" in records else None
+        return Examples(encoded, targets, records)
+
+    def collate(
+        self, examples: Examples, indices: Sequence[int], pad_id: int
+    ) -> dict[str, np.ndarray]:
+        batch = pad(examples.encoded, indices, pad_id)
+        if examples.targets is not None:
+            batch["labels"] = examples.targets[list(indices)]
+        return batch
+
+    def records_of(self, inputs: Sequence[Any]) -> Records:
+        first = [given if isinstance(given, str) else given[0] for given in inputs]
+        columns: dict[str, list[Any]] = {"text": first}
+        if any(not isinstance(given, str) for given in inputs):
+            columns["text_pair"] = ["" if isinstance(given, str) else given[1] for given in inputs]
+        return Records("texts", columns, list(range(1, len(inputs) + 1)), tuple(columns))
+
+
+@dataclass(frozen=True)
+class PooledObjective(Objective):
+    """A new head over what the trunk makes of a text."""
+
+    labels: Labels
+
+    problem_type: ClassVar[str]
+    """What transformers calls it."""
+
+    def head(self, base: PreTrainedConfig, pooling: str) -> Head:
+        from transformers import AutoModelForSequenceClassification
+
+        from welltuned.models.loading import Head
+        from welltuned.models.modeling_pooled import PooledConfig
+
+        names = self.labels.names
+        labels: dict[str, Any] = {
+            "num_labels": len(names),
+            "id2label": dict(enumerate(names)),
+            "label2id": {name: i for i, name in enumerate(names)},
+            "problem_type": self.problem_type,
+        }
+        if pooling == "model":
+            self.check_own_head(base)
+            config = type(base).from_dict({**base.to_dict(), **labels})
+        else:
+            config = PooledConfig(trunk=base, pooling=pooling, **labels)
+        return Head(AutoModelForSequenceClassification, config)
+
+    def check_own_head(self, base: PreTrainedConfig) -> None:
+        """Raise `InputError` when the family's own head cannot serve."""
+
+    def count(self, batch: Batch) -> float:
+        return float(batch["labels"].numel())
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        return self.loss_sum(self.outputs(model, batch), batch)
+
+    @abstractmethod
+    def loss_sum(self, outputs_BK: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The loss summed over the batch, from the head's outputs."""
+
+    def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        return model(**inputs).logits.float()
+
+
+# --- Facts of classes -------------------------------------------------------------------
+
+
+def count_facts(labels: Labels, counts: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How often each class occurs, by split."""
+    names = labels.names
+    return {
+        "problem": labels.problem,
+        "labels": list(names),
+        "counts": {
+            split: dict(zip(names, map(int, count_K), strict=True))
+            for split, count_K in counts.items()
+        },
+    }
+
+
+def count_notes(labels: Labels, counts: Mapping[str, np.ndarray]) -> list[str]:
+    """Classes that are rare, or missing from a split."""
+    notes, names = [], labels.names
+    most, least = counts["train"].max(), counts["train"].min()
+    if most > _UNBALANCED * max(least, 1):
+        rare = names[int(counts["train"].argmin())]
+        notes.append(
+            f"The classes are unbalanced: '{rare}' has {least:,} training examples, "
+            f"the largest {most:,}. task.class_weights=auto evens that out."
+        )
+    for split in ("validation", "test"):
+        absent = [name for name, number in zip(names, counts[split], strict=True) if not number]
+        if absent:
+            notes.append(f"{split} has no example of {', '.join(absent)}.")
+    return notes
+
+
+def labels_headline(number: str, labels: Sequence[str]) -> str:
+    """`one of 3 labels (bad, fine, good)`."""
+    shown = ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
+    return f"{number} of {len(labels)} labels ({shown})"

@@ -1,0 +1,58 @@
+"""A split ready for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from welltuned.data.encoding import Encoded
+from welltuned.data.records import Records
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A split ready for a model.
+
+    Encoded inputs, targets (N, …) or None, and the records they came from.
+    """
+
+    encoded: Encoded
+    targets: np.ndarray | None
+    records: Records
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens per example (N)."""
+        return self.encoded.lengths
+
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """The encoded rows per example (N); None where each is one."""
+        return None
+
+    def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
+        """The encoded rows of some examples, where an example is not just one."""
+        return indices
+
+    def take(self, indices: Sequence[int]) -> Examples:
+        """The examples at `indices`, in that order."""
+        return Examples(
+            self.encoded.take(indices),
+            None if self.targets is None else self.targets[list(indices)],
+            self.records.take(indices),
+        )
+
+    def join(self, other: Examples) -> Examples:
+        """These examples and then those, of the same problem."""
+        return Examples(
+            self.encoded.join(other.encoded),
+            None
+            if self.targets is None or other.targets is None
+            else np.concatenate([self.targets, other.targets]),
+            self.records.join(other.records),
+        )

@@ -1,0 +1,161 @@
+"""Conversations and texts as a language model reads them, and which tokens are learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from welltuned.data import conversations
+from welltuned.data.encoding import pad
+from welltuned.data.records import Records, Role
+from welltuned.data.table import Table
+from welltuned.errors import Faults
+from welltuned.tasks import chat
+from welltuned.tasks.examples import Examples
+from welltuned.tasks.parts import Codec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from welltuned.tasks.generation.config import Generation
+
+_UNLIMITED = 2**31
+
+ROLES: tuple[Role, ...] = (
+    Role("text", ("text",), is_input=True),
+    Role("messages", ("messages",), required=False),
+    Role("prompt", ("prompt",), required=False),
+    Role("completion", ("completion",), required=False),
+    Role("id", ("id",), required=False),
+    Role("group", ("group",), required=False),
+)
+
+Style = Literal["chat", "plain"]
+"""Whether examples go through the tokenizer's chat template, or stand as they are."""
+
+
+@dataclass(frozen=True)
+class ConversationCodec(Codec):
+    """Targets (N) are how many tokens of each example are learned."""
+
+    config: Generation
+    style: Style
+
+    roles: ClassVar[tuple[Role, ...]] = ROLES
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        """As the task does, but questions without answers will do."""
+        return conversations.convert_conversations(
+            table, columns, faults, self.config.format, answers=False
+        )
+
+    def records_of(self, inputs: Sequence[Any]) -> Records:
+        """Texts, or lists of messages, as questions without answers."""
+        number = len(inputs)
+        messages = [
+            [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
+            for given in inputs
+        ]
+        plain = self.style == "plain"
+        columns: dict[str, list[Any]] = {
+            "text": [turns[-1]["content"] for turns in messages],
+            "messages": [None] * number if plain else messages,
+            "prompt": [turns[-1]["content"] for turns in messages] if plain else [None] * number,
+            "completion": [None] * number,
+        }
+        return Records("texts", columns, list(range(1, number + 1)), ("text",))
+
+    def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
+        """Not known before texts are tokens."""
+        return np.zeros(len(records), dtype=np.int64)
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Examples:
+        """Targets (N): how many tokens of each example are learned.
+
+        An example without any, such as one whose prompt fills `max_length`, is left out.
+        """
+        if self.style == "chat":
+            chat.ensure_template(tokenizer)
+        rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
+        splits = self._splits_texts(records)
+        encoded = chat.tokenise_chat(
+            tokenizer, rendered, _UNLIMITED if splits else max_length, progress
+        )
+        if splits:
+            encoded, texts = chat.windows(encoded, max_length)
+            records = records.take(texts)
+        trained = chat.trained_tokens(encoded)
+        kept = np.flatnonzero(trained).tolist()
+        return Examples(encoded.take(kept), trained[kept], records.take(kept))
+
+    def _splits_texts(self, records: Records) -> bool:
+        """Only texts that go on by themselves: an answer without its question teaches nothing."""
+        plain = self.style == "plain" and not any(records["prompt"])
+        return plain and self.config.long_texts == "split"
+
+    def _render(
+        self, tokenizer: PreTrainedTokenizerBase, records: Records, index: int
+    ) -> chat.Rendered:
+        if self.style == "chat":
+            turns, place = records["messages"][index], records.place(index)
+            return chat.render_chat(tokenizer, turns, self.config.train_on, place)
+        prompt, completion = records["prompt"][index], records["completion"][index]
+        return chat.render_plain(tokenizer, prompt, completion, self.config.train_on)
+
+    def pack(self, examples: Examples, max_length: int) -> Examples:
+        if not self.config.packing:
+            return examples
+        encoded, packs = chat.pack(examples.encoded, max_length)
+        records, targets = examples.records, examples.targets
+        assert targets is not None
+        columns = {
+            "text": ["\n".join(records["text"][i] for i in pack) for pack in packs],
+            "id": [" + ".join(records.id(i) for i in pack) for pack in packs],
+        }
+        lines = [records.lines[pack[0]] for pack in packs]
+        packed = Records(records.source, columns, lines, ("text",))
+        return Examples(encoded, np.array([targets[pack].sum() for pack in packs]), packed)
+
+    def collate(
+        self, examples: Examples, indices: Sequence[int], pad_id: int
+    ) -> dict[str, np.ndarray]:
+        return pad(examples.encoded, indices, pad_id)
+
+    def notes(self, examples: Examples) -> list[str]:
+        texts = len(set(examples.records.lines))
+        if texts == len(examples):
+            return []
+        return [f"{texts:,} texts became {len(examples):,} rows, for some are long"]
+
+
+def is_answered(style: Style, records: Records, index: int) -> bool:
+    """Whether there is anything to answer: a text made up out of nothing has no right answer."""
+    return style == "chat" or bool(records["prompt"][index])
+
+
+def reference_of(style: Style, records: Records, index: int) -> str | None:
+    """The example's own answer, None where it ends with a question."""
+    if style == "plain":
+        completion = records["completion"][index]
+        return None if completion is None else completion.strip()
+    last = records["messages"][index][-1]
+    return last["content"].strip() if last["role"] == "assistant" else None
+
+
+def question_of(
+    tokenizer: PreTrainedTokenizerBase, style: Style, records: Records, index: int
+) -> str:
+    """The text to answer: everything before the last answer."""
+    if style == "chat":
+        return chat.prompt_of(tokenizer, records["messages"][index])[0]
+    # A file of plain texts without answers holds beginnings to go on from.
+    return str(records["prompt"][index] or records["completion"][index] or "")

@@ -1,0 +1,71 @@
+"""The config of text generation: instruction and chat tuning, and continuation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from welltuned.data import conversations
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.records import Records, Role
+from welltuned.data.table import SPLITS, Table
+from welltuned.errors import Faults, Place
+from welltuned.tasks.base import Actions, Task
+from welltuned.tasks.generation.codec import ROLES, Style
+from welltuned.tasks.generation.decoding import Decoding
+from welltuned.tasks.generation.problem import GenerationProblem
+
+
+class Generation(Task):
+    """Answer, or go on with a text."""
+
+    roles: ClassVar[tuple[Role, ...]] = ROLES
+    actions: ClassVar[Actions | None] = "text"
+
+    type: Literal["generation"] = "generation"
+    format: Literal["auto", "alpaca", "sharegpt", "messages", "completion", "text"] = "auto"
+    """How examples are written. auto: found from the columns."""
+    train_on: Literal["assistant", "last", "all"] = "assistant"
+    """Whose words are learned: every turn of the assistant, its last one, or everything."""
+    long_texts: Literal["split", "cut"] = "split"
+    """What happens to plain texts longer than `max_length`: several rows, or the end is lost."""
+    packing: bool = False
+    """Put several short examples into one row; none of them sees another."""
+    decoding: Decoding = Decoding()
+    """How answers are generated in tests and predictions."""
+    scored_examples: int = Field(default=100, ge=0)
+    """So many test examples are answered and compared with their references."""
+    metrics: tuple[str, ...] = Field(default=(), examples=[["mine.metrics.rouge"]])
+    """Further scores of answers: functions `(predictions, references)` by import path."""
+
+    @property
+    def shares_rows(self) -> bool:
+        return self.packing
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        return conversations.convert_conversations(table, columns, faults, self.format)
+
+    def find_problem(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> GenerationProblem | None:
+        if label_smoothing:
+            what = "'training.label_smoothing_factor' goes with classification"
+            faults.add(what, None, "set it to 0")
+            return None
+        styles = {style for split in SPLITS for style in _styles(data[split])}
+        if len(styles) > 1:
+            what = "some examples are conversations and others are plain text"
+            faults.add(what, Place(data.train.source), "give one kind in all splits")
+            return None
+        data.facts.task = {"problem": "generation", "style": next(iter(styles))}
+        return GenerationProblem(self, next(iter(styles)))
+
+    @classmethod
+    def restore(cls, memory: Mapping[str, Any]) -> GenerationProblem:
+        return GenerationProblem(cls.model_validate(memory["config"]), memory["style"])
+
+
+def _styles(records: Records) -> set[Style]:
+    return {"plain" if messages is None else "chat" for messages in records["messages"]}

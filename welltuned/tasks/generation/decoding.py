@@ -1,0 +1,42 @@
+"""How text is generated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from welltuned.schema.document import Part
+from welltuned.tasks import chat
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Decoding(Part):
+    """How text is generated. Everything is explicit, and saved with the model."""
+
+    max_new_tokens: int = Field(default=128, ge=1)
+    """The longest answer, in tokens."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0 always takes the likeliest token; higher values draw more freely."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """When drawing: only from the likeliest tokens that together have this probability."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Above 1, tokens that have occurred become less likely."""
+    num_beams: int = Field(default=1, ge=1)
+    """Beams of the search; 1 is greedy."""
+
+    def options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """The same as `generate` of transformers takes it."""
+        options: dict[str, Any] = {
+            "max_new_tokens": self.max_new_tokens,
+            "do_sample": self.temperature > 0,
+            "repetition_penalty": self.repetition_penalty,
+            "num_beams": self.num_beams,
+            "pad_token_id": tokenizer.pad_token_id,
+            "eos_token_id": chat.stop_ids(tokenizer),
+        }
+        if self.temperature > 0:
+            options |= {"temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+        return options

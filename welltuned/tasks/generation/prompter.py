@@ -1,0 +1,75 @@
+"""How a policy that writes text is asked: prompts as tokens, and as the text that judges read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from welltuned.data.records import Records
+from welltuned.tasks.generation.codec import ConversationCodec, question_of
+from welltuned.tasks.parts import Prompter
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class TextPrompter(Prompter):
+    """Conversations through the chat template, or texts to go on from."""
+
+    codec: ConversationCodec
+
+    @property
+    def joint(self) -> str:
+        """A conversation's answer stands on a line of its own; a text goes on where it was."""
+        return "\n" if self.codec.style == "chat" else ""
+
+    def prompt(
+        self, tokenizer: PreTrainedTokenizerBase, records: Records, index: int, beginning: int
+    ) -> tuple[list[int], str]:
+        style = self.codec.style
+        if style == "chat":
+            rendered = question_of(tokenizer, style, records, index)
+            return _tokens(tokenizer, rendered, special=False), _asked(records["messages"][index])
+        if prompt := records["prompt"][index]:
+            return _tokens(tokenizer, prompt, special=True), prompt
+        text = str(records["completion"][index] or records["text"][index])
+        ids = _tokens(tokenizer, text, special=True)
+        plain = _tokens(tokenizer, text, special=False)
+        ids = ids[: len(ids) - len(plain) + beginning]
+        return ids, str(tokenizer.decode(ids, skip_special_tokens=True))
+
+    def as_answers(self, prompts: Sequence[str]) -> Records:
+        records = self.codec.records_of(list(prompts))
+        if self.codec.style == "plain":
+            records.columns["completion"] = [" " + prompt for prompt in prompts]
+        else:
+            for turns, prompt in zip(records["messages"], prompts, strict=True):
+                turns.append({"role": "assistant", "content": prompt})
+        return records
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, special: bool) -> list[int]:
+    """Token ids; special tokens behind the text, which would end it, are left out."""
+    found: Any = tokenizer(
+        text,
+        add_special_tokens=special,
+        truncation=False,
+        padding=False,
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
+    ids, added = list(found["input_ids"]), list(found["special_tokens_mask"])
+    while special and ids and added[-1]:
+        ids.pop()
+        added.pop()
+    return ids or list(found["input_ids"][:1])
+
+
+def _asked(messages: Sequence[dict[str, str]]) -> str:
+    """The last question alone, or every turn with who said it where there are several."""
+    turns = list(messages[:-1] if messages[-1]["role"] == "assistant" else messages)
+    if len(turns) == 1:
+        return turns[0]["content"]
+    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)

@@ -1,0 +1,6 @@
+"""DPO: direct preference optimisation, without a reward model."""
+
+from welltuned.tasks.preference.config import Preference
+from welltuned.tasks.preference.problem import PreferenceProblem
+
+__all__ = ["Preference", "PreferenceProblem"]

@@ -1,0 +1,79 @@
+"""The config of direct preference optimisation."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from welltuned.data import preferences
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.preferences import RECORD_ROLES
+from welltuned.data.records import Records, Role
+from welltuned.data.table import SPLITS, Table
+from welltuned.errors import Faults
+from welltuned.schema.document import conflict
+from welltuned.tasks import pairs
+from welltuned.tasks.base import Task
+from welltuned.tasks.generation import Decoding
+from welltuned.tasks.preference.problem import PreferenceProblem
+from welltuned.tasks.responses import Form
+
+
+class Preference(Task):
+    """Make preferred answers likelier than rejected ones."""
+
+    roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
+
+    type: Literal["preference"] = "preference"
+    form: Form = "auto"
+    """How prompt and response become one text: through the chat template, or plain, one after
+    the other. auto: through the template where the tokenizer has one."""
+    loss: Literal["sigmoid", "ipo"] = "sigmoid"
+    """sigmoid: DPO; ipo: a squared loss on mean log-probabilities, which stops pushing once
+    the pair is far enough apart (Azar et al. 2023, arXiv 2310.12036)."""
+    beta: float = Field(default=0.1, gt=0)
+    """How closely the model is held to the one it starts from; smaller lets it go further."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """The chance that a judgement is wrong (conservative DPO)."""
+    decoding: Decoding = Decoding()
+    """How answers are generated in tests and predictions."""
+    scored_examples: int = Field(default=20, ge=0)
+    """So many test prompts are answered, before and after."""
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
+    """Tokens of prompt and response together. auto: what the model takes, at most 512.
+    The beginning of the prompt is cut first."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Preference:
+        if self.loss == "ipo" and self.label_smoothing:
+            what = "'task.label_smoothing' goes with 'task.loss: sigmoid'"
+            raise conflict(what, "set it to 0, or use sigmoid")
+        return self
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        return preferences.convert_preferences(table, columns, faults)
+
+    def find_problem(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> PreferenceProblem | None:
+        before = len(faults)
+        if label_smoothing:
+            what = "'training.label_smoothing_factor' goes with classification"
+            faults.add(what, None, "use task.label_smoothing")
+        for split in SPLITS:
+            self._require_pairs(data[split], faults)
+        form = pairs.form_of(self.form, data, faults)
+        if form is None or len(faults) > before:
+            return None
+        data.facts.task = {"problem": "direct_preference", **pairs.facts_of(data)}
+        return PreferenceProblem(self, form)
+
+    def _require_pairs(self, records: Records, faults: Faults) -> None:
+        if "pairs" not in records:
+            what = "ratings do not say which of two responses is the better one"
+            remedy = "give chosen and rejected, or use task reward"
+            faults.add(what, records.place(0), remedy)
+        elif self.loss == "ipo" and any(pair.margin for row in records["pairs"] for pair in row):
+            what = "margins go with 'task.loss: sigmoid'"
+            faults.add(what, records.place(0), "leave the column out, or use sigmoid")

@@ -1,0 +1,98 @@
+"""Prompts with judged responses, as a reward model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from welltuned.data import preferences
+from welltuned.data.preference_rows import prompt_text
+from welltuned.data.preferences import RECORD_ROLES
+from welltuned.data.records import Records, Role
+from welltuned.data.table import Table
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.tasks import pairs, responses
+from welltuned.tasks.examples import Examples
+from welltuned.tasks.parts import Codec
+from welltuned.tasks.responses import Form, Grouped
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_JOINT = "\n"
+
+
+@dataclass(frozen=True)
+class JudgedCodec(Codec):
+    """Targets are what is known of each prompt's responses: N times `ResponseTarget`."""
+
+    by_itself: bool
+    """Whether texts are judged without a prompt."""
+    form: Form
+
+    roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        """As the task does, but responses without judgements will do."""
+        converted = preferences.convert_preferences(table, columns, faults, answers=False)
+        if len(converted) and not self.by_itself and converted.columns["prompt"][0] is None:
+            what = "no column was found for prompt, and responses are judged with their prompts"
+            remedy = f"add data.columns.prompt=NAME; the file has: {', '.join(table.columns)}"
+            faults.add(what, Place(table.source, 1), remedy)
+        return converted
+
+    def records_of(self, inputs: Sequence[Any]) -> Records:
+        """Pairs of a prompt (a text or a list of messages) and a response; or texts."""
+        given = [(None, one) if isinstance(one, str) else tuple(one) for one in inputs]
+        if not self.by_itself and any(prompt is None for prompt, _ in given):
+            what = "responses are judged with their prompts, and a prompt is missing"
+            remedy = "give pairs of prompt and response; on the line, with a tab between"
+            raise InputError(Fault(what, None, remedy))
+        asked = [None if prompt is None else prompt_text(prompt) for prompt, _ in given]
+        columns: dict[str, list[Any]] = {
+            "text": [said for _, said in given],
+            "prompt": asked,
+            "messages": [None if isinstance(prompt, str) else prompt for prompt, _ in given],
+            "responses": [[said] for _, said in given],
+        }
+        return Records("texts", columns, list(range(1, len(given) + 1)), ("text",))
+
+    def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
+        return pairs.read(records, faults)
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Grouped:
+        """One row a response."""
+        records = _joined(records) if self.by_itself else records
+        return responses.encode_responses(
+            tokenizer, records, max_length, self.form, _JOINT, progress=progress
+        )
+
+    def collate(
+        self, examples: Examples, indices: Sequence[int], pad_id: int
+    ) -> dict[str, np.ndarray]:
+        return responses.collate(examples, indices, pad_id)
+
+    def notes(self, examples: Examples) -> list[str]:
+        return pairs.notes(examples)
+
+
+def _joined(records: Records) -> Records:
+    """Prompt and response as one text, for models that judge texts by themselves."""
+    joined = [
+        ["".join(responses.touching(prompt or "", said, _JOINT)) for said in group]
+        for prompt, group in zip(records["prompt"], records["responses"], strict=True)
+    ]
+    nothing: list[Any] = [None] * len(joined)
+    changed = {"prompt": nothing, "messages": nothing, "responses": joined}
+    return Records(
+        records.source, {**records.columns, **changed}, records.lines, records.input_roles
+    )

@@ -1,0 +1,100 @@
+"""The config of a reward model, and what it becomes when judgements are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from welltuned.data import preferences
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.preferences import RECORD_ROLES
+from welltuned.data.records import Records, Role
+from welltuned.data.table import SPLITS, Table
+from welltuned.errors import Faults, Place
+from welltuned.tasks import pairs
+from welltuned.tasks.base import Task
+from welltuned.tasks.classification.regression import spread
+from welltuned.tasks.responses import Form
+from welltuned.tasks.reward.problem import RewardProblem, Source
+
+
+class Reward(Task):
+    """Score responses, from preferences (Bradley-Terry) or ratings (least squares)."""
+
+    roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
+
+    type: Literal["reward"] = "reward"
+    pooling: Literal["auto", "model", "first", "mean", "last"] = "auto"
+    """What the head reads. auto: as the model was trained, else the mean of encoders and the
+    last real token of decoders; model: the family's own head."""
+    form: Form = "auto"
+    """How decoders read prompt and response: through the chat template, or plain, one after
+    the other. auto: through the template where the tokenizer has one."""
+    center_rewards_coefficient: float = Field(default=0.01, ge=0)
+    """For preferences: the weight of (r_chosen + r_rejected)² in the loss, for they fix
+    rewards only up to a constant (Eisenstein et al. 2023, arXiv 2312.09244)."""
+    center_rewards: bool = True
+    """For preferences: take the mean over the training data off the saved model's rewards."""
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
+    """Tokens of prompt and response together. auto: what the model takes, at most 512.
+    The beginning of the prompt is cut first."""
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        return preferences.convert_preferences(table, columns, faults)
+
+    def find_problem(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> RewardProblem | None:
+        if label_smoothing:
+            what = "'training.label_smoothing_factor' goes with classification"
+            faults.add(what, None, "set it to 0")
+            return None
+        kinds = {split: _kind(data[split]) for split in SPLITS}
+        if len(set(kinds.values())) > 1:
+            told = ", ".join(f"{split} has {kind}" for split, kind in kinds.items())
+            what = f"the splits hold judgements of different kinds: {told}"
+            faults.add(what, Place(data.test.source), "give one kind in all splits")
+            return None
+        form = pairs.form_of(self.form, data, faults)
+        if form is None:
+            return None
+        source: Source = "preferences" if "pairs" in data.train else "ratings"
+        problem = RewardProblem(
+            source,
+            by_itself=data.train["prompt"][0] is None,
+            form=form,
+            coefficient=self.center_rewards_coefficient,
+            centred=self.center_rewards,
+        )
+        return _fitted(problem, data, faults)
+
+    @classmethod
+    def restore(cls, memory: Mapping[str, Any]) -> RewardProblem:
+        return RewardProblem(**{name: value for name, value in memory.items() if name != "type"})
+
+
+def _kind(records: Records) -> str:
+    alone = records["prompt"][0] is None
+    return (
+        "preferences" if "pairs" in records else f"ratings of {'texts' if alone else 'responses'}"
+    )
+
+
+def _fitted(problem: RewardProblem, data: DataSplits, faults: Faults) -> RewardProblem | None:
+    """The problem with the scale of its ratings; what is known of the judgements is noted."""
+    if problem.source == "preferences":
+        data.facts.task = {"problem": "preferences", **pairs.facts_of(data)}
+        return problem
+    scores = {split: np.array(data[split]["score"], dtype=np.float64) for split in SPLITS}
+    train = scores["train"]
+    if train.std() == 0:
+        what = f"all scores are {train[0]:g}"
+        faults.add(what, data.train.place(0), "give scores that differ")
+        return None
+    targets = {split: spread(found) for split, found in scores.items()}
+    data.facts.task = {"problem": "ratings", "targets": targets}
+    return replace(problem, scale=float(train.std()), shift=float(train.mean()))

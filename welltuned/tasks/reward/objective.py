@@ -1,0 +1,99 @@
+"""What reward models learn by: Bradley-Terry on pairs, least squares on ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from welltuned.errors import Fault, InputError
+from welltuned.tasks import responses
+from welltuned.tasks.classification.labels import Labels
+from welltuned.tasks.classification.regression import LeastSquares
+from welltuned.tasks.parts import Objective
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedConfig
+
+    from welltuned.models.anatomy import Kind
+    from welltuned.models.loading import Head, Pooling
+    from welltuned.tasks.parts import Batch
+
+_REGRESSION = LeastSquares(Labels("regression", ("reward",), ("reward",)))
+"""The objective whose model a reward model is: one number for a text or a pair of texts."""
+
+
+class RewardObjective(Objective):
+    """One number a response."""
+
+    def head(self, base: PreTrainedConfig, pooling: str) -> Head:
+        from welltuned.models.anatomy import kind_of
+
+        if pooling == "model" and kind_of(base) == "decoder":
+            # They look for padding by its id, and would take a real end token for it.
+            what = f"the own head of '{base.model_type}' does not read the last real token"
+            raise InputError(Fault(what, None, "use task.pooling=last"))
+        return _REGRESSION.head(base, pooling)
+
+    def usual_pooling(self, kind: Kind) -> Pooling:
+        return "mean" if kind == "encoder" else "last"
+
+    def initialise(self, model: nn.Module, new: Sequence[str], seed: int) -> None:
+        from welltuned.models.scalar_head import start_small
+
+        start_small(model, new, seed)
+
+    def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """What the head says of each prompt's responses (B, W); 0 where there is none."""
+        return responses.in_grid(self.read(model, batch), batch["grid"])
+
+    def read(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """One number a row (R, float32)."""
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        inputs = {name: batch[name] for name in names if name in batch}
+        return responses.read_rows(lambda rows: model(**rows).logits.float()[:, 0], inputs)
+
+
+@dataclass(frozen=True)
+class BradleyTerry(RewardObjective):
+    """The better response of each pair gets the higher reward (Bradley & Terry 1952)."""
+
+    coefficient: float = 0.0
+    """The weight of (r_chosen + r_rejected)² in the loss."""
+
+    def count(self, batch: Batch) -> float:
+        return float(batch["weights"].sum())
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        rewards_R = self.read(model, batch)
+        better_Q, worse_Q = rewards_R[batch["pairs"]].T
+        losses_Q = bradley_terry(better_Q - worse_Q - batch["margins"])
+        if self.coefficient:
+            losses_Q = losses_Q + self.coefficient * (better_Q + worse_Q).square()
+        return (batch["weights"] * losses_Q).sum()
+
+
+@dataclass(frozen=True)
+class RatingSquares(RewardObjective):
+    """Least squares on ratings, less `shift` and divided by `scale`."""
+
+    scale: float
+    shift: float
+
+    def count(self, batch: Batch) -> float:
+        return float(len(batch["scores"]))
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        from torch.nn import functional
+
+        wanted_B = (batch["scores"] - self.shift) / self.scale
+        return functional.mse_loss(self.read(model, batch), wanted_B, reduction="sum")
+
+
+def bradley_terry(differences_Q: torch.Tensor) -> torch.Tensor:
+    """-log sigmoid(r_better - r_worse) of each pair (Q); its slope is -sigmoid(-difference)."""
+    from torch.nn import functional
+
+    return -functional.logsigmoid(differences_Q)

@@ -1,0 +1,196 @@
+"""Sentences as a model reads them: one tag for each word, learned from its first token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from welltuned.data.encoding import IGNORED, Encoded, pad
+from welltuned.data.readers import conll
+from welltuned.data.records import Records, Role
+from welltuned.data.table import Table
+from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
+from welltuned.errors import Faults
+from welltuned.metrics.entities import split_tag
+from welltuned.tasks.examples import Examples
+from welltuned.tasks.parts import Codec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_WORDS = ("words", "tokens", "word", "token", "sentence", "text")
+_TAGS = (
+    "tags",
+    "ner_tags",
+    "ner",
+    "labels",
+    "label",
+    "tag",
+    "entities",
+    "pos_tags",
+    "pos",
+    "upos",
+    "chunk_tags",
+)
+
+ROLES: tuple[Role, ...] = (
+    Role("words", _WORDS, is_input=True, is_list=True),
+    Role("tags", _TAGS, is_target=True, is_list=True),
+    Role("id", ("id", "idx", "guid", "uid"), required=False),
+    Role("group", (), required=False),
+)
+
+
+def read_plain_text(table: Table, faults: Faults) -> Table:
+    """The lines of a `.txt` file as words and tags; any other table as it is."""
+    if PurePath(table.source).suffix.lower() != ".txt":
+        return table
+    lines = zip(table.lines, table.columns["text"], strict=True)
+    sentences = conll.parse(lines, table.source, faults)
+    return Table(table.source, *sentences)
+
+
+@dataclass(frozen=True)
+class TaggedSentences(Examples):
+    """Sentences ready for a model. Targets are N arrays, a tag number for each word."""
+
+    first_tokens: list[np.ndarray]
+    """For each sentence the place of its words' first tokens; `NONE` for words without one."""
+    width: int
+    """As many words as the longest sentence shows to the model."""
+
+    def take(self, indices: Sequence[int]) -> TaggedSentences:
+        plain = super().take(indices)
+        first = [self.first_tokens[i] for i in indices]
+        return TaggedSentences(plain.encoded, plain.targets, plain.records, first, self.width)
+
+    def join(self, other: Examples) -> TaggedSentences:
+        assert isinstance(other, TaggedSentences)
+        plain = super().join(other)
+        first = self.first_tokens + other.first_tokens
+        width = max(self.width, other.width)
+        return TaggedSentences(plain.encoded, plain.targets, plain.records, first, width)
+
+
+@dataclass(frozen=True)
+class SentenceCodec(Codec):
+    """Targets are N arrays (W each) of tag numbers."""
+
+    tags: tuple[str, ...]
+    label_all_pieces: bool = False
+
+    roles: ClassVar[tuple[Role, ...]] = ROLES
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        return read_plain_text(table, faults)
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> TaggedSentences:
+        found = tokenise_words(tokenizer, records["words"], max_length, progress)
+        targets = self.read_targets(records, Faults()) if "tags" in records else None
+        labels = None
+        if targets is not None:
+            labels = [self._labels(*pair) for pair in zip(found.words, targets, strict=True)]
+        first = [
+            first_tokens(words_T, len(words))
+            for words_T, words in zip(found.words, records["words"], strict=True)
+        ]
+        width = max((int(words_T.max()) + 1 for words_T in found.words), default=1)
+        encoded = Encoded.of(found.ids, found.truncated, labels=labels)
+        return TaggedSentences(encoded, targets, records, first, max(width, 1))
+
+    def _labels(self, words_T: np.ndarray, target_W: np.ndarray) -> np.ndarray:
+        """What each token shall be recognised as (T): a word's first piece as its tag."""
+        is_piece_T = words_T != NONE
+        labels_T = np.full(len(words_T), IGNORED)
+        if self.label_all_pieces:
+            labels_T[is_piece_T] = np.array([self._inside(tag) for tag in target_W])[
+                words_T[is_piece_T]
+            ]
+        first_W = first_tokens(words_T, len(target_W))
+        labels_T[first_W[first_W != NONE]] = target_W[first_W != NONE]
+        return labels_T
+
+    def _inside(self, number: int) -> int:
+        """The tag of a word's further pieces: an entity that has begun goes on."""
+        tag = self.tags[number]
+        inside = "I" + tag[1:]
+        begun = split_tag(tag)[0] == "B" and inside in self.tags
+        return self.tags.index(inside) if begun else number
+
+    def collate(
+        self, examples: Examples, indices: Sequence[int], pad_id: int
+    ) -> dict[str, np.ndarray]:
+        """`first_tokens` (B, W) beside what the model reads, as wide as the whole split needs."""
+        assert isinstance(examples, TaggedSentences)
+        batch = pad(examples.encoded, indices, pad_id)
+        first_BW = np.full((len(indices), examples.width), NONE)
+        for row, index in enumerate(indices):
+            seen = examples.first_tokens[index][: examples.width]
+            first_BW[row, : len(seen)] = seen
+        return {**batch, "first_tokens": first_BW}
+
+    def records_of(self, inputs: Sequence[Any]) -> Records:
+        """Texts, whose words are parted by spaces, or lists of words; as sentences without tags."""
+        words = [
+            given if isinstance(given, list) else _text(given).split() or [""] for given in inputs
+        ]
+        return Records("texts", {"words": words}, list(range(1, len(words) + 1)), ("words",))
+
+    def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
+        """N arrays (W each) of tag numbers."""
+        number = {tag: i for i, tag in enumerate(self.tags)}
+        targets = np.empty(len(records), dtype=object)
+        for index, (words, tags) in enumerate(zip(records["words"], records["tags"], strict=True)):
+            self._check(words, tags, records, index, faults)
+            targets[index] = np.array([number.get(tag, 0) for tag in tags], dtype=np.int64)
+        return targets
+
+    def _check(
+        self, words: list[str], tags: list[str], records: Records, index: int, faults: Faults
+    ) -> None:
+        place, source = records.place(index), records.source
+        if len(words) != len(tags):
+            faults.add(
+                f"{len(words)} words but {len(tags)} tags",
+                place,
+                "give one tag for each word",
+                kind=f"rows of {source} with more or fewer tags than words",
+            )
+            return
+        for position, (word, tag) in enumerate(zip(words, tags, strict=True), 1):
+            if tag not in self.tags:
+                about = f"the tag of word {position}, '{word}',"
+                faults.add(
+                    f"{about} is '{tag}', which train does not have"
+                    if tag
+                    else f"{about} is missing",
+                    place,
+                    f"tags are: {', '.join(self.tags[:20])}{', …' if len(self.tags) > 20 else ''}",
+                    kind=f"words of {source} with tags that train does not have",
+                )
+
+    def notes(self, examples: Examples) -> list[str]:
+        assert isinstance(examples, TaggedSentences)
+        unseen = sum(int((first == NONE).sum()) for first in examples.first_tokens)
+        if not unseen:
+            return []
+        total = sum(len(first) for first in examples.first_tokens)
+        return [
+            f"{unseen:,} of {total:,} words ({unseen / total:.1%}) have no token: their sentence "
+            "was cut, or they hold nothing the tokenizer knows; they score as missed"
+        ]
+
+
+def _text(given: Any) -> str:
+    """One line, also where a tab parted it into two texts."""
+    return given if isinstance(given, str) else " ".join(given)

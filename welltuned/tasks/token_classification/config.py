@@ -1,0 +1,141 @@
+"""The config of a token classification, and what it becomes when tags are found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.records import Records, Role
+from welltuned.data.table import SPLITS, Table
+from welltuned.errors import Faults
+from welltuned.metrics.entities import OUTSIDE, mark_entities, split_tag
+from welltuned.schema.document import conflict
+from welltuned.tasks.base import Task
+from welltuned.tasks.token_classification.codec import ROLES, read_plain_text
+from welltuned.tasks.token_classification.problem import TokenClassificationProblem
+
+_MOST_TAGS = 1000
+
+
+class TokenClassification(Task):
+    """Tag every word of a sentence."""
+
+    roles: ClassVar[tuple[Role, ...]] = ROLES
+
+    type: Literal["token_classification"] = "token_classification"
+    pooling: Literal["model"] = "model"
+    """The head reads every token by itself; there is nothing to choose."""
+    label_all_pieces: bool = False
+    """Learn from all pieces of a word. Otherwise only from the first, which is what predicts."""
+    max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
+    """Tokens per sentence, special tokens included. auto: what the model takes, at most 512."""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> TokenClassification:
+        if self.max_length != "auto" and self.max_length < 4:
+            raise conflict("'task.max_length' leaves no room for words", "use 16 or more")
+        return self
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        return read_plain_text(table, faults)
+
+    def find_problem(
+        self, data: DataSplits, label_smoothing: float, faults: Faults
+    ) -> TokenClassificationProblem | None:
+        before = len(faults)
+        counts = Counter(tag for tags in data.train["tags"] for tag in tags if tag)
+        _check_tags(counts, data.train, faults)
+        entities = mark_entities(counts)
+        tags = tuple(_complete(counts) if entities else sorted(counts, key=_natural))
+        problem = TokenClassificationProblem(
+            tags, entities, self.label_all_pieces, float(label_smoothing)
+        )
+        targets = {split: problem.codec.read_targets(data[split], faults) for split in SPLITS}
+        if len(faults) > before:
+            return None
+        _describe_tags(problem, targets, counts, data)
+        return problem
+
+    @classmethod
+    def restore(cls, memory: Mapping[str, Any]) -> TokenClassificationProblem:
+        return TokenClassificationProblem(
+            tuple(memory["tags"]), memory["entities"], memory["label_all_pieces"]
+        )
+
+
+# --- Tags ---------------------------------------------------------------------
+
+
+def _check_tags(counts: Counter[str], train: Records, faults: Faults) -> None:
+    if len(counts) < 2:
+        only = f"only one tag, '{next(iter(counts))}'" if counts else "no tag at all"
+        faults.add(
+            f"the training data have {only}", train.place(0), "give examples of at least two tags"
+        )
+    elif len(counts) > _MOST_TAGS:
+        faults.add(
+            f"{len(counts):,} different tags in {counts.total():,} words",
+            train.place(0),
+            "check data.columns.tags",
+        )
+
+
+def _natural(tag: str) -> tuple[bool, int, str]:
+    """Numbers in numeric order, then words in alphabetical order."""
+    number = int(tag) if tag.isdecimal() else None
+    return number is None, number or 0, tag
+
+
+def _complete(counts: Counter[str]) -> list[str]:
+    """All tags of the types and prefixes in use, `O` first: a rare `I-` may be missing in train."""
+    prefixes = {tag[0] for tag in counts if split_tag(tag)[0] != OUTSIDE}
+    prefixes |= {"B", "I"} if prefixes <= {"B", "I"} else set()
+    rests = sorted({tag[1:] for tag in counts if split_tag(tag)[0] != OUTSIDE})
+    marked = [prefix + rest for rest in rests for prefix in sorted(prefixes, key="BIMLEUS".index)]
+    return [OUTSIDE, *sorted(set(counts) - set(marked) - {OUTSIDE}), *marked]
+
+
+def _describe_tags(
+    problem: TokenClassificationProblem,
+    targets: dict[str, np.ndarray],
+    counts: Counter[str],
+    data: DataSplits,
+) -> None:
+    facts, tags = data.facts, problem.tags
+    numbers = {
+        split: np.bincount(np.concatenate(list(rows)), minlength=len(tags))
+        for split, rows in targets.items()
+    }
+    entities_of = problem.presenter.entities_of
+    facts.task = {
+        "problem": problem.type,
+        "labels": list(tags),
+        "counts": {
+            split: dict(zip(tags, map(int, row), strict=True)) for split, row in numbers.items()
+        },
+        "entities": {
+            split: dict(Counter(entity.type for row in rows for entity in entities_of(row)))
+            for split, rows in targets.items()
+        },
+    }
+    if not problem.entities:
+        facts.notes.append(
+            f"The tags are not of the form B-TYPE, I-TYPE: {', '.join(tags[:8])}"
+            f"{', …' if len(tags) > 8 else ''}. Words are scored one by one, not as entities."
+        )
+        return
+    odd = [tag for tag in tags if tag != OUTSIDE and split_tag(tag)[0] == OUTSIDE]
+    if odd:
+        facts.notes.append(f"Tags without a prefix count as outside: {', '.join(odd)}.")
+    added = [tag for tag in tags if tag not in counts]
+    if added:
+        facts.notes.append(f"Known without an example in train: {', '.join(added)}.")
+    for split in ("validation", "test"):
+        absent = sorted(set(facts.task["entities"]["train"]) - set(facts.task["entities"][split]))
+        if absent:
+            facts.notes.append(f"{split} has no entity of {', '.join(absent)}.")
