@@ -184,7 +184,7 @@ def policy_of(folder: str, strategy: str) -> Any:
     """A policy from a bare model folder, as `sft: skip` makes it."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from welltuned.artifact.save_load import Origin
+    from welltuned.artifact.manifest import ArtifactManifest, Origin
     from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import Head, ModelConfig, build_skeleton, read_tokenizer
     from welltuned.rlhf.policy import Policy, reference_of
@@ -199,11 +199,10 @@ def policy_of(folder: str, strategy: str) -> Any:
     anatomy, tokenizer = examine_anatomy(build_skeleton(head), False), read_tokenizer(named)
     model = AutoModelForCausalLM.from_pretrained(folder)
     model = chosen.prepare(model, Context(anatomy, tokenizer, folder, "CAUSAL_LM", 0, []))
-    return Policy(
-        model, chosen, reference_of(model, chosen, anatomy, goes_on=False),
-        GenerationProblem(Generation(), "plain"), tokenizer, head, anatomy, named,
-        Origin("", ()), 256, "fp32",
-    )  # fmt: skip
+    problem = GenerationProblem(Generation(), "plain")
+    manifest = ArtifactManifest(problem, chosen, named, Origin("", ()), 256, "fp32")
+    reference = reference_of(model, chosen, anatomy, goes_on=False)
+    return Policy(model, reference, tokenizer, head, anatomy, manifest)
 
 
 # --- Measuring --------------------------------------------------------------------

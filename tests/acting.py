@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 
+from welltuned.artifact.manifest import ArtifactManifest
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.errors import Faults
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.actors.generator import GeneratorActor
-from welltuned.rlhf.policy import Policy, PolicySource, from_run
+from welltuned.rlhf.policy import Policy, from_run
 from welltuned.rlhf.prompts import Prompts, prompts_of
 from welltuned.runs import Run
 
@@ -27,8 +28,8 @@ def collected(file: str, policy: Policy) -> DataSplits:
 
 
 def policy_of(run: Run, strategy: Any = None) -> Policy:
-    memory = PolicySource.read(run.model)
-    return from_run(memory, strategy or memory.strategy, CPU, 0)
+    strategy = strategy or ArtifactManifest.read(run.model).strategy
+    return from_run(run.model, strategy, CPU, 0)
 
 
 def classifier_actor(policy: Policy, temperature: float = 1.0) -> ClassifierActor:

@@ -77,10 +77,19 @@ def test_a_file_is_left_alone(adapted: Run, tmp_path: Path) -> None:
     assert (tmp_path / "plain").read_text() == "mine"
 
 
-def test_what_is_no_run_is_refused(finished: Run, tmp_path: Path) -> None:
-    for folder in (tmp_path, finished.model):
-        with pytest.raises(InputError, match="not a run folder"):
+def test_a_model_folder_alone_is_enough(adapted: Run, tmp_path: Path) -> None:
+    """Its manifest holds all options that merging needs."""
+    alone = Path(shutil.copytree(adapted.model, tmp_path / "alone"))
+    target = export_run(alone, tmp_path / "plain")
+    torch.testing.assert_close(answers(target), trained(adapted), atol=1e-5, rtol=0)
+
+
+def test_what_is_no_run_is_refused(tiny: Any, tmp_path: Path) -> None:
+    for folder in (tmp_path, tiny("bert")):
+        with pytest.raises(InputError, match="is no run and holds no tuned model"):
             export_run(folder, tmp_path / "plain")
+    with pytest.raises(InputError, match="no such run or model folder"):
+        export_run(tmp_path / "none", tmp_path / "plain")
 
 
 def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from support import make_rows, tune, write_rows
-from welltuned.artifact.save_load import save_artifact
+from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, WeightHashes, compare_weights
 from welltuned.engines import torch_loop
 from welltuned.engines.job import Job, Outcome
@@ -63,8 +63,8 @@ def after_training(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Job], None]
 
 
 def after_saving(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]) -> None:
-    def spoilt(folder: Path, *args: Any) -> int:
-        size = save_artifact(folder, *args)
+    def spoilt(artifact: Artifact, folder: Path) -> int:
+        size = save_artifact(artifact, folder)
         spoil(folder)
         return size
 

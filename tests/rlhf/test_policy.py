@@ -75,7 +75,8 @@ def test_a_new_adapter_on_whole_weights_has_the_model_without_it_as_reference(
     run = classified("full")
     policy = policy_of(run, strategy_of(STRATEGIES[adapter]))
     assert isinstance(policy.reference, AdapterOff) and policy.reference.bytes == 0
-    assert policy.base.name == str(run.model.resolve()) and policy.origin.new == ()
+    assert policy.manifest.base.name == str(run.model.resolve())
+    assert policy.manifest.origin.new == ()
     assert learn_once(classifier_actor(policy), texts_of(policy, sentiment, 8)) > 1e-3
 
 

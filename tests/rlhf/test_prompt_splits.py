@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_generator_answers_a_part_of_both(told: Callable[..., Run], stories: s
 
 def test_prompts_that_are_cut_are_counted(told: Callable[..., Run], stories: str) -> None:
     policy = policy_of(told("full"))
-    policy.max_length = 14
+    policy.manifest = replace(policy.manifest, max_length=14)
     config = PpoConfig(response_length=12, prompt_length=3)
     asks = PromptSplits.of(collected(stories, policy), make_actor(policy, config), config)
     assert "prompts are too long and lose their beginning" in asks.notes[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.save_load import Artifact, load_artifact
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect_file
@@ -35,18 +36,7 @@ class Predictor:
 
         Raises `InputError` when it is none of these.
         """
-        folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
-        if not folder.is_dir():
-            raise InputError(
-                Fault(
-                    "there is no such run or model folder",
-                    Place(str(folder)),
-                    "`welltuned runs` lists runs",
-                )
-            )
-        if (folder / "status.json").exists():
-            folder = Run(folder).proven_model()
-        return cls(load_artifact(folder, choose_device(device)))
+        return cls(load_artifact(find_artifact(run), choose_device(device)))
 
     @property
     def problem(self) -> Problem:

@@ -12,13 +12,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.rlhf.actors.base import Rollout
 from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.defaults import resolve_rl_defaults
-from welltuned.rlhf.policy import PolicySource, from_run
+from welltuned.rlhf.policy import from_run
 from welltuned.rlhf.prompt_splits import make_actor
 from welltuned.runs import Run
 from welltuned.schema.document import Document, validate
@@ -37,9 +38,9 @@ def start(run: Run | str | Path, total_batches: int, **ppo: Any) -> Learner:
     config = validate(PpoConfig, Document(values=ppo, source="arguments"), faults)
     faults.raise_if_any()
     assert config is not None
-    memory = PolicySource.read(_model_folder(run))
-    strategy = config.strategy or memory.strategy
-    policy = from_run(memory, strategy, choose_device(config.device), config.seed)
+    folder = find_artifact(run)
+    strategy = config.strategy or ArtifactManifest.read(folder).strategy
+    policy = from_run(folder, strategy, choose_device(config.device), config.seed)
     config, _ = resolve_rl_defaults(
         config, strategy, policy.anatomy, policy.problem.type, config.batch_size
     )
@@ -58,8 +59,3 @@ def save(learner: Learner, folder: str | Path) -> Path:
     policy.strategy.finish(policy.model)
     policy.save(target)
     return target
-
-
-def _model_folder(run: Run | str | Path) -> Path:
-    folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
-    return folder if (folder / "welltuned.json").exists() else Run.open(folder).proven_model()

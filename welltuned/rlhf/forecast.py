@@ -11,16 +11,17 @@ import numpy as np
 import torch
 import transformers
 
+from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.config import RunConfig, run_config_from
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.device import choose_device
 from welltuned.models.loading import Head, build_skeleton
 from welltuned.rlhf.config import PpoConfig, RewardSource, RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
-from welltuned.rlhf.policy import WHOLE, PolicySource
+from welltuned.rlhf.policy import WHOLE
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
-from welltuned.rlhf.stages import beside, check_stages, model_of, reward_runs, sft_run
+from welltuned.rlhf.stages import beside, check_stages, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
@@ -128,8 +129,9 @@ def _finished_judge(source: RewardSource) -> int:
         return 0
     auto_class, folder = transformers.AutoModelForSequenceClassification, ""
     if source.kind == "run":
-        memory = PolicySource.read(model_of(str(source.run)))
-        auto_class, folder = getattr(transformers, memory.problem.auto_class), str(memory.folder)
+        artifact = find_artifact(str(source.run))
+        problem = ArtifactManifest.read(artifact).problem
+        auto_class, folder = getattr(transformers, problem.auto_class), str(artifact)
     else:
         assert source.model is not None
         folder = source.model.location

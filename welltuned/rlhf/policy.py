@@ -10,22 +10,21 @@ nothing           a new adapter        the pretrained model with its adapter off
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from pydantic import TypeAdapter
 
-from welltuned.artifact.save_load import Origin, load_artifact, save_artifact
+from welltuned.artifact.manifest import ArtifactManifest, Origin, Precision, is_adapter
+from welltuned.artifact.save_load import Artifact, load_artifact, save_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, weights_fingerprint
 from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
 from welltuned.strategies import AnyStrategy, Context, Lora, Strategy
-from welltuned.tasks import PROBLEMS, Problem
+from welltuned.tasks import Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,71 +39,32 @@ class Policy:
     """A model that is about to learn, and all that its artifact needs to know."""
 
     model: Any
-    strategy: Strategy
     reference: ReferencePolicy
-    problem: Problem
     tokenizer: PreTrainedTokenizerBase
     head: Head
     anatomy: Anatomy
-    base: ModelConfig
-    origin: Origin
-    max_length: int
-    precision: str
+    manifest: ArtifactManifest
+
+    @property
+    def problem(self) -> Problem:
+        return self.manifest.problem
+
+    @property
+    def strategy(self) -> AnyStrategy:
+        return self.manifest.strategy
+
+    @property
+    def max_length(self) -> int:
+        return self.manifest.max_length
+
+    @property
+    def precision(self) -> Precision:
+        return self.manifest.precision
 
     def save(self, folder: Path) -> int:
         """Write the artifact; returns its size in bytes."""
-        return save_artifact(
-            folder,
-            self.model,
-            self.strategy,
-            self.tokenizer,
-            self.problem,
-            self.head,
-            self.base,
-            self.origin,
-            self.max_length,
-            self.precision,
-        )
-
-
-@dataclass(frozen=True)
-class PolicySource:
-    """What a model folder remembers of the run that made it."""
-
-    folder: Path
-    problem: Problem
-    strategy: AnyStrategy
-    base: ModelConfig
-    origin: Origin
-    max_length: int
-
-    @classmethod
-    def read(cls, folder: Path) -> PolicySource:
-        """From a model folder, without loading a weight."""
-        memory = json.loads((folder / "welltuned.json").read_text(encoding="utf-8"))
-        base = memory["base"]
-        return cls(
-            folder,
-            PROBLEMS[memory["task"]["type"]].from_dict(memory["task"]),
-            _strategy_of(folder, memory["strategy"]),
-            ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
-            Origin(base["fingerprint"], tuple(base["new"])),
-            memory["max_length"],
-        )
-
-    @property
-    def whole(self) -> bool:
-        """Whether the folder holds all weights, and not an adapter."""
-        return not (self.folder / "adapter_config.json").exists()
-
-
-def _strategy_of(folder: Path, kind: str) -> AnyStrategy:
-    """With the options of the run around the folder, where there is one."""
-    import yaml
-
-    config = folder.parent / "config.yaml"
-    values = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else {}
-    return TypeAdapter[Any](AnyStrategy).validate_python(values.get("strategy", {"type": kind}))
+        artifact = Artifact(self.model, self.tokenizer, self.head.config, self.manifest)
+        return save_artifact(artifact, folder)
 
 
 def check_policy(theirs: Strategy, whole: bool, strategy: Strategy, place: Place) -> None:
@@ -142,46 +102,42 @@ def _differing(strategy: Strategy, theirs: Strategy) -> tuple[str, Any, Any] | N
     return None
 
 
-def from_run(memory: PolicySource, strategy: Strategy, device: torch.device, seed: int) -> Policy:
+def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: int) -> Policy:
     """The model of a finished run, prepared to learn further. Raises `InputError`."""
-    check_policy(memory.strategy, memory.whole, strategy, Place(str(memory.folder)))
-    artifact = load_artifact(memory.folder, device)
-    model, base, origin = artifact.model, memory.base, memory.origin
-    auto_class = getattr(transformers, memory.problem.auto_class)
+    before, whole = ArtifactManifest.read(folder), not is_adapter(folder)
+    check_policy(before.strategy, whole, strategy, Place(str(folder)))
+    artifact = load_artifact(folder, device)
+    model, base, origin = artifact.model, before.base, before.origin
+    auto_class = getattr(transformers, before.problem.auto_class)
     head = Head(
         auto_class,
-        transformers.AutoConfig.from_pretrained(memory.folder),
-        new=memory.problem.type != "generation",
+        transformers.AutoConfig.from_pretrained(folder),
+        new=before.problem.type != "generation",
     )
     anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
-    goes_on = not memory.whole and strategy.type not in WHOLE
+    goes_on = not whole and strategy.type not in WHOLE
     if goes_on:
         model.set_adapter("default")  # type: ignore[operator]
         if isinstance(strategy, Lora):  # whatever it began as, the artifact holds plain factors
             strategy = strategy.model_copy(update={"init_lora_weights": True})
     else:
-        if not memory.whole:
-            model = memory.strategy.merge(model)
+        if not whole:
+            model = before.strategy.merge(model)
         elif strategy.type not in WHOLE:
-            base = ModelConfig(name=str(memory.folder.resolve()), dtype=base.dtype)
+            base = ModelConfig(name=str(folder.resolve()), dtype=base.dtype)
             origin = Origin(weights_fingerprint(model), ())
         context = Context(
-            anatomy, artifact.tokenizer, base.name, memory.problem.peft_task_type, seed, []
+            anatomy, artifact.tokenizer, base.name, before.problem.peft_task_type, seed, []
         )
         model = strategy.prepare(model, context)  # type: ignore[arg-type]
     in_float32(model, strategy, anatomy)
     return Policy(
         model.to(device),
-        strategy,
         reference_of(model, strategy, anatomy, goes_on),
-        memory.problem,
         artifact.tokenizer,
         head,
         anatomy,
-        base,
-        origin,
-        artifact.max_length,
-        artifact.precision,
+        replace(before, strategy=strategy, base=base, origin=origin),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from welltuned.artifact.manifest import is_artifact
 from welltuned.artifact.predictor import Predictor
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import encode_texts, pad
@@ -118,7 +119,7 @@ def build_reward(
     if source.kind == "model":
         assert source.model is not None
         location = Path(source.model.location).expanduser()
-        if not (location / "welltuned.json").exists():
+        if not is_artifact(location):
             return _plain_classifier(source, device, joint)
         folder = location
     chosen = folder or Path(str(source.run)).expanduser()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from welltuned.artifact.manifest import ArtifactManifest, precision_of
 from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.data.load_splits import DataSplits
@@ -16,7 +17,7 @@ from welltuned.models.freezing import trainable_table
 from welltuned.rlhf.algorithms.ppo import Learner
 from welltuned.rlhf.config import RewardSource, RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
-from welltuned.rlhf.policy import Policy, PolicySource, from_run, reference_of
+from welltuned.rlhf.policy import Policy, from_run, reference_of
 from welltuned.rlhf.prompt_splits import PromptSplits, collect_prompts, make_actor
 from welltuned.rlhf.reward_set import RewardSet
 from welltuned.rlhf.weight_sharing import roles, share_weights
@@ -56,7 +57,7 @@ def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
     chosen = config.ppo.strategy or config.strategy
     if chosen is not None:
         return chosen
-    return PolicySource.read(sft).strategy if sft is not None else Full()
+    return ArtifactManifest.read(sft).strategy if sft is not None else Full()
 
 
 def make_ready(
@@ -66,7 +67,7 @@ def make_ready(
     device = choose_device(config.ppo.device)
     strategy = strategy_of(config, sft)
     if sft is not None:
-        policy = from_run(PolicySource.read(sft), strategy, device, config.ppo.seed)
+        policy = from_run(sft, strategy, device, config.ppo.seed)
     else:
         policy = _from_pretrained(config, strategy, folder, device)
     data = collect_prompts(config.ppo.data or config.data, policy.problem)
@@ -106,16 +107,18 @@ def _from_pretrained(
     strategy = prepared.config.strategy
     return Policy(
         model,
-        strategy,
         reference_of(model, strategy, prepared.anatomy, goes_on=False),
-        prepared.problem,
         prepared.tokenizer,
         prepared.head,
         prepared.anatomy,
-        config.model,
-        origin,
-        prepared.max_length,
-        "bf16" if config.model.dtype == "bfloat16" else "fp32",
+        ArtifactManifest(
+            problem=prepared.problem,
+            strategy=strategy,
+            base=config.model,
+            origin=origin,
+            max_length=prepared.max_length,
+            precision=precision_of(config.model),
+        ),
     )
 
 
@@ -143,7 +146,7 @@ def write_start(
         {
             "schema_version": SCHEMA_VERSION,
             "stage": "ppo",
-            "model": policy.base.model_dump(mode="json"),
+            "model": policy.manifest.base.model_dump(mode="json"),
             "data": (config.ppo.data or config.data).model_dump(mode="json"),
             "task": config.task.model_dump(mode="json"),
             "strategy": policy.strategy.model_dump(mode="json"),
@@ -164,7 +167,7 @@ def write_start(
         "precision": policy.precision,
         "threads": torch.get_num_threads(),
         "data_fingerprint": facts.fingerprint,
-        "base_fingerprint": policy.origin.fingerprint,
+        "base_fingerprint": policy.manifest.origin.fingerprint,
         "seed": config.ppo.seed,
         "command": command,
     }

@@ -8,12 +8,18 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from welltuned.artifact.manifest import (
+    ArtifactManifest,
+    find_artifact,
+    is_adapter,
+    is_artifact,
+)
 from welltuned.config import RunConfig
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.loading import read_model_config
 from welltuned.rlhf.config import RewardSource, RlhfConfig
-from welltuned.rlhf.policy import WHOLE, PolicySource
+from welltuned.rlhf.policy import WHOLE
 from welltuned.rlhf.policy import check_policy as check_strategies
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
@@ -113,8 +119,8 @@ def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
         prepared = prepare(beside(sft_run(config, stages / "sft")))
         problem, max_length = prepared.problem, prepared.max_length
     else:
-        memory = PolicySource.read(Run.open(config.sft.run).proven_model())
-        problem, max_length = memory.problem, memory.max_length
+        manifest = ArtifactManifest.read(Run.open(config.sft.run).proven_model())
+        problem, max_length = manifest.problem, manifest.max_length
     place = Place(config.sft.run or config.data.train)
     if problem.type != config.task.type:
         what = f"the SFT run does {problem.type.replace('_', ' ')}, not {config.task.type}"
@@ -138,8 +144,9 @@ def _check_strategies(config: RlhfConfig) -> None:
         theirs: Strategy = config.sft.strategy or config.strategy or Full()
         whole, place = theirs.type in WHOLE, Place("sft.strategy")
     else:
-        memory = PolicySource.read(Run.open(config.sft.run).proven_model())
-        theirs, whole, place = memory.strategy, memory.whole, Place(config.sft.run)
+        folder = Run.open(config.sft.run).proven_model()
+        theirs, whole = ArtifactManifest.read(folder).strategy, not is_adapter(folder)
+        place = Place(config.sft.run)
     check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
 
 
@@ -214,27 +221,18 @@ def _check_source(source: RewardSource) -> None:
     if source.kind == "function":
         load_callable(str(source.function), "reward")
     elif source.kind == "run":
-        memory = PolicySource.read(model_of(str(source.run)))
-        if isinstance(memory.problem, ClassificationProblem):
-            one = memory.problem.labels.problem == "regression"
-            label_number(memory.problem.labels.names, source, one, str(source.run))
-        elif memory.problem.type != "reward":
-            what = f"the run does {memory.problem.type.replace('_', ' ')} and cannot judge"
+        problem = ArtifactManifest.read(find_artifact(str(source.run))).problem
+        if isinstance(problem, ClassificationProblem):
+            one = problem.labels.problem == "regression"
+            label_number(problem.labels.names, source, one, str(source.run))
+        elif problem.type != "reward":
+            what = f"the run does {problem.type.replace('_', ' ')} and cannot judge"
             remedy = "use a reward or classification run"
             raise InputError(Fault(what, Place(str(source.run)), remedy))
     elif source.kind == "model":
         assert source.model is not None
-        location = Path(source.model.location).expanduser()
-        if (location / "welltuned.json").exists():
+        if is_artifact(Path(source.model.location).expanduser()):
             return
         read_model_config(source.model)
         names, _ = classifier_labels(source.model)
         label_number(names, source, len(names) == 1, source.model.name)
-
-
-def model_of(folder: str) -> Path:
-    """The model folder of a run, or the folder itself when it is one. Raises `InputError`."""
-    path = Path(folder).expanduser()
-    if (path / "welltuned.json").exists():
-        return path
-    return Run.open(path).proven_model()

@@ -28,6 +28,8 @@ import yaml
 from welltuned.errors import Fault, InputError, Place
 
 SCHEMA_VERSION = 1
+MANIFEST = "welltuned.json"
+"""The file in the model folder that says what the artifact is."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Run:
         """
         if (last := self.folder / "stages" / "ppo").is_dir():
             return Run(last).proven_model()
-        if not (self.model / "welltuned.json").exists() or not self.results:
+        if not (self.model / MANIFEST).exists() or not self.results:
             raise InputError(
                 Fault(
                     f"the run has no tuned model (it is {self.state})",

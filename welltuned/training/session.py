@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from welltuned.artifact.save_load import Origin
+from welltuned.artifact.manifest import ArtifactManifest, Origin, Precision, precision_of
 from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
@@ -134,12 +134,23 @@ class Session:
         )
 
     @property
-    def precision_in_use(self) -> str:
+    def precision_in_use(self) -> Precision:
         """What the artifact computes in when it is used.
 
         It is tested in the same, whatever it was trained in.
         """
-        return "bf16" if self.config.model.dtype == "bfloat16" else "fp32"
+        return precision_of(self.config.model)
+
+    def manifest(self, problem: Problem) -> ArtifactManifest:
+        """Of the artifact of the tuned model, which is for this problem."""
+        return ArtifactManifest(
+            problem=problem,
+            strategy=self.config.strategy,
+            base=self.config.model,
+            origin=self.origin,
+            max_length=self.prepared.max_length,
+            precision=self.precision_in_use,
+        )
 
 
 def load_session(prepared: RunPlan, observer: Observer) -> Session:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from welltuned.artifact.save_load import save_artifact
+from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
 from welltuned.config import RunConfig
 from welltuned.engines import distributed, torch_loop
@@ -174,18 +174,9 @@ def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
     problem, records = session.problem.saved_as(prepared.tokenizer, validation.records.take(some))
-    session.artifact_bytes = save_artifact(
-        run.model,
-        session.model,
-        strategy,
-        prepared.tokenizer,
-        problem,
-        prepared.head,
-        session.config.model,
-        session.origin,
-        prepared.max_length,
-        session.precision_in_use,
-    )
+    manifest, config = session.manifest(problem), prepared.head.config
+    artifact = Artifact(session.model, prepared.tokenizer, config, manifest)
+    session.artifact_bytes = save_artifact(artifact, run.model)
     few = problem.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict_outputs(
         session.model,

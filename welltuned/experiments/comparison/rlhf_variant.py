@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from welltuned.artifact.manifest import find_artifact
 from welltuned.config import RunConfig
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
@@ -24,7 +25,6 @@ from welltuned.experiments.comparison.cache_key import code_version
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.rlhf.config import RewardSource, RlhfConfig, SftStage
 from welltuned.rlhf.read_config import place_judges
-from welltuned.runs import Run
 from welltuned.schema.document import Document, validate
 from welltuned.schema.import_path import load_callable
 from welltuned.tasks import Reward
@@ -200,9 +200,7 @@ def _contents(source: RewardSource) -> str:
     if source.kind == "function":
         files = [Path(inspect.getsourcefile(load_callable(str(source.function), "reward")) or "")]
     elif source.run is not None and source.run and (Path(source.run).expanduser()).is_dir():
-        folder = Path(source.run).expanduser()
-        folder = folder if (folder / "welltuned.json").exists() else Run(folder).proven_model()
-        files = sorted(file for file in folder.iterdir() if file.is_file())
+        files = sorted(file for file in find_artifact(source.run).iterdir() if file.is_file())
     elif source.kind == "model" and source.model is not None:
         folder = Path(source.model.location).expanduser()
         files = sorted(file for file in folder.glob("*") if file.is_file())

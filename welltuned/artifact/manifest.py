@@ -1,0 +1,166 @@
+"""The manifest of an artifact, `welltuned.json`: what it takes to use, export or tune it further.
+
+Version 2 holds the strategy with all of its options. Version 1 held its type alone; the options
+are then read from the config of the run that the model folder still lies in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from welltuned.errors import Fault, InputError, Place
+from welltuned.models.loading import ModelConfig
+from welltuned.runs import Run
+from welltuned.runs.folder import MANIFEST, write_json
+from welltuned.schema.versions import ARTIFACT
+from welltuned.strategies import AnyStrategy
+from welltuned.tasks import PROBLEMS, Problem
+
+Precision = Literal["fp32", "bf16"]
+"""What a tuned model computes in when it is used."""
+
+
+def precision_of(base: ModelConfig) -> Precision:
+    """What a model tuned from this base computes in when it is used."""
+    return "bf16" if base.dtype == "bfloat16" else "fp32"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which weights a model started from."""
+
+    fingerprint: str
+    """A hash of all weights but the new ones."""
+    new: tuple[str, ...]
+    """Names of the weights that the checkpoint did not have."""
+
+
+@dataclass(frozen=True)
+class ArtifactManifest:
+    """Everything an artifact knows besides its weights, config and tokenizer."""
+
+    problem: Problem
+    """The task, bound to its labels."""
+    strategy: AnyStrategy
+    """How it was tuned, with all options."""
+    base: ModelConfig
+    """The pretrained model it was tuned from."""
+    origin: Origin
+    """The weights it started from."""
+    max_length: int
+    """Tokens per example, special tokens included."""
+    precision: Precision
+    """What it computes in."""
+    base_beside: str | None = None
+    """The base model's folder as seen from the artifact's, so that both can be moved."""
+
+    @classmethod
+    def read(cls, folder: Path) -> ArtifactManifest:
+        """Of a model folder; no weight is loaded.
+
+        Raises `InputError` where there is none, or none that can be understood.
+        """
+        file = folder / MANIFEST
+        if not file.exists():
+            what = f"the folder holds no tuned model (it has no {MANIFEST})"
+            raise InputError(Fault(what, Place(str(folder)), "give a run or its model folder"))
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+            if ARTIFACT.check(values, file) == 1:
+                values["strategy"] = _options_of_version_1(folder, values["strategy"])
+            return _from_dict(values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"the file cannot be understood: {_reason(error)}"
+            remedy = "restore it, install the plug-in it needs, or train again"
+            raise InputError(Fault(what, Place(str(file)), remedy)) from error
+
+    def write(self, folder: Path) -> None:
+        """As `welltuned.json` of a model folder."""
+        base = {
+            **self.base.model_dump(),
+            **asdict(self.origin),
+            "beside": _beside(self.base, folder),
+        }
+        values = {
+            "task": self.problem.to_dict(),
+            "strategy": self.strategy.model_dump(mode="json"),
+            "max_length": self.max_length,
+            "precision": self.precision,
+            "base": base,
+        }
+        write_json(folder / MANIFEST, ARTIFACT.stamp(values))
+
+    def base_location(self, folder: Path) -> str:
+        """The base model's folder or hub name; the folder beside where it has left its place."""
+        path = Path(self.base.location).expanduser()
+        if self.base_beside and not path.exists() and (folder / self.base_beside).exists():
+            path = folder / self.base_beside
+        return str(path)
+
+
+def find_artifact(run: Run | str | Path) -> Path:
+    """The model folder of a run, or the folder itself where it is one. Raises `InputError`."""
+    folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
+    if is_artifact(folder):
+        return folder
+    if (folder / "status.json").exists():
+        return Run(folder).proven_model()
+    what = "there is no such run or model folder"
+    if folder.is_dir():
+        what = f"the folder is no run and holds no tuned model (it has no {MANIFEST})"
+    raise InputError(Fault(what, Place(str(folder)), "`welltuned runs` lists runs"))
+
+
+def is_artifact(folder: Path) -> bool:
+    """Whether a folder holds a model that was tuned here."""
+    return (folder / MANIFEST).is_file()
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether an artifact holds an adapter, and not all weights."""
+    return (folder / "adapter_config.json").is_file()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where} = {first['input']!r}: {first['msg']}".removeprefix(" = ")[:300]
+    return f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _from_dict(values: dict[str, Any]) -> ArtifactManifest:
+    task, base = values["task"], values["base"]
+    if task["type"] not in PROBLEMS:
+        raise ValueError(f"there is no task '{task['type']}'")
+    return ArtifactManifest(
+        problem=PROBLEMS[task["type"]].from_dict(task),
+        strategy=TypeAdapter[Any](AnyStrategy).validate_python(values["strategy"]),
+        base=ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
+        origin=Origin(base["fingerprint"], tuple(base["new"])),
+        max_length=int(values["max_length"]),
+        precision=TypeAdapter[Precision](Precision).validate_python(values["precision"]),
+        base_beside=base.get("beside"),
+    )
+
+
+def _options_of_version_1(folder: Path, kind: str) -> dict[str, Any]:
+    """A strategy as the run around the folder was asked for it, where there still is one."""
+    config = folder.parent / "config.yaml"
+    values = yaml.safe_load(config.read_text(encoding="utf-8")) if config.exists() else None
+    options = values.get("strategy") if isinstance(values, dict) else None
+    if isinstance(options, dict) and options.get("type") == kind:
+        return options
+    return {"type": kind}
+
+
+def _beside(base: ModelConfig, folder: Path) -> str | None:
+    path = Path(base.name).expanduser()
+    return os.path.relpath(path, folder) if path.is_dir() else None
