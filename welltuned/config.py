@@ -16,6 +16,7 @@ from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
 from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
 from welltuned.schema.field_types import Written
+from welltuned.schema.versions import drop_version
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import AnyTask, Classification
 
@@ -69,7 +70,8 @@ def read_run_config(
     apply_overrides(document, overrides, RunConfig, faults)
     if len(faults) and not document.values:
         return None, document
-    document.values.pop("schema_version", None)  # a run's own config.yaml is a config too
+    if not drop_version(document, faults):
+        return None, document
     config = validate(RunConfig, document, faults)
     return (None if len(faults) else config), document
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.schema.versions import SWEEP
 
 
 @app.command()
@@ -13,8 +14,6 @@ def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
     may stand on the line. The same command again goes on; started twice at once, both work on
     the one sweep.
     """
-    import json
-
     from welltuned.cli.console.run import print_lines
     from welltuned.cli.console.sweep import SweepConsole, sweep_lines
     from welltuned.experiments.search.config import read_sweep_config
@@ -27,6 +26,6 @@ def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
     finally:
         observer.close()
     if as_json:
-        print_json(json.loads((folder / "sweep.json").read_text(encoding="utf-8")))
+        print_json(SWEEP.read(folder / "sweep.json"))
     else:
         print_lines(sweep_lines(folder))

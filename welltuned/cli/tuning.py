@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.schema.versions import LEARNING_CURVE
 
 tune = typer.Typer(
     help="Find out what a run needs before it starts.", no_args_is_help=True, rich_markup_mode=None
@@ -41,8 +42,6 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
     `seeds=5` and `shares=[0.1, 0.2, 0.5, 1]` may stand on the line. The same command again
     goes on where it was.
     """
-    import json
-
     from welltuned.cli.console.learning_curve import CurveConsole, curve_lines
     from welltuned.cli.console.run import print_lines
     from welltuned.experiments.search.config import read_asked
@@ -60,6 +59,6 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
     finally:
         observer.close()
     if as_json:
-        print_json(json.loads((folder / "learning_curve.json").read_text(encoding="utf-8")))
+        print_json(LEARNING_CURVE.read(folder / "learning_curve.json"))
     else:
         print_lines(curve_lines(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from welltuned.reports.charts import FIRST, MUTED, SECOND, drawn
 from welltuned.reports.page import metric_name, render_page
 from welltuned.reports.translations import Translate, translator
 from welltuned.runs.folder import write_atomically
+from welltuned.schema.versions import LEARNING_CURVE
 
 
 def write_curve_report(folder: Path, language: str | None = None) -> Path:
@@ -22,7 +22,7 @@ def write_curve_report(folder: Path, language: str | None = None) -> Path:
 
     In the language of its config, unless another is asked for.
     """
-    found = json.loads((folder / "learning_curve.json").read_text(encoding="utf-8"))
+    found = LEARNING_CURVE.read(folder / "learning_curve.json")
     language = language or str(found.get("language", "en"))
     _ = translator(language)
     model = Path(found["model"]).name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from welltuned.reports import sweep_charts
 from welltuned.reports.page import metric_name, render_page
 from welltuned.reports.translations import Translate, translator
 from welltuned.runs.folder import write_atomically
+from welltuned.schema.versions import SWEEP
 
 
 def write_sweep_report(folder: Path, language: str | None = None) -> Path:
@@ -18,7 +18,7 @@ def write_sweep_report(folder: Path, language: str | None = None) -> Path:
 
     In the language of its config, unless another is asked for.
     """
-    summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    summary = SWEEP.read(folder / "sweep.json")
     language = language or str(summary.get("language", "en"))
     file = folder / "report.html"
     content = _content(folder, summary, translator(language)) | {"language": language}

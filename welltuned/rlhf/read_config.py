@@ -9,6 +9,7 @@ from typing import Any
 from welltuned.errors import Faults
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Document, KeyPath, apply_overrides, read_document, validate
+from welltuned.schema.versions import drop_version
 
 
 def load_rlhf_config(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
@@ -30,7 +31,8 @@ def rlhf_config_from(values: dict[str, Any]) -> RlhfConfig:
 
 
 def _validated(document: Document, faults: Faults) -> RlhfConfig:
-    document.values.pop("schema_version", None)
+    if not drop_version(document, faults):
+        faults.raise_if_any()
     place_judges(document, ("reward",))
     config = validate(RlhfConfig, document, faults)
     faults.raise_if_any()

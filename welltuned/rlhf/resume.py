@@ -9,7 +9,8 @@ from welltuned.data.sources import name_of
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
-from welltuned.runs.folder import SCHEMA_VERSION, next_free
+from welltuned.runs.folder import next_free
+from welltuned.schema.versions import RUN_CONFIG
 
 _MADE_WITH = {
     "sft": ("model", "data", "task", "strategy", "sft"),
@@ -41,7 +42,7 @@ def begin(config: RlhfConfig) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder)
     values = config.model_dump(mode="json")
-    run.write("config.yaml", {"schema_version": SCHEMA_VERSION, **values})
+    run.write("config.yaml", RUN_CONFIG.stamp(values))
     return run
 
 

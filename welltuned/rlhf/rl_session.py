@@ -23,7 +23,7 @@ from welltuned.rlhf.reward_set import RewardSet
 from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
-from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.schema import versions
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import ClassificationProblem
 from welltuned.training.defaults import Choice
@@ -144,7 +144,7 @@ def write_start(
     run.write(
         "config.yaml",
         {
-            "schema_version": SCHEMA_VERSION,
+            versions.KEY: versions.RUN_CONFIG.version,
             "stage": "ppo",
             "model": policy.manifest.base.model_dump(mode="json"),
             "data": (config.ppo.data or config.data).model_dump(mode="json"),

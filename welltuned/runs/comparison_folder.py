@@ -16,6 +16,7 @@ from typing import Any
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs.folder import Run
+from welltuned.schema.versions import COMPARISON, COMPARISON_RESULTS
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,21 @@ class Comparison:
 
     @property
     def record(self) -> dict[str, Any]:
-        """comparison.json; empty before it is written."""
-        return self.read("comparison.json")
+        """comparison.json; empty before it is written.
+
+        Raises `InputError` when a newer version has written it.
+        """
+        file = self.folder / "comparison.json"
+        return COMPARISON.read(file) if file.exists() else {}
 
     @property
     def results(self) -> dict[str, Any]:
-        """results.json; empty when nothing has finished yet."""
-        return self.read("results.json")
+        """results.json; empty when nothing has finished yet.
+
+        Raises `InputError` when a newer version has written it.
+        """
+        file = self.folder / "results.json"
+        return COMPARISON_RESULTS.read(file) if file.exists() else {}
 
     def cell(self, slug: str, seed: int) -> Run:
         """The run of a strategy with a seed, which may not be there yet."""

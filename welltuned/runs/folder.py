@@ -26,8 +26,8 @@ from typing import Any
 import yaml
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 
-SCHEMA_VERSION = 1
 MANIFEST = "welltuned.json"
 """The file in the model folder that says what the artifact is."""
 
@@ -112,14 +112,25 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved config; empty when the run ended before it was written."""
+        """The resolved config; empty when the run ended before it was written.
+
+        Raises `InputError` when a newer version has written it.
+        """
         file = self.folder / "config.yaml"
-        return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if not file.exists():
+            return {}
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        RUN_CONFIG.check(values, file)
+        return values
 
     @property
     def results(self) -> dict[str, Any]:
-        """results.json; empty when the run has none (yet)."""
-        return self.read("results.json") if (self.folder / "results.json").exists() else {}
+        """results.json; empty when the run has none (yet).
+
+        Raises `InputError` when a newer version has written it.
+        """
+        file = self.folder / "results.json"
+        return RUN_RESULTS.read(file) if file.exists() else {}
 
     @property
     def judged(self) -> str:

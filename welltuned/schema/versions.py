@@ -6,11 +6,14 @@ version is read. Files that say no version were written before there was a secon
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from welltuned.errors import Fault, InputError, Place
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.schema.document import Document
 
 KEY = "schema_version"
 
@@ -49,6 +52,24 @@ class FileFormat:
             raise InputError(fault)
         return int(values.get(KEY, 1))
 
+    def read(self, file: Path) -> dict[str, Any]:
+        """A JSON file of this kind. Raises `InputError` as `check` does."""
+        values = json.loads(file.read_text(encoding="utf-8"))
+        self.check(values, file)
+        return values
+
+
+def drop_version(document: Document, faults: Faults) -> bool:
+    """Take the version out of a config that a run has written, for such a config can be run too.
+
+    False where it is of a newer version, which is recorded as a fault.
+    """
+    fault = RUN_CONFIG.fault(document.values, document.place((KEY,)))
+    document.values.pop(KEY, None)
+    if fault is not None:
+        faults.extend([fault])
+    return fault is None
+
 
 RUN_CONFIG = FileFormat("a run's config", 1)
 """config.yaml of a run, of a pipeline and of its stages."""
@@ -58,5 +79,9 @@ COMPARISON = FileFormat("a comparison", 1)
 """comparison.json."""
 COMPARISON_RESULTS = FileFormat("a comparison's results", 1)
 """results.json of a comparison."""
+SWEEP = FileFormat("a sweep", 1)
+"""sweep.json. Files of earlier releases do not say their version."""
+LEARNING_CURVE = FileFormat("a learning curve", 1)
+"""learning_curve.json. Files of earlier releases do not say their version."""
 ARTIFACT = FileFormat("a tuned model", 2)
 """welltuned.json. Version 1 held the strategy's type without its options."""

@@ -24,9 +24,9 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.environment import describe_environment
-from welltuned.runs.folder import SCHEMA_VERSION
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
+from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
@@ -98,9 +98,7 @@ def _train_together(prepared: RunPlan, observer: Observer, command: str | None) 
 def _write_start(run: Run, session: Session, command: str | None) -> None:
     """Everything known before the first step, so that even a killed run explains itself."""
     prepared = session.prepared
-    run.write(
-        "config.yaml", {"schema_version": SCHEMA_VERSION, **prepared.config.model_dump(mode="json")}
-    )
+    run.write("config.yaml", RUN_CONFIG.stamp(prepared.config.model_dump(mode="json")))
     run.write("data.json", prepared.data.facts.as_dict())
     environment = describe_environment()
     environment |= {

@@ -48,6 +48,21 @@ def test_its_row_fits_a_terminal(finished: Run) -> None:
     assert f"{finished.results['cost']['train_seconds']:.0f} s" in text
 
 
+def test_what_a_newer_version_has_written_is_listed_by_its_fault(tmp_path: Path) -> None:
+    """It must not hide the others."""
+    make_run(tmp_path / "old", "running", 1000)
+    new = make_run(tmp_path / "new", "finished", 2000)
+    new.write("results.json", {"schema_version": 7})
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "comparison" / "comparison.json").write_text('{"schema_version": 8}')
+    rows = {Path(row["run"]).name: row for row in describe_runs(tmp_path)}
+    assert rows["old"]["state"] == "running"
+    assert rows["new"]["state"] == rows["comparison"]["state"] == "unreadable"
+    assert "schema version 7" in rows["new"]["error"]
+    assert "schema version 8" in rows["comparison"]["error"]
+    assert "a run's results of schema version 7" in shown(tmp_path)
+
+
 def test_runs_are_listed_oldest_first_with_those_inside_others(tmp_path: Path) -> None:
     make_run(tmp_path / "b", "running", 2000)
     make_run(tmp_path / "a" / "stages" / "sft", "stopped", 3000)

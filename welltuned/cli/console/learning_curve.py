@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.status import Status
 
 from welltuned.engines.events import Step
 from welltuned.experiments.search.learning_curve import CurveObserver, CurvePlan
+from welltuned.schema.versions import LEARNING_CURVE
 
 _WIDTH = 40
 
@@ -72,7 +72,7 @@ class CurveConsole(CurveObserver):
 
 def curve_lines(folder: Path) -> list[str]:
     """What a learning curve has come to, as plain lines for standard output."""
-    found = json.loads((folder / "learning_curve.json").read_text(encoding="utf-8"))
+    found = LEARNING_CURVE.read(folder / "learning_curve.json")
     predicted = [{**point, "predicted": True} for point in found["predictions"][1:]]
     return [
         f"{'examples':>12}  {found['metric']:>10}",

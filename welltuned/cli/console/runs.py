@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from welltuned.runs import list_runs
+from welltuned.errors import InputError
+from welltuned.runs import Run, list_runs
 from welltuned.runs.comparison_folder import Comparison, list_comparisons
 
 
@@ -19,30 +22,46 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
     A comparison is one row, and its runs are left to whoever lists its folder.
     """
     comparisons = [c for c in list_comparisons(folder) if c.folder != folder]
-    rows = [_describe_comparison(comparison) for comparison in comparisons]
+    rows = [
+        _described(one.folder, "comparison.json", partial(_describe_comparison, one))
+        for one in comparisons
+    ]
     for run in list_runs(folder):
         if any(comparison.folder in run.folder.parents for comparison in comparisons):
             continue
-        config, results = run.config, run.results
-        judged = results.get(run.judged, {})
-        metric = next((name for name in judged if f"{name}_ci95" in judged), None)
-        rows.append(
-            {
-                "run": str(run.folder),
-                "state": run.state,
-                "strategy": config.get("pipeline") or (config.get("strategy") or {}).get("type"),
-                "model": config.get("model", {}).get("name"),
-                "data": config.get("data", {}).get("train"),
-                "metric": metric,
-                "split": run.judged if metric else None,
-                "score": judged[metric] if metric else None,
-                "interval": judged[f"{metric}_ci95"] if metric else None,
-                "seconds": results.get("cost", {}).get("train_seconds"),
-                "written": _written(run.folder / "status.json"),
-                "error": run.status.get("error"),
-            }
-        )
+        rows.append(_described(run.folder, "status.json", partial(_describe_run, run)))
     return sorted(rows, key=lambda row: row["written"])
+
+
+def _described(folder: Path, file: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The row of a folder; one that a newer version has written is listed by its fault."""
+    try:
+        return describe()
+    except InputError as error:
+        nothing = dict.fromkeys(("strategy", "model", "data", "metric", "interval", "seconds"))
+        why = error.faults[0].what
+        return {**nothing, "run": str(folder), "state": "unreadable", "error": why, "score": None,
+                "written": _written(folder / file)}  # fmt: skip
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    config, results = run.config, run.results
+    judged = results.get(run.judged, {})
+    metric = next((name for name in judged if f"{name}_ci95" in judged), None)
+    return {
+        "run": str(run.folder),
+        "state": run.state,
+        "strategy": config.get("pipeline") or (config.get("strategy") or {}).get("type"),
+        "model": config.get("model", {}).get("name"),
+        "data": config.get("data", {}).get("train"),
+        "metric": metric,
+        "split": run.judged if metric else None,
+        "score": judged[metric] if metric else None,
+        "interval": judged[f"{metric}_ci95"] if metric else None,
+        "seconds": results.get("cost", {}).get("train_seconds"),
+        "written": _written(run.folder / "status.json"),
+        "error": run.status.get("error"),
+    }
 
 
 def _describe_comparison(comparison: Comparison) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Everything goes to standard error. Standard output carries results alone.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from welltuned.experiments.search.journal import Trial, TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.experiments.search.summary import best_of
 from welltuned.experiments.search.sweep import SweepObserver
+from welltuned.schema.versions import SWEEP
 
 _ROWS = 12
 """So many trials are shown at once: the best ones so far, and those under way."""
@@ -122,7 +122,7 @@ def trials_table(plan: SweepPlan, rows: list[TrialRow]) -> Table:
 
 def sweep_lines(folder: Path) -> list[str]:
     """What a sweep has come to, as plain lines for standard output."""
-    summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    summary = SWEEP.read(folder / "sweep.json")
     trials, metric = summary["trials"], summary["metric"]
     states = {trial["state"]: 0 for trial in trials}
     for trial in trials:

@@ -21,6 +21,7 @@ from welltuned.schema.document import (
     validate,
 )
 from welltuned.schema.units import Duration, Size
+from welltuned.schema.versions import drop_version
 
 
 class BudgetConfig(Part):
@@ -143,7 +144,8 @@ def read_comparison(
     apply_overrides(document, overrides, CompareConfig, faults)
     if len(faults) and not document.values:
         return None, document
-    document.values.pop("schema_version", None)
+    if not drop_version(document, faults):
+        return None, document
     place_judges(document, ("reward",))
     config = validate(CompareConfig, document, faults)
     return (None if len(faults) else config), document

@@ -22,7 +22,7 @@ from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker import requests
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.schema.versions import COMPARISON
 from welltuned.strategies import Full
 
 
@@ -101,19 +101,20 @@ def plan_comparison(
         scouted = before["scouted"]
     else:
         scouted = requests.request_feasibility(comparison, config, variants, observer)
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "key": key,
-        "asked": asked_for(config),
-        "report": config.report.model_dump(mode="json"),
-        "command": command or before.get("command"),
-        "code": code_version(),
-        "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
-        "metric": scouted["metric"],
-        "scouted": scouted,
-        "settled": before.get("settled", {}),
-        "tuned": {},
-    }
+    record = COMPARISON.stamp(
+        {
+            "key": key,
+            "asked": asked_for(config),
+            "report": config.report.model_dump(mode="json"),
+            "command": command or before.get("command"),
+            "code": code_version(),
+            "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
+            "metric": scouted["metric"],
+            "scouted": scouted,
+            "settled": before.get("settled", {}),
+            "tuned": {},
+        }
+    )
     possible = [v for v in variants if v.name not in scouted["impossible"]]
     if record["settled"].get("key") != baselines_key:
         _note(comparison, record)

@@ -13,6 +13,7 @@ from typing import Any
 from welltuned.experiments.comparison.scores import is_better
 from welltuned.reports.page import byte_size, duration, metric_name
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.schema import versions
 from welltuned.schema.messages import Message, message
 
 Row = dict[str, Any]
@@ -229,7 +230,7 @@ def write_config(comparison: Comparison, recommendation: dict[str, Any]) -> None
     }
     limited = config["data"]["max_train_examples"] is not None
     config["data"]["max_train_examples"] = None
-    for key in ("schema_version", "output_dir"):
+    for key in (versions.KEY, "output_dir"):
         del config[key]
     own["evaluation"] = asked["evaluation"]
     comparison.write(RECOMMENDED, config)

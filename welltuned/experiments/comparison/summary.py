@@ -22,7 +22,7 @@ from welltuned.experiments.comparison.statistics import (
 )
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.runs.folder import SCHEMA_VERSION
+from welltuned.schema.versions import COMPARISON_RESULTS, KEY
 
 TESTED_BASELINES = ("tf-idf",)
 """Baselines that could be taken for a solution, and are compared like strategies."""
@@ -41,7 +41,7 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
     rows = [strategy_row(comparison, row, record) for row in record["rows"]]
     rows += [row for name in BASELINES if (row := baseline_row(comparison, name)) is not None]
     results: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
+        KEY: COMPARISON_RESULTS.version,
         "basis": basis,
         "name": comparison.name,
         "asked_metric": record["metric"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from welltuned.experiments.search.config import SweepConfig
 from welltuned.experiments.search.space import Value
 from welltuned.experiments.search.space_reading import with_found
 from welltuned.experiments.search.sweep import SweepObserver, sweep
+from welltuned.schema.versions import SWEEP
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def find(
         {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
     )
     sweep(asked, observer=observer)
-    summary = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    summary = SWEEP.read(folder / "sweep.json")
     tried = summary["trials"]
     best = next(trial for trial in tried if trial["number"] == summary["best"])
     return Best(

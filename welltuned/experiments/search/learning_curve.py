@@ -30,6 +30,7 @@ from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document, Part
+from welltuned.schema.versions import LEARNING_CURVE
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import Working, prepare
 from welltuned.training.train import run_training
@@ -196,7 +197,7 @@ def learning_curve(
         "language": plan.config.report.language,
     }
     found = {**facts, **extrapolate_curve(plan.metric, np.array(plan.sizes), by_size)}
-    write_json(plan.folder / "learning_curve.json", found)
+    write_json(plan.folder / "learning_curve.json", LEARNING_CURVE.stamp(found))
     write_curve_report(plan.folder)
     return plan.folder
 

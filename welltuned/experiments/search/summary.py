@@ -16,6 +16,7 @@ from welltuned.experiments.search.journal import TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically, write_json
+from welltuned.schema import versions
 
 if TYPE_CHECKING:
     import optuna
@@ -54,7 +55,7 @@ def write_summary(plan: SweepPlan, rows: list[TrialRow], shares: dict[str, float
         "data_fingerprint": plan.data_fingerprint,
         "language": plan.config.report.language,
     }
-    write_json(plan.folder / "sweep.json", summary)
+    write_json(plan.folder / "sweep.json", versions.SWEEP.stamp(summary))
     if best:
         write_atomically(file, _best_config(plan, best))
 
@@ -69,9 +70,7 @@ def _best_config(plan: SweepPlan, best: TrialRow) -> str:
     used = Run(plan.folder / "trials" / str(best.number)).config
     asked = plan.config.model_dump(mode="json")
     values = {
-        **{
-            key: value for key, value in used.items() if key not in ("schema_version", "output_dir")
-        },
+        **{key: value for key, value in used.items() if key not in (versions.KEY, "output_dir")},
         "evaluation": asked["evaluation"],
     }
     header = (

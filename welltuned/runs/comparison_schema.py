@@ -1,0 +1,345 @@
+"""Comparison schema: every field of `comparison.json` and of a comparison's `results.json`.
+
+Typed dicts, as in `results_schema`; a string under a field is its documentation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from welltuned.runs.results_schema import CLOSED, Config, LayerProbe, Retention, Scores
+from welltuned.schema.messages import Message
+
+# --- comparison.json --------------------------------------------------------------
+
+
+@with_config(CLOSED)
+class CellRecord(TypedDict):
+    """How a cell, which is a strategy with a seed, stands."""
+
+    seed: int
+    """Its seed."""
+    folder: str
+    """Its run, as seen from the comparison's folder."""
+    state: str
+    """`waiting`, `running`, `finished`, `failed` or `stopped`."""
+    seconds: float | None
+    """Seconds its process took; null before it has ended."""
+    error: str | None
+    """Why it failed."""
+
+
+@with_config(CLOSED)
+class StrategyRecord(TypedDict):
+    """How a strategy stands."""
+
+    name: str
+    """Its name for people."""
+    slug: str
+    """Its name in paths."""
+    impossible: str | None
+    """Why it cannot work with this model and task, where it cannot."""
+    cells: list[CellRecord]
+    """One a seed."""
+
+
+@with_config(CLOSED)
+class SplitRecord(TypedDict):
+    """A split of the data."""
+
+    rows: int
+    """How many examples."""
+    fingerprint: str
+    """A hash of them."""
+
+
+@with_config(CLOSED)
+class DataRecord(TypedDict):
+    """The data that all cells share."""
+
+    fingerprint: str
+    """A hash of all splits."""
+    splits: dict[str, SplitRecord]
+    """By name."""
+
+
+@with_config(CLOSED)
+class BudgetRecord(TypedDict):
+    """What the cells of a strategy may spend."""
+
+    steps_per_epoch: int
+    """Optimizer steps of a pass over the training examples."""
+    max_steps: int | None
+    """Steps, where they are the budget."""
+    epochs: float | None
+    """Epochs, where they are the budget."""
+    eval_steps: int | None
+    """Steps from one validation to the next; null for once an epoch."""
+
+
+@with_config(CLOSED)
+class Scouted(TypedDict):
+    """What was found out before the first cell."""
+
+    metric: str
+    """The score that is compared."""
+    spending: dict[str, BudgetRecord]
+    """Each strategy's budget, by its name."""
+    impossible: dict[str, str]
+    """Why some cannot work, by name."""
+
+
+@with_config(CLOSED)
+class SharedSettings(TypedDict, total=False):
+    """What was settled once, for all cells."""
+
+    precision: str
+    """What they train in."""
+    pooling: str
+    """What a new head reads."""
+    key: str
+    """A hash of what this was settled from."""
+
+
+@with_config(CLOSED)
+class TunedRecord(TypedDict):
+    """The best of a strategy's trials."""
+
+    key: str
+    """A hash of what was tried."""
+    trials: int
+    """How many trials."""
+    values: Config
+    """The best values, by key."""
+    metric: str
+    """The validation score that chose."""
+    score: float
+    """The best trial's."""
+    usual: float | None
+    """That of the values as configured, where they were tried."""
+    seconds: float
+    """Seconds of all trials."""
+
+
+@with_config(CLOSED)
+class ComparisonRecord(TypedDict):
+    """`comparison.json`: what was asked, what was settled for all, and how every cell stands."""
+
+    schema_version: int
+    """The version of this format."""
+    key: str
+    """A hash of what the scouting depends on."""
+    asked: Config
+    """The config of the comparison."""
+    report: Config
+    """How the report is written."""
+    command: str | None
+    """The command that began it."""
+    code: str
+    """A hash of the code that decides results."""
+    data: DataRecord
+    """The data that all cells share."""
+    metric: str
+    """The score that is compared."""
+    scouted: Scouted
+    """What was found out before the first cell."""
+    settled: SharedSettings
+    """What was settled for all cells; empty before that."""
+    tuned: dict[str, TunedRecord]
+    """The best trials of each strategy, with `tune`."""
+    state: str
+    """`running`, `finished`, `failed` or `stopped`."""
+    rows: list[StrategyRecord]
+    """Every strategy."""
+
+
+# --- results.json -----------------------------------------------------------------
+
+
+@with_config(CLOSED)
+class ScoreSummary(TypedDict):
+    """A score over seeds."""
+
+    mean: float
+    """The mean."""
+    deviation: float | None
+    """The standard deviation; null for one seed."""
+    interval: tuple[float, float] | None
+    """The 95% interval of the mean over seeds; null for one seed."""
+    by_seed: dict[str, float]
+    """The score of each seed."""
+
+
+@with_config(CLOSED)
+class CostSummary(TypedDict):
+    """What a strategy costs, means over seeds; null where it is not known."""
+
+    seconds: float | None
+    """Seconds of a whole cell."""
+    train_seconds: float | None
+    """Seconds of training."""
+    seconds_to_95: float | None
+    """Seconds of training until validation first reached 95% of the score that was kept."""
+    examples_per_second: float | None
+    """Training examples per second of training."""
+    epochs: float | None
+    """Passes over the training examples."""
+    memory_bytes: float | None
+    """The most memory held."""
+    trainable: float | None
+    """Parameters that train."""
+    trainable_share: float | None
+    """Their share of all parameters."""
+    artifact_bytes: float | None
+    """The size of the artifact."""
+    tuning_seconds: float | None
+    """Seconds of the trials before, with `tune`."""
+    joules: NotRequired[float | None]
+    """Energy, in comparisons of earlier versions."""
+
+
+@with_config(CLOSED)
+class FailedCell(TypedDict):
+    """A cell that has no results."""
+
+    seed: int
+    """Its seed."""
+    error: str
+    """Why."""
+
+
+@with_config(CLOSED)
+class ComparisonRow(TypedDict):
+    """A strategy, or a baseline, over its finished cells."""
+
+    name: str
+    """Its name for people."""
+    slug: str
+    """Its name in paths."""
+    kind: Literal["strategy", "baseline"]
+    """Which of the two."""
+    seeds: list[int]
+    """Seeds that have finished; none for a baseline."""
+    failed: list[FailedCell]
+    """Cells that failed."""
+    impossible: str | None
+    """Why it cannot work with this model and task, where it cannot."""
+    scores: dict[str, ScoreSummary]
+    """Test scores by name."""
+    cost: CostSummary
+    """What it takes."""
+    tuned: TunedRecord | None
+    """The best of its trials, with `tune`."""
+    stages: dict[str, float | None] | None
+    """Of a pipeline: seconds of training of each stage."""
+    retention: Retention
+    """What is kept of what the model could, means over seeds, without the headline."""
+    kept: float | None
+    """The headline of that, the mean over seeds."""
+    probe: LayerProbe | None
+    """The layer probe of one seed, where it was asked for."""
+
+
+@with_config(CLOSED)
+class PairRecord(TypedDict):
+    """Two strategies beside each other, the better one first."""
+
+    one: str
+    """The better one."""
+    other: str
+    """The other one."""
+    difference: float
+    """The score of `one` less that of `other`."""
+    low: float
+    """The lower end of the 95% interval of the difference, of this pair alone."""
+    high: float
+    """The upper end."""
+    p: float
+    """The p-value of this pair alone."""
+    visible: float
+    """How large a difference must be, about, to be significant after correction."""
+    p_adjusted: float
+    """The p-value corrected for the number of pairs."""
+    real: bool
+    """Whether the difference is significant."""
+
+
+@with_config(CLOSED)
+class Recommendation(TypedDict):
+    """The strategy to take, and why."""
+
+    strategy: str | None
+    """Its name; null where none can be recommended."""
+    reasons: list[Message]
+    """Why, sentence by sentence."""
+    slug: NotRequired[str]
+    """Its name in paths."""
+    seed: NotRequired[int]
+    """The seed whose config is recommended."""
+    command: NotRequired[str]
+    """The command that trains it."""
+    all_data: NotRequired[bool]
+    """Whether that trains on more data than the comparison did."""
+
+
+@with_config(CLOSED)
+class Ranking(TypedDict):
+    """Which strategies are the best, as far as that is significant."""
+
+    metric: str
+    """The score that was compared: the one asked for, where it can be compared by examples."""
+    labels: list[str]
+    """The task's labels."""
+    test_examples: int
+    """How many test examples were compared."""
+    alpha: float
+    """The level of significance."""
+    best: str | None
+    """The strategy with the best score; null before one has finished."""
+    group: list[str]
+    """The best, and all that are not significantly worse."""
+    pairs: list[PairRecord]
+    """Every two of them."""
+
+
+@with_config(CLOSED)
+class RankedRows(Ranking):
+    """The table, and who is the best in it."""
+
+    rows: list[ComparisonRow]
+    """Strategies, and then baselines."""
+
+
+@with_config(CLOSED)
+class ComparisonResults(RankedRows):
+    """`results.json` of a comparison: the table, the statistics and the recommendation."""
+
+    schema_version: int
+    """The version of this format."""
+    basis: str
+    """A hash of everything these results follow from."""
+    name: str
+    """The comparison's name."""
+    asked_metric: str
+    """The score that was asked for."""
+    remarks: list[Message]
+    """What the table does not show."""
+    recommendation: Recommendation
+    """The strategy to take, and why."""
+
+
+@with_config(CLOSED)
+class BaselineResults(TypedDict):
+    """`results.json` of a baseline of a comparison."""
+
+    name: str
+    """`majority`, `untouched` or `tf-idf`."""
+    test: Scores
+    """Scores on the test split."""
+    cost: NotRequired[dict[str, float]]
+    """What it took, where that was measured."""
+    features: NotRequired[str]
+    """What it reads."""
