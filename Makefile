@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden docs tree reference test-slow test-gpu benchmark constraints clean
+.PHONY: demo test check golden docs tree reference schemas test-slow test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -27,6 +27,9 @@ docs: $(VENV)/ready        ## the site, in site/: strict, no broken link, nothin
 
 reference: $(VENV)/ready   ## docs/config.md, every key of a config, from the config types
 	$(BIN)/python docs/tools/config_reference.py
+
+schemas: $(VENV)/ready     ## docs/run-folder.md and the JSON schemas of results, from their types
+	$(BIN)/python docs/tools/run_folder.py
 
 tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
 	$(BIN)/python docs/tools/readme_tree.py

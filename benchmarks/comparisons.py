@@ -20,9 +20,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
+from welltuned.reports.page import metric_name, sorted_rows
 from welltuned.reports.translations import Translate, translator
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.schema.units import duration_text, size_text
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = {
@@ -153,10 +154,10 @@ def table(results: dict[str, Any], _: Translate) -> list[str]:
             row["name"],
             f"{score['mean']:.3f}",
             f"{(interval[1] - interval[0]) / 2:.3f}" if interval else "",
-            *(_shown(cost[name], duration) for name in ("train_seconds", "seconds_to_95")),
-            _shown(cost["memory_bytes"], byte_size),
+            *(_shown(cost[name], duration_text) for name in ("train_seconds", "seconds_to_95")),
+            _shown(cost["memory_bytes"], size_text),
             f"{share:.2%}" if share is not None else "",
-            _shown(cost["artifact_bytes"], byte_size),
+            _shown(cost["artifact_bytes"], size_text),
             *(_shown(row["retention"].get(n, {}).get("kept"), "{:.1%}".format) for n in kept),
         ]
         lines.append("| " + " | ".join(cells) + " |")

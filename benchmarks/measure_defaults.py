@@ -232,7 +232,7 @@ def measure(options: argparse.Namespace) -> None:
     """Go on, round by round, until everything is measured or the time is up."""
     from welltuned.errors import RunFailed
     from welltuned.experiments.search.config import SweepConfig
-    from welltuned.experiments.search.sweep import sweep
+    from welltuned.experiments.search.sweep import run_sweep
     from welltuned.schema.document import expand_shorthand
 
     end = time.monotonic() + options.budget
@@ -248,7 +248,7 @@ def measure(options: argparse.Namespace) -> None:
             values = expand_shorthand(SweepConfig, config_of(cell, options, trials))
             started = time.monotonic()
             with suppress(RunFailed):  # all rates so far diverged; others may not
-                sweep(SweepConfig.model_validate(values))
+                run_sweep(SweepConfig.model_validate(values))
             row = ended(folder)[-1]
             score = row["reason"] if row["value"] is None else f"{row['value']:.4f}"
             print(

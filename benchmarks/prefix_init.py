@@ -24,12 +24,12 @@ STARTS = ["text", "random"]
 def score(cell: Cell, options: argparse.Namespace) -> dict[str, float]:
     """The score of a set by how the prefix began."""
     from welltuned.experiments.search.config import SweepConfig
-    from welltuned.experiments.search.sweep import sweep
+    from welltuned.experiments.search.sweep import run_sweep
     from welltuned.schema.document import expand_shorthand
 
     values = config_of(cell, options, len(STARTS))
     values["sweep"]["space"] = {KEY: STARTS}
-    sweep(SweepConfig.model_validate(expand_shorthand(SweepConfig, values)))
+    run_sweep(SweepConfig.model_validate(expand_shorthand(SweepConfig, values)))
     summary = json.loads((options.runs / cell.name / "sweep.json").read_text(encoding="utf-8"))
     return {row["values"][KEY]: row["value"] for row in summary["trials"]}
 

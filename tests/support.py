@@ -302,51 +302,34 @@ def tune(model: Any, data: str, strategy: Any, output: Path, **parts: Any) -> An
     return wt.train(config_values(model, data, strategy, output, **parts))
 
 
-def session_for(model: Any, data: Any, strategy: Any, **parts: Any) -> Any:
-    """A model as a run loads it, before its first step, in float32 on the CPU."""
-    import torch
-
-    from welltuned.artifact.verify import WeightHashes
+def loaded_for(model: Any, data: Any, strategy: Any, **parts: Any) -> Any:
+    """A model as a run loads it, in float32 on the CPU; some numbers may still be open."""
     from welltuned.config import run_config_from
-    from welltuned.training import session as session
     from welltuned.training.observer import Observer
     from welltuned.training.prepare import prepare
+    from welltuned.training.session import load_session
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})
-    prepared = prepare(run_config_from(config))
-    cpu = torch.device("cpu")
-    built, origin = session.build_model(prepared, cpu)
-    prepared = session.compute_reference_outputs(prepared, built, Observer())
-    groups = prepared.config.strategy.parameter_groups(built, prepared.anatomy)
-    before = WeightHashes.of(built, groups)
-    return session.Session(prepared, built, groups, cpu, "fp32", prepared.problem, before, origin)
+    return load_session(prepare(run_config_from(config)), Observer())
+
+
+def session_for(model: Any, data: Any, strategy: Any, **parts: Any) -> Any:
+    """The same about to train, before its first step."""
+    from welltuned.training.auto_tune import auto_tune
+    from welltuned.training.observer import Observer
+
+    return auto_tune(loaded_for(model, data, strategy, **parts), Observer())
 
 
 def job_for(model: Any, data: Any, strategy: Any, listener: Any = None, **parts: Any) -> Any:
     """What a run gives its engine, so that a test can turn the crank itself."""
-    from welltuned.engines.events import Listener
-    from welltuned.engines.job import Job
     from welltuned.training import retention_steps
     from welltuned.training.observer import Observer
 
-    session = session_for(model, data, strategy, **parts)
-    prepared = session.prepared
-    return Job(
-        model=session.model,
-        anatomy=prepared.anatomy,
-        problem=prepared.problem,
-        strategy=prepared.config.strategy,
-        groups=session.groups,
-        training=prepared.config.training,
-        examples=prepared.learned,
-        pad_id=prepared.pad_id,
-        precision="fp32",
-        guards=retention_steps.guards(session, Observer()),
-        validate=lambda: {"macro_f1": 0.0},
-        keep=lambda step, scores: None,
-        listener=listener or Listener(),
-    )
+    loaded = loaded_for(model, data, strategy, **parts)
+    guards = retention_steps.guards(loaded, Observer())
+    return loaded.job(listener=listener, guards=guards)
 
 
 def short_tune(model: Any, data: Any, strategy: Any, output: Path, **parts: Any) -> Any:

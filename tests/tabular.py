@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.config import ResolvedPpo
 from welltuned.rlhf.kl import entropies
 from welltuned.rlhf.reference import ReferencePolicy
 from welltuned.strategies import ParameterGroup
@@ -83,6 +83,7 @@ class Tabular(Actor):
         return self.value(nn.functional.one_hot(states, len(self.references_SK)).float())
 
 
-def ppo(**values: Any) -> PpoConfig:
-    """A config with its learning rate settled."""
-    return PpoConfig.model_validate({"learning_rate": 0.1, **values})
+def ppo(**values: Any) -> ResolvedPpo:
+    """A config in which every number is known."""
+    known = {"learning_rate": 0.1, "total_episodes": 6400, "max_kl": 100.0, "eval_steps": 10}
+    return ResolvedPpo.model_validate({**known, **values})

@@ -165,7 +165,7 @@ def test_a_run_that_failed_is_one_line_and_the_status_is_one(
     def crash(job: object) -> None:
         raise ValueError("no\nluck")
 
-    monkeypatch.setattr(torch_loop, "fit", crash)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", crash)
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (1, "")
     assert [line for line in err.splitlines() if line.startswith("error")] == [
@@ -182,7 +182,7 @@ def test_a_stopped_run_has_the_status_of_its_signal(
     def stop(job: object) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
 
-    monkeypatch.setattr(torch_loop, "fit", stop)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", stop)
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (128 + number, "")
     assert err.endswith(f"error: stopped by signal {number}\n")
@@ -536,7 +536,7 @@ def test_reports_of_runs_and_comparisons_are_written_again(
 
 
 def test_the_demo_compares_five_strategies_on_the_embedded_data() -> None:
-    from welltuned.cli.comparing import DEMO
+    from welltuned.cli.demo import DEMO
     from welltuned.errors import Faults
     from welltuned.experiments.comparison.config import read_comparison
     from welltuned.experiments.comparison.variants import find_variants

@@ -14,7 +14,9 @@ from welltuned.config import RunConfig, read_run_config, run_config_from
 from welltuned.errors import Faults, InputError
 from welltuned.strategies import Full, Lora
 from welltuned.tasks import Classification
-from welltuned.training.prepare import load_config, prepare
+from welltuned.training.load_config import load_config
+from welltuned.training.output_folder import prepare_in_folder
+from welltuned.training.prepare import prepare
 
 GOOD = "model: some-model\ndata: train.csv\n"
 
@@ -30,7 +32,7 @@ def read(tmp_path: Path, text: str, *overrides: str) -> tuple[RunConfig | None, 
 def refused(values: dict[str, Any]) -> list[str]:
     """The faults that stop a run before a weight is loaded."""
     with pytest.raises(InputError) as raised:
-        prepare(run_config_from(values))
+        prepare_in_folder(run_config_from(values))
     assert raised.value.exit_status == 2
     return [str(fault) for fault in raised.value.faults]
 
@@ -166,8 +168,8 @@ def values(tiny: Any, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_preparing_writes_nothing(values: dict[str, Any], tmp_path: Path) -> None:
-    prepared = prepare(run_config_from(values))
-    assert prepared.folder == tmp_path / "out" / "run"
+    prepared = prepare_in_folder(run_config_from(values))
+    assert prepared.config.output_dir == str(tmp_path / "out" / "run")
     assert not (tmp_path / "out").exists()
 
 
@@ -179,6 +181,14 @@ def test_a_folder_in_use_is_never_overwritten(values: dict[str, Any], tmp_path: 
         f"{tmp_path / 'out' / 'run'}: the output folder is already in use"
         " -> choose another output_dir; nothing is ever overwritten"
     ]
+
+
+def test_whoever_wants_no_folder_may_prepare_beside_one_in_use(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "run").mkdir(parents=True)
+    (tmp_path / "out" / "run" / "mine.txt").write_text("precious")
+    assert len(prepare(run_config_from(values)).examples["train"]) == 48
 
 
 def test_a_file_in_the_folders_place_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
@@ -203,7 +213,8 @@ def test_a_disk_too_small_is_refused_with_numbers(
     usage = SimpleNamespace(total=10**12, used=10**12 - free, free=free)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     if fits:
-        assert prepare(run_config_from(values)).config.output_dir == values["output_dir"]
+        plan = prepare_in_folder(run_config_from(values))
+        assert plan.config.output_dir == values["output_dir"]
     else:
         (told,) = refused(values)
         assert "the disk has 0.00 GB free; the run may need" in told

@@ -39,7 +39,7 @@ def train(config: Any = None, **values: Any) -> Run:
     Raises `InputError` before any weight is loaded when something cannot work.
     """
     from welltuned.config import RunConfig, run_config_from
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
     from welltuned.training.train import run_training as carry_out
 
     if _names_pipeline(config, values):

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from welltuned.config import RunConfig
 from welltuned.experiments.comparison.config import CompareConfig
-from welltuned.experiments.search.config import SweepConfig
-from welltuned.experiments.search.learning_curve import CurveConfig
+from welltuned.experiments.search.config import CurveConfig, SweepConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Part
 from welltuned.schema.reference import Key, Section, sections

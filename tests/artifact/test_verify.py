@@ -51,7 +51,7 @@ def failing(tiny: Any, sentiment: str, tmp_path: Path) -> Callable[[str], Run]:
 
 def after_training(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Job], None]) -> None:
     """Training, and then something that must not happen."""
-    train = torch_loop.fit
+    train = torch_loop.fit_with_loop
 
     def spoilt(job: Job) -> Outcome:
         outcome = train(job)
@@ -59,7 +59,7 @@ def after_training(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Job], None]
             spoil(job)
         return outcome
 
-    monkeypatch.setattr(torch_loop, "fit", spoilt)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", spoilt)
 
 
 def after_saving(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]) -> None:
@@ -94,7 +94,7 @@ def test_a_frozen_weight_that_moved_is_found(failing: Any, monkeypatch: pytest.M
 def test_training_that_moved_nothing_is_found(
     failing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_loop, "fit", lambda job: Outcome(steps=1))
+    monkeypatch.setattr(torch_loop, "fit_with_loop", lambda job: Outcome(steps=1))
     failing("no weight changed in training")
 
 

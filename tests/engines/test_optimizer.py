@@ -9,19 +9,25 @@ import pytest
 import torch
 from torch import nn
 
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.optimizer import (
     build_optimizer,
     build_schedule,
     clip_gradients,
+    learning_rate_at,
     learning_rate_factor,
 )
 from welltuned.strategies import ParameterGroup
 
 
-def training(**values: Any) -> TrainingConfig:
-    plain = {"learning_rate": 0.1, "weight_decay": 0.5, "warmup_ratio": 0.0}
-    return TrainingConfig(**{**plain, **values})
+def training(**values: Any) -> ResolvedTraining:
+    plain = {
+        "learning_rate": 0.1,
+        "weight_decay": 0.5,
+        "warmup_ratio": 0.0,
+        "metric_for_best_model": "f1",
+    }
+    return ResolvedTraining(**{**plain, **values})
 
 
 def parameter(*values: float) -> nn.Parameter:
@@ -128,6 +134,18 @@ def test_torch_applies_the_same_factor_to_every_group() -> None:
         assert [part["lr"] for part in optimizer.param_groups] == pytest.approx(
             [0.1 * factor, 1.0 * factor]
         )
+        optimizer.step()
+        schedule.step()
+
+
+def test_the_rate_that_is_told_is_the_schedules_without_a_groups_own_multiple() -> None:
+    groups = [group(parameter(1.0), learning_rate_scale=7.0)]
+    asked = training(warmup_ratio=0.3, lr_scheduler_type="cosine")
+    optimizer = build_optimizer(groups, asked)
+    schedule = build_schedule(optimizer, 10, asked)
+    for step in range(1, 11):
+        told = learning_rate_at(step, 10, asked)
+        assert schedule.get_last_lr() == pytest.approx([7.0 * told], rel=1e-12)
         optimizer.step()
         schedule.step()
 

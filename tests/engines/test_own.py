@@ -18,7 +18,7 @@ def test_an_engine_of_ones_own_turns_the_crank(
     """Named in the config by import path: here the plain loop, and a note that it was asked."""
     (tmp_path / "my_engine.py").write_text(
         "from welltuned.engines import torch_loop\nasked = []\n"
-        "def train(job):\n    asked.append(job)\n    return torch_loop.fit(job)\n",
+        "def train(job):\n    asked.append(job)\n    return torch_loop.fit_with_loop(job)\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)

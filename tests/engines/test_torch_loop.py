@@ -16,7 +16,7 @@ from support import build, make_rows
 from welltuned.data.batching import BatchPlan
 from welltuned.data.records import Records
 from welltuned.engines import torch_loop
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import StepPlan
@@ -94,7 +94,10 @@ def make_job(
     values |= {"warmup_ratio": 0.0, "weight_decay": 0.01, "seed": 0, **training}
     if "max_steps" in training:
         values["num_train_epochs"] = "auto"
-    settings = TrainingConfig.model_validate(values)
+    values.setdefault(
+        "metric_for_best_model", "r2" if labels.problem == "regression" else "macro_f1"
+    )
+    settings = TrainingConfig.model_validate(values).resolved()
     model, anatomy, chosen = build(folder, strategy, seed=settings.seed)
     tokenizer = read_tokenizer(ModelConfig(name=folder))
     kind = OneNumber if labels.problem == "regression" else ClassificationProblem
@@ -164,7 +167,7 @@ def test_eight_times_one_is_one_times_eight(variant: str, still: str) -> None:
             gradient_accumulation_steps=accumulation,
             adam_epsilon=1e-3,  # so that rounding noise in a gradient of zero is no full step
         )
-        torch_loop.fit(job)
+        torch_loop.fit_with_loop(job)
         return heard(job).losses, weights(job)
 
     losses, whole = trained(8, 1)
@@ -184,7 +187,7 @@ def test_the_loss_that_is_told_is_the_mean_over_the_steps_examples(still: str) -
     expected = nn.functional.cross_entropy(
         job.problem.outputs(job.model, tensors), tensors["labels"], torch.tensor([0.25, 4.0])
     )
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert heard(job).losses == [pytest.approx(expected.item(), abs=1e-6)]
 
 
@@ -211,7 +214,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_rows(poisoned: Jo
         hash_weights(poisoned.model.named_parameters())
     )
     with pytest.raises(RunFailed, match="the loss is not finite; no step was taken") as failure:
-        torch_loop.fit(poisoned)
+        torch_loop.fit_with_loop(poisoned)
     steps = poisoned.batches.steps(0)
     bad = next(number for number, step in enumerate(steps) if 5 in step[0])
     assert "rows:6" in str(failure.value)
@@ -226,7 +229,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_the_step(still: str)
     name, parameter = next(iter(job.model.named_parameters()))
     parameter.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(RunFailed, match="the gradient is not finite") as failure:
-        torch_loop.fit(job)
+        torch_loop.fit_with_loop(job)
     assert "rows:" in str(failure.value) and ", …" in str(failure.value), name
     assert heard(job).steps == []
     assert all(torch.equal(before[name], after) for name, after in weights(job).items())
@@ -237,7 +240,7 @@ def test_a_trainable_weight_without_a_gradient_stops_the_run(still: str) -> None
     job = make_job(still)
     job.model.register_parameter("idle", nn.Parameter(torch.ones(2)))
     with pytest.raises(RunFailed, match="1 trainable weights get no gradient, 'idle' among them"):
-        torch_loop.fit(job)
+        torch_loop.fit_with_loop(job)
     assert heard(job).steps == []
 
 
@@ -248,7 +251,7 @@ def test_a_trainable_weight_without_a_gradient_stops_the_run(still: str) -> None
 def test_equal_seeds_give_equal_bits(strategy: str, noisy: str) -> None:
     def trained(seed: int) -> tuple[list[float], dict[str, str]]:
         job = make_job(noisy, {"type": strategy}, seed=seed)
-        torch_loop.fit(job)
+        torch_loop.fit_with_loop(job)
         return heard(job).losses, hash_weights(job.model.named_parameters())
 
     first = trained(1)
@@ -264,7 +267,7 @@ def test_the_seed_of_the_loop_fixes_dropout(noisy: str) -> None:
     for state in (1, 2):
         job = make_job(noisy, max_steps=2)
         torch.manual_seed(state)
-        torch_loop.fit(job)
+        torch_loop.fit_with_loop(job)
         runs.append(heard(job).losses)
     assert runs[0] == runs[1]
 
@@ -281,7 +284,7 @@ def dropout_modes(job: Job) -> Iterator[tuple[int, str, set[bool]]]:
             module.register_forward_hook(
                 lambda module, inputs, output, name=name: seen[name].add(module.training)
             )
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     for name, modes in seen.items():
         if modes:
             yield job.anatomy.depth(name) if "." in name else 0, name, modes
@@ -306,7 +309,7 @@ def test_validation_leaves_the_modes_as_they_were(noisy: str) -> None:
         return {"macro_f1": 0.5}
 
     job.validate = validate
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert in_eval == [True] * len(heard(job).steps)
 
 
@@ -330,7 +333,7 @@ def test_what_is_not_yet_unfrozen_stays_bit_for_bit(still: str) -> None:
         moved.append({job.anatomy.depth(name) for name in changed})
 
     heard(job).after_step = note
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert moved == [{0}, {0}, {0}, {0, 1}, {0, 1}, {0, 1}]
 
 
@@ -355,7 +358,7 @@ def test_training_lasts_as_long_as_was_asked(
 ) -> None:
     """23 examples are three steps of 8."""
     job = make_job(still, {"type": "partial", "num_blocks": 0}, **training)
-    outcome = torch_loop.fit(job)
+    outcome = torch_loop.fit_with_loop(job)
     assert outcome.steps == heard(job).total == len(heard(job).steps) == steps
     assert outcome.epochs == pytest.approx(epochs)
     assert [step.step for step in heard(job).steps] == list(range(1, steps + 1))
@@ -367,7 +370,8 @@ def test_a_long_training_is_planned_in_no_time(steps: int, tokens: int | None) -
     """Epochs are counted in leaps, and none is begun in vain."""
     lengths = np.arange(3, 53)
     batches = BatchPlan(lengths, batch_size=8, max_tokens=tokens)
-    plan = StepPlan.of(batches, TrainingConfig(max_steps=steps))
+    some = ResolvedTraining(learning_rate=1, metric_for_best_model="f1", max_steps=steps)
+    plan = StepPlan.of(batches, some)
     assert plan.total == steps
     assert sum(plan.steps_per_epoch[:-1]) < steps <= sum(plan.steps_per_epoch)
     epochs = len(plan.steps_per_epoch)
@@ -385,7 +389,7 @@ def test_every_example_is_read_once_an_epoch(still: str) -> None:
             return collate(self, examples, indices, pad_id)
 
     job.problem = Spied(SENTIMENT)
-    outcome = torch_loop.fit(job)
+    outcome = torch_loop.fit_with_loop(job)
     first, second = ([index for step in part for index in step] for part in (read[:3], read[3:]))
     assert sorted(first) == sorted(second) == list(range(23))
     assert first != second
@@ -410,7 +414,7 @@ def test_no_step_holds_more_tokens_than_allowed(accumulation: int, still: str) -
         with_kwargs=True,
     )
     heard(job).after_step = lambda step: positions.append(0)
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert 30 < max(positions) <= 50
     assert sum(step.examples for step in heard(job).steps) == 23
 
@@ -419,7 +423,7 @@ def test_the_schedule_rises_and_falls_to_nothing_over_the_steps_planned(still: s
     """What is told is the rate that was asked for, not the head's multiple of it."""
     strategy = {"type": "full", "head_learning_rate_scale": 10}
     job = make_job(still, strategy, num_train_epochs=2, warmup_ratio=0.3, learning_rate=6e-3)
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     rates = [step.learning_rate for step in heard(job).steps]
     assert rates == pytest.approx([2e-3, 4e-3, 6e-3, 4.5e-3, 3e-3, 1.5e-3])
 
@@ -442,7 +446,7 @@ def test_training_stops_when_the_score_gets_no_better(still: str) -> None:
         early_stopping_patience=2,
     )
     job.keep = lambda step, scores: kept.append(step)
-    outcome = torch_loop.fit(job)
+    outcome = torch_loop.fit_with_loop(job)
     assert outcome.stopped_early
     assert (outcome.steps, outcome.best_step) == (12, 6)
     assert kept == [3, 6]
@@ -462,7 +466,7 @@ def test_a_better_score_in_time_keeps_training_going(still: str) -> None:
         num_train_epochs=4,
         early_stopping_patience=2,
     )
-    outcome = torch_loop.fit(job)
+    outcome = torch_loop.fit_with_loop(job)
     assert not outcome.stopped_early
     assert (outcome.steps, outcome.best_step) == (12, 9)
 
@@ -481,7 +485,7 @@ def test_validation_is_looked_at_when_asked(
     training: dict[str, Any], looks: list[int], still: str
 ) -> None:
     job = make_job(still, {"type": "partial", "num_blocks": 0}, **training)
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     found = [event.split(",")[0] for event in heard(job).events if "looked" in event]
     assert found == [f"looked after step {step}" for step in looks]
 
@@ -492,7 +496,7 @@ def test_validation_is_looked_at_when_asked(
 def test_cost_counts_real_tokens_and_padding(still: str) -> None:
     job = make_job(still, num_train_epochs=1, group_by_length=False)
     lengths = job.examples.lengths
-    outcome = torch_loop.fit(job)
+    outcome = torch_loop.fit_with_loop(job)
     padded = sum(int(lengths[s[0]].max()) * len(s[0]) for s in job.batches.steps(0))
     assert (outcome.tokens, outcome.positions) == (int(lengths.sum()), padded)
     assert outcome.seconds == pytest.approx(sum(step.seconds for step in heard(job).steps))
@@ -502,8 +506,8 @@ def test_cost_counts_real_tokens_and_padding(still: str) -> None:
 def test_the_gradient_norm_is_told_before_clipping(still: str) -> None:
     free = make_job(still, max_steps=1, max_grad_norm=0)
     clipped = make_job(still, max_steps=1, max_grad_norm=1e-3)
-    torch_loop.fit(free)
-    torch_loop.fit(clipped)
+    torch_loop.fit_with_loop(free)
+    torch_loop.fit_with_loop(clipped)
     norms = [heard(job).steps[0].gradient_norm for job in (free, clipped)]
     assert norms[0] == pytest.approx(norms[1])
     assert norms[0] > 1e-2
@@ -516,7 +520,7 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights(still: str) -> None:
     for module in job.model.modules():
         if isinstance(module, nn.Linear):
             module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert seen == {torch.bfloat16}
     assert {value.dtype for value in weights(job).values()} == {torch.float32}
     assert np.isfinite(heard(job).losses).all()

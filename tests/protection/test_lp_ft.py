@@ -48,7 +48,7 @@ def test_everything_but_the_head_is_still_for_its_share_of_the_steps(
     )  # fmt: skip
     watching.job = job
     watching.look()
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     head = {n for n in watching.before if job.anatomy.depth(n) == 0 and "original" not in n}
     trained = {id(p) for group in job.groups for p in group.parameters}
     every = {n for n, p in job.model.named_parameters() if id(p) in trained}

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from acting import generator_actor, policy_of, story_prompts
+from tabular import ppo
 from welltuned.rlhf.algorithms.ppo import Learner, Stats, step
-from welltuned.rlhf.config import PpoConfig
 from welltuned.runs import Run
 
 WORD, LENGTH, TARGET = "good", 4, 25.0
@@ -25,18 +25,16 @@ def learn(run: Run, stories: str, sign: int, sharper: float = 1.0, **values: Any
     policy = policy_of(run)
     with torch.no_grad():
         policy.model.get_output_embeddings().weight.mul_(sharper)
-    config = PpoConfig.model_validate(
-        {
-            "learning_rate": 1e-2,
-            "batch_size": 32,
-            "per_device_train_batch_size": 32,
-            "kl_coef": 0.02,
-            "kl_target": TARGET,
-            "value_learning_rate": 1e-2,
-            "lr_scheduler_type": "constant",
-            **values,
-        }
-    )
+    settings = {
+        "learning_rate": 1e-2,
+        "batch_size": 32,
+        "per_device_train_batch_size": 32,
+        "kl_coef": 0.02,
+        "kl_target": TARGET,
+        "value_learning_rate": 1e-2,
+        "lr_scheduler_type": "constant",
+    }
+    config = ppo(**{**settings, **values})
     learner = Learner.of(generator_actor(policy, 1.0, LENGTH), config, 14)
     prompts = story_prompts(policy, stories)
     found = []

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 import welltuned as wt
+from counting import count_work
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import InputError, RunFailed
@@ -21,6 +22,7 @@ from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.rlhf.stages import check_stages
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
+from welltuned.training.data_cache import DataCache
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -60,6 +62,21 @@ def restart(run: Run, **changes: Any) -> Run:
 
 def unfinish(run: Run, stage: str) -> None:
     Run(run.folder / "stages" / stage).set_status("failed", 3, "as if")
+
+
+# --- What it reads ---------------------------------------------------------------
+
+
+def test_all_stages_together_read_and_tokenise_once(
+    tiny: Any, sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checks, runs, forecasts and prompts: each file is read once, each split tokenised once."""
+    work = count_work(monkeypatch)
+    reward = rated(tmp_path / "rated.jsonl", "negative", "positive")
+    ppo = {"allow_weak_reward": True}
+    wt.train(values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward, ppo=ppo))
+    assert work.read == {sentiment: 1, reward["data"]: 1}
+    assert work.times_tokenised(sentiment) == work.times_tokenised(reward["data"]) == {1}
 
 
 # --- What it leaves ---------------------------------------------------------------
@@ -452,7 +469,7 @@ def test_a_label_that_nobody_rated_is_noted(
         config = rlhf_config_from(
             values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward)
         )
-        assert check_stages(config, tmp_path / "run") == noted
+        assert check_stages(config, tmp_path / "run", DataCache()) == noted
 
 
 def test_labels_that_a_finished_run_does_not_know_are_refused(

@@ -12,15 +12,15 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from acting import classifier_actor, generator_actor, policy_of, story_prompts, texts_of
 from support import STRATEGIES, strategy_of
+from tabular import ppo
 from welltuned.errors import InputError
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.algorithms.ppo import Learner, require_reference, step
-from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.reference import AdapterOff, InitialWeights
 from welltuned.runs import Run
 
 WHOLE = ("full", "partial", "head", "gradual")
-CONFIG = PpoConfig(learning_rate=1e-2, batch_size=8, per_device_train_batch_size=3)
+CONFIG = ppo(learning_rate=1e-2, batch_size=8, per_device_train_batch_size=3)
 
 
 def learn_once(actor: Actor, asked: Any) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from acting import classifier_actor, collected, generator_actor, policy_of
+from tabular import ppo
 from welltuned.errors import InputError
 from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
@@ -32,7 +33,7 @@ class Numbers:
 
 def batches(prompts: int, **values: Any) -> list[list[int]]:
     asks = PromptSplits(Numbers(list(range(prompts))), None, None, {}, [])
-    return [asked.numbers for asked in asks.batches(PpoConfig.model_validate(values))]
+    return [asked.numbers for asked in asks.batches(ppo(**values))]
 
 
 def test_every_prompt_is_asked_before_one_is_asked_again() -> None:
@@ -96,10 +97,10 @@ def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run])
     assert config.max_kl == 10 == told["ppo.max_kl"][0]
     assert config.learning_rate == told["ppo.learning_rate"][0] > 0
     given = PpoConfig(batch_size=16, total_episodes=32, learning_rate=1e-3, max_kl=3, eval_steps=7)
-    assert resolve_rl_defaults(given, policy.strategy, policy.anatomy, "classification", 100) == (
-        given,
-        [],
+    same, choices = resolve_rl_defaults(
+        given, policy.strategy, policy.anatomy, "classification", 100
     )
+    assert same.model_dump() == given.model_dump() and choices == []
 
 
 def test_a_text_may_be_a_whole_batch_of_its_own(classified: Callable[..., Run]) -> None:

@@ -10,8 +10,8 @@ import torch
 import welltuned as wt
 from acting import classifier_actor, policy_of
 from support import STRATEGIES, strategy_of
+from tabular import ppo
 from welltuned.rlhf.algorithms.ppo import Learner
-from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 
@@ -27,7 +27,7 @@ def test_a_judge_on_the_policys_backbone_keeps_one_copy_of_it(
     predictor = wt.load(classified("houlsby"))  # another method on the same pretrained model
     texts = ["the film was good", "a cold room"]
     before = predictor.outputs(predictor.problem.records_of(texts))
-    learner = Learner.of(classifier_actor(policy), PpoConfig(learning_rate=1e-2), 1)
+    learner = Learner.of(classifier_actor(policy), ppo(learning_rate=1e-2), 1)
     apart = roles(learner, [predictor.model])["reward"]
     saved = share_weights(policy.model, [predictor.model])
     together = roles(learner, [predictor.model])["reward"]
@@ -50,7 +50,7 @@ def test_a_policy_that_trains_whole_shares_nothing(classified: Callable[..., Run
 
 def test_roles_are_counted_once(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("full"))
-    learner = Learner.of(classifier_actor(policy), PpoConfig(learning_rate=1e-2), 1)
+    learner = Learner.of(classifier_actor(policy), ppo(learning_rate=1e-2), 1)
     found = roles(learner, [])
     trained = weight_of(policy.model)
     assert found["policy"] >= trained

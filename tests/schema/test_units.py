@@ -7,6 +7,7 @@ import pytest
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import BudgetConfig, LimitsConfig
 from welltuned.schema.document import Document, validate
+from welltuned.schema.units import duration_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,25 @@ def test_nothing_is_no_budget(written: object) -> None:
     faults = Faults()
     assert validate(BudgetConfig, Document({"time": written}), faults) is None
     assert len(faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"), (7.26, "7.3 s"), (59.0, "59.0 s"), (60, "1 min 0 s"),
+        (123.4, "2 min 3 s"), (3599.7, "1 h 0 min"), (7500, "2 h 5 min"),
+    ],
+)  # fmt: skip
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (3_400_000, "3.4 MB"),
+        (999_900_000, "999.9 MB"), (5e9, "5.0 GB"), (1.2e13, "12000.0 GB"),
+    ],
+)  # fmt: skip
+def test_sizes_are_written_for_people(size: float, text: str) -> None:
+    assert size_text(size) == text

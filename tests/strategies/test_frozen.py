@@ -39,7 +39,7 @@ def test_frozen_weights_and_buffers_keep_their_bits(
     job = one_epoch(tiny, sentiment, strategy)
     trained = {id(parameter) for group in job.groups for parameter in group.parameters}
     before = {name: tensor.clone() for name, tensor in state_of(job.model).items()}
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     for name, tensor in state_of(job.model).items():
         same = torch.equal(tensor, before[name])
         assert same == (id(tensor) not in trained), name
@@ -64,7 +64,7 @@ def test_frozen_modules_are_in_eval_mode_whenever_they_run(
     for module in job.model.modules():
         if any(True for _ in module.parameters()):
             module.register_forward_pre_hook(note)
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert {trains for _, trains in seen} == {True, False}
     assert all(training == trains for training, trains in seen)
 
@@ -128,7 +128,7 @@ def test_weights_that_train_later_do_not_move_before(tiny: Any, sentiment: str) 
     job = one_epoch(tiny, sentiment, strategy, listener=watcher)
     group = next(group for group in job.groups if group.name == "block 3")
     watcher.watch(group.parameters)
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert watcher.moved == [step > 6 for step in range(1, 13)]
 
 
@@ -137,7 +137,7 @@ def test_between_steps_no_gradient_is_left(tiny: Any, sentiment: str) -> None:
     watcher = MovesAtStep()
     job = one_epoch(tiny, sentiment, FREEZING["partial"], listener=watcher)
     watcher.watch(list(job.model.parameters()))
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     assert watcher.without_gradients == [True] * 12
 
 

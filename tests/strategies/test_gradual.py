@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from support import build, job_for, make_config, strategy_of
 from welltuned.engines import torch_loop
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.optimizer import build_optimizer, build_schedule
 from welltuned.models.anatomy import SKELETON_ATTENTION, Anatomy, examine_anatomy
@@ -125,8 +125,8 @@ def test_every_group_has_its_rate_in_the_schedule_in_every_phase(tiny: Any) -> N
         schedule.step()
 
 
-def training() -> TrainingConfig:
-    return TrainingConfig(learning_rate=0.1, weight_decay=0.0, warmup_ratio=0.0)
+def training() -> ResolvedTraining:
+    return ResolvedTraining(learning_rate=0.1, metric_for_best_model="macro_f1")
 
 
 def optimizer_of(groups: Any) -> AdamW:
@@ -181,7 +181,7 @@ def followed(tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> tupl
         moments,
         training={"num_train_epochs": 1, "eval_strategy": "no", "max_grad_norm": 0},
     )
-    torch_loop.fit(job)
+    torch_loop.fit_with_loop(job)
     return job, moments
 
 

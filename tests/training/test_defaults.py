@@ -11,7 +11,7 @@ from support import strategy_of
 from welltuned.engines.config import TrainingConfig
 from welltuned.models.anatomy import Anatomy
 from welltuned.strategies import AnyStrategy
-from welltuned.training.defaults import Choice, defaults_for, resolve
+from welltuned.training.defaults import Choice, defaults_for, resolve_parts
 
 KINDS = [
     part.model_fields["type"].default for part in typing.get_args(typing.get_args(AnyStrategy)[0])
@@ -71,7 +71,7 @@ def test_a_kind_without_defaults_is_an_error_that_names_it() -> None:
 
 def test_resolving_leaves_no_auto_and_tells_every_choice() -> None:
     asked = strategy_of({"type": "lora", "head_learning_rate_scale": "auto"})
-    training, strategy, choices = resolve(TrainingConfig(), asked, anatomy(), 300)
+    training, strategy, choices = resolve_parts(TrainingConfig(), asked, anatomy(), 300)
     told = {choice.name: choice for choice in choices}
     assert told == defaults_for("lora", anatomy(), 300)
     assert all(getattr(training, name) == told[name].value for name in NUMBERS)
@@ -80,13 +80,13 @@ def test_resolving_leaves_no_auto_and_tells_every_choice() -> None:
 
 def test_what_the_user_chose_stays_and_is_not_told_as_a_choice() -> None:
     asked = TrainingConfig(learning_rate=0.5, weight_decay=0.0)
-    training, _, choices = resolve(asked, strategy_of({"type": "full"}), anatomy(), 300)
+    training, _, choices = resolve_parts(asked, strategy_of({"type": "full"}), anatomy(), 300)
     assert (training.learning_rate, training.weight_decay) == (0.5, 0.0)
     assert {choice.name for choice in choices} == {"num_train_epochs", "warmup_ratio"}
 
 
 def test_a_number_of_steps_needs_no_number_of_epochs() -> None:
-    training, _, choices = resolve(
+    training, _, choices = resolve_parts(
         TrainingConfig(max_steps=7), strategy_of({"type": "full"}), anatomy(), 300
     )
     assert training.num_train_epochs == "auto"

@@ -29,7 +29,8 @@ from welltuned.training import session
 from welltuned.training import train as pipeline
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan
-from welltuned.training.session import Session
+from welltuned.training.results import evaluate_run
+from welltuned.training.session import LoadedModel, Session
 
 HEAD = {"type": "partial", "num_blocks": 0}
 MEAN = {"pooling": "mean"}
@@ -235,23 +236,42 @@ def test_the_untrained_baseline_is_the_model_before_any_step(
 ) -> None:
     """Built again from the seed, it scores as the model did when training began."""
     scores: list[dict[str, Any]] = []
-    train = torch_loop.fit
+    train = torch_loop.fit_with_loop
 
     def spied(job: Job) -> Outcome:
         scores.append(held[0].score("test", "fp32"))
         return train(job)
 
-    held: list[Session] = []
+    held: list[LoadedModel] = []
 
-    def holding(*args: Any) -> Session:
+    def holding(*args: Any) -> LoadedModel:
         held.append(session.load_session(*args))
         return held[0]
 
     monkeypatch.setattr(pipeline, "load_session", holding)
-    monkeypatch.setattr(torch_loop, "fit", spied)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", spied)
     strategy = {"type": "lora", "r": 2}
     run = tune(tiny("bert"), sentiment, strategy, tmp_path / "run", training=ONE_STEP, task=MEAN)
     assert run.results["baselines"]["untrained"] == scores[0]
+
+
+def test_scoring_leaves_the_trained_model_as_it_is(
+    tiny: Any, sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked of it next is asked of what was trained, not of a baseline."""
+    seen: list[Any] = []
+
+    def spied(session: Any, *others: Any) -> Any:
+        weights = {name: one.detach().clone() for name, one in session.model.named_parameters()}
+        found = evaluate_run(session, *others)
+        now = dict(session.model.named_parameters())
+        seen.append(all(torch.equal(now[name], one) for name, one in weights.items()))
+        return found
+
+    monkeypatch.setattr(pipeline, "evaluate_run", spied)
+    strategy = {"type": "lora", "r": 2}
+    run = tune(tiny("bert"), sentiment, strategy, tmp_path / "run", training=ONE_STEP, task=MEAN)
+    assert "untrained" in run.results["baselines"] and seen == [True]
 
 
 # --- The best, and not the last ------------------------------------------------
@@ -426,7 +446,7 @@ def test_a_crash_leaves_a_failed_run_that_says_why(
     def crash(job: Job) -> Outcome:
         raise ValueError("the disk is on fire")
 
-    monkeypatch.setattr(torch_loop, "fit", crash)
+    monkeypatch.setattr(torch_loop, "fit_with_loop", crash)
     with pytest.raises(RunFailed, match="ValueError: the disk is on fire") as failure:
         pipeline.run_training(short)
     assert isinstance(failure.value.__cause__, ValueError)

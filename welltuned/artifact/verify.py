@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from welltuned.engines.device import autocast
 from welltuned.errors import RunFailed
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.freezing import hash_weights
+from welltuned.runs.results_schema import ProofRecord
 
 if TYPE_CHECKING:
     from welltuned.strategies import ParameterGroup
@@ -38,8 +39,8 @@ class Proof:
     reloaded_difference: float
     """The greatest difference of any output between the trained and the reloaded model."""
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_dict(self) -> ProofRecord:
+        return cast(ProofRecord, asdict(self))
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,20 @@ Standard output carries results only; all else goes to standard error. Exit
 status: 0 done, 2 the request cannot be carried out (one line per fault), 1 a
 run failed, 128 + n stopped by signal n.
 
-A verb is a function in one of these modules; nothing heavy is imported until it is called.
+A verb is a function in the module of its name; nothing heavy is imported until it is called.
 """
 
-from welltuned.cli import comparing, looking, planning, searching, training, tuning, using
 from welltuned.cli.app import app, main
 
+# isort: off
+# In the order in which `welltuned --help` lists them.
+from welltuned.cli import train, compare, demo
+from welltuned.cli import data, probe, plan, tune, sweep
+from welltuned.cli import predict, chat, evaluate, export
+from welltuned.cli import runs, report, doctor, help
+# isort: on
+
 __all__ = [
-    "app",
-    "comparing",
-    "looking",
-    "main",
-    "planning",
-    "searching",
-    "training",
-    "tuning",
-    "using",
-]
+    "app", "chat", "compare", "data", "demo", "doctor", "evaluate", "export", "help", "main",
+    "plan", "predict", "probe", "report", "runs", "sweep", "train", "tune",
+]  # fmt: skip

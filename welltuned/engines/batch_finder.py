@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from welltuned.engines.step_plan import StepPlan
 from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs import process_memory
+from welltuned.runs.results_schema import BatchSizeSearch
 from welltuned.strategies.base import END
 
 _STEPS = 3
@@ -50,21 +51,19 @@ class BatchSearch:
     size: int
     reason: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_dict(self) -> BatchSizeSearch:
+        return cast(BatchSizeSearch, asdict(self))
 
 
 def find_batch_size(
     job: Job, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> BatchSearch:
-    """The fastest size that fits. The job's micro-batches are whole steps; it is left as it was."""
-    whole = job.training.at_once
-    job = replace(job, training=whole)
+    """The fastest size that fits. The job reads whole steps at once; it is left as it was."""
     steps = [
         np.concatenate(step.micro_batches)
-        for step in islice(StepPlan.of(job.batches, whole), _STEPS)
+        for step in islice(StepPlan.of(job.batches, job.training), _STEPS)
     ]
-    sizes = candidates(whole.examples_per_step)
+    sizes = candidates(job.training.examples_per_step)
     with untouched(job):
         job.strategy.advance(job.model, job.anatomy, END)
         set_training_modes(job.model)

@@ -39,9 +39,7 @@ class Validator:
     @classmethod
     def of(cls, job: Job) -> Validator:
         """The validator a job asks for."""
-        metric = job.training.metric_for_best_model
-        chosen = job.problem.default_metric if metric == "auto" else metric
-        return cls(job.training, chosen, job.validate, job.keep)
+        return cls(job.training, job.training.metric_for_best_model, job.validate, job.keep)
 
     def after(
         self, step: PlannedStep, total: int, job: Job, outcome: Outcome

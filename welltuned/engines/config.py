@@ -126,7 +126,7 @@ class TrainingConfig(Part):
                 "examples for 'per_device_train_batch_size: auto' to find",
                 "keep one of them",
             )
-        if self.max_steps is not None and self.num_train_epochs != "auto":
+        if self.max_steps is not None and self.num_train_epochs not in ("auto", None):
             raise conflict(
                 "'training.max_steps' and 'training.num_train_epochs' contradict each other",
                 "keep one of them",
@@ -140,12 +140,6 @@ class TrainingConfig(Part):
             return self.global_batch_size or DEFAULT_GLOBAL_BATCH
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
 
-    @property
-    def examples_per_pass(self) -> int:
-        """`per_device_train_batch_size`, once it is a number."""
-        assert self.per_device_train_batch_size != "auto", "it is found before training"
-        return self.per_device_train_batch_size
-
     def split_into(self, size: int) -> TrainingConfig:
         """The same steps, taken `size` examples at a time."""
         return self.model_copy(
@@ -156,8 +150,37 @@ class TrainingConfig(Part):
             }
         )
 
-    @property
-    def at_once(self) -> TrainingConfig:
-        """With a whole step in one forward pass where the batch size is still to be found."""
-        unknown = self.per_device_train_batch_size == "auto"
-        return self.split_into(self.examples_per_step) if unknown else self
+    def resolved(self) -> ResolvedTraining:
+        """What an engine is given, once defaults stand in place of every other `auto`.
+
+        Until they have been found by trying, a whole step is one forward pass, and the learning
+        rate is 1. Raises `ValueError` where a default is missing.
+        """
+        auto = self.per_device_train_batch_size == "auto"
+        whole = self.split_into(self.examples_per_step) if auto else self
+        values = {name: getattr(whole, name) for name in TrainingConfig.model_fields}
+        if values["learning_rate"] == "find":
+            values["learning_rate"] = 1.0
+        if self.max_steps is not None:
+            values["num_train_epochs"] = None
+        return ResolvedTraining.model_validate(values)
+
+
+class ResolvedTraining(TrainingConfig):
+    """Hyper-parameters as an engine reads them: a number in place of every `auto` and `find`.
+
+    What computes is no part of it: `Job` says on which device, and in which precision.
+    """
+
+    num_train_epochs: Positive | None = None  # type: ignore[assignment]
+    """Passes over the training data; None where `max_steps` counts."""
+    learning_rate: Positive
+    """The peak learning rate."""
+    per_device_train_batch_size: Annotated[int, Field(ge=1)] = 16
+    """Examples per forward pass."""
+    warmup_ratio: Share = 0.0
+    """The share of steps over which the learning rate rises from zero."""
+    weight_decay: NotNegative = 0.0
+    """AdamW's decay of matrices; biases and norms never decay."""
+    metric_for_best_model: str
+    """The validation score that decides."""

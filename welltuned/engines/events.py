@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from welltuned.runs.results_schema import FindingRecord, Scores
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Listener:
     def changed(self, step: int, what: str) -> None:
         """The strategy changed what trains."""
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         """The validation split was scored."""
 
-    def warned(self, step: int, finding: dict[str, Any]) -> None:
+    def warned(self, step: int, finding: FindingRecord) -> None:
         """Something has clearly gone wrong: what it is, and what to try."""
 
 
@@ -65,10 +66,10 @@ class Listeners(Listener):
         for listener in self._listeners:
             listener.changed(step, what)
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         for listener in self._listeners:
             listener.evaluated(step, epoch, scores, best)
 
-    def warned(self, step: int, finding: dict[str, Any]) -> None:
+    def warned(self, step: int, finding: FindingRecord) -> None:
         for listener in self._listeners:
             listener.warned(step, finding)

@@ -26,7 +26,12 @@ from welltuned.engines.accumulate import accumulate, advance, not_finite
 from welltuned.engines.best_checkpoint import Validator
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.job import Job, Outcome
-from welltuned.engines.optimizer import build_optimizer, build_schedule, clip_gradients
+from welltuned.engines.optimizer import (
+    build_optimizer,
+    build_schedule,
+    clip_gradients,
+    learning_rate_at,
+)
 from welltuned.engines.step_plan import PlannedStep, StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Faults, InputError
@@ -34,7 +39,7 @@ from welltuned.models.freezing import set_training_modes
 from welltuned.schema.import_path import load_callable
 
 
-def fit(job: Job) -> Outcome:
+def fit_with_trainer(job: Job) -> Outcome:
     """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
     trainer = JobTrainer(job)
     trainer.train()
@@ -49,7 +54,7 @@ class JobTrainer(Trainer):
         self.plan = StepPlan.of(job.batches, job.training)
         self.meter = Meter(self.plan.total)
         self.validator = Validator.of(job)
-        self.loss = self.norm = self.rate = 0.0
+        self.loss = self.norm = 0.0
         callbacks = [load_callable(path, "callback")() for path in job.training.callbacks]
         super().__init__(model=job.model, args=_arguments(job, self.plan), callbacks=callbacks)
         self.add_callback(_Bridge(self))
@@ -85,8 +90,6 @@ class JobTrainer(Trainer):
         self.norm = clip_gradients(self.job.groups, self.job.training.max_grad_norm)
         if not math.isfinite(self.norm):
             raise not_finite("gradient", self.job, np.concatenate(step.micro_batches))
-        schedule: Any = self.lr_scheduler
-        self.rate = float(schedule.get_last_lr()[0]) / self.job.groups[0].learning_rate_scale
         return torch.tensor(self.loss, device=self.args.device)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
@@ -131,7 +134,8 @@ class _Bridge(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer, step = self._trainer, next(self._steps)
         job, outcome = trainer.job, trainer.meter.outcome
-        event = trainer.meter.finish(step, trainer.loss, trainer.rate, trainer.norm)
+        rate = learning_rate_at(step.number, trainer.plan.total, job.training)
+        event = trainer.meter.finish(step, trainer.loss, rate, trainer.norm)
         job.listener.stepped(event)
         scores = trainer.validator.after(step, trainer.plan.total, job, outcome)
         if scores is not None:
@@ -177,7 +181,6 @@ def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
 
 def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
     training = job.training
-    assert not isinstance(training.learning_rate, str)
     chosen: dict[str, Any] = {
         "report_to": [],
         "disable_tqdm": True,
@@ -187,7 +190,7 @@ def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(job.folder / "trainer"),
         max_steps=plan.total,
-        per_device_train_batch_size=training.examples_per_pass,
+        per_device_train_batch_size=training.per_device_train_batch_size,
         # `training_step` accumulates and clips by itself.
         gradient_accumulation_steps=1,
         max_grad_norm=0.0,

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from welltuned.data.batching import BatchPlan
-from welltuned.engines import distributed
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener
+from welltuned.engines.step_plan import plan_batches
 from welltuned.models.anatomy import Anatomy
 from welltuned.protection import Guard
 from welltuned.strategies import ParameterGroup, Strategy
@@ -29,7 +29,7 @@ class Job:
     problem: Problem
     strategy: Strategy
     groups: list[ParameterGroup]
-    training: TrainingConfig
+    training: ResolvedTraining
     examples: Examples
     pad_id: int
     precision: str
@@ -50,17 +50,7 @@ class Job:
     @property
     def batches(self) -> BatchPlan:
         """Which examples go into which step."""
-        training = self.training.at_once
-        return BatchPlan(
-            lengths=self.examples.lengths,
-            rows=self.examples.sizes,
-            batch_size=training.examples_per_pass,
-            accumulation=training.gradient_accumulation_steps,
-            seed=training.seed,
-            by_length=training.group_by_length,
-            max_tokens=training.max_tokens_per_step,
-            processes=distributed.processes(),
-        )
+        return plan_batches(self.examples, self.training)
 
 
 @dataclass

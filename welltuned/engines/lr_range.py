@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import cast
 
 import torch
 
@@ -23,6 +23,7 @@ from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import NotFinite, RunFailed
 from welltuned.models.freezing import set_training_modes
+from welltuned.runs.results_schema import LearningRateSearch
 from welltuned.schema.messages import Message, message
 from welltuned.strategies.base import END
 
@@ -49,8 +50,8 @@ class RangeTest:
     suggestion: float
     reason: Message
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_dict(self) -> LearningRateSearch:
+        return cast(LearningRateSearch, asdict(self))
 
 
 def run_range_test(
@@ -78,7 +79,7 @@ def run_range_test(
 def _sweep(job: Job, low: float, high: float, steps: int) -> Iterator[tuple[float, float]]:
     """(rate, loss before the step with it); ends early where a loss or gradient is no number."""
     training = job.training.model_copy(
-        update={"learning_rate": 1.0, "max_steps": steps, "num_train_epochs": "auto"}
+        update={"learning_rate": 1.0, "max_steps": steps, "num_train_epochs": None}
     )
     trial = replace(job, training=training)
     plan = StepPlan.of(trial.batches, training)

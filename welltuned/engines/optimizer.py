@@ -9,11 +9,11 @@ import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.strategies import ParameterGroup
 
 
-def build_optimizer(groups: Sequence[ParameterGroup], training: TrainingConfig) -> AdamW:
+def build_optimizer(groups: Sequence[ParameterGroup], training: ResolvedTraining) -> AdamW:
     """AdamW (Loshchilov & Hutter 2019) over all groups.
 
     Frozen ones are included: it skips what has no gradient.
@@ -21,9 +21,6 @@ def build_optimizer(groups: Sequence[ParameterGroup], training: TrainingConfig) 
     The fused kernel reads and writes each weight once. On two CPU cores the
     unfused one took three times as long.
     """
-    assert not isinstance(training.learning_rate, str) and not isinstance(
-        training.weight_decay, str
-    )
     return AdamW(
         [
             {
@@ -44,12 +41,11 @@ def build_optimizer(groups: Sequence[ParameterGroup], training: TrainingConfig) 
     )
 
 
-def learning_rate_factor(step: int, total: int, training: TrainingConfig) -> float:
+def learning_rate_factor(step: int, total: int, training: ResolvedTraining) -> float:
     """The learning rate before step `step` (from 0) as a share of its peak.
 
     A pure function of progress.
     """
-    assert not isinstance(training.warmup_ratio, str)
     warmup = (
         0 if training.lr_scheduler_type == "constant" else math.ceil(training.warmup_ratio * total)
     )
@@ -63,7 +59,12 @@ def learning_rate_factor(step: int, total: int, training: TrainingConfig) -> flo
     return 1.0
 
 
-def build_schedule(optimizer: AdamW, total: int, training: TrainingConfig) -> LambdaLR:
+def learning_rate_at(step: int, total: int, training: ResolvedTraining) -> float:
+    """The learning rate of step `step` (from 1), as it is told; a group's own multiple aside."""
+    return training.learning_rate * learning_rate_factor(step - 1, total, training)
+
+
+def build_schedule(optimizer: AdamW, total: int, training: ResolvedTraining) -> LambdaLR:
     """The schedule as torch applies it; one factor for all groups."""
     return LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, training))
 

@@ -11,8 +11,24 @@ from itertools import accumulate
 import numpy as np
 
 from welltuned.data.batching import BatchPlan
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines import distributed
+from welltuned.engines.config import ResolvedTraining
 from welltuned.strategies import Progress
+from welltuned.tasks import Examples
+
+
+def plan_batches(examples: Examples, training: ResolvedTraining) -> BatchPlan:
+    """Which of the examples that are learned from go into which step."""
+    return BatchPlan(
+        lengths=examples.lengths,
+        rows=examples.sizes,
+        batch_size=training.per_device_train_batch_size,
+        accumulation=training.gradient_accumulation_steps,
+        seed=training.seed,
+        by_length=training.group_by_length,
+        max_tokens=training.max_tokens_per_step,
+        processes=distributed.processes(),
+    )
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,7 @@ class StepPlan:
     total: int
 
     @classmethod
-    def of(cls, batches: BatchPlan, training: TrainingConfig) -> StepPlan:
+    def of(cls, batches: BatchPlan, training: ResolvedTraining) -> StepPlan:
         """As many steps as `max_steps` or `num_train_epochs` ask for; at least one."""
         if training.max_steps is not None:
             steps = batches.count(1)
@@ -47,7 +63,7 @@ class StepPlan:
                 steps = batches.count(2 * len(steps))
             epochs = bisect_left(list(accumulate(steps)), training.max_steps) + 1
             return cls(batches, tuple(steps[:epochs]), training.max_steps)
-        assert not isinstance(training.num_train_epochs, str)
+        assert training.num_train_epochs is not None, "a resolved training has epochs or steps"
         epochs = math.ceil(training.num_train_epochs)
         steps = batches.count(epochs)
         unused = math.floor((epochs - training.num_train_epochs) * steps[-1])

@@ -26,13 +26,18 @@ from welltuned.engines import distributed
 from welltuned.engines.accumulate import accumulate, advance, not_finite
 from welltuned.engines.best_checkpoint import Validator
 from welltuned.engines.job import Job, Outcome
-from welltuned.engines.optimizer import build_optimizer, build_schedule, clip_gradients
+from welltuned.engines.optimizer import (
+    build_optimizer,
+    build_schedule,
+    clip_gradients,
+    learning_rate_at,
+)
 from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.models.freezing import set_training_modes
 
 
-def fit(job: Job) -> Outcome:
+def fit_with_loop(job: Job) -> Outcome:
     """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
     plan = StepPlan.of(job.batches, job.training)
     optimizer = build_optimizer(job.groups, job.training)
@@ -50,7 +55,7 @@ def fit(job: Job) -> Outcome:
         norm = clip_gradients(job.groups, job.training.max_grad_norm)
         if not math.isfinite(norm):
             raise not_finite("gradient", job, np.concatenate(step.micro_batches))
-        learning_rate = float(schedule.get_last_lr()[0]) / job.groups[0].learning_rate_scale
+        learning_rate = learning_rate_at(step.number, plan.total, job.training)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)

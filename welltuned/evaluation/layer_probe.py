@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from welltuned.data.word_alignment import NONE
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.linear_probe import FOLDS, folds, read_off
 from welltuned.evaluation.probe_features import ProbeFeatures, TextFeatures, WordFeatures
+from welltuned.runs.results_schema import UnfreezingHint
 from welltuned.tasks import ClassificationProblem, Examples, Problem, TokenClassificationProblem
 from welltuned.tasks.token_classification import TaggedSentences
 
@@ -155,7 +155,7 @@ def _reading(
 # --- The hint -------------------------------------------------------------------
 
 
-def hint(found: LayerScores) -> dict[str, Any]:
+def hint(found: LayerScores) -> UnfreezingHint:
     """{"num_blocks", "why"}: how many blocks from the top are worth unfreezing, and the reason.
 
     The lowest block that is at most one standard error behind the best (the rule of Breiman

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from welltuned.reports.translations import ENGLISH, Translate
+from welltuned.runs.results_schema import AlphaPoint
 
 INK, MUTED, GRID, FIRST, SECOND, SURFACE = (
     "#010101",
@@ -272,13 +273,14 @@ def layer_probe(
         return to_svg(figure, f"Linear probe of every block before tuning: {', '.join(told)}")
 
 
-def alpha_curve(curve: Sequence[dict[str, Any]], metric: str, chosen: float) -> Markup:
+def alpha_curve(curve: Sequence[AlphaPoint], metric: str, chosen: float) -> Markup:
     """Validation score over what was kept, at every place between the two sets of weights.
 
     Where nothing tells what was kept, over alpha.
     """
-    kept = all(point["kept"] is not None for point in curve)
-    across = [point["kept"] if kept else point["alpha"] for point in curve]
+    shares = [point["kept"] for point in curve if point["kept"] is not None]
+    kept = len(shares) == len(curve)
+    across = shares if kept else [point["alpha"] for point in curve]
     scores = [point["validation"][metric] for point in curve]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.8, 3.6))

@@ -16,7 +16,15 @@ from welltuned.reports.page import metric_name, render_page, sorted_rows
 from welltuned.reports.translations import Translate, translator
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import (
+    ComparisonRecord,
+    ComparisonResults,
+    ComparisonRow,
+    PairRecord,
+)
 from welltuned.runs.folder import write_atomically
+from welltuned.runs.results_schema import ClassScores, Scores
+from welltuned.schema.messages import Message
 
 _DISPUTED = 20
 
@@ -73,43 +81,49 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
     }
 
 
-def _reason(reason: dict[str, Any], _: Translate) -> str:
+def _reason(reason: Message, _: Translate) -> str:
     """A reason of the recommendation, the score's name in it translated too."""
     ours = ("metric", "baseline")  # names of ours; strategies are called as their users call them
     values = {key: _(v) if key in ours else v for key, v in reason["values"].items()}
     return _(reason["say"], **values)
 
 
-def _first_run(comparison: Comparison, strategies: Sequence[dict[str, Any]]) -> Run | None:
+def _first_run(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> Run | None:
     for row in strategies:
         return comparison.cell(row["slug"], row["seeds"][0])
     return None
 
 
-def _other_metrics(strategies: Sequence[dict[str, Any]], metric: str) -> list[str]:
+def _other_metrics(strategies: Sequence[ComparisonRow], metric: str) -> list[str]:
     """Further scores with a column of their own: those a run gives intervals for."""
     if not strategies:
         return []
     return [name for name in strategies[0]["scores"] if name != metric][:1]
 
 
-def _against_best(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _against_best(results: ComparisonResults) -> dict[str, PairRecord]:
     """Each strategy's distance from the best, by name; from the best's side."""
     best = results["best"]
-    found = {}
+    found: dict[str, PairRecord] = {}
     for pair in results["pairs"]:
         if pair["one"] == best:
             found[pair["other"]] = pair
         elif pair["other"] == best:  # word counts may be better than every strategy
-            turned = {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
-            found[pair["one"]] = {**pair, **turned}
+            found[pair["one"]] = {
+                **pair,
+                "difference": -pair["difference"],
+                "low": -pair["high"],
+                "high": -pair["low"],
+            }
     return found
 
 
 # --- Charts ---------------------------------------------------------------------------
 
 
-def _dots(rows: Sequence[dict[str, Any]], results: dict[str, Any], shown: str, _: Translate) -> Any:
+def _dots(
+    rows: Sequence[ComparisonRow], results: ComparisonResults, shown: str, _: Translate
+) -> Any:
     metric = results["metric"]
     dots = [
         {
@@ -126,7 +140,7 @@ def _dots(rows: Sequence[dict[str, Any]], results: dict[str, Any], shown: str, _
 
 
 def _cost_chart(
-    strategies: Sequence[dict[str, Any]], numbers: dict[str, int], metric: str, shown: str,
+    strategies: Sequence[ComparisonRow], numbers: dict[str, int], metric: str, shown: str,
     _: Translate,
 ) -> Any:  # fmt: skip
     points = [
@@ -147,7 +161,7 @@ def _cost_chart(
 
 
 def _retention_charts(
-    strategies: Sequence[dict[str, Any]], numbers: dict[str, int], metric: str, shown: str,
+    strategies: Sequence[ComparisonRow], numbers: dict[str, int], metric: str, shown: str,
     _: Translate,
 ) -> dict[str, Any]:  # fmt: skip
     """For each retention set: score against what was kept."""
@@ -171,7 +185,7 @@ def _retention_charts(
 
 
 def _curves(
-    comparison: Comparison, strategies: Sequence[dict[str, Any]], numbers: dict[str, int],
+    comparison: Comparison, strategies: Sequence[ComparisonRow], numbers: dict[str, int],
     metric: str, _: Translate,
 ) -> dict[str, Any] | None:  # fmt: skip
     """The chart, and its lines for those who read them as a table."""
@@ -201,46 +215,46 @@ def _curves(
 
 
 def _blocks(
-    strategies: Sequence[dict[str, Any]], numbers: dict[str, int], _: Translate
+    strategies: Sequence[ComparisonRow], numbers: dict[str, int], _: Translate
 ) -> dict[str, Any] | None:
     """The layer probe, where it was asked for."""
-    probed = [row for row in strategies if row["probe"] and row["probe"].get("after")]
-    if not probed:
-        return None
-    before = probed[0]["probe"]["before"]
+    probed = {row["name"]: row["probe"] for row in strategies if row["probe"]}
     probes = [
-        {"name": row["name"], "number": numbers[row["name"]], "after": row["probe"]["after"]}
-        for row in probed
+        {"name": name, "number": numbers[name], "after": probe["after"]}
+        for name, probe in probed.items()
+        if probe.get("after")
     ]
+    if not probes:
+        return None
+    before = next(iter(probed.values()))["before"]
     return {"chart": charts.blocks(probes, before, _), "before": before, "probes": probes}
 
 
 # --- Tables ---------------------------------------------------------------------------
 
 
-def _per_class(
-    comparison: Comparison, strategies: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _per_class(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
     """Each class's F1 by strategy, the mean over seeds, with how far it is below the best."""
-    tables = {}
+    tables: dict[str, list[dict[str, ClassScores]]] = {}
     for row in strategies:
-        tests = [comparison.cell(row["slug"], seed).results["test"] for seed in row["seeds"]]
-        tables[row["name"]] = [t.get("per_type", t.get("per_class", {})) for t in tests]
+        cells = [comparison.cell(row["slug"], seed) for seed in row["seeds"]]
+        tests: list[Scores] = [cell.results["test"] for cell in cells]
+        tables[row["name"]] = [t.get("per_type") or t.get("per_class") or {} for t in tests]
     classes = list(dict.fromkeys(name for ts in tables.values() for t in ts for name in t))
     found = []
     for name in classes:
         values = {
-            strategy: sum(t.get(name, {}).get("f1", 0.0) for t in ts) / len(ts)
+            strategy: sum(t[name]["f1"] for t in ts if name in t) / len(ts)
             for strategy, ts in tables.items()
         }
         best = max(values.values())
-        cells = [{"f1": f1, "below": best - f1} for f1 in values.values()]
-        support = max(t.get(name, {}).get("support", 0) for ts in tables.values() for t in ts)
-        found.append({"name": name, "cells": cells, "support": support})
+        shown = [{"f1": f1, "below": best - f1} for f1 in values.values()]
+        support = max(t[name]["support"] for ts in tables.values() for t in ts if name in t)
+        found.append({"name": name, "cells": shown, "support": support})
     return found
 
 
-def _disputed(comparison: Comparison, strategies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _disputed(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
     """The test examples that strategies answer most differently, with each one's answers."""
     answers: dict[str, list[list[dict[str, Any]]]] = {
         row["name"]: [
@@ -297,11 +311,11 @@ def _label(row: dict[str, Any]) -> str:
 # --- How it was made ---------------------------------------------------------------------
 
 
-def _budget(record: dict[str, Any]) -> dict[str, Any]:
+def _budget(record: ComparisonRecord) -> dict[str, Any]:
     """How many epochs the strategies train, or whether they have the same time."""
     spending = record["scouted"]["spending"]
     epochs = {
-        name: part["epochs"] or part["max_steps"] / part["steps_per_epoch"]
+        name: part["epochs"] or (part["max_steps"] or 0) / part["steps_per_epoch"]
         for name, part in spending.items()
     }
     least, most = min(epochs.values()), max(epochs.values())
@@ -309,9 +323,7 @@ def _budget(record: dict[str, Any]) -> dict[str, Any]:
     return {"least": round(least, 2), "most": round(most, 2), "timed": timed}
 
 
-def _commands(
-    comparison: Comparison, strategies: Sequence[dict[str, Any]]
-) -> list[tuple[str, str]]:
+def _commands(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> list[tuple[str, str]]:
     """Each strategy's name with the command that repeats its first run."""
     commands = []
     for row in strategies:

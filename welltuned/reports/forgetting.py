@@ -3,7 +3,9 @@ report."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+
+from welltuned.runs.results_schema import Retention, RetentionEntry, RunResults
 
 KINDS = {
     "probe": "another task, read off frozen features",
@@ -14,7 +16,7 @@ KINDS = {
 """The kinds of measures for people."""
 
 
-def forgetting_lines(results: dict[str, Any]) -> list[str]:
+def forgetting_lines(results: RunResults) -> list[str]:
     """The results as plain lines for a terminal; none where nothing was measured."""
     lines = []
     retention = results.get("retention", {})
@@ -35,7 +37,7 @@ def forgetting_lines(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def forgetting_content(results: dict[str, Any]) -> dict[str, Any] | None:
+def forgetting_content(results: RunResults) -> dict[str, Any] | None:
     """What the template shows; None where nothing was measured."""
     from welltuned.reports import charts  # a terminal needs none of matplotlib
 
@@ -62,5 +64,6 @@ def forgetting_content(results: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _entries(retention: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: entry for name, entry in retention.items() if isinstance(entry, dict)}
+def _entries(retention: Retention) -> dict[str, RetentionEntry]:
+    entries = {name: entry for name, entry in retention.items() if isinstance(entry, dict)}
+    return cast(dict[str, RetentionEntry], entries)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from welltuned.reports import search_charts
 from welltuned.reports.page import render_page
 from welltuned.reports.translations import translator
 from welltuned.runs.folder import write_atomically
+from welltuned.runs.results_schema import RangeTestResult
 
 
-def write_page(file: Path, test: dict[str, Any], language: str = "en") -> None:
+def write_page(file: Path, test: RangeTestResult, language: str = "en") -> None:
     """Write the page of one test, as `range_test.json` holds it."""
     content = {
         "title": f"{test['strategy']['type']} · {Path(test['model']).name}",

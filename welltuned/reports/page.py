@@ -9,6 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.reports.translations import translator
+from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
+from welltuned.schema.units import duration_text, size_text
 
 METRICS = {
     "accuracy": "accuracy",
@@ -47,8 +49,8 @@ def render_page(template: str, content: Mapping[str, Any], language: str = "en")
     environment.filters |= {
         "number": number,
         "score": lambda value: f"{value:.3f}",
-        "bytes": byte_size,
-        "duration": duration,
+        "bytes": size_text,
+        "duration": duration_text,
         "metric": metric_name,
         "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
     }
@@ -66,25 +68,7 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-def byte_size(value: float) -> str:
-    """Bytes for people: `3.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `2 min 3 s`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def sorted_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def sorted_rows(results: ComparisonResults) -> list[ComparisonRow]:
     """Best first, those without a score at the end."""
     metric = results["metric"]
     sign = 1 if metric in LOWER_IS_BETTER else -1

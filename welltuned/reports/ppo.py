@@ -10,6 +10,7 @@ from welltuned.reports import charts
 from welltuned.reports.page import render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
+from welltuned.runs.results_schema import RunResults
 
 _SAMPLES = 15
 _CHARTS = (
@@ -68,7 +69,7 @@ def content(run: Run) -> dict[str, Any]:
     }
 
 
-def cards(results: dict[str, Any]) -> list[dict[str, Any]]:
+def cards(results: RunResults) -> list[dict[str, Any]]:
     """Scores before and after, those with an interval."""
     test, before = results["test"], results["baselines"]["sft"]
     names = [name for name in test if f"{name}_ci95" in test and name in before]
@@ -111,7 +112,7 @@ def safeguard_rows(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"heads": heads, "rows": rows}
 
 
-def confusions(results: dict[str, Any], labels: Sequence[str]) -> list[dict[str, Any]]:
+def confusions(results: RunResults, labels: Sequence[str]) -> list[dict[str, Any]]:
     """The confusion matrices before and after; none for a generator."""
     found = []
     for title, scores in (("before", results["baselines"]["sft"]), ("after", results["test"])):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from welltuned.reports import charts
 from welltuned.reports.page import render_page
 from welltuned.runs.folder import write_atomically
+from welltuned.runs.results_schema import ProbeResult
 
 
-def write_probe(found: dict[str, Any], file: Path) -> Path:
+def write_probe(found: ProbeResult, file: Path) -> Path:
     """Write what a probe found as a page; returns its path."""
     layers = charts.layer_probe(
         found["regions"], found["before"], None, found["metric"], found["chance"]

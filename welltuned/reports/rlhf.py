@@ -10,6 +10,7 @@ from welltuned.reports import ppo
 from welltuned.reports.page import metric_name, render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
+from welltuned.runs.results_schema import Stages
 
 
 def write_pipeline_report(run: Run) -> Path:
@@ -35,7 +36,7 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def _sft(run: Run, stages: dict[str, Any]) -> dict[str, Any]:
+def _sft(run: Run, stages: Stages) -> dict[str, Any]:
     title = "1 · supervised fine-tuning"
     if stages["sft"] is None:
         told = "Skipped: PPO starts from the pretrained model."
@@ -45,7 +46,7 @@ def _sft(run: Run, stages: dict[str, Any]) -> dict[str, Any]:
     return {"title": title, "told": told, **_stage(run, folder)}
 
 
-def _judges(run: Run, stages: dict[str, Any]) -> list[dict[str, Any]]:
+def _judges(run: Run, stages: Stages) -> list[dict[str, Any]]:
     shown = []
     for judge in stages["reward"]:
         weight = (

@@ -13,6 +13,7 @@ from welltuned.reports.page import render_page
 from welltuned.reports.translations import Translate, translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
+from welltuned.runs.results_schema import AutoTuned, RunResults, Scores
 
 _MISTAKES = 20
 _UNBOUNDED = ("mae", "rmse", "loss", "perplexity", "bleu", "chrf", "margin")
@@ -38,7 +39,10 @@ def write_run_report(run: Run, language: str | None = None) -> Path:
 def _content(run: Run, _: Translate) -> dict[str, Any]:
     results, data, config = run.results, run.read("data.json"), run.config
     predictions = list(run.read_lines("predictions.jsonl"))
-    metrics, judged = list(run.read_lines("metrics.jsonl")), results[run.judged]
+    metrics, judged = (
+        list(run.read_lines("metrics.jsonl")),
+        results[run.judged],
+    )
     task = data["task"]
     single = task["problem"] == "single_label"
     return {
@@ -80,7 +84,7 @@ def _content(run: Run, _: Translate) -> dict[str, Any]:
     }
 
 
-def _score_rows(judged: dict[str, Any], results: dict[str, Any]) -> list[dict[str, Any]]:
+def _score_rows(judged: Scores, results: RunResults) -> list[dict[str, Any]]:
     """Each headline score with its interval, and the same of the baselines.
 
     Bars only for scores between 0 and 1.
@@ -117,7 +121,7 @@ def _curves(metrics: list[dict[str, Any]], metric: str, _: Translate) -> Any:
     return charts.training_curves(train, validation, metric, changes, _)
 
 
-def _found(found: dict[str, Any], _: Translate) -> dict[str, Any]:
+def _found(found: AutoTuned, _: Translate) -> dict[str, Any]:
     """Charts of what was tried to settle hyper-parameters."""
     drawn: dict[str, Any] = {}
     if "learning_rate" in found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup
@@ -11,12 +10,13 @@ from matplotlib.figure import Figure
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, STYLE, to_svg
 from welltuned.reports.translations import ENGLISH, Translate
+from welltuned.runs.results_schema import BatchSizeTry, LearningRateSearch
 
 _VISIBLE = 1.5
 """Losses are shown up to so many times the greatest smoothed loss before the least one."""
 
 
-def range_test_chart(test: dict[str, Any], _: Translate = ENGLISH) -> Markup:
+def range_test_chart(test: LearningRateSearch, _: Translate = ENGLISH) -> Markup:
     """The loss over growing learning rates, and the rate that is suggested."""
     rates, smooth = test["rates"], test["smoothed"]
     least = min(range(len(smooth)), key=lambda i: smooth[i])
@@ -38,20 +38,19 @@ def range_test_chart(test: dict[str, Any], _: Translate = ENGLISH) -> Markup:
         return to_svg(figure, _("Training loss over growing learning rates"))
 
 
-def throughput(tries: Sequence[dict[str, Any]], chosen: int, _: Translate = ENGLISH) -> Markup:
+def throughput(tries: Sequence[BatchSizeTry], chosen: int, _: Translate = ENGLISH) -> Markup:
     """Examples per second over the number read at once, and the size that was chosen."""
-    fitting = [each for each in tries if each["examples_per_second"] is not None]
+    fitting = [
+        (each["size"], speed)
+        for each in tries
+        if (speed := each["examples_per_second"]) is not None
+    ]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.6))
         axis = figure.subplots()
-        sizes = [each["size"] for each in fitting]
-        axis.plot(
-            sizes,
-            [each["examples_per_second"] for each in fitting],
-            color=FIRST,
-            marker="o",
-            markersize=4,
-        )
+        sizes = [size for size, _speed in fitting]
+        speeds = [speed for _size, speed in fitting]
+        axis.plot(sizes, speeds, color=FIRST, marker="o", markersize=4)
         axis.axvline(chosen, color=SECOND, linewidth=1.5)
         axis.set_xscale("log", base=2)
         axis.set_xticks(sizes, [str(size) for size in sizes])

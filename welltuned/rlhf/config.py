@@ -247,6 +247,19 @@ class PpoConfig(_Nested):
         return self
 
 
+class ResolvedPpo(PpoConfig):
+    """`ppo:` as the loop reads it: a number in place of every `auto`."""
+
+    total_episodes: int
+    """Responses in all."""
+    learning_rate: Positive
+    """The peak learning rate of the policy."""
+    max_kl: Positive
+    """Nats per response beyond which a batch counts as an explosion."""
+    eval_steps: int
+    """Batches between looks at the validation split."""
+
+
 class RlhfConfig(Part):
     """Supervised fine-tuning, then a reward model, then PPO."""
 

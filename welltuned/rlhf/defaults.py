@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from welltuned.models.anatomy import Anatomy
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.config import PpoConfig, ResolvedPpo
 from welltuned.strategies import Strategy
 from welltuned.training.defaults import Choice
 
@@ -24,7 +24,7 @@ _RATES = {
 
 def resolve_rl_defaults(
     config: PpoConfig, strategy: Strategy, anatomy: Anatomy, task: str, prompts: int
-) -> tuple[PpoConfig, list[Choice]]:
+) -> tuple[ResolvedPpo, list[Choice]]:
     """The finished config, and what was chosen."""
     choices = []
     if config.learning_rate == "auto":
@@ -39,13 +39,18 @@ def resolve_rl_defaults(
     chosen = {choice.name.removeprefix("ppo."): choice.value for choice in choices}
     if "total_episodes" in chosen:
         chosen["total_episodes"] = int(chosen["total_episodes"])
-    config = config.model_copy(update=chosen)
+    values = {name: getattr(config, name) for name in PpoConfig.model_fields} | chosen
     if config.eval_steps == "auto":
-        config = config.model_copy(update={"eval_steps": -(-batches_of(config) // _LOOKS)})
-    return config, choices
+        batches = count_batches(values["total_episodes"], config.batch_size)
+        values["eval_steps"] = -(-batches // _LOOKS)
+    return ResolvedPpo.model_validate(values), choices
 
 
-def batches_of(config: PpoConfig) -> int:
+def batches_of(config: ResolvedPpo) -> int:
     """How many whole batches there are."""
-    assert config.total_episodes != "auto"
-    return max(1, config.total_episodes // config.batch_size)
+    return count_batches(config.total_episodes, config.batch_size)
+
+
+def count_batches(episodes: int, batch_size: int) -> int:
+    """Whole batches of so many episodes; at least one."""
+    return max(1, episodes // batch_size)

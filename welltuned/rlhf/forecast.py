@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,20 +12,23 @@ import transformers
 
 from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.config import RunConfig, run_config_from
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.device import choose_device
 from welltuned.models.loading import Head, build_skeleton
-from welltuned.rlhf.config import PpoConfig, RewardSource, RlhfConfig
+from welltuned.rlhf.config import ResolvedPpo, RewardSource, RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
 from welltuned.rlhf.policy import WHOLE
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
-from welltuned.rlhf.stages import beside, check_stages, reward_runs, sft_run
+from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
+from welltuned.runs.results_schema import PredictedCost
 from welltuned.strategies import Lora, Strategy
 from welltuned.strategies.base import END
 from welltuned.tasks import GenerationProblem
 from welltuned.training import defaults
+from welltuned.training.data_cache import DataCache
+from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.memory import FLOAT, foresee_memory
@@ -36,7 +38,7 @@ from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.run_forecast import foreseen
 from welltuned.training.forecast.step_counts import positions
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, Working, prepare
+from welltuned.training.prepare import RunPlan, prepare
 
 _LOOKS = 2
 """Forward passes over what was sampled, beside the judges': of the policy and its reference."""
@@ -44,66 +46,74 @@ _LOOKS = 2
 
 def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> ResourcePlan:
     """Forecast every stage. Raises `InputError` before that when the config cannot work."""
-    config = place(config)
-    check_stages(config, Path(str(config.output_dir)))
+    config, cache = place(config), DataCache()
+    check_stages(config, Path(str(config.output_dir)), cache)
     device = choose_device(config.ppo.device)
     held, machine = held_before(device), measured(device, progress)
     limits = limits.or_what_is_left(Path(str(config.output_dir)), device, held)
     rows = []
-    for name, found in _stages(config, machine, held):
+    for name, found in _stages(config, machine, held, cache):
         rows.append(PlanRow(name, True, found, exceeds=limits.exceeded_by(found)))
         progress("rehearsing stages", len(rows), 2 + len(config.reward))
     return ResourcePlan(rows, limits, list(_advise(rows)), machine, "stage")
 
 
-def forecast_pipeline_cost(config: RlhfConfig, observer: Observer) -> dict[str, Any]:
+def forecast_pipeline_cost(
+    config: RlhfConfig, observer: Observer, cache: DataCache
+) -> PredictedCost:
     """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
     stages = Path(str(config.output_dir)) / "stages"
 
     def foresee(machine: Machine, held: int) -> Forecast:
-        policy = prepare(_policy_run(config, stages))
-        return foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+        policy = prepare(_policy_run(config, stages), cache=cache)
+        return foresee_ppo(
+            config, policy, _judges(config, policy, stages, cache), machine, held, cache
+        )
 
     return foreseen(choose_device(config.ppo.device), foresee, observer)
 
 
-def _stages(config: RlhfConfig, machine: Machine, held: int) -> Iterator[tuple[str, Forecast]]:
+def _stages(
+    config: RlhfConfig, machine: Machine, held: int, cache: DataCache
+) -> Iterator[tuple[str, Forecast]]:
     stages = Path(str(config.output_dir)) / "stages"
-    policy = prepare(_policy_run(config, stages))
+    policy = prepare(_policy_run(config, stages), cache=cache)
     if not config.skips_sft and config.sft.run is None:
         yield f"sft: {policy.config.strategy.type}", _ordinary(policy, machine, held)
     for run in filter(None, reward_runs(config, stages / "reward")):
-        prepared = prepare(beside(run))
+        prepared = prepare(run, cache=cache)
         yield f"reward: {prepared.config.strategy.type}", _ordinary(prepared, machine, held)
-    found = foresee_ppo(config, policy, _judges(config, policy, stages), machine, held)
+    found = foresee_ppo(
+        config, policy, _judges(config, policy, stages, cache), machine, held, cache
+    )
     yield f"ppo: {found.strategy}", found
 
 
 def _policy_run(config: RlhfConfig, stages: Path) -> RunConfig:
     """The run that makes what PPO starts from, or one alike where PPO has made it."""
     if config.sft.run is None or config.skips_sft:
-        return beside(sft_run(config, stages / "sft"))
+        return sft_run(config, stages / "sft")
     asked = Run.open(config.sft.run).config
     same = {key: asked[key] for key in RunConfig.model_fields if key in asked}
-    return beside(run_config_from({**same, "output_dir": str(stages / "sft")}))
+    return run_config_from(same)
 
 
 def _ordinary(prepared: RunPlan, machine: Machine, held: int) -> Forecast:
     config = prepared.config
-    return forecast_run(prepared, config.strategy, config.training.at_once, machine, held)
+    return forecast_run(prepared, config.strategy, config.training.resolved(), machine, held)
 
 
 # --- Judges ----------------------------------------------------------------------
 
 
-def _judges(config: RlhfConfig, policy: RunPlan, stages: Path) -> int:
+def _judges(config: RlhfConfig, policy: RunPlan, stages: Path, cache: DataCache) -> int:
     """Bytes of all judges beside the policy."""
     total = 0
     for source, run in zip(config.reward, reward_runs(config, stages / "reward"), strict=True):
         total += (
             _finished_judge(source)
             if run is None
-            else _trained_judge(prepare(beside(run)), policy, config)
+            else _trained_judge(prepare(run, cache=cache), policy, config)
         )
     second = config.ppo.second_reward
     return total + (_finished_judge(second) if second is not None else 0)
@@ -143,7 +153,7 @@ def _finished_judge(source: RewardSource) -> int:
 
 
 def foresee_ppo(
-    config: RlhfConfig, policy: RunPlan, judges: int, machine: Machine, held: int
+    config: RlhfConfig, policy: RunPlan, judges: int, machine: Machine, held: int, cache: DataCache
 ) -> Forecast:
     """Rollouts, judging and learning, rehearsed on examples as long as prompt and response.
 
@@ -151,8 +161,10 @@ def foresee_ppo(
     """
     asked = config.ppo.strategy or config.strategy or policy.config.strategy
     anatomy, problem = policy.anatomy, policy.problem
-    _, strategy, _ = defaults.resolve(TrainingConfig(), asked, anatomy, len(policy.data.train))
-    data = collect_prompts(config.ppo.data or config.data, problem)
+    _, strategy, _ = defaults.resolve_parts(
+        TrainingConfig(), asked, anatomy, len(policy.data.train)
+    )
+    data = collect_prompts(config.ppo.data or config.data, problem, cache)
     ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem.type, len(data.train))
     half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
     rehearsal = replace(
@@ -164,7 +176,11 @@ def foresee_ppo(
     step = rehearsal.step([rows])
     look = rehearsal.look(policy.learned, _rows(policy, ppo, ppo.rollout_batch_size))
     accumulation = -(-ppo.batch_size // ppo.num_mini_batches // len(rows))
-    training = TrainingConfig(load_best_model_at_end=True, gradient_accumulation_steps=accumulation)
+    training = ResolvedTraining(
+        learning_rate=ppo.learning_rate,
+        metric_for_best_model="reward",
+        gradient_accumulation_steps=accumulation,
+    )
     memory = foresee_memory(rehearsal, training, (rows, step), look, machine, held)
     roles = {
         "reference": _reference(strategy, policy, config, rehearsal),
@@ -187,7 +203,7 @@ def foresee_ppo(
     )
 
 
-def _rows(policy: RunPlan, ppo: PpoConfig, number: int) -> np.ndarray:
+def _rows(policy: RunPlan, ppo: ResolvedPpo, number: int) -> np.ndarray:
     """Training examples that are about as long as what PPO learns from."""
     lengths = policy.learned.lengths
     wanted = float(np.mean(lengths))
@@ -208,7 +224,7 @@ def _reference(
 
 
 def _seconds(
-    rehearsal: Rehearsal, ppo: PpoConfig, rows: np.ndarray, machine: Machine, updates: int
+    rehearsal: Rehearsal, ppo: ResolvedPpo, rows: np.ndarray, machine: Machine, updates: int
 ) -> float:
     """Sampling, judging and learning, as `cost.train_seconds` of a PPO stage counts them."""
     policy = rehearsal.prepared

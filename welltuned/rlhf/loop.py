@@ -77,7 +77,6 @@ class Loop:
         Raises `RunFailed` when it explodes before there is anything to go back to.
         """
         config = self.learner.config
-        assert config.max_kl != "auto" and config.eval_steps != "auto"
         total, guard = batches_of(config), Safeguards(config.max_kl)
         self._look(0)
         for number, asked in enumerate(self.asks.batches(config), 1):

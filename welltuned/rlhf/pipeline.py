@@ -25,53 +25,58 @@ from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.runs.status import recorded
 from welltuned.training import train as pipeline
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 
 STAGES = ("sft", "reward", "ppo")
 
 
 def run_pipeline(
-    config: RlhfConfig, observer: Observer | None = None, command: str | None = None
+    config: RlhfConfig,
+    observer: Observer | None = None,
+    command: str | None = None,
+    cache: DataCache | None = None,
 ) -> Run:
     """Carry out the pipeline, or what is left of it, and return its folder.
 
     Raises `InputError` before any weight is loaded when something cannot work, and
     `RunFailed` when a stage fails; what was finished by then stays, and is not run again.
     """
-    observer = observer or Observer()
+    observer, cache = observer or Observer(), cache or DataCache()
     if distributed.processes() > 1:
         what = "a pipeline with PPO runs in one process"
         raise InputError(Fault(what, None, "start it without torchrun"))
     config = place(config)
-    notes = check_stages(config, Path(str(config.output_dir)))
+    notes = check_stages(config, Path(str(config.output_dir)), cache)
     run = begin(config)
     for note in notes:
         observer.noted(note)
     with recorded(run):
-        sft = _sft(config, run, observer, command)
-        sources = _rewards(config, run, observer, command)
+        sft = _sft(config, run, observer, command, cache)
+        sources = _rewards(config, run, observer, command, cache)
         if not config.ppo.allow_weak_reward:
             require_knowledge(sources)
-        _ppo(config, run, sft, sources, observer, command)
+        _ppo(config, run, sft, sources, observer, command, cache)
         run.write("results.json", _results(config, run, sft, sources))
         write_pipeline_report(run)
     observer.finished(run)
     return run
 
 
-def _sft(config: RlhfConfig, run: Run, observer: Observer, command: str | None) -> Path | None:
+def _sft(
+    config: RlhfConfig, run: Run, observer: Observer, command: str | None, cache: DataCache
+) -> Path | None:
     """The model folder that PPO starts from; None when it is the pretrained model itself."""
     if config.skips_sft:
         return None
     if config.sft.run is not None:
         return Run.open(config.sft.run).proven_model()
-    return _train(
-        sft_run(config, _stage(run, "sft")), "supervised fine-tuning", observer, command
-    ).model
+    stage = sft_run(config, _stage(run, "sft"))
+    return _train(stage, "supervised fine-tuning", observer, command, cache).model
 
 
 def _rewards(
-    config: RlhfConfig, run: Run, observer: Observer, command: str | None
+    config: RlhfConfig, run: Run, observer: Observer, command: str | None, cache: DataCache
 ) -> list[tuple[RewardSource, Path | None]]:
     """Every judge with the run it was trained in, if it was."""
     asked = reward_runs(config, _stage(run, "reward"))
@@ -79,12 +84,14 @@ def _rewards(
     for source, one in zip(config.reward, asked, strict=True):
         folder = None
         if one is not None:
-            folder = _train(one, "reward model", observer, command).folder
+            folder = _train(one, "reward model", observer, command, cache).folder
         sources.append((source, folder))
     return sources
 
 
-def _train(config: RunConfig, title: str, observer: Observer, command: str | None) -> Run:
+def _train(
+    config: RunConfig, title: str, observer: Observer, command: str | None, cache: DataCache
+) -> Run:
     """An ordinary run, unless it has finished already."""
     folder = Path(str(config.output_dir))
     if is_finished(folder):
@@ -92,7 +99,7 @@ def _train(config: RunConfig, title: str, observer: Observer, command: str | Non
         return Run(folder)
     observer.noted(f"{title}: {folder}")
     fresh(folder)
-    return pipeline.run_training(config, observer, command)
+    return pipeline.run_training(config, observer, command, cache)
 
 
 def _ppo(
@@ -102,6 +109,7 @@ def _ppo(
     sources: list[tuple[RewardSource, Path | None]],
     observer: Observer,
     command: str | None,
+    cache: DataCache,
 ) -> None:
     folder = _stage(run, "ppo")
     if is_finished(folder):
@@ -111,7 +119,7 @@ def _ppo(
     fresh(folder)
     stage = Run.create(folder)
     with recorded(stage):
-        run_rl_stage(config, sft, sources, stage, observer, command)
+        run_rl_stage(config, sft, sources, stage, observer, command, cache)
 
 
 def _stage(run: Run, name: str) -> Path:

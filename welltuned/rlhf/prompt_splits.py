@@ -9,27 +9,28 @@ from typing import Any
 import numpy as np
 
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.actors.generator import GeneratorActor
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.config import PpoConfig, ResolvedPpo
 from welltuned.rlhf.defaults import batches_of
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts, room_for
 from welltuned.tasks import GenerationProblem, Problem
+from welltuned.training.data_cache import DataCache
 
 
-def collect_prompts(data: DataConfig, problem: Problem) -> DataSplits:
+def collect_prompts(data: DataConfig, problem: Problem, cache: DataCache) -> DataSplits:
     """Three splits of records with prompts; labels have to be those that are known.
 
     Raises `InputError` with all faults.
     """
     faults = Faults()
-    collected = collect(data, problem.task.roles, faults, problem.convert)
+    collected = cache.splits(data, problem, faults)
     if collected is not None and not isinstance(problem, GenerationProblem):
         for split in SPLITS:
             problem.read_targets(collected[split], faults)
@@ -60,14 +61,20 @@ class PromptSplits:
     notes: list[str]
 
     @classmethod
-    def of(cls, data: DataSplits, actor: Actor, config: PpoConfig) -> PromptSplits:
+    def of(
+        cls,
+        data: DataSplits,
+        actor: Actor,
+        config: PpoConfig,
+        cache: DataCache | None = None,
+    ) -> PromptSplits:
         """All training prompts, and as many of the others as are looked at."""
         records = {split: data[split] for split in SPLITS}
         sampled = ("validation", "test") if isinstance(actor, GeneratorActor) else ("validation",)
         for split in sampled:
             some = range(min(config.eval_examples, len(records[split])))
             records[split] = records[split].take(some)
-        asked = {split: _asked(actor, records[split]) for split in SPLITS}
+        asked = {split: _asked(actor, records[split], cache or DataCache()) for split in SPLITS}
         cut = {split: part.cut for split, part in asked.items() if isinstance(part, Prompts)}
         notes = [
             f"{split}: {number:,} prompts are too long and lose their beginning; "
@@ -77,7 +84,7 @@ class PromptSplits:
         ]
         return cls(**asked, records=records, notes=notes)
 
-    def batches(self, config: PpoConfig) -> Iterator[Any]:
+    def batches(self, config: ResolvedPpo) -> Iterator[Any]:
         """The training prompts of each batch: all are asked before one is asked again.
 
         The order is a pure function of the seed.
@@ -93,8 +100,8 @@ class PromptSplits:
             waiting = waiting[config.batch_size :]
 
 
-def _asked(actor: Actor, records: Records) -> TextPrompts | Prompts:
+def _asked(actor: Actor, records: Records, cache: DataCache) -> TextPrompts | Prompts:
     if isinstance(actor, GeneratorActor):
         return actor.prompts(records)
     policy = actor.policy
-    return TextPrompts(policy.problem.encode(policy.tokenizer, records, policy.max_length))
+    return TextPrompts(cache.examples(policy.problem, policy.tokenizer, records, policy.max_length))

@@ -5,9 +5,8 @@ A policy finds what a judge rewards, and of a judge that guesses it finds the no
 
 from __future__ import annotations
 
-from typing import Any
-
 from welltuned.runs import Run
+from welltuned.runs.results_schema import Scores
 
 _CHANCE = {"pair_accuracy": 0.5, "spearman": 0.0, "r2": 0.0}
 """What guessing reaches, by the scores that tell: the first one a run has decides."""
@@ -19,7 +18,7 @@ def weakness(run: Run) -> str | None:
     It is better when the lower bound of the score's 95% interval is.
     """
     results = run.results
-    test: dict[str, Any] = results.get("test", {})
+    test: Scores = results.get("test", {})
     for name, chance in _CHANCE.items():
         if name in test:
             return _compare(name.replace("_", " "), test, name, chance)
@@ -29,7 +28,7 @@ def weakness(run: Run) -> str | None:
     return None
 
 
-def _compare(told: str, test: dict[str, Any], name: str, chance: float) -> str | None:
+def _compare(told: str, test: Scores, name: str, chance: float) -> str | None:
     value = test[name]
     low, high = test.get(f"{name}_ci95") or (value, value)
     if value is not None and low is not None and low > chance:

@@ -24,8 +24,10 @@ from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
 from welltuned.schema import versions
+from welltuned.schema.units import size_text
 from welltuned.strategies import AnyStrategy, Full
 from welltuned.tasks import ClassificationProblem
+from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
@@ -35,7 +37,7 @@ Sources = Sequence[tuple[RewardSource, Path | None]]
 """Judges, each with the run it was trained in, if it was."""
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class RlSession:
     """PPO, about to start."""
 
@@ -61,7 +63,7 @@ def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
 
 
 def make_ready(
-    config: RlhfConfig, sft: Path | None, sources: Sources, folder: Path, observer: Observer
+    config: RlhfConfig, sft: Path | None, sources: Sources, observer: Observer, cache: DataCache
 ) -> RlSession:
     """Load everything and settle every number."""
     device = choose_device(config.ppo.device)
@@ -69,10 +71,10 @@ def make_ready(
     if sft is not None:
         policy = from_run(sft, strategy, device, config.ppo.seed)
     else:
-        policy = _from_pretrained(config, strategy, folder, device)
-    data = collect_prompts(config.ppo.data or config.data, policy.problem)
+        policy = _from_pretrained(config, strategy, device, cache)
+    data = collect_prompts(config.ppo.data or config.data, policy.problem, cache)
     actor = make_actor(policy, config.ppo)
-    asks = PromptSplits.of(data, actor, config.ppo)
+    asks = PromptSplits.of(data, actor, config.ppo, cache)
     settled, choices = resolve_rl_defaults(
         config.ppo, strategy, policy.anatomy, policy.problem.type, len(asks.train)
     )
@@ -92,7 +94,7 @@ def make_ready(
 
 
 def _from_pretrained(
-    config: RlhfConfig, strategy: AnyStrategy, folder: Path, device: torch.device
+    config: RlhfConfig, strategy: AnyStrategy, device: torch.device, cache: DataCache
 ) -> Policy:
     """The pretrained model itself, prepared as every other run prepares it."""
     run = RunConfig(
@@ -100,9 +102,8 @@ def _from_pretrained(
         data=config.data,
         task=config.task,
         strategy=strategy,
-        output_dir=str(folder / "model"),
     )
-    prepared = prepare(run)
+    prepared = prepare(run, cache=cache)
     model, origin = build_model(prepared, device)
     strategy = prepared.config.strategy
     return Policy(
@@ -123,13 +124,9 @@ def _from_pretrained(
 
 
 def _tell_memory(memory: dict[str, int], saved: int, observer: Observer) -> None:
-    told = ", ".join(f"{role} {_mega(size)}" for role, size in memory.items())
-    shared = f"; judges share {_mega(saved)} with the policy" if saved else ""
+    told = ", ".join(f"{role} {size_text(size)}" for role, size in memory.items())
+    shared = f"; judges share {size_text(saved)} with the policy" if saved else ""
     observer.noted(f"memory by role: {told}{shared}")
-
-
-def _mega(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def write_start(

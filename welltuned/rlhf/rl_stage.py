@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
+from welltuned.artifact.verify import EXAMPLES, WeightChanges, compare_weights, prove
 from welltuned.data.records import Records
 from welltuned.engines.device import autocast
 from welltuned.evaluation.predict import predict_outputs
@@ -17,7 +17,9 @@ from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
 from welltuned.runs import Run, process_memory
+from welltuned.runs.results_schema import ProofRecord, Scores
 from welltuned.tasks import GenerationProblem
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.results import peak_memory
 
@@ -28,15 +30,16 @@ def run_rl_stage(
     sources: Sources,
     run: Run,
     observer: Observer,
-    command: str | None = None,
+    command: str | None,
+    cache: DataCache,
 ) -> None:
     """PPO from the model folder of an SFT run, or from the pretrained model; into `run`.
 
     Raises `InputError` or `RunFailed`.
     """
     process_memory.forget_peak()
-    predicted = forecast_pipeline_cost(config, observer)
-    ready = make_ready(config, sft, sources, run.folder, observer)
+    predicted = forecast_pipeline_cost(config, observer, cache)
+    ready = make_ready(config, sft, sources, observer, cache)
     write_start(ready, sft, sources, run, command)
     loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
     course = loop.train()
@@ -56,7 +59,7 @@ def run_rl_stage(
 # --- After -----------------------------------------------------------------------
 
 
-def _prove(ready: RlSession, run: Run, moved: Any) -> dict[str, Any]:
+def _prove(ready: RlSession, run: Run, moved: WeightChanges) -> ProofRecord:
     """Load the artifact afresh and compare what both make of some texts."""
     policy, device = ready.policy, ready.learner.actor.device
     records = ready.asks.records["validation"]
@@ -132,7 +135,7 @@ def _results(
     }
 
 
-def _scores(ready: RlSession, found: PolicyEval) -> dict[str, Any]:
+def _scores(ready: RlSession, found: PolicyEval) -> Scores:
     """What the judges say, and for a classifier the scores of its labels too."""
     scores = found.scores(intervals=True)
     if found.outputs_NK is None:

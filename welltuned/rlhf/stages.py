@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,8 @@ from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import AnyStrategy, Full, Strategy
 from welltuned.tasks import ClassificationProblem, GenerationProblem, Problem, Reward
+from welltuned.training.data_cache import DataCache
+from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
 
 T = TypeVar("T")
@@ -88,7 +91,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
 # --- Refusals --------------------------------------------------------------------
 
 
-def check_stages(config: RlhfConfig, folder: Path) -> list[str]:
+def check_stages(config: RlhfConfig, folder: Path, cache: DataCache) -> list[str]:
     """Raise `InputError` with everything in any stage that cannot work; else what to note.
 
     No weight is loaded; data are read, so that a fault in the last stage's shows before
@@ -97,9 +100,9 @@ def check_stages(config: RlhfConfig, folder: Path) -> list[str]:
     faults = Faults()
     stages = folder / "stages"
     notes: list[str] = []
-    problem = _try(lambda: _check_policy(config, stages), faults)
+    problem = _try(lambda: _check_policy(config, stages, cache), faults)
     labels = problem.labels.names if isinstance(problem, ClassificationProblem) else ()
-    _try(lambda: _check_rewards(config, stages, labels, notes), faults)
+    _try(lambda: _check_rewards(config, stages, labels, notes, cache), faults)
     faults.raise_if_any()
     return notes
 
@@ -113,10 +116,11 @@ def _try(make: Callable[[], T], faults: Faults) -> T | None:
         return None
 
 
-def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
+def _check_policy(config: RlhfConfig, stages: Path, cache: DataCache) -> Problem:
     """What the policy starts from, and what it is asked."""
     if config.skips_sft or config.sft.run is None:
-        prepared = prepare(beside(sft_run(config, stages / "sft")))
+        prepared = prepare(sft_run(config, stages / "sft"), cache=cache)
+        require_space(prepared.config, prepared.anatomy, stages)
         problem, max_length = prepared.problem, prepared.max_length
     else:
         manifest = ArtifactManifest.read(Run.open(config.sft.run).proven_model())
@@ -133,7 +137,7 @@ def _check_policy(config: RlhfConfig, stages: Path) -> Problem:
         room_for(max_length, config.ppo.response_length)
     _check_strategies(config)
     if config.ppo.data is not None or config.sft.data is not None or config.sft.run is not None:
-        collect_prompts(config.ppo.data or config.data, problem)
+        collect_prompts(config.ppo.data or config.data, problem, cache)
     return problem
 
 
@@ -150,13 +154,12 @@ def _check_strategies(config: RlhfConfig) -> None:
     check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
 
 
-def beside(run: RunConfig) -> RunConfig:
-    """The same with a folder that is certainly new: a stage's own may hold what is unfinished."""
-    return run.model_copy(update={"output_dir": f"{run.output_dir}.new"})
-
-
 def _check_rewards(
-    config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]
+    config: RlhfConfig,
+    stages: Path,
+    labels: Sequence[str],
+    notes: list[str],
+    cache: DataCache,
 ) -> None:
     faults = Faults()
     second = [config.ppo.second_reward] if config.ppo.second_reward is not None else []
@@ -168,11 +171,17 @@ def _check_rewards(
             None,
             "train it as a run of its own, and name its folder",
         )
-    _try(lambda: _check_runs(config, stages, labels, notes), faults)
+    _try(lambda: _check_runs(config, stages, labels, notes, cache), faults)
     faults.raise_if_any()
 
 
-def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: list[str]) -> None:
+def _check_runs(
+    config: RlhfConfig,
+    stages: Path,
+    labels: Sequence[str],
+    notes: list[str],
+    cache: DataCache,
+) -> None:
     faults = Faults()
     try:
         runs = reward_runs(config, stages / "reward")
@@ -184,14 +193,15 @@ def _check_runs(config: RlhfConfig, stages: Path, labels: Sequence[str], notes: 
     for source, run in zip(config.reward, runs, strict=True):
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
-        prepared = _try(lambda run=run, source=source: _check_run(beside(run), source), faults)  # type: ignore[misc]
+        prepared = _try(partial(_check_run, run, source, stages, cache), faults)
         if prepared is not None and prepared.problem.type == "reward" and labels:
-            _try(lambda data=prepared.data.train: notes.extend(unjudged(data, labels)), faults)  # type: ignore[misc]
+            notes.extend(_try(partial(unjudged, prepared.data.train, labels), faults) or [])
     faults.raise_if_any()
 
 
-def _check_run(run: RunConfig, source: RewardSource) -> RunPlan:
-    prepared = prepare(run)
+def _check_run(run: RunConfig, source: RewardSource, stages: Path, cache: DataCache) -> RunPlan:
+    prepared = prepare(run, cache=cache)
+    require_space(run, prepared.anatomy, stages)
     problem = prepared.problem
     if isinstance(problem, ClassificationProblem):
         one = problem.labels.problem == "regression"

@@ -6,15 +6,18 @@ recommended.yaml    the config that trains the recommended strategy on all data
 report.html         one file, no network
 baselines/NAME/     predictions.jsonl and results.json of what needs no tuning
 cells/NAME/seed-N/  ordinary run folders, each with a cell.json: what it was made from, its cost
+data/               while cells run, splits and tokens for all of them; journal.jsonl stays
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.runs.comparison_schema import ComparisonRecord, ComparisonResults
 from welltuned.runs.folder import Run
 from welltuned.schema.versions import COMPARISON, COMPARISON_RESULTS
 
@@ -45,26 +48,32 @@ class Comparison:
         return self.folder.name
 
     @property
+    def data(self) -> Path:
+        """Where its processes share what was read and tokenised."""
+        return self.folder / "data"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> ComparisonRecord:
         """comparison.json; empty before it is written.
 
         Raises `InputError` when a newer version has written it.
         """
         file = self.folder / "comparison.json"
-        return COMPARISON.read(file) if file.exists() else {}
+        return cast(ComparisonRecord, COMPARISON.read(file) if file.exists() else {})
 
     @property
-    def results(self) -> dict[str, Any]:
+    def results(self) -> ComparisonResults:
         """results.json; empty when nothing has finished yet.
 
         Raises `InputError` when a newer version has written it.
         """
         file = self.folder / "results.json"
-        return COMPARISON_RESULTS.read(file) if file.exists() else {}
+        values = COMPARISON_RESULTS.read(file) if file.exists() else {}
+        return cast(ComparisonResults, values)
 
     def cell(self, slug: str, seed: int) -> Run:
         """The run of a strategy with a seed, which may not be there yet."""
@@ -74,11 +83,7 @@ class Comparison:
         """The folder of a baseline: results and predictions only."""
         return Run(self.folder / "baselines" / name)
 
-    def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder, empty when it is missing."""
-        return Run(self.folder).read(name) if (self.folder / name).exists() else {}
-
-    def write(self, name: str, values: dict[str, Any]) -> None:
+    def write(self, name: str, values: Mapping[str, object]) -> None:
         """A whole file, as YAML or JSON by its suffix."""
         Run(self.folder).write(name, values)
 

@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import yaml
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.runs.results_schema import RunResults
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 
 MANIFEST = "welltuned.json"
@@ -124,16 +125,16 @@ class Run:
         return values
 
     @property
-    def results(self) -> dict[str, Any]:
+    def results(self) -> RunResults:
         """results.json; empty when the run has none (yet).
 
         Raises `InputError` when a newer version has written it.
         """
         file = self.folder / "results.json"
-        return RUN_RESULTS.read(file) if file.exists() else {}
+        return cast(RunResults, RUN_RESULTS.read(file) if file.exists() else {})
 
     @property
-    def judged(self) -> str:
+    def judged(self) -> Literal["test", "validation"]:
         """The split that the run is judged by: test or, where that stays sealed, validation."""
         return "test" if "test" in self.results else "validation"
 
@@ -152,19 +153,19 @@ class Run:
         lines = file.read_text(encoding="utf-8").split("\n")
         yield from (json.loads(line) for line in lines[:-1])
 
-    def write(self, name: str, values: dict[str, Any]) -> None:
+    def write(self, name: str, values: Mapping[str, object]) -> None:
         """A whole file, as YAML or JSON by its suffix."""
         if name.endswith(".yaml"):
-            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+            text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=100)
         else:
             text = _json(values, indent=2) + "\n"
         write_atomically(self.folder / name, text)
 
-    def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+    def write_lines(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
         """A whole JSON-lines file."""
         write_atomically(self.folder / name, "".join(_json(row) + "\n" for row in rows))
 
-    def append(self, name: str, row: dict[str, Any]) -> None:
+    def append(self, name: str, row: Mapping[str, object]) -> None:
         """One line at the end of a JSON-lines file, on disk when this returns."""
         with (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(_json(row) + "\n")
@@ -177,7 +178,7 @@ class Run:
         kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
         self.write("status.json", {"state": state, "step": step, "error": error, **kept})
 
-    def set_diagnosis(self, words: dict[str, Any]) -> None:
+    def set_diagnosis(self, words: Mapping[str, str]) -> None:
         """Say what its curves tell: the verdict, what shows it, and what to try."""
         self.write("status.json", {**self.status, "diagnosis": words})
 
@@ -210,17 +211,17 @@ def write_atomically(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def write_json(file: Path, values: dict[str, Any]) -> None:
+def write_json(file: Path, values: Mapping[str, object]) -> None:
     """A whole JSON file; numbers that are not finite become null."""
     write_atomically(file, _json(values, indent=2) + "\n")
 
 
-def _json(values: dict[str, Any], indent: int | None = None) -> str:
+def _json(values: Mapping[str, object], indent: int | None = None) -> str:
     """JSON that every reader takes: numbers that are not finite become null."""
     return json.dumps(_plain(values), ensure_ascii=False, indent=indent, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, GetPydanticSchema, JsonValue, with_config
-from typing_extensions import TypedDict
+from pydantic import ConfigDict, Field, GetPydanticSchema, JsonValue, with_config
+from typing_extensions import TypeAliasType, TypedDict
 
 from welltuned.schema.messages import Message
 
@@ -23,7 +23,6 @@ Config = Annotated[
 CLOSED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """No field without documentation."""
 OPEN = ConfigDict(extra="allow", use_attribute_docstrings=True)
-
 
 Number = Annotated[float, GetPydanticSchema(lambda _, handler: handler(float | None))]
 """A number; one that is not finite is null in files."""
@@ -43,12 +42,20 @@ class ClassScores(TypedDict):
     """How many examples have the class."""
 
 
-Score = float | int | None | list[float | None] | list[list[int]] | dict[str, ClassScores]
-"""A number, the two ends of an interval, a confusion matrix, or scores by class."""
+Score = TypeAliasType(
+    "Score",
+    Annotated[
+        float | int | list[float | None] | list[list[int]] | dict[str, ClassScores] | None,
+        Field(
+            description="A number, the two ends of an interval, a confusion matrix (rows are true "
+            "classes, columns predicted ones), or scores by class."
+        ),
+    ],
+)
 Scores = Annotated[dict[str, Any], GetPydanticSchema(lambda _, handler: handler(dict[str, Score]))]
 """Scores by name. `NAME_ci95` is the 95% interval of NAME, from resampled examples. Which scores
 there are is up to the task: for one label `accuracy`, `macro_f1`, `calibration_error`, `log_loss`,
-`per_class`, `classes_predicted` and `confusion` (rows are true classes, columns predicted ones)."""
+`per_class`, `classes_predicted` and `confusion`."""
 Baselines = dict[str, Scores]
 """Scores by name of the baseline: `majority`, `untrained`, `longer`, `likelier`, and for a policy
 `sft`."""
@@ -155,7 +162,7 @@ class TrainingProgress(TypedDict):
 
 
 @with_config(CLOSED)
-class Proof(TypedDict):
+class ProofRecord(TypedDict):
     """What was shown after training: only what should train has moved, and it was saved."""
 
     frozen_weights: int
@@ -479,7 +486,7 @@ class RunResults(PolicyResults, Kept):
 
     schema_version: NotRequired[int]
     """The version of this format; 1 where it is missing."""
-    proof: Proof
+    proof: ProofRecord
     """What was shown after training."""
     diagnosis: NotRequired[Diagnosis]
     """What the curves tell."""

@@ -9,12 +9,16 @@ field is its documentation; nothing here is written by hand.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from welltuned.errors import Fault, InputError
 from welltuned.schema.document import Part
 from welltuned.schema.field_types import GoesWith, default_text, example_value, parts_in, type_text
 from welltuned.schema.search_space import Around, Range
@@ -188,6 +192,42 @@ def _needed(part: type[Part], key: Key) -> Iterator[str]:
                 yield f"{key.key}.{field.alias or name}={example_value(field)}"
 
 
+@dataclass(frozen=True)
+class Reference:
+    """All keys of several configs, to be asked for by a person."""
+
+    schemas: Sequence[type[Part]]
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """Every key once, though configs that extend each other share most."""
+        found: dict[Any, Key] = {}
+        for schema in self.schemas:
+            for key in walk(schema):
+                found.setdefault((key.key, key.variant, key.declared_in), key)
+        return list(found.values())
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        return sections(self.schemas)
+
+    def find(self, wanted: str) -> list[Key]:
+        """The keys that a person means by a key, the end of one, or a part such as `lora`.
+
+        Raises `InputError`, with the nearest names, when there are none.
+        """
+        found = matching(self.keys, wanted)
+        found += [key for part in self.sections if part.variant == wanted for key in part.keys]
+        if found:
+            return found
+        names = {key.key for key in self.keys} | {key.path[-1] for key in self.keys}
+        names |= {part.variant for part in self.sections if part.variant}
+        close = difflib.get_close_matches(wanted, sorted(names), n=3, cutoff=0.5)
+        meant = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+        remedy = f"{meant}`welltuned help` lists all"
+        raise InputError(Fault(f"no key and no part is called '{wanted}'", None, remedy))
+
+
 def matching(keys: Sequence[Key], wanted: str) -> list[Key]:
     """The keys that a person means by `training.learning_rate`, `learning_rate` or `lora.r`.
 
@@ -204,4 +244,4 @@ def matching(keys: Sequence[Key], wanted: str) -> list[Key]:
 
 def _by_variant(key: Key) -> tuple[str, ...]:
     """`lora.r` for a key that is `strategy.r` in whole."""
-    return (key.variant or "", key.name)
+    return (key.variant or "", key.path[-1])

@@ -1,4 +1,4 @@
-"""Times and sizes as people write them: `20m`, `4GiB`."""
+"""Times and sizes as people write them, `20m` and `4GiB`, and as they read them, `2 min 3 s`."""
 
 from __future__ import annotations
 
@@ -30,19 +30,42 @@ def _read(value: Any, units: Mapping[str, float], what: str, example: str) -> An
     return sum(float(number) * units[unit] for number, unit in parts)
 
 
-def _read_duration(value: Any) -> Any:
+def read_duration(value: Any) -> Any:
+    """Seconds, for `90s`, `20m` or `1h30m`; what is no text stays as it is.
+
+    Raises a `ValueError` that says how to write it.
+    """
     return _read(value, _SECONDS, "time", "90s, 20m or 1h30m")
 
 
-def _read_size(value: Any) -> Any:
+def read_size(value: Any) -> Any:
+    """Bytes, for `500MB` (millions) or `4GiB` (powers of two), as `read_duration` reads times."""
     return _read(value, _BYTES, "size", "500MB, 4GB or 4GiB")
 
 
+def duration_text(seconds: float) -> str:
+    """Seconds for people: `2 min 3 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size_text(size: float) -> str:
+    """Bytes for people, in units of a thousand: `3.4 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
 Duration = Annotated[
-    float, BeforeValidator(_read_duration), Field(gt=0), Written("time, such as 1h30m", "20m")
+    float, BeforeValidator(read_duration), Field(gt=0), Written("time, such as 1h30m", "20m")
 ]
 """Seconds; `90s`, `20m` and `1h30m` are read."""
 Size = Annotated[
-    float, BeforeValidator(_read_size), Field(gt=0), Written("size, such as 500MB", "4GiB")
+    float, BeforeValidator(read_size), Field(gt=0), Written("size, such as 500MB", "4GiB")
 ]
 """Bytes; `500MB` (millions) and `4GiB` (powers of two) are read."""

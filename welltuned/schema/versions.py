@@ -26,11 +26,11 @@ class FileFormat:
     """What such a file holds, for people."""
     version: int
 
-    def stamp(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def stamp(self, values: Mapping[str, object]) -> dict[str, object]:
         """The content of a file with its version before everything else."""
         return {KEY: self.version, **values}
 
-    def fault(self, values: Mapping[str, Any], place: Place) -> Fault | None:
+    def fault(self, values: Mapping[str, object], place: Place) -> Fault | None:
         """What stands against reading a file with this content, if anything."""
         written = values.get(KEY, 1)
         if type(written) is not int or written < 1:
@@ -42,7 +42,7 @@ class FileFormat:
             return Fault(f"{what} understood here", place, remedy)
         return None
 
-    def check(self, values: Mapping[str, Any], source: object) -> int:
+    def check(self, values: Mapping[str, object], source: object) -> int:
         """The version of a file that was read from `source`.
 
         Raises `InputError` when it is newer than this one, or no version at all.
@@ -50,7 +50,9 @@ class FileFormat:
         fault = self.fault(values, Place(str(source)))
         if fault is not None:
             raise InputError(fault)
-        return int(values.get(KEY, 1))
+        written = values.get(KEY, 1)
+        assert isinstance(written, int)
+        return written
 
     def read(self, file: Path) -> dict[str, Any]:
         """A JSON file of this kind. Raises `InputError` as `check` does."""

@@ -7,35 +7,38 @@ start, where every weight still is what it was.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from welltuned.engines import distributed
 from welltuned.engines.batch_finder import BatchSearch, find_batch_size
+from welltuned.engines.config import TrainingConfig
 from welltuned.engines.lr_range import STEPS, RangeTest, run_range_test
+from welltuned.runs.results_schema import AutoTuned
 from welltuned.schema.messages import render_message
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
-from welltuned.training.session import Session
+from welltuned.training.session import LoadedModel, Session
 
 
-def auto_tune(session: Session, observer: Observer) -> dict[str, Any]:
-    """Put numbers in place of `auto` and `find` in the tuning's config.
+def auto_tune(loaded: LoadedModel, observer: Observer) -> Session:
+    """The session with numbers in place of a batch size of `auto` and a learning rate of `find`.
 
-    Returns what was tried, for results.json; empty when nothing was to be found.
+    The model is left as it was.
     """
-    found: dict[str, Any] = {}
-    if session.config.training.per_device_train_batch_size == "auto":
-        found["batch_size"] = _settle_batch_size(session, observer).as_dict()
-    if session.config.training.learning_rate == "find":
-        found["learning_rate"] = _settle_learning_rate(session, observer).as_dict()
-    return found
+    found: AutoTuned = {}
+    if loaded.config.training.per_device_train_batch_size == "auto":
+        search, loaded = _find_batch_size(loaded, observer)
+        found["batch_size"] = search.as_dict()
+    if loaded.config.training.learning_rate == "find":
+        test, loaded = _find_learning_rate(loaded, observer)
+        found["learning_rate"] = test.as_dict()
+    return Session(**vars(loaded), found=found)
 
 
-def try_learning_rates(session: Session, observer: Observer, steps: int = STEPS) -> RangeTest:
+def try_learning_rates(loaded: LoadedModel, observer: Observer, steps: int = STEPS) -> RangeTest:
     """A range test of the model as it is now, over the rates plausible for its strategy."""
-    low, high = session.config.strategy.plausible_rates
+    low, high = loaded.config.strategy.plausible_rates
     return run_range_test(
-        session.job(),
+        loaded.job(),
         low,
         high,
         steps,
@@ -43,37 +46,31 @@ def try_learning_rates(session: Session, observer: Observer, steps: int = STEPS)
     )
 
 
-def _settle_batch_size(session: Session, observer: Observer) -> BatchSearch:
-    training = session.config.training
+def _find_batch_size(loaded: LoadedModel, observer: Observer) -> tuple[BatchSearch, LoadedModel]:
+    training = loaded.config.training
     search = distributed.from_main(
         lambda: find_batch_size(
-            session.job(),
+            loaded.job(),
             lambda done, total: observer.working("trying batch sizes", done, total),
         )
     )
     name = "per_device_train_batch_size"
-    _choose(
-        session,
-        observer,
-        Choice(name, search.size, search.reason),
-        training.split_into(search.size).model_dump(include={name, "gradient_accumulation_steps"}),
-    )
-    return search
+    choice = Choice(name, search.size, search.reason)
+    return search, _with_choice(loaded, observer, choice, training.split_into(search.size))
 
 
-def _settle_learning_rate(session: Session, observer: Observer) -> RangeTest:
-    test = try_learning_rates(session, observer)
+def _find_learning_rate(loaded: LoadedModel, observer: Observer) -> tuple[RangeTest, LoadedModel]:
+    test = try_learning_rates(loaded, observer)
     choice = Choice("learning_rate", test.suggestion, f"range test: {render_message(test.reason)}")
-    _choose(session, observer, choice, {choice.name: choice.value})
-    return test
+    changed = loaded.config.training.model_copy(update={choice.name: choice.value})
+    return test, _with_choice(loaded, observer, choice, changed)
 
 
-def _choose(session: Session, observer: Observer, choice: Choice, changes: dict[str, Any]) -> None:
-    prepared = session.prepared
-    training = prepared.config.training.model_copy(update={**changes, "global_batch_size": None})
-    session.prepared = replace(
-        prepared,
-        config=prepared.config.model_copy(update={"training": training}),
-        choices=[*prepared.choices, choice],
-    )
+def _with_choice(
+    loaded: LoadedModel, observer: Observer, choice: Choice, training: TrainingConfig
+) -> LoadedModel:
     observer.noted(str(choice))
+    prepared = loaded.prepared
+    config = prepared.config.model_copy(update={"training": training})
+    choices = [*prepared.choices, choice]
+    return replace(loaded, prepared=replace(prepared, config=config, choices=choices))

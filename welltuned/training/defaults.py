@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from functools import cache
 from operator import le
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
-from welltuned.models.anatomy import Anatomy
 from welltuned.schema.document import Part
 from welltuned.strategies import Strategy
+from welltuned.tasks import Problem
+
+if TYPE_CHECKING:
+    from welltuned.models.anatomy import Anatomy
 
 PartT = TypeVar("PartT", bound=Part)
 
@@ -60,10 +64,72 @@ def defaults_for(strategy: str, anatomy: Anatomy, examples: int) -> dict[str, Ch
     raise LookupError(f"defaults.yaml has no entry for {strategy} on a {anatomy.kind}")
 
 
+@dataclass(frozen=True)
+class DefaultRow:
+    """What `auto` becomes for one strategy, kind of model and size."""
+
+    strategy: str
+    fits: str
+    """For which models and data, in words."""
+    value: float
+    source: str
+
+
+def default_rows(part: type[Part], name: str) -> list[DefaultRow]:
+    """What `auto` may become in a key of `training` or of a strategy; empty where nothing is said.
+
+    The first row that fits is taken.
+    """
+    if not issubclass(part, (TrainingConfig, Strategy)):
+        return []
+    own = part.model_fields["type"].default if issubclass(part, Strategy) else None
+    sources = _defaults()["sources"]
+    return [
+        DefaultRow(strategy, _in_words(entry["fits"]), float(value), sources[source])
+        for strategy, entries in _defaults().items()
+        if strategy != "sources" and own in (None, strategy)
+        for entry in entries
+        for value, source in [entry.get(name) or (None, None)]
+        if value is not None
+    ]
+
+
+def _in_words(fits: dict[str, Any]) -> str:
+    sizes = [
+        f"up to {float(fits[f'{what}_up_to']):,.0f} {what}"
+        for what in ("parameters", "examples")
+        if f"{what}_up_to" in fits
+    ]
+    return ", ".join([fits["kind"], *sizes])
+
+
 def resolve(
+    config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int, max_length: int
+) -> tuple[RunConfig, list[Choice]]:
+    """The config with numbers in place of every `auto`, and what was chosen.
+
+    What is found by trying the loaded model stays as it is: `find`, a batch size of `auto`,
+    precision and pooling.
+    """
+    training, strategy, choices = resolve_parts(config.training, config.strategy, anatomy, examples)
+    metric = metric_of(config.training.metric_for_best_model, problem)
+    changes = {
+        "training": training.model_copy(update={"metric_for_best_model": metric}),
+        "strategy": strategy,
+        "task": config.task.model_copy(update={"max_length": max_length}),
+    }
+    return config.model_copy(update=changes), choices
+
+
+def metric_of(asked: str, problem: Problem) -> str:
+    """The validation score that chooses: as asked, or with `auto` the task's own."""
+    return problem.default_metric if asked == "auto" else asked
+
+
+def resolve_parts(
     training: TrainingConfig, strategy: Strategy, anatomy: Anatomy, examples: int
 ) -> tuple[TrainingConfig, Strategy, list[Choice]]:
-    """Put numbers in place of every `auto`, for so many training examples.
+    """Training and strategy with their defaults, for so many training examples.
 
     Returns the finished parts and what was chosen.
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.engines.events import Listener, Step
 from welltuned.runs import Run
+from welltuned.runs.results_schema import FindingRecord, Scores
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
@@ -55,7 +56,7 @@ class Recorder(Listener):
     def changed(self, step: int, what: str) -> None:
         self._run.append("metrics.jsonl", {"step": step, "split": "train", "change": what})
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         if self._waiting:
             self._flush()
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
@@ -71,7 +72,7 @@ class Recorder(Listener):
             },
         )
 
-    def warned(self, step: int, finding: dict[str, Any]) -> None:
+    def warned(self, step: int, finding: FindingRecord) -> None:
         self._run.append("metrics.jsonl", {"step": step, "split": "train", "warning": finding})
 
     def _flush(self) -> None:

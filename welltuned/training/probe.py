@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from welltuned.config import RunConfig
 from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, InputError
@@ -15,16 +9,15 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import is_probed, probe_layers
 from welltuned.models import loading
+from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import Full
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.retention_steps import layer_scores_dict
 from welltuned.training.session import resolve_pooling
 
-_BAR = 32
 
-
-def probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
+def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
     """Scores of the untouched model by block, and what they say, as results.json keeps them.
 
     Of the config it reads model, data and task. Raises `InputError` with all faults found.
@@ -34,7 +27,6 @@ def probe(config: RunConfig, observer: Observer) -> dict[str, Any]:
         "protection": (),
         "evaluation": EvaluationConfig(retention=(OFF,)),
         "data": config.data.model_copy(update={"replay": None}),
-        "output_dir": None,
     }
     prepared = prepare(config.model_copy(update=looking), observer.working)
     if not is_probed(prepared.problem):
@@ -66,29 +58,4 @@ def _subject(prepared: RunPlan) -> EvalModel:
         batch_size=config.training.per_device_eval_batch_size,
         has_lm_head=not prepared.head.new,
         precision=lambda: autocast(precision, device),
-    )
-
-
-def render_layer_probe(found: dict[str, Any]) -> RenderableType:
-    """A table with a bar a block, and the hint."""
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    table.add_column("read off")
-    table.add_column(found["metric"], justify="right")
-    table.add_column("above chance")
-    scores, hint, texts = found["before"], found["hint"], found["texts"]
-    floor = found["chance"]
-    rows = list(zip(found["regions"], scores, found["behind"], strict=True))
-    for region, score, behind in reversed(rows):
-        length = round(_BAR * max(0.0, score - floor) / max(max(scores) - floor, 1e-9))
-        table.add_row(region, f"{score:.3f}", Text("█" * length, "green" if behind <= 1 else ""))
-    number = hint["num_blocks"]
-    table.add_row("chance", f"{floor:.3f}", "", style="dim")
-    told = f"Linear maps fitted on {texts['fitted']:,} texts and scored on {texts['scored']:,}"
-    return Group(
-        table,
-        Text(f"\n{told}. Green: at most one standard error behind the best.", style="dim"),
-        Text(f"\nWorth unfreezing: the top {number} of {len(scores) - 1} blocks."),
-        Text(f"{hint['why'][0].upper()}{hint['why'][1:]}."),
-        Text(f"  strategy={{type: partial, num_blocks: {number}}}"),
-        Text(f"  strategy={{type: gradual, num_blocks: {number}}}"),
     )

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from welltuned.data.batching import padding_fraction
 from welltuned.engines.device import autocast, matmul_rate
-from welltuned.engines.job import Outcome
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
+from welltuned.runs.results_schema import Cost, Evaluated, HeldOutScores, ParameterCount, Scores
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
-from welltuned.training.session import Session, build_model
+from welltuned.training.session import LoadedModel, Session, TrainedSession, before_training
 
 _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
 
 
-def evaluate_run(
-    session: Session, run: Run, outcome: Outcome, observer: Observer
-) -> dict[str, Any]:
+def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evaluated:
     """Read the test split, once, and set the scores beside the baselines and the cost.
 
-    Where the test split stays sealed, the validation split stands in for it.
+    Where the test split stays sealed, the validation split stands in for it. The baseline of the
+    untrained head has a model of its own, and reads the split after that.
     """
-    prepared, problem = session.prepared, session.problem
+    prepared, problem, outcome = session.prepared, session.problem, session.outcome
     judged = "test" if session.config.evaluation.test else "validation"
     read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
     assert read.targets is not None and train_targets is not None
     outputs, scores, responses = read_split(judged, session, observer, intervals=True)
     run.write_lines("predictions.jsonl", problem.rows(outputs, read, {"response": responses}))
-    results: dict[str, Any] = {
-        judged: scores,
-        **_scores_that_tell_fit(session, sealed=judged != "test"),
+    test: HeldOutScores = {"test": scores} if judged == "test" else {}
+    results: Evaluated = {
+        **test,
+        "train": _with_interval(session, "training examples", _some_training(session)),
+        "validation": scores
+        if judged == "validation"
+        else _with_interval(session, "validation", prepared.examples["validation"]),
         "baselines": problem.baselines(train_targets, read.targets),
         "parameters": _count_parameters(session),
-        "cost": {**_cost(session, outcome), "predicted": session.predicted},
+        "cost": _cost(session),
         "found": session.found,
         "training": {
             "steps": outcome.steps,
@@ -53,8 +53,9 @@ def evaluate_run(
         "metric": session.metric,
     }
     if session.config.evaluation.untrained:
-        _rebuild(session)
-        _, results["baselines"]["untrained"], before = read_split(judged, session, observer)
+        _, results["baselines"]["untrained"], before = read_split(
+            judged, before_training(session), observer
+        )
         if before:
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.rows(outputs, read, texts))
@@ -62,8 +63,8 @@ def evaluate_run(
 
 
 def read_split(
-    split: str, session: Session, observer: Observer, intervals: bool = False
-) -> tuple[np.ndarray, dict[str, Any], Sequence[str]]:
+    split: str, session: LoadedModel, observer: Observer, intervals: bool = False
+) -> tuple[np.ndarray, Scores, Sequence[str]]:
     """(outputs, scores, free text in answer to the first examples) of the model as it is now.
 
     Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
@@ -85,42 +86,23 @@ def read_split(
     return outputs, scores, responses or []
 
 
-def _scores_that_tell_fit(session: Session, sealed: bool) -> dict[str, Any]:
-    """Scores with intervals on some training examples, and on validation where not yet known.
-
-    Set side by side they tell what was learned from what was learned by heart.
-    """
-    examples = session.prepared.examples
-    found = {"train": _with_interval(session, "training examples", _some_training(session))}
-    if not sealed:
-        found["validation"] = _with_interval(session, "validation", examples["validation"])
-    return found
-
-
 def _some_training(session: Session) -> Examples:
-    """As many training examples as validation has, drawn at random."""
+    """As many training examples as validation has, drawn at random.
+
+    Scores on both, side by side, tell what was learned from what was memorised.
+    """
     train = session.prepared.examples["train"]
     number = min(len(train), len(session.prepared.examples["validation"]), _TRAINING_SAMPLE)
     return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
-def _with_interval(session: Session, what: str, examples: Examples) -> dict[str, Any]:
+def _with_interval(session: Session, what: str, examples: Examples) -> Scores:
     assert examples.targets is not None
     outputs = session.predict_examples(examples, what, session.precision_in_use)
     return session.problem.score(outputs, examples.targets, intervals=True)
 
 
-def _rebuild(session: Session) -> None:
-    """The same model as it was before any step, built again from the seed."""
-    session.model = nn.Identity()
-    session.groups = []
-    gc.collect()
-    session.model, _ = build_model(session.prepared, session.device)
-    session.model.eval()
-    session.problem = session.prepared.problem
-
-
-def _count_parameters(session: Session) -> dict[str, int]:
+def _count_parameters(session: Session) -> ParameterCount:
     named = [
         (name, parameter)
         for name, parameter in session.model.named_parameters()
@@ -134,10 +116,11 @@ def _count_parameters(session: Session) -> dict[str, int]:
     }
 
 
-def _cost(session: Session, outcome: Outcome) -> dict[str, Any]:
+def _cost(session: TrainedSession) -> Cost:
+    outcome = session.outcome
     dtype = torch.bfloat16 if session.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
-    size = session.config.training.examples_per_pass
+    size = session.training.per_device_train_batch_size
     return {
         "train_seconds": outcome.seconds,
         "examples_per_second": outcome.examples / seconds,

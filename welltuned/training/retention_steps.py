@@ -13,8 +13,9 @@ from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
 from welltuned.evaluation.retention import BaseAnswers
 from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
 from welltuned.protection import FinishContext, Guard, GuardContext
+from welltuned.runs.results_schema import Kept, LayerProbe, Scores
 from welltuned.training.observer import Observer
-from welltuned.training.session import Session
+from welltuned.training.session import LoadedModel, Session
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class BaseMeasurements:
     """Copies of pretrained weights that will train, where someone goes back to them."""
 
 
-def measure_base(session: Session, observer: Observer) -> BaseMeasurements:
+def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
     """Ask the untouched model everything that will be asked of the tuned one."""
     config, prepared = session.config, session.prepared
     subject = session.subject(session.precision_in_use)
@@ -48,7 +49,7 @@ def measure_base(session: Session, observer: Observer) -> BaseMeasurements:
     return BaseMeasurements(memory, layers, start)
 
 
-def guards(session: Session, observer: Observer) -> list[Guard]:
+def guards(session: LoadedModel, observer: Observer) -> list[Guard]:
     """What goes along with training. To be asked before the first step."""
     if not session.config.protection:
         return []
@@ -86,10 +87,10 @@ def finish_protections(
 
 
 def measure_retention(
-    session: Session, untouched: BaseMeasurements, observer: Observer
-) -> dict[str, Any]:
+    session: LoadedModel, untouched: BaseMeasurements, observer: Observer
+) -> Kept:
     """The parts `retention` and `probe` of results.json, of the tuned model."""
-    found: dict[str, Any] = {}
+    found: Kept = {}
     if session.config.evaluation.retained:
         found["retention"] = untouched.memory.compared(
             session.subject(session.precision_in_use),
@@ -101,22 +102,24 @@ def measure_retention(
     return found
 
 
-def layer_scores_dict(before: LayerScores, after: LayerScores | None = None) -> dict[str, Any]:
+def layer_scores_dict(before: LayerScores, after: LayerScores | None = None) -> LayerProbe:
     """Scores by block for results.json and `--json`."""
-    return {
+    found: LayerProbe = {
         "metric": before.metric,
         "regions": list(before.regions),
         "before": list(before.scores),
-        **({"after": list(after.scores)} if after is not None else {}),
         "behind": list(before.behind),
         "error": before.error,
         "chance": before.chance,
         "texts": {"fitted": before.fitted, "scored": before.scored},
         "hint": hint(before),
     }
+    if after is not None:
+        found["after"] = list(after.scores)
+    return found
 
 
-def _scene(session: Session) -> GuardContext:
+def _scene(session: LoadedModel) -> GuardContext:
     prepared = session.prepared
     subject = session.subject(session.precision)
     return GuardContext(
@@ -132,11 +135,11 @@ def _scene(session: Session) -> GuardContext:
     )
 
 
-def _training(session: Session) -> frozenset[int]:
+def _training(session: LoadedModel) -> frozenset[int]:
     return frozenset(id(weight) for group in session.groups for weight in group.parameters)
 
 
-def _probe(session: Session, progress: Callable[[int, int], None]) -> LayerScores:
+def _probe(session: LoadedModel, progress: Callable[[int, int], None]) -> LayerScores:
     prepared = session.prepared
     return probe_layers(
         session.subject(session.precision_in_use),
@@ -152,5 +155,5 @@ def _telling(observer: Observer, what: str) -> Callable[[int, int], None]:
     return lambda done, total: observer.working(what, done, total)
 
 
-def _numbers(scores: dict[str, Any]) -> dict[str, float]:
+def _numbers(scores: Scores) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}

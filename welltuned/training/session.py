@@ -1,9 +1,14 @@
-"""Session: the loaded model, its head and its strategy, ready to train."""
+"""Session: the model of a run in its three states, each made from the one before.
+
+LoadedModel     the weights are there, the head is settled, the strategy has prepared them
+Session         and every hyper-parameter is a number: it may train
+TrainedSession  and it has been trained, saved and proved
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,24 +21,26 @@ from welltuned.artifact.manifest import ArtifactManifest, Origin, Precision, pre
 from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import autocast, choose_device, choose_precision, gain_of
 from welltuned.engines.events import Listener
-from welltuned.engines.job import Job
+from welltuned.engines.job import Job, Outcome
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models import loading
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
+from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.runs.user_cache import remembered
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, anatomy_of
+from welltuned.training.prepare import RunPlan
 
 
-@dataclass
-class Session:
-    """The loaded model and everything around it."""
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """The model before its first step, prepared by the strategy; some numbers may still be open."""
 
     prepared: RunPlan
     model: nn.Module
@@ -43,11 +50,6 @@ class Session:
     problem: Problem
     before: WeightHashes
     origin: Origin
-    artifact_bytes: int = 0
-    predicted: dict[str, Any] = field(default_factory=dict)
-    """What the run was expected to cost."""
-    found: dict[str, Any] = field(default_factory=dict)
-    """What was tried to settle hyper-parameters."""
 
     @property
     def config(self) -> RunConfig:
@@ -56,8 +58,7 @@ class Session:
     @property
     def metric(self) -> str:
         """The validation score that chooses."""
-        chosen = self.config.training.metric_for_best_model
-        return self.problem.default_metric if chosen == "auto" else chosen
+        return self.prepared.metric
 
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
@@ -82,11 +83,16 @@ class Session:
             tell,
         )
 
-    def score(self, split: str, precision: str) -> dict[str, Any]:
+    def score(self, split: str, precision: str) -> Scores:
         """Scores of a split, without intervals."""
         targets = self.prepared.examples[split].targets
         assert targets is not None
         return self.problem.score(self.predict(split, precision), targets)
+
+    @property
+    def training(self) -> ResolvedTraining:
+        """Hyper-parameters as an engine reads them."""
+        return self.config.training.resolved()
 
     def job(
         self,
@@ -102,7 +108,7 @@ class Session:
             problem=self.problem,
             strategy=self.config.strategy,
             groups=self.groups,
-            training=self.config.training,
+            training=self.training,
             examples=self.prepared.learned,
             pad_id=self.prepared.pad_id,
             precision=self.precision,
@@ -153,7 +159,24 @@ class Session:
         )
 
 
-def load_session(prepared: RunPlan, observer: Observer) -> Session:
+@dataclass(frozen=True, eq=False)
+class Session(LoadedModel):
+    """The model about to train: every hyper-parameter is a number."""
+
+    found: AutoTuned
+    """What was tried to find some of them, for results.json."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedSession(Session):
+    """The model after its last step, saved and proved; its problem knows what was measured."""
+
+    outcome: Outcome
+    artifact_bytes: int
+    proof: ProofRecord
+
+
+def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     """Load the weights, settle the head, and let the strategy prepare the model."""
     config = prepared.config
     torch.use_deterministic_algorithms(config.training.full_determinism)
@@ -185,16 +208,9 @@ def load_session(prepared: RunPlan, observer: Observer) -> Session:
     if config.training.gradient_checkpointing:
         with loading.quiet():
             model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
-    return Session(
-        prepared,
-        model,
-        groups,
-        device,
-        precision,
-        prepared.problem,
-        WeightHashes.of(model, groups),
-        origin,
-    )
+    before = WeightHashes.of(model, groups)
+    problem = prepared.problem
+    return LoadedModel(prepared, model, groups, device, precision, problem, before, origin)
 
 
 def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
@@ -218,7 +234,7 @@ def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Obs
 def _try_step(model: nn.Module, prepared: RunPlan) -> None:
     """A forward and backward pass over a few training examples that leaves nothing behind."""
     examples = prepared.examples["train"]
-    size = prepared.config.training.at_once.examples_per_pass
+    size = prepared.config.training.resolved().per_device_train_batch_size
     some = list(range(min(len(examples), size)))
     batch = to_device(
         prepared.problem.collate(examples, some, prepared.pad_id), next(model.parameters()).device
@@ -257,11 +273,11 @@ def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
         pooling, reason = choice.pooling, choice.reason  # type: ignore[assignment]
         observer.working("choosing the pooling", 1, 1)
     observer.noted(f"the head reads {_READS[str(pooling)]} ({reason})")
-    head = prepared.problem.head(prepared.base, str(pooling))
+    model_plan = prepared.model.with_pooling(prepared.problem, str(pooling))
     config = prepared.config.model_copy(
         update={"task": task.model_copy(update={"pooling": pooling})}
     )
-    return replace(prepared, config=config, head=head, anatomy=anatomy_of(head))
+    return replace(prepared, config=config, model=model_plan)
 
 
 _READS = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
@@ -291,3 +307,9 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
         if config.strategy.ever_trains(name, parameter, prepared.anatomy):
             parameter.data = parameter.data.float()  # half precision cannot hold small updates
     return model.to(device), origin
+
+
+def before_training(session: LoadedModel) -> LoadedModel:
+    """A second model as the first was before any step, built again from the seed."""
+    model, _ = build_model(session.prepared, session.device)
+    return replace(session, model=model.eval(), problem=session.prepared.problem)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -24,33 +25,42 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.environment import describe_environment
+from welltuned.runs.results_schema import KnownSoFar, RunResults
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
+from welltuned.training.data_cache import DataCache
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
 from welltuned.training.forecast.run_forecast import forecast_run_cost
 from welltuned.training.observer import Observer, Recorder
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.output_folder import prepare_in_folder
+from welltuned.training.prepare import RunPlan
 from welltuned.training.results import evaluate_run
-from welltuned.training.session import Session, load_session
+from welltuned.training.session import Session, TrainedSession, load_session
 
 
 def run_training(
-    config: RunConfig, observer: Observer | None = None, command: str | None = None
+    config: RunConfig,
+    observer: Observer | None = None,
+    command: str | None = None,
+    cache: DataCache | None = None,
 ) -> Run:
     """Carry out a whole run and return its folder.
+
+    `cache` has what other runs have read and tokenised.
 
     Raises `InputError` before any weight is loaded when something cannot work, and
     `RunFailed` when training or its proof fails; the folder then says why.
     """
     observer = observer or Observer()
     process_memory.forget_peak()
-    prepared = prepare(config, observer.working)
+    prepared = prepare_in_folder(config, observer.working, cache)
+    folder = Path(str(prepared.config.output_dir))
     if distributed.processes() > 1:
-        return _train_together(prepared, observer, command)
-    run = Run.create(prepared.folder)
+        return _train_together(prepared, folder, observer, command)
+    run = Run.create(folder)
     with recorded(run):
         _carry_out(prepared, run, observer, command)
     observer.finished(run)
@@ -59,10 +69,9 @@ def run_training(
 
 def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | None) -> None:
     predicted = forecast_run_cost(prepared, observer)
-    session = load_session(prepared, observer)
-    session.predicted, session.found = predicted, auto_tune(session, observer)
+    session = auto_tune(load_session(prepared, observer), observer)
     _write_start(run, session, command)
-    untouched = retention_steps.measure_base(session, observer)
+    base = retention_steps.measure_base(session, observer)
     try:
         outcome = _tune(session, run, observer)
     except NotFinite as error:
@@ -70,27 +79,29 @@ def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | N
             observer.noted(line)
         raise
     _restore_best(session, run, observer)
-    finished = retention_steps.finish_protections(session, untouched, observer)
-    proof = _save_and_prove(session, run)
-    kept = retention_steps.measure_retention(session, untouched, observer)
-    results = evaluate_run(session, run, outcome, observer)
-    results |= {**kept, **finished, "proof": proof}
-    run.write("results.json", {**results, "diagnosis": diagnose_run(run, results)})
+    finished = retention_steps.finish_protections(session, base, observer)
+    trained = _save_and_prove(session, run, outcome)
+    kept = retention_steps.measure_retention(trained, base, observer)
+    evaluated = evaluate_run(trained, run, observer)
+    evaluated["cost"]["predicted"] = predicted
+    results = {**evaluated, **kept, **finished, "proof": trained.proof}
+    diagnosis = diagnose_run(run, cast(KnownSoFar, results))
+    run.write("results.json", cast(RunResults, {**results, "diagnosis": diagnosis}))
     write_run_report(run)
 
 
-def _train_together(prepared: RunPlan, observer: Observer, command: str | None) -> Run:
+def _train_together(
+    prepared: RunPlan, folder: Path, observer: Observer, command: str | None
+) -> Run:
     """The same by several processes: all train, the main one alone writes and talks."""
     distributed.join_process_group(choose_device(prepared.config.training.device).type)
-    run = distributed.from_main(lambda: Run.create(prepared.folder))
+    run = distributed.from_main(lambda: Run.create(folder))
     if distributed.is_main():
         with recorded(run):
             _carry_out(prepared, run, observer, command)
         observer.finished(run)
     else:
-        session = load_session(prepared, Observer())
-        auto_tune(session, Observer())
-        _tune(session, run, Observer())
+        _tune(auto_tune(load_session(prepared, Observer()), Observer()), run, Observer())
     distributed.from_main(lambda: None)  # nobody leaves before the run is written
     return run
 
@@ -146,8 +157,8 @@ def _engine(name: str) -> Callable[[Job], Outcome]:
     if name == "hf":
         from welltuned.engines import hf_trainer  # it imports half of transformers
 
-        return hf_trainer.fit
-    return torch_loop.fit if name == "torch" else load_callable(name, "engine")
+        return hf_trainer.fit_with_trainer
+    return torch_loop.fit_with_loop if name == "torch" else load_callable(name, "engine")
 
 
 def _restore_best(session: Session, run: Run, observer: Observer) -> None:
@@ -163,18 +174,18 @@ def _restore_best(session: Session, run: Run, observer: Observer) -> None:
     observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
 
 
-def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
+def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSession:
     """Write the artifact, load it afresh, and compare."""
     prepared, strategy = session.prepared, session.config.strategy
     moved = compare_weights(session.model, session.before)
     strategy.finish(session.model)
-    session.problem = session.problem.measured(session.on_training_data).finish(session.model)
+    finished = session.problem.measured(session.on_training_data).finish(session.model)
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
-    problem, records = session.problem.saved_as(prepared.tokenizer, validation.records.take(some))
+    problem, records = finished.saved_as(prepared.tokenizer, validation.records.take(some))
     manifest, config = session.manifest(problem), prepared.head.config
     artifact = Artifact(session.model, prepared.tokenizer, config, manifest)
-    session.artifact_bytes = save_artifact(artifact, run.model)
+    artifact_bytes = save_artifact(artifact, run.model)
     few = problem.encode(prepared.tokenizer, records, prepared.max_length)
     outputs = predict_outputs(
         session.model,
@@ -184,4 +195,6 @@ def _save_and_prove(session: Session, run: Run) -> dict[str, Any]:
         EXAMPLES,
         autocast(session.precision_in_use, session.device),
     )
-    return prove(moved, session.before, outputs, run.model, records, session.device).as_dict()
+    proof = prove(moved, session.before, outputs, run.model, records, session.device).as_dict()
+    state = {**vars(session), "problem": finished}
+    return TrainedSession(**state, outcome=outcome, artifact_bytes=artifact_bytes, proof=proof)

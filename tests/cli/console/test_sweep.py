@@ -11,7 +11,7 @@ from rich.console import Console
 from trials import Ask, Imagined
 from welltuned.cli.console.sweep import SweepConsole, sweep_lines, trials_table
 from welltuned.experiments.search.plan import plan_sweep
-from welltuned.experiments.search.sweep import sweep
+from welltuned.experiments.search.sweep import run_sweep
 
 SWEEP = {
     "space": {"training.learning_rate": [1e-3, 2e-3, 3e-3, 4e-3, 1e-1], "strategy.r": [8]},
@@ -24,7 +24,9 @@ def told(ask: Ask, terminal: bool) -> tuple[str, Path]:
     console = Console(file=file, force_terminal=terminal, width=200, soft_wrap=True)
     observer = SweepConsole(console)
     try:
-        folder = sweep(ask("lora", training={"learning_rate": 1e-3}, sweep=SWEEP), None, observer)
+        folder = run_sweep(
+            ask("lora", training={"learning_rate": 1e-3}, sweep=SWEEP), None, observer
+        )
     finally:
         observer.close()
     return file.getvalue(), folder
@@ -61,7 +63,7 @@ def test_the_table_shows_the_best_first(ask: Ask, imagined: Imagined) -> None:
     plan = plan_sweep(config)
     from welltuned.experiments.search.journal import Journal
 
-    sweep(config)
+    run_sweep(config)
     console = Console(width=120, file=io.StringIO())
     console.print(trials_table(plan, Journal(plan).rows()))
     rows = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from comparing import HEAD, carried_out, values_for, without_processes
+from counting import count_work
 from support import config_values, make_rows, write_rows
 from welltuned.config import run_config_from
 from welltuned.errors import InputError, Stopped
@@ -30,6 +32,7 @@ from welltuned.experiments.comparison.observer import (
 )
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.training import train as pipeline
+from welltuned.training.data_cache import JOURNAL, DataCache
 
 LORA = {"type": "lora", "r": 2}
 HEAD_ALONE = {"type": "partial", "num_blocks": 0}
@@ -69,6 +72,35 @@ def again(tiny: Any, sentiment: str, here: None, unread: None) -> Any:
         return watching
 
     return run
+
+
+# --- What is read -------------------------------------------------------------------
+
+
+def made(comparison: Comparison) -> Counter[str]:
+    """What its processes have read and tokenised, by kind."""
+    lines = (comparison.data / JOURNAL).read_text(encoding="utf-8").splitlines()
+    return Counter(json.loads(line)["made"] for line in lines)
+
+
+def test_variants_times_seeds_read_and_tokenise_once(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nothing is passed between workers but what lies in the folder."""
+    work = count_work(monkeypatch)
+    comparison = carried_out(values_for(tiny("bert"), sentiment, tmp_path / "new"))
+    assert work.read == {sentiment: 1}
+    assert work.times_tokenised(sentiment) == {1}
+    assert made(comparison) == {"splits": 1, "examples": 3}
+    assert [file.name for file in comparison.data.iterdir()] == [JOURNAL]
+
+
+def test_processes_of_their_own_read_and_tokenise_once(
+    tiny: Any, sentiment: str, tmp_path: Path, unread: None
+) -> None:
+    comparison = carried_out(values_for(tiny("bert"), sentiment, tmp_path / "new", seeds=1))
+    assert made(comparison) == {"splits": 1, "examples": 3}
 
 
 # --- What is there afterwards ------------------------------------------------------
@@ -261,7 +293,7 @@ def test_without_a_folder_the_same_comparison_goes_on_where_it_was(
 
     monkeypatch.chdir(tmp_path)
     config = comparison_from(compared.record["asked"])
-    facts = check_data(find_variants(config, Document(), Faults()))
+    facts = check_data(find_variants(config, Document(), Faults()), DataCache())
     assert find_folder(config, facts).folder == Path("comparisons/sentiment")
     shutil.copytree(compared.folder, tmp_path / "comparisons/sentiment")
     assert find_folder(config, facts).folder == Path("comparisons/sentiment")
@@ -325,7 +357,9 @@ def test_a_few_steps_are_timed(tiny: Any, sentiment: str, tmp_path: Path) -> Non
     from welltuned.experiments.comparison.worker import feasibility
 
     values = config_values(tiny("bert"), sentiment, HEAD_ALONE, tmp_path, task={"pooling": "mean"})
-    found = feasibility._time(run_config_from(values), tmp_path / "timing")
+    found = feasibility._time(
+        run_config_from(values), tmp_path / "timing", DataCache(tmp_path / "cache")
+    )
     assert 0 < found["step"] < found["rest"] and found["look"] > 0
     assert not (tmp_path / "timing").exists()
 
@@ -362,7 +396,7 @@ def test_all_cells_fail_and_the_exit_status_says_so(
 ) -> None:
     import typer
 
-    from welltuned.cli.comparing import print_comparison
+    from welltuned.cli.compare import print_comparison
 
     def fail(*arguments: Any) -> Any:
         raise MemoryError("no luck")

@@ -17,6 +17,7 @@ from welltuned.experiments.comparison.variants import Variant, find_variants
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.document import Document
+from welltuned.training.data_cache import DataCache
 
 PPO = {"batch_size": 16, "total_episodes": 48, "learning_rate": 3e-3, "eval_steps": 2}
 WANTS_NEGATIVE = {"function": "my_judges.wants_negative"}
@@ -229,12 +230,12 @@ def test_finished_it_is_not_run_again_and_another_judge_is(
 
     [variant] = [v for v in find_variants(config, Document(), Faults()) if v.pipeline]
     assert variant.pipeline is not None
-    known = identity(variant.pipeline)
+    known = identity(variant.pipeline, DataCache())
     ratings = Path(str(asked["reward"][0]["data"]["train"]))
     text = ratings.read_text(encoding="utf-8")
     try:
         ratings.write_text(text.replace('"score": 0.0', '"score": 0.5', 1), encoding="utf-8")
-        assert identity(variant.pipeline) != known
+        assert identity(variant.pipeline, DataCache()) != known
     finally:
         ratings.write_text(text, encoding="utf-8")
 

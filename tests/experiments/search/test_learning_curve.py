@@ -18,10 +18,9 @@ from trials import Imagined
 from welltuned.config import RunConfig
 from welltuned.errors import InputError, RunFailed, Stopped
 from welltuned.experiments.search import learning_curve as curves
+from welltuned.experiments.search.config import CurveConfig, CurveSettings
 from welltuned.experiments.search.learning_curve import (
-    CurveConfig,
     CurveObserver,
-    CurveSettings,
     learning_curve,
     plan_curve,
 )

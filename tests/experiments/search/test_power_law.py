@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from welltuned.experiments.search.power_law import bootstrap, fit
+from welltuned.experiments.search.power_law import bootstrap, fit_power_law
 
 SIZES = np.array([125.0, 250, 500, 1000, 2000])
 AHEAD = np.array([4000.0, 10000.0])
@@ -17,7 +17,7 @@ def law(a: float, b: float, c: float, sizes: np.ndarray = SIZES) -> np.ndarray:
 
 @pytest.mark.parametrize(("a", "b", "c"), [(0.1, 2.0, 0.6), (0.0, 1.2, 0.35), (0.05, 1.0, 0.4)])
 def test_a_law_without_noise_is_found_again(a: float, b: float, c: float) -> None:
-    found = fit(SIZES, law(a, b, c)[None, :], np.ones(5))
+    found = fit_power_law(SIZES, law(a, b, c)[None, :], np.ones(5))
     assert found.exponent[0] == pytest.approx(c, rel=0.1)
     assert found.floor[0] == pytest.approx(a, abs=0.02)
     assert found.errors(AHEAD)[0] == pytest.approx(law(a, b, c, AHEAD), abs=2e-3)
@@ -25,7 +25,7 @@ def test_a_law_without_noise_is_found_again(a: float, b: float, c: float) -> Non
 
 def test_every_row_is_fitted_by_itself() -> None:
     rows = np.stack([law(0.1, 2.0, 0.6), law(0.0, 1.2, 0.35)])
-    both, one = fit(SIZES, rows, np.ones(5)), fit(SIZES, rows[1:], np.ones(5))
+    both, one = fit_power_law(SIZES, rows, np.ones(5)), fit_power_law(SIZES, rows[1:], np.ones(5))
     assert both.errors(AHEAD)[1] == pytest.approx(one.errors(AHEAD)[0])
 
 
@@ -33,7 +33,7 @@ def test_neither_floor_nor_scale_is_negative() -> None:
     """Rising errors have no falling law: the best is a flat line through their mean."""
     rising = np.array([0.1, 0.12, 0.14, 0.16, 0.18])
     steep = np.array([0.5, 0.38, 0.26, 0.14, 0.02])  # would need a floor below zero
-    found = fit(SIZES, np.stack([rising, steep]), np.ones(5))
+    found = fit_power_law(SIZES, np.stack([rising, steep]), np.ones(5))
     assert (found.floor >= 0).all() and (found.scale >= 0).all()
     assert found.errors(AHEAD)[0] == pytest.approx([0.14, 0.14])
     assert found.floor[1] == 0 and found.scale[1] > 0
@@ -42,7 +42,7 @@ def test_neither_floor_nor_scale_is_negative() -> None:
 def test_the_border_is_the_best_on_the_border() -> None:
     """No other law with a ≥ 0 and b ≥ 0 and that exponent fits better."""
     errors = np.array([0.31, 0.22, 0.17, 0.11, 0.02])
-    found = fit(SIZES, errors[None, :], np.ones(5))
+    found = fit_power_law(SIZES, errors[None, :], np.ones(5))
     loss = ((errors - found.errors(SIZES)[0]) ** 2).sum()
     for a in np.linspace(0, 0.1, 11):
         for factor in np.linspace(0.7, 1.3, 31):
@@ -53,8 +53,8 @@ def test_the_border_is_the_best_on_the_border() -> None:
 def test_weights_say_whom_to_believe() -> None:
     errors = law(0.1, 2.0, 0.6)
     errors[0] += 0.2
-    trusting = fit(SIZES, errors[None, :], np.ones(5))
-    wary = fit(SIZES, errors[None, :], np.array([1e-6, 1, 1, 1, 1]))
+    trusting = fit_power_law(SIZES, errors[None, :], np.ones(5))
+    wary = fit_power_law(SIZES, errors[None, :], np.array([1e-6, 1, 1, 1, 1]))
     truth = law(0.1, 2.0, 0.6, AHEAD)
     assert abs(wary.errors(AHEAD)[0] - truth).max() < abs(trusting.errors(AHEAD)[0] - truth).max()
 

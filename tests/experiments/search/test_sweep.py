@@ -14,7 +14,7 @@ from trials import Ask, Imagined, fail
 from welltuned.config import RunConfig, read_run_config
 from welltuned.errors import Faults, InputError, RunFailed, Stopped
 from welltuned.experiments.search.journal import TrialRow
-from welltuned.experiments.search.sweep import SweepObserver, sweep
+from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 from welltuned.runs import Run
 from welltuned.training import train
 from welltuned.training.session import Session
@@ -44,7 +44,7 @@ def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Session, "predict", noting)
     strategy = {"type": "partial", "num_blocks": 0}
-    folder = sweep(ask(strategy, sweep={**RATES, "trials": 3, "pruner": "none"}))
+    folder = run_sweep(ask(strategy, sweep={**RATES, "trials": 3, "pruner": "none"}))
     assert set(read) == {"validation"}
     for trial in summary(folder)["trials"]:
         run = Run.open(folder / trial["run"])
@@ -76,7 +76,7 @@ def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_best_is_found_and_written_as_a_config(ask: Ask, imagined: Imagined) -> None:
-    folder = sweep(ask("lora", sweep={**RATES, "trials": 12}, training={"learning_rate": 0.05}))
+    folder = run_sweep(ask("lora", sweep={**RATES, "trials": 12}, training={"learning_rate": 0.05}))
     found = summary(folder)
     rates = {t["number"]: t["values"]["training.learning_rate"] for t in found["trials"]}
     assert rates[0] == 0.05 and found["trials"][0]["usual"]
@@ -93,7 +93,7 @@ def test_the_best_is_found_and_written_as_a_config(ask: Ask, imagined: Imagined)
 
 def test_less_can_be_better(ask: Ask, imagined: Imagined) -> None:
     config = ask("lora", sweep={**RATES, "trials": 6, "direction": "minimize", "pruner": "none"})
-    found = summary(sweep(config))
+    found = summary(run_sweep(config))
     values = [trial["value"] for trial in found["trials"]]
     assert values[found["best"]] == min(values) < max(values)
 
@@ -102,20 +102,20 @@ def test_of_equal_scores_the_earlier_trial_is_the_best(
     ask: Ask, imagined: Imagined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Imagined, "score", lambda self, config: 0.5)
-    assert summary(sweep(ask("lora", sweep={"trials": 3, "pruner": "none"})))["best"] == 0
+    assert summary(run_sweep(ask("lora", sweep={"trials": 3, "pruner": "none"})))["best"] == 0
 
 
 def test_what_matters_is_told(ask: Ask, imagined: Imagined) -> None:
     """The imagined score depends on the learning rate alone."""
     space = {**RATES["space"], "strategy.lora_dropout": "auto"}
-    found = summary(sweep(ask("lora", sweep={"space": space, "trials": 12, "pruner": "none"})))
+    found = summary(run_sweep(ask("lora", sweep={"space": space, "trials": 12, "pruner": "none"})))
     assert list(found["importance"]) == ["training.learning_rate", "strategy.lora_dropout"]
     assert found["importance"]["training.learning_rate"] > 0.6
     assert sum(found["importance"].values()) == pytest.approx(1)
 
 
 def test_only_the_best_weights_stay_on_disk(ask: Ask, imagined: Imagined) -> None:
-    folder = sweep(ask("lora", sweep={**RATES, "trials": 5, "pruner": "none"}))
+    folder = run_sweep(ask("lora", sweep={**RATES, "trials": 5, "pruner": "none"}))
     kept = {int(file.parent.name) for file in folder.glob("trials/*/model")}
     assert kept == {summary(folder)["best"]}
     assert len(list(folder.glob("trials/*/results.json"))) == 5
@@ -125,7 +125,7 @@ def test_only_the_best_weights_stay_on_disk(ask: Ask, imagined: Imagined) -> Non
 def test_all_weights_or_none_stay_where_that_is_asked_for(
     ask: Ask, imagined: Imagined, keep: str, kept: int
 ) -> None:
-    folder = sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none", "keep": keep}))
+    folder = run_sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none", "keep": keep}))
     assert len(list(folder.glob("trials/*/model"))) == kept
 
 
@@ -137,7 +137,7 @@ def test_a_trial_behind_the_median_is_given_up(ask: Ask, imagined: Imagined) -> 
     config = ask(
         "lora", sweep={"space": {"training.learning_rate": grid}, "sampler": "grid", "trials": 9}
     )
-    folder = sweep(config)
+    folder = run_sweep(config)
     assert states(folder) == ["finished"] * 4 + ["pruned", "finished"]
     trial = summary(folder)["trials"][4]
     assert trial["value"] is None and len(trial["curve"]) == 1, "given up at the first look"
@@ -152,7 +152,7 @@ def test_a_trial_is_not_given_up_at_its_last_look(ask: Ask, imagined: Imagined) 
     imagined.looks = 1
     grid = [1e-3, 2e-3, 3e-3, 4e-3, 1e-1]
     sweep_ = {"space": {"training.learning_rate": grid}, "sampler": "grid"}
-    assert states(sweep(ask("lora", sweep=sweep_))) == ["finished"] * 5
+    assert states(run_sweep(ask("lora", sweep=sweep_))) == ["finished"] * 5
 
 
 @pytest.mark.parametrize(("pruner", "pruned"), [("none", False), ("hyperband", True)])
@@ -161,7 +161,7 @@ def test_pruners_are_what_was_asked_for(
 ) -> None:
     imagined.looks = 9
     config = ask("lora", sweep={**RATES, "trials": 12, "pruner": pruner, "sampler": "random"})
-    assert ("pruned" in states(sweep(config))) == pruned
+    assert ("pruned" in states(run_sweep(config))) == pruned
 
 
 # --- What goes wrong ---------------------------------------------------------
@@ -175,7 +175,7 @@ def test_a_trial_that_diverges_is_a_failed_one_and_the_sweep_goes_on(
     )
     grid = [1e-3, 1e-2, 2e-2, 3e-2, 4e-2, 2e-3]
     config = ask("lora", sweep={"space": {"training.learning_rate": grid}, "sampler": "grid"})
-    folder = sweep(config)
+    folder = run_sweep(config)
     assert states(folder) == ["finished", "failed", "failed", "failed", "failed", "finished"]
     assert summary(folder)["trials"][1]["reason"] == "the loss is not finite"
     assert Run.open(folder / "trials/1").state == "failed"
@@ -200,7 +200,7 @@ def test_a_score_that_is_no_number_is_a_failed_trial(
             "pruner": "none",
         },
     )
-    folder = sweep(config)
+    folder = run_sweep(config)
     assert states(folder) == ["finished", "failed"]
     assert "is not a finite number" in summary(folder)["trials"][1]["reason"]
 
@@ -213,7 +213,7 @@ def test_values_that_contradict_each_other_cost_that_trial_alone(
     config = ask(
         "partial", training={"learning_rate": 1e-3}, sweep={"space": space, "sampler": "grid"}
     )
-    folder = sweep(config)
+    folder = run_sweep(config)
     assert states(folder) == ["finished", "finished", "finished", "failed"]
     assert "contradict each other" in summary(folder)["trials"][3]["reason"]
     assert summary(folder)["trials"][3]["run"] is None
@@ -226,14 +226,14 @@ def crash(config: RunConfig) -> None:
 def test_when_the_machine_is_at_fault_the_sweep_ends(ask: Ask, imagined: Imagined) -> None:
     imagined.before = crash
     with pytest.raises(RunFailed, match=r"3 trials in a row failed, .* no space left on device"):
-        sweep(ask("lora", sweep={**RATES, "trials": 9}))
+        run_sweep(ask("lora", sweep={**RATES, "trials": 9}))
     assert len(imagined.configs) == 3
 
 
 def test_a_sweep_without_any_finished_trial_has_failed(ask: Ask, imagined: Imagined) -> None:
     imagined.before = fail("the loss is not finite")
     with pytest.raises(RunFailed, match=r"no trial came to its end; .* the loss is not finite"):
-        sweep(ask("lora", sweep={**RATES, "trials": 4}))
+        run_sweep(ask("lora", sweep={**RATES, "trials": 4}))
     assert len(imagined.configs) == 4
 
 
@@ -252,13 +252,13 @@ def test_a_stopped_sweep_goes_on_with_the_trial_it_was_at(
 
     imagined.before = stop_third
     with pytest.raises(Stopped):
-        sweep(config)
+        run_sweep(config)
     before = {
         file: file.read_bytes()
         for file in Path(str(config.output_dir)).glob("trials/*/results.json")
     }
     assert len(before) == 2
-    folder = sweep(config)
+    folder = run_sweep(config)
     assert states(folder) == ["finished", "finished", "repeated", "finished", "finished"]
     rates = [config.training.learning_rate for config in imagined.configs]
     assert rates[2] == rates[3] and len(rates) == 5
@@ -268,10 +268,10 @@ def test_a_stopped_sweep_goes_on_with_the_trial_it_was_at(
 def test_the_same_command_again_does_nothing_and_more_trials_go_on(
     ask: Ask, imagined: Imagined
 ) -> None:
-    sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none"}))
-    sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none"}))
+    run_sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none"}))
+    run_sweep(ask("lora", sweep={**RATES, "trials": 3, "pruner": "none"}))
     assert len(imagined.configs) == 3
-    folder = sweep(ask("lora", sweep={**RATES, "trials": 5, "pruner": "none"}))
+    folder = run_sweep(ask("lora", sweep={**RATES, "trials": 5, "pruner": "none"}))
     assert len(imagined.configs) == 5 and states(folder) == ["finished"] * 5
 
 
@@ -292,9 +292,9 @@ def test_the_same_command_again_does_nothing_and_more_trials_go_on(
 def test_another_sweep_s_folder_is_refused_with_the_difference(
     ask: Ask, imagined: Imagined, change: dict[str, Any], told: str
 ) -> None:
-    sweep(ask("lora", sweep={**RATES, "trials": 1}))
+    run_sweep(ask("lora", sweep={**RATES, "trials": 1}))
     with pytest.raises(InputError, match=told) as error:
-        sweep(ask("lora", **{"sweep": RATES, **change}))
+        run_sweep(ask("lora", **{"sweep": RATES, **change}))
     assert len(error.value.faults) == 1
     assert len(imagined.configs) == 1
 
@@ -306,10 +306,10 @@ def test_other_data_are_another_sweep(ask: Ask, imagined: Imagined, tmp_path: Pa
     data = config.data.model_copy(update={"train": str(copied)})
     config = config.model_copy(update={"data": data})
     copied.write_text("".join(lines))
-    sweep(config)
+    run_sweep(config)
     copied.write_text("".join(lines[:-2]))
     with pytest.raises(InputError, match="the data are not the same"):
-        sweep(config)
+        run_sweep(config)
 
 
 def test_after_the_time_no_trial_begins(
@@ -317,7 +317,7 @@ def test_after_the_time_no_trial_begins(
 ) -> None:
     now = iter([0.0, 1.0, 59.0, 61.0])
     monkeypatch.setattr("welltuned.experiments.search.sweep.time.monotonic", lambda: next(now))
-    sweep(ask("lora", sweep={**RATES, "trials": 9, "timeout": "1m"}))
+    run_sweep(ask("lora", sweep={**RATES, "trials": 9, "timeout": "1m"}))
     assert len(imagined.configs) == 2
 
 
@@ -341,7 +341,7 @@ def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> 
             heard.append(("ended", row.number, row.state, len(rows)))
 
     imagined.looks = 2
-    sweep(ask("lora", sweep={**RATES, "trials": 2}), observer=Hearing())
+    run_sweep(ask("lora", sweep={**RATES, "trials": 2}), observer=Hearing())
     assert heard == [
         ("planned", "macro_f1", 1),
         *[("started", 0), ("training", 2), ("ended", 0, "finished", 1)],

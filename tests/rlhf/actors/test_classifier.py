@@ -11,9 +11,9 @@ import torch
 
 from acting import classifier_actor, policy_of, texts_of
 from support import short_tune
+from tabular import ppo
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.algorithms.ppo import Learner, step
-from welltuned.rlhf.config import PpoConfig
 from welltuned.runs import Run
 
 ALL = torch.arange(12)
@@ -90,7 +90,7 @@ def test_o3_dropout_of_every_kind_is_off(
     run = short_tune(folder, sentiment, {"type": "full"}, tmp_path / "run")
     actor, texts = actor_of(run, sentiment)
     assert any(m.p == 0.5 for m in actor.model.modules() if isinstance(m, torch.nn.Dropout))
-    learner = Learner.of(actor, PpoConfig(learning_rate=1e-3, batch_size=12), 3)
+    learner = Learner.of(actor, ppo(learning_rate=1e-3, batch_size=12), 3)
     for _ in range(2):  # also after learning, which others do in training mode
         rollout = learner.rollout(texts)
         step(learner, rollout, np.zeros(12))
@@ -106,9 +106,7 @@ def test_a_reward_for_one_label_is_learned_and_its_opposite_unlearned(
     for wanted in ("positive", "negative"):
         actor, _ = actor_of(classified("lora"), sentiment)
         texts = texts_of(actor.policy, sentiment, 32)
-        config = PpoConfig.model_validate(
-            {"learning_rate": 1e-2, "batch_size": 32, "gradient": gradient, "kl_coef": 0.01}
-        )
+        config = ppo(learning_rate=1e-2, batch_size=32, gradient=gradient, kl_coef=0.01)
         learner = Learner.of(actor, config, 3)
         for _ in range(3):
             rollout = learner.rollout(texts)

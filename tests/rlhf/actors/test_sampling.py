@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from acting import generator_actor, policy_of, story_prompts
+from tabular import ppo
 from welltuned.errors import InputError, RunFailed
 from welltuned.rlhf.actors.generator import GeneratorActor
 from welltuned.rlhf.algorithms.ppo import Learner, step
-from welltuned.rlhf.config import PpoConfig
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts
 from welltuned.runs import Run
@@ -205,7 +205,7 @@ def test_in_half_precision_judging_has_the_last_word(
     prompts = story_prompts(policy, stories).take(range(10))
     policy.manifest = replace(policy.manifest, precision="bf16")
     actor = generator_actor(policy)
-    learner = Learner.of(actor, PpoConfig(learning_rate=1e-3, batch_size=10), 1)
+    learner = Learner.of(actor, ppo(learning_rate=1e-3, batch_size=10), 1)
     rollout = learner.rollout(prompts)
     assert actor.agrees is False
     assert step(learner, rollout, np.zeros(10)).ratio == pytest.approx(1, abs=0.2)

@@ -10,7 +10,8 @@ import pytest
 
 from planted import PLANTED, plant
 from welltuned.training.diagnosis import HEALTHY
-from welltuned.training.prepare import load_config, prepare
+from welltuned.training.load_config import load_config
+from welltuned.training.output_folder import prepare_in_folder
 
 FAULTS = [kind for kind in PLANTED if kind != HEALTHY]
 
@@ -34,8 +35,8 @@ def test_what_to_try_next_is_a_command_that_runs(kind: str, planted: dict[str, A
     told = planted[kind].status["diagnosis"]
     program, verb, file, *changes = shlex.split(told["command"])
     assert (program, verb) == ("welltuned", "train") and told["next"].endswith(told["command"])
-    prepared = prepare(load_config(file, changes))
-    assert not prepared.folder.exists()
+    prepared = prepare_in_folder(load_config(file, changes))
+    assert not Path(str(prepared.config.output_dir)).exists()
     before = planted[kind].config
     assert prepared.config.model_dump(mode="json", exclude={"output_dir"}) != before
 

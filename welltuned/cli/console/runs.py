@@ -14,6 +14,8 @@ from rich.text import Text
 from welltuned.errors import InputError
 from welltuned.runs import Run, list_runs
 from welltuned.runs.comparison_folder import Comparison, list_comparisons
+from welltuned.runs.results_schema import Scores
+from welltuned.schema.units import duration_text
 
 
 def describe_runs(folder: Path) -> list[dict[str, Any]]:
@@ -46,7 +48,7 @@ def _described(folder: Path, file: str, describe: Callable[[], dict[str, Any]]) 
 
 def _describe_run(run: Run) -> dict[str, Any]:
     config, results = run.config, run.results
-    judged = results.get(run.judged, {})
+    judged: Scores = results.get(run.judged, {})
     metric = next((name for name in judged if f"{name}_ci95" in judged), None)
     return {
         "run": str(run.folder),
@@ -108,7 +110,7 @@ def runs_table(rows: list[dict[str, Any]]) -> Table:
         if row.get("split") == "validation":
             score += " (validation)"
         score = " ".join(filter(None, (score, row.get("runs"), (row["error"] or "")[:60])))
-        seconds = f"{row['seconds']:.0f} s" if row["seconds"] is not None else ""
+        seconds = duration_text(row["seconds"]) if row["seconds"] is not None else ""
         model = Path(row["model"] or "").name
         cells = (row["run"], row["state"], row["strategy"], model, row["data"], score, seconds)
         style = styles.get(row["state"], "")

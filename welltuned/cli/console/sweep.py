@@ -20,6 +20,7 @@ from welltuned.experiments.search.journal import Trial, TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.experiments.search.summary import best_of
 from welltuned.experiments.search.sweep import SweepObserver
+from welltuned.schema.units import duration_text
 from welltuned.schema.versions import SWEEP
 
 _ROWS = 12
@@ -147,7 +148,7 @@ def sweep_lines(folder: Path) -> list[str]:
 
 
 def _outcome(row: TrialRow) -> str:
-    seconds = f" in {row.seconds:.0f} s" if row.seconds is not None else ""
+    seconds = f" in {duration_text(row.seconds)}" if row.seconds is not None else ""
     if row.value is not None:
         return f"{row.value:.4f}{seconds}"
     return str(row.reason) if row.state == "pruned" else f"{row.state}: {row.reason}"

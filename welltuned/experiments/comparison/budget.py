@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Fault, InputError
 from welltuned.experiments.comparison.config import CompareConfig
+from welltuned.runs.comparison_schema import BudgetRecord
 
 _EPOCHS = 3.0
 """When nobody says how long to train."""
@@ -46,8 +47,8 @@ class CellBudget:
         assert self.max_steps is not None
         return self.max_steps / self.steps_per_epoch
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_dict(self) -> BudgetRecord:
+        return cast(BudgetRecord, asdict(self))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ _ROOT = Path(__file__).parents[2]
 _CHANGES_RESULTS = (
     "config.py", "data", "schema", "metrics", "models", "strategies", "tasks", "evaluation",
     "protection", "engines", "artifact",
-    "training/auto_tune.py", "training/defaults.py", "training/defaults.yaml",
-    "training/prepare.py", "training/results.py", "training/retention_steps.py",
-    "training/session.py", "training/train.py",
+    "training/auto_tune.py", "training/checks.py", "training/data_cache.py",
+    "training/defaults.py", "training/defaults.yaml", "training/encode.py",
+    "training/load_data.py", "training/model_plan.py", "training/prepare.py", "training/results.py",
+    "training/retention_steps.py", "training/session.py", "training/train.py",
 )  # fmt: skip
 """The folders and files whose code a run's results follow from."""
 _PACKAGES = ("torch", "transformers", "peft")

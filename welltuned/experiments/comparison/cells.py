@@ -16,6 +16,7 @@ from welltuned.experiments.comparison.variants import Variant
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import SharedSettings
 from welltuned.runs.folder import next_free
 
 
@@ -43,7 +44,7 @@ class Cell:
         record = cell_record(self.run)
         return bool(record) and record["key"] != self.key and _state(self.run) == "finished"
 
-    def request(self, settled: dict[str, Any]) -> dict[str, Any]:
+    def request(self, settled: SharedSettings) -> dict[str, Any]:
         """What its process is asked to do, with what was settled for all cells."""
         config = freeze_shared_settings(self.config, settled)
         asked = {"do": "train", "config": config.model_dump(mode="json")}
@@ -121,7 +122,7 @@ def _state(run: Run) -> str:
     return run.state if (run.folder / "status.json").exists() else "missing"
 
 
-def freeze_shared_settings(config: RunConfig, settled: dict[str, Any]) -> RunConfig:
+def freeze_shared_settings(config: RunConfig, settled: SharedSettings) -> RunConfig:
     """The config with what was settled for all cells: nothing but the strategy may differ."""
     if not settled:
         return config

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from welltuned.errors import Faults, Stopped
+from welltuned.experiments.comparison.cache_key import code_version
 from welltuned.experiments.comparison.cells import Cell, keep_record, make_room
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import check_data, find_folder
@@ -21,6 +23,7 @@ from welltuned.experiments.comparison.worker.client import Event, Worker
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.status import stoppable
 from welltuned.schema.document import Document
+from welltuned.training.data_cache import DataCache
 
 _TICK = 0.5
 """Seconds between looks at how much memory the cells hold."""
@@ -41,10 +44,11 @@ def run_comparison(
     faults = Faults()
     variants = find_variants(config, document, faults)
     faults.raise_if_any()
-    facts = check_data(variants)
+    cache = DataCache(version=code_version())
+    facts = check_data(variants, cache)
     comparison = find_folder(config, facts)
-    with locked(comparison.folder), _signals():
-        plan = plan_comparison(comparison, config, variants, facts, observer, command)
+    with locked(comparison.folder), _signals(), _shared(cache, comparison):
+        plan = plan_comparison(comparison, config, variants, facts, cache, observer, command)
         observer.planned(comparison, plan.board)
         _run_cells(plan, config.workers, observer)
         results = summarise_comparison(comparison)
@@ -60,6 +64,22 @@ def _write_report(comparison: Comparison) -> None:
     )  # it draws, which takes a while to load
 
     write_comparison_report(comparison)
+
+
+@contextmanager
+def _shared(cache: DataCache, comparison: Comparison) -> Iterator[None]:
+    """Data in the comparison's folder while its processes work, and for one that goes on later.
+
+    Where planning refused, nothing is left: the folder is as free as it was.
+    """
+    cache.share(comparison.data)
+    try:
+        yield
+    except BaseException:
+        if not Comparison.is_at(comparison.folder):
+            shutil.rmtree(comparison.data)
+        raise
+    cache.drop_files()
 
 
 @contextmanager
@@ -106,7 +126,11 @@ def _start(
         observer.noted(f"{cell.name} seed {cell.seed} had other settings; it is now in {aside}")
     state = plan.state(cell)
     state.state, state.doing, state.error = "running", "starting", None
-    request = {**cell.request(plan.record["settled"]), "command": plan.command}
+    request = {
+        **cell.request(plan.record["settled"]),
+        "command": plan.command,
+        "data": str(plan.comparison.data),
+    }
     worker = Worker(request, events, threads_for(workers)).start()
     _told(plan, cell, state, observer)
     return worker

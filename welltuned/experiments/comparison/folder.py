@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.config import RunConfig
-from welltuned.data.load_splits import DataFacts, collect
+from welltuned.data.load_splits import DataFacts
 from welltuned.data.sources import name_of
 from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import SplitRecord
 from welltuned.runs.folder import next_free
+from welltuned.training.data_cache import DataCache
 
 
-def check_data(variants: Sequence[Variant]) -> DataFacts:
+def check_data(variants: Sequence[Variant], cache: DataCache) -> DataFacts:
     """The data's facts. Raises `InputError` when variants would see different data."""
     found: list[tuple[Variant, DataFacts]] = []
     for variant in (one for one in variants if one.impossible is None):
         like = next((f for v, f in found if _reads_like(v.config, variant.config)), None)
-        found.append((variant, like or _collect(variant.config)))
+        found.append((variant, like or _collect(variant.config, cache)))
     first, facts = found[0]
     for variant, other in found[1:]:
         if other.fingerprint != facts.fingerprint:
@@ -41,15 +43,15 @@ def _reads_like(one: RunConfig, other: RunConfig) -> bool:
     return one.data == other.data and one.task.type == other.task.type
 
 
-def _collect(config: RunConfig) -> DataFacts:
+def _collect(config: RunConfig, cache: DataCache) -> DataFacts:
     faults = Faults()
-    data = collect(config.data, config.task.roles, faults, config.task.convert)
+    data = cache.splits(config.data, config.task, faults)
     faults.raise_if_any()
     assert data is not None
     return data.facts
 
 
-def splits_of(facts: DataFacts) -> dict[str, Any]:
+def splits_of(facts: DataFacts) -> dict[str, SplitRecord]:
     """How many examples each split has, and what they are."""
     return {
         split: {"rows": facts.splits[split].rows, "fingerprint": facts.splits[split].fingerprint}
@@ -57,7 +59,7 @@ def splits_of(facts: DataFacts) -> dict[str, Any]:
     }
 
 
-def _difference(these: dict[str, Any], those: dict[str, Any]) -> str:
+def _difference(these: dict[str, SplitRecord], those: dict[str, SplitRecord]) -> str:
     """`train has 900 examples and not 1,000; test differs`."""
     parts = []
     for split in SPLITS:
@@ -80,7 +82,7 @@ def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
     held = [path for path in folder.glob("*") if path.name != ".lock"]
     if held and not Comparison.is_at(folder):
         raise InputError(_in_use(folder))
-    before = comparison.record.get("data", {})
+    before = comparison.record.get("data")
     if before and before["fingerprint"] != facts.fingerprint and _has_finished(comparison):
         raise InputError(
             Fault(

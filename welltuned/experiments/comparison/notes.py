@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from welltuned.experiments.comparison.recommendation import Row
-from welltuned.reports.page import duration, metric_name
+from welltuned.experiments.comparison.recommendation import known
+from welltuned.reports.page import metric_name
+from welltuned.runs.comparison_schema import ComparisonRow, TunedRecord
 from welltuned.schema.messages import Message, message
+from welltuned.schema.units import duration_text
 
 
-def remarks(rows: list[Row]) -> list[Message]:
+def remarks(rows: list[ComparisonRow]) -> list[Message]:
     """A sentence for each strategy that was tuned first, or whose training has stages."""
-    tuned = [_about_search(row) for row in rows if row["tuned"]]
-    return tuned + [_about_stages(row) for row in rows if row["stages"]]
+    tuned = [_about_search(row["name"], row["tuned"]) for row in rows if row["tuned"]]
+    return tuned + [_about_stages(row, row["stages"]) for row in rows if row["stages"]]
 
 
-def _about_search(row: Row) -> Message:
-    found = row["tuned"]
+def _about_search(name: str, found: TunedRecord) -> Message:
     values = {
-        "name": row["name"],
+        "name": name,
         "trials": str(found["trials"]),
         "values": ", ".join(_shown(key, value) for key, value in found["values"].items()),
         "metric": metric_name(found["metric"]),
         "score": f"{found['score']:.3f}",
-        "time": duration(found["seconds"]),
+        "time": duration_text(found["seconds"]),
     }
     if found["usual"] is None:
         return message(
@@ -45,12 +47,11 @@ def _shown(key: str, value: Any) -> str:
     return f"{key.rpartition('.')[2]} {number}"
 
 
-def _about_stages(row: Row) -> Message:
-    stages = row["stages"]
+def _about_stages(row: ComparisonRow, stages: Mapping[str, float | None]) -> Message:
+    seconds = {"total": row["cost"]["train_seconds"], **stages}
     return message(
         "{name} trains for {total}: {sft} of supervised fine-tuning, which has the budget of the "
         "others; on top of that {reward} for its judge and {ppo} for PPO.",
         name=row["name"],
-        total=duration(row["cost"]["train_seconds"]),
-        **{name: duration(stages[name]) for name in ("sft", "reward", "ppo")},
+        **{name: duration_text(known(seconds[name])) for name in ("total", "sft", "reward", "ppo")},
     )

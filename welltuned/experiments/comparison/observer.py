@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import ComparisonResults
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 
@@ -84,5 +85,5 @@ class ComparisonObserver:
     def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         """A cell has started, ended, or come further."""
 
-    def ended(self, comparison: Comparison, results: dict[str, Any]) -> None:
+    def ended(self, comparison: Comparison, results: ComparisonResults) -> None:
         """All cells have ended, and this is what they say."""

@@ -22,8 +22,10 @@ from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker import requests
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import ComparisonRecord, StrategyRecord
 from welltuned.schema.versions import COMPARISON
 from welltuned.strategies import Full
+from welltuned.training.data_cache import DataCache
 
 
 @dataclass
@@ -34,7 +36,7 @@ class ComparisonPlan:
     config: CompareConfig
     cells: list[Cell]
     board: Board
-    record: dict[str, Any]
+    record: ComparisonRecord
     command: str | None
     _states: dict[tuple[str, int], CellState] = field(default_factory=dict)
 
@@ -57,7 +59,7 @@ class ComparisonPlan:
 
     def write(self, state: str) -> None:
         """Say how the comparison stands."""
-        rows = [
+        rows: list[StrategyRecord] = [
             {
                 "name": row.name,
                 "slug": row.slug,
@@ -86,6 +88,7 @@ def plan_comparison(
     config: CompareConfig,
     variants: list[Variant],
     facts: DataFacts,
+    cache: DataCache,
     observer: ComparisonObserver,
     command: str | None,
 ) -> ComparisonPlan:
@@ -95,31 +98,32 @@ def plan_comparison(
     `InputError` when a strategy that was named cannot work, or the budget is too small.
     """
     before = comparison.record
-    besides = {v.name: identity(v.pipeline) for v in variants if v.pipeline is not None}
+    besides = {v.name: identity(v.pipeline, cache) for v in variants if v.pipeline is not None}
     key, baselines_key = _keys(config, variants, facts, besides)
     if before.get("key") == key:
         scouted = before["scouted"]
     else:
         scouted = requests.request_feasibility(comparison, config, variants, observer)
-    record = COMPARISON.stamp(
-        {
-            "key": key,
-            "asked": asked_for(config),
-            "report": config.report.model_dump(mode="json"),
-            "command": command or before.get("command"),
-            "code": code_version(),
-            "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
-            "metric": scouted["metric"],
-            "scouted": scouted,
-            "settled": before.get("settled", {}),
-            "tuned": {},
-        }
-    )
+    record: ComparisonRecord = {
+        "schema_version": COMPARISON.version,
+        "key": key,
+        "asked": asked_for(config),
+        "report": config.report.model_dump(mode="json"),
+        "command": command or before.get("command"),
+        "code": code_version(),
+        "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
+        "metric": scouted["metric"],
+        "scouted": scouted,
+        "settled": before.get("settled", {}),
+        "tuned": {},
+        "state": "running",
+        "rows": before.get("rows", []),
+    }
     possible = [v for v in variants if v.name not in scouted["impossible"]]
     if record["settled"].get("key") != baselines_key:
         _note(comparison, record)
         settled = requests.request_baselines(comparison, possible[0], observer)
-        record["settled"] = settled | {"key": baselines_key}
+        record["settled"] = {**settled, "key": baselines_key}
     _note(comparison, record)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(
@@ -141,10 +145,9 @@ def plan_comparison(
     return plan
 
 
-def _note(comparison: Comparison, record: dict[str, Any]) -> None:
+def _note(comparison: Comparison, record: ComparisonRecord) -> None:
     """Say that a comparison was begun here, and what is known so far."""
-    rows = comparison.record.get("rows", [])
-    comparison.write("comparison.json", {**record, "state": "running", "rows": rows})
+    comparison.write("comparison.json", record)
 
 
 def _keys(

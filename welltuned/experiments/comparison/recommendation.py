@@ -7,23 +7,24 @@ one that needs the least memory; and of equals the one with the smallest artifac
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from statistics import median
-from typing import Any
+from typing import Literal
 
 from welltuned.experiments.comparison.scores import is_better
-from welltuned.reports.page import byte_size, duration, metric_name
+from welltuned.reports.page import metric_name
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import ComparisonRow, RankedRows, Recommendation
 from welltuned.schema import versions
 from welltuned.schema.messages import Message, message
-
-Row = dict[str, Any]
+from welltuned.schema.units import duration_text, size_text
 
 _AS_FAST = 1.1
 _UNTAUGHT = ("untouched", "majority")
 RECOMMENDED = "recommended.yaml"
 
 
-def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[str, Any]:
+def recommend(results: RankedRows, limits: Mapping[str, float | None]) -> Recommendation:
     """The strategy to take, or None, and why."""
     rows = {row["name"]: row for row in results["rows"] if row["kind"] == "strategy"}
     if results["best"] is None:
@@ -59,14 +60,23 @@ def recommend(results: dict[str, Any], limits: dict[str, float | None]) -> dict[
     }
 
 
-def cheapest(rows: list[Row]) -> Row:
+def cheapest(rows: list[ComparisonRow]) -> ComparisonRow:
     """The fastest; of those nearly as fast the smallest in memory, then the smallest artifact."""
-    fastest = min(row["cost"]["train_seconds"] for row in rows)
-    fast = [row for row in rows if row["cost"]["train_seconds"] <= _AS_FAST * fastest]
-    return min(fast, key=lambda row: (row["cost"]["memory_bytes"], row["cost"]["artifact_bytes"]))
+    fastest = min(known(row["cost"]["train_seconds"]) for row in rows)
+    fast = [row for row in rows if known(row["cost"]["train_seconds"]) <= _AS_FAST * fastest]
+    sizes = [
+        (known(row["cost"]["memory_bytes"]), known(row["cost"]["artifact_bytes"])) for row in fast
+    ]
+    return fast[sizes.index(min(sizes))]
 
 
-def _by_score(results: dict[str, Any]) -> list[str]:
+def known(cost: float | None) -> float:
+    """A cost of a strategy whose cells have finished, which is always known."""
+    assert cost is not None
+    return cost
+
+
+def _by_score(results: RankedRows) -> list[str]:
     order = [
         results["best"],
         *(p["other"] for p in results["pairs"] if p["one"] == results["best"]),
@@ -74,15 +84,16 @@ def _by_score(results: dict[str, Any]) -> list[str]:
     return [str(name) for name in order]
 
 
-def _over(row: Row, limits: dict[str, float | None]) -> list[Message]:
+def _over(row: ComparisonRow, limits: Mapping[str, float | None]) -> list[Message]:
     """Which limits a strategy does not keep to."""
     if not row["seeds"]:
         return []
     cost, found = row["cost"], []
     for limit, key, text, show in _LIMITS:
         asked = limits.get(limit)
-        if asked is not None and cost[key] is not None and cost[key] > asked:
-            found.append(message(text, name=row["name"], value=show(cost[key]), limit=show(asked)))
+        value = cost[key]
+        if asked is not None and value is not None and value > asked:
+            found.append(message(text, name=row["name"], value=show(value), limit=show(asked)))
     least, kept = limits.get("retention"), row["kept"]
     if least is not None and kept is not None and kept < least:
         found.append(
@@ -92,18 +103,19 @@ def _over(row: Row, limits: dict[str, float | None]) -> list[Message]:
     return found
 
 
-_LIMITS: tuple[tuple[str, str, str, Any], ...] = (
+_LimitedCost = Literal["memory_bytes", "train_seconds", "artifact_bytes"]
+_LIMITS: tuple[tuple[str, _LimitedCost, str, Callable[[float], str]], ...] = (
     ("memory", "memory_bytes",
-     message("{name} needs {value} of memory; the limit is {limit}.")["say"], byte_size),
+     message("{name} needs {value} of memory; the limit is {limit}.")["say"], size_text),
     ("time", "train_seconds",
-     message("{name} trains for {value}; the limit is {limit}.")["say"], duration),
+     message("{name} trains for {value}; the limit is {limit}.")["say"], duration_text),
     ("artifact", "artifact_bytes",
-     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], byte_size),
+     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], size_text),
 )  # fmt: skip
 
 
-def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Message:
-    best, metric = results["best"], results["metric"]
+def _about_best(results: RankedRows, rows: dict[str, ComparisonRow]) -> Message:
+    best, metric = str(results["best"]), results["metric"]
     score = rows[best]["scores"][metric]["mean"]
     return message(
         "{best} has the best {metric} on the test split: {score}.",
@@ -111,7 +123,7 @@ def _about_best(results: dict[str, Any], rows: dict[str, Row]) -> Message:
     )  # fmt: skip
 
 
-def _about_group(results: dict[str, Any]) -> Message:
+def _about_group(results: RankedRows) -> Message:
     others = results["group"][1:]
     if not others:
         return message("Every other strategy is worse, and not by accident.")
@@ -124,9 +136,11 @@ def _about_group(results: dict[str, Any]) -> Message:
     )
 
 
-def _about_gap(chosen: Row, results: dict[str, Any], rows: dict[str, Row]) -> Message:
+def _about_gap(
+    chosen: ComparisonRow, results: RankedRows, rows: dict[str, ComparisonRow]
+) -> Message:
     """What may be given up for the lower cost."""
-    metric, best = results["metric"], results["best"]
+    metric, best = results["metric"], str(results["best"])
     score, most = (row["scores"][metric]["mean"] for row in (chosen, rows[best]))
     return message(
         "Its {metric} was {score}, {gap} from that of {best}: if that is no accident, it is the "
@@ -135,27 +149,27 @@ def _about_gap(chosen: Row, results: dict[str, Any], rows: dict[str, Row]) -> Me
     )  # fmt: skip
 
 
-def _about_cost(chosen: Row, within: list[Row]) -> Message:
+def _about_cost(chosen: ComparisonRow, within: list[ComparisonRow]) -> Message:
     name, own = chosen["name"], chosen["cost"]
     if len(within) == 1:
         return message("That leaves {name}.", name=name)
-    dearest = max(within, key=lambda row: row["cost"]["train_seconds"])
+    dearest = max(within, key=lambda row: known(row["cost"]["train_seconds"]))
     return message(
         "Of these, {name} is the cheapest: {time} of training, {memory} of memory, an artifact of "
         "{artifact}. The dearest, {dearest}, takes {dearest_time}, {dearest_memory} and "
         "{dearest_artifact}.",
         name=name,
-        time=duration(own["train_seconds"]),
-        memory=byte_size(own["memory_bytes"]),
-        artifact=byte_size(own["artifact_bytes"]),
+        time=duration_text(known(own["train_seconds"])),
+        memory=size_text(known(own["memory_bytes"])),
+        artifact=size_text(known(own["artifact_bytes"])),
         dearest=dearest["name"],
-        dearest_time=duration(dearest["cost"]["train_seconds"]),
-        dearest_memory=byte_size(dearest["cost"]["memory_bytes"]),
-        dearest_artifact=byte_size(dearest["cost"]["artifact_bytes"]),
+        dearest_time=duration_text(known(dearest["cost"]["train_seconds"])),
+        dearest_memory=size_text(known(dearest["cost"]["memory_bytes"])),
+        dearest_artifact=size_text(known(dearest["cost"]["artifact_bytes"])),
     )
 
 
-def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Message]:
+def _about_learning(chosen: ComparisonRow, results: RankedRows) -> list[Message]:
     """A choice that learned nothing is the best of a bad lot."""
     metric = results["metric"]
     score = chosen["scores"][metric]["mean"]
@@ -178,11 +192,11 @@ def _about_learning(chosen: Row, results: dict[str, Any]) -> list[Message]:
     ]
 
 
-def _cautions(results: dict[str, Any]) -> list[Message]:
+def _cautions(results: RankedRows) -> list[Message]:
     """What to keep in mind: word counts that do as well, and what so few examples can show."""
     cautions = []
     by_pair = {frozenset((p["one"], p["other"])): p for p in results["pairs"]}
-    words = by_pair.get(frozenset((results["best"], "tf-idf")))
+    words = by_pair.get(frozenset((str(results["best"]), "tf-idf")))
     if words is not None and words["one"] == "tf-idf" and words["real"]:
         cautions.append(
             message(
@@ -210,7 +224,7 @@ def _cautions(results: dict[str, Any]) -> list[Message]:
     return cautions
 
 
-def write_config(comparison: Comparison, recommendation: dict[str, Any]) -> None:
+def write_config(comparison: Comparison, recommendation: Recommendation) -> None:
     """Write the config that trains the recommended strategy, and put the command beside it.
 
     It is the cell's own, with every choice spelled out; only the limit on training

@@ -16,7 +16,7 @@ from typing import Any
 from welltuned.artifact.manifest import find_artifact
 from welltuned.config import RunConfig
 from welltuned.data.config import DataConfig
-from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.evaluation.config import OFF, EvaluationConfig
@@ -28,6 +28,7 @@ from welltuned.rlhf.read_config import place_judges
 from welltuned.schema.document import Document, validate
 from welltuned.schema.import_path import load_callable
 from welltuned.tasks import Reward
+from welltuned.training.data_cache import DataCache
 
 STAGE = ("model", "data", "strategy", "training", "evaluation", "engine")
 """Parts of the first stage that `sft:` may have of its own."""
@@ -149,17 +150,17 @@ def _seeded(source: RewardSource, seed: int) -> RewardSource:
 
 
 def check_rlhf_variant(
-    pipeline: RlhfConfig, run: RunConfig, data: DataSplits, folder: Path
+    pipeline: RlhfConfig, run: RunConfig, data: DataSplits, folder: Path, cache: DataCache
 ) -> None:
     """Raise `InputError` with everything in any stage that cannot work; no weight is loaded."""
     from welltuned.rlhf.stages import (
         check_stages as check_stages,
     )  # loads torch, and only scouts do that
 
-    check_stages(whole(pipeline, run), folder)
+    check_stages(whole(pipeline, run), folder, cache)
     faults = Faults()
     for what, config, task in _read_besides(pipeline):
-        found = collect(config, task.roles, faults, task.convert)
+        found = cache.splits(config, task, faults)
         if found is not None:
             test, learned = _prompts(data.test), _prompts(found.train)
             where = f"the test split, and {what} is learned from"
@@ -183,12 +184,12 @@ def _prompts(records: Records) -> Records:
     return replace(records, input_roles=("prompt",)) if asked else records
 
 
-def identity(pipeline: RlhfConfig) -> list[Any]:
+def identity(pipeline: RlhfConfig, cache: DataCache) -> list[Any]:
     """What a pipeline's results follow from, besides its first stage."""
     contents = [
         collected.facts.fingerprint
         for _, config, task in _read_besides(pipeline)
-        if (collected := collect(config, task.roles, Faults(), task.convert)) is not None
+        if (collected := cache.splits(config, task, Faults())) is not None
     ]
     judges = [_contents(source) for source in pipeline.reward]
     return [pipeline.model_dump(mode="json"), contents, judges, code_version("rlhf")]

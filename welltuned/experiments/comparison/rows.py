@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,6 +12,15 @@ from welltuned.experiments.comparison.statistics import seeds_interval
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import (
+    ComparisonRecord,
+    ComparisonRow,
+    CostSummary,
+    FailedCell,
+    ScoreSummary,
+    StrategyRecord,
+)
+from welltuned.runs.results_schema import Retention, Scores
 
 COSTS = (
     "seconds", "train_seconds", "seconds_to_95", "examples_per_second", "epochs", "memory_bytes",
@@ -22,8 +31,8 @@ _NEARLY_FINAL = 0.95
 
 
 def strategy_row(
-    comparison: Comparison, row: dict[str, Any], record: dict[str, Any]
-) -> dict[str, Any]:
+    comparison: Comparison, row: StrategyRecord, record: ComparisonRecord
+) -> ComparisonRow:
     """A strategy's scores and cost over its finished cells."""
     tuned = record.get("tuned", {}).get(row["name"])
     runs = {
@@ -35,16 +44,20 @@ def strategy_row(
     costs = [_cost(run, record["metric"]) for run in runs.values()]
     for cost in costs:
         cost["tuning_seconds"] = tuned["seconds"] if tuned else None
-    failed = [c for c in row["cells"] if c["seed"] not in runs and c["error"]]
+    failed: list[FailedCell] = [
+        {"seed": cell["seed"], "error": cell["error"]}
+        for cell in row["cells"]
+        if cell["seed"] not in runs and cell["error"]
+    ]
     return {
         "name": row["name"],
         "slug": row["slug"],
         "kind": "strategy",
         "seeds": list(runs),
-        "failed": [{"seed": cell["seed"], "error": cell["error"]} for cell in failed],
+        "failed": failed,
         "impossible": row["impossible"],
         "scores": _scores({seed: r["test"] for seed, r in results.items()}),
-        "cost": {name: _mean(cost[name] for cost in costs) for name in COSTS},
+        "cost": _costs({name: _mean(cost[name] for cost in costs) for name in COSTS}),
         "tuned": tuned,
         "stages": _stages([r["cost"].get("stages") for r in results.values()]),
         "retention": _retention([r.get("retention", {}) for r in results.values()]),
@@ -53,11 +66,11 @@ def strategy_row(
     }
 
 
-def baseline_row(comparison: Comparison, name: str) -> dict[str, Any] | None:
-    results = comparison.baseline(name)
-    if not results.results:
+def baseline_row(comparison: Comparison, name: str) -> ComparisonRow | None:
+    results = comparison.baseline(name).results
+    if not results:
         return None
-    cost = results.results.get("cost", {})
+    cost: Mapping[str, object] = results.get("cost", {})
     return {
         "name": name,
         "slug": name,
@@ -65,8 +78,8 @@ def baseline_row(comparison: Comparison, name: str) -> dict[str, Any] | None:
         "seeds": [],
         "failed": [],
         "impossible": None,
-        "scores": _scores({0: results.results["test"]}),
-        "cost": {name: cost.get(name) for name in COSTS},
+        "scores": _scores({0: results["test"]}),
+        "cost": _costs({name: cost.get(name) for name in COSTS}),
         "tuned": None,
         "stages": None,
         "retention": {},
@@ -75,13 +88,17 @@ def baseline_row(comparison: Comparison, name: str) -> dict[str, Any] | None:
     }
 
 
-def _scores(tests: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def _costs(values: Mapping[str, object]) -> CostSummary:
+    return cast(CostSummary, values)
+
+
+def _scores(tests: Mapping[int, Scores]) -> dict[str, ScoreSummary]:
     """Each score's mean, deviation and interval over seeds, and its value by seed."""
     if not tests:
         return {}
     first = next(iter(tests.values()))
     names = [name for name, value in first.items() if isinstance(value, float)]
-    scores = {}
+    scores: dict[str, ScoreSummary] = {}
     for name in names:
         values = np.array([test[name] for test in tests.values()])
         scores[name] = {
@@ -138,7 +155,7 @@ def _stages(found: list[dict[str, float] | None]) -> dict[str, float | None] | N
     return {name: _mean(stages[name] for stages in known) for name in known[0]} if known else None
 
 
-def _retention(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _retention(found: Sequence[Retention]) -> Retention:
     """Means over seeds of what was kept, by retention set; the headline is not among them."""
     sets: dict[str, Any] = {}
     for name, values in (found[0] if found else {}).items():

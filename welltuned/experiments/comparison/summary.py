@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,29 @@ from welltuned.experiments.comparison.rows import baseline_row, strategy_row
 from welltuned.experiments.comparison.scores import Statistic, known_metrics, statistic
 from welltuned.experiments.comparison.statistics import (
     ALPHA,
+    Difference,
     compare_all,
     not_distinguishable_from_best,
     score_all,
 )
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.versions import COMPARISON_RESULTS, KEY
+from welltuned.runs.comparison_schema import (
+    ComparisonRecord,
+    ComparisonResults,
+    ComparisonRow,
+    PairRecord,
+    RankedRows,
+    Ranking,
+)
+from welltuned.schema.versions import COMPARISON_RESULTS
 
 TESTED_BASELINES = ("tf-idf",)
 """Baselines that could be taken for a solution, and are compared like strategies."""
 BASELINES = ("tf-idf", "untouched", "majority")
 
 
-def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
+def summarise_comparison(comparison: Comparison) -> ComparisonResults:
     """Write results.json and recommended.yaml, and return the results.
 
     Nothing is computed again when the cells are those that were summarised before.
@@ -40,22 +48,23 @@ def summarise_comparison(comparison: Comparison) -> dict[str, Any]:
         return before
     rows = [strategy_row(comparison, row, record) for row in record["rows"]]
     rows += [row for name in BASELINES if (row := baseline_row(comparison, name)) is not None]
-    results: dict[str, Any] = {
-        KEY: COMPARISON_RESULTS.version,
+    ranked: RankedRows = {"rows": rows, **_judge(comparison, record, rows)}
+    recommendation = recommend(ranked, record["asked"]["limits"])
+    write_config(comparison, recommendation)
+    results: ComparisonResults = {
+        "schema_version": COMPARISON_RESULTS.version,
         "basis": basis,
         "name": comparison.name,
         "asked_metric": record["metric"],
-        "rows": rows,
+        **ranked,
+        "remarks": remarks([row for row in rows if row["seeds"]]),
+        "recommendation": recommendation,
     }
-    results |= _judge(comparison, record, rows)
-    results["remarks"] = remarks([row for row in rows if row["seeds"]])
-    results["recommendation"] = recommend(results, record["asked"]["limits"])
-    write_config(comparison, results["recommendation"])
     comparison.write("results.json", results)
     return results
 
 
-def _basis(comparison: Comparison, record: dict[str, Any]) -> str:
+def _basis(comparison: Comparison, record: ComparisonRecord) -> str:
     """One hash of everything the results follow from."""
     cells = [
         cell_record(comparison.cell(row["slug"], cell["seed"])).get("key", cell["error"])
@@ -72,12 +81,19 @@ def _basis(comparison: Comparison, record: dict[str, Any]) -> str:
 
 
 def _judge(
-    comparison: Comparison, record: dict[str, Any], rows: list[dict[str, Any]]
-) -> dict[str, Any]:
+    comparison: Comparison, record: ComparisonRecord, rows: Sequence[ComparisonRow]
+) -> Ranking:
     """Which strategies can be told apart, by the headline score."""
     if not any(row["seeds"] for row in rows):
-        nothing: dict[str, Any] = {"metric": record["metric"], "labels": [], "test_examples": 0}
-        return {**nothing, "alpha": ALPHA, "best": None, "group": [], "pairs": []}
+        return {
+            "metric": record["metric"],
+            "labels": [],
+            "test_examples": 0,
+            "alpha": ALPHA,
+            "best": None,
+            "group": [],
+            "pairs": [],
+        }
     labels = _labels(comparison, rows)
     metric, statistics = _statistics(comparison, record["metric"], rows, labels)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
@@ -93,29 +109,34 @@ def _judge(
         "alpha": ALPHA,
         "best": group[0],
         "group": group,
-        "pairs": [_pair(asdict(d), sign) | {"real": d.is_real} for d in differences],
+        "pairs": [_pair(difference, sign) for difference in differences],
     }
 
 
-def _pair(values: dict[str, Any], sign: float) -> dict[str, Any]:
+def _pair(found: Difference, sign: float) -> PairRecord:
     """A difference in the score's own direction; the first of the two is the better one."""
-    bounds = sorted((sign * values["low"], sign * values["high"]))
+    low, high = sorted((sign * found.low, sign * found.high))
     return {
-        **values,
-        "difference": sign * values["difference"],
-        "low": bounds[0],
-        "high": bounds[1],
+        "one": found.one,
+        "other": found.other,
+        "difference": sign * found.difference,
+        "low": low,
+        "high": high,
+        "p": found.p,
+        "visible": found.visible,
+        "p_adjusted": found.p_adjusted,
+        "real": found.is_real,
     }
 
 
-def _labels(comparison: Comparison, rows: list[dict[str, Any]]) -> list[str]:
+def _labels(comparison: Comparison, rows: Sequence[ComparisonRow]) -> list[str]:
     row = next(row for row in rows if row["seeds"])
     task = comparison.cell(row["slug"], row["seeds"][0]).read("data.json")["task"]
     return list(task.get("labels", []))
 
 
 def _statistics(
-    comparison: Comparison, asked: str, rows: list[dict[str, Any]], labels: Sequence[str]
+    comparison: Comparison, asked: str, rows: Sequence[ComparisonRow], labels: Sequence[str]
 ) -> tuple[str, dict[str, list[Statistic]]]:
     """The score that can be compared example by example, and its parts by strategy and seed."""
     predictions: dict[str, list[list[dict[str, Any]]]] = {}

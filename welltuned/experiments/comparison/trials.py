@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from welltuned.config import RunConfig
 from welltuned.errors import RunFailed
@@ -24,6 +24,7 @@ from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.requests import events_of
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import SharedSettings, TunedRecord
 from welltuned.runs.folder import next_free, write_json
 
 
@@ -32,7 +33,7 @@ class TunedVariants:
     """The variants, each at its best."""
 
     variants: list[Variant]
-    found: dict[str, dict[str, Any]]
+    found: dict[str, TunedRecord]
     """What was found for each, by name."""
     failed: dict[str, str]
     """Why nothing was found for some, by name."""
@@ -43,7 +44,7 @@ def tune(
     config: CompareConfig,
     variants: Sequence[Variant],
     spending: dict[str, CellBudget],
-    settled: dict[str, Any],
+    settled: SharedSettings,
     data: str,
     observer: ComparisonObserver,
 ) -> TunedVariants:
@@ -80,14 +81,14 @@ def _find(
     trials: int,
     data: str,
     observer: ComparisonObserver,
-) -> dict[str, Any]:
+) -> TunedRecord:
     """What the trials of one variant found: from its file where it is there, else by trying."""
     folder = comparison.folder / "tuning" / variant.slug
     file = folder.with_name(f"{variant.slug}.json")
     key = cell_key(tried, data, code_version("search"))
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if before.get("key") == key and before.get("trials") == trials:
-        return before
+        return cast(TunedRecord, before)
     if before.get("key", key) != key and folder.exists():
         aside = comparison.folder / "replaced" / "tuning"
         aside.mkdir(parents=True, exist_ok=True)
@@ -96,15 +97,16 @@ def _find(
     write_json(file, {"key": key})
     request = {
         "do": "tune",
+        "data": str(comparison.data),
         "name": variant.name,
         "config": _left_open(tried),
         "trials": trials,
         "folder": str(folder),
     }
-    found: dict[str, Any] = {}
+    found = cast(TunedRecord, {})
     for event in events_of(request, observer):
         if event.name == "tuned":
-            found = {"key": key, "trials": trials, **event.values}
+            found = cast(TunedRecord, {"key": key, "trials": trials, **event.values})
     write_json(file, found)
     return found
 

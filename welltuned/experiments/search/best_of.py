@@ -10,8 +10,9 @@ from welltuned.config import RunConfig
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.experiments.search.space import Value
 from welltuned.experiments.search.space_reading import with_found
-from welltuned.experiments.search.sweep import SweepObserver, sweep
+from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 from welltuned.schema.versions import SWEEP
+from welltuned.training.data_cache import DataCache
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,11 @@ class Best:
 
 
 def find(
-    config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
+    config: RunConfig,
+    trials: int,
+    folder: Path,
+    observer: SweepObserver | None = None,
+    cache: DataCache | None = None,
 ) -> Best:
     """The best values that a sweep of so many trials finds for a config.
 
@@ -45,7 +50,7 @@ def find(
     asked = SweepConfig.model_validate(
         {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
     )
-    sweep(asked, observer=observer)
+    run_sweep(asked, observer=observer, cache=cache)
     summary = SWEEP.read(folder / "sweep.json")
     tried = summary["trials"]
     best = next(trial for trial in tried if trial["number"] == summary["best"])

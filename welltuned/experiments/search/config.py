@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +18,7 @@ from welltuned.schema.document import (
     read_document,
     validate,
 )
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+from welltuned.schema.units import read_duration
 
 
 class SweepSettings(Part):
@@ -55,8 +53,11 @@ class SweepSettings(Part):
     @field_validator("timeout", mode="before")
     @classmethod
     def _readable(cls, value: Any) -> Any:
-        if value is not None and not re.fullmatch(r"\d+(\.\d+)?[smhd]", str(value)):
-            raise ValueError("write a number and s, m, h or d, such as 20m")
+        if value is not None:
+            try:
+                read_duration(str(value))
+            except ValueError:
+                raise ValueError("write a number and s, m, h or d, such as 20m") from None
         return value
 
     @property
@@ -64,7 +65,7 @@ class SweepSettings(Part):
         """`timeout` as a number."""
         if self.timeout is None:
             return None
-        return float(self.timeout[:-1]) * _SECONDS[self.timeout[-1]]
+        return float(read_duration(self.timeout))
 
 
 class SweepConfig(RunConfig):
@@ -72,6 +73,31 @@ class SweepConfig(RunConfig):
 
     sweep: SweepSettings = SweepSettings()
     """What to try."""
+
+
+class CurveSettings(Part):
+    """At which sizes, and how often."""
+
+    shares: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+    """The shares of the training data, each part of the next; at least four for a fit."""
+    seeds: int = Field(default=3, ge=2)
+    """Runs at each share: other examples, other order, other new weights."""
+
+    @field_validator("shares")
+    @classmethod
+    def _ascending(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if len(shares) < 4 or list(shares) != sorted(set(shares)):
+            raise ValueError("at least four shares must ascend, such as [0.125, 0.25, 0.5, 1]")
+        if shares[0] <= 0 or shares[-1] > 1:
+            raise ValueError("shares lie above 0, and the largest is at most 1")
+        return shares
+
+
+class CurveConfig(RunConfig):
+    """A run's config and at which shares of its data; `output_dir` is the curve's folder."""
+
+    curve: CurveSettings = CurveSettings()
+    """At which shares of the data, and how often."""
 
 
 def as_run(config: RunConfig) -> RunConfig:

@@ -16,23 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
-from welltuned.experiments.search.config import as_run
+from welltuned.experiments.search.config import CurveConfig, CurveSettings, as_run
 from welltuned.experiments.search.forecast import extrapolate_curve
-from welltuned.experiments.search.plan import output_folder, sealed
+from welltuned.experiments.search.plan import output_folder, sealed, trial_of
 from welltuned.experiments.search.watching import Forwarded
 from welltuned.reports.learning_curve import write_curve_report
 from welltuned.runs import Run
 from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter
-from welltuned.schema.document import Document, Part
+from welltuned.schema.document import Document
 from welltuned.schema.versions import LEARNING_CURVE
+from welltuned.training.encode import Working
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import Working, prepare
+from welltuned.training.output_folder import require_space
+from welltuned.training.prepare import prepare
 from welltuned.training.train import run_training
 
 _FEWEST = 8
@@ -40,31 +41,6 @@ _FEWEST = 8
 _PASSES = 1600
 """So many examples every point sees at least, repeated where need be, unless all the data with
 their epochs are fewer: it is the lack of data that shall show, and not a lack of steps."""
-
-
-class CurveSettings(Part):
-    """At which sizes, and how often."""
-
-    shares: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-    """The shares of the training data, each part of the next; at least four for a fit."""
-    seeds: int = Field(default=3, ge=2)
-    """Runs at each share: other examples, other order, other new weights."""
-
-    @field_validator("shares")
-    @classmethod
-    def _ascending(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if len(shares) < 4 or list(shares) != sorted(set(shares)):
-            raise ValueError("at least four shares must ascend, such as [0.125, 0.25, 0.5, 1]")
-        if shares[0] <= 0 or shares[-1] > 1:
-            raise ValueError("shares lie above 0, and the largest is at most 1")
-        return shares
-
-
-class CurveConfig(RunConfig):
-    """A run's config and at which shares of its data; `output_dir` is the curve's folder."""
-
-    curve: CurveSettings = CurveSettings()
-    """At which shares of the data, and how often."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +65,7 @@ class CurvePlan:
 
     def run(self, size: int, seed: int) -> RunConfig:
         """The config of one run."""
-        base = sealed(self.config, self.metric, self.run_folder(size, seed))
+        base = trial_of(self.config, self.metric, self.run_folder(size, seed))
         first = base.training.seed
         training = {"seed": first + seed, **self._length(size)}
         data = {"max_train_examples": size, "sample_seed": first + seed}
@@ -127,7 +103,8 @@ def plan_curve(
     faults, base = Faults(), as_run(config)
     folder = output_folder(config, "curves", faults)
     try:
-        prepared = prepare(sealed(base, "auto", folder / "points" / "next"), progress)
+        prepared = prepare(sealed(base), progress)
+        require_space(base, prepared.anatomy, folder)
     except InputError as error:
         raise InputError([*faults, *error.faults]) from None
     total = len(prepared.data.train)
@@ -138,14 +115,13 @@ def plan_curve(
         faults.add(what, place, f"give shares of at least {_FEWEST / total:.2g}")
     faults.raise_if_any()
     training = prepared.config.training
-    chosen = training.metric_for_best_model
     return CurvePlan(
         config=base,
         settings=config.curve,
         folder=folder,
         sizes=sizes,
         epochs=0.0 if training.max_steps else float(training.num_train_epochs),
-        metric=prepared.problem.default_metric if chosen == "auto" else chosen,
+        metric=prepared.metric,
         data_fingerprint=prepared.data.facts.fingerprint,
     )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from welltuned.config import RunConfig
 from welltuned.engines.lr_range import RangeTest
 from welltuned.reports.lr_range import write_page
 from welltuned.runs.folder import next_free, write_atomically
+from welltuned.runs.results_schema import RangeTestResult
 from welltuned.schema.messages import render_message
 from welltuned.training.auto_tune import try_learning_rates
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
+from welltuned.training.output_folder import prepare_in_folder, usual_name
 from welltuned.training.session import load_session
 
 
@@ -22,18 +22,15 @@ def run_lr_range_test(config: RunConfig, observer: Observer) -> tuple[RangeTest,
 
     Raises `InputError` before any weight is loaded, and `RunFailed` when no rate learns.
     """
-    prepared = prepare(config, observer.working)
-    folder = prepared.folder
     if config.output_dir is None:
-        folder = next_free(folder.parent, f"{folder.name}-lr")
-    training = prepared.config.training.at_once
-    prepared = replace(
-        prepared, folder=folder, config=prepared.config.model_copy(update={"training": training})
-    )
+        folder = next_free(Path("runs"), f"{usual_name(config)}-lr")
+        config = config.model_copy(update={"output_dir": str(folder)})
+    prepared = prepare_in_folder(config, observer.working)
+    folder = Path(str(prepared.config.output_dir))
     session = load_session(prepared, observer)
     test = try_learning_rates(session, observer)
     folder.mkdir(parents=True, exist_ok=True)
-    values = {
+    values: RangeTestResult = {
         "strategy": prepared.config.strategy.model_dump(mode="json"),
         "model": prepared.config.model.name,
         "data": prepared.config.data.train,

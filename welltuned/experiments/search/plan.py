@@ -17,7 +17,10 @@ from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.schema.document import Document, nearest
-from welltuned.training.prepare import RunPlan, Working, prepare, usual_name
+from welltuned.training.data_cache import DataCache
+from welltuned.training.encode import Working
+from welltuned.training.output_folder import require_space, usual_name
+from welltuned.training.prepare import RunPlan, prepare
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class SweepPlan:
     def trial(self, values: Mapping[str, Value], folder: Path) -> RunConfig:
         """The config of one trial. Raises `InputError` when the values do not go together."""
         faults = Faults()
-        config = with_values(sealed(self.config, self.metric, folder), values, faults)
+        config = with_values(trial_of(self.config, self.metric, folder), values, faults)
         faults.raise_if_any()
         assert config is not None
         return config
@@ -62,6 +65,7 @@ def plan_sweep(
     config: SweepConfig,
     document: Document | None = None,
     progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
 ) -> SweepPlan:
     """Check everything; no weights are loaded. Raises `InputError` with all faults found.
 
@@ -73,7 +77,8 @@ def plan_sweep(
     folder = output_folder(config, "sweeps", faults)
     prepared = None
     try:
-        prepared = prepare(sealed(base, "auto", folder / "trials" / "next"), progress)
+        prepared = prepare(sealed(base), progress, cache)
+        require_space(base, prepared.anatomy, folder)
     except InputError as error:
         faults.extend(error.faults)
     space = read_space(config, document, prepared, faults)
@@ -95,20 +100,23 @@ def plan_sweep(
     )
 
 
-def sealed(config: RunConfig, metric: str, folder: Path) -> RunConfig:
-    """A run for those who still choose: it does not read the test split.
+def sealed(config: RunConfig) -> RunConfig:
+    """A run for those who still choose: it does not read the test split."""
+    # Nothing is chosen by what was forgotten or by a probe, and both take long.
+    unread = {"test": False, "untrained": False, "retention": (OFF,), "probe": False}
+    evaluation = config.evaluation.model_copy(update=unread)
+    return config.model_copy(update={"evaluation": evaluation})
+
+
+def trial_of(config: RunConfig, metric: str, folder: Path) -> RunConfig:
+    """A sealed run in a folder of its own.
 
     `metric` chooses the weights that it keeps, unless the config names another.
     """
     training = config.training
     if training.metric_for_best_model == "auto":
         training = training.model_copy(update={"metric_for_best_model": metric})
-    # Nothing is chosen by what was forgotten or by a probe, and both take long.
-    unread = {"test": False, "untrained": False, "retention": (OFF,), "probe": False}
-    evaluation = config.evaluation.model_copy(update=unread)
-    return config.model_copy(
-        update={"training": training, "evaluation": evaluation, "output_dir": str(folder)}
-    )
+    return sealed(config).model_copy(update={"training": training, "output_dir": str(folder)})
 
 
 def output_folder(config: RunConfig, parent: str, faults: Faults) -> Path:
@@ -141,8 +149,7 @@ def _require_grid(
 def _metric(config: SweepConfig, prepared: RunPlan, document: Document, faults: Faults) -> str:
     metric = config.sweep.metric
     if metric == "auto":
-        own = config.training.metric_for_best_model
-        return prepared.problem.default_metric if own == "auto" else own
+        return prepared.metric
     if metric not in prepared.problem.metrics:
         place = document.place(("sweep", "metric"))
         remedy = nearest(metric, prepared.problem.metrics)

@@ -38,7 +38,7 @@ class PowerLaw:
         return self.floor[:, None] + self.scale[:, None] * sizes ** -self.exponent[:, None]
 
 
-def fit(sizes: np.ndarray, errors_DN: np.ndarray, weights: np.ndarray) -> PowerLaw:
+def fit_power_law(sizes: np.ndarray, errors_DN: np.ndarray, weights: np.ndarray) -> PowerLaw:
     """The weighted least-squares fit of each row of errors (draws, sizes), with a ≥ 0 and b ≥ 0."""
     best = np.full(len(errors_DN), np.inf)
     found = np.zeros((3, len(errors_DN)))
@@ -103,7 +103,7 @@ def bootstrap(sizes: np.ndarray, errors_NS: np.ndarray, seed: int = 0) -> Bootst
     variances = (free * own + _BORROWED * own.mean()) / (free + _BORROWED)
     variances = np.maximum(variances, _FINEST**2) / seeds
     means = errors_NS.mean(axis=1)
-    law = fit(sizes, means[None, :], 1 / variances)
+    law = fit_power_law(sizes, means[None, :], 1 / variances)
     rest = (means - law.errors(sizes)[0]) ** 2 / variances
     misfit = float(np.sqrt(rest.sum() / max(len(sizes) - 3, 1)))
     widened = variances * (misfit**2 if misfit > _MISFIT else 1.0)
@@ -111,4 +111,4 @@ def bootstrap(sizes: np.ndarray, errors_NS: np.ndarray, seed: int = 0) -> Bootst
     freedom = free * len(sizes)
     doubt = np.sqrt(freedom / random.chisquare(freedom, size=(_DRAWS, 1)))
     noise = random.standard_normal((_DRAWS, len(sizes))) * doubt * np.sqrt(widened)
-    return Bootstrap(law, fit(sizes, means + noise, 1 / variances), misfit)
+    return Bootstrap(law, fit_power_law(sizes, means + noise, 1 / variances), misfit)

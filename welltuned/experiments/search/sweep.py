@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 from welltuned.errors import InputError, Pruned, RunFailed, Stopped
 from welltuned.experiments.search.config import SweepConfig
@@ -23,8 +22,10 @@ from welltuned.experiments.search.summary import drop_weights, importance, write
 from welltuned.experiments.search.watching import Forwarded
 from welltuned.reports.sweep import write_sweep_report
 from welltuned.runs.locks import holding
+from welltuned.runs.results_schema import Scores
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.train import run_training
 
@@ -45,8 +46,11 @@ class SweepObserver(Observer):
         """A trial has ended; with all there are now."""
 
 
-def sweep(
-    config: SweepConfig, document: Document | None = None, observer: SweepObserver | None = None
+def run_sweep(
+    config: SweepConfig,
+    document: Document | None = None,
+    observer: SweepObserver | None = None,
+    cache: DataCache | None = None,
 ) -> Path:
     """Carry out a sweep, or go on with it, and return its folder.
 
@@ -54,7 +58,8 @@ def sweep(
     when trials fail one after another.
     """
     observer = observer or SweepObserver()
-    plan = plan_sweep(config, document, observer.working)
+    cache = cache or DataCache()
+    plan = plan_sweep(config, document, observer.working, cache)
     enter(plan.folder, plan.identity)
     journal = Journal(plan)
     observer.planned(plan, journal.rows())
@@ -63,7 +68,7 @@ def sweep(
     broken = 0
     while time.monotonic() < end and (trial := journal.take()) is not None:
         observer.trial_started(trial)
-        sound = _carry_out(plan, journal, trial, observer)
+        sound = _carry_out(plan, journal, trial, observer, cache)
         rows = _settle(plan, journal)
         observer.trial_ended(rows[trial.number], rows)
         broken = 0 if sound else broken + 1
@@ -77,14 +82,16 @@ def sweep(
     return plan.folder
 
 
-def _carry_out(plan: SweepPlan, journal: Journal, trial: Trial, observer: SweepObserver) -> bool:
+def _carry_out(
+    plan: SweepPlan, journal: Journal, trial: Trial, observer: SweepObserver, cache: DataCache
+) -> bool:
     """Train, and tell the journal what came of it.
 
     Returns whether the trial ended for reasons that lie in its values.
     """
     try:
         config = plan.trial(trial.values, trial.folder)
-        run = run_training(config, _Judge(plan, trial, observer))
+        run = run_training(config, _Judge(plan, trial, observer), cache=cache)
     except (Stopped, KeyboardInterrupt):
         journal.give_back(trial)
         raise
@@ -127,7 +134,7 @@ class _Judge(Forwarded):
         super().started(total_steps)
         self._total = total_steps
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         self._looks += 1
         value = float(scores[self._metric])
         # Trials are compared look by look: with evaluations every epoch, after as many examples.

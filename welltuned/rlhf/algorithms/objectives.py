@@ -15,7 +15,7 @@ from welltuned.rlhf.algorithms.losses import (
     policy_losses,
     value_losses,
 )
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.config import ResolvedPpo
 from welltuned.rlhf.kl import divergence, entropies, k1, k3
 
 
@@ -31,7 +31,7 @@ class Experience:
 
 
 def estimate(
-    rollout: Rollout, scores_B: torch.Tensor, config: PpoConfig, kl_coef: float
+    rollout: Rollout, scores_B: torch.Tensor, config: ResolvedPpo, kl_coef: float
 ) -> Experience:
     """Rewards, advantages and returns of a rollout. A pure function.
 
@@ -66,7 +66,7 @@ class Sampled:
 
     rollout: Rollout
     experience: Experience
-    config: PpoConfig
+    config: ResolvedPpo
 
     def count(self, rows: torch.Tensor) -> int:
         return int(self.rollout.mask_BT[rows].sum())
@@ -105,7 +105,7 @@ class Exact:
 
     rollout: Rollout
     rewards_BK: torch.Tensor
-    config: PpoConfig
+    config: ResolvedPpo
     kl_coef: float
 
     def count(self, rows: torch.Tensor) -> int:

@@ -27,8 +27,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from welltuned.engines.config import TrainingConfig
-from welltuned.engines.optimizer import build_optimizer, build_schedule, clip_gradients
+from welltuned.engines.config import ResolvedTraining
+from welltuned.engines.optimizer import (
+    build_optimizer,
+    build_schedule,
+    clip_gradients,
+    learning_rate_at,
+)
 from welltuned.errors import RunFailed
 from welltuned.rlhf.actors.base import (
     Actor,
@@ -48,7 +53,7 @@ from welltuned.rlhf.algorithms.objectives import (
     explained_variance,
     response_kl,
 )
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.config import ResolvedPpo
 from welltuned.rlhf.kl import KLCoefficient
 from welltuned.strategies import ParameterGroup
 
@@ -60,20 +65,22 @@ class Learner:
     """An actor under way: its optimizer, its schedule, and β."""
 
     actor: Actor
-    config: PpoConfig
+    config: ResolvedPpo
     groups: list[ParameterGroup]
     """The policy's weights, and last the value head's."""
     optimizer: torch.optim.AdamW
     schedule: torch.optim.lr_scheduler.LambdaLR
     kl: KLCoefficient
+    training: ResolvedTraining
+    total_batches: int
     batches: int = 0
     """Batches learned from so far."""
 
     @classmethod
-    def of(cls, actor: Actor, config: PpoConfig, total_batches: int) -> Learner:
-        """Ready to learn from `total_batches` batches; `config.learning_rate` is a number."""
-        assert not isinstance(config.learning_rate, str)
-        training = TrainingConfig(
+    def of(cls, actor: Actor, config: ResolvedPpo, total_batches: int) -> Learner:
+        """Ready to learn from `total_batches` batches."""
+        training = ResolvedTraining(
+            metric_for_best_model="reward",
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
             adam_epsilon=config.adam_epsilon,
@@ -86,7 +93,12 @@ class Learner:
         optimizer = build_optimizer(groups, training)
         schedule = build_schedule(optimizer, total_batches, training)
         kl = KLCoefficient(config.kl_coef, config.kl_target, config.kl_horizon)
-        return cls(actor, config, groups, optimizer, schedule, kl)
+        return cls(actor, config, groups, optimizer, schedule, kl, training, total_batches)
+
+    @property
+    def learning_rate(self) -> float:
+        """The policy's, for the batch to come."""
+        return learning_rate_at(self.batches + 1, self.total_batches, self.training)
 
     def rollout(self, prompts: PromptBatch | Sequence[Any]) -> Rollout:
         """Answers to some prompts, such as texts; a pure function of weights, seed and batch."""
@@ -150,7 +162,7 @@ def step(learner: Learner, rollout: Rollout, scores: np.ndarray | Sequence[float
     given = torch.from_numpy(np.asarray(scores, dtype=np.float32)).to(learner.actor.device)
     objective, scores_B, experience = _objective(learner, rollout, given)
     sums, norms, stopped = _pass_over(learner, rollout, objective)
-    rate = float(learner.schedule.get_last_lr()[0]) / learner.groups[0].learning_rate_scale
+    rate = learner.learning_rate
     kl_B, coefficient = response_kl(rollout), learner.kl.value
     kl = float(kl_B.mean())
     learner.kl.update(kl, len(rollout))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from welltuned.runs.results_schema import KnownSoFar
 from welltuned.training.diagnosis.advice import suggest_next
 from welltuned.training.diagnosis.checks import WHEN_OVER, WHILE_TRAINING
 from welltuned.training.diagnosis.evidence import gather
@@ -26,7 +27,7 @@ __all__ = ["HEALTHY", "Finding", "diagnose", "finding_lines", "verdict"]
 
 def diagnose(
     metrics: Sequence[dict[str, Any]],
-    results: dict[str, Any],
+    results: KnownSoFar,
     config: dict[str, Any],
     file: str,
     folder: str,

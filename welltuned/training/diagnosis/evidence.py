@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from welltuned.metrics import LOWER_IS_BETTER
+from welltuned.runs.results_schema import KnownSoFar, Scores
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Evidence:
         return (self.train.value - self.guess) / (1 - self.guess)
 
 
-def gather(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) -> Evidence:
+def gather(metrics: Sequence[dict[str, Any]], results: KnownSoFar) -> Evidence:
     """The evidence in a run folder."""
     train = [row for row in metrics if row["split"] == "train" and "loss" in row]
     validation = [row for row in metrics if row["split"] == "validation"]
@@ -94,12 +95,12 @@ def gather(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) -> Eviden
     )
 
 
-def _numbers(values: Any) -> np.ndarray:
+def _numbers(values: Iterable[float | None]) -> np.ndarray:
     """JSON's null, which stands for what is not finite, becomes NaN."""
     return np.array([math.nan if value is None else float(value) for value in values])
 
 
-def _score(scores: dict[str, Any], metric: str, sign: float) -> Score | None:
+def _score(scores: Scores, metric: str, sign: float) -> Score | None:
     interval = scores.get(f"{metric}_ci95")
     if interval is None or scores.get(metric) is None:
         return None
@@ -107,7 +108,7 @@ def _score(scores: dict[str, Any], metric: str, sign: float) -> Score | None:
     return Score(sign * scores[metric], low, high)
 
 
-def _most_predicted(scores: dict[str, Any]) -> tuple[str, float, float]:
+def _most_predicted(scores: Scores) -> tuple[str, float, float]:
     """(class, share of the predictions that name it, share of the truth that does)."""
     if "confusion" not in scores:
         return "", 0.0, 0.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import cast
 
+from welltuned.runs.results_schema import Diagnosis, FindingRecord, Pathology
 from welltuned.schema.messages import Message, render_message
 
-Fault = Literal["diverged", "collapsed", "overfitted", "cut short", "underfitted", "plateaued"]
+Fault = Pathology
 HEALTHY = "healthy"
 
 
@@ -20,8 +21,8 @@ class Finding:
     advice: Message
     command: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_dict(self) -> FindingRecord:
+        return cast(FindingRecord, asdict(self))
 
     @property
     def lines(self) -> list[str]:
@@ -32,7 +33,7 @@ class Finding:
         ]
 
 
-def verdict(finding: Finding | None) -> dict[str, Any]:
+def verdict(finding: Finding | None) -> Diagnosis:
     """What results.json keeps: the fault in a word, or `healthy`, and the finding."""
     return {
         "verdict": finding.fault if finding else HEALTHY,
@@ -40,7 +41,7 @@ def verdict(finding: Finding | None) -> dict[str, Any]:
     }
 
 
-def finding_lines(diagnosis: dict[str, Any]) -> list[str]:
+def finding_lines(diagnosis: Diagnosis) -> list[str]:
     """What results.json keeps, as lines for people."""
     finding = diagnosis["finding"]
     return Finding(**finding).lines if finding else [diagnosis["verdict"]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from welltuned.engines.events import Listener, Listeners, Step
 from welltuned.runs import Run
 from welltuned.runs.folder import next_free
+from welltuned.runs.results_schema import Diagnosis, KnownSoFar, Scores
 from welltuned.schema.messages import Message, message
 from welltuned.training.diagnosis import diagnose, verdict
 from welltuned.training.diagnosis.advice import suggest_next
@@ -53,8 +53,8 @@ class Watch(Listener):
             )
             self._tell(step.step, _finding("diverged", what, self._run))
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
-        so_far = {"metric": self._metric, "validation": scores}
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
+        so_far: KnownSoFar = {"metric": self._metric, "validation": scores}
         finding = _diagnose(self._run, so_far, over=False)
         fault = finding.fault if finding else None
         self._times = self._times + 1 if fault == self._suspected else 1
@@ -75,7 +75,7 @@ def diagnosing_listener(listeners: Sequence[Listener], run: Run, metric: str) ->
     return Listeners([*listeners, *watch])
 
 
-def diagnose_run(run: Run, results: dict[str, Any]) -> dict[str, Any]:
+def diagnose_run(run: Run, results: KnownSoFar) -> Diagnosis:
     """What the curves of a run that is over say, for results.json; its status is told too."""
     finding = _diagnose(run, results, over=True)
     run.set_diagnosis(_status(finding))
@@ -89,7 +89,7 @@ def note_divergence(run: Run, error: Exception) -> Finding:
     return finding
 
 
-def _diagnose(run: Run, results: dict[str, Any], over: bool) -> Finding | None:
+def _diagnose(run: Run, results: KnownSoFar, over: bool) -> Finding | None:
     metrics = list(run.read_lines("metrics.jsonl"))
     return diagnose(metrics, results, run.config, *_names(run), over)
 
@@ -104,7 +104,7 @@ def _names(run: Run) -> tuple[str, str]:
     return shlex.quote(str(config)), shlex.quote(str(folder))
 
 
-def _status(finding: Finding | None) -> dict[str, Any]:
+def _status(finding: Finding | None) -> dict[str, str]:
     """In words, for status.json."""
     if finding is None:
         return {"verdict": HEALTHY}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,8 @@ def read_pairs(folder: Path) -> list[ForecastCheck]:
 
 
 def _pair(run: Run) -> ForecastCheck | None:
-    cost = run.results.get("cost", {})
-    predicted = cost.get("predicted")
+    cost: Mapping[str, Any] = run.results.get("cost", {})
+    predicted: Mapping[str, float] = cost.get("predicted", {})
     if not predicted:
         return None
     return ForecastCheck(

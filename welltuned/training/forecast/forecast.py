@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END, InjectedStrategy
 from welltuned.training.forecast.memory import FLOAT, MemoryForecast, foresee_memory, keeps
@@ -52,7 +52,7 @@ class Forecast:
 def forecast_run(
     prepared: RunPlan,
     strategy: Strategy,
-    training: TrainingConfig,
+    training: ResolvedTraining,
     machine: Machine,
     process: int,
 ) -> Forecast:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,17 +10,13 @@ from typing import TYPE_CHECKING
 
 from welltuned.errors import Faults, Place
 from welltuned.runs import process_memory as memory
+from welltuned.schema.units import read_duration, read_size
 
 if TYPE_CHECKING:
     import torch
 
     from welltuned.training.forecast.forecast import Forecast
 
-_UNITS = {
-    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _KEYS = ("memory", "time", "disk")
 
 
@@ -64,7 +59,7 @@ def take_limits(arguments: Iterable[str], faults: Faults) -> tuple[Limits, list[
         if not equals or key not in _KEYS:
             others.append(argument)
             continue
-        found[key] = value = _seconds(text) if key == "time" else _size(text)
+        found[key] = value = _read(key, text)
         if not value:
             faults.add(
                 f"'{key}' is {text!r}",
@@ -74,17 +69,8 @@ def take_limits(arguments: Iterable[str], faults: Faults) -> tuple[Limits, list[
     return Limits(**found), others
 
 
-def _size(text: str) -> float | None:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*", text)
-    if match is None or match[2] not in _UNITS:
+def _read(key: str, text: str) -> float | None:
+    try:
+        return read_duration(text) if key == "time" else read_size(text)
+    except ValueError:
         return None
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _seconds(text: str) -> float | None:
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text)
-    if "".join(number + unit for number, unit in parts) != re.sub(r"\s", "", text):
-        return None
-    if not all(unit in _SECONDS for _, unit in parts):
-        return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts) or None

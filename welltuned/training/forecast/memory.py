@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.training.forecast.meta_tracer import WEIGHTS, Trace
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
@@ -46,7 +46,7 @@ class MemoryForecast:
 
 def foresee_memory(
     rehearsal: Rehearsal,
-    training: TrainingConfig,
+    training: ResolvedTraining,
     largest: tuple[np.ndarray, Trace],
     look: Trace,
     machine: Machine,
@@ -83,7 +83,7 @@ def foresee_memory(
     )
 
 
-def keeps(training: TrainingConfig) -> bool:
+def keeps(training: ResolvedTraining) -> bool:
     """Whether the best weights are kept while training goes on."""
     return training.load_best_model_at_end and training.eval_strategy != "no"
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from welltuned.config import RunConfig
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import choose_device
 from welltuned.runs import process_memory
 from welltuned.strategies import AnyStrategy, Strategy
 from welltuned.training import defaults
+from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.machine_profile import this_machine
 from welltuned.training.forecast.memory import MemoryForecast
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.reference_runs import complete
-from welltuned.training.prepare import RunPlan, Working, prepare
+from welltuned.training.output_folder import prepare_in_folder
+from welltuned.training.prepare import RunPlan
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,11 @@ def plan_resources(config: RunConfig, limits: Limits, progress: Working) -> Reso
 
     Where no limit is given, what this machine has left is the limit of memory and disk.
     """
-    prepared = prepare(config, progress)
+    prepared = prepare_in_folder(config, progress)
     device = choose_device(config.training.device)
     held = held_before(device)
     machine = measured(device, progress)
-    limits = limits.or_what_is_left(prepared.folder, device, held)
+    limits = limits.or_what_is_left(Path(str(prepared.config.output_dir)), device, held)
     planner = _Planner(config, prepared, machine, held, limits)
     strategies = list(_strategies(prepared.config.strategy))
     rows = []
@@ -137,10 +140,11 @@ class _Planner:
             return PlanRow(strategy.type, asked, refused=what)
         return PlanRow(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
 
-    def _training(self, strategy: Strategy) -> TrainingConfig:
+    def _training(self, strategy: Strategy) -> ResolvedTraining:
         anatomy, examples = self.prepared.anatomy, len(self.prepared.data.train)
-        resolved = defaults.resolve(self.config.training, strategy, anatomy, examples)
-        training = resolved[0].at_once
+        metric = self.prepared.metric
+        asked = self.config.training.model_copy(update={"metric_for_best_model": metric})
+        training = defaults.resolve_parts(asked, strategy, anatomy, examples)[0].resolved()
         if training.precision != "auto":
             return training
         return training.model_copy(update={"precision": self.precision})
@@ -169,8 +173,8 @@ def _less_memory(planner: _Planner, needed: MemoryForecast) -> str:
     if needed.total - sum(needed.activations.values()) - needed.allocator > limit:
         return "even a batch of nothing would not fit into memory: a smaller model may"
     strategy = planner.prepared.config.strategy
-    training = planner.prepared.config.training.at_once
-    size, accumulation = training.examples_per_pass, training.gradient_accumulation_steps
+    training = planner.prepared.config.training.resolved()
+    size, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
     changes: list[dict[str, Any]] = []
     while size > 1:
         if size % 2:
@@ -192,10 +196,10 @@ def _less_memory(planner: _Planner, needed: MemoryForecast) -> str:
 
 
 def _less_time(planner: _Planner, found: Forecast) -> str:
-    training, limit = planner.prepared.config.training, planner.limits.time
+    training, limit = planner.prepared.config.training.resolved(), planner.limits.time
     assert limit is not None
     share = max(0.0, (limit - found.evaluation_seconds) / found.train_seconds)
-    if training.max_steps is None and not isinstance(training.num_train_epochs, str):
+    if training.num_train_epochs is not None:
         epochs = int(100 * training.num_train_epochs * share) / 100
         if epochs > 0:
             return f"to end in time: training.num_train_epochs={epochs:g}"

@@ -110,7 +110,7 @@ def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
     known = cost["predicted"]["memory_bytes"] - unknown
     first = next(Run(folder / "run").read_lines("metrics.jsonl"))["seconds"]
     usual = (cost["train_seconds"] - first) / (_STEPS - 1)
-    prepared = prepare(run_config_from({**config, "output_dir": str(folder / "imagined")}))
+    prepared = prepare(run_config_from(config))
     free = replace(machine, call=0.0, counting=0.0, pace=1.0, start=0.0)
     work, with_calls = (_seconds(prepared, replace(free, call=call)) for call in (0.0, 1.0))
     return _Tried(
@@ -125,7 +125,9 @@ def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
 
 def _seconds(prepared: RunPlan, machine: Machine) -> float:
     config = prepared.config
-    return forecast_run(prepared, config.strategy, config.training, machine, 0).train_seconds
+    return forecast_run(
+        prepared, config.strategy, config.training.resolved(), machine, 0
+    ).train_seconds
 
 
 def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:

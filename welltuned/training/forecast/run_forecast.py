@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 import torch
 
 from welltuned.engines.device import choose_device
 from welltuned.errors import InputError
 from welltuned.runs import process_memory
+from welltuned.runs.results_schema import MemoryParts, PredictedCost
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.machine_profile import this_machine
 from welltuned.training.forecast.prices import Machine
@@ -18,7 +19,7 @@ from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan
 
 
-def forecast_run_cost(prepared: RunPlan, observer: Observer) -> dict[str, Any]:
+def forecast_run_cost(prepared: RunPlan, observer: Observer) -> PredictedCost:
     """`{memory_bytes, train_seconds, artifact_bytes, memory: {its parts}}`.
 
     Empty for a model whose steps cannot be rehearsed: that must not cost the run.
@@ -27,7 +28,7 @@ def forecast_run_cost(prepared: RunPlan, observer: Observer) -> dict[str, Any]:
     return foreseen(
         choose_device(config.training.device),
         lambda machine, held: forecast_run(
-            prepared, config.strategy, config.training.at_once, machine, held
+            prepared, config.strategy, config.training.resolved(), machine, held
         ),
         observer,
     )
@@ -35,7 +36,7 @@ def forecast_run_cost(prepared: RunPlan, observer: Observer) -> dict[str, Any]:
 
 def foreseen(
     device: torch.device, foresee: Callable[[Machine, int], Forecast], observer: Observer
-) -> dict[str, Any]:
+) -> PredictedCost:
     """What `foresee` says for this machine and what the process holds now, for results.json."""
     held = 0 if device.type == "cuda" else process_memory.held()
     try:
@@ -47,5 +48,5 @@ def foreseen(
         "memory_bytes": found.memory.total,
         "train_seconds": found.train_seconds,
         "artifact_bytes": found.artifact_bytes,
-        "memory": asdict(found.memory),
+        "memory": cast(MemoryParts, asdict(found.memory)),
     }

@@ -7,10 +7,9 @@ from itertools import islice
 
 import numpy as np
 
-from welltuned.data.batching import BatchPlan, evaluation_batches
-from welltuned.engines import distributed
-from welltuned.engines.config import TrainingConfig
-from welltuned.engines.step_plan import StepPlan
+from welltuned.data.batching import evaluation_batches
+from welltuned.engines.config import ResolvedTraining
+from welltuned.engines.step_plan import StepPlan, plan_batches
 from welltuned.tasks import Examples
 from welltuned.training.prepare import RunPlan
 
@@ -32,22 +31,9 @@ class StepCounts:
     """How many times as many there will be."""
 
     @classmethod
-    def of(cls, prepared: RunPlan, training: TrainingConfig) -> StepCounts:
-        """The batch size of `training` is a number."""
+    def of(cls, prepared: RunPlan, training: ResolvedTraining) -> StepCounts:
         examples = prepared.learned
-        plan = StepPlan.of(
-            BatchPlan(
-                lengths=examples.lengths,
-                rows=examples.sizes,
-                batch_size=training.examples_per_pass,
-                accumulation=training.gradient_accumulation_steps,
-                seed=training.seed,
-                by_length=training.group_by_length,
-                max_tokens=training.max_tokens_per_step,
-                processes=distributed.processes(),
-            ),
-            training,
-        )
+        plan = StepPlan.of(plan_batches(examples, training), training)
         steps = list(islice(plan, _KNOWN))
         batches = [batch for step in steps for batch in step.micro_batches]
         return cls(examples, plan, batches, plan.total / len(steps))

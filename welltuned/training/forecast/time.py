@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from welltuned.engines import distributed
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import CLEARLY, gain_of
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs.user_cache import recalled
@@ -26,7 +26,7 @@ Step = tuple[np.ndarray, Trace]
 
 
 def forecast_precision(
-    rehearsal: Rehearsal, training: TrainingConfig, machine: Machine, batch: np.ndarray
+    rehearsal: Rehearsal, training: ResolvedTraining, machine: Machine, batch: np.ndarray
 ) -> str:
     """What forward and backward will compute in, as far as it can be known.
 
@@ -103,7 +103,7 @@ def _stages(
 
 def evaluation_seconds(
     rehearsal: Rehearsal,
-    training: TrainingConfig,
+    training: ResolvedTraining,
     course: StepCounts,
     look: EvalRehearsal,
     machine: Machine,

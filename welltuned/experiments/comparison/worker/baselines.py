@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.config import RunConfig, run_config_from
+from welltuned.config import run_config_from
 from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.observers import TellingObserver
+from welltuned.experiments.comparison.worker.protocol import shared_data
 from welltuned.metrics import LOWER_IS_BETTER
 from welltuned.runs import Run
 from welltuned.tasks import ClassificationProblem
@@ -35,7 +36,7 @@ def run_baselines(request: dict[str, Any], tell: Tell) -> None:
     """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
     folder, observer = Path(request["folder"]), TellingObserver(tell)
     config = run_config_from(request["config"])
-    prepared = prepare(config, observer.working)
+    prepared = prepare(config, observer.working, shared_data(request))
     _majority(prepared, folder)
     if isinstance(prepared.problem, ClassificationProblem):
         observer.working("counting words", 0, 1)
@@ -102,7 +103,7 @@ def _tfidf(prepared: RunPlan, folder: Path) -> None:
     features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
     targets = {split: part.targets for split, part in examples.items()}
-    model = _choose(problem, features, targets, _metric(prepared.config, problem))
+    model = _choose(problem, features, targets, prepared.metric)
     outputs = _outputs(problem, model, features["test"])
     seconds = time.perf_counter() - started
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
@@ -126,11 +127,6 @@ def _texts(records: Records) -> list[str]:
         "\n".join(str(records[role][i]) for role in records.input_roles)
         for i in range(len(records))
     ]
-
-
-def _metric(config: RunConfig, problem: ClassificationProblem) -> str:
-    chosen = config.training.metric_for_best_model
-    return problem.default_metric if chosen == "auto" else chosen
 
 
 def _choose(

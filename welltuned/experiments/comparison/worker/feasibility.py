@@ -6,21 +6,23 @@ the same pooling, so that nothing but the strategy differs.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from welltuned.config import RunConfig, run_config_from
-from welltuned.data.batching import BatchPlan
 from welltuned.engines.events import Step
+from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.observers import TellingObserver
-from welltuned.experiments.comparison.worker.protocol import fault_as_dict
+from welltuned.experiments.comparison.worker.protocol import fault_as_dict, shared_data
 from welltuned.rlhf import read_config
+from welltuned.runs.results_schema import Scores
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
+from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
 
 if TYPE_CHECKING:
@@ -35,15 +37,16 @@ def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
 
     Tells `checked` for each, or `cannot` with the faults; and `timed`.
     """
-    encoded: dict[str, RunPlan] = {}
+    cache = shared_data(request)
     for variant in request["variants"]:
         tell("working", what=f"checking {variant['name']}", done=0, total=1)
         config = run_config_from(variant["config"])
         try:
-            prepared, counts = _check(config, encoded, TellingObserver(tell))
+            prepared, counts = _check(config, cache, TellingObserver(tell))
+            require_space(config, prepared.anatomy, Path(request["folder"]))
             if (pipeline := variant["pipeline"]) is not None:
                 stages = read_config.rlhf_config_from(pipeline)
-                check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]))
+                check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]), cache)
         except InputError as error:
             faults = [fault_as_dict(fault) for fault in error.faults]
             tell("cannot", name=variant["name"], faults=faults)
@@ -51,33 +54,20 @@ def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
         tell("checked", name=variant["name"], **counts)
         if request["timed"]:
             tell("working", what=f"timing {variant['name']}", done=0, total=1)
-            tell("timed", name=variant["name"], **_time(config, Path(request["folder"])))
+            tell("timed", name=variant["name"], **_time(config, Path(request["folder"]), cache))
 
 
 def _check(
-    config: RunConfig, encoded: dict[str, RunPlan], observer: Observer
+    config: RunConfig, cache: DataCache, observer: Observer
 ) -> tuple[RunPlan, dict[str, Any]]:
     """The run prepared, and its steps per epoch and sizes of the splits. Raises `InputError`."""
-    parts = config.model_dump(mode="json", include={"model", "data", "task"})
-    key = json.dumps(parts, sort_keys=True)
-    prepared = prepare(config, observer.working, encode=key not in encoded)
-    like = encoded.setdefault(key, prepared)
-    training = config.training.at_once
-    batches = BatchPlan(
-        lengths=like.examples["train"].lengths,
-        batch_size=training.examples_per_pass,
-        accumulation=training.gradient_accumulation_steps,
-        seed=training.seed,
-        by_length=training.group_by_length,
-        max_tokens=training.max_tokens_per_step,
-    )
+    prepared = prepare(config, observer.working, cache)
+    batches = plan_batches(prepared.learned, prepared.config.training.resolved())
     return prepared, {
         "steps_per_epoch": batches.count(1)[0],
-        "validation": len(like.examples["validation"]),
-        "train": len(like.examples["train"]),
-        "metric": like.problem.default_metric
-        if training.metric_for_best_model == "auto"
-        else training.metric_for_best_model,
+        "validation": len(prepared.examples["validation"]),
+        "train": len(prepared.examples["train"]),
+        "metric": prepared.metric,
     }
 
 
@@ -93,11 +83,11 @@ class _Clock(Observer):
         self.steps.append(step.seconds)
         self._stepped = time.perf_counter()
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         self.look = time.perf_counter() - self._stepped
 
 
-def _time(config: RunConfig, folder: Path) -> dict[str, float]:
+def _time(config: RunConfig, folder: Path, cache: DataCache) -> dict[str, float]:
     """Seconds of a step, of a look at the validation split, and of all else in a run."""
     from welltuned.training.train import run_training
 
@@ -112,7 +102,7 @@ def _time(config: RunConfig, folder: Path) -> dict[str, float]:
     changes = {"training": training, "output_dir": str(folder)}
     clock, started = _Clock(), time.perf_counter()
     try:
-        run_training(config.model_copy(update=changes), clock)
+        run_training(config.model_copy(update=changes), clock, cache=cache)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     spent = time.perf_counter() - started

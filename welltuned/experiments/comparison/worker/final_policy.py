@@ -11,14 +11,17 @@ results.json        the pipeline's, with the scores of these predictions, what t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from welltuned.artifact.save_load import load_artifact
 from welltuned.config import RunConfig, run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingStages
+from welltuned.experiments.comparison.worker.protocol import shared_data
 from welltuned.rlhf import pipeline, read_config
 from welltuned.runs import Run
 from welltuned.training import retention_steps, session
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
 from welltuned.training.results import read_split
@@ -31,18 +34,20 @@ def carry_out_pipeline(request: dict[str, Any], tell: Tell) -> None:
     """All stages, and what their final policy is worth."""
     observer = TellingStages(tell)
     asked = read_config.rlhf_config_from(request["pipeline"])
-    run = pipeline.run_pipeline(asked, observer, request["command"])
-    evaluate_policy(run, run_config_from(request["config"]), observer)
+    cache = shared_data(request)
+    run = pipeline.run_pipeline(asked, observer, request["command"], cache)
+    evaluate_policy(run, run_config_from(request["config"]), observer, cache)
 
 
-def evaluate_policy(run: Run, config: RunConfig, observer: Observer) -> None:
+def evaluate_policy(
+    run: Run, config: RunConfig, observer: Observer, cache: DataCache | None = None
+) -> None:
     """Read the test split with the final policy; `config` is that of the first stage."""
     sft = Run(run.folder / "stages" / "sft")
-    beside = config.model_copy(update={"output_dir": f"{run.folder}.never-written"})
-    model = session.load_session(prepare(beside, observer.working), observer)
+    model = session.load_session(prepare(config, observer.working, cache), observer)
     untouched = retention_steps.measure_base(model, observer)
     policy = load_artifact(run.proven_model(), model.device)
-    model.model, model.problem = policy.model.eval(), policy.problem
+    model = replace(model, model=policy.model.eval(), problem=policy.problem)
     examples = model.prepared.examples["test"]
     outputs, scores, responses = read_split("test", model, observer, intervals=True)
     rows = model.problem.rows(outputs, examples, {"response": responses})

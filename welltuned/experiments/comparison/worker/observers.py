@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from welltuned.engines.events import Step
 from welltuned.experiments.search.journal import Trial
 from welltuned.experiments.search.sweep import SweepObserver
+from welltuned.runs.results_schema import Scores
 from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class TellingObserver(Observer):
         last = step.step == step.total
         self._now_and_then("stepped", last, step=step.step, total=step.total, loss=step.loss)
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
         self._tell("evaluated", step=step, epoch=epoch, scores=numbers, best=best)
 

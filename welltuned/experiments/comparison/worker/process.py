@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from welltuned.errors import InputError, Stopped, WelltunedError
-from welltuned.experiments.comparison.worker.protocol import Tell, fault_as_dict
+from welltuned.experiments.comparison.worker.protocol import Tell, fault_as_dict, shared_data
 
 
 def run_worker() -> None:
@@ -64,7 +64,8 @@ def _train(request: dict[str, Any], tell: Tell) -> None:
     from welltuned.experiments.comparison.worker.observers import TellingObserver
     from welltuned.training.train import run_training
 
-    run_training(run_config_from(request["config"]), TellingObserver(tell), request["command"])
+    config, observer = run_config_from(request["config"]), TellingObserver(tell)
+    run_training(config, observer, request["command"], shared_data(request))
     tell("finished", memory_bytes=_own_peak())
 
 

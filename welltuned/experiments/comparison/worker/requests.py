@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from welltuned.errors import Fault, InputError, RunFailed
 from welltuned.experiments.comparison.budget import CellBudget, Feasibility, spend
@@ -18,6 +18,7 @@ from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.client import Event, Worker
 from welltuned.experiments.comparison.worker.protocol import fault_from
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import Scouted, SharedSettings
 
 
 def request_feasibility(
@@ -25,7 +26,7 @@ def request_feasibility(
     config: CompareConfig,
     variants: Sequence[Variant],
     observer: ComparisonObserver,
-) -> dict[str, Any]:
+) -> Scouted:
     """Look which variants can start and what an epoch is, and share the budget out.
 
     Raises `InputError` when a strategy that was named cannot work, or the budget is too small.
@@ -34,6 +35,7 @@ def request_feasibility(
     able = [variant for variant in variants if variant.impossible is None]
     request = {
         "do": "scout",
+        "data": str(comparison.data),
         "variants": [_described(variant) for variant in able],
         "timed": timed,
         "folder": str(comparison.folder / "timing"),
@@ -104,18 +106,19 @@ def _note_spending(
 
 def request_baselines(
     comparison: Comparison, variant: Variant, observer: ComparisonObserver
-) -> dict[str, Any]:
+) -> SharedSettings:
     """Measure the baselines; returns what is settled for all cells: precision and pooling."""
     config = variant.config.model_dump(mode="json", exclude={"output_dir", "strategy"})
     request = {
         "do": "baselines",
+        "data": str(comparison.data),
         "config": {**config, "strategy": {"type": "full"}},
         "folder": str(comparison.folder / "baselines"),
     }
-    settled: dict[str, Any] = {}
+    settled: SharedSettings = {}
     for event in events_of(request, observer):
         if event.name == "settled":
-            settled = event.values
+            settled = cast(SharedSettings, event.values)
     return settled
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from welltuned.config import run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingTrials
-from welltuned.experiments.comparison.worker.protocol import Tell
+from welltuned.experiments.comparison.worker.protocol import Tell, shared_data
 from welltuned.experiments.search.best_of import find
 
 
@@ -15,6 +15,12 @@ def find_best(request: dict[str, Any], tell: Tell) -> None:
     """Carry out the trials, and tell what they found."""
     watching = TellingTrials(tell, request["name"], request["trials"])
     folder = Path(request["folder"])
-    best = find(run_config_from(request["config"]), request["trials"], folder, watching)
+    best = find(
+        run_config_from(request["config"]),
+        request["trials"],
+        folder,
+        watching,
+        shared_data(request),
+    )
     tell("tuned", **best.as_dict())
     tell("finished", memory_bytes=0)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from welltuned.training.observer import Observer
 
 
-@app.command()
-def train(arguments: Arguments = None, as_json: Json = False) -> None:
+@app.command("train")
+def train_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Fine-tune: data, model, strategy, training, test, proof and report.
 
     With `pipeline: rlhf` supervised fine-tuning, a reward model and PPO.
@@ -43,7 +43,7 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
         return pipeline.run_pipeline(
             read_config.load_rlhf_config(file, overrides), observer, command
         )
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
     from welltuned.training.train import run_training as carry_out
 
     return carry_out(load_config(file, overrides), observer, command=command)

@@ -1,4 +1,4 @@
-"""The verb that looks ahead: `plan`."""
+"""The verb that forecasts memory, time and disk: `plan`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from welltuned.cli.app import Json, app, print_json, split_arguments
 from welltuned.errors import Fault, InputError
 
 
-@app.command()
-def plan(
+@app.command("plan")
+def plan_command(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -55,7 +55,7 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
             )
         else:
             from welltuned.training.forecast.plan import plan_resources
-            from welltuned.training.prepare import load_config
+            from welltuned.training.load_config import load_config
 
             made = plan_resources(load_config(file, overrides), limits, observer.working)
     finally:

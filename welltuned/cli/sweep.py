@@ -1,4 +1,4 @@
-"""Verbs that search: `sweep`."""
+"""The verb that searches hyper-parameters: `sweep`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 from welltuned.schema.versions import SWEEP
 
 
-@app.command()
-def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
+@app.command("sweep")
+def sweep_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Try hyper-parameters, trial after trial, and write the best as a config.
 
     `trials=30`, `metric=accuracy`, `pruner=none`, `timeout=2h` and the other keys of `sweep:`
@@ -17,12 +17,12 @@ def sweep(arguments: Arguments = None, as_json: Json = False) -> None:
     from welltuned.cli.console.run import print_lines
     from welltuned.cli.console.sweep import SweepConsole, sweep_lines
     from welltuned.experiments.search.config import read_sweep_config
-    from welltuned.experiments.search.sweep import sweep as carry_out
+    from welltuned.experiments.search.sweep import run_sweep
 
     config, document = read_sweep_config(*split_arguments(arguments))
     observer = SweepConsole()
     try:
-        folder = carry_out(config, document, observer)
+        folder = run_sweep(config, document, observer)
     finally:
         observer.close()
     if as_json:

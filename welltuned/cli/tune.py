@@ -1,4 +1,4 @@
-"""Verbs that look for good settings before a run: `tune lr`, `tune data`."""
+"""Verbs that find out what a run needs before it starts: `tune lr`, `tune data`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ app.add_typer(tune, name="tune")
 
 
 @tune.command("lr")
-def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
+def tune_learning_rate_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Try learning rates from far too low to far too high in one short sweep, and suggest one.
 
     The model is left untouched; the curve goes into the output folder.
     """
     from welltuned.cli.console.run import ConsoleObserver, print_lines
     from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
-    from welltuned.training.prepare import load_config
+    from welltuned.training.load_config import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
@@ -36,7 +36,7 @@ def learning_rate(arguments: Arguments = None, as_json: Json = False) -> None:
 
 
 @tune.command("data")
-def data(arguments: Arguments = None, as_json: Json = False) -> None:
+def tune_data_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Measure how the score grows with the training data: is labelling more worth it?
 
     `seeds=5` and `shares=[0.1, 0.2, 0.5, 1]` may stand on the line. The same command again
@@ -44,12 +44,8 @@ def data(arguments: Arguments = None, as_json: Json = False) -> None:
     """
     from welltuned.cli.console.learning_curve import CurveConsole, curve_lines
     from welltuned.cli.console.run import print_lines
-    from welltuned.experiments.search.config import read_asked
-    from welltuned.experiments.search.learning_curve import (
-        CurveConfig,
-        CurveSettings,
-        learning_curve,
-    )
+    from welltuned.experiments.search.config import CurveConfig, CurveSettings, read_asked
+    from welltuned.experiments.search.learning_curve import learning_curve
 
     given = split_arguments(arguments)
     config, document = read_asked(CurveConfig, "curve", CurveSettings, *given)

@@ -1,0 +1,61 @@
+"""How often files are really read and records really tokenised, by whoever is asked to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from welltuned.data import load_splits
+from welltuned.tasks import Problem
+from welltuned.training import data_cache
+
+
+class Work:
+    """Counts of this process."""
+
+    def __init__(self) -> None:
+        self.read: Counter[str] = Counter()
+        """By the name of the training file."""
+        self.tokenised: Counter[tuple[str, str, tuple[int, ...]]] = Counter()
+        """By the kind of problem, the file, and its lines."""
+
+    def times_tokenised(self, file: str) -> set[int]:
+        """How often each large part of a file was tokenised; proofs take a few records more."""
+        return {
+            n for (_, name, lines), n in self.tokenised.items() if name == file and len(lines) > 20
+        }
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"read": self.read.total(), "tokenised": self.tokenised.total()}
+
+
+def count_work(patch: pytest.MonkeyPatch) -> Work:
+    """From now on, as long as the patch lasts."""
+    work = Work()
+    collect = load_splits.collect
+
+    def reading(config: Any, *arguments: Any, **options: Any) -> Any:
+        work.read[config.train] += 1
+        return collect(config, *arguments, **options)
+
+    patch.setattr(data_cache, "collect", reading)
+    for kind in _every_kind(Problem):
+        if "encode" in vars(kind):
+            patch.setattr(kind, "encode", _counting(kind.encode, work))
+    return work
+
+
+def _every_kind(kind: type[Any]) -> list[type[Any]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _every_kind(below))]
+
+
+def _counting(encode: Callable[..., Any], work: Work) -> Callable[..., Any]:
+    def encoding(problem: Any, tokenizer: Any, records: Any, *arguments: Any) -> Any:
+        work.tokenised[problem.type, records.source, tuple(records.lines)] += 1
+        return encode(problem, tokenizer, records, *arguments)
+
+    return encoding

@@ -1,0 +1,41 @@
+"""The verb that reads the task off every block: `probe`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+
+
+@app.command("probe")
+def probe_command(
+    arguments: Arguments = None,
+    as_json: Json = False,
+    chart: Annotated[
+        str | None, typer.Option("--chart", metavar="FILE.html", help="Write a page with a chart.")
+    ] = None,
+) -> None:
+    """See how well a task can be read off every block, and how many are worth unfreezing."""
+    from pathlib import Path
+
+    from welltuned.cli.console.probe import render_layer_probe
+    from welltuned.cli.console.run import ConsoleObserver, results_console
+    from welltuned.reports.probe import write_probe
+    from welltuned.training.load_config import load_config
+    from welltuned.training.probe import run_layer_probe
+
+    file, overrides = split_arguments(arguments)
+    observer = ConsoleObserver()
+    try:
+        found = run_layer_probe(load_config(file, overrides), observer)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(found)
+    else:
+        results_console().print(render_layer_probe(found))
+    if chart is not None:
+        print(write_probe(found, Path(chart)), file=sys.stderr)

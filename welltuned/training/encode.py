@@ -1,0 +1,109 @@
+"""Encoding: the splits as token ids, with what was cut or left out counted in the data's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from welltuned.data.load_splits import DataSplits
+from welltuned.data.table import SPLITS
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.tasks import Examples, Problem
+from welltuned.training.data_cache import DataCache
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from welltuned.config import RunConfig
+    from welltuned.training.model_plan import ModelPlan
+
+Working = Callable[[str, int, int], None]
+"""Hears of long work: (what, done, total)."""
+
+LONGEST = 512
+"""Tokens per example when `max_length: auto` meets a model that takes more."""
+
+
+def fit_max_length(config: RunConfig, model: ModelPlan, faults: Faults) -> int:
+    """Tokens per example: as many as asked for or, with `auto`, as the model has room for."""
+    limits = (model.anatomy.max_length, model.tokenizer.model_max_length)
+    taken = config.strategy.input_positions
+    room = min(limit for limit in limits if limit is not None) - taken
+    wanted = config.task.max_length
+    if wanted == "auto":
+        return min(room, LONGEST)
+    if wanted > room:
+        by_prompt = f" ({taken} are taken by the prompt)" if taken else ""
+        faults.add(
+            f"'task.max_length' is {wanted}, but the model takes {room} tokens{by_prompt}",
+            None,
+            f"choose at most {room}",
+        )
+    return wanted
+
+
+def encode_splits(
+    problem: Problem,
+    tokenizer: PreTrainedTokenizerBase,
+    data: DataSplits,
+    max_length: int,
+    progress: Working = lambda what, done, total: None,
+    read: Sequence[str] = SPLITS,
+    cache: DataCache | None = None,
+) -> dict[str, Examples]:
+    """The splits to be read, as the model reads them, with their lengths noted in the facts."""
+
+    cache = cache or DataCache()
+
+    def encoded(split: str) -> Examples:
+        def heard(done: int) -> None:
+            progress(f"tokenising {split}", done, len(data[split]))
+
+        return cache.examples(problem, tokenizer, data[split], max_length, heard)
+
+    examples = {split: encoded(split) for split in read}
+    _note_left_out(examples, max_length, data)
+    _note_lengths(examples, max_length, data)
+    data.facts.notes += [
+        f"{split}: {note}." for split in read for note in problem.notes(examples[split])
+    ]
+    return {**examples, "train": problem.pack(examples["train"], max_length)}
+
+
+def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
+    """Examples that the task could not use, counted. Raises `InputError` when none is left."""
+    for split, part in examples.items():
+        if not len(part):
+            what = f"no example of {split} has anything to learn within {max_length} tokens"
+            remedy = "raise task.max_length, or check the data with `welltuned data`"
+            raise InputError(Fault(what, Place(data[split].source), remedy))
+        missing = len(data[split]) - len(part)
+        if missing > 0:
+            data.facts.notes.append(
+                f"{split}: {missing:,} examples have nothing to learn within {max_length} tokens "
+                "and were left out. task.max_length sets the limit."
+            )
+
+
+def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
+    facts = data.facts
+    facts.task["max_length"] = max_length
+    facts.task["truncated"] = {
+        split: int(part.encoded.truncated.sum()) for split, part in examples.items()
+    }
+    lengths = {split: part.encoded.lengths for split, part in examples.items()}
+    facts.task["tokens"] = {
+        split: {
+            "mean": float(tokens.mean()),
+            "median": int(sorted(tokens)[len(tokens) // 2]),
+            "greatest": int(tokens.max()),
+        }
+        for split, tokens in lengths.items()
+    }
+    for split, number in facts.task["truncated"].items():
+        if number:
+            share = number / len(lengths[split])
+            facts.notes.append(
+                f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens "
+                "and were cut. task.max_length sets the limit."
+            )

@@ -1,0 +1,83 @@
+"""Where a run is written: the folder is chosen here, and made only when the run begins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from welltuned.config import RunConfig
+from welltuned.data.sources import name_of
+from welltuned.engines import distributed
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.models.anatomy import Anatomy
+from welltuned.runs.folder import next_free
+from welltuned.schema.units import size_text
+from welltuned.strategies.base import InjectedStrategy
+from welltuned.training.data_cache import DataCache
+from welltuned.training.encode import Working
+from welltuned.training.prepare import RunPlan, check_run, encode_run
+
+
+def prepare_in_folder(
+    config: RunConfig,
+    progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
+) -> RunPlan:
+    """A run that may start in the folder that its plan's config names. Nothing is written yet.
+
+    Raises `InputError` with all faults found.
+    """
+    faults, cache = Faults(), cache or DataCache()
+    checked = check_run(with_output_folder(config, faults), cache, faults)
+    require_space(checked.config, checked.anatomy, Path(str(checked.config.output_dir)))
+    return encode_run(checked, cache, progress)
+
+
+def with_output_folder(config: RunConfig, faults: Faults) -> RunConfig:
+    """The config with its folder in it, one that nothing else uses. Nothing is written yet."""
+    folder = _free_folder(config, faults)
+    return config.model_copy(update={"output_dir": str(folder)})
+
+
+def usual_name(config: RunConfig) -> str:
+    """DATA-STRATEGY, for folders that have been given no name."""
+    return f"{name_of(config.data.train) or 'data'}-{config.strategy.type}"
+
+
+def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
+    """Room for the artifact and two checkpoints, each at most the whole model in float32.
+
+    Raises `InputError` where the disk has less.
+    """
+    parent = _nearest_that_exists(folder)
+    whole = not isinstance(config.strategy, InjectedStrategy)
+    needed = 4 * anatomy.parameters * 3 if whole else anatomy.parameters
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        what = f"the disk has {size_text(free)} free; the run may need {size_text(needed)}"
+        remedy = "make room, or choose an output_dir on another disk"
+        raise InputError(Fault(what, Place(str(parent)), remedy))
+
+
+def _free_folder(config: RunConfig, faults: Faults) -> Path:
+    if not distributed.is_main():
+        return Path(config.output_dir or "runs")
+    if config.output_dir is not None:
+        folder = Path(config.output_dir).expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            faults.add(
+                "the output folder is already in use",
+                Place(str(folder)),
+                "choose another output_dir; nothing is ever overwritten",
+            )
+    else:
+        folder = next_free(Path("runs"), usual_name(config))
+    parent = _nearest_that_exists(folder)
+    if not os.access(parent, os.W_OK):
+        faults.add("no permission to write here", Place(str(parent)), "choose another output_dir")
+    return folder
+
+
+def _nearest_that_exists(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents, Path(".")) if path.exists())
