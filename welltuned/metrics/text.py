@@ -20,6 +20,7 @@ import numpy as np
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.metrics.intervals import bootstrap_interval
+from welltuned.models.compat.sacrebleu_api import score_of_statistics, sentence_statistics
 from welltuned.schema.import_path import load_callable
 
 Scores = dict[str, Any]
@@ -176,7 +177,7 @@ def _by_corpus(predictions: Sequence[str], references: Sequence[str], intervals:
     bleu = BLEU(tokenize="zh" if _mostly_chinese(references) else "13a", force=True)
     scores: Scores = {"signatures": {}}
     for name, metric in (("chrf", CHRF()), ("bleu", bleu)):
-        statistics = metric._extract_corpus_statistics(predictions, [references])
+        statistics = sentence_statistics(metric, predictions, references)
         scores |= _scored(name, statistics, _corpus_measure(metric), intervals)
         scores["signatures"][name] = str(metric.get_signature())
     return scores
@@ -185,7 +186,7 @@ def _by_corpus(predictions: Sequence[str], references: Sequence[str], intervals:
 def _corpus_measure(metric: Any) -> Callable[[np.ndarray], float]:
     def measure(statistics_NS: np.ndarray) -> float:
         sums_S = statistics_NS.sum(axis=0).tolist()
-        return float(metric._compute_score_from_stats(sums_S).score)
+        return score_of_statistics(metric, sums_S)
 
     return measure
 

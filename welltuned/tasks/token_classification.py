@@ -234,8 +234,8 @@ class TokenClassificationProblem(Problem):
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForTokenClassification
-        from transformers.models.auto.modeling_auto import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
 
+        from welltuned.models.compat.transformers_api import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
         from welltuned.models.loading import Head
 
         if type(base) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING:

@@ -1,0 +1,9 @@
+"""What we use of other libraries beyond their public interface, and nowhere else.
+
+Every private or undocumented name of torch, transformers, PEFT and sacrebleu stands in one of
+these modules under a name of ours; `tests/models/compat` fails on the day an upstream release
+changes one of them, and names it. The rest of the package knows only what is documented.
+"""
+
+AUTO_MODELS = "transformers.models.auto.modeling_auto"
+"""The module of transformers whose import makes the auto classes known."""
