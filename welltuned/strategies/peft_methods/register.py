@@ -1,4 +1,4 @@
-"""Registration of our methods with PEFT, so that `PeftModel.from_pretrained` loads their folders."""
+"""Registration with PEFT: `PeftModel.from_pretrained` loads the folders of our methods."""
 
 from __future__ import annotations
 
