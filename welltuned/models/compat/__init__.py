@@ -1,4 +1,4 @@
-"""What we use of other libraries beyond their public interface, and nowhere else.
+"""Private and undocumented names of other libraries: all that we use, each with a test.
 
 Every private or undocumented name of torch, transformers, PEFT and sacrebleu stands in one of
 these modules under a name of ours; `tests/models/compat` fails on the day an upstream release
