@@ -26,7 +26,7 @@ class ShiftConfig(PeftConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.peft_type = NAME  # type: ignore[assignment]
+        self.peft_type = NAME
 
 
 class Shift(compat.MethodLayer):
