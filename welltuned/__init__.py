@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
+from welltuned.models.compat import AUTO_MODELS
+
 if TYPE_CHECKING:
     from welltuned.artifact.predictor import Predictor
     from welltuned.runs import Run
@@ -26,7 +28,7 @@ wrapt.register_post_import_hook(
 )
 wrapt.register_post_import_hook(
     "welltuned.models.register:register_with_transformers",
-    "transformers.models.auto.modeling_auto",
+    AUTO_MODELS,
 )
 
 

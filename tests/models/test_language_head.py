@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from support import DECODERS, STRATEGIES, make_config, make_tokenizer, strategy_of
 from welltuned.data.encoding import IGNORED
 from welltuned.models import language_head
+from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.language_head import (
     TokenLosses,
     check_head,
@@ -216,7 +217,7 @@ def test_what_our_strategies_put_into_the_model_takes_part(family: str, strategy
 def test_gradient_checkpointing_changes_nothing(family: str, lora: bool) -> None:
     model = with_lora(make(family), "all-linear") if lora else make(family)
     expected = gradients(model, token_losses(model, **a_batch()).losses_M.mean())
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    recompute_activations(model)
     assert_equal_to_full(model, a_batch())
     found = gradients(model, token_losses(model, **a_batch()).losses_M.mean())
     for name, gradient in expected.items():

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from support import build, encode, make_rows, short_tune
+from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import set_training_modes
 
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -31,7 +32,7 @@ def gradients(
     """The gradients of one step by name, and how often the top block's last layer ran."""
     model, anatomy, _ = build(folder, strategy)
     if checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        recompute_activations(model)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

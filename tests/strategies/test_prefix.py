@@ -14,6 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import support
 from support import build, encode, logits, make_config, make_rows, strategy_of
+from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.strategies.peft_methods import prefix
 
 LENGTH = 5
@@ -250,7 +251,7 @@ def test_pefts_prefix_does_not_work_with_checkpointing(tiny: Any) -> None:
     from transformers import AutoModelForSequenceClassification
 
     model = AutoModelForSequenceClassification.from_config(make_config("bert"))
-    model.gradient_checkpointing_enable()
+    recompute_activations(model)
     config = PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=LENGTH)
     with pytest.raises(ValueError, match="does not work with gradient checkpointing"):
         get_peft_model(model, config)

@@ -84,9 +84,12 @@ def load_artifact(folder: Path, device: torch.device | None = None) -> Artifact:
     """
     from transformers import AutoTokenizer
 
+    from welltuned.models import cpu_attention
+
     manifest = ArtifactManifest.read(folder)
     with quiet():
         model = _load_model(folder, manifest)
+        cpu_attention.use_in(model)
     model.eval()
     if device is not None:
         model.to(device)

@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_callback import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from welltuned.engines import distributed
 from welltuned.engines.accumulate import accumulate, advance, not_finite
@@ -35,6 +34,7 @@ from welltuned.engines.optimizer import (
 from welltuned.engines.step_plan import PlannedStep, StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Faults, InputError
+from welltuned.models.compat.trainer_api import NormTrainer
 from welltuned.models.freezing import set_training_modes
 from welltuned.schema.import_path import load_callable
 
@@ -46,7 +46,7 @@ def fit_with_trainer(job: Job) -> Outcome:
     return trainer.meter.outcome
 
 
-class JobTrainer(Trainer):
+class JobTrainer(NormTrainer):
     """A `Trainer` that turns the crank for a `Job`."""
 
     def __init__(self, job: Job) -> None:
@@ -77,9 +77,7 @@ class JobTrainer(Trainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         chosen: Any = optimizer or self.optimizer
-        self.lr_scheduler = build_schedule(chosen, self.plan.total, self.job.training)
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
+        return self.keep_schedule(build_schedule(chosen, self.plan.total, self.job.training))
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any) -> torch.Tensor:
         """One whole optimizer step but for the step itself: its inputs are a planned step."""
@@ -91,9 +89,6 @@ class JobTrainer(Trainer):
         if not math.isfinite(self.norm):
             raise not_finite("gradient", self.job, np.concatenate(step.micro_batches))
         return torch.tensor(self.loss, device=self.args.device)
-
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
-        return self.norm
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0  # the meter counts them

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from welltuned.engines import distributed
 from welltuned.engines.events import Step
 from welltuned.engines.job import Outcome
 from welltuned.engines.step_plan import PlannedStep
+from welltuned.models.compat.torch_api import FlopCounterMode
 
 
 class Meter:

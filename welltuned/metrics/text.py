@@ -244,14 +244,12 @@ def _corpus_metric(name: str, title: str) -> Metric:
     """One of sacrebleu's, which are functions of sums over sentences too."""
 
     def parts(predictions: TextPredictions) -> Any:
-        metric, references = predictions.corpus_metrics[name], [predictions.wanted_N]
-        return metric._extract_corpus_statistics(predictions.said_N, references)
+        metric = predictions.corpus_metrics[name]
+        return sentence_statistics(metric, predictions.said_N, predictions.wanted_N)
 
     def measure(predictions: TextPredictions) -> Measure:
         metric = predictions.corpus_metrics[name]
-        return lambda rows_NS: float(
-            metric._compute_score_from_stats(rows_NS.sum(axis=0).tolist()).score
-        )
+        return lambda rows_NS: score_of_statistics(metric, rows_NS.sum(axis=0).tolist())
 
     return _metric(name, title, parts, measure, is_share=False)
 

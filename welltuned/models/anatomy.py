@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.pytorch_utils import Conv1D
 
 from welltuned.errors import Fault, InputError
+from welltuned.models.compat.transformers_api import (
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    Conv1D,
+    register_attention,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -214,8 +217,7 @@ class _Watcher:
         ), None
 
 
-AttentionInterface.register(_Watcher.name, _Watcher.attend)
-AttentionMaskInterface.register(_Watcher.name, lambda *args, **kwargs: None)
+register_attention(_Watcher.name, _Watcher.attend, lambda *args, **kwargs: None)
 
 SKELETON_ATTENTION = _Watcher.name
 """The attention implementation to build a skeleton with, so that `examine` sees who attends."""
@@ -316,8 +318,6 @@ def _after_blocks(trunk: nn.Module, calls: list[str], stack: str) -> tuple[list[
 
 def kind_of(config: PreTrainedConfig) -> Kind:
     """Whether a family reads both ways (it has a masked language model) or left to right."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
     return "encoder" if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES else "decoder"
 
 

@@ -1,8 +1,9 @@
 """Attention on a CPU in float32, also where all else is bf16.
 
-For short texts torch's fused attention for CPUs takes longer in bf16 than in float32: its
-backward pass, at 64 tokens, five times as long (benchmarks/attention.py). Float32 is the more
-exact as well, so nothing is traded for it.
+For short texts torch's fused attention for CPUs takes longer in bf16 than in float32, its
+backward pass most of all (`benchmarks/cpu_attention.py`). Float32 is the more exact as well, so
+nothing is traded for it. It is an attention with a name of its own, which only models that are
+loaded here are set to: transformers' own `sdpa` stays what it is for all others.
 """
 
 from __future__ import annotations
@@ -14,16 +15,24 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from welltuned.models.compat.transformers_api import (
+    attends_by_sdpa,
+    register_attention,
+    sdpa_attention_forward,
+    sdpa_mask,
+)
+
+NAME = "welltuned_sdpa"
+"""What `set_attn_implementation` knows it by; no config.json ever says it."""
 _LONG = 512
 """From so many tokens on bf16 is no slower."""
 
 
-def install() -> None:
-    """Let the models of this process that attend by `sdpa` do it so."""
-    AttentionInterface.register("sdpa", attend_in_float32)
+def use_in(model: Any) -> None:
+    """Let a loaded model attend so, if it attends by `sdpa`; any other stays as it is."""
+    if attends_by_sdpa(model):
+        model.set_attn_implementation(NAME)
 
 
 def attend_in_float32(
@@ -34,7 +43,10 @@ def attend_in_float32(
     attention_mask: torch.Tensor | None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """The attention that transformers calls `sdpa`, with its shapes."""
+    """The attention that transformers calls `sdpa`, with its shapes.
+
+    query (B, heads, Q, D); key, value (B, key heads, K, D) -> (B, Q, heads, D).
+    """
 
     def own(
         q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask: torch.Tensor | None
@@ -42,6 +54,9 @@ def attend_in_float32(
         return sdpa_attention_forward(module, q, k, v, attn_mask, **kwargs)[0]
 
     return _in_full(own, query, key, value, attention_mask), None
+
+
+register_attention(NAME, attend_in_float32, sdpa_mask)
 
 
 def scaled_dot_product(

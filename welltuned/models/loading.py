@@ -168,21 +168,15 @@ def own_pooling(model: ModelConfig) -> Pooling | None:
 
     None when it has none or uses another way.
     """
-    from transformers.utils.hub import cached_file
+    from welltuned.models.compat.transformers_api import file_of_model
 
-    quiet = {
-        "_raise_exceptions_for_missing_entries": False,
-        "_raise_exceptions_for_connection_errors": False,
-    }
     location = str(Path(model.location).expanduser())
-    if cached_file(location, "modules.json", revision=model.revision, **quiet) is None:
+    if file_of_model(location, "modules.json", "", model.revision) is None:
         return None
-    path = cached_file(
-        location, "config.json", subfolder="1_Pooling", revision=model.revision, **quiet
-    )
+    path = file_of_model(location, "config.json", "1_Pooling", model.revision)
     if path is None:
         return None
-    settings = json.loads(Path(path).read_text(encoding="utf-8"))
+    settings = json.loads(path.read_text(encoding="utf-8"))
     names: dict[str, Pooling] = {
         "pooling_mode_mean_tokens": "mean",
         "pooling_mode_cls_token": "first",
@@ -239,9 +233,8 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     """
     import torch
 
-    from welltuned.models import cpu_attention as attention
+    from welltuned.models import cpu_attention
 
-    attention.install()
     torch.manual_seed(seed)
     with quiet():
         loaded, report = head.auto_class.from_pretrained(
@@ -252,6 +245,7 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
+        cpu_attention.use_in(loaded)
     resized = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
     new = sorted({*report["missing_keys"], *resized})
     lacking = [name for name in new if anatomy.depth(name) > 0]

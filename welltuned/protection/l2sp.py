@@ -95,7 +95,7 @@ class Product(NamedTuple):
 
 def products(model: nn.Module) -> list[Product]:
     """The product of every layer that LoRA has changed."""
-    from peft.tuners.lora import LoraLayer
+    from welltuned.models.compat.peft_api import LoraLayer
 
     found: list[Product] = []
     layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]

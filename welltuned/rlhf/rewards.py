@@ -21,6 +21,7 @@ from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import encode_texts, pad
 from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
 from welltuned.evaluation.predict import to_device
+from welltuned.models import cpu_attention
 from welltuned.models.loading import ModelConfig, quiet, read_model_config, read_tokenizer
 from welltuned.rlhf.config import RewardSource
 from welltuned.schema.import_path import load_callable
@@ -165,6 +166,7 @@ def _plain_classifier(source: RewardSource, device: torch.device, joint: str) ->
             dtype=getattr(torch, source.model.dtype),
             **source.model.source,
         )
+        cpu_attention.use_in(model)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.eval().requires_grad_(False).to(device)
     room = min(tokenizer.model_max_length, _LONGEST)

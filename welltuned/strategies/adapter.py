@@ -50,7 +50,7 @@ class Adapter(InjectedStrategy):
                 None,
                 "use lora with target_modules by name",
             )
-        from transformers.activations import ACT2FN
+        from welltuned.models.compat.transformers_api import ACT2FN
 
         if self.non_linearity not in ACT2FN:
             yield Fault(

@@ -28,6 +28,7 @@ from welltuned.engines.job import Job, Outcome
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models import loading
+from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
@@ -207,7 +208,7 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     )
     if config.training.gradient_checkpointing:
         with loading.quiet():
-            model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+            recompute_activations(model)
     before = WeightHashes.of(model, groups)
     problem = prepared.problem
     return LoadedModel(prepared, model, groups, device, precision, problem, before, origin)

@@ -203,7 +203,7 @@ def test_in_half_precision_judging_has_the_last_word(
 ) -> None:
     policy = policy_of(told("full"))
     prompts = story_prompts(policy, stories).take(range(10))
-    policy.precision = "bf16"
+    policy.manifest = replace(policy.manifest, precision="bf16")
     actor = generator_actor(policy)
     learner = Learner.of(actor, ppo(learning_rate=1e-3, batch_size=10), 1)
     rollout = learner.rollout(prompts)

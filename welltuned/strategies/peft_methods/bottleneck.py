@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers.activations import ACT2FN
 
-from welltuned.strategies.peft_methods.base import InjectedLayer, InjectedTuner, InjectionConfig
+from welltuned.models.compat.peft_api import MethodTuner
+from welltuned.models.compat.transformers_api import ACT2FN
+from welltuned.strategies.peft_methods.base import InjectedLayer, InjectionConfig
 
 PEFT_TYPE = "WELLTUNED_ADAPTER"
 PREFIX = "bottleneck_"
@@ -109,11 +110,11 @@ class BottleneckLayer(InjectedLayer):
         return y
 
 
-class BottleneckTuner(InjectedTuner):
+class BottleneckTuner(MethodTuner):
     prefix = PREFIX
     tuner_layer_cls = BottleneckLayer
 
-    def _wrap(
+    def wrap(
         self, peft_config: BottleneckConfig, target: nn.Module, current_key: str
     ) -> InjectedLayer:
         name = peft_config.parallel_inputs.get(current_key)
@@ -128,7 +129,7 @@ class BottleneckTuner(InjectedTuner):
             setattr(parent, child_name, reader)
         return reader
 
-    def _add(
+    def add(
         self, layer: Any, adapter_name: str, peft_config: BottleneckConfig, current_key: str
     ) -> None:
         layer.bottleneck_parts[adapter_name] = Bottleneck(peft_config)

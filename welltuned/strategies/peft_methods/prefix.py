@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
 
+from welltuned.models.compat.peft_api import MethodTuner
+from welltuned.models.compat.transformers_api import explicit_mask, register_attention
 from welltuned.models.cpu_attention import scaled_dot_product
-from welltuned.strategies.peft_methods.base import InjectedLayer, InjectedTuner, InjectionConfig
+from welltuned.strategies.peft_methods.base import InjectedLayer, InjectionConfig
 
 PEFT_TYPE = "WELLTUNED_PREFIX"
 PREFIX = "prefix_"
@@ -122,14 +122,15 @@ class PrefixedAttention(InjectedLayer):
             return self.base_layer(*args, **kwargs)
 
 
-class PrefixTuner(InjectedTuner):
+class PrefixTuner(MethodTuner):
     prefix = PREFIX
     tuner_layer_cls = PrefixedAttention
 
-    def _prepare_model(self, peft_config: Any, model: Any) -> None:
+    def begin(self, peft_config: Any, model: Any) -> None:
+        # The mask is a tensor, always: shortcuts do not hold once keys stand in front.
         model.set_attn_implementation(ATTENTION)
 
-    def _add(
+    def add(
         self, layer: Any, adapter_name: str, peft_config: PrefixConfig, current_key: str
     ) -> None:
         layer.prefix_parts[adapter_name] = PrefixParameters(peft_config)
@@ -228,15 +229,4 @@ def _softcapped(
     return weights @ value
 
 
-def _explicit_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
-    """The mask as a tensor, always.
-
-    The shortcuts that leave it out do not hold once keys stand in front.
-    """
-    return sdpa_mask(
-        *args, **{**kwargs, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
-    )
-
-
-AttentionInterface.register(ATTENTION, attend_with_prefix)
-AttentionMaskInterface.register(ATTENTION, _explicit_mask)
+register_attention(ATTENTION, attend_with_prefix, explicit_mask)

@@ -22,7 +22,8 @@ import torch
 from torch import nn
 
 from welltuned.models.anatomy import position_offset
-from welltuned.strategies.peft_methods.base import InjectedLayer, InjectedTuner, InjectionConfig
+from welltuned.models.compat.peft_api import MethodTuner
+from welltuned.strategies.peft_methods.base import InjectedLayer, InjectionConfig
 
 PEFT_TYPE = "WELLTUNED_PROMPT"
 PREFIX = "prompt_"
@@ -191,22 +192,27 @@ class _Places:
         return outputs
 
 
-class PromptTuner(InjectedTuner):
+class PromptTuner(MethodTuner):
     prefix = PREFIX
     tuner_layer_cls = PromptedTrunk
 
-    def _prepare_model(self, peft_config: Any, model: nn.Module) -> None:
+    def begin(self, peft_config: Any, model: nn.Module) -> None:
         """Name a pooler by its parts: PEFT wraps no direct child of an injected layer."""
         trunk = model.get_submodule(str(peft_config.target_modules))
         named: list[str] = []
         for name in peft_config.modules_to_save or ():
             child = getattr(trunk, name, None)
             parts = child.named_modules() if isinstance(child, nn.Module) else ()
-            named += [f"{name}.{part}" for part, module in parts if module._parameters] or [name]
+            named += [f"{name}.{part}" for part, module in parts if _has_weights(module)] or [name]
         peft_config.modules_to_save = named
 
-    def _add(
+    def add(
         self, layer: Any, adapter_name: str, peft_config: PromptConfig, current_key: str
     ) -> None:
         width = layer.base_layer.get_input_embeddings().weight.shape[1]
         layer.prompt_parts[adapter_name] = SoftPrompt(peft_config, width)
+
+
+def _has_weights(module: nn.Module) -> bool:
+    """Whether a module holds weights by itself, those of its children aside."""
+    return any(True for _ in module.parameters(recurse=False))

@@ -84,8 +84,8 @@ class TokenObjective(Objective):
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForTokenClassification
-        from transformers.models.auto.modeling_auto import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
 
+        from welltuned.models.compat.transformers_api import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
         from welltuned.models.loading import Head
 
         if type(base) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING:

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
+from welltuned.models.compat.torch_api import FlopCounterMode, safe_softmax, softmax_backward
 from welltuned.training.forecast.operations import ATTENTION, ATTENTION_BACKWARD
 from welltuned.training.forecast.prices import Machine
 
@@ -46,8 +46,8 @@ _FUNCTIONS: dict[str, Callable[[torch.Tensor], object]] = {
     "pow": lambda x: x.pow(2),
     "rsqrt": torch.rsqrt,
     "_softmax": lambda x: x.view(-1, _ROW).softmax(-1),
-    "_safe_softmax": lambda x: _aten._safe_softmax(x.view(-1, _ROW), -1),
-    "_softmax_backward_data": lambda x: _softmax_backward(x.view(-1, _ROW)),
+    "_safe_softmax": lambda x: safe_softmax(x.view(-1, _ROW)),
+    "_softmax_backward_data": lambda x: softmax_backward(x.view(-1, _ROW), x.view(-1, _ROW)),
     "_log_softmax": lambda x: x.view(-1, _ROW).log_softmax(-1),
     "native_layer_norm": lambda x: functional.layer_norm(x.view(-1, _ROW), (_ROW,)),
     "native_layer_norm_backward": lambda x: _layer_norm_backward(x.view(-1, _ROW)),
@@ -101,10 +101,6 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
         if tried + 1 >= _FEWEST and time.perf_counter() - started > _SECONDS:
             break
     return best
-
-
-def _softmax_backward(rows: torch.Tensor) -> torch.Tensor:
-    return _aten._softmax_backward_data(rows, rows, -1, rows.dtype)
 
 
 def _layer_norm_backward(rows: torch.Tensor) -> object:

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map
 
-from welltuned.training.forecast.operations import FUSED
+from welltuned.models.compat.torch_api import FUSED, tree_map
 
 _IN_HALF = frozenset(
     {

@@ -19,10 +19,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from welltuned.models.checkpoint_context import recomputed_within
+from welltuned.models.compat.torch_api import (
+    READ_VALUE,
+    TorchDispatchMode,
+    storage_id,
+    tree_leaves,
+    tree_map,
+)
 from welltuned.training.forecast.meta_functions import AsOnDevice
 from welltuned.training.forecast.operations import Operation
 
@@ -70,7 +75,7 @@ class MetaTracer(TorchDispatchMode):
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         if not any(tensor.is_meta for tensor in given):
             return self._compute(func, args, kwargs)
-        if func is torch.ops.aten._local_scalar_dense.default:
+        if func is READ_VALUE:
             return True  # a question about values, such as whether two ways agree: they do
         if func is torch.ops.aten.index.Tensor:
             args = (args[0], _where(args[1]))
@@ -100,7 +105,7 @@ class MetaTracer(TorchDispatchMode):
     def _note(self, tensor: torch.Tensor) -> None:
         """Count a tensor's memory, once, for as long as it lives."""
         storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
+        key, size = storage_id(storage), storage.nbytes()
         if key in self._known:
             return
         self._known.add(key)

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-FUSED_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+from welltuned.models.compat.torch_api import (
+    FUSED,
+    FUSED_BACKWARD,
+    flop_registry,
+    operation_of,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
+
 _ATTENTIONS = {FUSED: 0, FUSED_BACKWARD: 1}
 """Attention without a T x T matrix, and at which place of its arguments the query stands."""
 _KEPT = 32 * 2**20
@@ -48,7 +54,7 @@ class Operation:
         outputs: list[torch.Tensor],
     ) -> Operation:
         """A call as `__torch_dispatch__` sees it, what came out, and the tensors of both."""
-        packet = func._overloadpacket
+        packet = operation_of(func)
         name = packet.__name__
         if func.is_view or name in ("detach", "_unsafe_view"):
             return cls("view")

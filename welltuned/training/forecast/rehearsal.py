@@ -15,6 +15,7 @@ from welltuned.engines.device import autocast
 from welltuned.models import cpu_attention
 from welltuned.models.anatomy import undecorated
 from welltuned.models.checkpoint_context import contexts
+from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.loading import quiet
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
@@ -47,9 +48,8 @@ class Rehearsal:
         prepared = _with_reference(prepared)
         model: nn.Module = _prepare(prepared, strategy)
         if checkpointing:
-            recompute = {"use_reentrant": False, "context_fn": contexts}
             with quiet():
-                model.gradient_checkpointing_enable(recompute)  # type: ignore[operator]
+                recompute_activations(model, context_fn=contexts)
         groups = strategy.parameter_groups(model, prepared.anatomy)
         rehearsal = cls(prepared, strategy, model, groups, device)
         rehearsal.look(prepared.learned, np.array([0]))  # what is only done with a first batch
@@ -136,11 +136,11 @@ def _with_reference(prepared: RunPlan) -> RunPlan:
 
 def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
     """As `tuning.build`, but for the weights."""
-    cpu_attention.install()
     config = type(prepared.head.config).from_dict(prepared.head.config.to_dict())
     dtype = getattr(torch, prepared.config.model.dtype)
     with torch.device("meta"):
         skeleton = prepared.head.auto_class.from_config(config, dtype=dtype)
+    cpu_attention.use_in(skeleton)
     context = Context(
         anatomy=prepared.anatomy,
         tokenizer=prepared.tokenizer,

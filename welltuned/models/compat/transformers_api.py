@@ -1,0 +1,92 @@
+"""transformers: attention by name, tables of families, and files beside a model."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.activations import ACT2FN
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+)
+from transformers.pytorch_utils import Conv1D
+from transformers.utils.hub import cached_file
+
+__all__ = [
+    "ACT2FN",
+    "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
+    "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING",
+    "Conv1D",
+    "attends_by_sdpa",
+    "explicit_mask",
+    "file_of_model",
+    "recompute_activations",
+    "register_attention",
+    "sdpa_attention_forward",
+    "sdpa_mask",
+]
+
+
+def register_attention(name: str, attend: Any, mask: Any) -> None:
+    """Make an attention function known under a name of its own, with the masks it is given."""
+    AttentionInterface.register(name, attend)
+    AttentionMaskInterface.register(name, mask)
+
+
+def attends_by_sdpa(model: nn.Module) -> bool:
+    """Whether a model attends by transformers' `sdpa` throughout and never asks for that name.
+
+    A family that compares the name in its own code would take another one for an attention it
+    does not know, and leave masks out.
+    """
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    return bool(parts) and all(
+        part.config._attn_implementation == "sdpa" and not _names_sdpa(type(part).__module__)
+        for part in parts
+    )
+
+
+@cache
+def _names_sdpa(module: str) -> bool:
+    try:
+        return '"sdpa"' in inspect.getsource(sys.modules[module])
+    except (KeyError, OSError):  # code that has no file: nobody can tell
+        return True
+
+
+def explicit_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
+    """The mask of `sdpa` as a tensor, without the shortcuts by which transformers leaves it out."""
+    shortcuts = {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+    return sdpa_mask(*args, **{**kwargs, **shortcuts})
+
+
+def recompute_activations(model: Any, **options: Any) -> None:
+    """Keep no activations inside blocks and compute them once more in the backward pass.
+
+    `options` are those of `torch.utils.checkpoint`. Newer releases of transformers call it
+    activation checkpointing and warn of the old name.
+    """
+    old: Any = model.gradient_checkpointing_enable
+    getattr(model, "activation_checkpointing_enable", old)({"use_reentrant": False, **options})
+
+
+def file_of_model(model: str, name: str, folder: str, revision: str | None) -> Path | None:
+    """A file beside a model, local or on the hub; None when there is none or it cannot be had."""
+    found = cached_file(
+        model,
+        name,
+        subfolder=folder,
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return None if found is None else Path(found)
