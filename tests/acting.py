@@ -48,4 +48,4 @@ def texts_of(policy: Policy, file: str, number: int = 12) -> TextPrompts:
 
 def story_prompts(policy: Policy, file: str, tokens: int = 3) -> Prompts:
     problem: Any = policy.problem
-    return prompts_of(problem, policy.tokenizer, collected(file, policy).train, 50, tokens)
+    return prompts_of(problem.prompter, policy.tokenizer, collected(file, policy).train, 50, tokens)

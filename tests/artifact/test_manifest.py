@@ -21,12 +21,12 @@ from welltuned.errors import InputError, Place
 from welltuned.models.loading import ModelConfig
 from welltuned.runs import Run
 from welltuned.strategies import Lora
-from welltuned.tasks import ClassificationProblem
-from welltuned.tasks.labels import Labels
+from welltuned.tasks.classification import SingleLabel
+from welltuned.tasks.classification.labels import Labels
 
 VERSION_1 = Path(__file__).with_name("fixtures") / "version-1"
 MANIFEST = ArtifactManifest(
-    problem=ClassificationProblem(Labels("single_label", ("a", "b"), ("a", "größe"))),
+    problem=SingleLabel(Labels("single_label", ("a", "b"), ("a", "größe"))),
     strategy=Lora(r=3, lora_alpha=7, target_modules="all-linear"),
     base=ModelConfig(name="somebody/model", revision="v2", dtype="bfloat16"),
     origin=Origin("0123", ("classifier.weight",)),

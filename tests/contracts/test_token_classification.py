@@ -27,7 +27,7 @@ from welltuned.engines.events import Listener, Step
 from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import InputError
-from welltuned.reports.run import _mistakes
+from welltuned.metrics import EntityPredictions
 
 TASK = "token_classification"
 TEXTS = [" ".join(words) for words, _ in make_sentences(9, seed=5)]
@@ -219,7 +219,7 @@ def test_mistakes_are_sentences_with_what_is_there_and_what_was_found() -> None:
             (["O", "O", "O", "B-LOC"], ["O", "O", "O", "I-LOC"]),
         )
     ]
-    first, second = _mistakes(rows, "token_classification")
+    first, second = EntityPredictions.mistakes(rows, 20)
     assert first["label"] == ["Ada Lovelace (PER)", "Oslo (LOC)"]
     assert first["prediction"] == ["Ada (PER)"]
     assert second["label"] == ["Oslo (LOC)"] and second["prediction"] == ["nothing"]

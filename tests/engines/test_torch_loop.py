@@ -552,6 +552,6 @@ def test_targets_of_the_examples_are_read_without_faults(still: str) -> None:
     """The helper above gives what it says."""
     for labels in (SENTIMENT, TOPICS, STARS):
         job, faults = make_job(still, labels=labels), Faults()
-        labels.read(job.examples.records, faults)
+        job.problem.codec.read_targets(job.examples.records, faults)
         assert len(faults) == 0
         assert job.examples.targets is not None and len(job.examples.targets) == 23

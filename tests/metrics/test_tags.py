@@ -32,7 +32,7 @@ def test_scores_are_seqevals() -> None:
 
 def test_a_worked_example_comes_out_as_by_hand() -> None:
     true = [["B-PER", "I-PER", "O"], ["B-LOC", "O"], ["O", "O"]]
-    predicted = [["B-PER", "I-PER", "O"], ["B-PER", "O"], ["O", None]]
+    predicted: list[list[str | None]] = [["B-PER", "I-PER", "O"], ["B-PER", "O"], ["O", None]]
     scores = score(EntityPredictions(true, predicted, ()), intervals=False)
     assert scores["entity_precision"] == scores["entity_recall"] == scores["entity_f1"] == 0.5
     assert scores["accuracy"] == 5 / 7
@@ -70,8 +70,9 @@ def test_intervals_resample_sentences() -> None:
 
 
 def test_other_tags_are_scored_word_by_word() -> None:
-    true, predicted = [["N", "V", "N"], ["N"]], [["N", "N", None], ["N"]]
-    scores = score(TagPredictions(true, predicted, ["N", "V"]), intervals=True)
+    true = [["N", "V", "N"], ["N"]]
+    predicted: list[list[str | None]] = [["N", "N", None], ["N"]]
+    scores = score(TagPredictions(true, predicted, ("N", "V")), intervals=True)
     assert scores["accuracy"] == 0.5
     assert scores["per_class"]["N"] == pytest.approx(
         {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "support": 3}

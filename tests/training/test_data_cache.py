@@ -53,8 +53,8 @@ def same(one: RunPlan, other: RunPlan) -> bool:
         some = list(range(len(examples)))
         if len(theirs) != len(examples) or theirs.records != examples.records:
             return False
-        ours = one.problem.collate(examples, some, one.pad_id)
-        for name, array in other.problem.collate(theirs, some, other.pad_id).items():
+        ours = one.problem.codec.collate(examples, some, one.pad_id)
+        for name, array in other.problem.codec.collate(theirs, some, other.pad_id).items():
             if not np.array_equal(array, ours[name], equal_nan=True):
                 return False
     return True

@@ -30,6 +30,7 @@ from welltuned.metrics.base import (
     score,
 )
 from welltuned.metrics.intervals import bootstrap_draws, percentile_interval
+from welltuned.models.compat.sacrebleu_api import score_of_statistics, sentence_statistics
 from welltuned.schema.import_path import load_callable
 
 # Han with its iteration marks, kana, bopomofo and hangul; then Thai, Lao, Burmese and Khmer, which

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import BeforeValidator, Field
 
 from welltuned.data.records import Records
-from welltuned.errors import Fault, InputError
 from welltuned.tasks.base import Actions, Problem, Task
 from welltuned.tasks.classification import Classification, ClassificationProblem
 from welltuned.tasks.examples import Examples
@@ -64,11 +63,13 @@ TEXT_TASK: Task = Generation()
 
 
 def restore_problem(memory: Mapping[str, Any]) -> Problem:
-    """The problem an artifact remembers, from `Problem.to_dict`. Raises `InputError`."""
+    """The problem an artifact remembers, from `Problem.to_dict`.
+
+    Raises `ValueError` or `KeyError` for what is none.
+    """
     name = str(memory["type"])
     if name not in TASKS:
-        what = f"the model is for the task '{name}', which is not installed"
-        raise InputError(Fault(what, None, f"install its plug-in; known are: {', '.join(TASKS)}"))
+        raise ValueError(f"there is no task '{name}'")
     return TASKS[name].restore(memory)
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
-from welltuned.errors import Fault, Faults, InputError
+from welltuned.errors import Faults
 from welltuned.schema.document import Part, conflict
 from welltuned.tasks.parts import (
     Codec,
@@ -98,9 +98,8 @@ class Task(Part):
 
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> Problem:
-        """The problem an artifact remembers, from `Problem.to_dict`. Raises `InputError`."""
-        what = f"no artifact holds a problem of the task '{cls.name()}'"
-        raise InputError(Fault(what, None, "load another model folder"))
+        """The problem an artifact remembers, from `Problem.to_dict`. Raises `ValueError`."""
+        raise ValueError(f"no artifact holds a problem of the task '{cls.name()}'")
 
 
 class Problem(ABC):

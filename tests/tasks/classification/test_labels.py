@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -46,12 +47,12 @@ def found(cells: list[Any], *arguments: Any, **names: str) -> Labels:
 
 def read(labels: Labels, cells: list[Any]) -> tuple[list[Any], list[str]]:
     faults = Faults()
-    read_targets = {
+    readers: dict[str, Callable[[Records, Faults], np.ndarray]] = {
         "single_label": partial(read_classes, labels),
         "multi_label": partial(read_label_sets, labels),
         "regression": read_numbers,
-    }[labels.problem]
-    targets = read_targets(records(cells), faults)
+    }
+    targets = readers[labels.problem](records(cells), faults)
     return targets.tolist(), [str(fault) for fault in faults]
 
 
