@@ -43,6 +43,8 @@ def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         while event.name != "ended":
             event = events.get(timeout=60)
         assert event.worker is worker
+        files = worker._process.stdin, worker._process.stdout, worker._log
+        assert all(file is not None and file.closed for file in files)
         return event
 
     return run

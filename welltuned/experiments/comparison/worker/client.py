@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,8 +95,12 @@ class Worker:
             self._hear(values)
             self.events.put(Event(self, values.pop("event"), values))
         status = self._process.wait()
-        ended = {"status": status, "seconds": self.seconds}
-        self.events.put(Event(self, "ended", {**ended, "error": self._reason(status)}))
+        ended = {"status": status, "seconds": self.seconds, "error": self._reason(status)}
+        for file in (self._process.stdin, self._process.stdout, self._log):
+            assert file is not None
+            with suppress(BrokenPipeError):  # a request that the process did not live to read
+                file.close()
+        self.events.put(Event(self, "ended", ended))
 
     def _hear(self, values: dict[str, Any]) -> None:
         if values["event"] == "refused":
