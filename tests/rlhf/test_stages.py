@@ -1,0 +1,76 @@
+"""Stages as runs: which strategy, data and folder each has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from welltuned.data.records import Records
+from welltuned.errors import InputError
+from welltuned.rlhf.config import RlhfConfig
+from welltuned.rlhf.read_config import rlhf_config_from
+from welltuned.rlhf.stages import reward_runs, sft_run, unjudged
+
+FOLDER = Path("out/stages")
+
+
+def config_of(**values: Any) -> RlhfConfig:
+    base = {"pipeline": "rlhf", "model": "m", "data": "sft.jsonl", "output_dir": "out"}
+    reward = {"data": "pairs.jsonl"}
+    return rlhf_config_from({**base, "reward": reward, **values})
+
+
+def test_supervised_fine_tuning_takes_what_all_stages_share() -> None:
+    run = sft_run(config_of(strategy="lora"), FOLDER / "sft")
+    assert (run.model.name, run.data.train) == ("m", "sft.jsonl")
+    assert run.strategy.type == "lora" and run.output_dir == str(FOLDER / "sft")
+
+
+def test_what_a_stage_says_of_itself_goes_first() -> None:
+    stage = {"strategy": "full", "data": "own.jsonl", "training": {"seed": 5}}
+    run = sft_run(config_of(strategy="lora", sft=stage), FOLDER / "sft")
+    assert run.strategy.type == "full" and run.data.train == "own.jsonl"
+    assert run.training.seed == 5
+
+
+def test_without_a_word_of_it_everything_is_trained() -> None:
+    assert sft_run(config_of(), FOLDER).strategy.type == "full"
+    (run,) = reward_runs(config_of(), FOLDER / "reward")
+    assert run is not None and run.strategy.type == "full" and run.task.type == "reward"
+
+
+def test_one_reward_has_the_folder_and_several_have_numbers() -> None:
+    (one,) = reward_runs(config_of(), FOLDER / "reward")
+    assert one is not None and one.output_dir == str(FOLDER / "reward")
+    several = [{"data": "a.jsonl"}, {"function": "math.sqrt"}, {"data": "b.jsonl"}]
+    first, none, second = reward_runs(config_of(reward=several), FOLDER / "reward")
+    assert none is None, "a function is not trained"
+    assert first is not None and first.output_dir == str(FOLDER / "reward-1")
+    assert second is not None and second.output_dir == str(FOLDER / "reward-2")
+    assert (first.data.train, second.data.train) == ("a.jsonl", "b.jsonl")
+
+
+def judged(*responses: list[str]) -> Records:
+    lines = list(range(1, len(responses) + 1))
+    return Records("pairs.jsonl", {"responses": list(responses)}, lines, ("prompt",))
+
+
+@pytest.mark.parametrize(
+    "labels, note",
+    [
+        (("good", "bad"), []),
+        (("good", "bad", "so-so"), ["no judgement is about the label so-so"]),
+        (("good", "a", "b"), ["no judgement is about the labels a, b"]),
+    ],
+)
+def test_labels_that_nobody_judged_are_named(labels: tuple[str, ...], note: list[str]) -> None:
+    assert unjudged(judged(["good ", "bad"]), labels) == note
+
+
+def test_judgements_of_other_words_are_refused() -> None:
+    with pytest.raises(InputError, match="'fine'") as caught:
+        unjudged(judged(["fine", "awful"]), ("good", "bad"))
+    (fault,) = caught.value.faults
+    assert fault.place is not None and fault.place.source == "pairs.jsonl"
