@@ -24,6 +24,9 @@ from support import (
     tune,
     write_rows,
 )
+from welltuned.runs import Run
+from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.locks import holding
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
@@ -120,55 +123,84 @@ def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def rewarded(
-    tiny: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
-    """A finished reward model that has learned its pairs. To be read, not changed."""
-    folder = tmp_path_factory.mktemp("rewarded") / "run"
-    training = {"num_train_epochs": 6, "learning_rate": 3e-3}
-    return tune(tiny("bert"), preferences, "full", folder, task="reward", training=training)
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`built_once(name, build)`: a folder that `build` has filled, for all workers of a session.
+
+    Who asks first builds; others wait, and read what is there.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def build(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = root / f"shared-{name}", root / f"shared-{name}.done"
+        with holding(root / f"shared-{name}.lock"):
+            if not done.exists():
+                folder.mkdir()  # where an earlier attempt has failed this fails too, and says so
+                fill(folder)
+                done.touch()
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def directed(
-    causal: Callable[..., str], preferences: str, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def rewarded(tiny: Callable[..., str], preferences: str, built_once: Callable[..., Path]) -> Run:
+    """A finished reward model that has learned its pairs. To be read, not changed."""
+    training = {"num_train_epochs": 6, "learning_rate": 3e-3}
+
+    def build(folder: Path) -> None:
+        tune(tiny("bert"), preferences, "full", folder / "run", task="reward", training=training)
+
+    return Run(built_once("rewarded", build) / "run")
+
+
+@pytest.fixture(scope="session")
+def directed(causal: Callable[..., str], preferences: str, built_once: Callable[..., Path]) -> Run:
     """A generator that has learned by direct preference. To be read, not changed."""
-    folder = tmp_path_factory.mktemp("directed") / "run"
     strategy, training = {"type": "lora", "r": 4}, {"num_train_epochs": 3, "learning_rate": 3e-3}
     task = {"type": "preference", "scored_examples": 3, "decoding": {"max_new_tokens": 4}}
-    return tune(causal("llama"), preferences, strategy, folder, task=task, training=training)
+
+    def build(folder: Path) -> None:
+        model, run = causal("llama"), folder / "run"
+        tune(model, preferences, strategy, run, task=task, training=training)
+
+    return Run(built_once("directed", build) / "run")
 
 
 @pytest.fixture(scope="session")
-def finished(
-    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def finished(tiny: Callable[..., str], sentiment: str, built_once: Callable[..., Path]) -> Run:
     """A finished run with whole weights, its lower blocks frozen. To be read, not changed."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    strategy = {"type": "partial", "num_blocks": 2}
-    return tune(tiny("bert"), sentiment, strategy, folder, task={"pooling": "mean"})
+    strategy, task = {"type": "partial", "num_blocks": 2}, {"pooling": "mean"}
+
+    def build(folder: Path) -> None:
+        tune(tiny("bert"), sentiment, strategy, folder / "run", task=task)
+
+    return Run(built_once("finished", build) / "run")
 
 
 @pytest.fixture(scope="session")
-def adapted(
-    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def adapted(tiny: Callable[..., str], sentiment: str, built_once: Callable[..., Path]) -> Run:
     """A finished run with an adapter and the family's own head. To be read, not changed."""
-    folder = tmp_path_factory.mktemp("adapted") / "run"
-    strategy = {"type": "lora", "r": 4}
-    return tune(tiny("bert"), sentiment, strategy, folder, task={"pooling": "model"})
+    strategy, task = {"type": "lora", "r": 4}, {"pooling": "model"}
+
+    def build(folder: Path) -> None:
+        tune(tiny("bert"), sentiment, strategy, folder / "run", task=task)
+
+    return Run(built_once("adapted", build) / "run")
 
 
 @pytest.fixture(scope="session")
 def compared(
-    tiny: Callable[..., str], sentiment: str, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+    tiny: Callable[..., str], sentiment: str, built_once: Callable[..., Path]
+) -> Comparison:
     """A finished comparison of two strategies with two seeds. To be read, not changed."""
-    folder = tmp_path_factory.mktemp("compared") / "reviews"
-    with pytest.MonkeyPatch.context() as patch:
-        without_processes(patch)
-        return carried_out(values_for(tiny("bert"), sentiment, folder))
+
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            without_processes(patch)
+            carried_out(values_for(tiny("bert"), sentiment, folder / "reviews"))
+
+    return Comparison(built_once("compared", build) / "reviews")
 
 
 @pytest.fixture
@@ -217,6 +249,6 @@ def machine() -> Any:
 @pytest.fixture
 def known(machine: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Every plan is made for that machine."""
-    for place in ("planning.plan", "rlhf.forecast"):
+    for place in ("training.forecast.plan", "rlhf.forecast"):
         monkeypatch.setattr(f"welltuned.{place}.measured", lambda device, progress: machine)
     return machine
