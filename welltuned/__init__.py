@@ -1,25 +1,91 @@
-"""welltuned: fine-tune a pretrained language model on your own data, and see which way works best.
+"""welltuned: fine-tune a pretrained language model, and see with evidence which way is right.
 
-import welltuned as wt
-run = wt.train(model="…", data="train.jsonl", strategy="lora")
-wt.load(run).predict(["a text"])
+    import welltuned as wt
+
+    run = wt.train(model="…", data="train.jsonl", strategy="lora")
+    wt.load(run).predict(["a text"])
+
+`__all__` is the public interface. What it names is imported when it is asked for, so that
+`import welltuned` loads neither torch nor transformers. Progress is logged, at INFO:
+
+    logging.basicConfig(level=logging.INFO)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
+from welltuned.errors import (
+    Fault,
+    Faults,
+    InputError,
+    NotFinite,
+    Place,
+    Pruned,
+    RunFailed,
+    Stopped,
+    WelltunedError,
+)
 from welltuned.models.compat import AUTO_MODELS
 
 if TYPE_CHECKING:
     from welltuned.artifact.predictor import Predictor
+    from welltuned.config import RunConfig
+    from welltuned.experiments.comparison.config import CompareConfig
+    from welltuned.experiments.comparison.log import LoggingComparisonObserver
+    from welltuned.experiments.comparison.observer import ComparisonObserver
+    from welltuned.rlhf import api as ppo
+    from welltuned.rlhf.config import RlhfConfig
     from welltuned.runs import Run
     from welltuned.runs.comparison_folder import Comparison
+    from welltuned.training.log import LoggingObserver
+    from welltuned.training.observer import Observer
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "load", "train"]
+__all__ = [
+    "CompareConfig",
+    "Comparison",
+    "ComparisonObserver",
+    "Fault",
+    "InputError",
+    "LoggingComparisonObserver",
+    "LoggingObserver",
+    "NotFinite",
+    "Observer",
+    "Place",
+    "Predictor",
+    "Pruned",
+    "RlhfConfig",
+    "Run",
+    "RunConfig",
+    "RunFailed",
+    "Stopped",
+    "WelltunedError",
+    "__version__",
+    "compare",
+    "load",
+    "ppo",
+    "train",
+]
+
+_MODULES = {
+    "CompareConfig": "welltuned.experiments.comparison.config",
+    "Comparison": "welltuned.runs.comparison_folder",
+    "ComparisonObserver": "welltuned.experiments.comparison.observer",
+    "LoggingComparisonObserver": "welltuned.experiments.comparison.log",
+    "LoggingObserver": "welltuned.training.log",
+    "Observer": "welltuned.training.observer",
+    "Predictor": "welltuned.artifact.predictor",
+    "RlhfConfig": "welltuned.rlhf.config",
+    "Run": "welltuned.runs",
+    "RunConfig": "welltuned.config",
+}
+"""Where the names of `__all__` are that are imported late."""
 
 # Both libraries learn of our parts when they are imported themselves: `import welltuned` stays
 # instant. A hook named by its path is not imported before it is called.
@@ -32,95 +98,129 @@ wrapt.register_post_import_hook(
 )
 
 
-def train(config: Any = None, **values: Any) -> Run:
+def train(
+    config: RunConfig | RlhfConfig | Mapping[str, Any] | str | PathLike[str] | None = None,
+    *,
+    observer: Observer | None = None,
+    **values: Any,
+) -> Run:
     """Carry out a run and return its folder.
 
-    `config` is a `RunConfig`, a mapping, or the path of a YAML file; without it the
-    keys are given as keyword arguments: `train(model=…, data=…, strategy="lora")`.
-    With `pipeline: rlhf` it is a pipeline of three runs.
-    Raises `InputError` before any weight is loaded when something cannot work.
+    `config` is a config, a mapping, or the path of a YAML file; `values` are further keys, and
+    those of a file may be dotted. With `pipeline: rlhf` it is a pipeline of three runs.
+    `observer` hears of everything that happens; without one it is logged.
+
+    Raises `InputError` before any weight is loaded when something cannot work, and `RunFailed`
+    when training or its proof fails; the folder then says why.
+
+        wt.train(model="…", data="train.jsonl", strategy={"type": "lora", "r": 16})
+        wt.train("reviews.yaml", **{"training.seed": 1})
     """
-    from welltuned.config import RunConfig, run_config_from
-    from welltuned.training.load_config import load_config
-    from welltuned.training.train import run_training as carry_out
+    from welltuned.training.log import LoggingObserver
 
+    observer = observer or LoggingObserver()
     if _names_pipeline(config, values):
-        return _train_pipeline(config, values)
-    if isinstance(config, RunConfig):
-        if values:
-            config = run_config_from({**config.model_dump(mode="json"), **values})
-        return carry_out(config)
-    if config is None or isinstance(config, dict):
-        return carry_out(run_config_from({**(config or {}), **values}))
-    return carry_out(load_config(str(config), [f"{key}={value}" for key, value in values.items()]))
+        from welltuned.rlhf.pipeline import run_pipeline
+
+        return run_pipeline(_rlhf_config(config, values), observer)
+    from welltuned.training.train import run_training
+
+    return run_training(_run_config(config, values), observer)
 
 
-def _names_pipeline(config: Any, values: dict[str, Any]) -> bool:
-    """Whether `pipeline:` stands in the config, however it is given."""
-    from welltuned.schema.document import Part, peek
-
-    if isinstance(config, Part):
-        return "pipeline" in type(config).model_fields
-    if config is None or isinstance(config, dict):
-        return "pipeline" in {**(config or {}), **values}
-    return (
-        peek(str(config), [f"{key}={value}" for key, value in values.items()], "pipeline")
-        is not None
-    )
-
-
-def _train_pipeline(config: Any, values: dict[str, Any]) -> Run:
-    from welltuned.rlhf import pipeline, read_config
-    from welltuned.schema.document import Part
-
-    if isinstance(config, Part):
-        config = config.model_dump(mode="json")
-    if config is None or isinstance(config, dict):
-        return pipeline.run_pipeline(read_config.rlhf_config_from({**(config or {}), **values}))
-    return pipeline.run_pipeline(
-        read_config.load_rlhf_config(str(config), [f"{k}={v}" for k, v in values.items()])
-    )
-
-
-def __getattr__(name: str) -> Any:
-    """`wt.ppo`, imported when it is asked for."""
-    if name == "ppo":
-        import importlib
-
-        return importlib.import_module("welltuned.rlhf.api")
-    raise AttributeError(f"module 'welltuned' has no attribute '{name}'")
-
-
-def compare(config: Any = None, **values: Any) -> Comparison:
+def compare(
+    config: CompareConfig | Mapping[str, Any] | str | PathLike[str] | None = None,
+    *,
+    observer: ComparisonObserver | None = None,
+    **values: Any,
+) -> Comparison:
     """Compare strategies on the same data; returns the comparison, with `folder` and `results`.
 
-    `config` is a `CompareConfig`, a mapping, or the path of a YAML file; without it the keys are
-    given as keyword arguments: `compare(model=…, data=…, strategies=["full", "lora"], seeds=3)`.
-    Raises `InputError` before any run when something cannot work. Runs that are finished
-    already are not run again.
+    Takes a config as `train` does. Runs that are finished already are not run again. Raises
+    `InputError` before any run when something cannot work.
+
+        wt.compare(model="…", data="train.jsonl", strategies=["full", "lora"], seeds=3)
     """
-    from welltuned.errors import Faults
-    from welltuned.experiments.comparison.compare import run_comparison as carry_out
+    from welltuned.experiments.comparison.compare import run_comparison
     from welltuned.experiments.comparison.config import (
         CompareConfig,
         comparison_from,
         read_comparison,
     )
+    from welltuned.experiments.comparison.log import LoggingComparisonObserver
 
+    observer = observer or LoggingComparisonObserver()
     if isinstance(config, CompareConfig):
         config = config.model_dump(mode="json", exclude_unset=True)
-    if config is None or isinstance(config, dict):
-        return carry_out(comparison_from({**(config or {}), **values}))
+    if config is None or isinstance(config, Mapping):
+        return run_comparison(comparison_from({**(config or {}), **values}), None, observer)
     faults = Faults()
-    overrides = [f"{key}={value}" for key, value in values.items()]
-    read, document = read_comparison(str(config), overrides, faults)
+    read, document = read_comparison(str(config), _overrides(values), faults)
     faults.raise_if_any()
     assert read is not None
-    return carry_out(read, document)
+    return run_comparison(read, document, observer)
 
 
-def load(run: Any, device: str = "auto") -> Predictor:
-    """A predictor from a run, its folder or a bare model folder."""
+def load(run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
+    """A predictor from a run, its folder, or the folder of a model alone.
+
+    `device` is auto, cpu, cuda or mps. Raises `InputError` when the folder is none of these.
+
+        wt.load("runs/mine").predict(["a text", "another"])
+    """
     from welltuned.artifact.predictor import Predictor
 
     return Predictor.load(run, device)
+
+
+def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:
+    """Whether `pipeline:` stands in the config, however it is given."""
+    from welltuned.schema.document import Part, peek
+
+    if isinstance(config, Part):
+        return "pipeline" in type(config).model_fields
+    if config is None or isinstance(config, Mapping):
+        return "pipeline" in {**(config or {}), **values}
+    return peek(str(config), _overrides(values), "pipeline") is not None
+
+
+def _run_config(config: Any, values: Mapping[str, Any]) -> RunConfig:
+    from welltuned.config import RunConfig, run_config_from
+    from welltuned.training.load_config import load_config
+
+    if isinstance(config, RunConfig):
+        if not values:
+            return config
+        config = config.model_dump(mode="json")
+    if config is None or isinstance(config, Mapping):
+        return run_config_from({**(config or {}), **values})
+    return load_config(str(config), _overrides(values))
+
+
+def _rlhf_config(config: Any, values: Mapping[str, Any]) -> RlhfConfig:
+    from welltuned.rlhf.read_config import load_rlhf_config, rlhf_config_from
+    from welltuned.schema.document import Part
+
+    if isinstance(config, Part):
+        config = config.model_dump(mode="json")
+    if config is None or isinstance(config, Mapping):
+        return rlhf_config_from({**(config or {}), **values})
+    return load_rlhf_config(str(config), _overrides(values))
+
+
+def _overrides(values: Mapping[str, Any]) -> list[str]:
+    """Keyword arguments beside a file, as they would stand on a command line."""
+    return [f"{key}={value}" for key, value in values.items()]
+
+
+def __getattr__(name: str) -> Any:
+    """The names of `__all__`, imported when they are asked for."""
+    if name == "ppo":
+        return import_module("welltuned.rlhf.api")
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module 'welltuned' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Predictor:
         self._artifact = artifact
 
     @classmethod
-    def load(cls, run: Run | str | Path, device: str = "auto") -> Predictor:
+    def load(cls, run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
         """From a run, its folder, or a bare model folder.
 
         Raises `InputError` when it is none of these.

@@ -1,0 +1,87 @@
+"""A run told through `logging`, for programs that call `wt.train`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from welltuned.engines.events import Step
+from welltuned.runs import Run
+from welltuned.training.diagnosis.finding import Finding
+from welltuned.training.observer import Observer
+
+if TYPE_CHECKING:
+    from welltuned.models.freezing import TableRow
+    from welltuned.training.prepare import RunPlan
+
+log = logging.getLogger("welltuned.train")
+
+
+class LoggingObserver(Observer):
+    """Logs what happens at INFO, and what has gone wrong at WARNING.
+
+    Steps and other long work are told at most every `seconds` seconds, and at their end.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def working(self, what: str, done: int, total: int) -> None:
+        if self._is_due(done, total):
+            log.info("%s: %s of %s", what, f"{done:,}", f"{total:,}")
+
+    def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        if self._is_due(done, total):
+            log.info("%s %d/%d: %s", what, done, total, text)
+
+    def prepared(self, prepared: RunPlan) -> None:
+        config = prepared.config
+        sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in prepared.examples.items())
+        log.info("data read: %s", sizes)
+        for note in prepared.data.facts.notes:
+            log.info("%s", note)
+        for choice in prepared.choices:
+            log.info("%s", choice)
+        log.info("%s on %s, in %s", config.strategy.type, config.model.name, prepared.folder)
+
+    def noted(self, text: str) -> None:
+        log.info("%s", text)
+
+    def loaded(self, rows: list[TableRow]) -> None:
+        total, trains = (sum(row.parameters for row in rows), sum(row.trainable for row in rows))
+        log.info("model loaded: %s of %s weights train", f"{trains:,}", f"{total:,}")
+
+    def started(self, total_steps: int) -> None:
+        self._last = time.monotonic()
+        log.info("training: %d steps", total_steps)
+
+    def stepped(self, step: Step) -> None:
+        if self._is_due(step.step, step.total):
+            told = (step.step, step.total, step.epoch, step.loss)
+            log.info("step %d/%d: epoch %.2f, loss %.4f", *told)
+
+    def changed(self, step: int, what: str) -> None:
+        log.info("step %d: %s", step, what)
+
+    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+        told = [f"{name} {value:.4f}" for name, value in scores.items() if isinstance(value, float)]
+        so_far = " (best so far)" if best else ""
+        log.info("step %d: validation%s: %s", step, so_far, ", ".join(told))
+
+    def warned(self, step: int, finding: dict[str, Any]) -> None:
+        log.warning("step %d: %s", step, " ".join(Finding(**finding).lines))
+
+    def finished(self, run: Run) -> None:
+        results = run.results
+        metric, judged = results.get("metric"), results.get(run.judged, {})
+        score = f", {run.judged} {metric} {judged[metric]:.4f}" if metric in judged else ""
+        log.info("finished%s: %s", score, run.folder)
+
+    def _is_due(self, done: int, total: int) -> bool:
+        """Whether something is to be told of work that has come so far."""
+        due = done >= total or time.monotonic() - self._last > self._seconds
+        if due:
+            self._last = time.monotonic()
+        return due
