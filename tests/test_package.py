@@ -17,7 +17,12 @@ from support import config_values
 from welltuned.engines.events import Step
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.config import comparison_from
-from welltuned.experiments.comparison.observer import Board, CellState, StrategyRow
+from welltuned.experiments.comparison.observer import (
+    Board,
+    CellState,
+    State,
+    StrategyRow,
+)
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.messages import message
 
@@ -68,6 +73,14 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (Path(wt.__file__).parent / "py.typed").is_file()
 
 
+class Keeping(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self.emit = records.append  # type: ignore[assignment]
+
+
 @pytest.fixture(scope="module")
 def logged(
     tiny: Any, sentiment: str, tmp_path_factory: pytest.TempPathFactory
@@ -80,8 +93,7 @@ def logged(
         evaluation={"untrained": False, "retention": "none"},
     )  # fmt: skip
     records: list[logging.LogRecord] = []
-    handler = logging.Handler(logging.INFO)
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler = Keeping(records)
     logger = logging.getLogger("welltuned")
     before = logger.level
     logger.addHandler(handler)
@@ -158,10 +170,13 @@ def test_runs_of_a_comparison_are_logged_once_each(caplog: pytest.LogCaptureFixt
     board = Board([row], metric="accuracy")
     observer = wt.LoggingComparisonObserver()
     with caplog.at_level(logging.INFO, "welltuned"):
-        for state, score, error in (
-            ("running", None, None), ("running", None, None),
-            ("finished", 0.9, None), ("failed", None, "no luck"),
-        ):  # fmt: skip
+        steps: list[tuple[State, float | None, str | None]] = [
+            ("running", None, None),
+            ("running", None, None),
+            ("finished", 0.9, None),
+            ("failed", None, "no luck"),
+        ]
+        for state, score, error in steps:
             cell.state, cell.score, cell.seconds, cell.error = state, score, 61.0, error
             observer.changed(board, row, cell)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [

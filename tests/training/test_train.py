@@ -522,12 +522,12 @@ class Captured(Exception):
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The configs that would have been carried out."""
     configs: list[Any] = []
-    monkeypatch.setattr(pipeline, "run_training", lambda config: configs.append(config))
+    monkeypatch.setattr(pipeline, "run_training", lambda config, _: configs.append(config))
     return configs
 
 
 def test_a_config_can_be_given_in_four_ways(asked: list[Any], tmp_path: Path) -> None:
-    values = {"model": "some/model", "data": "train.csv", "strategy": "lora"}
+    values: dict[str, Any] = {"model": "some/model", "data": "train.csv", "strategy": "lora"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     wt.train(values)
     wt.train(**values)
@@ -540,7 +540,7 @@ def test_a_config_can_be_given_in_four_ways(asked: list[Any], tmp_path: Path) ->
 def test_keywords_change_what_a_config_says(asked: list[Any], tmp_path: Path) -> None:
     values = {"model": "some/model", "data": "train.csv"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
-    changes = {"strategy": "prefix", "output_dir": "there", "training": {"seed": 3}}
+    changes: dict[str, Any] = {"strategy": "prefix", "output_dir": "there", "training": {"seed": 3}}
     for config in (values, tmp_path / "config.yaml", run_config_from(values)):
         wt.train(config, **changes)
         assert asked[-1].strategy.type == "prefix", config
