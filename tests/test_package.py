@@ -24,6 +24,7 @@ from welltuned.experiments.comparison.observer import (
     StrategyRow,
 )
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.results_schema import FindingRecord
 from welltuned.schema.messages import message
 
 
@@ -141,7 +142,7 @@ def test_an_observer_of_ones_own_hears_instead(
 
 
 def test_what_goes_wrong_in_training_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    finding = {
+    finding: FindingRecord = {
         "fault": "diverged",
         "evidence": message("the loss is {loss}", loss=9),
         "advice": message("a lower rate"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
-from welltuned.schema.versions import SWEEP
 
 
 @app.command("sweep")
@@ -18,6 +17,7 @@ def sweep_command(arguments: Arguments = None, as_json: Json = False) -> None:
     from welltuned.cli.console.sweep import SweepConsole, sweep_lines
     from welltuned.experiments.search.config import read_sweep_config
     from welltuned.experiments.search.sweep import run_sweep
+    from welltuned.schema.versions import SWEEP
 
     config, document = read_sweep_config(*split_arguments(arguments))
     observer = SweepConsole()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
-from welltuned.schema.versions import LEARNING_CURVE
 
 tune = typer.Typer(
     help="Find out what a run needs before it starts.", no_args_is_help=True, rich_markup_mode=None
@@ -46,6 +45,7 @@ def tune_data_command(arguments: Arguments = None, as_json: Json = False) -> Non
     from welltuned.cli.console.run import print_lines
     from welltuned.experiments.search.config import CurveConfig, CurveSettings, read_asked
     from welltuned.experiments.search.learning_curve import learning_curve
+    from welltuned.schema.versions import LEARNING_CURVE
 
     given = split_arguments(arguments)
     config, document = read_asked(CurveConfig, "curve", CurveSettings, *given)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.engines.events import Step
 from welltuned.runs import Run
+from welltuned.runs.results_schema import FindingRecord, Scores
 from welltuned.training.diagnosis.finding import Finding
 from welltuned.training.observer import Observer
 
@@ -44,7 +45,7 @@ class LoggingObserver(Observer):
             log.info("%s", note)
         for choice in prepared.choices:
             log.info("%s", choice)
-        log.info("%s on %s, in %s", config.strategy.type, config.model.name, prepared.folder)
+        log.info("%s on %s, in %s", config.strategy.type, config.model.name, config.output_dir)
 
     def noted(self, text: str) -> None:
         log.info("%s", text)
@@ -65,12 +66,12 @@ class LoggingObserver(Observer):
     def changed(self, step: int, what: str) -> None:
         log.info("step %d: %s", step, what)
 
-    def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
+    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         told = [f"{name} {value:.4f}" for name, value in scores.items() if isinstance(value, float)]
         so_far = " (best so far)" if best else ""
         log.info("step %d: validation%s: %s", step, so_far, ", ".join(told))
 
-    def warned(self, step: int, finding: dict[str, Any]) -> None:
+    def warned(self, step: int, finding: FindingRecord) -> None:
         log.warning("step %d: %s", step, " ".join(Finding(**finding).lines))
 
     def finished(self, run: Run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from welltuned.experiments.comparison.observer import (
     Board,
@@ -12,6 +11,7 @@ from welltuned.experiments.comparison.observer import (
     StrategyRow,
 )
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import ComparisonResults
 from welltuned.schema.units import duration_text
 
 log = logging.getLogger("welltuned.compare")
@@ -54,6 +54,6 @@ class LoggingComparisonObserver(ComparisonObserver):
         else:
             log.info("%s: %s", name, cell.state)
 
-    def ended(self, comparison: Comparison, results: dict[str, Any]) -> None:
+    def ended(self, comparison: Comparison, results: ComparisonResults) -> None:
         chosen = results["recommendation"]["strategy"]
         log.info("recommended: %s; report: %s", chosen or "none", comparison.report)
