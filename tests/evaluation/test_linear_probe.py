@@ -11,9 +11,9 @@ from welltuned.evaluation.linear_probe import (
     FOLDS,
     STRENGTHS,
     folds,
-    one_hot,
     read_off,
     right_out_of_fold,
+    signed_one_hot,
 )
 
 
@@ -51,7 +51,7 @@ def test_a_constant_feature_counts_for_nothing() -> None:
 
 
 def test_classes_are_plus_and_minus_one() -> None:
-    assert one_hot(np.array([2, 0]), 3).tolist() == [[-1, -1, 1], [1, -1, -1]]
+    assert signed_one_hot(np.array([2, 0]), 3).tolist() == [[-1, -1, 1], [1, -1, -1]]
 
 
 def test_folds_hold_every_class_alike_and_follow_from_the_classes_alone() -> None:

@@ -62,7 +62,7 @@ def _decompose(rows_NH: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return (vectors, squares_R, others) if wide else (others, squares_R, vectors)
 
 
-def one_hot(classes_N: np.ndarray, number: int) -> np.ndarray:
+def signed_one_hot(classes_N: np.ndarray, number: int) -> np.ndarray:
     """Classes as one column of plus and minus one each (N, K)."""
     return np.where(classes_N[:, None] == np.arange(number), 1.0, -1.0)
 
@@ -73,7 +73,7 @@ def right_out_of_fold(features_NH: np.ndarray, classes_N: np.ndarray) -> np.ndar
     The folds are a function of the classes alone: two sets of features of the same rows
     can be compared row by row.
     """
-    targets_NK = one_hot(classes_N, int(classes_N.max()) + 1)
+    targets_NK = signed_one_hot(classes_N, int(classes_N.max()) + 1)
     right_N = np.zeros(len(classes_N), dtype=bool)
     fold_N = folds(classes_N)
     for fold in range(FOLDS):

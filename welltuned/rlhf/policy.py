@@ -133,7 +133,7 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
     in_float32(model, strategy, anatomy)
     return Policy(
         model.to(device),
-        reference_of(model, strategy, anatomy, goes_on),
+        reference_policy_of(model, strategy, anatomy, goes_on),
         artifact.tokenizer,
         head,
         anatomy,
@@ -148,7 +148,7 @@ def in_float32(model: Any, strategy: Strategy, anatomy: Anatomy) -> None:
             parameter.data = parameter.data.float()
 
 
-def reference_of(
+def reference_policy_of(
     model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool
 ) -> ReferencePolicy:
     """`goes_on` tells that the adapter has learned already, so that off is not where it began."""

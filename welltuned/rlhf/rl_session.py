@@ -17,7 +17,7 @@ from welltuned.models.freezing import trainable_table
 from welltuned.rlhf.algorithms.ppo import Learner
 from welltuned.rlhf.config import RewardSource, RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
-from welltuned.rlhf.policy import Policy, from_run, reference_of
+from welltuned.rlhf.policy import Policy, from_run, reference_policy_of
 from welltuned.rlhf.prompt_splits import PromptSplits, collect_prompts, make_actor
 from welltuned.rlhf.reward_set import RewardSet
 from welltuned.rlhf.weight_sharing import roles, share_weights
@@ -107,7 +107,7 @@ def _from_pretrained(
     strategy = prepared.config.strategy
     return Policy(
         model,
-        reference_of(model, strategy, prepared.anatomy, goes_on=False),
+        reference_policy_of(model, strategy, prepared.anatomy, goes_on=False),
         prepared.tokenizer,
         prepared.head,
         prepared.anatomy,

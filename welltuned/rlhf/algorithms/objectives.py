@@ -50,7 +50,7 @@ def estimate(
     return Experience(rewards_BT, whiten(advantages_BT, mask_BT), returns_BT)
 
 
-class Objective(Protocol):
+class PolicyObjective(Protocol):
     """What is minimised over a rollout."""
 
     def count(self, rows: torch.Tensor) -> int:

@@ -47,7 +47,7 @@ from welltuned.rlhf.algorithms.advantages import masked_mean
 from welltuned.rlhf.algorithms.objectives import (
     Exact,
     Experience,
-    Objective,
+    PolicyObjective,
     Sampled,
     estimate,
     explained_variance,
@@ -193,7 +193,7 @@ def step(learner: Learner, rollout: Rollout, scores: np.ndarray | Sequence[float
 
 def _objective(
     learner: Learner, rollout: Rollout, scores: torch.Tensor
-) -> tuple[Objective, torch.Tensor, Experience]:
+) -> tuple[PolicyObjective, torch.Tensor, Experience]:
     """What to minimise, the score of what was sampled, and its worth."""
     config, coefficient = learner.config, learner.kl.value
     known_BK = rollout.all_logprobs_BK if config.gradient == "exact" else None
@@ -211,7 +211,7 @@ def _objective(
 
 
 def _pass_over(
-    learner: Learner, rollout: Rollout, objective: Objective
+    learner: Learner, rollout: Rollout, objective: PolicyObjective
 ) -> tuple[dict[str, float], list[float], bool]:
     """All passes over a batch.
 
@@ -233,7 +233,7 @@ def _pass_over(
 
 
 def _accumulate(
-    learner: Learner, rollout: Rollout, objective: Objective, rows: torch.Tensor, first: bool
+    learner: Learner, rollout: Rollout, objective: PolicyObjective, rows: torch.Tensor, first: bool
 ) -> dict[str, float]:
     """Leave the gradients of a minibatch in the weights; returns its means."""
     actor, config = learner.actor, learner.config

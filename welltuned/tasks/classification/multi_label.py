@@ -104,7 +104,7 @@ class LabelSetScorer(Scorer):
         return LabelSetPredictions
 
     def read(self, outputs_NK: np.ndarray, targets: np.ndarray) -> LabelSetPredictions:
-        return LabelSetPredictions.of(targets, probabilities(outputs_NK), self.names)
+        return LabelSetPredictions.of(targets, label_probabilities(outputs_NK), self.names)
 
     def majority(self, train_targets: np.ndarray, targets: np.ndarray) -> Scores:
         """The labels of most training texts, whatever the text."""
@@ -112,7 +112,7 @@ class LabelSetScorer(Scorer):
         return self.score(np.tile(outputs_K, (len(targets), 1)), targets)
 
 
-def probabilities(outputs_NK: np.ndarray) -> np.ndarray:
+def label_probabilities(outputs_NK: np.ndarray) -> np.ndarray:
     """The sigmoid (N, K, float64) of logits."""
     return 1 / (1 + np.exp(-outputs_NK.astype(np.float64)))
 
@@ -128,7 +128,7 @@ class LabelSetPresenter(Presenter):
 
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
         rows = []
-        for row_K in probabilities(outputs_NK):
+        for row_K in label_probabilities(outputs_NK):
             named = list(zip(self.names, row_K, strict=True))
             rows.append(
                 {
@@ -151,7 +151,7 @@ class LabelSetReadout(LinearReadout):
         return np.where(examples.targets > 0.5, 1.0, -1.0)
 
     def right(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return ((probabilities(outputs) > 0.5) == (targets > 0.5)).mean(axis=1)
+        return ((label_probabilities(outputs) > 0.5) == (targets > 0.5)).mean(axis=1)
 
     def estimator(self, strength: float) -> Any:
         from sklearn.linear_model import LogisticRegression

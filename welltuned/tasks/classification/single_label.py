@@ -127,7 +127,7 @@ class ClassScorer(Scorer):
         return ClassPredictions
 
     def read(self, outputs_NK: np.ndarray, targets: np.ndarray) -> ClassPredictions:
-        return ClassPredictions.of(targets, probabilities(outputs_NK), self.names)
+        return ClassPredictions.of(targets, class_probabilities(outputs_NK), self.names)
 
     def majority(self, train_targets: np.ndarray, targets: np.ndarray) -> Scores:
         """The frequencies of the classes in train, whatever the text."""
@@ -136,7 +136,7 @@ class ClassScorer(Scorer):
         return self.score(np.tile(outputs_K, (len(targets), 1)), targets)
 
 
-def probabilities(outputs_NK: np.ndarray) -> np.ndarray:
+def class_probabilities(outputs_NK: np.ndarray) -> np.ndarray:
     """The softmax (N, K, float64) of logits."""
     outputs_NK = outputs_NK.astype(np.float64)
     exponents_NK = np.exp(outputs_NK - outputs_NK.max(axis=1, keepdims=True))
@@ -160,7 +160,7 @@ class ClassPresenter(Presenter):
                     name: round(float(p), 6) for name, p in zip(self.names, row_K, strict=True)
                 },
             }
-            for row_K in probabilities(outputs_NK)
+            for row_K in class_probabilities(outputs_NK)
         ]
 
     def target_of(self, target: Any) -> Any:
@@ -178,7 +178,7 @@ class ClassReadout(LinearReadout):
         return one_hot(examples.targets, len(self.names))
 
     def right(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return (probabilities(outputs).argmax(axis=1) == targets).astype(float)
+        return (class_probabilities(outputs).argmax(axis=1) == targets).astype(float)
 
     def estimator(self, strength: float) -> Any:
         from sklearn.linear_model import LogisticRegression
