@@ -105,7 +105,7 @@ class ArtifactManifest:
         return str(path)
 
 
-def find_artifact(run: Run | str | Path) -> Path:
+def find_artifact(run: Run | str | os.PathLike[str]) -> Path:
     """The model folder of a run, or the folder itself where it is one. Raises `InputError`."""
     folder = run.folder if isinstance(run, Run) else Path(run).expanduser()
     if is_artifact(folder):
