@@ -23,6 +23,7 @@ from typing import Any
 from welltuned.reports.page import metric_name, sorted_rows
 from welltuned.reports.translations import Translate, translator
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import ComparisonResults
 from welltuned.schema.units import duration_text, size_text
 
 ROOT = Path(__file__).parents[1]
@@ -128,7 +129,7 @@ def section(comparison: Comparison, _: Translate) -> list[str]:
     return [heading, "", about, "", *command, "", *rows, "", _(" ").join([chosen, *reasons]), ""]
 
 
-def table(results: dict[str, Any], _: Translate) -> list[str]:
+def table(results: ComparisonResults, _: Translate) -> list[str]:
     """The rows, best first, as Markdown."""
     metric = results["metric"]
     kept = sorted({name for row in results["rows"] for name in row["retention"]})
@@ -171,7 +172,7 @@ def filled(findings: str, comparisons: list[Comparison]) -> str:
     def measured(match: re.Match[str]) -> str:
         name, rest = match[1].split(" ", 1)
         strategy, score = rest.rsplit(" ", 1)
-        row = next(row for row in by_name[name]["rows"] if row["name"] == strategy)
+        row: Any = next(row for row in by_name[name]["rows"] if row["name"] == strategy)
         if score in row["scores"]:
             return f"{row['scores'][score]['mean']:.3f}"
         return f"{row['cost'][score]:,.0f}"
@@ -179,7 +180,7 @@ def filled(findings: str, comparisons: list[Comparison]) -> str:
     return re.sub(r"\[\[([^\]]+)\]\]", measured, findings)
 
 
-def _environment(comparison: Comparison, results: dict[str, Any]) -> dict[str, Any]:
+def _environment(comparison: Comparison, results: ComparisonResults) -> dict[str, Any]:
     row = next(row for row in results["rows"] if row["seeds"])
     return comparison.cell(row["slug"], row["seeds"][0]).read("environment.json")
 

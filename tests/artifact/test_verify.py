@@ -43,7 +43,7 @@ def failing(tiny: Any, sentiment: str, tmp_path: Path) -> Callable[[str], Run]:
         failed = Run.open(tmp_path / "run")
         assert failed.state == "failed"
         assert str(failure.value) in failed.status["error"]
-        assert failed.results == {}
+        assert not failed.results
         return failed
 
     return run

@@ -44,12 +44,12 @@ def test_a_run_is_opened_with_what_was_written(run: Run) -> None:
     again = Run.open(str(run.folder))
     assert again.status == {"state": "failed", "step": 7, "error": "no memory"}
     assert (again.state, again.name) == ("failed", "mine")
-    assert again.results == {"test": {"accuracy": 0.5}}
+    assert dict(again.results) == {"test": {"accuracy": 0.5}}
     assert again.config == {"model": "größe", "schema_version": 1}
 
 
 def test_what_is_not_there_yet_is_empty(run: Run) -> None:
-    assert (run.results, run.config) == ({}, {})
+    assert dict(run.results) == run.config == {}
     assert list(run.read_lines("metrics.jsonl")) == []
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_written_as_json_leaves_the_old_file(run: Run) -> None:
     run.write("results.json", {"a": 1})
     with pytest.raises(TypeError):
         run.write("results.json", {"a": object()})
-    assert run.results == {"a": 1}
+    assert dict(run.results) == {"a": 1}
 
 
 def test_all_runs_are_listed_oldest_first_with_those_inside_others(tmp_path: Path) -> None:

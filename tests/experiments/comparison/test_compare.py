@@ -129,7 +129,7 @@ def test_all_cells_have_the_same_data_budget_and_settings(compared: Comparison) 
 def test_the_table_says_what_the_runs_say(compared: Comparison) -> None:
     results = compared.results
     assert results["metric"] == "macro_f1"
-    rows = {row["name"]: row for row in results["rows"]}
+    rows: Any = {row["name"]: row for row in results["rows"]}
     assert set(rows) == {"head", "lora r=2", "tf-idf", "untouched", "majority"}
     for name, slug in (("head", "head"), ("lora r=2", "lora-r=2")):
         own = [compared.cell(slug, seed).results for seed in (0, 1)]
@@ -345,7 +345,7 @@ def test_what_cannot_work_is_refused_when_named_and_left_out_of_all(
         budget={"steps": 1}, seeds=1,
     )  # fmt: skip
     comparison = carried_out(values, watching)
-    rows = {row["name"]: row for row in comparison.results["rows"]}
+    rows: Any = {row["name"]: row for row in comparison.results["rows"]}
     assert "(20 are taken by the prompt)" in rows["prompt"]["impossible"]
     assert [row["name"] for row in comparison.results["rows"] if row["seeds"]] == [
         "full", "partial", "gradual", "lora", "prefix", "adapter",
@@ -381,7 +381,7 @@ def test_a_time_is_shared_out(
     monkeypatch.setattr(feasibility, "_time", timed)
     values = values_for(tiny("bert"), sentiment, tmp_path / "c", seeds=1, budget="90s")
     comparison = carried_out(values)
-    spending = comparison.record["scouted"]["spending"]
+    spending: Any = comparison.record["scouted"]["spending"]
     assert spending["head"]["max_steps"] == pytest.approx(
         2 * spending["lora r=2"]["max_steps"], 0.1
     )

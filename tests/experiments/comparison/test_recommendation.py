@@ -8,13 +8,14 @@ import pytest
 
 from welltuned.experiments.comparison.recommendation import cheapest, recommend
 from welltuned.experiments.comparison.rows import COSTS
+from welltuned.runs.comparison_schema import Recommendation
 from welltuned.schema.messages import render_message
 
 
 def row(
     name: str, score: float, seconds: float = 10, memory: float = 1e9, artifact: float = 1e6,
     kept: float | None = None, kind: str = "strategy",
-) -> dict[str, Any]:  # fmt: skip
+) -> Any:  # fmt: skip
     cost = {"train_seconds": seconds, "memory_bytes": memory, "artifact_bytes": artifact}
     return {
         "name": name,
@@ -29,7 +30,7 @@ def row(
     }
 
 
-def results(rows: list[dict[str, Any]], worse: tuple[str, ...] = (), words: Any = None) -> Any:
+def results(rows: list[Any], worse: tuple[str, ...] = (), words: Any = None) -> Any:
     """Results whose best is the first row; those in `worse` can be told from it."""
     best = rows[0]["name"]
     pairs = [
@@ -52,7 +53,7 @@ def results(rows: list[dict[str, Any]], worse: tuple[str, ...] = (), words: Any 
     }
 
 
-def reasons(found: dict[str, Any]) -> str:
+def reasons(found: Recommendation) -> str:
     return " ".join(render_message(reason) for reason in found["reasons"])
 
 
@@ -113,7 +114,11 @@ def test_what_is_forgotten_counts() -> None:
 
 
 def test_times_that_are_nearly_equal_leave_it_to_memory_and_then_to_size() -> None:
-    rows = [row("a", 0, 100, 3e9), row("b", 0, 109, 1e9, 9e6), row("c", 0, 109, 1e9, 1e6)]
+    rows: list[Any] = [
+        row("a", 0, 100, 3e9),
+        row("b", 0, 109, 1e9, 9e6),
+        row("c", 0, 109, 1e9, 1e6),
+    ]
     assert cheapest(rows)["name"] == "c"
     assert cheapest([*rows, row("d", 0, 80, 9e9)])["name"] == "d"
 
@@ -150,5 +155,6 @@ def test_one_seed_is_said_to_be_one() -> None:
 
 
 def test_without_a_finished_run_there_is_nothing_to_recommend() -> None:
-    found = recommend({**results(ROWS), "best": None, "rows": []}, {})
+    nothing: Any = {**results(ROWS), "best": None, "rows": []}
+    found = recommend(nothing, {})
     assert found["strategy"] is None and "No strategy has a finished run." in reasons(found)

@@ -172,7 +172,7 @@ def test_its_scores_are_those_of_the_final_policy(rewarded_comparison: Compariso
 
 def test_what_it_costs_more_is_told(rewarded_comparison: Comparison) -> None:
     policy = rewarded_comparison.cell("rlhf", 0)
-    row = next(r for r in rewarded_comparison.results["rows"] if r["name"] == "rlhf")
+    row: Any = next(r for r in rewarded_comparison.results["rows"] if r["name"] == "rlhf")
     stages = row["stages"]
     for name in ("sft", "reward", "ppo"):
         own = Run(policy.folder / "stages" / name).results["cost"]["train_seconds"]
@@ -209,7 +209,7 @@ def test_recommended_it_is_a_pipeline_to_train(
     from welltuned.experiments.comparison.recommendation import write_config
     from welltuned.rlhf.read_config import load_rlhf_config
 
-    chosen: dict[str, Any] = {"strategy": "rlhf", "slug": "rlhf", "seed": 0}
+    chosen: Any = {"strategy": "rlhf", "slug": "rlhf", "seed": 0}
     copy = Comparison(Path(shutil.copytree(rewarded_comparison.folder, tmp_path / "c")))
     write_config(copy, chosen)
     config = load_rlhf_config(str(copy.folder / "recommended.yaml"), [])
@@ -251,7 +251,7 @@ def test_a_generator_is_compared_by_its_loss(
         reward={"function": "my_judges.wants_good"}, ppo=ppo, evaluation={"retention": "auto"},
     )  # fmt: skip
     comparison = carried_out(values)
-    rows = {row["name"]: row for row in comparison.results["rows"]}
+    rows: Any = {row["name"]: row for row in comparison.results["rows"]}
     assert comparison.results["metric"] == "loss"
     predictions = list(comparison.cell("rlhf", 0).read_lines("predictions.jsonl"))
     tokens = sum(row["tokens"] for row in predictions)
@@ -272,6 +272,7 @@ def test_the_policy_may_be_tuned_otherwise_than_the_first_stage(
         evaluation={"retention": "auto", "probe": True},
     )  # fmt: skip
     comparison = carried_out(values)
+    row: Any
     [row] = [row for row in comparison.results["rows"] if row["kind"] == "strategy"]
     policy = comparison.cell("rlhf", 0)
     kinds = [

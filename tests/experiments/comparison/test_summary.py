@@ -67,12 +67,12 @@ def test_retention_and_probes_of_runs_come_along(copy: Comparison) -> None:
     record["asked"]["limits"]["retention"] = 0.86
     copy.write("comparison.json", record)
     results = summarise_comparison(copy)
-    head = next(row for row in results["rows"] if row["name"] == "head")
+    head: Any = next(row for row in results["rows"] if row["name"] == "head")
     assert head["retention"]["general"]["kept"] == head["kept"] == pytest.approx(0.85)
     assert head["retention"]["general"]["kind"] == "loss"
     assert head["probe"]["after"] == [0.5, 0.9]
     other = next(row for row in results["rows"] if row["name"] == "lora r=2")
-    assert other["retention"] == {} and other["kept"] is other["probe"] is None
+    assert other["retention"] == {} and (other["kept"], other["probe"]) == (None, None)
     assert results["recommendation"]["strategy"] != "head"
 
 

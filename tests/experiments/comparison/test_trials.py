@@ -78,7 +78,7 @@ def test_the_cells_train_with_what_was_found(tuned: tuple[Comparison, Imagined])
         config = comparison.cell(slug, 0).config
         assert config["training"]["learning_rate"] == best["values"]["training.learning_rate"]
         assert comparison.cell(slug, 0).results["test"], "and read the test split once"
-        row = next(r for r in comparison.results["rows"] if r["slug"] == slug)
+        row: Any = next(r for r in comparison.results["rows"] if r["slug"] == slug)
         assert row["tuned"]["values"] == best["values"]
         assert row["tuned"]["trials"] == 4 and row["tuned"]["score"] == best["value"]
         assert row["tuned"]["usual"] == sweep["trials"][0]["value"] <= best["value"]
@@ -105,7 +105,8 @@ def test_finished_trials_are_never_made_again_and_more_are_added(
     assert imagined.configs == []
     carried_out(asked(tiny, sentiment, copy.folder, tune=5))
     assert [config.strategy.type for config in imagined.configs] == ["partial", "lora"]
-    assert copy.results["rows"][0]["tuned"]["trials"] == 5
+    row: Any = copy.results["rows"][0]
+    assert row["tuned"]["trials"] == 5
 
 
 def test_stopped_in_the_middle_of_its_trials_it_goes_on(
@@ -145,7 +146,7 @@ def test_a_strategy_none_of_whose_trials_ends_is_left_out_with_its_reason(
 
     imagined.before = fail
     comparison = carried_out(asked(tiny, sentiment, tmp_path / "c"))
-    rows = {row["name"]: row for row in comparison.results["rows"]}
+    rows: Any = {row["name"]: row for row in comparison.results["rows"]}
     assert "its 4 trials found nothing" in rows["lora r=2"]["impossible"]
     assert "the loss is not finite" in rows["lora r=2"]["impossible"]
     assert rows["head"]["seeds"] == [0]
@@ -170,4 +171,5 @@ def test_real_trials_leave_no_weights(
     comparison = carried_out(asked(tiny, sentiment, tmp_path / "c", strategies=[HEAD], tune=2))
     assert len(sweep_of(comparison, "head")["trials"]) == 2
     assert not list((comparison.folder / "tuning").rglob("model"))
-    assert comparison.results["rows"][0]["cost"]["tuning_seconds"] > 0
+    row: Any = comparison.results["rows"][0]
+    assert row["cost"]["tuning_seconds"] > 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from welltuned.runs.results_schema import KnownSoFar
 from welltuned.schema.messages import render_message
 from welltuned.training.diagnosis import HEALTHY, Finding, diagnose, finding_lines, verdict
 from welltuned.training.diagnosis.evidence import gather
@@ -234,7 +235,7 @@ def test_a_loss_that_rests_where_little_is_left_to_learn_is_no_plateau() -> None
 
 
 def test_evidence_is_signed_so_that_more_is_better() -> None:
-    found = {"metric": "rmse", "train": {"rmse": 2.0, "rmse_ci95": [1.5, 2.5]}}
+    found: KnownSoFar = {"metric": "rmse", "train": {"rmse": 2.0, "rmse_ci95": [1.5, 2.5]}}
     evidence = gather([{"step": 1, "split": "validation", "rmse": 3.0}], found)
     assert evidence.train is not None
     assert (evidence.train.value, evidence.train.low, evidence.train.high) == (-2.0, -2.5, -1.5)
