@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden docs tree reference schemas test-slow test-gpu benchmark constraints clean
+.PHONY: demo test check golden docs pages pitfalls tree reference schemas test-slow test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -30,6 +30,11 @@ reference: $(VENV)/ready   ## docs/config.md, every key of a config, from the co
 
 schemas: $(VENV)/ready     ## docs/run-folder.md and the JSON schemas of results, from their types
 	$(BIN)/python docs/tools/run_folder.py
+
+pitfalls: $(VENV)/ready    ## the tests that docs/pitfalls.md names, as they are now
+	$(BIN)/python docs/tools/pitfall_tests.py
+
+pages: tree reference schemas pitfalls ## every page that is made from code
 
 tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
 	$(BIN)/python docs/tools/readme_tree.py
