@@ -79,8 +79,9 @@ def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
     patch.setattr(carry_out, "Worker", LocalWorker)
     patch.setattr(requests, "Worker", LocalWorker)
     if not reports:
-        for module in (train, rl_stage, stages):
-            patch.setattr(module, "write_report", lambda run: None)
+        patch.setattr(train, "write_run_report", lambda run: None)
+        patch.setattr(rl_stage, "write_ppo_report", lambda run: None)
+        patch.setattr(stages, "write_pipeline_report", lambda run: None)
 
 
 def without_a_page(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from welltuned.data import load_splits
-from welltuned.tasks import Problem
+from welltuned.tasks import Codec
 from welltuned.training import data_cache
 
 
@@ -20,7 +20,7 @@ class Work:
         self.read: Counter[str] = Counter()
         """By the name of the training file."""
         self.tokenised: Counter[tuple[str, str, tuple[int, ...]]] = Counter()
-        """By the kind of problem, the file, and its lines."""
+        """By the kind of codec, the file, and its lines."""
 
     def times_tokenised(self, file: str) -> set[int]:
         """How often each large part of a file was tokenised; proofs take a few records more."""
@@ -43,7 +43,7 @@ def count_work(patch: pytest.MonkeyPatch) -> Work:
         return collect(config, *arguments, **options)
 
     patch.setattr(data_cache, "collect", reading)
-    for kind in _every_kind(Problem):
+    for kind in _every_kind(Codec):
         if "encode" in vars(kind):
             patch.setattr(kind, "encode", _counting(kind.encode, work))
     return work
@@ -54,8 +54,8 @@ def _every_kind(kind: type[Any]) -> list[type[Any]]:
 
 
 def _counting(encode: Callable[..., Any], work: Work) -> Callable[..., Any]:
-    def encoding(problem: Any, tokenizer: Any, records: Any, *arguments: Any) -> Any:
-        work.tokenised[problem.type, records.source, tuple(records.lines)] += 1
-        return encode(problem, tokenizer, records, *arguments)
+    def encoding(codec: Any, tokenizer: Any, records: Any, *arguments: Any) -> Any:
+        work.tokenised[type(codec).__name__, records.source, tuple(records.lines)] += 1
+        return encode(codec, tokenizer, records, *arguments)
 
     return encoding

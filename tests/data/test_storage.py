@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +19,11 @@ class Point:
     name: str
     place: np.ndarray
     near: tuple[int, ...] = ()
+
+
+class Pair(NamedTuple):
+    winner: int
+    margin: float
 
 
 def again(value: Any, folder: Path) -> Any:
@@ -35,6 +40,7 @@ def again(value: Any, folder: Path) -> Any:
         {"a": 1, 2: ["b"], ("x", 1): {}},
         "\u4e2d\ud800",
         {"class": 1, "plain": 2},
+        [Pair(1, 0.5), (1, 0.5)],
     ],
 )
 def test_plain_values_come_back_with_their_types(value: Any, tmp_path: Path) -> None:

@@ -104,6 +104,18 @@ def test_every_task_is_read_and_tokenised_once(
     assert same(plain, first) and same(plain, later)
 
 
+def test_a_tokenizer_is_left_as_encoding_leaves_it(
+    asked: Any, instructions: str, tmp_path: Path
+) -> None:
+    """It is saved with the model: a template that it lacked is there, whoever did the work."""
+    cache = DataCache()
+    cache.share(tmp_path)
+    config = asked(instructions, {"type": "generation", "format": "alpaca"})
+    for one in (cache, cache, DataCache(tmp_path)):
+        plan = prepare(config, cache=one)
+        assert plan.problem.to_dict()["style"] == "chat" and plan.tokenizer.chat_template
+
+
 def test_notes_of_one_run_are_not_those_of_the_next(asked: Any, sentiment: str) -> None:
     cache = DataCache()
     first, later = (prepare(asked(sentiment), cache=cache) for _ in range(2))

@@ -25,9 +25,10 @@ class UnstorableError(Exception):
 
 
 def store(value: Any, file: Path) -> None:
-    """Write a value of plain types, arrays, and dataclasses of these; in one piece or not at all.
+    """Write a value in one piece or not at all.
 
-    Raises `UnstorableError` for anything else.
+    It is of plain types, arrays, and dataclasses or named tuples of these. Raises
+    `UnstorableError` for anything else.
     """
     packer = _Packer()
     tree = json.dumps(packer.pack(value)).encode()
@@ -69,13 +70,16 @@ class _Packer:
             return self._array(value)
         if type(value) is list and all(type(item) in _PLAIN for item in value):
             return {"plain": value}
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            parts = {name: self.pack(part) for name, part in value._asdict().items()}
+            return _as_class(value, parts)
         if type(value) in (list, tuple):
             return {type(value).__name__: [self.pack(item) for item in value]}
         if type(value) is dict:
             return {"dict": [[self.pack(key), self.pack(one)] for key, one in value.items()]}
         if is_dataclass(value) and not isinstance(value, type):
             parts = {one.name: self.pack(getattr(value, one.name)) for one in fields(value)}
-            return {"class": [type(value).__module__, type(value).__qualname__], "fields": parts}
+            return _as_class(value, parts)
         raise UnstorableError(f"a {type(value).__name__} is neither plain nor an array")
 
     def _array(self, value: np.ndarray) -> Any:
@@ -104,7 +108,7 @@ class _Unpacker:
             return tree
         if "class" in tree:
             parts = {name: self.unpack(part) for name, part in tree["fields"].items()}
-            return _dataclass(*tree["class"])(**parts)
+            return _class(*tree["class"])(**parts)
         if "objects" in tree:
             found = np.empty(len(tree["objects"]), dtype=object)
             for i, item in enumerate(tree["objects"]):
@@ -119,9 +123,13 @@ class _Unpacker:
         return self._arrays[f"flat {name}"][start : start + size].reshape(shape)
 
 
-def _dataclass(module: str, name: str) -> Any:
-    """One that is loaded already: a file imports nothing."""
+def _as_class(value: Any, parts: dict[str, Any]) -> dict[str, Any]:
+    return {"class": [type(value).__module__, type(value).__qualname__], "fields": parts}
+
+
+def _class(module: str, name: str) -> Any:
+    """A dataclass or named tuple that is loaded already: a file imports nothing."""
     found = getattr(sys.modules[module], name)
-    if not is_dataclass(found):
-        raise ValueError(f"{module}.{name} is no dataclass")
+    if not is_dataclass(found) and not hasattr(found, "_fields"):
+        raise ValueError(f"{module}.{name} is no class of values")
     return found

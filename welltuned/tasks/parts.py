@@ -61,6 +61,10 @@ class Codec(ABC):
         What is not a known label is recorded as a fault.
         """
 
+    def fit_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Give the tokenizer what encoding needs of it, where it has none of its own."""
+        return None
+
     @abstractmethod
     def encode(
         self,

@@ -258,10 +258,15 @@ def _rows(
     return [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
 
 
-def style_of(tokenizer: PreTrainedTokenizerBase, form: Form) -> Literal["chat", "plain"]:
-    """How prompt and response become one text for this tokenizer."""
+def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, form: Form) -> None:
+    """Conversations need a template."""
     if form == "chat":
         chat.ensure_template(tokenizer)
+
+
+def style_of(tokenizer: PreTrainedTokenizerBase, form: Form) -> Literal["chat", "plain"]:
+    """How prompt and response become one text for this tokenizer."""
+    fit_tokenizer(tokenizer, form)
     return "plain" if form == "plain" or not tokenizer.chat_template else "chat"
 
 

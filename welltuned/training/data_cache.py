@@ -74,7 +74,8 @@ class DataCache:
         max_length: int,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
-        """As `problem.codec.encode`."""
+        """As `problem.codec.encode`; the tokenizer is left as that leaves it, too."""
+        problem.codec.fit_tokenizer(tokenizer)
         known = problem.to_dict(), _all_of(records), max_length, _tokenizer_state(tokenizer)
         name = self._name("examples", type(problem).__qualname__, *known)
         return self._once(

@@ -72,6 +72,10 @@ class ConversationCodec(Codec):
         """Not known before texts are tokens."""
         return np.zeros(len(records), dtype=np.int64)
 
+    def fit_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if self.style == "chat":
+            chat.ensure_template(tokenizer)
+
     def encode(
         self,
         tokenizer: PreTrainedTokenizerBase,
@@ -83,8 +87,7 @@ class ConversationCodec(Codec):
 
         An example without any, such as one whose prompt fills `max_length`, is left out.
         """
-        if self.style == "chat":
-            chat.ensure_template(tokenizer)
+        self.fit_tokenizer(tokenizer)
         rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
         splits = self._splits_texts(records)
         encoded = chat.tokenise_chat(

@@ -63,6 +63,9 @@ class JudgedCodec(Codec):
     def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
         return pairs.read(records, faults)
 
+    def fit_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        responses.fit_tokenizer(tokenizer, self.form)
+
     def encode(
         self,
         tokenizer: PreTrainedTokenizerBase,
