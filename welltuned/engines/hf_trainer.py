@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -153,8 +154,6 @@ _OURS = {
 
 def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
     """Record what in `training.trainer` and `training.callbacks` cannot work."""
-    from dataclasses import fields
-
     known = {field.name for field in fields(TrainingArguments)}
     for key in training.trainer:
         if key in _OURS:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
+from welltuned.data.encoding import pad
 from welltuned.errors import Fault
 from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 from welltuned.protection.l2sp import Pull
@@ -135,7 +136,6 @@ def _projection(subject: EvalModel, texts: Sequence[str], seed: int) -> Loss:
     """
     import torch
 
-    from welltuned.data.encoding import pad
     from welltuned.evaluation.features import states
     from welltuned.models.modeling_pooled import pool
 

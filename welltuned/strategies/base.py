@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from welltuned.errors import Fault
+from welltuned.errors import Fault, InputError
+from welltuned.models.loading import quiet
 from welltuned.schema.document import Part
 from welltuned.schema.search_space import Around
 
@@ -188,8 +189,6 @@ class InjectedStrategy(Strategy):
         import torch
         from peft import get_peft_model
 
-        from welltuned.models.loading import quiet
-
         torch.manual_seed(context.seed)
         config = self.peft_config(context)
         config.base_model_name_or_path = context.model_name
@@ -222,8 +221,6 @@ class InjectedStrategy(Strategy):
 
 
 def _cannot_merge(kind: str) -> Exception:
-    from welltuned.errors import InputError
-
     reason = {
         "prompt": "its vectors are inputs, not changes of weights",
         "prefix": "its keys and values belong to no token, and no weight computes them",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -127,8 +129,6 @@ class Lora(InjectedStrategy):
         if not self.changes_base:
             super().save(model, folder)
             return
-        import tempfile
-
         from safetensors.torch import load_file, save_file
 
         with tempfile.TemporaryDirectory() as start:
@@ -180,8 +180,6 @@ def _lora_weights(model: PeftModel) -> dict[str, Any]:
 
 
 def _peft_fields() -> set[str]:
-    from dataclasses import fields
-
     from peft import LoraConfig
 
     return {item.name for item in fields(LoraConfig) if item.init}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from welltuned.errors import Fault
+from welltuned.errors import Fault, InputError
 from welltuned.schema.document import conflict
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, Strategy, UpdateKind
@@ -84,8 +84,6 @@ class Partial(Strategy):
                 bool(matching) or self._trains_at(anatomy.depth(name), anatomy)
             )
         if unused:
-            from welltuned.errors import InputError
-
             names = ", ".join(block.name for block in anatomy.blocks[-2:])
             raise InputError(
                 Fault(

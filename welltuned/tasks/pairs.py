@@ -13,6 +13,7 @@ from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.metrics import PairPredictions
+from welltuned.metrics.preferences import score_lengths, share_right, sigmoid
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.responses import Form, Grouped, ResponseTarget, judged
 
@@ -89,8 +90,6 @@ def predictions(
     rewards: Rewards, targets: np.ndarray, more: dict[str, Any] | None = None
 ) -> PairPredictions:
     """How rewards order pairs, and whether they go with length; `more` is told beside that."""
-    from welltuned.metrics.preferences import score_lengths
-
     differences_Q, prompts_Q = _differences(rewards, targets)
     lengths = [target.lengths_K for target in targets]
     longer_Q, _ = _differences(lengths, targets)
@@ -106,8 +105,6 @@ def longer_wins(targets: np.ndarray) -> dict[str, Any]:
 
 def accuracy(rewards: Rewards, targets: np.ndarray) -> float:
     """In which share of pairs the better response has the higher reward."""
-    from welltuned.metrics.preferences import share_right
-
     return share_right(_differences(rewards, targets)[0])
 
 
@@ -143,8 +140,6 @@ def rows(
 
     `texts` holds free text in answer to the first prompts; it stands in a prompt's first row.
     """
-    from welltuned.metrics.preferences import sigmoid
-
     for i, (reward_K, target) in enumerate(zip(rewards, targets, strict=True)):
         said = records["responses"][i]
         answers = {name: told[i] for name, told in texts.items() if i < len(told)}

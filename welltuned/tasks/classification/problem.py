@@ -12,6 +12,7 @@ import numpy as np
 from welltuned.data.encoding import encode_texts, pad
 from welltuned.data.records import Records, Role
 from welltuned.errors import Faults
+from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.labels import Labels
@@ -117,7 +118,6 @@ class PooledObjective(Objective):
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForSequenceClassification
 
-        from welltuned.models.loading import Head
         from welltuned.models.modeling_pooled import PooledConfig
 
         names = self.labels.names

@@ -13,6 +13,7 @@ from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import Predictions, TokenPredictions
+from welltuned.models.loading import Head
 from welltuned.tasks.base import Actions, Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation.codec import ConversationCodec, Style, reference_of
@@ -88,7 +89,6 @@ class LanguageModelling(Objective):
         from transformers import AutoModelForCausalLM
 
         from welltuned.models.anatomy import kind_of
-        from welltuned.models.loading import Head
 
         if kind_of(base) == "encoder":
             what = f"'{base.model_type}' is an encoder and cannot generate text"

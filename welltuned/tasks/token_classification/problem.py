@@ -14,6 +14,7 @@ from welltuned.data.word_alignment import NONE
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import EntityPredictions, Predictions, Scores, TagPredictions, score
 from welltuned.metrics.entities import OUTSIDE, Entity, Tags, find_entities
+from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import LinearReadout, Objective, Presenter, Scorer, one_hot
@@ -86,7 +87,6 @@ class TokenObjective(Objective):
         from transformers import AutoModelForTokenClassification
 
         from welltuned.models.compat.transformers_api import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
-        from welltuned.models.loading import Head
 
         if type(base) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING:
             what = f"transformers has no token classification for the family '{base.model_type}'"

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from welltuned.config import run_config_from
+from welltuned.models.loading import quiet
 from welltuned.runs import Run
 from welltuned.training.forecast.forecast import forecast_run
 from welltuned.training.forecast.machine_profile import keep, with_reference
@@ -148,8 +149,6 @@ def _make_model(folder: Path, width: int, blocks: int) -> None:
     """A BERT of noise with a tokenizer of words."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
-
-    from welltuned.models.loading import quiet
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     vocabulary = {word: i for i, word in enumerate([*special, *_WORDS])}

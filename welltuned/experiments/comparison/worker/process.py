@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from welltuned.config import run_config_from
 from welltuned.errors import InputError, Stopped, WelltunedError
 from welltuned.experiments.comparison.worker.protocol import Tell, fault_as_dict, shared_data
 
@@ -60,7 +61,6 @@ def _end_with_parent() -> None:
 
 
 def _train(request: dict[str, Any], tell: Tell) -> None:
-    from welltuned.config import run_config_from
     from welltuned.experiments.comparison.worker.observers import TellingObserver
     from welltuned.training.train import run_training
 
