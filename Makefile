@@ -5,19 +5,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden docs pages pitfalls tree reference schemas test-slow test-gpu benchmark constraints clean
+.PHONY: demo test check golden docs pages pitfalls tree reference schemas test-lowest test-slow \
+	test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
 
 test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs
-	$(TESTS) -m "not slow and not gpu" -n 2
+	$(TESTS) -m "not slow and not gpu" -n 2 --durations=20
 
-check: $(VENV)/ready       ## style, types, and the direction of imports
+check: $(VENV)/ready       ## style, types, the direction of imports, and sizes that only get better
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/ratchets/measure.py
 
 golden: $(VENV)/ready      ## every kind of run repeated: losses and weights as they were recorded
 	$(BIN)/python tests/golden/record.py --jobs 2
@@ -39,6 +41,12 @@ pages: tree reference schemas pitfalls ## every page that is made from code
 tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
 	$(BIN)/python docs/tools/readme_tree.py
 
+# A quick choice: every strategy on every family, what we use of other libraries, and real runs.
+LOWEST := tests/contracts tests/models tests/strategies tests/schema tests/training/test_train.py
+
+test-lowest: .venv-lowest/ready ## the same code on the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest -m "not slow and not gpu" -n 2 $(LOWEST)
+
 test-slow: $(VENV)/ready   ## tests that take minutes
 	$(TESTS) -m slow
 
@@ -55,8 +63,14 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+.venv-lowest/ready: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt torch
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e ".[test]"
+	touch $@
+
 constraints: $(VENV)/ready ## write down the versions that are installed now
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:
-	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build
+	rm -rf $(VENV) .venv-lowest .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build
