@@ -47,7 +47,7 @@ def store(value: Any, file: Path) -> None:
 def load_stored(file: Path) -> Any:
     """The value that was stored. Raises `OSError` or `ValueError` for a file that is not whole."""
     try:
-        with np.load(file, allow_pickle=False) as held:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
             return _Unpacker(arrays).unpack(json.loads(arrays[_TREE].tobytes()))
     except OSError:
