@@ -45,7 +45,7 @@ tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings
 LOWEST := tests/contracts tests/models tests/strategies tests/schema tests/training/test_train.py
 
 test-lowest: .venv-lowest/ready ## the same code on the lowest versions that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -m "not slow and not gpu" -n 2 $(LOWEST)
+	.venv-lowest/bin/python -m pytest -m "not slow and not gpu" -n 2 -o filterwarnings=default $(LOWEST)
 
 test-slow: $(VENV)/ready   ## tests that take minutes
 	$(TESTS) -m slow

@@ -156,12 +156,12 @@ def test_an_artifact_attends_as_its_model_did(finished: Any) -> None:
 
 
 def test_a_family_that_asks_for_the_name_keeps_its_own(tiny: Any) -> None:
-    """DeepSeek 3.2, say, builds its mask only where the name is `eager` or `sdpa`."""
+    """Falcon, say, attends by torch's function only where the name is `sdpa`."""
     from transformers import AutoModel
-    from transformers.models.deepseek_v32 import modeling_deepseek_v32 as deepseek
+    from transformers.models.falcon import modeling_falcon as falcon
 
     model = AutoModel.from_pretrained(tiny("bert"))
-    trunk = type("Trunk", (type(model),), {"__module__": deepseek.__name__})
+    trunk = type("Trunk", (type(model),), {"__module__": falcon.__name__})
     model.__class__ = trunk
     cpu_attention.use_in(model)
     assert model.config._attn_implementation == "sdpa"
