@@ -55,7 +55,7 @@ def test_a_classifier_gives_its_likeliest_labels(
     actor, texts = classifier_actor(policy), texts_of(policy, sentiment)
     found = look(actor, texts, letters, letters)  # type: ignore[arg-type]
     assert found.outputs_NK is not None and found.prompts == texts.examples.records["text"]
-    names = actor.problem.labels.names
+    names = actor.problem.labels
     assert found.responses == [names[i] for i in found.outputs_NK.argmax(axis=1)]
     np.testing.assert_array_equal(found.rewards_N, letters(found.prompts, found.responses))
     np.testing.assert_array_equal(found.second_N, found.rewards_N)
