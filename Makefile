@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden docs pages pitfalls tree reference schemas test-lowest test-slow \
-	test-gpu benchmark constraints clean
+.PHONY: demo test check golden docs pages pitfalls tree reference schemas errors test-lowest \
+	test-slow test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -40,6 +40,9 @@ pages: tree reference schemas pitfalls ## every page that is made from code
 
 tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
 	$(BIN)/python docs/tools/readme_tree.py
+
+errors: $(VENV)/ready      ## docs/errors.md, from the codes of today
+	$(BIN)/python docs/tools/error_codes.py
 
 # A quick choice: every strategy on every family, what we use of other libraries, and real runs.
 LOWEST := tests/contracts tests/models tests/strategies tests/schema tests/training/test_train.py

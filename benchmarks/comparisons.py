@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports.page import metric_name, sorted_rows
-from welltuned.reports.translations import Translate, translator
+from welltuned.reports.translations import Translator
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import ComparisonResults
 from welltuned.schema.units import duration_text, size_text
@@ -77,19 +77,17 @@ def command_for(folder: Path, more: list[str]) -> list[str]:
     ]
 
 
-def words_of(language: str) -> Translate:
-    """The function that says a sentence in a language."""
-    own, reports = CHINESE if language == "zh" else {}, translator(language)
+class Words(Translator):
+    """The words of reports in a language, and those of this document."""
 
-    def say(sentence: str, **values: Any) -> str:
-        return reports(own.get(sentence, sentence), **values)
-
-    return say
+    def __init__(self, language: str) -> None:
+        super().__init__(language)
+        self._labels = {**self._labels, **(CHINESE if language == "zh" else {})}
 
 
 def document(comparisons: list[Comparison], findings: str = "", language: str = "en") -> str:
     """The whole document."""
-    _ = words_of(language)
+    _ = Words(language)
     parts = [
         f"# {_('Results')}",
         "",
@@ -110,7 +108,7 @@ def document(comparisons: list[Comparison], findings: str = "", language: str = 
     return "\n".join(parts)
 
 
-def section(comparison: Comparison, _: Translate) -> list[str]:
+def section(comparison: Comparison, _: Translator) -> list[str]:
     """One comparison: what was asked, the table, the recommendation."""
     record, results = comparison.record, comparison.results
     splits, environment = record["data"]["splits"], _environment(comparison, results)
@@ -122,14 +120,14 @@ def section(comparison: Comparison, _: Translate) -> list[str]:
     )
     recommendation = results["recommendation"]
     chosen = _("Recommended: **{name}**.", name=recommendation["strategy"] or _("none"))
-    reasons = [_(reason["say"], **reason["values"]) for reason in recommendation["reasons"]]
+    reasons = [_.message(reason) for reason in recommendation["reasons"]]
     command = ["```bash", str(record["command"]), "```"]
     rows = table(results, _)
     heading = f"## {comparison.name}"
     return [heading, "", about, "", *command, "", *rows, "", _(" ").join([chosen, *reasons]), ""]
 
 
-def table(results: ComparisonResults, _: Translate) -> list[str]:
+def table(results: ComparisonResults, _: Translator) -> list[str]:
     """The rows, best first, as Markdown."""
     metric = results["metric"]
     kept = sorted({name for row in results["rows"] for name in row["retention"]})

@@ -188,7 +188,7 @@ def policy_of(folder: str, strategy: str) -> Any:
     from welltuned.artifact.manifest import ArtifactManifest, Origin
     from welltuned.models.anatomy import examine_anatomy
     from welltuned.models.loading import Head, ModelConfig, build_skeleton, read_tokenizer
-    from welltuned.rlhf.policy import Policy, reference_of
+    from welltuned.rlhf.policy import Policy, reference_policy_of
     from welltuned.strategies import Context, Full, Lora, Partial
     from welltuned.tasks import Generation, GenerationProblem
 
@@ -202,7 +202,7 @@ def policy_of(folder: str, strategy: str) -> Any:
     model = chosen.prepare(model, Context(anatomy, tokenizer, folder, "CAUSAL_LM", 0, []))
     problem = GenerationProblem(Generation(), "plain")
     manifest = ArtifactManifest(problem, chosen, named, Origin("", ()), 256, "fp32")
-    reference = reference_of(model, chosen, anatomy, goes_on=False)
+    reference = reference_policy_of(model, chosen, anatomy, goes_on=False)
     return Policy(model, reference, tokenizer, head, anatomy, manifest)
 
 

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 def collected(file: str, policy: Policy) -> DataSplits:
     data = collect(
-        DataConfig(train=file), policy.problem.task.roles, Faults(), policy.problem.codec.convert
+        DataConfig(train=file), policy.problem.codec.roles, Faults(), policy.problem.codec.convert
     )
     assert data is not None
     return data

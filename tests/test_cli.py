@@ -150,13 +150,23 @@ def test_a_missing_config_is_one_line(call: Any, tmp_path: Path) -> None:
     status, out, err = call("train", tmp_path / "nothing.yaml")
     assert (status, out) == (2, "")
     [line] = err.splitlines()
-    assert line.startswith(f"error: {tmp_path}/nothing.yaml: there is no such config file")
+    assert line.startswith(f"error: {tmp_path}/nothing.yaml: no such config file")
+
+
+def test_with_json_errors_are_json_with_code_place_and_values(call: Any, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("model: m\ndata: demo:sentiment_en\nstratgy: lora\n")
+    status, out, err = call("train", file, "--json")
+    [error] = json.loads(out)["errors"]
+    assert (status, err) == (2, "")
+    assert error["code"] == "config.key_unknown" and error["values"]["key"] == "stratgy"
+    assert error["place"] == {"source": str(file), "line": 3, "column": 1}
 
 
 def test_training_without_anything_says_what_is_missing(call: Any) -> None:
     status, _, err = call("train")
     assert status == 2
-    assert "the key 'model' is missing" in err and "the key 'data' is missing" in err
+    assert "missing key 'model'" in err and "missing key 'data'" in err
 
 
 def test_a_run_that_failed_is_one_line_and_the_status_is_one(
@@ -423,7 +433,7 @@ def test_evaluate_takes_keys_of_data(finished: Run, call: Any, tmp_path: Path) -
 def test_evaluate_without_data_says_so(finished: Run, call: Any) -> None:
     status, _, err = call("evaluate", finished.folder)
     assert status == 2
-    assert "the key 'data' is missing" in err
+    assert "missing key 'data'" in err
 
 
 def test_data_is_inspected(call: Any, sentiment: str) -> None:

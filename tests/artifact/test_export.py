@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import welltuned as wt
+from faults import refused
 from support import logits, make_rows
 from welltuned.artifact.export import export_run
-from welltuned.errors import InputError
 from welltuned.runs import Run
 
 TEXTS = [row["text"] for row in make_rows(6, seed=5)]
@@ -65,14 +64,14 @@ def test_an_empty_folder_is_taken(adapted: Run, tmp_path: Path) -> None:
 def test_a_folder_in_use_is_left_alone(adapted: Run, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "precious.txt").write_text("mine")
-    with pytest.raises(InputError, match="nothing is ever overwritten"):
+    with refused("export.target_in_use"):
         export_run(adapted.folder, tmp_path / "plain")
     assert [path.name for path in (tmp_path / "plain").iterdir()] == ["precious.txt"]
 
 
 def test_a_file_is_left_alone(adapted: Run, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("mine")
-    with pytest.raises(InputError, match="nothing is ever overwritten"):
+    with refused("export.target_in_use"):
         export_run(adapted.folder, tmp_path / "plain")
     assert (tmp_path / "plain").read_text() == "mine"
 
@@ -86,9 +85,9 @@ def test_a_model_folder_alone_is_enough(adapted: Run, tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_refused(tiny: Any, tmp_path: Path) -> None:
     for folder in (tmp_path, tiny("bert")):
-        with pytest.raises(InputError, match="is no run and holds no tuned model"):
+        with refused("artifact.neither_run_nor_model"):
             export_run(folder, tmp_path / "plain")
-    with pytest.raises(InputError, match="no such run or model folder"):
+    with refused("run.folder_missing"):
         export_run(tmp_path / "none", tmp_path / "plain")
 
 
@@ -96,6 +95,6 @@ def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> N
     folder = Path(shutil.copytree(adapted.folder, tmp_path / "run"))
     (folder / "results.json").unlink()
     Run(folder).set_status("failed")
-    with pytest.raises(InputError, match="no tuned model"):
+    with refused("run.without_model"):
         export_run(folder, tmp_path / "plain")
     assert not (tmp_path / "plain").exists()

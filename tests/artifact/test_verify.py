@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from faults import fails
 from support import make_rows, tune, write_rows
 from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, WeightHashes, compare_weights
 from welltuned.engines import torch_loop
 from welltuned.engines.job import Job, Outcome
-from welltuned.errors import RunFailed
 from welltuned.models.freezing import hash_weights
 from welltuned.runs import Run
 from welltuned.strategies import ParameterGroup
@@ -27,11 +27,11 @@ HEAD = {"type": "partial", "num_blocks": 1}
 
 
 @pytest.fixture
-def failing(tiny: Any, sentiment: str, tmp_path: Path) -> Callable[[str], Run]:
-    """`failing(reason)`: a run of one step that must fail for this reason."""
+def failing(tiny: Any, sentiment: str, tmp_path: Path) -> Callable[..., Run]:
+    """`failing(code, **values)`: a run of one step that must fail so."""
 
-    def run(reason: str) -> Run:
-        with pytest.raises(RunFailed, match=reason) as failure:
+    def run(code: str, **values: Any) -> Run:
+        with fails(code, **values) as failure:
             tune(
                 tiny("bert"),
                 sentiment,
@@ -87,7 +87,7 @@ def test_a_frozen_weight_that_moved_is_found(failing: Any, monkeypatch: pytest.M
         parameter.view(-1)[-1] += 1e-6
 
     after_training(monkeypatch, nudge)
-    failed = failing("1 frozen weights changed, .* among them")
+    failed = failing("proof.frozen_weights_changed", number=1)
     assert f"'{names[0]}'" in failed.status["error"]
 
 
@@ -95,7 +95,7 @@ def test_training_that_moved_nothing_is_found(
     failing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch_loop, "fit_with_loop", lambda job: Outcome(steps=1))
-    failing("no weight changed in training")
+    failing("proof.nothing_changed")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -106,7 +106,7 @@ def test_a_weight_that_is_not_finite_is_found(
         next(p for p in job.model.parameters() if p.requires_grad).view(-1)[0] = number
 
     after_training(monkeypatch, spoil)
-    failing("weights are not finite after training; lower training.learning_rate")
+    failing("proof.not_finite")
 
 
 def test_a_saved_weight_that_differs_is_found(
@@ -120,7 +120,7 @@ def test_a_saved_weight_that_differs_is_found(
         save_file(tensors, file, metadata={"format": "pt"})
 
     after_saving(monkeypatch, tamper)
-    failing("the saved model does not answer as the trained one: outputs differ by ")
+    failing("proof.reload_differs")
 
 
 def test_a_saved_weight_that_is_not_finite_is_found(
@@ -134,7 +134,7 @@ def test_a_saved_weight_that_is_not_finite_is_found(
         save_file(tensors, file, metadata={"format": "pt"})
 
     after_saving(monkeypatch, tamper)
-    failing("outputs differ by nan")
+    assert "differ by nan" in failing("proof.reload_differs").status["error"]
 
 
 def test_a_saved_pooling_that_differs_is_found(
@@ -146,7 +146,7 @@ def test_a_saved_pooling_that_differs_is_found(
         file.write_text(json.dumps({**values, "pooling": "first"}))
 
     after_saving(monkeypatch, tamper)
-    failing("the saved model does not answer as the trained one")
+    failing("proof.reload_differs")
 
 
 def test_a_saved_tokenizer_that_differs_is_found(
@@ -162,7 +162,7 @@ def test_a_saved_tokenizer_that_differs_is_found(
         file.write_text(json.dumps(values))
 
     after_saving(monkeypatch, tamper)
-    failing("the saved model does not answer as the trained one")
+    failing("proof.reload_differs")
 
 
 # --- What is shown -------------------------------------------------------------

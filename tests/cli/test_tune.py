@@ -53,7 +53,7 @@ def test_a_mistake_is_one_line(call: Any, file: Path) -> None:
     status, out, err = call("tune", "data", file, "sedes=2")
     assert (status, out) == (2, "") and len(err.splitlines()) == 1
     status, out, err = call("tune", "data", file, "shares=[0.5, 1]")
-    assert (status, out) == (2, "") and "at least four shares must ascend" in err
+    assert (status, out) == (2, "") and "curve.shares_not_ascending" in err
 
 
 def test_the_verbs_explain_themselves(call: Any) -> None:

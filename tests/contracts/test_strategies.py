@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from faults import refused
 from plain import ask
 from support import (
     FAMILIES,
@@ -30,7 +31,6 @@ from support import (
 )
 from welltuned.artifact.export import export_run
 from welltuned.artifact.save_load import load_artifact
-from welltuned.errors import InputError
 from welltuned.models import loading
 from welltuned.models.anatomy import position_offset
 
@@ -245,7 +245,7 @@ def test_merged_it_is_a_plain_model_with_the_same_answers(
 def test_what_cannot_be_merged_is_refused_with_the_reason(
     strategy: str, tuned: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="cannot be merged: "):
+    with refused("strategy.cannot_merge"):
         export_run(tuned(strategy, "bert").folder, tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 
@@ -262,9 +262,7 @@ def test_a_pair_that_cannot_work_is_refused_before_weights_load(
     monkeypatch.setattr(
         loading, "load_model", lambda *args, **kwargs: pytest.fail("weights were loaded")
     )
-    with pytest.raises(
-        InputError, match=r"computes attention itself .* use prompt, lora or adapter"
-    ):
+    with refused("strategy.attention_unsupported"):
         tune(tiny(family), sentiment, STRATEGIES[strategy], tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

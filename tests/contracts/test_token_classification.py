@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from faults import refused
 from sentences import make_sentences, write_conll
 from support import DECODERS, ENCODERS, STRATEGIES, job_for, short_tune, tune, write_rows
 from welltuned import cli
@@ -264,7 +265,7 @@ def test_another_file_is_scored(learned: Any, tmp_path: Path, capsys: Any) -> No
     file = write_conll(tmp_path / "more.conll", make_sentences(30, seed=9))
     assert "entity_f1" in ask(capsys, "evaluate", str(learned.folder), f"data={file}")
     (tmp_path / "odd.conll").write_text("the O\ngood B-ODD\n")
-    with pytest.raises(InputError, match=r"odd.conll:1: the tag of word 2, 'good', is 'B-ODD'"):
+    with refused("task.tag_unseen", position=2, word="good", tag="B-ODD"):
         Predictor.load(learned).evaluate(str(tmp_path / "odd.conll"))
 
 
@@ -310,4 +311,4 @@ def test_with_a_faulty_config_the_data_are_looked_at_as_the_task_reads_them(
             cli.main()
     told = capsys.readouterr().err
     assert "did you mean 'max_length'?" in told and "a.conll:2: 1 columns" in told
-    assert "no column was found" not in told
+    assert "data.column_missing" not in told

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from faults import full
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.conversations import convert_conversations
@@ -29,7 +30,7 @@ def tried(
     faults = Faults()
     table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), ("as it was",))
     result = convert_conversations(table, columns or {}, faults, **options)
-    return result, [str(fault) for fault in faults]
+    return result, full(faults)
 
 
 def converted(*rows: dict[str, Any], **options: Any) -> Table:
@@ -176,10 +177,9 @@ def test_nested_cells_of_a_csv_are_json(tmp_path: Path) -> None:
     table = read_file(str(path), DataConfig(train=str(path)), faults)
     assert table is not None
     convert_conversations(table, {}, faults)
-    assert [str(fault) for fault in faults] == [
-        f"{path}:3: 'messages' is not a list but text"
-        """ -> write 'messages' as [{"role": "user", "content": "…"}, …]"""
-    ]
+    (fault,) = faults
+    assert full(faults) == ["a.csv:3 data.cell_not_a_list column=messages found=text"]
+    assert fault.remedy == """write 'messages' as [{"role": "user", "content": "…"}, …]"""
 
 
 # --- Recognition ---------------------------------------------------------------
@@ -208,15 +208,14 @@ def test_a_format_that_is_asked_for_is_the_only_one_tried() -> None:
     row = {"instruction": "Hi", "output": "Hello", "text": "Once"}
     assert converted(row, format="text").columns["completion"] == ["Once"]
     assert faults_of(row, format="sharegpt") == [
-        "a.jsonl:1: no format is recognised in the columns instruction, output, text"
-        " -> have the columns of one of: ShareGPT (conversations);"
-        " or name yours in data.columns.ROLE=NAME"
+        "a.jsonl:1 data.format_not_recognised columns=instruction, output, text mapped="
+        " known=ShareGPT (conversations)"
     ]
 
 
 def test_unknown_columns_are_told_with_the_known_ones() -> None:
     (fault,) = faults_of({"foo": "a", "bar": "b"})
-    assert "no format is recognised in the columns foo, bar" in fault
+    assert "data.format_not_recognised columns=foo, bar" in fault
     assert "Alpaca (instruction, output)" in fault
     assert "prompt and completion (prompt, completion)" in fault
 
@@ -241,37 +240,42 @@ def test_what_was_found_and_what_was_not_read_is_noted() -> None:
 @pytest.mark.parametrize(
     ("turns", "what"),
     [
-        ([{"role": "critic", "content": "x"}, ANSWER], "unknown role 'critic' -> roles are: "),
-        ([{"content": "x"}, ANSWER], "a turn has no role"),
-        ([USER], "no turn is the assistant's -> add the answer"),
-        ([], "no turn is the assistant's"),
-        ("Hi", "'messages' is not a list but text"),
-        ({"role": "user"}, "'messages' is not a list but an object"),
-        (None, "'messages' is missing"),
-        ([USER, "Hello"], "a turn of 'messages' is not an object but text"),
-        ([USER, {"role": "assistant"}], "a turn of 'assistant' has no content"),
-        ([USER, {"role": "assistant", "content": 3}], "is not text but int"),
-        ([USER, {"role": "assistant", "content": [{"type": "image_url"}]}], "but image_url"),
+        ([{"role": "critic", "content": "x"}, ANSWER], "data.turn_role_unknown role=critic"),
+        ([{"content": "x"}, ANSWER], "data.turn_without_role"),
+        ([USER], "data.no_assistant_turn"),
+        ([], "data.no_assistant_turn"),
+        ("Hi", "data.cell_not_a_list column=messages found=text"),
+        ({"role": "user"}, "data.cell_not_a_list column=messages found=an object"),
+        (None, "data.cell_not_a_list column=messages found=null"),
+        ([USER, "Hello"], "data.turn_not_an_object column=messages found=text"),
+        ([USER, {"role": "assistant"}], "data.turn_without_content role=assistant"),
+        (
+            [USER, {"role": "assistant", "content": 3}],
+            "data.turn_content_not_text role=assistant found=int",
+        ),
+        (
+            [USER, {"role": "assistant", "content": [{"type": "image_url"}]}],
+            "data.turn_part_not_text kind=image_url",
+        ),
     ],
 )
 def test_a_bad_conversation_is_a_fault_with_its_line(turns: Any, what: str) -> None:
     (fault,) = faults_of({"messages": CHAT}, {"messages": turns})
-    assert fault.startswith("a.jsonl:2: ")
+    assert fault.startswith("a.jsonl:2 ")
     assert what in fault
-    assert " -> " in fault
 
 
 def test_bad_rows_of_one_kind_are_counted() -> None:
     faults = faults_of(*[{"messages": [USER]}] * 13)
     assert len(faults) == 11
-    assert "and 3 more: rows of a.jsonl without a turn of the assistant" in faults[-1]
+    assert faults[-1] == "a.jsonl data.no_assistant_turn more=3"
 
 
 def test_a_cell_that_should_be_text_is_a_fault() -> None:
     (fault,) = faults_of({"instruction": ["a"], "output": "b"})
-    assert "'instruction' is not text but a list" in fault
+    assert "data.cell_not_text column=instruction" in fault
     (fault,) = faults_of({"instruction": "a", "output": "b", "history": ["x"]})
-    assert "'history' holds something that is not a pair" in fault
+    assert "data.history_not_pairs column=history" in fault
 
 
 @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ def test_rows_that_are_wholly_empty_are_left_for_others_to_count() -> None:
 
 def test_a_file_of_empty_answers_is_a_fault() -> None:
     (fault,) = faults_of({"instruction": "Hi", "output": ""})
-    assert fault == "a.jsonl:1: no example has an answer -> fill in the answers"
+    assert fault == "a.jsonl:1 data.no_answers"
 
 
 def test_odd_orders_of_turns_are_noted() -> None:

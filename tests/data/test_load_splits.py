@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from faults import full
 from support import make_rows, write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect, collect_file
@@ -21,7 +22,7 @@ ROLES = Classification.roles
 def gather(train: str, **config: Any) -> tuple[DataSplits | None, list[str]]:
     faults = Faults()
     collected = collect(DataConfig(train=train, **config), ROLES, faults)
-    return collected, [str(fault) for fault in faults]
+    return collected, full(faults)
 
 
 def good(train: str, **config: Any) -> DataSplits:
@@ -107,9 +108,7 @@ def test_equal_texts_are_never_parted(tmp_path: Path) -> None:
 
 def test_too_few_rows_to_cut_are_refused(tmp_path: Path) -> None:
     _, faults = gather(write_rows(tmp_path / "a.jsonl", rows("x", "y", "z")))
-    assert len(faults) == 1
-    assert "3 rows are too few to cut off validation and test" in faults[0]
-    assert "data.validation" in faults[0]
+    assert faults == ["a.jsonl data.too_few_to_split rows=3 rows empty=validation and test"]
 
 
 def test_fewer_examples_can_be_asked_for_with_the_shares_kept(tmp_path: Path) -> None:
@@ -134,8 +133,7 @@ def test_empty_texts_are_left_out_counted_and_located(three: Any) -> None:
 
 def test_a_file_of_empty_texts_alone_is_refused(three: Any) -> None:
     _, faults = gather(**three([" ", ""], ["a"], ["b"]))
-    assert len(faults) == 1
-    assert "train.jsonl:1: no row has a text -> check data.columns" in faults[0]
+    assert faults == ["train.jsonl:1 data.no_texts"]
 
 
 @pytest.mark.parametrize("cell", ["null", '""', '"  "', "NaN"])
@@ -143,8 +141,7 @@ def test_a_missing_label_is_refused_at_its_line(tmp_path: Path, cell: str) -> No
     lines = "".join(json.dumps(row) + "\n" for row in make_rows(50))
     (tmp_path / "a.jsonl").write_text(lines + f'{{"text": "one more", "label": {cell}}}\n')
     _, faults = gather(str(tmp_path / "a.jsonl"))
-    assert len(faults) == 1
-    assert "a.jsonl:51: the label is missing -> fill it in or remove the row" in faults[0]
+    assert faults == ["a.jsonl:51 data.cell_missing role=label column=label"]
 
 
 def test_many_missing_labels_are_counted_for_each_file(tmp_path: Path) -> None:
@@ -153,7 +150,7 @@ def test_many_missing_labels_are_counted_for_each_file(tmp_path: Path) -> None:
     _, faults = gather(train, test=test)
     assert sum("a.jsonl:" in fault for fault in faults) == 10
     assert sum("b.jsonl:" in fault for fault in faults) == 3
-    assert "and 5 more: rows of" in faults[-1]
+    assert faults[-1] == "a.jsonl data.cell_missing more=5"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +163,7 @@ def test_a_file_without_one_sound_row_tells_its_faults_and_no_others(
     (tmp_path / name).write_text(content)
     _, faults = gather(str(tmp_path / name))
     assert len(faults) == number
-    assert not any("no column was found" in fault for fault in faults)
+    assert not any("data.column_missing" in fault for fault in faults)
 
 
 def test_numbers_as_texts_are_read_as_text(tmp_path: Path) -> None:
@@ -184,12 +181,13 @@ def test_columns_that_are_not_used_are_told(tmp_path: Path) -> None:
 
 def test_a_wrong_column_is_told_for_every_file(three: Any) -> None:
     _, faults = gather(**three(["a"], ["b"], ["c"]), columns={"text": "txet"})
-    assert [fault.split(": ")[0].rpartition("/")[2] for fault in faults] == [
+    assert [fault.split()[0] for fault in faults] == [
         "train.jsonl:1",
         "validation.jsonl:1",
         "test.jsonl:1",
     ]
-    assert all("there is no column 'txet' for text -> did you mean 'text'?" in f for f in faults)
+    assert all("data.column_unknown column=txet role=text" in fault for fault in faults)
+    assert all("did you mean 'text'?" in fault for fault in faults)
 
 
 def test_faults_of_all_files_show_at_once(tmp_path: Path) -> None:
@@ -198,7 +196,7 @@ def test_faults_of_all_files_show_at_once(tmp_path: Path) -> None:
     test = str(tmp_path / "c.csv")
     _, faults = gather(str(tmp_path / "a.jsonl"), validation=str(tmp_path / "b.csv"), test=test)
     told = "\n".join(faults)
-    for part in ("a.jsonl:2:2: broken JSON", "b.csv:2:4: not valid UTF-8", "no such data file"):
+    for part in ("a.jsonl:2:2 data.bad_json", "b.csv:2:4 data.not_utf8", "c.csv data.file_missing"):
         assert part in told
 
 
@@ -210,10 +208,9 @@ LEAK = (["a", "b", "Same text.", "d"], ["e", "same text"], ["f", "b"])
 def test_a_text_in_two_splits_stops_the_run_with_both_places(three: Any) -> None:
     _, faults = gather(**three(*LEAK))
     assert len(faults) == 1
-    assert "validation.jsonl:2: 2 texts of one split are also in another" in faults[0]
+    assert faults[0].startswith("validation.jsonl:2 data.duplicates_across_splits")
     assert "train/validation 1, train/test 1; 1 exactly, 1 but for case" in faults[0]
-    assert "the first is that of" in faults[0] and "train.jsonl:3 ->" in faults[0]
-    assert "data.duplicates=drop" in faults[0]
+    assert faults[0].endswith("train.jsonl:3")
 
 
 def test_dropping_takes_texts_from_the_earlier_split(three: Any) -> None:
@@ -238,7 +235,7 @@ def test_keeping_is_said_to_make_scores_too_high(three: Any) -> None:
 
 def test_nothing_left_after_dropping_is_refused(three: Any) -> None:
     _, faults = gather(**three(["b"], ["a"], ["b"]), duplicates="drop")
-    assert "every text of train is also in a later split" in faults[0]
+    assert "data.split_all_duplicates split=train" in faults[0]
 
 
 def test_code_that_differs_in_signs_is_no_duplicate(three: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from faults import full
 from welltuned.data.config import DataConfig
 from welltuned.data.preferences import PreferencePair, convert_preferences
 from welltuned.data.sources import read_file
@@ -26,9 +27,7 @@ def tried(
     cells = {name: [row.get(name) for row in rows] for name in header}
     faults = Faults()
     table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), ("as it was",))
-    return convert_preferences(table, columns or {}, faults, **options), [
-        str(fault) for fault in faults
-    ]
+    return convert_preferences(table, columns or {}, faults, **options), full(faults)
 
 
 def converted(*rows: dict[str, Any], **options: Any) -> Table:
@@ -120,7 +119,7 @@ def test_a_prompt_keeps_its_rated_responses_in_one_split() -> None:
 
 def test_without_need_of_answers_judgements_may_be_missing() -> None:
     row = {"prompt": "Hi?", "response": "yes"}
-    assert "no judgements are recognised" in fault_of(row)
+    assert "data.preferences_not_recognised" in fault_of(row)
     found = record(converted(row, answers=False))
     assert found["responses"] == ["yes"] and "score" not in found
 
@@ -212,7 +211,7 @@ def test_pairs_of_the_same_and_empty_responses_are_left_out_and_counted() -> Non
 
 def test_a_file_of_nothing_else_is_refused() -> None:
     found = fault_of({**PAIR, "rejected": "yes"})
-    assert found.startswith("a.jsonl:1: no row has two different responses")
+    assert found == "a.jsonl:1 data.no_pairs"
 
 
 def test_repeated_and_contradicting_pairs_are_counted() -> None:
@@ -229,16 +228,16 @@ def test_repeated_and_contradicting_pairs_are_counted() -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({"prompt": None}, "a.jsonl:2: the prompt is missing -> fill in 'prompt'"),
-        ({"prompt": "  "}, "a.jsonl:2: the prompt is missing"),
-        ({"rejected": None}, "a.jsonl:2: the rejected response is missing -> fill in 'rejected'"),
-        ({"margin": "much"}, "a.jsonl:2: the margin 'much' is not a number"),
-        ({"margin": -1}, "a.jsonl:2: the margin -1 is negative -> exchange chosen and rejected"),
-        ({"margin": float("inf")}, "a.jsonl:2: the margin 'inf' is not a number"),
-        ({"chosen": [USER]}, "a.jsonl:2: 'chosen' does not end with the assistant"),
+        ({"prompt": None}, "a.jsonl:2 data.cell_missing role=prompt column=prompt"),
+        ({"prompt": "  "}, "a.jsonl:2 data.cell_missing role=prompt"),
+        ({"rejected": None}, "a.jsonl:2 data.cell_missing role=rejected response column=rejected"),
+        ({"margin": "much"}, "a.jsonl:2 data.cell_not_a_number role=margin cell=much"),
+        ({"margin": -1}, "a.jsonl:2 data.margin_negative margin=-1"),
+        ({"margin": float("inf")}, "a.jsonl:2 data.cell_not_a_number role=margin cell=inf"),
+        ({"chosen": [USER]}, "a.jsonl:2 data.response_not_last column=chosen"),
         (
             {"chosen": [{"role": "user", "content": "Bye?"}, YES], "rejected": [USER, NO]},
-            "a.jsonl:2: the responses answer different prompts",
+            "a.jsonl:2 data.prompts_differ",
         ),
     ],
 )
@@ -248,18 +247,17 @@ def test_a_row_that_cannot_be_read_is_told_with_its_line(row: dict[str, Any], to
 
 def test_ratings_among_preferences_are_refused_with_their_lines() -> None:
     found = fault_of(PAIR, {"prompt": "Hi?", "response": "yes", "score": 3})
-    assert found.startswith("a.jsonl:2: the row has neither chosen nor rejected, as others have")
-    assert "ratings into files of their own" in found
+    assert found == "a.jsonl:2 data.not_a_preference"
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
     rows: list[dict[str, Any]] = [{"text": "a", "score": 1}, {"text": "b", "score": "high"}]
-    assert fault_of(*rows).startswith("a.jsonl:2: the score 'high' is not a number")
+    assert fault_of(*rows).startswith("a.jsonl:2 data.cell_not_a_number role=score cell=high")
 
 
 def test_a_ranking_of_one_is_refused() -> None:
     rows = [{"prompt": "Hi?", "responses": said} for said in (["a", "b"], ["a"])]
-    assert fault_of(*rows).startswith("a.jsonl:2: a ranking of 1 -> give two responses or more")
+    assert fault_of(*rows).startswith("a.jsonl:2 data.ranking_too_short number=1")
 
 
 @pytest.mark.parametrize(
@@ -272,8 +270,8 @@ def test_a_ranking_of_one_is_refused() -> None:
     ],
 )
 def test_a_missing_column_is_named(row: dict[str, Any], missing: str) -> None:
-    assert fault_of(row).startswith(f"a.jsonl:1: no column was found for {missing}")
+    assert fault_of(row).startswith(f"a.jsonl:1 data.column_missing role={missing}")
 
 
 def test_without_any_judgement_the_possible_columns_are_told() -> None:
-    assert "have the columns prompt, chosen and rejected" in fault_of({"a": 1})
+    assert fault_of({"a": 1}) == "a.jsonl:1 data.preferences_not_recognised columns=a"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from faults import full
 from welltuned.data.records import Records, Role, map_columns, to_records
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
@@ -18,7 +19,7 @@ ROLES = (TEXT, PAIR, LABEL, ID)
 def mapped(header: list[str], **mapping: str) -> tuple[dict[str, str], list[str]]:
     faults = Faults()
     table = Table("a.csv", {column: ["x"] for column in header}, [2])
-    return map_columns(table, ROLES, mapping, faults), [str(fault) for fault in faults]
+    return map_columns(table, ROLES, mapping, faults), full(faults)
 
 
 @pytest.mark.parametrize(
@@ -55,29 +56,26 @@ def test_one_column_has_one_role() -> None:
 def test_two_columns_left_are_not_guessed_between() -> None:
     found, faults = mapped(["label", "alpha", "beta"])
     assert found == {"label": "label"}
-    assert faults == [
-        "a.csv:1: no column was found for text"
-        " -> add data.columns.text=NAME; the file has: label, alpha, beta"
-    ]
+    assert faults == ["a.csv:1 data.column_missing role=text columns=label, alpha, beta"]
 
 
 def test_every_missing_column_is_told() -> None:
     _, faults = mapped(["alpha", "beta", "gamma"])
     assert len(faults) == 2
-    assert "for text" in faults[0] and "for label" in faults[1]
+    assert "role=text" in faults[0] and "role=label" in faults[1]
 
 
 def test_a_column_that_is_not_there_is_refused_with_the_nearest_name() -> None:
     _, faults = mapped(["review", "label"], text="reviw")
     assert faults == [
-        "a.csv:1: there is no column 'reviw' for text"
-        " -> did you mean 'review'? the file has: review, label"
+        "a.csv:1 data.column_unknown column=reviw role=text hint=did you mean 'review'? "
+        " columns=review, label"
     ]
 
 
 def test_a_role_that_does_not_exist_is_refused_with_the_nearest_name() -> None:
     _, faults = mapped(["text", "label"], lable="label")
-    assert faults == ["unknown role 'lable' in data.columns -> did you mean 'label'?"]
+    assert faults == ["data.role_unknown role=lable hint=did you mean 'label'?"]
 
 
 def test_an_outlandish_role_lists_the_roles() -> None:

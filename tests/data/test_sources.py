@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from faults import full
 from welltuned.data.config import DataConfig
 from welltuned.data.sources import find_sources, read_file
 from welltuned.data.table import Table
@@ -15,19 +16,19 @@ from welltuned.errors import Faults
 
 
 def read(path: Path, content: str | bytes | None = None, **config: Any) -> Any:
-    """(table or None, faults as text with the folder's name cut off)."""
+    """(table or None, faults as places, codes and values)."""
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     faults = Faults()
     table = read_file(str(path), DataConfig(train=str(path), **config), faults)
-    return table, [str(fault).replace(f"{path.parent}/", "") for fault in faults]
+    return table, full(faults)
 
 
 def splits(config: DataConfig) -> tuple[dict[str, Table | None], list[str]]:
     """The tables of all splits, and the faults."""
     faults = Faults()
     tables = {split: reader() for split, reader in find_sources(config, faults).items()}
-    return tables, [str(fault) for fault in faults]
+    return tables, full(faults)
 
 
 # --- Each format --------------------------------------------------------------
@@ -137,26 +138,26 @@ def test_parquet_is_read_with_row_numbers(tmp_path: Path) -> None:
 def test_an_empty_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
     table, faults = read(tmp_path / name, content)
     assert table is None
-    assert faults == [f"{name}: the file is empty -> give a file with rows"]
+    assert faults == [f"{name} data.file_empty"]
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.csv", "text,label\n"), ("a.json", "[]")])
 def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str) -> None:
     table, faults = read(tmp_path / name, content)
     assert table is None
-    assert faults == [f"{name}: the file has no rows -> give a file with rows"]
+    assert faults == [f"{name} data.no_rows"]
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     table, faults = read(tmp_path / "nowhere.csv")
     assert table is None
-    assert faults == ["nowhere.csv: there is no such data file -> check the path"]
+    assert faults == ["nowhere.csv data.file_missing"]
 
 
 def test_a_file_of_another_kind_is_refused_with_the_kinds_that_are_read(tmp_path: Path) -> None:
     table, faults = read(tmp_path / "a.xlsx", "x")
     assert table is None
-    assert faults[0].startswith("a.xlsx: files of type '.xlsx' are not read -> use one of: .csv")
+    assert faults[0].startswith("a.xlsx data.type_unsupported suffix=.xlsx known=.csv, ")
 
 
 def test_a_file_that_may_not_be_read_is_refused(
@@ -168,15 +169,15 @@ def test_a_file_that_may_not_be_read_is_refused(
     (tmp_path / "a.csv").write_text("text,label\na,b\n")
     monkeypatch.setattr(Path, "read_bytes", deny)
     _, faults = read(tmp_path / "a.csv")
-    assert faults[0].startswith("a.csv: the file cannot be read (Permission denied)")
+    assert faults == ["a.csv data.file_unreadable reason=Permission denied"]
 
 
 def test_every_broken_line_of_json_is_told_with_line_and_column(tmp_path: Path) -> None:
     content = '{"text": "a"}\n{"text": }\n{"text": "c"}\n{"text" "d"}\n'
     table, faults = read(tmp_path / "a.jsonl", content)
-    assert [fault.partition(" -> ")[0] for fault in faults] == [
-        "a.jsonl:2:10: broken JSON: Expecting value",
-        "a.jsonl:4:9: broken JSON: Expecting ':' delimiter",
+    assert faults == [
+        "a.jsonl:2:10 data.bad_json reason=Expecting value",
+        "a.jsonl:4:9 data.bad_json reason=Expecting ':' delimiter",
     ]
     assert table.columns["text"] == ["a", "c"]
 
@@ -189,62 +190,65 @@ def test_many_broken_lines_are_counted_and_hide_no_other_file(tmp_path: Path) ->
     )
     assert sum("train.jsonl:" in fault for fault in faults) == 10
     assert sum("test.jsonl:" in fault for fault in faults) == 2
-    assert "and 3 more: lines of broken JSON in" in faults[-1] and "train.jsonl" in faults[-1]
+    assert faults[-1] == "train.jsonl data.bad_json more=3"
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('[\n{"text": "a"},\n{"text": }\n]', "a.json:3:10: broken JSON: Expecting value"),
-        ('[\n{"text": "a"}\n{"text": "b"}]', "a.json:3: broken JSON: expecting ',' or ']'"),
-        ('[\n{"text": "a"},\n', "a.json:3: broken JSON: the array does not end"),
-        ('[\n{"text": "a"}\n', "a.json:3: broken JSON: expecting ',' or ']'"),
-        ('[{"text": "a"}]\n\n{"x"', "a.json:3: broken JSON: there is more after the array"),
-        ("[" * 100_000, "a.json:1: JSON nested too deep"),
+        (
+            '[\n{"text": "a"},\n{"text": }\n]',
+            "a.json:3:10 data.bad_json_array reason=Expecting value",
+        ),
+        (
+            '[\n{"text": "a"}\n{"text": "b"}]',
+            "a.json:3 data.bad_json_array reason=expecting ',' or ']'",
+        ),
+        ('[\n{"text": "a"},\n', "a.json:3 data.json_array_open"),
+        ('[\n{"text": "a"}\n', "a.json:3 data.bad_json_array reason=expecting ',' or ']'"),
+        ('[{"text": "a"}]\n\n{"x"', "a.json:3 data.json_array_trailing"),
+        ("[" * 100_000, "a.json:1 data.json_array_too_deep"),
     ],
 )
 def test_a_broken_array_is_told_where_it_breaks(tmp_path: Path, content: str, told: str) -> None:
     _, faults = read(tmp_path / "a.json", content)
-    assert len(faults) == 1
-    assert faults[0].startswith(told)
+    assert faults == [told]
 
 
 def test_a_line_nested_too_deep_is_told(tmp_path: Path) -> None:
     _, faults = read(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000 + "\n")
-    assert [fault.partition(" -> ")[0] for fault in faults] == ["a.jsonl:2: JSON nested too deep"]
+    assert faults == ["a.jsonl:2 data.json_too_deep"]
 
 
 @pytest.mark.parametrize(("record", "kind"), [("3", "int"), ('"x"', "str"), ("[1]", "list")])
 def test_a_record_that_is_no_object_is_refused(tmp_path: Path, record: str, kind: str) -> None:
     _, faults = read(tmp_path / "a.jsonl", f'{{"text": "a"}}\n{record}\n')
-    assert faults[0].startswith(f"a.jsonl:2: a record must be an object, not {kind} -> write")
+    assert faults == [f"a.jsonl:2 data.record_not_an_object type={kind}"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.jsonl"])
 def test_every_line_that_is_not_utf8_is_told_with_its_byte(tmp_path: Path, name: str) -> None:
     table, faults = read(tmp_path / name, b"text,label\ncaf\xe9,a\nfine,b\n\xff,c\n")
     assert table is None
-    assert [fault.partition(" -> ")[0] for fault in faults] == [
-        f"{name}:2:4: not valid UTF-8 (byte 0xe9)",
-        f"{name}:4:1: not valid UTF-8 (byte 0xff)",
+    assert faults == [
+        f"{name}:2:4 data.not_utf8 byte={0xE9}",
+        f"{name}:4:1 data.not_utf8 byte={0xFF}",
     ]
 
 
 def test_a_doubled_column_is_told_at_its_second_place(tmp_path: Path) -> None:
     table, faults = read(tmp_path / "a.csv", "text,label,text\na,b,c\n")
     assert table is None
-    assert faults == [
-        "a.csv:1:3: the column 'text' occurs twice in the header -> rename one of them"
-    ]
+    assert faults == ["a.csv:1:3 data.column_repeated column=text"]
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('"text,label\na,b\n', "a.csv:1: the header is broken"),
-        ('"te"xt,label\na,b\n', "a.csv:1: the header is broken"),
-        ("\ntext,label\na,b\n", "a.csv:1: the first line is blank"),
-        ('text,label\na,b\n"c,d\ne,f\n', "a.csv:3: broken from here on"),
+        ('"text,label\na,b\n', "a.csv:1 data.csv_bad_header"),
+        ('"te"xt,label\na,b\n', "a.csv:1 data.csv_bad_header"),
+        ("\ntext,label\na,b\n", "a.csv:1 data.csv_blank_header"),
+        ('text,label\na,b\n"c,d\ne,f\n', "a.csv:3 data.csv_malformed"),
     ],
 )
 def test_a_broken_csv_is_told_where_it_breaks(tmp_path: Path, content: str, told: str) -> None:
@@ -256,10 +260,10 @@ def test_a_broken_csv_is_told_where_it_breaks(tmp_path: Path, content: str, told
 def test_rows_with_too_many_or_too_few_cells_are_told_and_left_out(tmp_path: Path) -> None:
     content = 'text,label\none,a\ntwo\nthree,b,c\n"four\nlines",d\nfive,e,f\n'
     table, faults = read(tmp_path / "a.csv", content)
-    assert [fault.partition(" -> ")[0] for fault in faults] == [
-        "a.csv:3:2: 1 cells where the header has 2",
-        "a.csv:4:3: 3 cells where the header has 2",
-        "a.csv:7:3: 3 cells where the header has 2",
+    assert [fault.partition(" remedy=")[0] for fault in faults] == [
+        "a.csv:3:2 data.csv_width found=1 expected=2",
+        "a.csv:4:3 data.csv_width found=3 expected=2",
+        "a.csv:7:3 data.csv_width found=3 expected=2",
     ]
     assert table.columns["text"] == ["one", "four\nlines"]
 
@@ -268,7 +272,7 @@ def test_a_file_that_only_calls_itself_parquet_is_refused(tmp_path: Path) -> Non
     pytest.importorskip("pyarrow")
     table, faults = read(tmp_path / "a.parquet", "text,label\n")
     assert table is None
-    assert faults[0].startswith("a.parquet: not a Parquet file")
+    assert faults[0].startswith("a.parquet data.bad_parquet")
 
 
 # --- Where splits come from ---------------------------------------------------
@@ -298,7 +302,7 @@ def test_two_files_for_one_split_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("text,label\na,b\n")
     (tmp_path / "training.jsonl").write_text("{}")
     _, faults = splits(DataConfig(train=str(tmp_path)))
-    assert "several files for train: train.csv, training.jsonl -> name one" in faults[0]
+    assert "data.folder_ambiguous split=train files=train.csv, training.jsonl" in faults[0]
 
 
 def test_a_folder_without_training_data_is_refused(tmp_path: Path) -> None:
@@ -307,14 +311,14 @@ def test_a_folder_without_training_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("text,label\na,b\n")
     config = DataConfig(train=str(tmp_path / "train.csv"), validation=str(tmp_path / "data"))
     _, faults = splits(config)
-    assert "the folder holds no train file" in faults[0]
+    assert faults[0].startswith("data data.folder_without_train")
 
 
 def test_all_missing_files_are_told_at_once() -> None:
     config = DataConfig(train="a.csv", validation="b.csv", test="c.csv")
     tables, faults = splits(config)
     assert tables == {}
-    assert [fault.partition(":")[0] for fault in faults] == ["a.csv", "b.csv", "c.csv"]
+    assert faults == [f"{name}.csv data.file_missing" for name in "abc"]
 
 
 @pytest.mark.parametrize("name", ["demo:sentiment_en", "demo:sentiment_zh"])
@@ -328,7 +332,9 @@ def test_embedded_data_are_whole_and_have_two_classes(name: str) -> None:
 def test_an_unknown_embedded_data_set_lists_the_known_ones() -> None:
     faults = Faults()
     assert read_file("demo:nothing", DataConfig(train="demo:nothing"), faults) is None
-    assert "demo:sentiment_en, demo:sentiment_zh" in str(next(iter(faults)))
+    (fault,) = full(faults)
+    assert fault.startswith("data.demo_unknown name=demo:nothing known=demo:")
+    assert "demo:sentiment_en, demo:sentiment_zh" in fault
 
 
 def test_a_saved_datasets_folder_is_read_with_the_names_of_its_classes(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from faults import refused
 from support import make_tokenizer
 from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
-from welltuned.errors import InputError
 
 SENTENCE = ["ada", "isn't", "in", "new york", "u.s.-based", "", "good"]
 
@@ -109,5 +109,5 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
     class Slow:
         is_fast = False
 
-    with pytest.raises(InputError, match=r"does not tell which word a token is of -> use a model"):
+    with refused("tokenizer.not_fast"):
         tokenise_words(Slow(), [SENTENCE], 8)  # type: ignore[arg-type]

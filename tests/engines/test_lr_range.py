@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from faults import fails
 from sentences import make_sentences, write_conll
 from support import STRATEGIES, job_for
 from welltuned.engines import lr_range as module
 from welltuned.engines.lr_range import run_range_test, suggest_rate
 from welltuned.engines.optimizer import clip_gradients
 from welltuned.errors import RunFailed
-from welltuned.schema.messages import render_message
 
 RATES = [10 ** (-5 + i / 18) for i in range(90)]
 TASKS: dict[str, Any] = {
@@ -97,20 +97,19 @@ def test_a_tenth_of_the_rate_where_the_loss_is_least() -> None:
     blown_up = [*losses[:72], *[5.0] * 18]
     found = suggest_rate(list(zip(RATES, blown_up, strict=True)))
     assert found.suggestion == pytest.approx(RATES[71] / 10, rel=0.05)
-    assert "rose again to" in render_message(
-        found.reason
-    ) and "a tenth of that rate" in render_message(found.reason)
+    assert found.reason["code"] == "lr_range.minimum_inside"
+    assert found.reason["values"]["rate"] == f"{RATES[71]:.1e}"
 
 
 def test_a_loss_that_never_rose_is_told_as_such() -> None:
     losses = [0.7 - 0.005 * i for i in range(90)]
     found = suggest_rate(list(zip(RATES, losses, strict=True)))
-    assert "the highest rate tried" in render_message(found.reason)
+    assert found.reason["code"] == "lr_range.minimum_at_the_end"
     assert found.suggestion == pytest.approx(RATES[-1] / 10, rel=0.05)
 
 
 def test_a_loss_that_never_falls_is_no_guess() -> None:
-    with pytest.raises(RunFailed, match="no learning rate that lowers the training loss"):
+    with fails("training.no_learning_rate_found"):
         suggest_rate([(rate, 0.7) for rate in RATES])
     with pytest.raises(RunFailed):
         suggest_rate([])

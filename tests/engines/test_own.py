@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from faults import refused
 from support import short_tune
-from welltuned.errors import InputError
 
 
 def test_an_engine_of_ones_own_turns_the_crank(
@@ -33,7 +33,7 @@ def test_an_engine_of_ones_own_turns_the_crank(
 def test_an_engine_that_cannot_be_imported_is_refused(
     tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"the engine 'no_such\.train' cannot be imported"):
+    with refused("import.failed", what="engine", path="no_such.train"):
         short_tune(
             tiny("bert"), sentiment, {"type": "full"}, tmp_path / "run", engine="no_such.train"
         )

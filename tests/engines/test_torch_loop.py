@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from faults import fails
 from support import build, make_rows
 from welltuned.data.batching import BatchPlan
 from welltuned.data.records import Records
@@ -20,7 +21,7 @@ from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import StepPlan
-from welltuned.errors import Faults, RunFailed
+from welltuned.errors import Faults
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.freezing import hash_weights
 from welltuned.models.loading import ModelConfig, read_tokenizer
@@ -231,7 +232,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_rows(poisoned: Jo
     listener.after_step = lambda step: before.append(
         hash_weights(poisoned.model.named_parameters())
     )
-    with pytest.raises(RunFailed, match="the loss is not finite; no step was taken") as failure:
+    with fails("training.not_finite", quantity="loss") as failure:
         torch_loop.fit_with_loop(poisoned)
     steps = poisoned.batches.steps(0)
     bad = next(number for number, step in enumerate(steps) if 5 in step[0])
@@ -246,7 +247,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_the_step(still: str)
     before = weights(job)
     name, parameter = next(iter(job.model.named_parameters()))
     parameter.register_hook(lambda gradient: gradient * math.inf)
-    with pytest.raises(RunFailed, match="the gradient is not finite") as failure:
+    with fails("training.not_finite", quantity="gradient") as failure:
         torch_loop.fit_with_loop(job)
     assert "rows:" in str(failure.value) and ", …" in str(failure.value), name
     assert heard(job).steps == []
@@ -257,7 +258,7 @@ def test_a_trainable_weight_without_a_gradient_stops_the_run(still: str) -> None
     """It is wired to nothing (pitfall F3)."""
     job = make_job(still)
     job.model.register_parameter("idle", nn.Parameter(torch.ones(2)))
-    with pytest.raises(RunFailed, match="1 trainable weights get no gradient, 'idle' among them"):
+    with fails("training.weights_without_gradient", number=1, first="idle"):
         torch_loop.fit_with_loop(job)
     assert heard(job).steps == []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from faults import full, refused
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
@@ -196,14 +197,16 @@ def test_a_set_that_shares_texts_with_the_test_split_is_refused(
     rows[3] = {"text": test["text"][0].upper() + "!"}
     rows[7] = {"text": test["text"][5]}
     file = write_rows(tmp_path / "mine.jsonl", rows)
-    with pytest.raises(InputError) as refused:
+    with refused(
+        "data.texts_shared",
+        place=f"{file}:4",
+        number=2,
+        total=12,
+        where="the test split",
+        lines="4, 8",
+    ) as caught:
         sets_for(sentiment, file)
-    [fault] = refused.value.faults
-    assert fault.what == (
-        f"2 of 12 texts are also in the test split (line 4, 8); "
-        f"the first is that of {sentiment}:{test.lines[0]}"
-    )
-    assert str(fault.place) == f"{file}:4"
+    assert str(caught.value.faults[0].values["earlier"]) == f"{sentiment}:{test.lines[0]}"
 
 
 def test_texts_of_train_may_be_named(sentiment: str, tmp_path: Path) -> None:
@@ -214,21 +217,28 @@ def test_texts_of_train_may_be_named(sentiment: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([{"text": f"t {i}"} for i in range(9)], "9 texts are too few"),
-        ([{"text": f"t {i}", "label": i} for i in range(40)], "40 different labels in 40 rows"),
-        ([{"text": f"t {i}", "label": "a"} for i in range(40)], "1 different labels in 40 rows"),
-        ([{"no": f"t {i}", "words": 1} for i in range(40)], "no column was found for text"),
+        ([{"text": f"t {i}"} for i in range(9)], "retention.too_few_texts number=9"),
+        (
+            [{"text": f"t {i}", "label": i} for i in range(40)],
+            "retention.bad_number_of_labels labels=40 rows=40",
+        ),
+        (
+            [{"text": f"t {i}", "label": "a"} for i in range(40)],
+            "retention.bad_number_of_labels labels=1 rows=40",
+        ),
+        ([{"no": f"t {i}", "words": 1} for i in range(40)], "data.column_missing role=text"),
     ],
 )
 def test_sets_that_measure_nothing_are_refused(
     rows: list[dict[str, Any]], told: str, sentiment: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError) as caught:
         sets_for(sentiment, write_rows(tmp_path / "bad.jsonl", rows))
+    assert told in full(caught.value.faults)[0]
 
 
 def test_a_missing_file_is_refused(sentiment: str) -> None:
-    with pytest.raises(InputError, match="no such data file"):
+    with refused("data.file_missing"):
         sets_for(sentiment, "nowhere/at/all.jsonl")
 
 

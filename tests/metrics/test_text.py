@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
+from faults import full
 from welltuned.errors import InputError
 from welltuned.metrics.text import common_subsequence, rouge_l, score_text, words
 
@@ -279,12 +280,12 @@ def test_a_metric_cannot_change_the_texts_of_others(write_metrics: WriteMetrics)
 @pytest.mark.parametrize(
     ("result", "what"),
     [
-        ("None", "not finite numbers: None"),
-        ("'0.5'", "not finite numbers: '0.5'"),
-        ("float('nan')", "not finite numbers: nan"),
-        ("[0.1, float('inf')]", "not finite numbers"),
-        ("[[1], [2, 3]]", "not finite numbers"),
-        ("{'f1': 0.5}", "not finite numbers"),
+        ("None", "something else than finite numbers result=None"),
+        ("'0.5'", "something else than finite numbers result='0.5'"),
+        ("float('nan')", "something else than finite numbers result=nan"),
+        ("[0.1, float('inf')]", "something else than finite numbers"),
+        ("[[1], [2, 3]]", "something else than finite numbers"),
+        ("{'f1': 0.5}", "something else than finite numbers"),
         ("[0.1]", "shape (1,) for 2 examples"),
         ("[]", "shape (0,) for 2 examples"),
     ],
@@ -295,13 +296,15 @@ def test_a_result_that_is_no_score_is_refused_by_name(
     write_metrics(f"def f(p, r): return {result}\n")
     with pytest.raises(InputError) as refused:
         score_text(["a", "b"], ["a", "b"], intervals=True, extra=["my_metrics.f"])
-    assert "'my_metrics.f'" in str(refused.value) and what in str(refused.value)
+    (fault,) = full(refused.value.faults)
+    assert fault.startswith("metric.bad_result path=my_metrics.f") and what in fault
 
 
 def test_a_metric_that_fails_says_where(write_metrics: WriteMetrics) -> None:
     write_metrics("def f(p, r):\n    return len(p) / 0\n")
     with pytest.raises(InputError) as refused:
         score_text(["a"], ["a"], intervals=False, extra=["my_metrics.f"])
-    assert "my_metrics.py:2: the metric 'my_metrics.f' failed: ZeroDivisionError" in str(
-        refused.value
+    (fault,) = full(refused.value.faults)
+    assert fault.startswith(
+        "my_metrics.py:2 metric.failed path=my_metrics.f error=ZeroDivisionError"
     )

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from faults import refused
 from support import config_values, write_rows
 from welltuned.config import run_config_from
-from welltuned.errors import InputError
 from welltuned.training.prepare import prepare
 
 
@@ -21,5 +19,5 @@ def test_judged_prompts_refuse_replay(tiny: Any, tmp_path: Path) -> None:
     data: Any = {"train": write_rows(tmp_path / "pairs.jsonl", rows)}
     data["replay"] = data["train"]
     values = config_values(tiny("bert"), data, "full", tmp_path / "run", task="reward")
-    with pytest.raises(InputError, match=r"'data\.replay' does not go with task 'reward'"):
+    with refused("protection.replay_unsupported", task="reward"):
         prepare(run_config_from({**values, "protection": "replay"}))

@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from faults import refused
 from support import STRATEGIES, encode, logits, make_rows, session_for, tune
-from welltuned.errors import InputError
 from welltuned.protection import FinishContext, WiseFT
 from welltuned.protection.wise_ft import WeightPath, choose_alpha
 from welltuned.training import retention_steps
@@ -140,7 +140,7 @@ def test_a_run_is_saved_proved_and_told_at_the_chosen_alpha(
 def test_where_no_pretrained_weight_moves_there_is_nothing_to_hold_on_to(
     strategy: str, protection: str, tiny: Any, sentiment: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"'{protection}' does not go with strategy"):
+    with refused("protection.strategy_unsupported", protection=protection):
         session_for(tiny("bert"), sentiment, STRATEGIES[strategy], protection=protection)
 
 
@@ -157,10 +157,10 @@ def test_changes_that_are_no_plain_products_are_refused(
     protection: str, changes: dict[str, Any], tiny: Any, sentiment: str
 ) -> None:
     strategy = {"type": "lora", "r": 2, **changes}
-    with pytest.raises(InputError, match=rf"'{protection}' does not go with strategy 'lora'"):
+    with refused("protection.strategy_unsupported", protection=protection, strategy="lora"):
         session_for(tiny("bert"), sentiment, strategy, protection=protection)
 
 
 def test_a_protection_is_named_once(tiny: Any, sentiment: str) -> None:
-    with pytest.raises(InputError, match="names l2sp 2 times"):
+    with refused("protection.repeated", name="l2sp", number=2):
         session_for(tiny("bert"), sentiment, "full", protection=["l2sp", "l2sp"])

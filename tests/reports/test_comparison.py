@@ -82,7 +82,7 @@ def test_the_recommendation_and_its_command_stand_there(compared: Comparison, pa
     recommendation = compared.results["recommendation"]
     assert f"Recommendation {recommendation['strategy']} " in page.text
     assert recommendation["command"] in page.text
-    assert "The rule: of the strategies that cannot be told from the best" in page.text
+    assert "The rule: the cheapest of the strategies that are within the limits" in page.text
 
 
 def test_everything_else_is_there(page: Page) -> None:
@@ -158,7 +158,7 @@ def test_retention_and_probe_have_tables_and_charts(copy: Comparison) -> None:
     (copy.folder / "results.json").unlink()
     summarise_comparison(copy)
     page = written(copy)
-    assert "What is forgotten" in page.text and "keeps general text" in page.text
+    assert "Forgetting" in page.text and "keeps general text" in page.text
     assert "90.0%" in page.text and "0.987" in page.text
     labels = [str(chart["aria-label"]) for chart in page.all("svg")]
     assert "Test macro-F1 against what is kept of general text" in labels
@@ -169,7 +169,7 @@ def test_it_speaks_chinese(copy: Comparison) -> None:
     page = written(copy, "zh")
     assert page.all("html")[0]["lang"] == "zh"
     assert "选哪种策略？" in page.text and "推荐" in page.text
-    for english in ("Recommendation", "macro-F1", "over seeds", "the best", "Class by class"):
+    for english in ("Recommendation", "macro-F1", "over seeds", "the best", "Per class"):
         assert english not in page.text, english
     record = copy.record
     copy.write("comparison.json", {**record, "report": {"language": "zh"}})
@@ -251,10 +251,10 @@ def test_charts_hold_their_numbers_as_a_table(compared: Comparison, page: Page) 
 def test_labels_of_equal_scores_do_not_meet() -> None:
     """Every row has a height of its own, whatever the scores."""
     from welltuned.reports.comparison_charts import score_dots
-    from welltuned.reports.translations import translator
+    from welltuned.reports.translations import Translator
 
     for language in ("en", "zh"):
-        say = translator(language)
+        say = Translator(language)
         names = [say(name) for name in ("tf-idf", "untouched", "majority")]
         shared = {"mean": 0.5, "values": [0.5], "interval": None, "in_group": False}
         chart = score_dots([{"name": name, **shared} for name in names], say("macro-F1"), say)

@@ -97,7 +97,7 @@ def test_what_mattered_is_a_share_of_the_whole(folder: Path) -> None:
     html = page(folder)
     assert re.search(r"learning_rate</code></td><td class=\"number\">90%", html)
     assert "width: 90.0%" in html
-    assert "With so few trials this is a rough guess" in html
+    assert "With so few trials this is a rough estimate" in html
 
 
 def test_charts_have_words_for_those_who_hear_them(folder: Path) -> None:
@@ -121,7 +121,7 @@ def test_what_users_wrote_is_text_and_nothing_is_fetched(folder: Path) -> None:
 def test_a_sweep_without_a_finished_trial_has_a_page_too(folder: Path) -> None:
     trials = [trial(0, "failed", 1e-3, None, reason="no luck")]
     text = text_of(page(folder, trials=trials, best=None, importance={}, command=None))
-    assert "No trial has come to its end." in text and "no luck" in text
+    assert "No trial has finished." in text and "no luck" in text
 
 
 def test_one_trial_and_equal_scores_can_be_drawn(folder: Path) -> None:
@@ -149,7 +149,13 @@ def test_places_on_a_scale_of_factors_are_factors() -> None:
 def test_it_speaks_chinese(folder: Path) -> None:
     text = text_of(page(folder, language="zh"))
     assert "最佳试验" in text and "与默认设置（0.710）相比 +0.035" in text
-    for english in ("The best trial", "What mattered", "defaults", "finished", "macro-F1"):
+    for english in (
+        "The best trial",
+        "Hyper-parameter importance",
+        "defaults",
+        "finished",
+        "macro-F1",
+    ):
         assert english not in text, english
     again = write_sweep_report(folder, "en").read_text(encoding="utf-8")
     assert 'lang="en"' in again and "The best trial" in again

@@ -1,4 +1,4 @@
-"""Every sentence of every report has its translation, with the same values in it."""
+"""Every label and message of every report has its translation, with the same values in it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from jinja2 import Environment, nodes
 
 import welltuned
+from error_codes import messages
 from welltuned.metrics import FAMILIES, every_metric
 from welltuned.reports.page import OF_POLICIES
-from welltuned.reports.translations import ENGLISH, catalogue, translator
+from welltuned.reports.translations import ENGLISH, Translator, catalogue
+from welltuned.schema.messages import message
 from welltuned.training.diagnosis import HEALTHY
 from welltuned.training.diagnosis.checks import WHEN_OVER
 
@@ -23,10 +25,7 @@ NAMES = (
     "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
     "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
 )  # fmt: skip
-"""Words that templates translate without knowing them: baselines, splits, states, faults."""
-
-SPEAKING = ("reports", "experiments", "training", "engines")
-"""Where sentences for reports are put together."""
+"""Words that templates translate without knowing them: baselines, splits, states, pathologies."""
 
 
 def in_templates() -> Iterator[str]:
@@ -40,10 +39,10 @@ def in_templates() -> Iterator[str]:
 
 
 def in_code() -> Iterator[str]:
-    for file in (file for folder in SPEAKING for file in (ROOT / folder).rglob("*.py")):
+    for file in (ROOT / "reports").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-            if named and call.func.id in ("_", "message") and call.args:  # type: ignore[attr-defined]
+            if named and call.func.id == "_" and call.args:  # type: ignore[attr-defined]
                 first = call.args[0]  # type: ignore[attr-defined]
                 if isinstance(first, ast.Constant):
                     yield str(first.value)
@@ -54,35 +53,55 @@ OF_METRICS = {
     *(family.counted for family in FAMILIES.values()),
     *OF_POLICIES.values(),
 }
-SENTENCES = sorted({*in_templates(), *in_code(), *OF_METRICS, *NAMES})
+LABELS = sorted({*in_templates(), *in_code(), *OF_METRICS, *NAMES})
+MESSAGES = {found.code: found.text for found in messages()}
 
 
 def fields(text: str) -> set[str | None]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-def test_there_is_a_second_language_and_much_to_say() -> None:
-    assert "zh" in LANGUAGES and len(SENTENCES) > 100
-    assert "Which strategy for {data}?" in SENTENCES, "templates are read"
-    assert "No strategy has a finished run." in SENTENCES, "reasons are read"
+def test_there_is_a_second_language_and_much_to_translate() -> None:
+    assert "zh" in LANGUAGES and len(LABELS) > 100 and len(MESSAGES) > 30
+    assert "Which strategy for {data}?" in LABELS, "templates are read"
+    assert "compare.no_finished_strategy" in MESSAGES, "reasons are read"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_sentence_is_missing_and_none_is_left_over(language: str) -> None:
-    known = set(catalogue(language))
-    assert sorted(set(SENTENCES) - known) == []
-    assert sorted(known - set(SENTENCES) - {"loss", "perplexity"}) == []
+def test_no_label_is_missing_and_none_is_left_over(language: str) -> None:
+    known = set(catalogue(language)["labels"])
+    assert sorted(set(LABELS) - known) == []
+    assert sorted(known - set(LABELS) - {"loss", "perplexity"}) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_translation_has_the_values_of_its_sentence(language: str) -> None:
-    for sentence, translation in catalogue(language).items():
-        assert fields(sentence) == fields(translation), sentence
+def test_no_message_is_missing_and_none_is_left_over(language: str) -> None:
+    assert catalogue(language)["messages"].keys() == MESSAGES.keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_has_the_values_of_its_english(language: str) -> None:
+    texts = catalogue(language)
+    english = {label: label for label in texts["labels"]} | MESSAGES
+    for key, translation in (texts["labels"] | texts["messages"]).items():
+        assert fields(english[key]) == fields(translation), key
         assert translation.strip() == translation != ""
 
 
 def test_values_are_put_in_and_never_read_as_patterns() -> None:
     assert ENGLISH("{a} of {b}", a="{b}", b=2) == "{b} of 2"
     assert ENGLISH("a name with {braces}") == "a name with {braces}"
-    assert translator("zh")("the best") == "最佳"
-    assert translator("zh")("not a known sentence") == "not a known sentence"
+    assert Translator("zh")("the best") == "最佳"
+    assert Translator("zh")("not a known label") == "not a known label"
+
+
+def test_a_message_is_found_by_its_code_whatever_its_english() -> None:
+    said = message("compare.only_one_left", "Whatever it said then: {name}.", name="lora")
+    assert Translator("zh").message(said) == "剩下的是 lora。"
+    assert ENGLISH.message(said) == "Whatever it said then: lora."
+
+
+def test_a_message_without_a_code_is_told_in_its_own_words() -> None:
+    """As older run folders hold them."""
+    said = {"say": "{name} is best", "values": {"name": "{lora}"}}
+    assert Translator("zh").message(said) == ENGLISH.message(said) == "{lora} is best"

@@ -174,7 +174,7 @@ def test_pages_tell_the_story_from_the_folders_alone(bandit: Run, writer: Run) -
         stage = (run.folder / "stages/ppo/report.html").read_text(encoding="utf-8")
         assert "Watched besides the reward" in stage and "memory: reference" in stage
     assert "Errors before and after" in bandit.report.read_text(encoding="utf-8")
-    assert "second judge" in writer.report.read_text(encoding="utf-8")
+    assert "second reward model" in writer.report.read_text(encoding="utf-8")
 
 
 def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
@@ -480,7 +480,7 @@ def test_labels_that_a_finished_run_does_not_know_are_refused(
     data = write_rows(tmp_path / "other.jsonl", rows)
     run = str(classified("full").folder)
     found = faults(values_of(tiny("bert"), data, tmp_path / "run", sft=run, strategy="full"))
-    assert "the label 'negatives' does not occur in train" in found
+    assert "task.label_unseen" in found and "'negatives'" in found
 
 
 def test_several_processes_are_refused(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from welltuned.errors import InputError
+from faults import refused
 from welltuned.runs.folder import Run, list_runs, next_free, write_atomically
 
 
@@ -25,13 +25,13 @@ def test_a_run_begins_in_a_new_or_an_empty_folder(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_anything_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / ".hidden").write_text("precious")
-    with pytest.raises(InputError, match="already in use -> choose another output_dir"):
+    with refused("run.folder_in_use"):
         Run.create(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".hidden"]
 
 
 def test_a_folder_without_a_status_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a run folder") as raised:
+    with refused("run.not_a_run") as raised:
         Run.open(tmp_path)
     assert raised.value.faults[0].place is not None
     assert raised.value.faults[0].place.source == str(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from welltuned.errors import InputError
+from faults import refused
 from welltuned.schema.import_path import load_callable
 
 
@@ -26,24 +26,29 @@ def test_a_function_is_found_by_its_path(mine: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "what"),
+    ("path", "code"),
     [
-        ("bleu", "cannot be imported"),
-        ("", "cannot be imported"),
-        ("no_such_package.f", "No module named 'no_such_package'"),
-        ("my_own.missing", "has no attribute 'missing'"),
-        ("my_own.NUMBER", "is int, and cannot be called"),
+        ("bleu", "import.failed"),
+        ("", "import.failed"),
+        ("no_such_package.f", "import.failed"),
+        ("my_own.missing", "import.failed"),
+        ("my_own.NUMBER", "import.not_callable"),
     ],
 )
-def test_what_is_no_function_is_refused_by_name(path: str, what: str, mine: Path) -> None:
-    with pytest.raises(InputError) as refused:
+def test_what_is_no_function_is_refused_by_name(path: str, code: str, mine: Path) -> None:
+    with refused(code, path=path, what="metric"):
         load_callable(path, "metric")
-    assert f"the metric '{path}'" in str(refused.value) and what in str(refused.value)
-    assert "write package.module.name" in refused.value.faults[0].remedy
+
+
+def test_why_an_import_failed_is_told(mine: Path) -> None:
+    with refused("import.failed") as caught:
+        load_callable("no_such_package.f", "metric")
+    reason = caught.value.faults[0].values["error"]
+    assert reason == "ModuleNotFoundError: No module named 'no_such_package'"
 
 
 @pytest.mark.parametrize("source", ["1 / 0", "def broken(:", "raise SystemExit(3)"])
 def test_a_module_that_fails_on_import_is_refused(source: str, mine: Path) -> None:
     mine.write_text(source, encoding="utf-8")
-    with pytest.raises(InputError, match="cannot be imported"):
+    with refused("import.failed"):
         load_callable("my_own.double", "metric")

@@ -27,23 +27,23 @@ def test_sizes(written: object, size: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "key", "written", "told"),
+    ("part", "key", "written", "code"),
     [
-        (BudgetConfig, "time", "soon", "'soon' is no time"),
-        (BudgetConfig, "time", "20", "'20' is no time"),
-        (BudgetConfig, "time", "20m!", "'20m!' is no time"),
-        (BudgetConfig, "time", "20x", "'x' is no unit of a time"),
-        (LimitsConfig, "memory", "4Gb", "'Gb' is no unit of a size"),
-        (LimitsConfig, "artifact", "5 5MB", "'5 5MB' is no size"),
+        (BudgetConfig, "time", "soon", "config.bad_unit_text"),
+        (BudgetConfig, "time", "20", "config.bad_unit_text"),
+        (BudgetConfig, "time", "20m!", "config.bad_unit_text"),
+        (BudgetConfig, "time", "20x", "config.unit_unknown"),
+        (LimitsConfig, "memory", "4Gb", "config.unit_unknown"),
+        (LimitsConfig, "artifact", "5 5MB", "config.bad_unit_text"),
     ],
 )
 def test_what_is_neither_is_refused_with_an_example(
-    part: type, key: str, written: str, told: str
+    part: type, key: str, written: str, code: str
 ) -> None:
     faults = Faults()
     assert validate(part, Document({key: written}), faults) is None
     [fault] = faults
-    assert fault.what == told
+    assert fault.code == code
     assert fault.remedy.startswith("write it as ")
 
 

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from faults import refused
 from support import build, encode, job_for, logits, make_rows, short_tune
 from welltuned.artifact.export import export_run
 from welltuned.artifact.save_load import load_artifact
 from welltuned.engines import torch_loop
-from welltuned.errors import InputError
 
 TEXTS = [row["text"] for row in make_rows(8, seed=5)]
 LORA: dict[str, Any] = {"type": "lora", "r": 4, "lora_alpha": 6}
@@ -372,15 +372,16 @@ def test_a_target_that_names_no_linear_layer_is_refused_with_those_there_are(
 ) -> None:
     """(L5) Before any weight is loaded."""
     strategy = {**LORA, "target_modules": ["q_proj"]}
-    with pytest.raises(InputError, match=r"'q_proj' .* this model has .*attention\.self\.query"):
+    with refused("strategy.target_module_unknown", name="q_proj") as caught:
         short_tune(tiny("bert"), sentiment, strategy, tmp_path / "run")
+    assert "attention.self.query" in caught.value.faults[0].values["known"]
 
 
 def test_an_option_that_peft_does_not_know_is_refused_with_the_nearest(
     tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
     """(L3) All that PEFT knows may be written."""
-    with pytest.raises(InputError, match="did you mean 'layers_to_transform'"):
+    with refused("config.key_unknown", key="strategy.layer_to_transform"):
         short_tune(tiny("bert"), sentiment, {**LORA, "layer_to_transform": 1}, tmp_path / "run")
 
 

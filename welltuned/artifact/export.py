@@ -18,9 +18,14 @@ def export_run(run_folder: str | Path, to: str | Path) -> Path:
     """
     folder, target = find_artifact(run_folder), Path(to).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        what = "the target is a file, or a folder that is not empty"
-        remedy = "choose another; nothing is ever overwritten"
-        raise InputError(Fault(what, Place(str(target)), remedy))
+        raise InputError(
+            Fault(
+                "export.target_in_use",
+                "the target is a file, or a folder that is not empty",
+                Place(str(target)),
+                "choose another; nothing is ever overwritten",
+            )
+        )
     artifact = load_artifact(folder)
     merged = artifact.manifest.strategy.merge(artifact.model)
     target.mkdir(parents=True, exist_ok=True)

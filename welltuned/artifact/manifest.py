@@ -69,17 +69,30 @@ class ArtifactManifest:
         """
         file = folder / MANIFEST
         if not file.exists():
-            what = f"the folder holds no tuned model (it has no {MANIFEST})"
-            raise InputError(Fault(what, Place(str(folder)), "give a run or its model folder"))
+            raise InputError(
+                Fault(
+                    "artifact.manifest_missing",
+                    "the folder holds no tuned model (it has no {file})",
+                    Place(str(folder)),
+                    "give a run or its model folder",
+                    file=MANIFEST,
+                )
+            )
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
             if ARTIFACT.check(values, file) == 1:
                 values["strategy"] = _options_of_version_1(folder, values["strategy"])
             return _from_dict(values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            what = f"the file cannot be understood: {_reason(error)}"
-            remedy = "restore it, install the plug-in it needs, or train again"
-            raise InputError(Fault(what, Place(str(file)), remedy)) from error
+            raise InputError(
+                Fault(
+                    "artifact.manifest_unreadable",
+                    "the file cannot be understood: {reason}",
+                    Place(str(file)),
+                    "restore it, install the plug-in it needs, or train again",
+                    reason=_reason(error),
+                )
+            ) from error
 
     def write(self, folder: Path) -> None:
         """As `welltuned.json` of a model folder."""
@@ -112,10 +125,20 @@ def find_artifact(run: Run | str | os.PathLike[str]) -> Path:
         return folder
     if (folder / "status.json").exists():
         return Run(folder).proven_model()
-    what = "there is no such run or model folder"
-    if folder.is_dir():
-        what = f"the folder is no run and holds no tuned model (it has no {MANIFEST})"
-    raise InputError(Fault(what, Place(str(folder)), "`welltuned runs` lists runs"))
+    place, remedy = Place(str(folder)), "`welltuned runs` lists runs"
+    if not folder.is_dir():
+        raise InputError(
+            Fault("run.folder_missing", "there is no such run or model folder", place, remedy)
+        )
+    raise InputError(
+        Fault(
+            "artifact.neither_run_nor_model",
+            "the folder is no run and holds no tuned model (it has no {file})",
+            place,
+            remedy,
+            file=MANIFEST,
+        )
+    )
 
 
 def is_artifact(folder: Path) -> bool:

@@ -87,11 +87,26 @@ class Predictor:
         """
         verdict = self.problem.verdict
         if verdict is None or not verdict.reads_prompts:
-            what = f"the model does {self.problem.title} and gives no rewards"
-            raise InputError(Fault(what, None, "give a run of task reward"))
+            raise InputError(
+                Fault(
+                    "predict.not_a_reward_model",
+                    "the model does {task} and gives no rewards",
+                    None,
+                    "give a run of task reward",
+                    task=self.problem.title,
+                )
+            )
         if len(prompts) != len(responses):
-            what = f"{len(prompts)} prompts but {len(responses)} responses"
-            raise InputError(Fault(what, None, "give one response for each prompt"))
+            raise InputError(
+                Fault(
+                    "predict.prompts_and_responses_differ",
+                    "{prompts} prompts but {responses} responses",
+                    None,
+                    "give one response for each prompt",
+                    prompts=len(prompts),
+                    responses=len(responses),
+                )
+            )
         if not len(prompts):
             return np.zeros(0)
         records = self.problem.codec.records_of(list(zip(prompts, responses, strict=True)))
@@ -104,8 +119,15 @@ class Predictor:
         """
         responder, artifact = self.problem.responder, self._artifact
         if responder is None:
-            what = f"the model does {self.problem.title} and cannot chat"
-            raise InputError(Fault(what, None, "use `welltuned predict`"))
+            raise InputError(
+                Fault(
+                    "predict.not_generative",
+                    "the model does {task} and cannot chat",
+                    None,
+                    "use `welltuned predict`",
+                    task=self.problem.title,
+                )
+            )
         return responder.stream(
             artifact.model, artifact.tokenizer, given, artifact.max_length, hear
         )
@@ -150,8 +172,15 @@ class Predictor:
         faults.raise_if_any()
         examples = self._encode(records)
         if not len(examples):
-            what = f"nothing can be scored within {self._artifact.max_length} tokens"
-            raise InputError(Fault(what, Place(file), "check the file with `welltuned data`"))
+            raise InputError(
+                Fault(
+                    "predict.nothing_to_score",
+                    "no example can be scored within {tokens} tokens",
+                    Place(file),
+                    "check the file with `welltuned data`",
+                    tokens=self._artifact.max_length,
+                )
+            )
         assert examples.targets is not None
         outputs = self._outputs(examples, batch_size)
         scores = self.problem.scorer.score(outputs, examples.targets, intervals=True)

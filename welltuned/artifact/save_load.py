@@ -114,14 +114,27 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
             revision=base.revision,
         )
     except OSError as error:
-        what = f"the base model '{base.name}' cannot be read: {str(error).splitlines()[0]}"
-        remedy = "an adapter needs the base model it was trained on; put it back"
-        raise InputError(Fault(what, Place(str(folder)), remedy)) from error
+        raise InputError(
+            Fault(
+                "artifact.base_unreadable",
+                "cannot read the base model '{name}': {reason}",
+                Place(str(folder)),
+                "an adapter needs the base model it was trained on; put it back",
+                name=base.name,
+                reason=str(error).splitlines()[0],
+            )
+        ) from error
     if weights_fingerprint(model, manifest.origin.new) != manifest.origin.fingerprint:
-        what = f"the base model '{base.name}' is not the one this adapter was trained on: "
-        what += "its weights differ"
-        remedy = "restore the base model it was trained with"
-        raise InputError(Fault(what, Place(str(folder)), remedy))
+        raise InputError(
+            Fault(
+                "artifact.base_changed",
+                "the base model '{name}' is not the one this adapter was trained on: "
+                "its weights differ",
+                Place(str(folder)),
+                "restore the base model it was trained with",
+                name=base.name,
+            )
+        )
     return PeftModel.from_pretrained(model, str(folder))
 
 

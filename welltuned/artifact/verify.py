@@ -13,7 +13,7 @@ from torch import nn
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.records import Records
 from welltuned.engines.device import autocast
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.freezing import hash_weights
 from welltuned.runs.results_schema import ProofRecord
@@ -96,16 +96,34 @@ def prove(
     Raises `RunFailed` on the first thing that is not so.
     """
     if not moved.finite:
-        raise RunFailed("weights are not finite after training; lower training.learning_rate")
+        raise RunFailed(
+            Fault(
+                "proof.not_finite",
+                "weights are not finite after training",
+                None,
+                "lower training.learning_rate",
+            )
+        )
     if moved.frozen:
         raise RunFailed(
-            f"{len(moved.frozen)} frozen weights changed, '{moved.frozen[0]}' among them; "
-            "this is a fault of welltuned, please report it"
+            Fault(
+                "proof.frozen_weights_changed",
+                "{number} frozen weights changed, '{first}' among them",
+                None,
+                "this is a bug in welltuned; please report it",
+                number=len(moved.frozen),
+                first=moved.frozen[0],
+            )
         )
     if not moved.trainable:
         raise RunFailed(
-            "no weight changed in training; the learning rate is too small to leave a trace, "
-            "or no step was taken"
+            Fault(
+                "proof.nothing_changed",
+                "no weight changed in training: the learning rate is too small to leave a trace, "
+                "or no step was taken",
+                None,
+                "raise training.learning_rate, or train for longer",
+            )
         )
     artifact = load_artifact(folder, device)
     again_NK = predict_outputs(
@@ -119,8 +137,14 @@ def prove(
     difference = float(np.abs(again_NK - outputs_NK).max())
     if not difference <= _TOLERANCE * max(1.0, float(np.abs(outputs_NK).max())):
         raise RunFailed(
-            "the saved model does not answer as the trained one: outputs differ by "
-            f"{difference:.2g}; this is a fault of welltuned, please report it"
+            Fault(
+                "proof.reload_differs",
+                "the saved model does not answer as the trained one: outputs differ by "
+                "{difference:.2g}",
+                None,
+                "this is a bug in welltuned; please report it",
+                difference=difference,
+            )
         )
     return Proof(
         frozen_weights=len(before.hashes) - len(before.trainable),

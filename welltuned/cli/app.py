@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from welltuned.errors import InputError, WelltunedError
+from welltuned.errors import WelltunedError
 
 app = typer.Typer(
     help="Fine-tune a pretrained language model on your own data, "
@@ -40,16 +40,21 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def main() -> None:
-    """The entry point: errors become one line each and an exit status."""
-    try:
-        app()
-    except InputError as error:
+def _print_faults(error: WelltunedError) -> None:
+    """Each fault on a line of standard error; with --json as JSON where results would be."""
+    if "--json" in sys.argv:
+        print_json({"errors": [fault.as_dict() for fault in error.faults]})
+    else:
         for fault in error.faults:
             print(f"error: {fault}", file=sys.stderr)
-        sys.exit(error.exit_status)
+
+
+def main() -> None:
+    """The entry point: errors become one line each, or JSON, and an exit status."""
+    try:
+        app()
     except WelltunedError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        _print_faults(error)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -23,6 +23,11 @@ def demo_command(arguments: Arguments = None, as_json: Json = False) -> None:
     file, overrides = split_arguments(arguments)
     if file is not None:
         raise InputError(
-            Fault("demo takes no config file", None, "use `welltuned compare CONFIG.yaml`")
+            Fault(
+                "cli.demo_takes_no_config",
+                "demo takes no config file",
+                None,
+                "use `welltuned compare CONFIG.yaml`",
+            )
         )
     print_comparison(compare_at_terminal(None, [*DEMO, *overrides]), as_json)

@@ -25,6 +25,7 @@ def export_command(
     if set(pairs) != {"to"} or not pairs["to"]:
         raise InputError(
             Fault(
+                "cli.export_options",
                 "export needs to=FOLDER, and nothing else",
                 None,
                 "for example: welltuned export runs/mine to=merged",

@@ -75,7 +75,12 @@ def _check(arguments: list[str], as_json: bool) -> None:
 
     if len(arguments) > 1 or any("=" in argument for argument in arguments):
         raise InputError(
-            Fault("plan --check takes one folder of runs", None, "welltuned plan --check runs")
+            Fault(
+                "cli.plan_check_folder",
+                "plan --check takes one folder of runs",
+                None,
+                "for example: welltuned plan --check runs",
+            )
         )
     pairs = check.read_pairs(Path(arguments[0] if arguments else "runs"))
     if as_json:

@@ -34,7 +34,12 @@ def predict_command(
     files = [text.removeprefix("data=") for text in given if text.startswith("data=")]
     if len(files) > 1 or (files and len(given) > 1):
         raise InputError(
-            Fault("predict takes either texts or one data=FILE", None, "call it twice")
+            Fault(
+                "cli.predict_texts_or_file",
+                "predict takes either texts or one data=FILE",
+                None,
+                "call it twice",
+            )
         )
     predictor = Predictor.load(run)
     if files:

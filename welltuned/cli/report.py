@@ -61,6 +61,11 @@ def _language(arguments: list[str]) -> str | None:
     key, _, language = arguments[0].partition("=")
     if len(arguments) > 1 or key != "language" or language not in ("en", "zh"):
         raise InputError(
-            Fault("report takes language=en or language=zh, and nothing else", None, "")
+            Fault(
+                "cli.report_options",
+                "report takes language=en or language=zh, and nothing else",
+                None,
+                "for example: welltuned report runs/mine language=zh",
+            )
         )
     return language

@@ -25,7 +25,9 @@ class SplitConfig(Part):
     def _leaves_something(self) -> SplitConfig:
         if self.validation + self.test >= 1:
             raise conflict(
-                "'data.split' leaves nothing to train on", "let validation + test be below 1"
+                "data.split_leaves_nothing",
+                "'data.split' leaves nothing to train on",
+                "let validation + test be below 1",
             )
         return self
 

@@ -90,9 +90,10 @@ def _history(cell: Any, layout: ConversationLayout) -> list[Message]:
     roles = ("user", "assistant")
     if any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
         raise Unreadable(
-            f"'{column}' holds something that is not a pair",
-            f"""write '{column}' as [["question", "answer"], …]""",
-            f"without pairs in '{column}'",
+            "data.history_not_pairs",
+            "'{column}' holds something that is not a pair",
+            'write \'{column}\' as [["question", "answer"], …]',
+            column=column,
         )
     return [
         {"role": role, "content": as_text(said, column)}
@@ -259,9 +260,13 @@ def _explain(table: Table, tried: Sequence[Format], given: dict[str, str], fault
     )
     mapped = f" with {', '.join(given)} mapped" if given else ""
     faults.add(
-        f"no format is recognised in the columns {', '.join(table.columns)}{mapped}",
+        "data.format_not_recognised",
+        "no known format has the columns {columns}{mapped}",
         Place(table.source, 1),
-        f"have the columns of one of: {known}; or name yours in data.columns.ROLE=NAME",
+        "have the columns of one of: {known}; or name yours in data.columns.ROLE=NAME",
+        columns=", ".join(table.columns),
+        mapped=mapped,
+        known=known,
     )
 
 
@@ -289,8 +294,7 @@ def _read(
             example = layout.format.read(cells, layout)
             _check(example, answers)
         except Unreadable as bad:
-            kind = f"rows of {table.source} {bad.kind}"
-            faults.add(bad.what, table.place(index), bad.remedy, kind=kind)
+            faults.count(bad.fault.at(table.place(index)))
             continue
         _observe(cells, example, notes)
         if answers and _is_unanswered(example):
@@ -298,7 +302,9 @@ def _read(
         else:
             read.append((index, example))
     if not read and len(faults) == before:
-        faults.add("no example has an answer", table.place(0), "fill in the answers")
+        faults.add(
+            "data.no_answers", "no example has an answer", table.place(0), "fill in the answers"
+        )
     return (read if len(faults) == before else []), notes
 
 
@@ -310,9 +316,9 @@ def _rows(table: Table, layout: ConversationLayout) -> Iterator[Cells]:
 def _check(example: Example, answers: bool) -> None:
     if answers and not example.answers:
         raise Unreadable(
+            "data.no_assistant_turn",
             "no turn is the assistant's",
             "add the answer, or remove the row",
-            "without a turn of the assistant",
         )
 
 

@@ -157,11 +157,13 @@ def _clean(
         if role.is_target and role.name in records:
             for index, cell in enumerate(records[role.name]):
                 if _is_missing(cell):
-                    faults.add(
-                        f"the {role.name} is missing",
+                    faults.add_counted(
+                        "data.cell_missing",
+                        "the {role} is missing",
                         records.place(index),
-                        "fill it in or remove the row",
-                        kind=f"rows of {table.source} without a {role.name}",
+                        "fill in '{column}', or remove the row",
+                        role=role.name,
+                        column=mapping.get(role.name, role.name),
                     )
     for name in set(records.input_roles) - set(lists):
         records.columns[name] = ["" if _is_missing(cell) else str(cell) for cell in records[name]]
@@ -179,7 +181,7 @@ def _clean(
             f"{table.source}: {_count(empty, 'row')} with an empty text left out (line {shown})."
         )
     if not full:
-        faults.add("no row has a text", records.place(0), "check data.columns")
+        faults.add("data.no_texts", "no row has a text", records.place(0), "check data.columns")
         return None
     return records.take(full) if empty else records
 
@@ -190,11 +192,13 @@ def _lists(records: Records, role: str, faults: Faults) -> list[list[str]]:
     for index, cell in enumerate(records[role]):
         items = _as_list(cell)
         if items is None:
-            faults.add(
-                f"the {role} are {cell!r}"[:80] + ", which is no list",
+            faults.add_counted(
+                "data.cell_not_a_list_of_words",
+                "the {role} are {cell}, which is not a list",
                 records.place(index),
                 'write a list, ["such", "as", "this"], or text with spaces between',
-                kind=f"rows of {records.source} whose {role} are no list",
+                role=role,
+                cell=f"{cell!r}"[:60],
             )
         cells.append(items or [])
     return cells
@@ -254,11 +258,12 @@ def _cut(
     short = [split for split, indices in parts.items() if not indices]
     if short:
         faults.add(
-            f"{_count(len(train), 'row')} {'is' if len(train) == 1 else 'are'} too few "
-            f"to cut off {' and '.join(missing)}: "
-            f"{' and '.join(short)} would be empty",
+            "data.too_few_to_split",
+            "{rows} cannot be split: {empty} would be empty",
             Place(train.source),
             "give files for them in data.validation and data.test, or more data",
+            rows=_count(len(train), "row"),
+            empty=" and ".join(short),
         )
         return records
     facts.cut = {
@@ -296,10 +301,13 @@ def _separate(
     if config.duplicates == "error":
         first = overlaps[0]
         faults.add(
-            f"{summary}; the first is that of {ordered[first.earlier].place(first.earlier_index)}",
+            "data.duplicates_across_splits",
+            "{summary}; the first repeats {earlier}",
             ordered[first.later].place(first.later_index),
             "data.duplicates=drop removes them from the earlier split, "
             "data.duplicates=keep trains anyway",
+            summary=summary,
+            earlier=ordered[first.earlier].place(first.earlier_index),
         )
         return ordered
     if config.duplicates == "keep":
@@ -310,9 +318,11 @@ def _separate(
         kept = [i for i, key in enumerate(keys[split]) if key not in later]
         if not kept:
             faults.add(
-                f"every text of {split} is also in a later split",
+                "data.split_all_duplicates",
+                "every text of {split} is also in a later split",
                 ordered[split].place(0),
                 "give data that differ",
+                split=split,
             )
             return ordered
         ordered[split] = ordered[split].take(kept)

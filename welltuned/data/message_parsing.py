@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from welltuned.errors import Fault
+
 Message = dict[str, str]
 """One turn: {"role": system, user, assistant or tool, "content": text}."""
 
@@ -29,11 +31,11 @@ READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call"}
 
 
 class Unreadable(Exception):
-    """What is wrong with a row, how to mend it, and a name under which like rows are counted."""
+    """A row that cannot be read: a fault whose place the reader of the file knows."""
 
-    def __init__(self, what: str, remedy: str, kind: str) -> None:
-        super().__init__(what)
-        self.what, self.remedy, self.kind = what, remedy, kind
+    def __init__(self, code: str, what: str, remedy: str, /, **values: Any) -> None:
+        self.fault = Fault(code, what, None, remedy, **values)
+        super().__init__(str(self.fault))
 
 
 # --- Cells ---------------------------------------------------------------------
@@ -46,9 +48,11 @@ def as_text(cell: Any, column: str) -> str:
     if isinstance(cell, (str, int, float)):
         return str(cell)
     raise Unreadable(
-        f"'{column}' {_instead(cell, 'text')}",
-        f"write text in '{column}', or map another column with data.columns",
-        f"without text in '{column}'",
+        "data.cell_not_text",
+        "'{column}' must be text, not {found}",
+        "write text in '{column}', or map another column with data.columns",
+        column=column,
+        found=_kind(cell),
     )
 
 
@@ -58,9 +62,11 @@ def cell_as_list(cell: Any, column: str) -> list[Any]:
     if isinstance(found, (list, tuple)):
         return list(found)
     raise Unreadable(
-        f"'{column}' {_instead(cell, 'a list')}",
-        f"""write '{column}' as [{{"role": "user", "content": "…"}}, …]""",
-        f"without a list in '{column}'",
+        "data.cell_not_a_list",
+        "'{column}' must be a list, not {found}",
+        'write \'{column}\' as [{{"role": "user", "content": "…"}}, …]',
+        column=column,
+        found=_kind(cell),
     )
 
 
@@ -72,10 +78,10 @@ def _from_json(text: str) -> Any:
         return text
 
 
-def _instead(cell: Any, wanted: str) -> str:
+def _kind(cell: Any) -> str:
+    """What a cell holds, in JSON's words."""
     names = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
-    kind = names.get(type(cell), type(cell).__name__)
-    return "is missing" if cell is None else f"is not {wanted} but {kind}"
+    return "null" if cell is None else names.get(type(cell), type(cell).__name__)
 
 
 def turns_in(cell: Any) -> list[dict[str, Any]]:
@@ -97,17 +103,26 @@ def as_turns(cell: Any, column: str) -> list[Message]:
 def _turn(turn: Any, column: str) -> Message:
     if not isinstance(turn, dict):
         raise Unreadable(
-            f"a turn of '{column}' {_instead(turn, 'an object')}",
-            """write each turn as {"role": "user", "content": "…"}""",
-            f"with turns in '{column}' that are not objects",
+            "data.turn_not_an_object",
+            "a turn of '{column}' must be an object, not {found}",
+            'write each turn as {{"role": "user", "content": "…"}}',
+            column=column,
+            found=_kind(turn),
         )
     given = turn.get("role", turn.get("from"))
     role = _ROLES.get(str(given).casefold().strip())
     if role is None:
+        known = ", ".join(_ROLES)
+        if given is None:
+            raise Unreadable(
+                "data.turn_without_role", "a turn has no role", "roles are: {known}", known=known
+            )
         raise Unreadable(
-            f"unknown role '{given}'" if given is not None else "a turn has no role",
-            f"roles are: {', '.join(_ROLES)}",
-            "with an unknown role",
+            "data.turn_role_unknown",
+            "unknown role '{role}'",
+            "roles are: {known}",
+            role=given,
+            known=known,
         )
     return {"role": role, "content": _content(turn, str(given))}
 
@@ -118,9 +133,10 @@ def _content(turn: dict[str, Any], role: str) -> str:
     parts += [_call(call) for call in _calls(turn)]
     if not parts:
         raise Unreadable(
-            f"a turn of '{role}' has no content",
-            "give it a content, or remove the turn",
-            "with a turn without content",
+            "data.turn_without_content",
+            "a turn of '{role}' has no content",
+            "give it content, or remove the turn",
+            role=role,
         )
     return "\n".join(part for part in parts if part)
 
@@ -133,9 +149,11 @@ def _said(content: Any, role: str) -> str:
     if isinstance(content, str):
         return content
     raise Unreadable(
-        f"the content of a turn of '{role}' {_instead(content, 'text')}",
+        "data.turn_content_not_text",
+        "the content of a turn of '{role}' must be text, not {found}",
         "write it as text",
-        "with a turn whose content is not text",
+        role=role,
+        found=_kind(content),
     )
 
 
@@ -145,9 +163,10 @@ def _part(part: Any) -> str:
         return text
     kind = part.get("type") if isinstance(part, dict) else type(part).__name__
     raise Unreadable(
-        f"a part of a turn is not text but {kind}",
+        "data.turn_part_not_text",
+        "a content part is of type {kind}, not text",
         "only text can be learned; remove the part or the row",
-        "with parts that are not text",
+        kind=kind,
     )
 
 

@@ -90,9 +90,9 @@ def _read_preference(cells: Cells, layout: PreferenceLayout) -> Judgement:
     given = [(cells[role], role) for role in ("chosen", "rejected")]
     if all(_is_missing(cell) for cell, _ in given):
         raise Unreadable(
+            "data.not_a_preference",
             "the row has neither chosen nor rejected, as others have",
             "put rankings and ratings into files of their own, or remove the row",
-            "that are no preferences, as others are",
         )
     prompt, responses = _answered(given, cells, layout)
     return Judgement(prompt, responses, _margin(cells, layout))
@@ -104,9 +104,11 @@ def _read_ranking(cells: Cells, layout: PreferenceLayout) -> Judgement:
     ]
     if len(given) < 2:
         raise Unreadable(
-            f"a ranking of {len(given)}",
-            f"give two responses or more in '{layout.name('responses')}', the best first",
-            "that rank fewer than two responses",
+            "data.ranking_too_short",
+            "a ranking of {number}",
+            "give two responses or more in '{column}', the best first",
+            number=len(given),
+            column=layout.name("responses"),
         )
     return Judgement(*_answered(given, cells, layout))
 
@@ -135,9 +137,9 @@ def _answered(
     prompt = answers[0][0]
     if any(other != prompt for other, _ in answers):
         raise Unreadable(
+            "data.prompts_differ",
             "the responses answer different prompts",
-            "let conversations differ in their last turn alone",
-            "whose responses answer different prompts",
+            "let the conversations differ in their last turn alone",
         )
     said = prompt if isinstance(prompt, str) else "".join(t["content"] for t in prompt or ())
     if prompt is None or not said.strip():
@@ -171,9 +173,10 @@ def _answer(
     turns = as_turns(cell, column)
     if turns[-1]["role"] != "assistant":
         raise Unreadable(
-            f"'{column}' does not end with the assistant",
+            "data.response_not_last",
+            "'{column}' does not end with a turn of the assistant",
             "let its last turn be the response",
-            f"without a response at the end of '{column}'",
+            column=column,
         )
     return _joined(before, turns[:-1]), turns[-1]["content"]
 
@@ -207,9 +210,10 @@ def _margin(cells: Cells, layout: PreferenceLayout) -> float:
     margin = _number(cells["margin"], "margin", layout)
     if margin < 0:
         raise Unreadable(
-            f"the margin {margin:g} is negative",
-            "exchange chosen and rejected, or give 0 or more",
-            "with a negative margin",
+            "data.margin_negative",
+            "the margin {margin:g} is negative",
+            "swap chosen and rejected, or give 0 or more",
+            margin=margin,
         )
     return margin
 
@@ -221,17 +225,25 @@ def _number(cell: Any, role: str, layout: PreferenceLayout) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise Unreadable(
-            f"the {role} {str(cell)[:60]!r} is not a number",
-            f"write a finite number in '{layout.name(role)}'",
-            f"whose {role} is not a number",
+            "data.cell_not_a_number",
+            "the {role} {cell!r} is not a number",
+            "write a finite number in '{column}'",
+            role=role,
+            cell=str(cell)[:60],
+            column=layout.name(role),
         )
     return number
 
 
 def _missing(role: str, layout: PreferenceLayout) -> Unreadable:
-    remedy = f"fill in '{layout.name(role)}', or remove the row"
     named = f"{role} response" if role in ("chosen", "rejected") else role
-    return Unreadable(f"the {named} is missing", remedy, f"without a {named}")
+    return Unreadable(
+        "data.cell_missing",
+        "the {role} is missing",
+        "fill in '{column}', or remove the row",
+        role=named,
+        column=layout.name(role),
+    )
 
 
 def _is_missing(cell: Any) -> bool:

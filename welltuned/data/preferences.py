@@ -25,7 +25,7 @@ from welltuned.data.preference_rows import (
     prompt_text,
     read_judgement,
 )
-from welltuned.data.records import Role, map_columns
+from welltuned.data.records import Role, add_missing_column, map_columns
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -75,12 +75,20 @@ def convert_preferences(
     before, notes = len(faults), _Notes()
     read = _read(table, layout, notes, faults)
     if not read and len(faults) == before:
-        what = "has a response" if layout.kind == "ratings" else "has two different responses"
-        faults.add(f"no row {what}", table.place(0), "check data.columns")
+        _add_nothing_to_learn(table, layout, faults)
     if len(faults) > before:
         return nothing
     records = _by_prompt(table, read, notes) if layout.kind != "ratings" else _one_by_one(read)
     return _as_table(table, layout, records, notes)
+
+
+def _add_nothing_to_learn(table: Table, layout: PreferenceLayout, faults: Faults) -> None:
+    if layout.kind == "ratings":
+        what = "no row has a response"
+        faults.add("data.no_responses", what, table.place(0), "check data.columns")
+    else:
+        what = "no row has two different responses"
+        faults.add("data.no_pairs", what, table.place(0), "check data.columns")
 
 
 def _recognise(
@@ -94,20 +102,18 @@ def _recognise(
     kind = _kind(found, answers)
     if kind is None:
         faults.add(
-            f"no judgements are recognised in the columns {', '.join(table.columns)}",
+            "data.preferences_not_recognised",
+            "no preferences, rankings or ratings are recognised in the columns {columns}",
             Place(table.source, 1),
             "have the columns prompt, chosen and rejected; or prompt and responses, best first; "
             "or prompt, response and score; or text and score; "
             "or name yours in data.columns.ROLE=NAME",
+            columns=", ".join(table.columns),
         )
         return None
     missing = [role for role in _needed(kind, found) if role not in found]
     for role in missing:
-        faults.add(
-            f"no column was found for {role}",
-            Place(table.source, 1),
-            f"add data.columns.{role}=NAME; the file has: {', '.join(table.columns)}",
-        )
+        add_missing_column(table, role, faults)
     known = {role.name for role in ROLES[kind]}
     layout = PreferenceLayout(
         kind, {role: column for role, column in found.items() if role in known}
@@ -170,8 +176,7 @@ def _read(table: Table, layout: PreferenceLayout, notes: _Notes, faults: Faults)
         try:
             judgement = read_judgement(cells, layout)
         except Unreadable as bad:
-            kind = f"rows of {table.source} {bad.kind}"
-            faults.add(bad.what, table.place(index), bad.remedy, kind=kind)
+            faults.count(bad.fault.at(table.place(index)))
             continue
         said = [response.strip() for response in judgement.responses]
         if not all(said):

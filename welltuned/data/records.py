@@ -103,18 +103,25 @@ def map_columns(
                 else f"roles are: {', '.join(role.name for role in roles)}"
             )
             faults.add(
-                f"unknown role '{role_name}' in data.columns",
+                "data.role_unknown",
+                "unknown role '{role}' in data.columns",
                 None,
-                hint,
-                kind=f"unknown role {role_name}",
+                "{hint}",
+                role=role_name,
+                hint=hint,
             )
         elif column not in table.columns:
             close = difflib.get_close_matches(column, header, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
             faults.add(
-                f"there is no column '{column}' for {role_name}",
+                "data.column_unknown",
+                "no column '{column}' for {role}",
                 Place(table.source, 1),
-                f"{hint}the file has: {', '.join(header)}",
+                "{hint}the file has: {columns}",
+                column=column,
+                role=role_name,
+                hint=hint,
+                columns=", ".join(header),
             )
         else:
             found[role_name] = column
@@ -130,12 +137,20 @@ def map_columns(
     _fill_in_the_only_choice(header, roles, mapping, found)
     for role in roles:
         if role.required and role.name not in found and role.name not in mapping:
-            faults.add(
-                f"no column was found for {role.name}",
-                Place(table.source, 1),
-                f"add data.columns.{role.name}=NAME; the file has: {', '.join(header)}",
-            )
+            add_missing_column(table, role.name, faults)
     return found
+
+
+def add_missing_column(table: Table, role: str, faults: Faults) -> None:
+    """Record that no column has this role."""
+    faults.add(
+        "data.column_missing",
+        "no column found for {role}",
+        Place(table.source, 1),
+        "add data.columns.{role}=NAME; the file has: {columns}",
+        role=role,
+        columns=", ".join(table.columns),
+    )
 
 
 def _fill_in_the_only_choice(

@@ -66,7 +66,14 @@ def _readers_of(
         path = Path(__file__).parent / "demo" / f"{name.removeprefix('demo:')}.jsonl"
         if not path.exists():
             known = ", ".join(f"demo:{file.stem}" for file in sorted(path.parent.glob("*.jsonl")))
-            faults.add(f"there is no embedded data set '{name}'", None, f"choose one of: {known}")
+            faults.add(
+                "data.demo_unknown",
+                "no embedded data set '{name}'",
+                None,
+                "choose one of: {known}",
+                name=name,
+                known=known,
+            )
             return {}
         return {"train": lambda: read_path(path, name, config, faults)}
     path = Path(name).expanduser()
@@ -76,7 +83,7 @@ def _readers_of(
         return {"train": lambda: read_path(path, name, config, faults)}
     if name.startswith("hub:") or (not path.suffix and name.count("/") <= 1):
         return readers_of_dataset(name.removeprefix("hub:"), config, faults, local=False)
-    faults.add("there is no such data file", Place(name), "check the path")
+    faults.add("data.file_missing", "no such data file", Place(name), "check the path")
     return {}
 
 
@@ -95,17 +102,21 @@ def _readers_of_folder(
         ]
         if len(files) > 1:
             faults.add(
-                f"the folder has several files for {split}: "
-                f"{', '.join(file.name for file in files)}",
+                "data.folder_ambiguous",
+                "the folder has several files for {split}: {files}",
                 Place(name),
-                f"name one in data.{split}",
+                "name one in data.{split}",
+                split=split,
+                files=", ".join(file.name for file in files),
             )
         elif files:
             readers[split] = lambda file=files[0]: read_path(file, str(file), config, faults)  # type: ignore[misc]
     if "train" not in readers:
         faults.add(
-            "the folder holds no train file",
+            "data.folder_without_train",
+            "the folder has no train file",
             Place(name),
-            f"name it train{'|'.join(sorted(FORMATS))}, or give the file itself",
+            "name it train{suffixes}, or give the file itself",
+            suffixes="|".join(sorted(FORMATS)),
         )
     return readers

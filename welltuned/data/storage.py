@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class _Packer:
         if type(value) is list and all(type(item) in _PLAIN for item in value):
             return {"plain": value}
         if isinstance(value, tuple) and hasattr(value, "_fields"):
-            parts = {name: self.pack(part) for name, part in value._asdict().items()}
+            parts = {name: self.pack(part) for name, part in cast(Any, value)._asdict().items()}
             return _as_class(value, parts)
         if type(value) in (list, tuple):
             return {type(value).__name__: [self.pack(item) for item in value]}

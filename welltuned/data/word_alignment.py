@@ -47,8 +47,15 @@ def tokenise_words(
     Raises `InputError` for a tokenizer that cannot tell where its tokens come from.
     """
     if not tokenizer.is_fast:
-        what = f"the tokenizer {type(tokenizer).__name__} does not tell which word a token is of"
-        raise InputError(Fault(what, None, "use a model with a tokenizer.json"))
+        raise InputError(
+            Fault(
+                "tokenizer.not_fast",
+                "{tokenizer} is a slow tokenizer: it gives no offsets of tokens in the text",
+                None,
+                "use a model with a tokenizer.json",
+                tokenizer=type(tokenizer).__name__,
+            )
+        )
     found = TokenisedWords([], [], [])
     for start in range(0, len(sentences), _CHUNK):
         part = sentences[start : start + _CHUNK]

@@ -13,7 +13,7 @@ from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.engines.throughput import Meter
-from welltuned.errors import NotFinite, RunFailed
+from welltuned.errors import Fault, NotFinite, RunFailed
 from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
 
@@ -69,8 +69,14 @@ def not_finite(what: str, job: Job, indices: np.ndarray) -> NotFinite:
     rows = ", ".join(job.examples.records.id(int(i)) for i in indices[:8])
     more = ", …" if len(indices) > 8 else ""
     return NotFinite(
-        f"the {what} is not finite; no step was taken with it. The batch holds {rows}{more}. "
-        "Try a lower training.learning_rate, or training.precision=fp32, and look at these rows."
+        Fault(
+            "training.not_finite",
+            "the {quantity} is not finite; no step was taken with it. The batch holds {rows}",
+            None,
+            "lower training.learning_rate, or set training.precision=fp32, and look at these rows",
+            quantity=what,
+            rows=rows + more,
+        )
     )
 
 
@@ -83,6 +89,13 @@ def _require_gradients(job: Job) -> None:
     ]
     if dead:
         raise RunFailed(
-            f"{len(dead)} trainable weights get no gradient, '{dead[0]}' among them: "
-            "the model's output does not depend on them"
+            Fault(
+                "training.weights_without_gradient",
+                "{number} trainable weights get no gradient, '{first}' among them: the model's "
+                "output does not depend on them",
+                None,
+                "train other weights, or check the model's forward pass",
+                number=len(dead),
+                first=dead[0],
+            )
         )

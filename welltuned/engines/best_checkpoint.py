@@ -98,9 +98,12 @@ def signed(scores: dict[str, Any], metric: str) -> float:
         known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
         raise InputError(
             Fault(
-                f"there is no validation score '{metric}'",
+                "training.metric_unknown",
+                "no validation score '{metric}'",
                 None,
-                f"training.metric_for_best_model is one of: {known}",
+                "training.metric_for_best_model is one of: {known}",
+                metric=metric,
+                known=known,
             )
         )
     value = float(scores[metric])

@@ -100,34 +100,39 @@ class TrainingConfig(Part):
     def _consistent(self) -> TrainingConfig:
         if (self.eval_strategy == "steps") != (self.eval_steps is not None):
             raise conflict(
-                "'training.eval_steps' goes with 'eval_strategy: steps', and only with it",
+                "training.eval_steps_without_strategy",
+                "'training.eval_steps' and 'eval_strategy: steps' require each other",
                 "give both or neither",
             )
         if self.eval_strategy == "no" and self.early_stopping_patience is not None:
             raise conflict(
-                "'training.early_stopping_patience' needs evaluations",
+                "training.early_stopping_without_evaluation",
+                "'training.early_stopping_patience' requires evaluations",
                 "set eval_strategy to epoch or steps",
             )
         if self.per_device_train_batch_size != "auto" and self.global_batch_size is not None:
             raise conflict(
-                "'training.global_batch_size' goes with 'per_device_train_batch_size: auto', "
-                "and only with it",
+                "training.global_batch_size_without_auto",
+                "'training.global_batch_size' requires 'per_device_train_batch_size: auto'",
                 "set gradient_accumulation_steps instead",
             )
         if self.per_device_train_batch_size == "auto" and self.gradient_accumulation_steps > 1:
             raise conflict(
+                "training.accumulation_with_auto",
                 "'training.gradient_accumulation_steps' is found together with "
                 "'per_device_train_batch_size: auto'",
                 "give global_batch_size instead",
             )
         if self.per_device_train_batch_size == "auto" and self.max_tokens_per_step is not None:
             raise conflict(
-                "'training.max_tokens_per_step' fills steps by tokens, so there is no number of "
-                "examples for 'per_device_train_batch_size: auto' to find",
+                "training.token_budget_with_auto",
+                "'training.max_tokens_per_step' fills steps by tokens, which leaves "
+                "'per_device_train_batch_size: auto' nothing to find",
                 "keep one of them",
             )
         if self.max_steps is not None and self.num_train_epochs not in ("auto", None):
             raise conflict(
+                "training.max_steps_and_epochs",
                 "'training.max_steps' and 'training.num_train_epochs' contradict each other",
                 "keep one of them",
             )

@@ -158,13 +158,19 @@ def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
     for key in training.trainer:
         if key in _OURS:
             faults.add(
-                f"'training.trainer.{key}' is not passed on",
+                "training.trainer_key_taken",
+                "'training.trainer.{key}' is not passed on",
                 None,
                 "both engines take it from `training:` or see to it themselves; remove it",
+                key=key,
             )
         elif key not in known:
             faults.add(
-                f"TrainingArguments has no '{key}' (training.trainer)", None, "check the spelling"
+                "training.trainer_key_unknown",
+                "TrainingArguments has no '{key}' (training.trainer)",
+                None,
+                "check the spelling",
+                key=key,
             )
     for path in training.callbacks:
         try:

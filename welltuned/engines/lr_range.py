@@ -21,7 +21,7 @@ from welltuned.engines.optimizer import build_optimizer, clip_gradients
 from welltuned.engines.sandbox import untouched
 from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
-from welltuned.errors import NotFinite, RunFailed
+from welltuned.errors import Fault, NotFinite, RunFailed
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs.results_schema import LearningRateSearch
 from welltuned.schema.messages import Message, message
@@ -119,8 +119,12 @@ def suggest_rate(curve: Sequence[tuple[float, float]]) -> RangeTest:
     start = max(smooth[: least + 1], default=0.0)
     if not smooth or start - smooth[least] < _FLAT * start:
         raise RunFailed(
-            "the range test found no learning rate that lowers the training loss; "
-            "give training.learning_rate a number, and look at the data and labels"
+            Fault(
+                "training.no_learning_rate_found",
+                "the range test found no learning rate that lowers the training loss",
+                None,
+                "give training.learning_rate a number, and look at the data and labels",
+            )
         )
     suggestion = rates[least] / _BELOW_THE_LEAST
     seen = {
@@ -130,15 +134,17 @@ def suggest_rate(curve: Sequence[tuple[float, float]]) -> RangeTest:
     }
     reason = (
         message(
-            "the smoothed loss fell from {start} to {least} at {rate} and rose again to {last}; "
-            "a tenth of that rate is fast and safe",
+            "lr_range.minimum_inside",
+            "the smoothed loss fell from {start} to {least} at {rate} "
+            "and rose again to {last}; a tenth of that rate is fast and safe",
             **seen,
             last=f"{smooth[-1]:.3g}",
         )
         if smooth[-1] > smooth[least]
         else message(
-            "the smoothed loss fell from {start} to {least} at {rate}, the highest rate tried; "
-            "a tenth of that rate is safe",
+            "lr_range.minimum_at_the_end",
+            "the smoothed loss fell from {start} to {least} at "
+            "{rate}, the highest rate tried; a tenth of that rate is safe",
             **seen,
         )
     )

@@ -199,18 +199,30 @@ def _read(named: ExtraDataset, has_lm_head: bool, faults: Faults) -> Records | N
 def _as_set(name: str, records: Records, notes: list[str], faults: Faults) -> TextSet | None:
     if "label" not in records:
         if len(records) < _FEWEST:
-            what = f"{len(records)} texts are too few to measure forgetting on"
-            faults.add(what, records.place(0), f"give {_FEWEST} or more")
+            faults.add(
+                "retention.too_few_texts",
+                "{number} texts are too few to measure forgetting",
+                records.place(0),
+                "give {least} or more",
+                number=len(records),
+                least=_FEWEST,
+            )
             return None
         return TextSet(name, _some(records, [0] * len(records), MOST_TEXTS, name, notes))
     counts = Counter(str(cell) for cell in records["label"])
     common = sorted(label for label, number in counts.items() if number >= FOLDS)
     if not 2 <= len(common) <= _MOST_CLASSES:
         faults.add(
-            f"{len(counts):,} different labels in {len(records):,} rows, of which {len(common):,} "
-            f"occur {FOLDS} times or more; forgetting is measured on 2 to {_MOST_CLASSES}",
+            "retention.bad_number_of_labels",
+            "{labels:,} different labels in {rows:,} rows, of which {common:,} occur {least} "
+            "times or more; forgetting is measured on 2 to {most}",
             records.place(0),
             "name another column in evaluation.retention, or leave its labels out",
+            labels=len(counts),
+            rows=len(records),
+            common=len(common),
+            least=FOLDS,
+            most=_MOST_CLASSES,
         )
         return None
     if rare := len(counts) - len(common):
@@ -248,10 +260,16 @@ def refuse_shared(
     more = ", …" if len(shared) > _SHOWN else ""
     first = next(iter(shared))
     faults.add(
-        f"{len(shared):,} of {len(records):,} texts are also in {where} (line {lines}{more}); "
-        f"the first is that of {others.place(shared[first])}",
+        "data.texts_shared",
+        "{number:,} of {total:,} texts are also in {where} (line {lines}); the first repeats "
+        "{earlier}",
         records.place(first),
         "give texts that are not there",
+        number=len(shared),
+        total=len(records),
+        where=where,
+        lines=lines + more,
+        earlier=others.place(shared[first]),
     )
     return True
 

@@ -42,7 +42,9 @@ _SINGLE = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 )
 _CORPUS = ("chrf", "bleu")
-_SACREBLEU_MISSING = Fault("sacrebleu is not installed", None, "pip install 'welltuned[text]'")
+_SACREBLEU_MISSING = Fault(
+    "metric.sacrebleu_missing", "sacrebleu is not installed", None, "pip install 'welltuned[text]'"
+)
 
 
 @dataclass(frozen=True)
@@ -315,9 +317,12 @@ def _called(path: str, predictions: Sequence[str], references: Sequence[str]) ->
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         fault = Fault(
-            f"the metric '{path}' failed: {type(error).__name__}: {error}",
-            Place(last.filename, last.lineno),
+            "metric.failed",
+            "the metric '{path}' failed: {error}",
+            Place(last.filename, last.lineno or 0),
             "it is called with two lists of texts: predictions, references",
+            path=path,
+            error=f"{type(error).__name__}: {error}",
         )
         raise InputError(fault) from error
 
@@ -329,15 +334,19 @@ def _checked(path: str, result: Any, count: int) -> np.ndarray:
     except Exception:  # lists of unequal lengths, tensors on a GPU
         values = np.asarray(None)
     if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
-        problem = "what is not finite numbers"
+        problem = "something else than finite numbers"
     elif values.shape not in ((), (count,)):
         problem = f"numbers of shape {values.shape} for {count} examples"
     else:
         return values
     fault = Fault(
-        f"the metric '{path}' returned {problem}: {_short(result)}",
+        "metric.bad_result",
+        "the metric '{path}' returned {problem}: {result}",
         None,
-        "return one float, or a list with one float an example",
+        "return one float, or a list with one float per example",
+        path=path,
+        problem=problem,
+        result=_short(result),
     )
     raise InputError(fault)
 

@@ -130,6 +130,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
     family = getattr(config, "model_type", type(skeleton).__name__)
     if getattr(config, "is_encoder_decoder", False):
         raise _refuse(
+            "model.encoder_decoder",
             family,
             "it is an encoder-decoder",
             "use an encoder such as BERT or a decoder such as Llama",
@@ -140,10 +141,13 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
     expected = getattr(config, "num_hidden_layers", len(stack))
     if len(stack) != expected:
         raise _refuse(
+            "model.shared_layers",
             family,
-            f"its {expected} layers share the weights of {len(stack)} (as in ALBERT), "
-            "so blocks cannot be told apart",
+            "its {layers} layers share the weights of {blocks}, as in ALBERT, so blocks cannot be "
+            "told apart",
             "use a family whose layers have their own weights",
+            layers=expected,
+            blocks=len(stack),
         )
     calls, attentions = _watch(trunk)
     blocks = tuple(
@@ -177,10 +181,9 @@ def _head(skeleton: PreTrainedModel, trunk: str) -> tuple[str, ...]:
     )
 
 
-def _refuse(family: str, reason: str, remedy: str) -> InputError:
-    return InputError(
-        Fault(f"the model family '{family}' cannot be tuned here: {reason}", None, remedy)
-    )
+def _refuse(code: str, family: str, reason: str, remedy: str, /, **values: Any) -> InputError:
+    what = "the model family '{family}' cannot be tuned here: " + reason
+    return InputError(Fault(code, what, None, remedy, family=family, **values))
 
 
 def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
@@ -197,7 +200,12 @@ def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
         if len({type(block) for block in stack}) == 1
     }
     if not stacks:
-        raise _refuse(family, "no stack of like blocks was found in it", "use a plain transformer")
+        raise _refuse(
+            "model.no_blocks",
+            family,
+            "no stack of like blocks was found in it",
+            "use a plain transformer",
+        )
     return max(stacks.items(), key=lambda item: len(item[1]))
 
 

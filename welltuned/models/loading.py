@@ -63,7 +63,14 @@ class ModelConfig(Part):
                 else "install the package"
             )
             raise InputError(
-                Fault(f"the Python package '{package}' is not installed", None, remedy)
+                Fault(
+                    "model.package_missing",
+                    "the Python package '{package}' is not installed",
+                    None,
+                    "{remedy}",
+                    package=package,
+                    remedy=remedy,
+                )
             )
         root = Path(next(iter(spec.submodule_search_locations)))
         folders = [
@@ -74,9 +81,11 @@ class ModelConfig(Part):
         if not folders:
             raise InputError(
                 Fault(
-                    f"the Python package '{package}' carries no model folder",
+                    "model.package_without_model",
+                    "the Python package '{package}' has no model folder",
                     None,
                     "name another package",
+                    package=package,
                 )
             )
         return str(folders[0])
@@ -96,17 +105,21 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
     if folder.is_dir() and not (folder / "config.json").exists():
         raise InputError(
             Fault(
-                f"the folder '{model.name}' holds no config.json",
+                "model.config_missing",
+                "the folder '{name}' has no config.json",
                 None,
                 "give a folder saved with `save_pretrained`",
+                name=model.name,
             )
         )
     if location.startswith(("/", "./", "../", "~")) and not folder.is_dir():
         raise InputError(
             Fault(
-                f"the model '{model.name}' cannot be read: there is no such folder",
+                "model.folder_missing",
+                "cannot read the model '{name}': no such folder",
                 None,
                 "give a folder saved with `save_pretrained`, or a name on the Hub",
+                name=model.name,
             )
         )
     try:
@@ -115,12 +128,16 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
         )
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        remedy = (
-            "check the spelling; offline, give a folder with config.json, "
-            "model.safetensors and tokenizer files"
-        )
         raise InputError(
-            Fault(f"the model '{model.name}' cannot be read: {reason}", None, remedy)
+            Fault(
+                "model.unreadable",
+                "cannot read the model '{name}': {reason}",
+                None,
+                "check the spelling; offline, give a folder with config.json, model.safetensors "
+                "and tokenizer files",
+                name=model.name,
+                reason=reason,
+            )
         ) from error
 
 
@@ -136,27 +153,34 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
         reason = str(error).splitlines()[0]
         raise InputError(
             Fault(
-                f"the tokenizer of '{model.name}' cannot be read: {reason}",
+                "tokenizer.unreadable",
+                "cannot read the tokenizer of '{name}': {reason}",
                 None,
                 "save the tokenizer beside the model",
+                name=model.name,
+                reason=reason,
             )
         ) from error
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # Without files transformers makes some tokenizers anew, and every word is unknown to them.
         raise InputError(
             Fault(
-                f"the tokenizer of '{model.name}' knows no words; its files are missing",
+                "tokenizer.empty",
+                "the tokenizer of '{name}' has an empty vocabulary: its files are missing",
                 None,
                 "save the tokenizer beside the model",
+                name=model.name,
             )
         )
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
             raise InputError(
                 Fault(
-                    f"the tokenizer of '{model.name}' has neither a padding nor an end token",
+                    "tokenizer.without_padding",
+                    "the tokenizer of '{name}' has neither a padding nor an end token",
                     None,
                     "add a pad_token to it",
+                    name=model.name,
                 )
             )
         tokenizer.pad_token = tokenizer.eos_token
@@ -251,9 +275,16 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     lacking = [name for name in new if anatomy.depth(name) > 0]
     if lacking:
         raise RunFailed(
-            f"the checkpoint '{model.name}' lacks {len(lacking)} weights of the model's body, "
-            f"'{lacking[0]}' among them; it would start from noise. "
-            "Give a checkpoint of the same family and size."
+            Fault(
+                "model.weights_missing",
+                "the checkpoint '{name}' lacks {number} weights of the model's body, '{first}' "
+                "among them; they would start from noise",
+                None,
+                "give a checkpoint of the same family and size",
+                name=model.name,
+                number=len(lacking),
+                first=lacking[0],
+            )
         )
     return Loaded(loaded, tuple(new), tuple(sorted(report["unexpected_keys"])))
 

@@ -136,8 +136,10 @@ class Protection(Part):
         """Change the weights of a trained model. Returns what results.json keeps of it."""
         return {}
 
-    def fault(self, reason: str, remedy: str) -> Fault:
-        return Fault(f"protection '{self.type}' {reason}", None, remedy)
+    def fault(self, code: str, reason: str, remedy: str, /, **values: Any) -> Fault:
+        """A `Fault` whose words begin with the protection's name."""
+        what = "protection '{protection}' " + reason
+        return Fault(code, what, None, remedy, protection=self.type, **values)
 
     def needs_change(self, setting: CheckContext, *changes: UpdateKind) -> Iterator[Fault]:
         """Only strategies that change pretrained weights in one of these ways will do."""
@@ -151,8 +153,12 @@ class Protection(Part):
             "plain product B·A",
         }[strategy.update_kind]
         yield self.fault(
-            f"does not go with strategy '{strategy.type}' as configured: it {why}",
-            "remove it"
+            "protection.strategy_unsupported",
+            "does not support strategy '{strategy}' as configured: it {why}",
+            "{remedy}",
+            strategy=strategy.type,
+            why=why,
+            remedy="remove it"
             if strategy.update_kind == "nothing"
             else "use l2sp or kl, or strategy full",
         )

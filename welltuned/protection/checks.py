@@ -26,9 +26,17 @@ def check_protections(
         faults.extend(protection.check(setting))
     for name, number in Counter(one.type for one in protections).items():
         if number > 1:
-            faults.add(f"'protection' names {name} {number} times", None, "keep one of them")
+            faults.add(
+                "protection.repeated",
+                "'protection' names {name} {number} times",
+                None,
+                "keep one of them",
+                name=name,
+                number=number,
+            )
     if setting.has_replay and not any(one.uses_replay for one in protections):
         faults.add(
+            "protection.replay_unused",
             "'data.replay' is named, but no protection uses it",
             None,
             "add protection: replay, or set `on: replay` in kl or ewc",
@@ -52,8 +60,13 @@ def read_replay(
     if named is None:
         return None
     if not problem.supports_replay:
-        what = f"'data.replay' does not go with task '{problem.title}': its examples are prompts"
-        faults.add(what, None, "remove it, or use another protection such as l2sp or kl")
+        faults.add(
+            "protection.replay_unsupported",
+            "task '{task}' does not support 'data.replay': its examples are prompts",
+            None,
+            "remove it, or use another protection such as l2sp or kl",
+            task=problem.title,
+        )
         return None
     before = len(faults)
     settings = DataConfig(
@@ -84,6 +97,13 @@ def encode_replay(
         return None
     examples = problem.reading(records).codec.encode(tokenizer, records, max_length)
     if not len(examples):
-        what = f"no example has anything to learn within {max_length} tokens"
-        raise InputError(Fault(what, Place(records.source), "give other examples of before"))
+        raise InputError(
+            Fault(
+                "protection.replay_nothing_to_learn",
+                "no replay example has anything to learn within {tokens} tokens",
+                Place(records.source),
+                "give other replay examples",
+                tokens=max_length,
+            )
+        )
     return examples

@@ -55,7 +55,12 @@ class EWC(Protection):
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         yield from self.needs_change(setting, "weights")
         if self.on == "replay" and not setting.has_replay:
-            yield self.fault("on replay needs examples of before", "name them in data.replay")
+            yield self.fault(
+                "protection.needs_replay",
+                "{mode}needs replay examples",
+                "name them in data.replay",
+                mode="on replay ",
+            )
 
     def guard(self, scene: GuardContext) -> Guard:
         import torch

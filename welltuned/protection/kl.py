@@ -42,12 +42,18 @@ class KL(Protection):
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.has_lm_head:
             yield self.fault(
+                "protection.kl_without_language_head",
                 "compares predictions of the next token, but this task puts a new head on the "
-                "model, which has no predictions of before",
+                "model, which has none to compare with",
                 "use l2sp, ewc or wise_ft, or task generation",
             )
         if self.on == "replay" and not setting.has_replay:
-            yield self.fault("on replay needs examples of before", "name them in data.replay")
+            yield self.fault(
+                "protection.needs_replay",
+                "{mode}needs replay examples",
+                "name them in data.replay",
+                mode="on replay ",
+            )
 
     def guard(self, scene: GuardContext) -> Guard:
         import numpy as np
@@ -66,9 +72,11 @@ class KL(Protection):
         if not has_plain_logits(subject.model, texts):
             raise InputError(
                 self.fault(
-                    f"cannot serve '{subject.anatomy.family}': its logits are more than those "
-                    "of its output layer",
+                    "protection.kl_logits_changed",
+                    "does not support '{family}': its logits are not those of its output layer "
+                    "alone",
                     "use l2sp or ewc",
+                    family=subject.anatomy.family,
                 )
             )
         with scene.strategy.base_model(scene.model):

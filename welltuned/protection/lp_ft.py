@@ -29,16 +29,24 @@ class LPFT(Protection):
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.anatomy.head:
-            yield self.fault("trains the new head first, but this task has none", "remove it")
+            yield self.fault(
+                "protection.lp_ft_without_head",
+                "trains the new head first, but this task has none",
+                "remove it",
+            )
         elif setting.strategy.type == "gradual":
             yield self.fault(
-                "does not go with strategy 'gradual', which begins with the head already",
+                "protection.lp_ft_with_schedule",
+                "does not support strategy '{strategy}', which begins with the head already",
                 "set strategy.schedule",
+                strategy=setting.strategy.type,
             )
         elif setting.strategy.update_kind == "nothing" and not isinstance(
             setting.strategy, InjectedStrategy
         ):
-            yield self.fault("would train the head alone all the time", "remove it")
+            yield self.fault(
+                "protection.lp_ft_head_only", "would train the head alone all the time", "remove it"
+            )
 
     def guard(self, scene: GuardContext) -> Guard:
         anatomy = scene.subject.anatomy

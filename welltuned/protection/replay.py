@@ -29,7 +29,12 @@ class Replay(Protection):
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.has_replay:
-            yield self.fault("needs examples of before", "name them in data.replay")
+            yield self.fault(
+                "protection.needs_replay",
+                "{mode}needs replay examples",
+                "name them in data.replay",
+                mode="",
+            )
 
 
 def replayed(number: int, available: int, share: float, seed: int) -> list[int]:

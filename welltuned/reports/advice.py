@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from welltuned.reports.page import metric_name
-from welltuned.reports.translations import Translate
+from welltuned.reports.translations import Translator
 
 
-def advise_on_curve(found: dict[str, Any], _: Translate) -> str:
+def advise_on_curve(found: dict[str, Any], _: Translator) -> str:
     """What more data would bring and whether that is worth it, from `learning_curve.json`."""
     now, twice, more = found["predictions"]
     saved = found["saved_by_doubling"]
@@ -32,20 +32,20 @@ def _with_interval(point: dict[str, Any]) -> str:
     return f"{point['value']:.3f} [{point['low']:.3f}, {point['high']:.3f}]"
 
 
-def _verdict(found: dict[str, Any], _: Translate) -> str:
+def _verdict(found: dict[str, Any], _: Translator) -> str:
     if not found["holds"]:
         return _(
-            "But the points do not lie on a falling curve, so do not lean on this: something "
-            "besides the amount of data decides, such as too few steps."
+            "But the points do not follow a decreasing curve, so do not rely on this: something "
+            "other than the amount of data dominates, such as too few steps."
         )
     if found["verdict"] == "worth":
         return _("Labelling more is worth it.")
     if found["verdict"] == "not_worth":
         return _(
-            "Labelling more of the same is hardly worth it: look at the mistakes, another model "
-            "or another strategy first."
+            "Labelling more of the same is hardly worth it: inspect the mistakes, or try another "
+            "model or strategy first."
         )
     return _(
-        "Whether labelling more is worth it cannot be told yet: more seeds would narrow the "
+        "It is not yet clear whether labelling more is worth it: more seeds would narrow the "
         "interval."
     )

@@ -17,7 +17,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from welltuned.reports.translations import ENGLISH, Translate
+from welltuned.reports.translations import ENGLISH, Translator
 from welltuned.runs.results_schema import AlphaPoint
 
 INK, MUTED, GRID, FIRST, SECOND, SURFACE = (
@@ -106,7 +106,7 @@ def training_curves(
     validation: Sequence[dict[str, Any]],
     metric: str,
     changes: Sequence[dict[str, Any]],
-    _: Translate = ENGLISH,
+    _: Translator = ENGLISH,
 ) -> Markup:
     """Training loss above, validation score below, over optimizer steps."""
     with mpl.rc_context(STYLE):
@@ -154,7 +154,7 @@ def training_curves(
 def reliability(
     confidences: Sequence[float],
     correct: Sequence[bool],
-    _: Translate = ENGLISH,
+    _: Translator = ENGLISH,
 ) -> Markup:
     """How often predictions of a given confidence are right.
 
@@ -187,7 +187,7 @@ def reliability(
 def scatter(
     labels: Sequence[float],
     predictions: Sequence[float],
-    _: Translate = ENGLISH,
+    _: Translator = ENGLISH,
 ) -> Markup:
     """Predicted against true numbers."""
     with mpl.rc_context(STYLE):

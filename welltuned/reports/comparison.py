@@ -13,7 +13,7 @@ import yaml
 from welltuned.metrics import Predictions, family_of, lower_is_better
 from welltuned.reports import comparison_charts as charts
 from welltuned.reports.page import metric_name, render_page, sorted_rows
-from welltuned.reports.translations import Translate, translator
+from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
@@ -35,12 +35,12 @@ def write_comparison_report(comparison: Comparison, language: str | None = None)
     In the language of its config, unless another is asked for.
     """
     language = language or str(comparison.record["report"]["language"])
-    content = _content(comparison, translator(language))
+    content = _content(comparison, Translator(language))
     write_atomically(comparison.report, render_page("comparison.html.j2", content, language))
     return comparison.report
 
 
-def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
+def _content(comparison: Comparison, _: Translator) -> dict[str, Any]:
     record, results = comparison.record, comparison.results
     metric, shown = results["metric"], _(metric_name(results["metric"]))
     rows = sorted_rows(results)
@@ -83,11 +83,11 @@ def _content(comparison: Comparison, _: Translate) -> dict[str, Any]:
     }
 
 
-def _reason(reason: Message, _: Translate) -> str:
+def _reason(reason: Message, _: Translator) -> str:
     """A reason of the recommendation, the score's name in it translated too."""
     ours = ("metric", "baseline")  # names of ours; strategies are called as their users call them
     values = {key: _(v) if key in ours else v for key, v in reason["values"].items()}
-    return _(reason["say"], **values)
+    return _.message({**reason, "values": values})
 
 
 def _first_run(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> Run | None:
@@ -124,7 +124,7 @@ def _against_best(results: ComparisonResults) -> dict[str, PairRecord]:
 
 
 def _dots(
-    rows: Sequence[ComparisonRow], results: ComparisonResults, shown: str, _: Translate
+    rows: Sequence[ComparisonRow], results: ComparisonResults, shown: str, _: Translator
 ) -> Any:
     metric = results["metric"]
     dots = [
@@ -143,7 +143,7 @@ def _dots(
 
 def _cost_chart(
     strategies: Sequence[ComparisonRow], numbers: dict[str, int], metric: str, shown: str,
-    _: Translate,
+    _: Translator,
 ) -> Any:  # fmt: skip
     points = [
         {
@@ -164,7 +164,7 @@ def _cost_chart(
 
 def _retention_charts(
     strategies: Sequence[ComparisonRow], numbers: dict[str, int], metric: str, shown: str,
-    _: Translate,
+    _: Translator,
 ) -> dict[str, Any]:  # fmt: skip
     """For each retention set: score against what was kept."""
     found: dict[str, Any] = {}
@@ -188,7 +188,7 @@ def _retention_charts(
 
 def _curves(
     comparison: Comparison, strategies: Sequence[ComparisonRow], numbers: dict[str, int],
-    metric: str, _: Translate,
+    metric: str, _: Translator,
 ) -> dict[str, Any] | None:  # fmt: skip
     """The chart, and its lines for those who read them as a table."""
     lines = []
@@ -217,7 +217,7 @@ def _curves(
 
 
 def _blocks(
-    strategies: Sequence[ComparisonRow], numbers: dict[str, int], _: Translate
+    strategies: Sequence[ComparisonRow], numbers: dict[str, int], _: Translator
 ) -> dict[str, Any] | None:
     """The layer probe, where it was asked for."""
     probed = {row["name"]: row["probe"] for row in strategies if row["probe"]}

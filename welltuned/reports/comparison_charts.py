@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
-from welltuned.reports.translations import Translate
+from welltuned.reports.translations import Translator
 
 _MARKERS = "osD^vPX*"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
@@ -33,7 +33,7 @@ def look_of(number: int) -> dict[str, Any]:
     }
 
 
-def score_dots(rows: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
+def score_dots(rows: Sequence[dict[str, Any]], metric: str, _: Translator) -> Markup:
     """A line a strategy: every seed's score, their mean, and its interval over seeds.
 
     Each row has `name`, `mean`, `values` (by seed), `interval` and whether it is `in_group`.
@@ -70,7 +70,7 @@ def _within(interval: Sequence[float], rows: Sequence[dict[str, Any]]) -> tuple[
 
 def against(
     points: Sequence[dict[str, Any]], axis_title: str, metric: str, lower_is_better: bool,
-    logarithmic: bool, front: bool, title: str, _: Translate,
+    logarithmic: bool, front: bool, title: str, _: Translator,
 ) -> Markup:  # fmt: skip
     """Score against something else; each point has `name`, `number`, `x` and `y`.
 
@@ -139,7 +139,7 @@ def _name(figure: Figure, axis: Axes, points: Sequence[dict[str, Any]]) -> None:
 _BESIDE = [(side * 8, height) for height in (0, 11, -11, 22, -22) for side in (1, -1)]
 
 
-def validation_curves(lines: Sequence[dict[str, Any]], metric: str, _: Translate) -> Markup:
+def validation_curves(lines: Sequence[dict[str, Any]], metric: str, _: Translator) -> Markup:
     """Validation score over seconds of training; each line has `name`, `number`, `x` and `y`."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.4))
@@ -154,7 +154,7 @@ def validation_curves(lines: Sequence[dict[str, Any]], metric: str, _: Translate
         return to_svg(figure, title)
 
 
-def blocks(probes: Sequence[dict[str, Any]], before: Sequence[float], _: Translate) -> Markup:
+def blocks(probes: Sequence[dict[str, Any]], before: Sequence[float], _: Translator) -> Markup:
     """What a linear probe reads from every block, before and after tuning.
 
     Each probe has `name`, `number` and `after`: a score for each block, from the bottom.

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from welltuned.reports.advice import advise_on_curve
 from welltuned.reports.charts import FIRST, MUTED, SECOND, drawn
 from welltuned.reports.page import metric_name, render_page
-from welltuned.reports.translations import Translate, translator
+from welltuned.reports.translations import Translator
 from welltuned.runs.folder import write_atomically
 from welltuned.schema.versions import LEARNING_CURVE
 
@@ -24,7 +24,7 @@ def write_curve_report(folder: Path, language: str | None = None) -> Path:
     """
     found = LEARNING_CURVE.read(folder / "learning_curve.json")
     language = language or str(found.get("language", "en"))
-    _ = translator(language)
+    _ = Translator(language)
     model = Path(found["model"]).name
     content = {
         **found,
@@ -43,7 +43,7 @@ def write_curve_report(folder: Path, language: str | None = None) -> Path:
     return file
 
 
-def _chart(found: dict[str, Any], _: Translate) -> Markup:
+def _chart(found: dict[str, Any], _: Translator) -> Markup:
     """Scores over the number of examples, the law with its band, and what it predicts."""
     metric, curve = _(metric_name(found["metric"])), found["curve"]
     points, ahead = found["points"], found["predictions"][1:]

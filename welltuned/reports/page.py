@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from welltuned.metrics import lower_is_better, metric_named
-from welltuned.reports.translations import translator
+from welltuned.reports.translations import Translator
 from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
 from welltuned.schema.units import duration_text, size_text
 
@@ -36,7 +36,7 @@ def render_page(template: str, content: Mapping[str, Any], language: str = "en")
         "metric": metric_name,
         "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
     }
-    environment.globals |= {"_": translator(language), "language": language}
+    environment.globals |= {"_": Translator(language), "language": language}
     return environment.get_template(template).render(content)
 
 

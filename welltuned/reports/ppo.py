@@ -16,7 +16,7 @@ _SAMPLES = 15
 _CHARTS = (
     ("reward", "reward"),
     ("kl", "KL to the reference, nats a response"),
-    ("second_reward", "second judge"),
+    ("second_reward", "second reward model"),
     ("entropy", "entropy, nats a token"),
     ("length", "tokens a response"),
     ("distinct_2", "different pairs of words"),
@@ -28,7 +28,7 @@ _CHARTS = (
 """What is drawn, where a run has it."""
 _WATCHED = {
     "reward": "reward",
-    "second_reward": "second judge",
+    "second_reward": "second reward model",
     "kl": "KL",
     "length": "length",
     "eos_rate": "ended",

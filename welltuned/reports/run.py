@@ -10,7 +10,7 @@ from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
 from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.page import render_page
-from welltuned.reports.translations import Translate, translator
+from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 from welltuned.runs.results_schema import AutoTuned, RunResults, Scores
@@ -25,12 +25,12 @@ def write_run_report(run: Run, language: str | None = None) -> Path:
     In the language of its config, unless another is asked for.
     """
     language = language or str(run.config.get("report", {}).get("language", "en"))
-    html = render_page("run.html.j2", _content(run, translator(language)), language)
+    html = render_page("run.html.j2", _content(run, Translator(language)), language)
     write_atomically(run.report, html)
     return run.report
 
 
-def _content(run: Run, _: Translate) -> dict[str, Any]:
+def _content(run: Run, _: Translator) -> dict[str, Any]:
     results, data, config = run.results, run.read("data.json"), run.config
     predictions = list(run.read_lines("predictions.jsonl"))
     metrics, judged = (
@@ -111,14 +111,14 @@ def _score_rows(judged: Scores, results: RunResults) -> list[dict[str, Any]]:
     return rows
 
 
-def _curves(metrics: list[dict[str, Any]], metric: str, _: Translate) -> Any:
+def _curves(metrics: list[dict[str, Any]], metric: str, _: Translator) -> Any:
     train = [row for row in metrics if row["split"] == "train" and "loss" in row]
     validation = [row for row in metrics if row["split"] == "validation"]
     changes = [row for row in metrics if "change" in row]
     return charts.training_curves(train, validation, metric, changes, _)
 
 
-def _found(found: AutoTuned, _: Translate) -> dict[str, Any]:
+def _found(found: AutoTuned, _: Translator) -> dict[str, Any]:
     """Charts of what was tried to settle hyper-parameters."""
     drawn: dict[str, Any] = {}
     if "learning_rate" in found:
@@ -142,7 +142,7 @@ def _confusion(counts: list[list[int]], labels: list[str]) -> list[dict[str, Any
     return rows
 
 
-def _reliability(predictions: list[dict[str, Any]], _: Translate) -> Any:
+def _reliability(predictions: list[dict[str, Any]], _: Translator) -> Any:
     confidences = [max(row["probabilities"].values()) for row in predictions]
     return charts.reliability(
         confidences, [row["prediction"] == row["label"] for row in predictions], _

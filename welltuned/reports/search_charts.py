@@ -9,14 +9,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, STYLE, to_svg
-from welltuned.reports.translations import ENGLISH, Translate
+from welltuned.reports.translations import ENGLISH, Translator
 from welltuned.runs.results_schema import BatchSizeTry, LearningRateSearch
 
 _VISIBLE = 1.5
 """Losses are shown up to so many times the greatest smoothed loss before the least one."""
 
 
-def range_test_chart(test: LearningRateSearch, _: Translate = ENGLISH) -> Markup:
+def range_test_chart(test: LearningRateSearch, _: Translator = ENGLISH) -> Markup:
     """The loss over growing learning rates, and the rate that is suggested."""
     rates, smooth = test["rates"], test["smoothed"]
     least = min(range(len(smooth)), key=lambda i: smooth[i])
@@ -38,7 +38,7 @@ def range_test_chart(test: LearningRateSearch, _: Translate = ENGLISH) -> Markup
         return to_svg(figure, _("Training loss over growing learning rates"))
 
 
-def throughput(tries: Sequence[BatchSizeTry], chosen: int, _: Translate = ENGLISH) -> Markup:
+def throughput(tries: Sequence[BatchSizeTry], chosen: int, _: Translator = ENGLISH) -> Markup:
     """Examples per second over the number read at once, and the size that was chosen."""
     fitting = [
         (each["size"], speed)
@@ -55,5 +55,5 @@ def throughput(tries: Sequence[BatchSizeTry], chosen: int, _: Translate = ENGLIS
         axis.set_xscale("log", base=2)
         axis.set_xticks(sizes, [str(size) for size in sizes])
         axis.set_ylim(bottom=0)
-        axis.set(xlabel=_("examples read at once"), ylabel=_("examples per second"))
-        return to_svg(figure, _("Examples per second over the number read at once"))
+        axis.set(xlabel=_("per-device batch size"), ylabel=_("examples per second"))
+        return to_svg(figure, _("Examples per second by per-device batch size"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from welltuned.reports import sweep_charts
 from welltuned.reports.page import metric_name, render_page
-from welltuned.reports.translations import Translate, translator
+from welltuned.reports.translations import Translator
 from welltuned.runs.folder import write_atomically
 from welltuned.schema.versions import SWEEP
 
@@ -21,12 +21,12 @@ def write_sweep_report(folder: Path, language: str | None = None) -> Path:
     summary = SWEEP.read(folder / "sweep.json")
     language = language or str(summary.get("language", "en"))
     file = folder / "report.html"
-    content = _content(folder, summary, translator(language)) | {"language": language}
+    content = _content(folder, summary, Translator(language)) | {"language": language}
     write_atomically(file, render_page("sweep.html.j2", content, language))
     return file
 
 
-def _content(folder: Path, summary: dict[str, Any], _: Translate) -> dict[str, Any]:
+def _content(folder: Path, summary: dict[str, Any], _: Translator) -> dict[str, Any]:
     trials, space = summary["trials"], summary["space"]
     metric = _(metric_name(summary["metric"]))
     best = next((trial for trial in trials if trial["number"] == summary["best"]), None)
@@ -68,13 +68,13 @@ def _ranked(trials: list[dict[str, Any]], maximize: bool) -> list[dict[str, Any]
     return scored + [trial for trial in trials if trial["value"] is None]
 
 
-def _tried(dimension: dict[str, Any], _: Translate) -> str:
+def _tried(dimension: dict[str, Any], _: Translator) -> str:
     """A dimension for people."""
     if "values" in dimension:
         return ", ".join(map(str, dimension["values"]))
     low, high = shown(dimension["low"]), shown(dimension["high"])
     if dimension["log"]:
-        return _("{low} to {high}, by factors", low=low, high=high)
+        return _("{low} to {high}, log scale", low=low, high=high)
     return _("{low} to {high}", low=low, high=high)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, drawn
-from welltuned.reports.translations import Translate
+from welltuned.reports.translations import Translator
 
 _DASHED = (0, (3, 3))
 
@@ -22,7 +22,7 @@ def history(
     metric: str,
     maximize: bool,
     usual: float | None,
-    _: Translate,
+    _: Translator,
 ) -> Markup:
     """The score of each trial in the order they began, and the best so far."""
 
@@ -47,7 +47,7 @@ def history(
                 [trial["curve"][-1] for trial in pruned],
                 "x",
                 color=MUTED,
-                label=_("given up, when it was"),
+                label=_("score when pruned"),
             )
         if usual is not None:
             axis.axhline(usual, color=SECOND, linewidth=1.2, linestyle=_DASHED, label=_("defaults"))
@@ -63,7 +63,7 @@ def slices(
     space: dict[str, dict[str, Any]],
     metric: str,
     best: int,
-    _: Translate,
+    _: Translator,
 ) -> list[Markup]:
     """For each dimension the scores over its values, all others being what they were."""
     finished = [trial for trial in trials if trial["value"] is not None]
@@ -76,7 +76,7 @@ def _slice(
     dimension: dict[str, Any],
     metric: str,
     best: int,
-    _: Translate,
+    _: Translator,
 ) -> Markup:
     def draw(figure: Figure) -> None:
         axis = figure.subplots()
@@ -111,7 +111,7 @@ def parallel(
     space: dict[str, dict[str, Any]],
     metric: str,
     best: int,
-    _: Translate,
+    _: Translator,
 ) -> Markup:
     """Each finished trial as a line through its values to its score; good ones are darker."""
     finished = _from_worst([trial for trial in trials if trial["value"] is not None], best)

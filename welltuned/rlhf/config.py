@@ -62,8 +62,10 @@ class SftStage(Stage):
     def _one_way(self) -> SftStage:
         if self.run is not None and self.trained_keys:
             raise conflict(
-                f"'sft.run' names a finished run, so '{self.trained_keys[0]}' is not read",
+                "rlhf.sft_key_unused",
+                "'sft.run' names a finished run, so '{key}' is not read",
                 "keep one of them",
+                key=self.trained_keys[0],
             )
         return self
 
@@ -119,19 +121,30 @@ class RewardSource(Stage):
             if given
         ]
         if len(ways) > 1:
-            raise conflict(f"'reward' has both {' and '.join(ways)}", "keep one of them")
+            raise conflict(
+                "rlhf.reward_ambiguous",
+                "'reward' has both {ways}",
+                "keep one of them",
+                ways=" and ".join(ways),
+            )
         if self.kind in ("run", "function") and self.trained_keys:
             raise conflict(
-                f"'reward.{self.kind}' is finished, so '{self.trained_keys[0]}' is not read",
+                "rlhf.reward_key_unused",
+                "'reward.{kind}' is not trained here, so '{key}' is not read",
                 "keep one of them",
+                kind=self.kind,
+                key=self.trained_keys[0],
             )
         if self.kind == "trained" and self.data is None:
             raise conflict(
-                "'reward' says neither what to train a judge on nor which judge to use",
+                "rlhf.reward_without_source",
+                "'reward' names neither data to train a reward model on nor a finished one",
                 "give data, run, model or function",
             )
         if self.kind == "function" and self.label is not None:
-            raise conflict("'reward.label' goes with classifiers", "remove it")
+            raise conflict(
+                "rlhf.reward_label_of_function", "'reward.label' requires a classifier", "remove it"
+            )
         return self
 
 
@@ -234,16 +247,23 @@ class PpoConfig(_Nested):
     def _divides(self) -> PpoConfig:
         if self.batch_size % self.num_mini_batches:
             raise conflict(
-                f"'ppo.batch_size' {self.batch_size} is not a multiple of "
-                f"'ppo.num_mini_batches' {self.num_mini_batches}",
+                "rlhf.batch_not_divisible",
+                "'ppo.batch_size' {batch_size} is not a multiple of 'ppo.num_mini_batches' "
+                "{num_mini_batches}",
                 "let one divide the other",
+                batch_size=self.batch_size,
+                num_mini_batches=self.num_mini_batches,
             )
         if self.total_episodes != "auto" and self.total_episodes < self.batch_size:
             raise conflict(
-                "'ppo.total_episodes' is less than one 'ppo.batch_size'", "raise it, or lower that"
+                "rlhf.too_few_episodes",
+                "'ppo.total_episodes' is less than one 'ppo.batch_size'",
+                "raise it, or lower the batch size",
             )
         if self.eval_steps != "auto" and self.eval_steps < 1:
-            raise conflict("'ppo.eval_steps' is not positive", "choose 1 or more")
+            raise conflict(
+                "rlhf.bad_eval_steps", "'ppo.eval_steps' must be positive", "choose 1 or more"
+            )
         return self
 
 
@@ -294,20 +314,25 @@ class RlhfConfig(Part):
         self.task.check_policy()
         if self.engine == "hf":
             raise conflict(
+                "rlhf.engine_unsupported",
                 "PPO does not run on 'engine: hf': Trainer's loop takes its batches from a data "
-                "set, while PPO's are sampled by the policy as it is now",
+                "set, while PPO samples them from the current policy",
                 "remove engine; sft and reward take 'engine: hf' of their own",
             )
         if self.skips_sft and self.task.actions == "label":
             raise conflict(
+                "rlhf.sft_skipped_for_classifier",
                 "'sft: skip' leaves a classifier with an untrained head, which no reward mends",
                 "remove it, or name a finished run",
             )
         if self.ppo.gradient == "exact" and self.task.actions == "text":
             raise conflict(
-                "'ppo.gradient: exact' sums over all actions; texts are too many",
+                "rlhf.exact_gradient_of_texts",
+                "'ppo.gradient: exact' sums over all actions, and texts are too many",
                 "use sampled",
             )
         if not self.reward:
-            raise conflict("'reward' names no judge", "give data, run, model or function")
+            raise conflict(
+                "rlhf.no_reward", "'reward' is empty", "give data, run, model or function"
+            )
         return self

@@ -34,7 +34,12 @@ class Comparison:
         path = Path(folder).expanduser()
         if not cls.is_at(path):
             raise InputError(
-                Fault("this is not the folder of a comparison", Place(str(path)), "check the path")
+                Fault(
+                    "run.not_a_comparison",
+                    "not the folder of a comparison",
+                    Place(str(path)),
+                    "check the path",
+                )
             )
         return cls(path)
 

@@ -46,6 +46,7 @@ class Run:
         if any(folder.iterdir()):
             raise InputError(
                 Fault(
+                    "run.folder_in_use",
                     "the output folder is already in use",
                     Place(str(folder)),
                     "choose another output_dir; nothing is ever overwritten",
@@ -60,7 +61,8 @@ class Run:
         if not (path / "status.json").exists():
             raise InputError(
                 Fault(
-                    "this is not a run folder (it has no status.json)",
+                    "run.not_a_run",
+                    "not a run folder: it has no status.json",
                     Place(str(path)),
                     "`welltuned runs` lists runs",
                 )
@@ -86,9 +88,11 @@ class Run:
         if not (self.model / MANIFEST).exists() or not self.results:
             raise InputError(
                 Fault(
-                    f"the run has no tuned model (it is {self.state})",
+                    "run.without_model",
+                    "the run has no tuned model (it is {state})",
                     Place(str(self.folder)),
                     "choose a finished run",
+                    state=self.state,
                 )
             )
         return self.model

@@ -29,8 +29,14 @@ def enter(folder: Path, identity: Mapping[str, Any]) -> None:
         if file.exists():
             _require_same(yaml.safe_load(file.read_text(encoding="utf-8")), asked, folder)
         elif any(path.name != LOCKS for path in folder.iterdir()):
-            remedy = "choose another output_dir; nothing is ever overwritten"
-            raise InputError(Fault("the folder is already in use", Place(str(folder)), remedy))
+            raise InputError(
+                Fault(
+                    "run.folder_in_use",
+                    "the output folder is already in use",
+                    Place(str(folder)),
+                    "choose another output_dir; nothing is ever overwritten",
+                )
+            )
         else:
             text = yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, width=100)
             write_atomically(file, text)
@@ -41,16 +47,21 @@ def _require_same(found: Any, asked: Any, folder: Path) -> None:
     keys = [key for key in {**before, **now} if _said(key, before) != _said(key, now)]
     if not keys:
         return
-    told = [
-        "the data are not the same"
+    changes = [
+        "the data differ"
         if key == "data_fingerprint"
         else f"{key} was {_said(key, before)} and is {_said(key, now)}"
         for key in keys[:_SHOWN]
     ]
     more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    what = f"the folder was begun with another config: {'; '.join(told)}{more}"
     raise InputError(
-        Fault(what, Place(str(folder)), "change it back, or choose another output_dir")
+        Fault(
+            "run.folder_of_another_config",
+            "the folder was begun with another config: {changes}",
+            Place(str(folder)),
+            "change it back, or choose another output_dir",
+            changes="; ".join(changes) + more,
+        )
     )
 
 

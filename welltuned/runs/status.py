@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from welltuned.errors import Pruned, RunFailed, Stopped, WelltunedError
+from welltuned.errors import Fault, Pruned, RunFailed, Stopped, WelltunedError
 from welltuned.runs.folder import Run
 
 
@@ -28,7 +28,9 @@ def recorded(run: Run) -> Iterator[None]:
             run.set_status("failed", run.status.get("step", 0), f"{type(error).__name__}: {error}")
             if isinstance(error, WelltunedError) or not isinstance(error, Exception):
                 raise
-            raise RunFailed(f"{type(error).__name__}: {error}") from error
+            raise RunFailed(
+                Fault("run.crashed", "{error}", error=f"{type(error).__name__}: {error}")
+            ) from error
     run.set_status("finished", run.status.get("step", 0))
 
 

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
-from welltuned.errors import Faults, Place
+from welltuned.errors import Fault, Faults, Place
 
 KeyPath = tuple[str, ...]
 
@@ -44,9 +44,13 @@ class Part(BaseModel):
 PartT = TypeVar("PartT", bound=Part)
 
 
-def conflict(what: str, remedy: str) -> PydanticCustomError:
-    """The error for a validator to raise when keys contradict each other."""
-    return PydanticCustomError("conflict", "{what}", {"what": what, "remedy": remedy})
+def conflict(code: str, what: str, remedy: str, /, **values: Any) -> PydanticCustomError:
+    """The error for a validator to raise when keys contradict each other.
+
+    The arguments are those of `Fault`; the place is found where the config is read.
+    """
+    fault = Fault(code, what, None, remedy, **values)
+    return PydanticCustomError("conflict", "{what}", {"what": fault.what, "fault": fault})
 
 
 # --- Reading -----------------------------------------------------------------
@@ -99,18 +103,24 @@ def read_document(path: Path, faults: Faults) -> Document:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        faults.add("there is no such config file", Place(str(path)), "check the path")
+        faults.add("config.file_missing", "no such config file", Place(str(path)), "check the path")
         return document
     except UnicodeDecodeError as error:
         faults.add(
-            f"not valid UTF-8 at byte {error.start}", Place(str(path)), "save the file as UTF-8"
+            "config.not_utf8",
+            "not valid UTF-8 at byte {byte}",
+            Place(str(path)),
+            "save the file as UTF-8",
+            byte=error.start,
         )
         return document
     except OSError as error:
         faults.add(
-            f"cannot be read ({error.strerror})",
+            "config.unreadable",
+            "cannot read the config file: {reason}",
             Place(str(path)),
             "check the path and its permissions",
+            reason=error.strerror,
         )
         return document
     try:
@@ -118,11 +128,17 @@ def read_document(path: Path, faults: Faults) -> Document:
         node = loader.get_single_node()
         if node is None:
             faults.add(
-                "the config file is empty", Place(str(path)), "write at least `model:` and `data:`"
+                "config.empty",
+                "the config file is empty",
+                Place(str(path)),
+                "write at least `model:` and `data:`",
             )
         elif not isinstance(node, yaml.MappingNode):
             faults.add(
-                "a config is a list of `key: value` lines", Place(str(path), 1, 1), "see examples/"
+                "config.not_a_mapping",
+                "a config file is a mapping, one `key: value` per line",
+                Place(str(path), 1, 1),
+                "see examples/",
             )
         else:
             document.values = _build(loader, node, (), document, faults)
@@ -130,14 +146,28 @@ def read_document(path: Path, faults: Faults) -> Document:
         mark = error.problem_mark or error.context_mark
         place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
         faults.add(
-            f"not valid YAML: {error.problem or error.context}",
+            "config.bad_yaml",
+            "invalid YAML: {reason}",
             place,
             "check indentation, colons and quotes",
+            reason=error.problem or error.context,
         )
     except yaml.YAMLError as error:
-        faults.add(f"not valid YAML: {error}", Place(str(path)), "remove what is not plain text")
+        faults.add(
+            "config.bad_character",
+            "invalid YAML: {reason}",
+            Place(str(path)),
+            "remove what is not plain text",
+            reason=error,
+        )
     except (ValueError, RecursionError) as error:  # 2024-13-45 as a date; a list that holds itself
-        faults.add(f"not valid YAML: {error}", Place(str(path)), "put quotes around it")
+        faults.add(
+            "config.bad_scalar",
+            "invalid YAML: {reason}",
+            Place(str(path)),
+            "put quotes around it",
+            reason=error,
+        )
     return document
 
 
@@ -161,11 +191,22 @@ def _build(
                 document.source, key_node.start_mark.line + 1, key_node.start_mark.column + 1
             )
             if not isinstance(key_node, yaml.ScalarNode):
-                faults.add("a key must be a word", place, "write `key: value`")
+                faults.add(
+                    "config.key_not_a_word",
+                    "a key must be a plain word",
+                    place,
+                    "write `key: value`",
+                )
                 continue
             key = loader.construct_object(key_node, deep=True)
             if key in values:
-                faults.add(f"the key '{key}' is written twice", place, "keep one of them")
+                faults.add(
+                    "config.key_repeated",
+                    "duplicate key '{key}'",
+                    place,
+                    "keep one of them",
+                    key=key,
+                )
             key_path = (*path, str(key))
             document.places[key_path] = place
             values[key] = _build(loader, value_node, key_path, document, faults)
@@ -190,7 +231,10 @@ def apply_overrides(
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
             faults.add(
-                "an override is written key=value", place, "for example training.learning_rate=2e-5"
+                "config.bad_override",
+                "an override is written key=value",
+                place,
+                "for example training.learning_rate=2e-5",
             )
             continue
         put(document.values, path, yaml_value(text), schema)
@@ -231,9 +275,11 @@ def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT |
         return schema.model_validate(expand_shorthand(schema, document.values))
     except ValidationError as error:
         for details in _by_value(schema, error.errors()):
-            told = [_explain(schema, document, detail) for detail in details]
-            what, place, _ = told[0]
-            faults.add(what, place, ", or ".join(remedy for _, _, remedy in told))
+            explained = [_explain(schema, document, detail) for detail in details]
+            first, remedy = explained[0], ", or ".join(fault.remedy for fault in explained)
+            faults.extend(
+                [Fault.verbatim(first.code, first.what, first.place, remedy, first.values)]
+            )
         return None
 
 
@@ -278,38 +324,64 @@ def _by_value(schema: type[Part], details: Sequence[Any]) -> list[list[Any]]:
     ]
 
 
-def _explain(schema: type[Part], document: Document, detail: Any) -> tuple[str, Place, str]:
-    """What is wrong, where, and the remedy."""
+def _explain(schema: type[Part], document: Document, detail: Any) -> Fault:
+    """One of pydantic's errors as a fault."""
     owner, path = _locate(schema, detail["loc"])
-    place = document.place(path)
-    name = ".".join(path)
+    place, key = document.place(path), ".".join(path)
     kind, context = detail["type"], detail.get("ctx", {})
     given = f"{detail['input']!r}"[:80]
     if kind == "extra_forbidden":
         fields = owner.model_fields.items() if owner else ()
         known = [field.alias or name for name, field in fields]
-        return f"unknown key '{name}'", place, nearest(path[-1], known)
+        hint = nearest(path[-1], known)
+        return Fault(
+            "config.key_unknown", "unknown key '{key}'", place, "{hint}", key=key, hint=hint
+        )
     if kind == "missing":
-        return f"the key '{name}' is missing", place, f"add `{name}: …`"
+        return Fault("config.key_missing", "missing key '{key}'", place, "add `{key}: …`", key=key)
     if kind == "union_tag_invalid":
         tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
-        return (
-            f"unknown type '{context['tag']}' in '{name}'",
+        return Fault(
+            "config.type_unknown",
+            "unknown type '{given}' in '{key}'",
             document.place((*path, "type")),
-            nearest(context["tag"], tags),
+            "{hint}",
+            key=key,
+            given=context["tag"],
+            hint=nearest(context["tag"], tags),
         )
     if kind == "union_tag_not_found":
-        return f"'{name}' needs a type", place, f"write `{name}: {{type: …}}`"
+        return Fault(
+            "config.type_missing",
+            "'{key}' needs a type",
+            place,
+            "write `{key}: {{type: …}}`",
+            key=key,
+        )
     if kind == "literal_error":
         words = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
-        return (
-            f"'{name}' is {given}, which is not a choice",
+        hint = nearest(str(detail["input"]), words)
+        return Fault(
+            "config.choice_unknown",
+            "'{key}' is {given}, which is not one of its choices",
             place,
-            nearest(str(detail["input"]), words),
+            "{hint}",
+            key=key,
+            given=given,
+            hint=hint,
         )
     if kind == "conflict":
-        return context["what"], place, context["remedy"]
-    return f"'{name}' is {given}", place, detail["msg"][0].lower() + detail["msg"][1:]
+        return context["fault"].at(place)
+    reason = detail["msg"][0].lower() + detail["msg"][1:]
+    return Fault(
+        "config.value_invalid",
+        "'{key}' is {given}",
+        place,
+        "{reason}",
+        key=key,
+        given=given,
+        reason=reason,
+    )
 
 
 def _locate(

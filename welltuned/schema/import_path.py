@@ -18,18 +18,27 @@ def load_callable(path: str, what: str) -> Callable[..., Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # importing runs the user's code, whatever that does
-        reason = f"cannot be imported: {type(error).__name__}: {error}"
-        raise _unusable(path, what, reason) from error
+        raise InputError(
+            Fault(
+                "import.failed",
+                "cannot import the {what} '{path}': {error}",
+                None,
+                "write package.module.name, in a package that is installed or on PYTHONPATH",
+                what=what,
+                path=path,
+                error=f"{type(error).__name__}: {error}",
+            )
+        ) from error
     if not callable(found):
-        raise _unusable(path, what, f"is {type(found).__name__}, and cannot be called")
-    return found
-
-
-def _unusable(path: str, what: str, why: str) -> InputError:
-    return InputError(
-        Fault(
-            f"the {what} '{path}' {why}",
-            None,
-            "write package.module.name, in a package that is installed or on PYTHONPATH",
+        raise InputError(
+            Fault(
+                "import.not_callable",
+                "the {what} '{path}' is not callable: it is of type {type}",
+                None,
+                "name a function or a class",
+                what=what,
+                path=path,
+                type=type(found).__name__,
+            )
         )
-    )
+    return found

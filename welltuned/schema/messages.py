@@ -1,7 +1,8 @@
-"""Messages: text and values kept apart, so that they can be shown in any language.
+"""Messages: sentences kept apart from their values, and rendered in the reader's language.
 
-A sentence is kept apart from its values, so that run folders hold what reports of every language
-can say. It is plain data: `{"say": "{name} is best", "values": {"name": "lora"}}`.
+A message is plain data, so that run folders hold what reports of every language can render:
+`{"code": "compare.best", "say": "{name} is best", "values": {"name": "lora"}}`. Translations are
+found by the code; the English words stay with the message.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 Message = dict[str, Any]
 
 
-def message(text: str, **values: Any) -> Message:
+def message(code: str, text: str, /, **values: Any) -> Message:
     """A sentence, translated where it is shown: `{name}` stands for a value."""
-    return {"say": text, "values": values}
+    return {"code": code, "say": text, "values": values}
 
 
 def render_message(sentence: Message) -> str:

@@ -24,9 +24,23 @@ def _read(value: Any, units: Mapping[str, float], what: str, example: str) -> An
         return value
     parts = _WRITTEN.findall(value)
     if not parts or "".join(_WRITTEN.split(value)[::3]).strip():
-        raise conflict(f"'{value}' is no {what}", f"write it as {example}")
+        raise conflict(
+            "config.bad_unit_text",
+            "'{value}' is not a {quantity}",
+            "write it as {example}",
+            value=value,
+            quantity=what,
+            example=example,
+        )
     if unknown := [unit for _, unit in parts if unit not in units]:
-        raise conflict(f"'{unknown[0]}' is no unit of a {what}", f"write it as {example}")
+        raise conflict(
+            "config.unit_unknown",
+            "'{unit}' is not a unit of {quantity}",
+            "write it as {example}",
+            unit=unknown[0],
+            quantity=what,
+            example=example,
+        )
     return sum(float(number) * units[unit] for number, unit in parts)
 
 

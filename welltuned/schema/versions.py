@@ -34,12 +34,27 @@ class FileFormat:
         """What stands against reading a file with this content, if anything."""
         written = values.get(KEY, 1)
         if type(written) is not int or written < 1:
-            what = f"'{KEY}' is {written!r}, which is not a version of {self.content}"
-            return Fault(what, place, f"restore the file; this version writes {self.version}")
+            return Fault(
+                "schema.bad_version",
+                "'{key}' is {written!r}, which is not a version of {content}",
+                place,
+                "restore the file; this version writes {version}",
+                key=KEY,
+                written=written,
+                content=self.content,
+                version=self.version,
+            )
         if written > self.version:
-            what = f"{self.content} of schema version {written}; versions up to {self.version} are"
-            remedy = "install a newer welltuned: pip install --upgrade welltuned"
-            return Fault(f"{what} understood here", place, remedy)
+            return Fault(
+                "schema.newer_version",
+                "{content} of schema version {written}; versions up to {version} are understood "
+                "here",
+                place,
+                "install a newer welltuned: pip install --upgrade welltuned",
+                content=self.content,
+                written=written,
+                version=self.version,
+            )
         return None
 
     def check(self, values: Mapping[str, object], source: object) -> int:

@@ -45,18 +45,22 @@ class Adapter(InjectedStrategy):
             block.attention_output and block.feed_forward_output for block in anatomy.blocks
         ):
             yield Fault(
-                f"strategy 'adapter' cannot serve '{anatomy.family}': "
-                "where its sublayers write was not found",
+                "strategy.family_without_sublayers",
+                "strategy 'adapter' does not support '{family}': where its sublayers write was "
+                "not found",
                 None,
                 "use lora with target_modules by name",
+                family=anatomy.family,
             )
         from welltuned.models.compat.transformers_api import ACT2FN
 
         if self.non_linearity not in ACT2FN:
             yield Fault(
-                f"unknown strategy.non_linearity '{self.non_linearity}'",
+                "strategy.non_linearity_unknown",
+                "unknown strategy.non_linearity '{name}'",
                 None,
                 "gelu, relu, silu, tanh, …",
+                name=self.non_linearity,
             )
 
     def peft_config(self, context: Context) -> BottleneckConfig:

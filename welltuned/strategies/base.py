@@ -228,9 +228,12 @@ def _cannot_merge(kind: str) -> Exception:
     }.get(kind, "it adds computation that no weight can hold")
     return InputError(
         Fault(
-            f"strategy '{kind}' cannot be merged: {reason}",
+            "strategy.cannot_merge",
+            "strategy '{strategy}' cannot be merged: {reason}",
             None,
             "load the folder with PEFT after `import welltuned`, or use lora",
+            strategy=kind,
+            reason=reason,
         )
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
+from welltuned.schema.document import conflict
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, Progress, Strategy, UpdateKind
 
@@ -50,7 +51,11 @@ class Gradual(Strategy):
         if schedule != "auto" and (
             not schedule or list(schedule) != sorted(set(schedule)) or schedule[0] < 0
         ):
-            raise ValueError("points must ascend and not be negative, such as [0.1, 0.2, 0.3]")
+            raise conflict(
+                "strategy.schedule_not_ascending",
+                "the points of 'strategy.schedule' must ascend from 0 or more",
+                "write such as [0.1, 0.2, 0.3]",
+            )
         return schedule
 
     @property
@@ -62,12 +67,17 @@ class Gradual(Strategy):
         limit = anatomy.num_blocks
         if self.num_blocks != "all" and not 0 <= self.num_blocks <= limit:
             yield Fault(
-                f"'strategy.num_blocks' is {self.num_blocks}, but the model has {limit} blocks",
+                "strategy.too_many_blocks",
+                "'strategy.num_blocks' is {number}, but the model has {blocks} blocks",
                 None,
-                f"choose 0 to {limit}, or all",
+                "choose 0 to {blocks}{or_all}",
+                number=self.num_blocks,
+                blocks=limit,
+                or_all=", or all",
             )
         if not anatomy.head and self.schedule == "auto" and self.num_blocks == 0:
             yield Fault(
+                "strategy.nothing_trains",
                 "'strategy.num_blocks' is 0, but this task has no new head, so nothing would train",
                 None,
                 "choose 1 or more",
@@ -75,13 +85,17 @@ class Gradual(Strategy):
         steps = len(self.points(anatomy))
         if steps + _start(anatomy) > limit + self.embeddings:
             yield Fault(
-                f"'strategy.schedule' has {steps} points, but the model has {limit} blocks"
-                + ("" if anatomy.head else ", and the top one trains from the start"),
+                "strategy.too_many_points",
+                "'strategy.schedule' has {points} points, but the model has {blocks} blocks{note}",
                 None,
-                "give at most one point a block",
+                "give at most one point per block",
+                points=steps,
+                blocks=limit,
+                note="" if anatomy.head else ", and the top one trains from the start",
             )
         if self.schedule != "auto" and self.unit == "fraction" and self.schedule[-1] >= 1:
             yield Fault(
+                "strategy.schedule_past_the_end",
                 "'strategy.schedule' reaches 1 or more in fractions of training",
                 None,
                 "use points below 1, or unit: epoch",

@@ -65,15 +65,23 @@ class Lora(InjectedStrategy):
                     if close
                     else "see PEFT's LoraConfig for the names"
                 )
-                raise conflict(f"unknown key 'strategy.{key}'", remedy)
+                raise conflict(
+                    "config.key_unknown",
+                    "unknown key '{key}'",
+                    "{hint}",
+                    key=f"strategy.{key}",
+                    hint=remedy,
+                )
         return self
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if self.target_modules == "auto" and not all(block.linears for block in anatomy.blocks):
             yield Fault(
-                f"no linear layers were found in the blocks of '{anatomy.family}'",
+                "strategy.no_linear_layers",
+                "no linear layers were found in the blocks of '{family}'",
                 None,
                 "name them in strategy.target_modules",
+                family=anatomy.family,
             )
         if isinstance(self.target_modules, tuple):
             linears = [linear for block in anatomy.blocks for linear in block.linears]
@@ -87,9 +95,12 @@ class Lora(InjectedStrategy):
                         }
                     )
                     yield Fault(
-                        f"'{name}' in strategy.target_modules names no linear layer",
+                        "strategy.target_module_unknown",
+                        "'{name}' in strategy.target_modules is not a linear layer",
                         None,
-                        f"this model has {', '.join(real)}",
+                        "this model has {known}",
+                        name=name,
+                        known=", ".join(real),
                     )
 
     def peft_config(self, context: Context) -> LoraConfig:

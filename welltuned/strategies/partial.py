@@ -38,13 +38,20 @@ class Partial(Strategy):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
+                raise conflict(
+                    "strategy.bad_pattern",
+                    "'{pattern}' in strategy.patterns is not a regular expression: {reason}",
+                    "mend it, or escape what is meant literally",
+                    pattern=pattern,
+                    reason=error,
+                ) from error
         return patterns
 
     @model_validator(mode="after")
     def _one_way(self) -> Partial:
         if self.patterns and self.num_blocks is not None:
             raise conflict(
+                "strategy.num_blocks_and_patterns",
                 "'strategy.num_blocks' and 'strategy.patterns' contradict each other",
                 "keep one of them",
             )
@@ -62,16 +69,20 @@ class Partial(Strategy):
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not anatomy.head and not self.patterns and self.depth == 0 and not self.embeddings:
             yield Fault(
+                "strategy.nothing_trains",
                 "'strategy.num_blocks' is 0, but this task has no new head, so nothing would train",
                 None,
                 "choose 1 or more",
             )
         if not self.patterns and self.depth > anatomy.num_blocks:
             yield Fault(
-                f"'strategy.num_blocks' is {self.depth}, "
-                f"but the model has {anatomy.num_blocks} blocks",
+                "strategy.too_many_blocks",
+                "'strategy.num_blocks' is {number}, but the model has {blocks} blocks",
                 None,
-                f"choose 0 to {anatomy.num_blocks}",
+                "choose 0 to {blocks}{or_all}",
+                number=self.depth,
+                blocks=anatomy.num_blocks,
+                or_all="",
             )
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PreTrainedModel:
@@ -87,9 +98,12 @@ class Partial(Strategy):
             names = ", ".join(block.name for block in anatomy.blocks[-2:])
             raise InputError(
                 Fault(
-                    f"no parameter's name matches {sorted(unused)}",
+                    "strategy.pattern_unmatched",
+                    "no parameter's name matches {patterns}",
                     None,
-                    f"names look like {names}.…",
+                    "names look like {names}.…",
+                    patterns=sorted(unused),
+                    names=names,
                 )
             )
         return model

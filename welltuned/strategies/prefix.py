@@ -45,18 +45,21 @@ class Prefix(InjectedStrategy):
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not all(block.attention for block in anatomy.blocks):
             yield Fault(
-                f"strategy 'prefix' cannot serve '{anatomy.family}': "
-                "the family computes attention itself and not through transformers' "
-                "attention registry, where a prefix enters",
+                "strategy.attention_unsupported",
+                "strategy 'prefix' does not support '{family}': it does not compute attention "
+                "through transformers' attention registry, where a prefix enters",
                 None,
                 "use prompt, lora or adapter",
+                family=anatomy.family,
             )
         elif len({block.key_shape for block in anatomy.blocks}) > 1:
             yield Fault(
-                f"strategy 'prefix' cannot serve '{anatomy.family}': "
-                "its blocks differ in their key heads",
+                "strategy.key_heads_differ",
+                "strategy 'prefix' does not support '{family}': its blocks differ in their key "
+                "heads",
                 None,
                 "use prompt, lora or adapter",
+                family=anatomy.family,
             )
 
     def peft_config(self, context: Context) -> PrefixConfig:

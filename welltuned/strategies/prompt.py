@@ -40,8 +40,9 @@ class Prompt(InjectedStrategy):
     def _text_belongs_to_text(self) -> Prompt:
         if (self.prompt_tuning_init == "TEXT") != (self.prompt_tuning_init_text is not None):
             raise conflict(
-                "'strategy.prompt_tuning_init_text' goes with 'prompt_tuning_init: TEXT', "
-                "and only with it",
+                "strategy.init_text_without_init",
+                "'strategy.prompt_tuning_init_text' and 'prompt_tuning_init: TEXT' require each "
+                "other",
                 "give both or neither",
             )
         return self

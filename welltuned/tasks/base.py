@@ -74,8 +74,12 @@ class Task(Part):
     def check_policy(self) -> None:
         """Raise a `conflict` where a model of this task cannot be a policy."""
         if self.actions is None:
-            what = f"a policy cannot do {self.type.replace('_', ' ')}"
-            raise conflict(what, "set task to classification or generation")
+            raise conflict(
+                "rlhf.task_unsupported",
+                "a policy cannot do {task}",
+                "set task to classification or generation",
+                task=self.type.replace("_", " "),
+            )
 
     def bind(self, data: DataSplits, label_smoothing: float, faults: Faults) -> Problem | None:
         """The problem that the data pose, with its facts noted beside them.

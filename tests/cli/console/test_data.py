@@ -10,6 +10,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from faults import refused
 from support import make_rows, write_rows
 from welltuned.cli.console.data import Inspection, inspect
 from welltuned.errors import InputError
@@ -141,14 +142,14 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_no_data_is_a_fault_and_an_unknown_key_too() -> None:
-    with pytest.raises(InputError, match="the key 'data' is missing"):
+    with refused("config.key_missing", key="data"):
         inspect(None, [])
-    with pytest.raises(InputError, match=r"unknown key 'tsak'.*did you mean 'task'"):
+    with refused("config.key_unknown", key="tsak"):
         inspect("demo:sentiment_en", ["tsak=classification"])
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such data file"):
+    with refused("data.file_missing"):
         inspect(str(tmp_path / "nothing.csv"), [])
 
 

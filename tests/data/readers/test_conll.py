@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from faults import full
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.sources import read_file
@@ -18,20 +19,20 @@ TASK = TokenClassification()
 
 
 def read(path: Path, content: str) -> Any:
-    """(table, faults as text with the folder's name cut off)."""
+    """(table, faults as places, codes and values)."""
     path.write_text(content, encoding="utf-8")
     faults = Faults()
     table = read_file(str(path), DataConfig(train=str(path)), faults)
     if table is not None:
         table = TASK.convert(table, {}, faults)
-    return table, [str(fault).replace(f"{path.parent}/", "") for fault in faults]
+    return table, full(faults)
 
 
 def gather(path: Path, **config: Any) -> tuple[DataSplits | None, list[str]]:
     faults = Faults()
     data = DataConfig(train=str(path), duplicates="keep", **config)
     collected = collect(data, TASK.roles, faults, TASK.convert)
-    return collected, [str(fault).replace(f"{path.parent}/", "") for fault in faults]
+    return collected, full(faults)
 
 
 @pytest.mark.parametrize("suffix", ["conll", "iob", "bio", "txt", "CONLL"])
@@ -82,10 +83,9 @@ def test_damaged_lines_are_shown_with_their_numbers(suffix: str, tmp_path: Path)
     content = "Ada\tB-PER\nsings\n\nin\tO\n\tO\nOslo\t\n"
     _, faults = read(tmp_path / f"a.{suffix}", content)
     assert faults == [
-        f"a.{suffix}:2: 1 columns where line 1 has 2 -> write one word a line with its columns, "
-        "and a blank line after each sentence",
-        f"a.{suffix}:5: the word is missing -> fill it in or remove the line",
-        f"a.{suffix}:6: the tag is missing -> fill it in or remove the line",
+        f"a.{suffix}:2 data.conll_width found=1 first=1 expected=2",
+        f"a.{suffix}:5 data.conll_cell_missing cell=word",
+        f"a.{suffix}:6 data.conll_cell_missing cell=tag",
     ]
 
 
@@ -127,10 +127,9 @@ def test_what_is_no_list_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"words": ["a"], "tags": ["O"]}\n{"words": 7, "tags": {"a": "O"}}\n')
     _, faults = gather(path)
-    remedy = 'write a list, ["such", "as", "this"], or text with spaces between'
     assert faults == [
-        f"a.jsonl:2: the words are 7, which is no list -> {remedy}",
-        f"a.jsonl:2: the tags are {{'a': 'O'}}, which is no list -> {remedy}",
+        "a.jsonl:2 data.cell_not_a_list_of_words role=words cell=7",
+        "a.jsonl:2 data.cell_not_a_list_of_words role=tags cell={'a': 'O'}",
     ]
 
 
@@ -156,8 +155,9 @@ def test_equal_sentences_are_found_across_splits(tmp_path: Path) -> None:
         test=str(tmp_path / "test.conll"),
     )
     collect(config, TASK.roles, faults := Faults(), TASK.convert)
-    (fault,) = map(str, faults)
-    assert "2 texts of one split are also in another (train/validation 1, train/test 1;" in fault
+    (fault,) = full(faults)
+    assert "data.duplicates_across_splits" in fault
+    assert "(train/validation 1, train/test 1;" in fault
 
 
 def test_class_numbers_in_lists_become_their_names(tmp_path: Path) -> None:

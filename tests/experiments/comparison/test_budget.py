@@ -67,7 +67,7 @@ def test_a_budget_too_small_for_one_epoch_says_what_fits() -> None:
     with pytest.raises(InputError) as error:
         spending("10m", seeds=3, full=slow, lora=quick)
     text = str(error.value)
-    assert "'full' would get to 0.42 epochs" in text  # (95 s - 10 s) / 2 s a step
+    assert round(error.value.faults[0].values["epochs"], 2) == 0.42  # (95 s - 10 s) / 2 s a step
     assert "budget=23m" in text  # 3 seeds * 2 strategies * 210 s / 0.95 = 1326 s
     assert "seeds=1" in text  # 570 s suffice for 420 s
     assert "budget.epochs=1 (about 13m)" in text  # 3 * (210 s + 20 s) / 0.95

@@ -6,7 +6,6 @@ from typing import Any
 
 from welltuned.experiments.comparison.recommendation import _over
 from welltuned.experiments.comparison.rows import COSTS, _retention
-from welltuned.schema.messages import render_message
 
 RUNS: list[dict[str, Any]] = [
     {"kept": share, "kept_ci95": [0.8, 1.0], "decided_by": "topics",
@@ -27,8 +26,7 @@ def test_a_limit_is_held_against_the_headline() -> None:
                            "cost": dict.fromkeys(COSTS)}  # fmt: skip
     assert _over(row, {"retention": 0.8}) == []
     (sentence,) = _over(row, {"retention": 0.98})
-    assert (
-        render_message(sentence) == "full keeps 85.0% of what the model knew; the limit is 98.0%."
-    )
+    assert sentence["code"] == "compare.over_retention"
+    assert sentence["values"] == {"name": "full", "value": "85.0%", "limit": "98.0%"}
     row["kept"] = None
     assert _over(row, {"retention": 0.98}) == []

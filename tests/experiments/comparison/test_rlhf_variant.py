@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from comparing import HEAD, carried_out, values_for, without_processes
+from faults import full, refused
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import Faults, InputError
 from welltuned.experiments.comparison.config import comparison_from
@@ -60,7 +61,7 @@ def rewarded_comparison(
 def variants(**values: Any) -> tuple[list[Variant], list[str]]:
     faults = Faults()
     config = comparison_from({"model": "m", "data": "d.jsonl", **values})
-    return find_variants(config, Document(), faults), [str(fault) for fault in faults]
+    return find_variants(config, Document(), faults), full(faults)
 
 
 # --- What is asked --------------------------------------------------------------------
@@ -69,7 +70,7 @@ def variants(**values: Any) -> tuple[list[Variant], list[str]]:
 def test_all_has_it_exactly_where_somebody_judges() -> None:
     without, faults = variants()
     assert not faults and without[-1].name == "rlhf" and without[-1].pipeline is None
-    assert str(without[-1].impossible).startswith("nobody judges")
+    assert str(without[-1].impossible).startswith("'rlhf' has no reward")
     found, faults = variants(reward=WANTS_NEGATIVE)
     assert not faults and found[-1].impossible is None
     assert found[-1].pipeline is not None and len(found) == 8
@@ -79,25 +80,29 @@ def test_all_has_it_exactly_where_somebody_judges() -> None:
 def test_named_without_a_judge_it_is_refused() -> None:
     _, faults = variants(strategies=["full", "rlhf"])
     assert len(faults) == 1
-    assert "nobody judges" in faults[0] and "add reward: {data: ratings.jsonl}" in faults[0]
+    assert faults == ["command line compare.pipeline_without_reward"]
 
 
 def test_a_judge_that_nobody_asks_is_not_passed_over() -> None:
-    with pytest.raises(InputError, match="'reward' is given, but no strategy is rlhf"):
+    with refused("compare.key_without_pipeline", key="reward", pipeline="rlhf"):
         variants(strategies=["full"], reward=WANTS_NEGATIVE)
 
 
 @pytest.mark.parametrize(
     ("given", "parts", "told"),
     [
-        ({"sft": "runs/mine"}, {}, "'sft: runs/mine' trains nothing here"),
-        ({"sft": "skip"}, {}, "'sft: skip' trains nothing here"),
-        ({}, {"protection": "l2sp"}, "'protection' does not reach PPO"),
-        ({}, {"engine": "mine.loop.train"}, "'engine: mine.loop.train' is no engine of a pipeline"),
-        ({}, {"task": "token_classification"}, "a policy cannot do token classification"),
-        ({"ppo": {"kl": 1}}, {}, "unknown key 'ppo.kl'"),
-        ({"sft": {"trainings": {}}}, {}, "unknown key 'sft.trainings'"),
-        ({"rewards": 1}, {}, "unknown key 'rewards'"),
+        ({"sft": "runs/mine"}, {}, "compare.pipeline_without_training given=runs/mine"),
+        ({"sft": "skip"}, {}, "compare.pipeline_without_training given=skip"),
+        ({}, {"protection": "l2sp"}, "compare.pipeline_unprotected"),
+        (
+            {},
+            {"engine": "mine.loop.train"},
+            "compare.pipeline_engine_unsupported engine=mine.loop.train",
+        ),
+        ({}, {"task": "token_classification"}, "rlhf.task_unsupported"),
+        ({"ppo": {"kl": 1}}, {}, "config.key_unknown key=ppo.kl"),
+        ({"sft": {"trainings": {}}}, {}, "config.key_unknown key=sft.trainings"),
+        ({"rewards": 1}, {}, "config.key_unknown key=rewards"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(

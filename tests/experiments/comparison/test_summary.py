@@ -11,7 +11,6 @@ import pytest
 from welltuned.experiments.comparison.rows import seconds_to_share
 from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.schema.messages import render_message
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_other_limits_make_another_recommendation(copy: Comparison) -> None:
     copy.write("comparison.json", record)
     recommendation = summarise_comparison(copy)["recommendation"]
     assert recommendation["strategy"] is None
-    assert any("the limit is 1 B" in render_message(reason) for reason in recommendation["reasons"])
+    assert any(reason["values"].get("limit") == "1 B" for reason in recommendation["reasons"])
 
 
 def test_retention_and_probes_of_runs_come_along(copy: Comparison) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from comparing import HEAD, carried_out, values_for, without_processes
+from faults import refused
 from trials import Imagined
-from welltuned.errors import InputError, RunFailed, Stopped
+from welltuned.errors import RunFailed, Stopped
 from welltuned.experiments.comparison.budget import Feasibility, spend
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.search import sweep as sweeps
@@ -91,7 +92,9 @@ def test_the_cells_train_with_what_was_found(tuned: tuple[Comparison, Imagined])
 def test_what_was_chosen_and_what_it_took_are_told(tuned: tuple[Comparison, Imagined]) -> None:
     comparison = tuned[0]
     remarks = [render_message(remark) for remark in comparison.results["remarks"]]
-    assert remarks[0].startswith("head is at its best of 4 trials: learning_rate ")
+    first = comparison.results["remarks"][0]
+    assert first["code"].startswith("compare.tuned") and first["values"]["trials"] == "4"
+    assert first["values"]["values"].startswith("learning_rate ")
     page = comparison.report.read_text(encoding="utf-8")
     for remark in remarks:
         assert remark in page
@@ -161,7 +164,7 @@ def test_a_time_is_shared_with_the_trials() -> None:
     steps = spend(plain, found, trainings, 0.0)["a"].max_steps
     shared = spend(session, found, trainings, 0.0)["a"].max_steps
     assert steps is not None and shared == pytest.approx(steps / 5, abs=1)
-    with pytest.raises(InputError, match="8 trials of each"):
+    with refused("compare.budget_too_small", trials="8 trials of each, "):
         spend(comparison_from({**base, "tune": 8, "budget": "5s"}), found, trainings, 0.0)
 
 

@@ -94,7 +94,7 @@ def test_what_all_means_and_is_named_too_is_there_once() -> None:
 
 def test_two_of_one_name_are_refused() -> None:
     _, faults = variants(strategies=[{"type": "lora", "name": "x"}, {"type": "full", "name": "X"}])
-    assert len(faults) == 1 and "two strategies are called 'X'" in faults[0]
+    assert len(faults) == 1 and "compare.name_repeated" in faults[0] and "'X'" in faults[0]
 
 
 def test_faults_name_the_line(tmp_path: Path) -> None:

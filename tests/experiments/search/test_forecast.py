@@ -43,14 +43,14 @@ def test_a_flat_curve_says_look_elsewhere() -> None:
 def test_a_noisy_curve_says_that_it_cannot_tell() -> None:
     found = extrapolate_curve("macro_f1", SIZES, scores(0.1, 1.0, 0.3, noise=0.05))
     assert found["verdict"] == "unclear"
-    assert "cannot be told yet" in found["advice"] and "more seeds" in found["advice"]
+    assert "not yet clear" in found["advice"] and "more seeds" in found["advice"]
 
 
 def test_points_that_are_no_falling_curve_are_called_so() -> None:
     odd = scores(0.0, 2.0, 0.4)
     odd[2] += 0.1
     found = extrapolate_curve("macro_f1", SIZES, odd)
-    assert "do not lie on a falling curve" in found["advice"] and found["verdict"] == "unclear"
+    assert "do not follow a decreasing curve" in found["advice"] and found["verdict"] == "unclear"
     assert "do not lie" not in extrapolate_curve("macro_f1", SIZES, scores(0.0, 2.0, 0.4))["advice"]
 
 

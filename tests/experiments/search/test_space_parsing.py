@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from faults import full
 from welltuned.errors import Faults, Place
 from welltuned.experiments.search.space import Choices, Dimension, Interval
 from welltuned.experiments.search.space_parsing import read_dimension
@@ -16,7 +17,7 @@ HERE = Place("config.yaml", 7, 5)
 def read(written: Any, whole: bool | None = False) -> tuple[Dimension | None, list[str]]:
     faults = Faults()
     dimension = read_dimension("training.x", written, whole, HERE, faults)
-    return dimension, [str(fault) for fault in faults]
+    return dimension, full(faults)
 
 
 @pytest.mark.parametrize(
@@ -41,27 +42,27 @@ def test_the_ways_to_write_a_dimension(
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        (0.1, "is 0.1 -> write {low: …, high: …}, a list of values, or auto"),
-        ({"low": 2, "hihg": 3}, "has an unknown key 'hihg' -> did you mean 'high'?"),
-        ({"low": 2}, "needs a number for low and for high"),
-        ({"low": "a", "high": 3}, "needs a number for low and for high"),
-        ({"low": 1, "high": float("inf")}, "needs a number for low and for high"),
-        ({"low": 1, "high": 2, "log": "yes"}, "true or false for log"),
-        ({"low": 3, "high": 2}, "is reversed: low is 3 and high 2 -> swap them"),
-        ({"low": 2, "high": 2}, "is empty: low and high are 2"),
-        ({"low": 0, "high": 2, "log": True}, "goes by factors from 0 -> let low be above 0"),
-        ({"values": []}, "has no values"),
-        ({"values": 3}, "has no values"),
-        ([8, 8], "has a value twice"),
-        ({"values": [1], "low": 2}, "has both values and a range"),
+        (0.1, "sweep.bad_dimension key=training.x written=0.1"),
+        ({"low": 2, "hihg": 3}, "sweep.dimension_key_unknown key=training.x word=hihg"),
+        ({"low": 2}, "sweep.bad_range"),
+        ({"low": "a", "high": 3}, "sweep.bad_range"),
+        ({"low": 1, "high": float("inf")}, "sweep.bad_range"),
+        ({"low": 1, "high": 2, "log": "yes"}, "sweep.bad_range"),
+        ({"low": 3, "high": 2}, "sweep.range_reversed key=training.x low=3.0 high=2.0"),
+        ({"low": 2, "high": 2}, "sweep.range_empty key=training.x low=2.0"),
+        ({"low": 0, "high": 2, "log": True}, "sweep.log_range_from_zero key=training.x low=0.0"),
+        ({"values": []}, "sweep.no_values"),
+        ({"values": 3}, "sweep.no_values"),
+        ([8, 8], "sweep.value_repeated"),
+        ({"values": [1], "low": 2}, "sweep.values_and_range"),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_remedy(written: Any, told: str) -> None:
     dimension, [fault] = read(written)
     assert dimension is None
-    assert fault.startswith("config.yaml:7:5: 'training.x' in sweep.space ")
-    assert told in fault and " -> " in fault
+    assert fault.startswith("config.yaml:7:5 sweep.") and "key=training.x" in fault
+    assert told in fault
 
 
 def test_halves_are_refused_where_numbers_must_be_whole() -> None:
-    assert "takes whole numbers only" in read({"low": 1.5, "high": 4}, whole=True)[1][0]
+    assert "sweep.range_not_whole" in read({"low": 1.5, "high": 4}, whole=True)[1][0]

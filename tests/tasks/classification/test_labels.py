@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from faults import full
 from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
@@ -35,7 +36,7 @@ def find(
     faults = Faults()
     part = records(cells)
     data = DataSplits(part, part, part, DataFacts())
-    return find_labels(data, problem, separator, names, faults), [str(fault) for fault in faults]
+    return find_labels(data, problem, separator, names, faults), full(faults)
 
 
 def found(cells: list[Any], *arguments: Any, **names: str) -> Labels:
@@ -53,7 +54,7 @@ def read(labels: Labels, cells: list[Any]) -> tuple[list[Any], list[str]]:
         "regression": read_numbers,
     }
     targets = readers[labels.problem](records(cells), faults)
-    return targets.tolist(), [str(fault) for fault in faults]
+    return targets.tolist(), full(faults)
 
 
 @pytest.mark.parametrize(
@@ -172,15 +173,15 @@ def test_several_labels_are_flags() -> None:
 def test_a_label_that_training_does_not_have_is_refused_at_its_line() -> None:
     _, faults = read(found(["a", "b"]), ["a", "c", "b", "d"])
     assert faults == [
-        "a.csv:3: the label 'c' does not occur in train -> labels are: a, b",
-        "a.csv:5: the label 'd' does not occur in train -> labels are: a, b",
+        "a.csv:3 task.label_unseen label=c known=a, b",
+        "a.csv:5 task.label_unseen label=d known=a, b",
     ]
 
 
 def test_many_unknown_labels_are_counted() -> None:
     _, faults = read(found(["a", "b"]), ["x"] * 14)
     assert len(faults) == 11
-    assert faults[-1].startswith("and 4 more: rows of a.csv with labels that train does not have")
+    assert faults[-1] == "a.csv task.label_unseen more=4"
 
 
 def test_numbers_remember_their_mean_and_deviation() -> None:
@@ -194,7 +195,7 @@ def test_numbers_remember_their_mean_and_deviation() -> None:
 def test_a_target_that_is_no_number_is_refused_at_its_line(cell: Any) -> None:
     labels, faults = find([1.5, cell, 2.5], "regression")
     assert labels is None
-    assert faults == [f"a.csv:3: the target {cell!r} is not a number -> give a finite number"]
+    assert faults == [f"a.csv:3 task.target_not_a_number cell={cell}"]
 
 
 def test_targets_that_are_all_the_same_number_are_refused() -> None:

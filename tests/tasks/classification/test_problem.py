@@ -13,6 +13,7 @@ from scipy import special
 from torch import nn
 from torch.nn import functional
 
+from faults import full
 from support import build, encode, make_config, make_rows
 from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
@@ -180,7 +181,7 @@ def collected(cells: list[Any], **others: list[Any]) -> DataSplits:
 def bind(data: DataSplits, smoothing: float = 0.0, **task: Any) -> tuple[Any, list[str]]:
     faults = Faults()
     problem = Classification(**task).bind(data, smoothing, faults)
-    return problem, [str(fault) for fault in faults]
+    return problem, full(faults)
 
 
 def test_binding_finds_labels_and_counts_them() -> None:
@@ -197,8 +198,8 @@ def test_a_label_unknown_to_training_is_refused_in_every_split_at_once() -> None
     problem, faults = bind(data)
     assert problem is None
     assert faults == [
-        "validation.jsonl:2: the label 'c' does not occur in train -> labels are: a, b",
-        "test.jsonl:1: the label 'd' does not occur in train -> labels are: a, b",
+        "validation.jsonl:2 task.label_unseen label=c known=a, b",
+        "test.jsonl:1 task.label_unseen label=d known=a, b",
     ]
 
 
@@ -255,13 +256,15 @@ OUTPUTS = np.array([[2.0, -1.0, 0.5], [-300.0, 400.0, 0.0]], dtype=np.float32)
 
 
 def test_single_labels_have_probabilities_that_sum_to_one() -> None:
-    values = single_label.probabilities(OUTPUTS)
+    values = single_label.class_probabilities(OUTPUTS)
     assert values == pytest.approx(special.softmax(OUTPUTS.astype(float), axis=1))
     assert values.sum(axis=1) == pytest.approx([1, 1])
 
 
 def test_several_labels_have_independent_probabilities() -> None:
-    assert multi_label.probabilities(OUTPUTS) == pytest.approx(special.expit(OUTPUTS.astype(float)))
+    assert multi_label.label_probabilities(OUTPUTS) == pytest.approx(
+        special.expit(OUTPUTS.astype(float))
+    )
 
 
 def test_numbers_come_in_the_users_units() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from faults import refused
 from support import STRATEGIES, job_for, make_preferences, short_tune, tune, write_rows
 from welltuned.artifact.predictor import Predictor
 from welltuned.data.encoding import IGNORED
@@ -189,7 +190,7 @@ def test_what_results_is_an_ordinary_generator(directed: Run, instructions: str)
     heard: list[str] = []
     assert predictor.say("was it so good", heard.append) == said == "".join(heard).strip()
     assert len(said.split()) <= 4
-    with pytest.raises(InputError, match="the model does generation and gives no rewards"):
+    with refused("predict.not_a_reward_model", task="generation"):
         predictor.rewards(["a"], ["b"])
 
 
@@ -236,7 +237,7 @@ def test_settings_that_cannot_be_are_refused(
     assert told in str(error.value)
 
 
-def refused(model: str, data: str, tmp_path: Path, **parts: Any) -> str:
+def refusal_of(model: str, data: str, tmp_path: Path, **parts: Any) -> str:
     with pytest.raises(InputError) as error:
         tune(model, data, LORA, tmp_path / "run", **{"task": "preference", **parts})
     assert not (tmp_path / "run").exists()
@@ -246,20 +247,22 @@ def refused(model: str, data: str, tmp_path: Path, **parts: Any) -> str:
 def test_ratings_and_encoders_are_refused(
     causal: Any, tiny: Any, ratings: str, preferences: str, tmp_path: Path
 ) -> None:
-    told = refused(causal("llama"), ratings, tmp_path)
+    told = refusal_of(causal("llama"), ratings, tmp_path)
     assert "ratings.jsonl:1: ratings do not say which of two responses is the better one" in told
-    assert "is an encoder and cannot generate text" in refused(tiny("bert"), preferences, tmp_path)
+    assert "is an encoder and cannot generate text" in refusal_of(
+        tiny("bert"), preferences, tmp_path
+    )
 
 
 def test_smoothing_under_its_other_name_and_margins_of_ipo_are_refused(
     causal: Any, preferences: str, tmp_path: Path
 ) -> None:
     smoothing = {"label_smoothing_factor": 0.1}
-    told = refused(causal("llama"), preferences, tmp_path, training=smoothing)
+    told = refusal_of(causal("llama"), preferences, tmp_path, training=smoothing)
     assert "use task.label_smoothing" in told
     rows = [{**row, "margin": 1} for row in make_preferences(30)]
     data = write_rows(tmp_path / "a.jsonl", rows)
-    told = refused(causal("llama"), data, tmp_path, task={"type": "preference", "loss": "ipo"})
+    told = refusal_of(causal("llama"), data, tmp_path, task={"type": "preference", "loss": "ipo"})
     assert "margins go with 'task.loss: sigmoid'" in told
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from faults import refused
 from support import (
     job_for,
     make_preferences,
@@ -239,11 +240,11 @@ def test_rewards_take_conversations_nothing_and_no_one(rewarded: Run) -> None:
 
 def test_rewards_refuse_what_they_cannot_judge(rewarded: Run, finished: Run) -> None:
     predictor = Predictor.load(rewarded)
-    with pytest.raises(InputError, match="2 prompts but 1 responses -> give one response for each"):
+    with refused("predict.prompts_and_responses_differ", prompts=2, responses=1):
         predictor.rewards(["a", "b"], ["c"])
     with pytest.raises(InputError, match="judged with their prompts, and a prompt is missing"):
         predictor.predict(["only a text"])
-    with pytest.raises(InputError, match="the model does classification and gives no rewards"):
+    with refused("predict.not_a_reward_model", task="classification"):
         Predictor.load(finished).rewards(["a"], ["b"])
 
 
@@ -270,7 +271,7 @@ def test_files_that_cannot_be_judged_are_refused(rewarded: Run, tmp_path: Path) 
     with pytest.raises(InputError, match=r"a.jsonl:1: the responses are not judged"):
         predictor.evaluate(single)
     texts = write_rows(tmp_path / "b.jsonl", [{"text": "good"}])
-    with pytest.raises(InputError, match=r"b.jsonl:1: no column was found for prompt, and resp"):
+    with refused("data.column_missing", "data.column_missing", role="prompt"):
         list(predictor.answer_file(texts))
 
 
@@ -338,7 +339,7 @@ def test_r2_decoders_are_read_at_the_last_real_token(
 # --- What is refused -----------------------------------------------------------------
 
 
-def refused(model: str, data: Any, tmp_path: Path, **parts: Any) -> str:
+def refusal_of(model: str, data: Any, tmp_path: Path, **parts: Any) -> str:
     parts.setdefault("task", "reward")
     with pytest.raises(InputError) as error:
         tune(model, data, parts.pop("strategy", FULL), tmp_path / "run", **parts)
@@ -349,7 +350,7 @@ def refused(model: str, data: Any, tmp_path: Path, **parts: Any) -> str:
 def test_splits_of_different_kinds_are_refused(
     tiny: Any, preferences: str, ratings: str, tmp_path: Path
 ) -> None:
-    told = refused(tiny("bert"), {"train": preferences, "test": ratings}, tmp_path)
+    told = refusal_of(tiny("bert"), {"train": preferences, "test": ratings}, tmp_path)
     assert "train has preferences" in told and "test has ratings of responses" in told
 
 
@@ -357,13 +358,13 @@ def test_a_prompt_in_two_splits_is_a_leak(tiny: Any, preferences: str, tmp_path:
     """Though the responses differ."""
     row = make_preferences(1)[0]
     other = write_rows(tmp_path / "b.jsonl", [{**row, "chosen": "good", "rejected": "bad"}])
-    told = refused(tiny("bert"), {"train": preferences, "test": other}, tmp_path)
+    told = refusal_of(tiny("bert"), {"train": preferences, "test": other}, tmp_path)
     assert "1 text of one split is also in another (train/test 1" in told
 
 
 def test_equal_ratings_are_refused(tiny: Any, tmp_path: Path) -> None:
     rows = [{**row, "score": 3} for row in make_ratings(20)]
-    told = refused(tiny("bert"), write_rows(tmp_path / "a.jsonl", rows), tmp_path)
+    told = refusal_of(tiny("bert"), write_rows(tmp_path / "a.jsonl", rows), tmp_path)
     assert "a.jsonl:1: all scores are 3 -> give scores that differ" in told
 
 
@@ -376,7 +377,7 @@ def test_r6_when_all_pairs_are_the_same_once_cut_nothing_is_left(tiny: Any, tmp_
     ]
     data = write_rows(tmp_path / "a.jsonl", rows)
     task = {"type": "reward", "max_length": 16}
-    told = refused(tiny("bert"), data, tmp_path, task=task)
+    told = refusal_of(tiny("bert"), data, tmp_path, task=task)
     assert "no example of train has anything to learn within 16 tokens" in told
 
 
@@ -407,12 +408,12 @@ def test_what_a_decoder_cannot_do_is_refused(
         for row in make_preferences(20)
     ]
     data = write_rows(tmp_path / "a.jsonl", rows)
-    assert told in refused(tiny("llama"), data, tmp_path, task={"type": "reward", **task})
+    assert told in refusal_of(tiny("llama"), data, tmp_path, task={"type": "reward", **task})
 
 
 def test_label_smoothing_is_refused(tiny: Any, preferences: str, tmp_path: Path) -> None:
     training = {"label_smoothing_factor": 0.1}
-    assert "goes with classification" in refused(
+    assert "goes with classification" in refusal_of(
         tiny("bert"), preferences, tmp_path, training=training
     )
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from faults import full
 from sentences import make_sentences
 from support import make_config, make_tokenizer
 from welltuned.config import RunConfig, read_run_config
@@ -39,7 +40,7 @@ def bind(train: Records, test: Records | None = None, **task: Any) -> Any:
     faults, facts = Faults(), DataFacts()
     data = DataSplits(train, train, test or train, facts)
     problem = TokenClassification(**task).bind(data, 0.0, faults)
-    return problem, [str(fault) for fault in faults], facts
+    return problem, full(faults), facts
 
 
 class Echo(nn.Module):
@@ -115,18 +116,15 @@ def test_odd_tags_and_types_missing_in_a_split_are_told() -> None:
 def test_faults_of_sentences_are_shown_with_place_and_remedy() -> None:
     train = records(("a b", "B-X O"), ("a b c", "B-X O"))
     _, faults, _ = bind(train, records(("a b", "O B-Z"), ("c", "O"), source="test.conll"))
-    assert "train.conll:11: 3 words but 2 tags -> give one tag for each word" in faults
-    assert (
-        "test.conll:1: the tag of word 2, 'b', is 'B-Z', which train does not have "
-        "-> tags are: O, B-X, I-X" in faults
-    )
+    assert "train.conll:11 task.tags_and_words_differ words=3 tags=2" in faults
+    assert "test.conll:1 task.tag_unseen position=2 word=b tag=B-Z known=O, B-X, I-X" in faults
 
 
 def test_a_missing_tag_is_a_fault() -> None:
     train = records(("a b", "B-X O"))
     train.columns["tags"][0][1] = ""
     _, faults, _ = bind(train)
-    assert "train.conll:1: the tag of word 2, 'b', is missing -> tags are: O, B-X, I-X" in faults
+    assert "train.conll:1 task.tag_missing position=2 word=b known=O, B-X, I-X" in faults
 
 
 @pytest.mark.parametrize(
@@ -148,7 +146,7 @@ def test_tags_that_cannot_be_learned_are_refused(sentence: Any, message: str) ->
 def config_of(**values: Any) -> Any:
     faults = Faults()
     config = validate(RunConfig, Document({"model": "m", "data": "d", **values}), faults)
-    return config, [str(fault) for fault in faults]
+    return config, full(faults)
 
 
 def test_a_task_is_named_in_short_or_in_full() -> None:
@@ -166,12 +164,15 @@ def test_a_task_is_named_in_short_or_in_full() -> None:
     [
         (
             {"type": "token_classification", "max_lenght": 9},
-            "unknown key 'task.max_lenght' -> did you mean 'max_length'?",
+            "config.key_unknown key=task.max_lenght",
         ),
-        ({"max_lenght": 9}, "unknown key 'task.max_lenght' -> did you mean 'max_length'?"),
-        ("token_clasification", "unknown type 'token_clasification' in 'task'"),
-        ({"type": "token_classification", "max_length": 3}, "leaves no room for words"),
-        ({"type": "token_classification", "pooling": "mean"}, "'task.pooling' is 'mean'"),
+        ({"max_lenght": 9}, "config.key_unknown key=task.max_lenght"),
+        ("token_clasification", "config.type_unknown key=task given=token_clasification"),
+        ({"type": "token_classification", "max_length": 3}, "task.max_length_too_small"),
+        (
+            {"type": "token_classification", "pooling": "mean"},
+            "config.choice_unknown key=task.pooling given='mean'",
+        ),
     ],
 )
 def test_faults_of_the_config_name_the_right_key(task: Any, message: str) -> None:

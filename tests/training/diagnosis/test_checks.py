@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from welltuned.runs.results_schema import KnownSoFar
-from welltuned.schema.messages import render_message
 from welltuned.training.diagnosis import HEALTHY, Finding, diagnose, finding_lines, verdict
 from welltuned.training.diagnosis.evidence import gather
 
@@ -76,7 +75,7 @@ def test_a_loss_that_is_no_number_diverged() -> None:
 
 def test_a_loss_that_rose_and_stayed_up_diverged() -> None:
     finding = look(rows([0.7, 0.7, 0.8, 3.0, 9.0, 6.0, 2.0, 1.5, 1.4, 1.3]), results())
-    assert finding.fault == "diverged" and "0.7" in render_message(finding.evidence)
+    assert finding.fault == "diverged" and finding.evidence["values"]["start"] == "0.7"
     assert finding.command == (
         "welltuned train c.yaml training.learning_rate=0.0001 output_dir=runs/c-2"
     )
@@ -95,9 +94,9 @@ def test_one_class_for_everything_is_a_collapse() -> None:
     found = results(0.34, 0.33, confusion=((52, 0), (48, 0)))
     finding = look(rows(flat), found)
     assert finding.fault == "collapsed"
-    assert "100%" in render_message(finding.evidence) and "'negative'" in render_message(
-        finding.evidence
-    )
+    assert finding.evidence["code"] == "diagnosis.collapsed"
+    assert finding.evidence["values"]["predicted"] == "100%"
+    assert finding.evidence["values"]["label"] == "negative"
 
 
 def test_a_collapse_onto_the_common_class_asks_for_class_weights() -> None:
@@ -122,9 +121,8 @@ def test_a_new_head_that_favours_a_class_has_not_collapsed_but_not_learned() -> 
 def test_a_gap_beyond_chance_is_overfitting() -> None:
     finding = look(rows(LEARNED), results(0.99, 0.75))
     assert finding.fault == "overfitted"
-    assert "0.990" in render_message(finding.evidence) and "0.240 [0.212, 0.268]" in render_message(
-        finding.evidence
-    )
+    assert finding.evidence["values"]["train"] == "0.990"
+    assert finding.evidence["values"]["gap"] == "0.240 [0.212, 0.268]"
     assert "strategy=lora" in finding.command
 
 
@@ -210,7 +208,7 @@ def test_a_few_training_examples_prove_no_underfitting() -> None:
 def test_a_loss_that_stops_early_and_high_is_a_plateau() -> None:
     course = np.concatenate([np.linspace(0.7, 0.5, 6), np.full(34, 0.5)])
     finding = look(rows(noisy(course)), results(0.8, 0.79))
-    assert finding.fault == "plateaued" and "since step" in render_message(finding.evidence)
+    assert finding.fault == "plateaued" and finding.evidence["code"] == "diagnosis.not_falling"
 
 
 def test_a_plateau_is_told_apart_from_having_learned_nothing() -> None:
@@ -246,7 +244,7 @@ def test_a_diagnosis_reads_as_lines() -> None:
     assert finding_lines(verdict(None)) == ["healthy"]
     lines = finding_lines(verdict(look(rows(LEARNED), results(0.99, 0.75))))
     assert lines[0].startswith("overfitted: macro_f1 is 0.990")
-    assert lines[1].startswith("try fewer weights that train: welltuned train c.yaml")
+    assert lines[1].startswith("try fewer trainable weights: welltuned train c.yaml")
 
 
 # --- While training --------------------------------------------------------------

@@ -27,7 +27,7 @@ def test_a_run_keeps_what_was_foreseen_beside_what_it_took(run: Run) -> None:
     assert {"memory_bytes", "train_seconds", "artifact_bytes", "memory"} == set(cost["predicted"])
     assert cost["predicted"]["memory_bytes"] > 0 < cost["predicted"]["train_seconds"]
     page = run.report.read_text(encoding="utf-8")
-    assert "expected beforehand" in page
+    assert "forecast" in page
 
 
 def test_the_artifact_is_as_large_as_foreseen(run: Run) -> None:

@@ -91,18 +91,22 @@ def _cells(line: str) -> list[str]:
 
 def _check(cells: list[str], width: int, first: int, place: Place, faults: Faults) -> None:
     if len(cells) != width:
-        faults.add(
-            f"{len(cells)} columns where line {first} has {width}",
+        faults.add_counted(
+            "data.conll_width",
+            "{found} columns where line {first} has {expected}",
             place,
-            "write one word a line with its columns, and a blank line after each sentence",
-            kind=f"lines of {place.source} with a wrong number of columns",
+            "write one word per line with its columns, and a blank line after each sentence",
+            found=len(cells),
+            first=first,
+            expected=width,
         )
     elif not cells[0].strip(" ") or not cells[-1].strip(" "):
-        faults.add(
-            f"the {'tag' if cells[0].strip(' ') else 'word'} is missing",
+        faults.add_counted(
+            "data.conll_cell_missing",
+            "the {cell} is missing",
             place,
-            "fill it in or remove the line",
-            kind=f"lines of {place.source} without a word or a tag",
+            "fill it in, or remove the line",
+            cell="tag" if cells[0].strip(" ") else "word",
         )
 
 

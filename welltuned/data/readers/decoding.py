@@ -15,10 +15,11 @@ def decode(raw: bytes, name: str, faults: Faults) -> str | None:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 byte = line[error.start]
-                faults.add(
-                    f"not valid UTF-8 (byte 0x{byte:02x})",
+                faults.add_counted(
+                    "data.not_utf8",
+                    "not valid UTF-8 (byte 0x{byte:02x})",
                     Place(name, number, error.start + 1),
                     "save the file as UTF-8, for example: iconv -f ISO-8859-1 -t UTF-8",
-                    kind=f"lines of {name} that are not valid UTF-8",
+                    byte=byte,
                 )
         return None

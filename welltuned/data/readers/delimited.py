@@ -35,18 +35,29 @@ def read_csv(
         header = next(reader)
     except csv.Error as error:
         faults.add(
-            f"the header is broken: {error}", Place(name, 1), "close or double the quotation marks"
+            "data.csv_bad_header",
+            "malformed header: {reason}",
+            Place(name, 1),
+            "close or double the quotation marks",
+            reason=error,
         )
         return None
     if not header:
-        faults.add("the first line is blank", Place(name, 1), "begin with the names of the columns")
+        faults.add(
+            "data.csv_blank_header",
+            "the first line is blank",
+            Place(name, 1),
+            "begin with the names of the columns",
+        )
         return None
     for position, column in enumerate(header):
         if column in header[:position]:
             faults.add(
-                f"the column '{column}' occurs twice in the header",
+                "data.column_repeated",
+                "duplicate column '{column}' in the header",
                 Place(name, 1, position + 1),
                 "rename one of them",
+                column=column,
             )
     columns: dict[str, list[Any]] = {column: [] for column in header}
     starts: list[int] = []
@@ -58,18 +69,25 @@ def read_csv(
                 for column, cell in zip(header, row, strict=True):
                     columns[column].append(cell)
             elif row:
-                faults.add(
-                    f"{len(row)} cells where the header has {len(header)}",
+                faults.add_counted(
+                    "data.csv_width",
+                    "{found} cells where the header has {expected}",
                     Place(name, start, min(len(row), len(header)) + 1),
-                    "quote cells that contain the separator" if quoted else "remove stray tabs",
-                    kind=f"rows of {name} with a wrong number of cells",
+                    "{remedy}",
+                    found=len(row),
+                    expected=len(header),
+                    remedy="quote cells that contain the separator"
+                    if quoted
+                    else "remove stray tabs",
                 )
             start = reader.line_num + 1
     except csv.Error as error:
         faults.add(
-            f"broken from here on: {error}",
+            "data.csv_malformed",
+            "malformed from here on: {reason}",
             Place(name, start),
             "close or double the quotation marks",
+            reason=error,
         )
     if len(set(header)) != len(header):
         return None

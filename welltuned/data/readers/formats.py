@@ -34,26 +34,31 @@ def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Tabl
     reader = FORMATS.get(path.suffix.lower())
     if reader is None:
         faults.add(
-            f"files of type '{path.suffix or 'without suffix'}' are not read",
+            "data.type_unsupported",
+            "unsupported file type '{suffix}'",
             Place(name),
-            f"use one of: {', '.join(FORMATS)}",
+            "use one of: {known}",
+            suffix=path.suffix or "without suffix",
+            known=", ".join(FORMATS),
         )
         return None
     try:
         raw = path.read_bytes()
     except OSError as error:
         faults.add(
-            f"the file cannot be read ({error.strerror})",
+            "data.file_unreadable",
+            "cannot read the file: {reason}",
             Place(name),
             "check the path and its permissions",
+            reason=error.strerror,
         )
         return None
     if not raw.strip():
-        faults.add("the file is empty", Place(name), "give a file with rows")
+        faults.add("data.file_empty", "the file is empty", Place(name), "give a file with rows")
         return None
     before = len(faults)
     table = reader(raw, name, config, faults)
     if table is not None and not len(table) and len(faults) == before:
-        faults.add("the file has no rows", Place(name), "give a file with rows")
+        faults.add("data.no_rows", "the file has no rows", Place(name), "give a file with rows")
         return None
     return table

@@ -24,9 +24,11 @@ def readers_of_dataset(
             else f"'{name}', which is no file here and so taken for a hub data set,"
         )
         faults.add(
-            f"reading {what} needs the datasets library",
+            "data.datasets_missing",
+            "reading {what} needs the datasets library",
             None,
             "pip install 'welltuned[data]', or check the path",
+            what=what,
         )
         return {}
     try:
@@ -40,9 +42,12 @@ def readers_of_dataset(
     ) as error:  # the library raises many kinds; each means that the data cannot be had
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         faults.add(
-            f"the data set '{name}' cannot be loaded: {reason}",
+            "data.dataset_unavailable",
+            "cannot load the data set '{name}': {reason}",
             None,
             "check the spelling, the path and the network",
+            name=name,
+            reason=reason,
         )
         return {}
     if isinstance(loaded, datasets.Dataset):
@@ -56,9 +61,12 @@ def readers_of_dataset(
                 )  # type: ignore[misc]
     if not readers:
         faults.add(
-            f"the data set '{name}' has no split named train, validation or test",
+            "data.dataset_without_splits",
+            "the data set '{name}' has no split named train, validation or test",
             None,
-            f"it has: {', '.join(map(str, loaded))}",
+            "it has: {splits}",
+            name=name,
+            splits=", ".join(map(str, loaded)),
         )
     return readers
 

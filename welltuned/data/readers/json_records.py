@@ -23,11 +23,12 @@ def read_json(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Tabl
     starts: list[int] = []
     for line, record in records(text, name, faults):
         if not isinstance(record, dict):
-            faults.add(
-                f"a record must be an object, not {type(record).__name__}",
+            faults.add_counted(
+                "data.record_not_an_object",
+                "a record must be an object, not {type}",
                 Place(name, line),
-                'write {"text": …, "label": …}',
-                kind=f"records of {name} that are not objects",
+                'write {{"text": …, "label": …}}',
+                type=type(record).__name__,
             )
             continue
         for column in record:
@@ -46,14 +47,20 @@ def _line_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, A
         try:
             yield number, json.loads(line)
         except json.JSONDecodeError as error:
-            faults.add(
-                f"broken JSON: {error.msg}",
+            faults.add_counted(
+                "data.bad_json",
+                "invalid JSON: {reason}",
                 Place(name, number, error.colno),
                 "mend or remove this line",
-                kind=f"lines of broken JSON in {name}",
+                reason=error.msg,
             )
         except RecursionError:
-            faults.add("JSON nested too deep", Place(name, number), "mend or remove this line")
+            faults.add_counted(
+                "data.json_too_deep",
+                "JSON nested too deeply",
+                Place(name, number),
+                "mend or remove this line",
+            )
 
 
 def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, Any]]:
@@ -75,14 +82,19 @@ def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
             record, end = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             faults.add(
-                f"broken JSON: {error.msg}",
+                "data.bad_json_array",
+                "invalid JSON: {reason}",
                 Place(name, error.lineno, error.colno),
                 "mend the array here",
+                reason=error.msg,
             )
             return
         except RecursionError:
             faults.add(
-                "JSON nested too deep", Place(name, line_of(position)), "mend the array here"
+                "data.json_array_too_deep",
+                "JSON nested too deeply",
+                Place(name, line_of(position)),
+                "mend the array here",
             )
             return
         yield line_of(position), record
@@ -91,21 +103,25 @@ def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
             position = skip(position + 1)
         elif position >= len(text) or text[position] != "]":
             faults.add(
-                "broken JSON: expecting ',' or ']'",
+                "data.bad_json_array",
+                "invalid JSON: {reason}",
                 Place(name, line_of(position)),
                 "mend the array here",
+                reason="expecting ',' or ']'",
             )
             return
     rest = skip(position + 1)
     if position >= len(text):
         faults.add(
-            "broken JSON: the array does not end",
+            "data.json_array_open",
+            "the JSON array does not end",
             Place(name, line_of(position)),
-            "the file may be cut short; close it with ']'",
+            "the file may be truncated; close it with ']'",
         )
     elif rest < len(text):
         faults.add(
-            "broken JSON: there is more after the array",
+            "data.json_array_trailing",
+            "there is more after the JSON array",
             Place(name, line_of(rest)),
             "remove what follows the ']'",
         )

@@ -17,13 +17,22 @@ def read_parquet(raw: bytes, name: str, config: DataConfig, faults: Faults) -> T
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        faults.add("reading Parquet needs pyarrow", Place(name), "pip install 'welltuned[data]'")
+        faults.add(
+            "data.pyarrow_missing",
+            "reading Parquet needs pyarrow",
+            Place(name),
+            "pip install 'welltuned[data]'",
+        )
         return None
     try:
         table = pyarrow.parquet.read_table(io.BytesIO(raw))
     except pyarrow.ArrowException as error:
         faults.add(
-            f"not a Parquet file: {error}", Place(name), "write it again, or give CSV or JSON lines"
+            "data.bad_parquet",
+            "not a Parquet file: {reason}",
+            Place(name),
+            "write it again, or give CSV or JSON lines",
+            reason=error,
         )
         return None
     columns = table.to_pydict()

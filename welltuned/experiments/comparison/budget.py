@@ -151,11 +151,18 @@ def _too_short(
     fits.append(f"budget.epochs=1 (about {_minutes(runs * sum(epoch.values()))}m)")
     tried = f"{trials} trials of each, " if trials else ""
     return Fault(
-        f"'budget' is too small for one epoch of each strategy: '{worst}' would get to "
-        f"{epochs:.2f} epochs ({len(found)} strategies, {_count(seeds, 'seed')}, {tried}"
-        f"a step of '{worst}' takes {found[worst].step:.2g} s)",
+        "compare.budget_too_small",
+        "'budget' is too small for one epoch of each strategy: '{worst}' would get {epochs:.2f} "
+        "epochs ({strategies} strategies, {seeds}, {trials}a step of '{worst}' takes {step:.2g} s)",
         None,
-        f"use {', '.join(fits)}, fewer strategies, or fewer examples (data.max_train_examples)",
+        "use {fits}, fewer strategies, or fewer examples (data.max_train_examples)",
+        worst=worst,
+        epochs=epochs,
+        strategies=len(found),
+        seeds=_count(seeds, "seed"),
+        trials=tried,
+        step=found[worst].step,
+        fits=", ".join(fits),
     )
 
 

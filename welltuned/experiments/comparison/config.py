@@ -40,8 +40,9 @@ class BudgetConfig(Part):
     def _one(self) -> BudgetConfig:
         if sum(value is not None for value in (self.time, self.epochs, self.steps)) != 1:
             raise conflict(
+                "compare.budget_ambiguous",
                 "'budget' is one of time, epochs and steps",
-                "write budget: 20m, budget: {epochs: 2} or budget: {steps: 300}",
+                "write budget: 20m, budget: {{epochs: 2}} or budget: {{steps: 300}}",
             )
         return self
 
@@ -102,17 +103,27 @@ class CompareConfig(RunConfig):
     @model_validator(mode="after")
     def _consistent(self) -> CompareConfig:
         if not self.strategies:
-            raise conflict("'strategies' names none", "write all, or some: [full, lora]")
+            raise conflict(
+                "compare.no_strategies", "'strategies' is empty", "write all, or some: [full, lora]"
+            )
         given = "reward" if self.reward else "ppo" if self.ppo != PpoConfig() else None
         if given and not any(kind in ("all", PIPELINE) for kind in self._types()):
             raise conflict(
-                f"'{given}' is given, but no strategy is {PIPELINE}",
-                f"add {PIPELINE} to strategies, or remove it",
+                "compare.key_without_pipeline",
+                "'{key}' is given, but no strategy is {pipeline}",
+                "add {pipeline} to strategies, or remove it",
+                key=given,
+                pipeline=PIPELINE,
             )
         if isinstance(self.seeds, tuple) and len(set(self.seeds)) != len(self.seeds or (0, 0)):
-            raise conflict("'seeds' is empty or names one twice", "write seeds: 3, or [0, 1, 2]")
+            raise conflict(
+                "compare.bad_seeds",
+                "'seeds' is empty, or has duplicates",
+                "write seeds: 3, or [0, 1, 2]",
+            )
         if self.budget is not None and self.budget.time is not None and self.workers > 1:
             raise conflict(
+                "compare.time_budget_in_parallel",
                 "'budget' is a time, but runs side by side ('workers') cannot be timed",
                 "give the budget in epochs or steps, or set workers to 1",
             )
@@ -120,7 +131,8 @@ class CompareConfig(RunConfig):
             self.training.max_steps is not None or self.training.num_train_epochs != "auto"
         ):
             raise conflict(
-                "'budget' says how long to train, and so does 'training'",
+                "compare.budget_and_training_length",
+                "'budget' and 'training' both set the length of training",
                 "remove training.max_steps and training.num_train_epochs, or the budget",
             )
         return self

@@ -30,10 +30,13 @@ def check_data(variants: Sequence[Variant], cache: DataCache) -> DataFacts:
         if other.fingerprint != facts.fingerprint:
             raise InputError(
                 Fault(
-                    f"'{variant.name}' would use other data than '{first.name}': "
-                    f"{_difference(splits_of(other), splits_of(facts))}",
+                    "compare.data_differ",
+                    "'{name}' would use other data than '{first}': {difference}",
                     None,
                     "compare on the same splits: remove what changes them from the strategy",
+                    name=variant.name,
+                    first=first.name,
+                    difference=_difference(splits_of(other), splits_of(facts)),
                 )
             )
     return facts
@@ -65,7 +68,7 @@ def _difference(these: dict[str, SplitRecord], those: dict[str, SplitRecord]) ->
     for split in SPLITS:
         this, that = these[split], those[split]
         if this["rows"] != that["rows"]:
-            parts.append(f"{split} has {this['rows']:,} examples and not {that['rows']:,}")
+            parts.append(f"{split} has {this['rows']:,} examples, not {that['rows']:,}")
         elif this["fingerprint"] != that["fingerprint"]:
             parts.append(f"{split} has other examples, as many as before")
     return "; ".join(parts)
@@ -86,10 +89,11 @@ def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
     if before and before["fingerprint"] != facts.fingerprint and _has_finished(comparison):
         raise InputError(
             Fault(
-                "the comparison in this folder used other data: "
-                f"{_difference(splits_of(facts), before['splits'])}",
+                "compare.folder_of_other_data",
+                "the comparison in this folder used other data: {difference}",
                 Place(str(folder)),
                 "choose another output_dir, or bring the data back",
+                difference=_difference(splits_of(facts), before["splits"]),
             )
         )
     return comparison
@@ -112,6 +116,7 @@ def asked_for(config: CompareConfig) -> dict[str, Any]:
 
 def _in_use(folder: Path) -> Fault:
     return Fault(
+        "compare.folder_in_use",
         "the output folder is already in use, and not by a comparison",
         Place(str(folder)),
         "choose another output_dir; nothing is ever overwritten",

@@ -23,9 +23,11 @@ def locked(folder: Path) -> Iterator[None]:
         holder = file.read_text(encoding="utf-8").strip() or "?"
         raise InputError(
             Fault(
-                f"another process works on this comparison ({holder})",
+                "compare.in_progress",
+                "another process works on this comparison ({holder})",
                 Place(str(folder)),
                 "wait for it, stop it, or choose another output_dir",
+                holder=holder,
             )
         )
     lock.sign(f"process {os.getpid()} on {socket.gethostname()}\n")

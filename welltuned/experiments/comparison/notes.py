@@ -29,13 +29,15 @@ def _about_search(name: str, found: TunedRecord) -> Message:
     }
     if found["usual"] is None:
         return message(
-            "{name} is at its best of {trials} trials: {values}. Validation {metric} {score}; the "
-            "search took {time}.",
+            "compare.tuned",
+            "{name} is at the best of {trials} trials: {values}. Validation "
+            "{metric}: {score}; the search took {time}.",
             **values,
         )
     return message(
-        "{name} is at its best of {trials} trials: {values}. Validation {metric} {score}, and "
-        "{usual} as it was configured; the search took {time}.",
+        "compare.tuned_from",
+        "{name} is at the best of {trials} trials: {values}. Validation "
+        "{metric}: {score}, against {usual} as configured; the search took {time}.",
         usual=f"{found['usual']:.3f}",
         **values,
     )
@@ -50,8 +52,10 @@ def _shown(key: str, value: Any) -> str:
 def _about_stages(row: ComparisonRow, stages: Mapping[str, float | None]) -> Message:
     seconds = {"total": row["cost"]["train_seconds"], **stages}
     return message(
-        "{name} trains for {total}: {sft} of supervised fine-tuning, which has the budget of the "
-        "others; on top of that {reward} for its judge and {ppo} for PPO.",
+        "compare.pipeline_time",
+        "{name} trains for {total}: {sft} of supervised fine-tuning, "
+        "with the budget of the other strategies, plus {reward} for the reward model and {ppo} "
+        "for PPO.",
         name=row["name"],
         **{name: duration_text(known(seconds[name])) for name in ("total", "sft", "reward", "ppo")},
     )

@@ -28,14 +28,20 @@ def recommend(results: RankedRows, limits: Mapping[str, float | None]) -> Recomm
     """The strategy to take, or None, and why."""
     rows = {row["name"]: row for row in results["rows"] if row["kind"] == "strategy"}
     if results["best"] is None:
-        return {"strategy": None, "reasons": [message("No strategy has a finished run.")]}
+        return {
+            "strategy": None,
+            "reasons": [message("compare.no_finished_strategy", "No strategy has a finished run.")],
+        }
     over = {name: reasons for name, row in rows.items() if (reasons := _over(row, limits))}
     within = [name for name in results["group"] if name not in over]
     reasons = [_about_best(results, rows), _about_group(results)]
     reasons += [reason for name in results["group"] for reason in over.get(name, [])]
     if not within:
         reasons.append(
-            message("None of these keeps to the limits. Raise a limit, or choose by hand.")
+            message(
+                "compare.none_within_limits",
+                "None of these is within the limits. Raise a limit, or choose by hand.",
+            )
         )
         fitting = [
             n for n in _by_score(results) if n in rows and rows[n]["seeds"] and n not in over
@@ -43,7 +49,8 @@ def recommend(results: RankedRows, limits: Mapping[str, float | None]) -> Recomm
         if fitting:
             reasons.append(
                 message(
-                    "The best strategy within the limits is {name}, but it is worse than {best}.",
+                    "compare.best_within_limits", "The best strategy within the limits is {name}, "
+                    "but it is worse than {best}.",
                     name=fitting[0], best=results["best"])
             )  # fmt: skip
         return {"strategy": None, "reasons": reasons + _cautions(results)}
@@ -89,36 +96,62 @@ def _over(row: ComparisonRow, limits: Mapping[str, float | None]) -> list[Messag
     if not row["seeds"]:
         return []
     cost, found = row["cost"], []
-    for limit, key, text, show in _LIMITS:
+    for limit, key, show, beyond in _LIMITS:
         asked = limits.get(limit)
         value = cost[key]
         if asked is not None and value is not None and value > asked:
-            found.append(message(text, name=row["name"], value=show(value), limit=show(asked)))
+            found.append(beyond(name=row["name"], value=show(value), limit=show(asked)))
     least, kept = limits.get("retention"), row["kept"]
     if least is not None and kept is not None and kept < least:
         found.append(
-            message("{name} keeps {value} of what the model knew; the limit is {limit}.",
-                name=row["name"], value=f"{kept:.1%}", limit=f"{least:.1%}")
-        )  # fmt: skip
+            message(
+                "compare.over_retention",
+                "{name} keeps {value} of what the model knew; the limit is {limit}.",
+                name=row["name"],
+                value=f"{kept:.1%}",
+                limit=f"{least:.1%}",
+            )
+        )
     return found
 
 
 _LimitedCost = Literal["memory_bytes", "train_seconds", "artifact_bytes"]
-_LIMITS: tuple[tuple[str, _LimitedCost, str, Callable[[float], str]], ...] = (
-    ("memory", "memory_bytes",
-     message("{name} needs {value} of memory; the limit is {limit}.")["say"], size_text),
-    ("time", "train_seconds",
-     message("{name} trains for {value}; the limit is {limit}.")["say"], duration_text),
-    ("artifact", "artifact_bytes",
-     message("{name} leaves an artifact of {value}; the limit is {limit}.")["say"], size_text),
-)  # fmt: skip
+_LIMITS: tuple[tuple[str, _LimitedCost, Callable[[float], str], Callable[..., Message]], ...] = (
+    (
+        "memory",
+        "memory_bytes",
+        size_text,
+        lambda **values: message(
+            "compare.over_memory", "{name} needs {value} of memory; the limit is {limit}.", **values
+        ),
+    ),
+    (
+        "time",
+        "train_seconds",
+        duration_text,
+        lambda **values: message(
+            "compare.over_time", "{name} trains for {value}; the limit is {limit}.", **values
+        ),
+    ),
+    (
+        "artifact",
+        "artifact_bytes",
+        size_text,
+        lambda **values: message(
+            "compare.over_artifact_size",
+            "{name} has an artifact of {value}; the limit is {limit}.",
+            **values,
+        ),
+    ),
+)
+"""Each limit, the cost it is held against, how both are shown, and what is said beyond it."""
 
 
 def _about_best(results: RankedRows, rows: dict[str, ComparisonRow]) -> Message:
     best, metric = str(results["best"]), results["metric"]
     score = rows[best]["scores"][metric]["mean"]
     return message(
-        "{best} has the best {metric} on the test split: {score}.",
+        "compare.best", "{best} has the best {metric} on the test split: {score}.",
         best=best, metric=metric_name(metric), score=f"{score:.3f}",
     )  # fmt: skip
 
@@ -126,12 +159,16 @@ def _about_best(results: RankedRows, rows: dict[str, ComparisonRow]) -> Message:
 def _about_group(results: RankedRows) -> Message:
     others = results["group"][1:]
     if not others:
-        return message("Every other strategy is worse, and not by accident.")
+        return message("compare.all_others_worse", "Every other strategy is significantly worse.")
     finished = [r for r in results["rows"] if r["kind"] == "strategy" and r["seeds"]]
     if len(results["group"]) == len(finished):
-        return message("No other strategy can be told from it: the differences may be accidents.")
+        return message(
+            "compare.none_distinguishable",
+            "No other strategy is statistically distinguishable from it.",
+        )
     return message(
-        "These cannot be told from it, the differences may be accidents: {names}.",
+        "compare.not_distinguishable",
+        "Not statistically distinguishable from it: {names}.",
         names=", ".join(others),
     )
 
@@ -143,8 +180,8 @@ def _about_gap(
     metric, best = results["metric"], str(results["best"])
     score, most = (row["scores"][metric]["mean"] for row in (chosen, rows[best]))
     return message(
-        "Its {metric} was {score}, {gap} from that of {best}: if that is no accident, it is the "
-        "price.",
+        "compare.gap", "Its {metric} was {score}, {gap} from that of {best}: if the difference is "
+        "real, it is the price of the lower cost.",
         metric=metric_name(metric), score=f"{score:.3f}", gap=f"{abs(score - most):.3f}", best=best,
     )  # fmt: skip
 
@@ -152,20 +189,21 @@ def _about_gap(
 def _about_cost(chosen: ComparisonRow, within: list[ComparisonRow]) -> Message:
     name, own = chosen["name"], chosen["cost"]
     if len(within) == 1:
-        return message("That leaves {name}.", name=name)
-    dearest = max(within, key=lambda row: known(row["cost"]["train_seconds"]))
+        return message("compare.only_one_left", "That leaves {name}.", name=name)
+    costliest = max(within, key=lambda row: known(row["cost"]["train_seconds"]))
     return message(
-        "Of these, {name} is the cheapest: {time} of training, {memory} of memory, an artifact of "
-        "{artifact}. The dearest, {dearest}, takes {dearest_time}, {dearest_memory} and "
-        "{dearest_artifact}.",
+        "compare.cheapest",
+        "Of these, {name} is the cheapest: {time} of training, {memory} of "
+        "memory, an artifact of {artifact}. The most expensive, {costliest}, takes "
+        "{costliest_time}, {costliest_memory} and {costliest_artifact}.",
         name=name,
         time=duration_text(known(own["train_seconds"])),
         memory=size_text(known(own["memory_bytes"])),
         artifact=size_text(known(own["artifact_bytes"])),
-        dearest=dearest["name"],
-        dearest_time=duration_text(known(dearest["cost"]["train_seconds"])),
-        dearest_memory=size_text(known(dearest["cost"]["memory_bytes"])),
-        dearest_artifact=size_text(known(dearest["cost"]["artifact_bytes"])),
+        costliest=costliest["name"],
+        costliest_time=duration_text(known(costliest["cost"]["train_seconds"])),
+        costliest_memory=size_text(known(costliest["cost"]["memory_bytes"])),
+        costliest_artifact=size_text(known(costliest["cost"]["artifact_bytes"])),
     )
 
 
@@ -184,8 +222,9 @@ def _about_learning(chosen: ComparisonRow, results: RankedRows) -> list[Message]
         return []
     return [
         message(
-            "But {name} is no better than this baseline: {baseline}. It needs more data, more "
-            "training or another learning rate.",
+            "compare.no_better_than_baseline",
+            "But {name} does not beat this baseline: "
+            "{baseline}. It needs more data, more training or another learning rate.",
             name=chosen["name"],
             baseline=untaught[0],
         )
@@ -200,14 +239,17 @@ def _cautions(results: RankedRows) -> list[Message]:
     if words is not None and words["one"] == "tf-idf" and words["real"]:
         cautions.append(
             message(
-                "Word counts and a linear model are better still: no neural network is needed here."
+                "compare.word_counts_better",
+                "A linear model on word counts (TF-IDF) is better "
+                "still: no neural network is needed here.",
             )
         )
     elif words is not None and not words["real"]:
         cautions.append(
             message(
-                "Word counts and a linear model cannot be told from the best: a neural network "
-                "may not be needed."
+                "compare.word_counts_as_good",
+                "A linear model on word counts (TF-IDF) is not "
+                "statistically distinguishable from the best: a neural network may not be needed.",
             )
         )
     neural = [p for p in results["pairs"] if "tf-idf" not in (p["one"], p["other"])]
@@ -215,12 +257,15 @@ def _cautions(results: RankedRows) -> list[Message]:
     if widths:
         cautions.append(
             message(
-                "With {examples} test examples and these seeds, a strategy must be about {width} "
-                "below the best before it can be seen.",
+                "compare.detectable_difference", "With {examples} test examples and these seeds, "
+                "a strategy must be about {width} below the best for the difference to be "
+                "detectable.",
                 examples=f"{results['test_examples']:,}", width=f"{median(widths):.3f}")
         )  # fmt: skip
     if any(len(row["seeds"]) == 1 for row in results["rows"]):
-        cautions.append(message("One seed: how much another seed would change is not known."))
+        cautions.append(
+            message("compare.one_seed", "One seed: the variation between seeds is unknown.")
+        )
     return cautions
 
 

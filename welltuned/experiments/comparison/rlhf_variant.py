@@ -68,8 +68,12 @@ def read_pipeline(
     before = len(faults)
     _refuse_other_stages(given, run, document, faults)
     if "reward" not in given and not config.reward:
-        what = "nobody judges: 'rlhf' learns from ratings, preferences or another reward"
-        faults.add(what, document.place(("strategy",)), "add reward: {data: ratings.jsonl}")
+        faults.add(
+            "compare.pipeline_without_reward",
+            "'rlhf' has no reward: it learns from ratings, preferences or another reward",
+            document.place(("strategy",)),
+            "add reward: {{data: ratings.jsonl}}",
+        )
     if len(faults) > before:
         return None
     ppo = config.ppo.model_dump(mode="json", exclude_unset=True)
@@ -106,14 +110,28 @@ def _refuse_other_stages(
     """What would make the first stage another than the strategies it is compared with."""
     place = document.place(("strategy",))
     if not isinstance(given.get("sft", {}), dict):
-        what = f"'sft: {given['sft']}' trains nothing here, and the others have a budget to spend"
-        faults.add(what, place, "remove it: the first stage trains as the other strategies do")
+        faults.add(
+            "compare.pipeline_without_training",
+            "'sft: {given}' trains nothing, and the other strategies have a budget to spend",
+            place,
+            "remove it: the first stage trains as the other strategies do",
+            given=given["sft"],
+        )
     if run.protection:
-        what = "'protection' does not reach PPO, so 'rlhf' would not be protected as the others are"
-        faults.add(what, place, "leave rlhf or the protection out")
+        faults.add(
+            "compare.pipeline_unprotected",
+            "'protection' does not reach PPO, so 'rlhf' would not be protected as the others are",
+            place,
+            "leave rlhf or the protection out",
+        )
     if "." in run.engine:
-        what = f"'engine: {run.engine}' is no engine of a pipeline's stages"
-        faults.add(what, place, "give rlhf an engine of its own: torch, or hf")
+        faults.add(
+            "compare.pipeline_engine_unsupported",
+            "a pipeline's stages do not support 'engine: {engine}'",
+            place,
+            "give rlhf an engine of its own: torch, or hf",
+            engine=run.engine,
+        )
 
 
 def whole(pipeline: RlhfConfig, run: RunConfig) -> RlhfConfig:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from welltuned.config import RunConfig
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key, code_version
 from welltuned.experiments.comparison.cells import freeze_shared_settings
@@ -70,7 +70,13 @@ def tune(
         tuned.found[variant.name] = found
         tuned.variants.append(replace(variant, config=with_found(variant.config, found["values"])))
     if not tuned.variants:
-        raise RunFailed("; ".join(f"{name}: {why}" for name, why in tuned.failed.items()))
+        raise RunFailed(
+            Fault(
+                "compare.no_trial_succeeded",
+                "no strategy's trials succeeded: {reasons}",
+                reasons="; ".join(f"{name}: {why}" for name, why in tuned.failed.items()),
+            )
+        )
     return tuned
 
 

@@ -183,7 +183,9 @@ def _refuse_doubles(variants: list[Variant], document: Document, faults: Faults)
     for number, variant in enumerate(variants):
         if variant.slug.lower() in {other.slug.lower() for other in variants[:number]}:
             faults.add(
-                f"two strategies are called '{variant.name}'",
+                "compare.name_repeated",
+                "two strategies are called '{name}'",
                 document.place(("strategies",)),
-                "give them names: {type: lora, r: 8, name: small}",
+                "give them names: {{type: lora, r: 8, name: small}}",
+                name=variant.name,
             )

@@ -15,6 +15,7 @@ from welltuned.schema.document import (
     Part,
     PartT,
     apply_overrides,
+    conflict,
     read_document,
     validate,
 )
@@ -57,7 +58,12 @@ class SweepSettings(Part):
             try:
                 read_duration(str(value))
             except ValueError:
-                raise ValueError("write a number and s, m, h or d, such as 20m") from None
+                raise conflict(
+                    "sweep.bad_timeout",
+                    "'sweep.timeout' is '{value}'",
+                    "write a number and s, m, h or d, such as 20m",
+                    value=value,
+                ) from None
         return value
 
     @property
@@ -87,9 +93,17 @@ class CurveSettings(Part):
     @classmethod
     def _ascending(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         if len(shares) < 4 or list(shares) != sorted(set(shares)):
-            raise ValueError("at least four shares must ascend, such as [0.125, 0.25, 0.5, 1]")
+            raise conflict(
+                "curve.shares_not_ascending",
+                "'curve.shares' must be at least four that ascend",
+                "write such as [0.125, 0.25, 0.5, 1]",
+            )
         if shares[0] <= 0 or shares[-1] > 1:
-            raise ValueError("shares lie above 0, and the largest is at most 1")
+            raise conflict(
+                "curve.shares_out_of_range",
+                "'curve.shares' must lie above 0 and not above 1",
+                "write such as [0.125, 0.25, 0.5, 1]",
+            )
         return shares
 
 

@@ -110,9 +110,15 @@ def plan_curve(
     total = len(prepared.data.train)
     sizes = tuple(round(share * total) for share in config.curve.shares)
     if sizes[0] < _FEWEST or len(set(sizes)) < len(sizes):
-        what = f"the smallest share of {total:,} training examples is {sizes[0]}: too few"
-        place = document.place(("curve", "shares"))
-        faults.add(what, place, f"give shares of at least {_FEWEST / total:.2g}")
+        faults.add(
+            "curve.share_too_small",
+            "the smallest share of {total:,} training examples is {examples}: too few",
+            document.place(("curve", "shares")),
+            "give shares of at least {least:.2g}",
+            total=total,
+            examples=sizes[0],
+            least=_FEWEST / total,
+        )
     faults.raise_if_any()
     training = prepared.config.training
     return CurvePlan(
@@ -157,8 +163,14 @@ def learning_curve(
     enter(plan.folder, identity)
     work = Lock(plan.folder / LOCKS / "work")
     if not work.acquire(wait=False):
-        what = "another process is measuring this learning curve"
-        raise InputError(Fault(what, Place(str(plan.folder)), "wait for it"))
+        raise InputError(
+            Fault(
+                "curve.in_progress",
+                "another process is measuring this learning curve",
+                Place(str(plan.folder)),
+                "wait for it",
+            )
+        )
     try:
         observer.planned(plan)
         scores = np.array([_measure(plan, size, seed, observer) for size, seed in plan.points()])
@@ -192,7 +204,16 @@ def _measure(plan: CurvePlan, size: int, seed: int, observer: CurveObserver) -> 
         shutil.rmtree(heavy, ignore_errors=True)  # nobody uses the models of a curve
     score = run.results["validation"][plan.metric]
     if score is None:
-        raise RunFailed(f"the validation {plan.metric} of {folder} is not a finite number")
+        raise RunFailed(
+            Fault(
+                "curve.score_not_finite",
+                "the validation {metric} of {folder} is not a finite number",
+                None,
+                "look at that run; a lower training.learning_rate may help",
+                metric=plan.metric,
+                folder=folder,
+            )
+        )
     observer.point_ended(size, seed, float(score), seconds)
     return float(score)
 

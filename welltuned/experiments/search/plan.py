@@ -123,16 +123,27 @@ def output_folder(config: RunConfig, parent: str, faults: Faults) -> Path:
     """The folder as configured, or PARENT/DATA-STRATEGY: the same each time, to go on in it."""
     folder = Path(config.output_dir or f"{parent}/{usual_name(config)}").expanduser()
     if folder.exists() and not folder.is_dir():
-        faults.add("this is a file", Place(str(folder)), "choose another output_dir")
+        faults.add(
+            "run.folder_is_a_file",
+            "the output folder is a file",
+            Place(str(folder)),
+            "choose another output_dir",
+        )
     return folder
 
 
 def _require_tools(faults: Faults) -> None:
     if importlib.util.find_spec("optuna") is None:
-        faults.add("sweeps need Optuna", None, "pip install 'welltuned[sweep]'")
+        faults.add(
+            "sweep.optuna_missing", "sweeps need Optuna", None, "pip install 'welltuned[sweep]'"
+        )
     if distributed.processes() > 1:
-        what = "a trial of a sweep is carried out by one process"
-        faults.add(what, None, "start the sweep several times instead: all work on one folder")
+        faults.add(
+            "sweep.several_processes",
+            "a trial of a sweep runs in one process",
+            None,
+            "start the sweep several times instead: all work on one folder",
+        )
 
 
 def _require_grid(
@@ -141,9 +152,13 @@ def _require_grid(
     if config.sweep.sampler == "grid":
         for dimension in space:
             if isinstance(dimension, Interval):
-                what = f"'sweep.sampler' is grid, but '{dimension.key}' is a range"
-                place = document.place(("sweep", "space", dimension.key))
-                faults.add(what, place, "give a list of values, or use sampler: tpe")
+                faults.add(
+                    "sweep.grid_with_a_range",
+                    "'sweep.sampler' is grid, but '{key}' is a range",
+                    document.place(("sweep", "space", dimension.key)),
+                    "give a list of values, or use sampler: tpe",
+                    key=dimension.key,
+                )
 
 
 def _metric(config: SweepConfig, prepared: RunPlan, document: Document, faults: Faults) -> str:
@@ -153,7 +168,14 @@ def _metric(config: SweepConfig, prepared: RunPlan, document: Document, faults: 
     if metric not in prepared.problem.scorer.metric_names:
         place = document.place(("sweep", "metric"))
         remedy = nearest(metric, prepared.problem.scorer.metric_names)
-        faults.add(f"there is no validation score '{metric}'", place, remedy)
+        faults.add(
+            "sweep.metric_unknown",
+            "no validation score '{metric}'",
+            place,
+            "{hint}",
+            metric=metric,
+            hint=remedy,
+        )
     return metric
 
 

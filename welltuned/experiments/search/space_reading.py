@@ -30,7 +30,12 @@ def read_space(
         return list(_declared_space(base, prepared)) if prepared else []
     if not written:
         place = document.place(("sweep", "space"))
-        faults.add("'sweep.space' is empty", place, "name at least one key, or write auto")
+        faults.add(
+            "sweep.empty_space",
+            "'sweep.space' is empty",
+            place,
+            "name at least one key, or write auto",
+        )
     space: list[Dimension] = []
     for key, value in written.items():
         place, found = document.place(("sweep", "space", key)), Faults()
@@ -95,8 +100,13 @@ def _declared(
     section, _, name = key.partition(".")
     marker = searched(type(getattr(base, section))).get(name)
     if marker is None:
-        remedy = "write {low: …, high: …} or a list of values"
-        faults.add(f"no range is known for '{key}' in sweep.space", place, remedy)
+        faults.add(
+            "sweep.no_default_range",
+            "'{key}' in sweep.space has no default range",
+            place,
+            "write {{low: …, high: …}} or a list of values",
+            key=key,
+        )
     if marker is None or prepared is None:
         return None
     if isinstance(marker, Around):
@@ -132,13 +142,30 @@ def _require_key(key: str, base: RunConfig, place: Place, faults: Faults) -> Non
     section, _, name = key.partition(".")
     known = [f"{part}.{field}" for part in _SEARCHABLE for field in _fields(base, part)]
     if key == "strategy.type":
-        what = "'strategy.type' in sweep.space: strategies are compared, and not swept"
-        faults.add(what, place, "sweep one strategy at a time")
+        faults.add(
+            "sweep.strategy_type",
+            "'strategy.type' in sweep.space: strategies are compared, not swept",
+            place,
+            "sweep one strategy at a time",
+        )
     elif section in RunConfig.model_fields and section not in _SEARCHABLE:
-        what = f"'{key}' in sweep.space: trials differ in how they train, and in nothing else"
-        faults.add(what, place, f"try keys of {', '.join(_SEARCHABLE)}")
+        faults.add(
+            "sweep.key_not_searchable",
+            "'{key}' in sweep.space: trials differ only in how they train",
+            place,
+            "try keys of {sections}",
+            key=key,
+            sections=", ".join(_SEARCHABLE),
+        )
     elif key not in known and not (section == "strategy" and name and _is_open(base)):
-        faults.add(f"unknown key '{key}' in sweep.space", place, nearest(key, known))
+        faults.add(
+            "sweep.key_unknown",
+            "unknown key '{key}' in sweep.space",
+            place,
+            "{hint}",
+            key=key,
+            hint=nearest(key, known),
+        )
 
 
 def _fields(base: RunConfig, section: str) -> list[str]:
@@ -168,13 +195,12 @@ def _require_sound(
     dimension: Dimension, base: RunConfig, prepared: RunPlan | None, place: Place, faults: Faults
 ) -> None:
     """Refuse a dimension one of whose ends the config, the strategy or the model refuses."""
-    refusals = [
-        fault
+    refusals = {
+        fault.at(place): None
         for value in dimension.ends
         for fault in _refusals(base, {dimension.key: value}, prepared)
-    ]
-    for what, remedy in dict.fromkeys((fault.what, fault.remedy) for fault in refusals):
-        faults.add(what, place, remedy)
+    }
+    faults.extend(refusals)
 
 
 def _refusals(
@@ -187,6 +213,13 @@ def _refusals(
         return list(faults)
     room, taken = prepared.anatomy.max_length, config.strategy.input_positions
     if room is not None and 2 * taken > room:
-        what = f"the prompt takes {taken} of the {room} tokens that the model reads"
-        faults.add(what, None, f"choose at most {room // 2}")
+        faults.add(
+            "sweep.prompt_too_long",
+            "the prompt takes {taken} of the {room} tokens that the model reads",
+            None,
+            "choose at most {most}",
+            taken=taken,
+            room=room,
+            most=room // 2,
+        )
     return [*faults, *config.strategy.check(prepared.anatomy)]

@@ -14,7 +14,7 @@ import math
 import time
 from pathlib import Path
 
-from welltuned.errors import InputError, Pruned, RunFailed, Stopped
+from welltuned.errors import Fault, InputError, Pruned, RunFailed, Stopped
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.experiments.search.journal import Journal, Trial, TrialRow
 from welltuned.experiments.search.plan import SweepPlan, plan_sweep
@@ -74,11 +74,24 @@ def run_sweep(
         broken = 0 if sound else broken + 1
         if broken == _PATIENCE:
             reason = rows[trial.number].reason
-            raise RunFailed(f"{broken} trials in a row failed, the last of them so: {reason}")
+            raise RunFailed(
+                Fault(
+                    "sweep.trials_keep_failing",
+                    "{number} trials in a row failed; the last: {reason}",
+                    number=broken,
+                    reason=reason,
+                )
+            )
     rows = _settle(plan, journal, weigh=True)
     write_sweep_report(plan.folder)
     if rows and all(row.state in ("failed", "pruned") for row in rows):
-        raise RunFailed(f"no trial came to its end; the last one: {rows[-1].reason}")
+        raise RunFailed(
+            Fault(
+                "sweep.no_trial_finished",
+                "no trial finished; the last: {reason}",
+                reason=rows[-1].reason,
+            )
+        )
     return plan.folder
 
 
@@ -141,6 +154,13 @@ class _Judge(Forwarded):
         self._trial.optuna.report(value, self._looks)
         if step < self._total and self._trial.optuna.should_prune():
             raise Pruned(
-                f"pruned at step {step} of {self._total}: {self._metric} {value:.4f} "
-                "is behind that of earlier trials"
+                Fault(
+                    "sweep.pruned",
+                    "pruned at step {step} of {steps}: {metric} {value:.4f} is behind that of "
+                    "earlier trials",
+                    step=step,
+                    steps=self._total,
+                    metric=self._metric,
+                    value=value,
+                )
             )

@@ -1,38 +1,49 @@
-"""The languages of reports: a catalogue each, from the English sentence to its translation.
+"""The languages of reports: a catalogue each, with its labels and its messages.
 
-English needs no catalogue: its sentences stand in the templates. What comes
-from the data and from settings is shown as it is.
+English needs no catalogue: its labels stand in the templates, and messages carry their English
+words. A label is found by its English words, a message by its code. What comes from the data and
+from settings is shown as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import yaml
 
-Translate = Callable[..., str]
-"""`_("{number} examples", number=3)`: the sentence in the report's language."""
+from welltuned.schema.messages import Message
 
 
-def translator(language: str) -> Translate:
-    """The function that says a sentence in a language: `en`, or one that has a catalogue."""
-    sentences = {} if language == "en" else catalogue(language)
+class Translator:
+    """Labels and messages in one language: `en`, or one that has a catalogue.
 
-    def say(sentence: str, **values: Any) -> str:
-        text = sentences.get(sentence, sentence)
+    >>> _ = Translator("zh")
+    >>> _("{number} training examples", number=3)
+    '训练样本 3 条'
+    """
+
+    def __init__(self, language: str) -> None:
+        texts = {"labels": {}, "messages": {}} if language == "en" else catalogue(language)
+        self._labels, self._messages = texts["labels"], texts["messages"]
+
+    def __call__(self, label: str, **values: Any) -> str:
+        """A label of a template, by its English words."""
+        text = self._labels.get(label, label)
         return text.format(**values) if values else text
 
-    return say
+    def message(self, message: Message) -> str:
+        """A message by its code; in English where the language does not know it."""
+        text = self._messages.get(message.get("code", ""), message["say"])
+        return str(text).format(**message["values"])
 
 
 @cache
-def catalogue(language: str) -> dict[str, str]:
-    """All sentences of a language by their English form."""
+def catalogue(language: str) -> dict[str, dict[str, str]]:
+    """`labels` by their English words and `messages` by their codes."""
     file = resources.files(__name__) / f"{language}.yaml"
     return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
-ENGLISH = translator("en")
+ENGLISH = Translator("en")

@@ -69,15 +69,28 @@ class Classification(Task):
     @model_validator(mode="after")
     def _sensible(self) -> Classification:
         if self.max_length != "auto" and self.max_length < 4:
-            raise conflict("'task.max_length' leaves no room for text", "use 16 or more")
+            raise conflict(
+                "task.max_length_too_small",
+                "'task.max_length' leaves no room for {unit}",
+                "use 16 or more",
+                unit="text",
+            )
         if self.class_weights != "none" and self.problem in ("multi_label", "regression"):
-            raise conflict("'task.class_weights' goes with one label per text", "remove it")
+            raise conflict(
+                "task.class_weights_unsupported",
+                "'task.class_weights' requires one label per text",
+                "remove it",
+            )
         return self
 
     def check_policy(self) -> None:
         if self.problem not in ("auto", "single_label"):
-            what = f"a policy chooses one label, and 'task.problem' is {self.problem}"
-            raise conflict(what, "use single_label")
+            raise conflict(
+                "rlhf.problem_unsupported",
+                "a policy chooses one label, but 'task.problem' is {problem}",
+                "use single_label",
+                problem=self.problem,
+            )
 
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults

@@ -82,11 +82,13 @@ def _numbers_of(labels: Labels) -> dict[str, int]:
 
 
 def _refuse_label(key: str, labels: Labels, records: Records, index: int, faults: Faults) -> None:
-    faults.add(
-        f"the label '{key}' does not occur in train",
+    faults.add_counted(
+        "task.label_unseen",
+        "the label '{label}' does not occur in train",
         records.place(index),
-        "labels are: " + ", ".join(labels.keys[:20]) + (", …" if len(labels.keys) > 20 else ""),
-        kind=f"rows of {records.source} with labels that train does not have",
+        "labels are: {known}",
+        label=key,
+        known=", ".join(labels.keys[:20]) + (", …" if len(labels.keys) > 20 else ""),
     )
 
 
@@ -97,11 +99,12 @@ def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
             return value
     except (TypeError, ValueError):
         pass
-    faults.add(
-        f"the target {cell!r} is not a number",
+    faults.add_counted(
+        "task.target_not_a_number",
+        "the target {cell!r} is not a number",
         records.place(index),
         "give a finite number",
-        kind="targets that are not numbers",
+        cell=cell,
     )
     return 0.0
 

@@ -47,8 +47,11 @@ class Preference(Task):
     @model_validator(mode="after")
     def _consistent(self) -> Preference:
         if self.loss == "ipo" and self.label_smoothing:
-            what = "'task.label_smoothing' goes with 'task.loss: sigmoid'"
-            raise conflict(what, "set it to 0, or use sigmoid")
+            raise conflict(
+                "task.smoothing_without_sigmoid",
+                "'task.label_smoothing' requires 'task.loss: sigmoid'",
+                "set it to 0, or use sigmoid",
+            )
         return self
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:

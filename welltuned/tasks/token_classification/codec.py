@@ -14,7 +14,7 @@ from welltuned.data.readers import conll
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
-from welltuned.errors import Faults
+from welltuned.errors import Fault, Faults, Place
 from welltuned.metrics.entities import split_tag
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec
@@ -158,26 +158,21 @@ class SentenceCodec(Codec):
     def _check(
         self, words: list[str], tags: list[str], records: Records, index: int, faults: Faults
     ) -> None:
-        place, source = records.place(index), records.source
+        place = records.place(index)
         if len(words) != len(tags):
-            faults.add(
-                f"{len(words)} words but {len(tags)} tags",
+            faults.add_counted(
+                "task.tags_and_words_differ",
+                "{words} words but {tags} tags",
                 place,
                 "give one tag for each word",
-                kind=f"rows of {source} with more or fewer tags than words",
+                words=len(words),
+                tags=len(tags),
             )
             return
         for position, (word, tag) in enumerate(zip(words, tags, strict=True), 1):
             if tag not in self.tags:
-                about = f"the tag of word {position}, '{word}',"
-                faults.add(
-                    f"{about} is '{tag}', which train does not have"
-                    if tag
-                    else f"{about} is missing",
-                    place,
-                    f"tags are: {', '.join(self.tags[:20])}{', …' if len(self.tags) > 20 else ''}",
-                    kind=f"words of {source} with tags that train does not have",
-                )
+                known = ", ".join(self.tags[:20]) + (", …" if len(self.tags) > 20 else "")
+                faults.count(_unknown_tag(word, tag, position, place, known))
 
     def notes(self, examples: Examples) -> list[str]:
         assert isinstance(examples, TaggedSentences)
@@ -194,3 +189,27 @@ class SentenceCodec(Codec):
 def _text(given: Any) -> str:
     """One line, also where a tab parted it into two texts."""
     return given if isinstance(given, str) else " ".join(given)
+
+
+def _unknown_tag(word: str, tag: str, position: int, place: Place, known: str) -> Fault:
+    """The fault of a word whose tag is missing, or did not occur in train."""
+    if not tag:
+        return Fault(
+            "task.tag_missing",
+            "the tag of word {position}, '{word}', is missing",
+            place,
+            "tags are: {known}",
+            position=position,
+            word=word,
+            known=known,
+        )
+    return Fault(
+        "task.tag_unseen",
+        "the tag of word {position}, '{word}', is '{tag}', which does not occur in train",
+        place,
+        "tags are: {known}",
+        position=position,
+        word=word,
+        tag=tag,
+        known=known,
+    )

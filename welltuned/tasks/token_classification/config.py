@@ -38,7 +38,12 @@ class TokenClassification(Task):
     @model_validator(mode="after")
     def _sensible(self) -> TokenClassification:
         if self.max_length != "auto" and self.max_length < 4:
-            raise conflict("'task.max_length' leaves no room for words", "use 16 or more")
+            raise conflict(
+                "task.max_length_too_small",
+                "'task.max_length' leaves no room for {unit}",
+                "use 16 or more",
+                unit="words",
+            )
         return self
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:

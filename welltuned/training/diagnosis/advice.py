@@ -30,22 +30,28 @@ def _change(
     training, strategy = config["training"], config["strategy"]["type"]
     if fault == "diverged":
         rate = training["learning_rate"] / 10
-        return message("a lower learning rate"), (f"training.learning_rate={rate:.2g}",)
+        return message("diagnosis.try_lower_rate", "a lower learning rate"), (
+            f"training.learning_rate={rate:.2g}",
+        )
     if fault == "collapsed" and evidence.true_share > UNBALANCED:
-        return message("weights that make up for the unbalanced classes"), (
+        return message("diagnosis.try_class_weights", "class weights, which balance the classes"), (
             "task.class_weights=auto",
         )
     if fault == "overfitted" and strategy in _WHOLE:
         # Rate and epochs of the config are those of the other strategy.
-        return message("fewer weights that train"), _another("lora", training)
+        return message("diagnosis.try_fewer_weights", "fewer trainable weights"), _another(
+            "lora", training
+        )
     if fault == "overfitted":
-        return message("half the training"), (_length(training, 0.5),)
+        return message("diagnosis.try_half", "half the training"), (_length(training, 0.5),)
     if fault == "cut short":
-        return message("twice the training"), (_length(training, 2),)
+        return message("diagnosis.try_double", "twice the training"), (_length(training, 2),)
     if fault in ("underfitted", "plateaued") and strategy != "full":
-        return message("more weights that train"), _another("full", training)
+        return message("diagnosis.try_more_weights", "more trainable weights"), _another(
+            "full", training
+        )
     return (
-        message("another learning rate, found by a range test"),
+        message("diagnosis.try_range_test", "another learning rate, found by a range test"),
         ("training.learning_rate=find",),
     )
 

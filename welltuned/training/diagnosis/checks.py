@@ -46,13 +46,14 @@ Look = Callable[[Evidence], Message | None]
 def _diverged(evidence: Evidence) -> Message | None:
     losses = evidence.losses
     if not np.isfinite(losses).all():
-        return message("the training loss stopped being a number")
+        return message("diagnosis.not_finite", "the training loss became NaN or infinite")
     if len(losses) < 3:
         return None
     start, smooth = _start(losses), smoothed(losses)
     peak, end = float(smooth.max()), _end(losses)
     if peak > _BLOWN_UP * start and end > start / _BLOWN_UP:
         return message(
+            "diagnosis.peak",
             "the training loss rose from {start} to {peak} at step {step} and ended at {end}",
             start=f"{start:.3g}",
             peak=f"{peak:.3g}",
@@ -61,7 +62,10 @@ def _diverged(evidence: Evidence) -> Message | None:
         )
     if end > start + _SURE * _spread(losses) and end > 1.2 * start:
         return message(
-            "the training loss rose from {start} to {end}", start=f"{start:.3g}", end=f"{end:.3g}"
+            "diagnosis.rose",
+            "the training loss rose from {start} to {end}",
+            start=f"{start:.3g}",
+            end=f"{end:.3g}",
         )
     return None
 
@@ -74,8 +78,8 @@ def _collapsed(evidence: Evidence) -> Message | None:
     if evidence.true_share < UNBALANCED and not _has_moved(evidence.losses):
         return None  # a new head may well favour one class; nothing has been learned yet
     return message(
-        "{predicted} of the predictions on validation say '{label}', "
-        "which {true} of the examples are",
+        "diagnosis.collapsed",
+        "{predicted} of the validation predictions are '{label}', which {true} of the examples are",
         predicted=f"{evidence.predicted_share:.0%}",
         label=evidence.predicted,
         true=f"{evidence.true_share:.0%}",
@@ -105,13 +109,16 @@ def _overfitted(evidence: Evidence) -> Message | None:
     }
     if not risen:
         return message(
-            "{metric} is {train} on training examples and {validation} on validation: "
-            "a gap of {gap}",
+            "diagnosis.gap",
+            "{metric} is {train} on training examples and {validation} on "
+            "validation: a gap of {gap}",
             **told,
         )
     return message(
-        "{metric} is {train} on training examples and {validation} on validation: "
-        "a gap of {gap}; the validation loss rose from {best} to {last}",
+        "diagnosis.gap_and_rising_loss",
+        "{metric} is {train} on training examples and "
+        "{validation} on validation: a gap of {gap}; the validation loss rose from {best} to "
+        "{last}",
         **told,
         best=f"{np.nanmin(losses):.3g}",
         last=f"{losses[-1]:.3g}",
@@ -126,7 +133,8 @@ def _getting_worse(evidence: Evidence) -> Message | None:
     if _end(evidence.losses) >= losses[-1]:
         return None
     return message(
-        "the validation loss has risen from {best} to {last}, and the training loss is {train}",
+        "diagnosis.validation_loss_rising",
+        "the validation loss has risen from {best} to {last}, while the training loss is {train}",
         best=f"{np.nanmin(losses):.3g}",
         last=f"{losses[-1]:.3g}",
         train=f"{_end(evidence.losses):.3g}",
@@ -149,8 +157,9 @@ def _cut_short(evidence: Evidence) -> Message | None:
     if fall < _LATE_SHARE * progress or -slope < _SURE * error:
         return None
     return message(
-        "the training loss was still falling: {share} of its fall from {start} to {end} "
-        "came in the last third of the way",
+        "diagnosis.still_falling",
+        "the training loss was still falling: {share} of its fall from "
+        "{start} to {end} came in the last third of training",
         share=f"{min(fall / progress, 1):.0%}",
         start=f"{_start(losses):.3g}",
         end=f"{end:.3g}",
@@ -165,6 +174,7 @@ def _underfitted(evidence: Evidence) -> Message | None:
         little, at_most = (guess + share * (1 - guess) for share in (_LITTLE, 2 * _LITTLE))
         if train.value < little and train.high < at_most:
             return message(
+                "diagnosis.no_better_than_guessing",
                 "even on training examples {metric} is {train}; ignoring the text gives {guess}",
                 metric=evidence.metric,
                 train=f"{train.value:.3f}",
@@ -175,6 +185,7 @@ def _underfitted(evidence: Evidence) -> Message | None:
     if _start(losses) - _end(losses) > _BARELY * _start(losses):
         return None
     return message(
+        "diagnosis.hardly_fell",
         "the training loss hardly fell, from {start} to {end}",
         start=f"{_start(losses):.3g}",
         end=f"{_end(losses):.3g}",
@@ -195,6 +206,7 @@ def _plateaued(evidence: Evidence) -> Message | None:
     if progress <= _BARELY * _start(losses) or -slope > max(2 * error, 0.1 * progress):
         return None
     return message(
+        "diagnosis.not_falling",
         "the training loss has not fallen since step {step} of {steps} "
         "(then {then}, at the end {end})",
         step=int(evidence.steps[late][0]),

@@ -47,6 +47,7 @@ class Watch(Listener):
         start, level = sum(self._first) / _SETTLED, self._total / self._weight
         if level > _BLOWN_UP * min(start, self._first[0]) or not math.isfinite(level):
             what = message(
+                "diagnosis.loss_rising",
                 "the training loss has risen from {start} to {level}",
                 start=f"{self._first[0]:.3g}",
                 level=f"{level:.3g}",
@@ -84,7 +85,9 @@ def diagnose_run(run: Run, results: KnownSoFar) -> Diagnosis:
 
 def note_divergence(run: Run, error: Exception) -> Finding:
     """Tell the status of a run that had to stop at a loss that is no number, and what to try."""
-    finding = _finding("diverged", message("training stopped: {error}", error=str(error)), run)
+    finding = _finding(
+        "diverged", message("diagnosis.stopped", "training stopped: {error}", error=str(error)), run
+    )
     run.set_diagnosis(_status(finding))
     return finding
 

@@ -14,7 +14,6 @@ import pytest
 from welltuned.errors import Fault, Place
 from welltuned.experiments.comparison.worker import client as module
 from welltuned.experiments.comparison.worker.client import Event, Worker
-from welltuned.experiments.comparison.worker.protocol import fault_as_dict, fault_from
 
 CHILD = """
 import json, os, signal, sys, time
@@ -73,14 +72,12 @@ def test_a_told_error_goes_before_last_words(ended: Any) -> None:
 
 
 def test_faults_are_told(ended: Any) -> None:
-    fault = Fault("bad", Place("file", 3), "mend it")
-    assert fault_from(fault_as_dict(fault)) == fault
-    assert fault_from(fault_as_dict(Fault("bad"))) == Fault("bad")
-    event_line = f"{{'event': 'refused', 'faults': [{fault_as_dict(fault)}]}}"
+    fault = Fault("a.b", "bad", Place("file", 3), "mend it")
+    event_line = f"{{'event': 'refused', 'faults': [{fault.as_dict()}]}}"
     told = f"print(json.dumps({event_line})); sys.exit(2)"
     event = ended(told)
     assert event.values["error"] == "bad"
-    assert event.worker.refused == [fault_as_dict(fault)]
+    assert event.worker.refused == [fault.as_dict()]
 
 
 def test_memory_is_the_most_that_was_seen_or_told(ended: Any) -> None:

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from welltuned.errors import Fault, Place
-from welltuned.experiments.comparison.worker.protocol import fault_as_dict, fault_from
 
 
 @pytest.mark.parametrize(
@@ -15,5 +14,5 @@ from welltuned.experiments.comparison.worker.protocol import fault_as_dict, faul
 )
 def test_a_fault_comes_back_as_it_was(place: Place | None) -> None:
     fault = Fault("the label is empty", place, "write one")
-    told = json.loads(json.dumps(fault_as_dict(fault)))
-    assert fault_from(told) == fault and str(fault_from(told)) == str(fault)
+    told = json.loads(json.dumps(fault.as_dict()))
+    assert Fault.from_dict(told) == fault and str(Fault.from_dict(told)) == str(fault)

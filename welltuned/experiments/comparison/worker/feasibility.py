@@ -17,7 +17,7 @@ from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.observers import TellingObserver
-from welltuned.experiments.comparison.worker.protocol import fault_as_dict, shared_data
+from welltuned.experiments.comparison.worker.protocol import shared_data
 from welltuned.rlhf import read_config
 from welltuned.runs.results_schema import Scores
 from welltuned.training.data_cache import DataCache
@@ -48,7 +48,7 @@ def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
                 stages = read_config.rlhf_config_from(pipeline)
                 check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]), cache)
         except InputError as error:
-            faults = [fault_as_dict(fault) for fault in error.faults]
+            faults = [fault.as_dict() for fault in error.faults]
             tell("cannot", name=variant["name"], faults=faults)
             continue
         tell("checked", name=variant["name"], **counts)

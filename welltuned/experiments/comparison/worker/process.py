@@ -16,7 +16,7 @@ from typing import Any
 
 from welltuned.config import run_config_from
 from welltuned.errors import InputError, Stopped, WelltunedError
-from welltuned.experiments.comparison.worker.protocol import Tell, fault_as_dict, shared_data
+from welltuned.experiments.comparison.worker.protocol import Tell, shared_data
 
 
 def run_worker() -> None:
@@ -32,7 +32,7 @@ def handle_request(request: dict[str, Any], tell: Tell) -> int:
     try:
         _TASKS[request["do"]](request, tell)
     except InputError as error:
-        tell("refused", faults=[fault_as_dict(fault) for fault in error.faults])
+        tell("refused", faults=[fault.as_dict() for fault in error.faults])
         return error.exit_status
     except Stopped as stop:
         return stop.exit_status

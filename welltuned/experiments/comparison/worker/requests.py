@@ -16,7 +16,6 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.client import Event, Worker
-from welltuned.experiments.comparison.worker.protocol import fault_from
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import Scouted, SharedSettings
 
@@ -50,7 +49,7 @@ def request_feasibility(
             name = event.values.pop("name")
             found[name] = {**found.get(name, {}), **event.values}
         elif event.name == "cannot":
-            faults = [fault_from(values) for values in event.values["faults"]]
+            faults = [Fault.from_dict(values) for values in event.values["faults"]]
             impossible[event.values["name"]] = faults
     _refuse(able, impossible)
     if timed:
@@ -134,6 +133,6 @@ def events_of(request: dict[str, Any], observer: ComparisonObserver) -> Iterator
     finally:
         worker.stop()
     if worker.refused:
-        raise InputError([fault_from(values) for values in worker.refused])
+        raise InputError([Fault.from_dict(values) for values in worker.refused])
     if event.values["error"]:
-        raise RunFailed(event.values["error"])
+        raise RunFailed(Fault("compare.worker_failed", "{reason}", reason=event.values["error"]))
