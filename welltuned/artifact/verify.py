@@ -95,6 +95,31 @@ def prove(
 
     Raises `RunFailed` on the first thing that is not so.
     """
+    _check_changes(moved)
+    artifact = load_artifact(folder, device)
+    again_NK = predict_outputs(
+        artifact.model,
+        artifact.problem,
+        artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length),
+        artifact.tokenizer.pad_token_id,
+        EXAMPLES,
+        autocast(artifact.precision, device),
+    )
+    difference = float(np.abs(again_NK - outputs_NK).max())
+    _check_difference(difference, outputs_NK)
+    return Proof(
+        frozen_weights=len(before.hashes) - len(before.trainable),
+        frozen_moved=len(moved.frozen),
+        trainable_weights=len(before.trainable),
+        trainable_moved=len(moved.trainable),
+        all_finite=moved.finite,
+        reloaded_examples=len(again_NK),
+        reloaded_difference=difference,
+    )
+
+
+def _check_changes(moved: WeightChanges) -> None:
+    """What should have moved did, and nothing else. Raises `RunFailed`."""
     if not moved.finite:
         raise RunFailed(
             Fault(
@@ -125,16 +150,10 @@ def prove(
                 "raise training.learning_rate, or train for longer",
             )
         )
-    artifact = load_artifact(folder, device)
-    again_NK = predict_outputs(
-        artifact.model,
-        artifact.problem,
-        artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length),
-        artifact.tokenizer.pad_token_id,
-        EXAMPLES,
-        autocast(artifact.precision, device),
-    )
-    difference = float(np.abs(again_NK - outputs_NK).max())
+
+
+def _check_difference(difference: float, outputs_NK: np.ndarray) -> None:
+    """The reloaded artifact answers as the trained model did. Raises `RunFailed`."""
     if not difference <= _TOLERANCE * max(1.0, float(np.abs(outputs_NK).max())):
         raise RunFailed(
             Fault(
@@ -146,12 +165,3 @@ def prove(
                 difference=difference,
             )
         )
-    return Proof(
-        frozen_weights=len(before.hashes) - len(before.trainable),
-        frozen_moved=len(moved.frozen),
-        trainable_weights=len(before.trainable),
-        trainable_moved=len(moved.trainable),
-        all_finite=moved.finite,
-        reloaded_examples=len(again_NK),
-        reloaded_difference=difference,
-    )

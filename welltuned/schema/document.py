@@ -100,11 +100,19 @@ _Loader.add_implicit_resolver(
 def read_document(path: Path, faults: Faults) -> Document:
     """Read a YAML file; what cannot be read is recorded as faults with positions."""
     document = Document(source=str(path))
+    text = _read_text(path, faults)
+    if text is not None:
+        _parse(text, path, document, faults)
+    return document
+
+
+def _read_text(path: Path, faults: Faults) -> str | None:
+    """The file's text; None where it cannot be read, with the fault recorded."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         faults.add("config.file_missing", "no such config file", Place(str(path)), "check the path")
-        return document
+        return None
     except UnicodeDecodeError as error:
         faults.add(
             "config.not_utf8",
@@ -113,7 +121,7 @@ def read_document(path: Path, faults: Faults) -> Document:
             "save the file as UTF-8",
             byte=error.start,
         )
-        return document
+        return None
     except OSError as error:
         faults.add(
             "config.unreadable",
@@ -122,7 +130,11 @@ def read_document(path: Path, faults: Faults) -> Document:
             "check the path and its permissions",
             reason=error.strerror,
         )
-        return document
+        return None
+
+
+def _parse(text: str, path: Path, document: Document, faults: Faults) -> None:
+    """Put the values of a YAML text and where they stand into the document."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -168,7 +180,6 @@ def read_document(path: Path, faults: Faults) -> Document:
             "put quotes around it",
             reason=error,
         )
-    return document
 
 
 def peek(file: str | None, overrides: Iterable[str], key: str) -> Any:

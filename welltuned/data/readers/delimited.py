@@ -31,6 +31,18 @@ def read_csv(
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=True,
     )
+    header = _read_header(reader, name, faults)
+    if header is None:
+        return None
+    mend = "quote cells that contain the separator" if quoted else "remove stray tabs"
+    columns, starts = _read_rows(reader, header, name, mend, faults)
+    if len(set(header)) != len(header):
+        return None
+    return Table(name, columns, starts, tuple(notes))
+
+
+def _read_header(reader: Any, name: str, faults: Faults) -> list[str] | None:
+    """The names of the columns; None where there are none. Repeated names are faults."""
     try:
         header = next(reader)
     except csv.Error as error:
@@ -59,6 +71,13 @@ def read_csv(
                 "rename one of them",
                 column=column,
             )
+    return header
+
+
+def _read_rows(
+    reader: Any, header: list[str], name: str, mend: str, faults: Faults
+) -> tuple[dict[str, list[Any]], list[int]]:
+    """The cells by column and the line each row starts at; rows of another width are faults."""
     columns: dict[str, list[Any]] = {column: [] for column in header}
     starts: list[int] = []
     start = reader.line_num + 1
@@ -76,9 +95,7 @@ def read_csv(
                     "{remedy}",
                     found=len(row),
                     expected=len(header),
-                    remedy="quote cells that contain the separator"
-                    if quoted
-                    else "remove stray tabs",
+                    remedy=mend,
                 )
             start = reader.line_num + 1
     except csv.Error as error:
@@ -89,9 +106,7 @@ def read_csv(
             "close or double the quotation marks",
             reason=error,
         )
-    if len(set(header)) != len(header):
-        return None
-    return Table(name, columns, starts, tuple(notes))
+    return columns, starts
 
 
 def read_tsv(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
