@@ -60,10 +60,11 @@ benchmark: $(VENV)/ready   ## quality and time beside a plain Trainer script (an
 	$(BIN)/python benchmarks/quality_vs_trainer.py
 
 # torch comes first and pinned: left open, the resolver may fetch gigabytes of GPU packages.
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt tests/plugin/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e tests/plugin
 	touch $@
 
 .venv-lowest/ready: pyproject.toml constraints-lowest.txt

@@ -35,7 +35,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "defaults.json"
-DEFAULTS = ROOT / "welltuned" / "training" / "defaults.yaml"
+DEFAULTS = ROOT / "welltuned" / "strategies" / "defaults.yaml"
 SOURCE = "measured_sets"
 SOURCE_TEXT = "measured over several sets: benchmarks/results/defaults.json"
 PARAMETERS = {

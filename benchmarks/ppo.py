@@ -149,10 +149,11 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
     from unittest.mock import patch
 
     from welltuned.rlhf.actors.generator import GeneratorActor
-    from welltuned.rlhf.algorithms.ppo import Learner, step
-    from welltuned.rlhf.config import ResolvedPpo, RewardSource
+    from welltuned.rlhf.algorithms.ppo import Ppo
+    from welltuned.rlhf.learner import Learner, step
     from welltuned.rlhf.prompts import Prompts
     from welltuned.rlhf.rewards import build_reward
+    from welltuned.rlhf.stage_config import RewardSource
     from welltuned.rlhf.weight_sharing import share_weights
 
     start = peak()
@@ -161,7 +162,7 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
         RewardSource(model=ModelConfig(name=judge), label="LABEL_1"), None, torch.device("cpu")
     )
     share_weights(policy.model, [score.model])
-    config = ResolvedPpo(
+    config = Ppo(
         total_episodes=ROWS * (BATCHES + 1), max_kl=1e9, eval_steps=1,
         learning_rate=1e-5, batch_size=ROWS, num_ppo_epochs=PASSES, rollout_batch_size=ROWS,
         per_device_train_batch_size=ROWS, kl_coef=KL, lam=LAM, vf_coef=VF,

@@ -99,7 +99,7 @@ def errors(data: Path, runs: Path) -> dict[str, Any]:
     )
     results = Run.open(folder).results
     before, after = (
-        rows(folder / "stages" / stage / "predictions.jsonl") for stage in ("sft", "ppo")
+        rows(folder / "stages" / stage / "predictions.jsonl") for stage in ("sft", "rl")
     )
     assert [row["id"] for row in before] == [row["id"] for row in after]
     return {
@@ -174,7 +174,7 @@ def stories(model: Path, data: Path, runs: Path) -> dict[str, Any]:
         output_dir=str(folder),
     )
     results = Run.open(folder).results
-    told = rows(folder / "stages/ppo/predictions.jsonl")
+    told = rows(folder / "stages/rl/predictions.jsonl")
     before = [row["reward_before"] for row in told]
     test, sft = results["test"], results["baselines"]["sft"]
     return {

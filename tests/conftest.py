@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,21 @@ from support import (
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.locks import holding
+from welltuned.schema.plugins import without_plugins
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
 os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_our_own(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What tests expect of welltuned itself holds whatever is installed beside it."""
+    hides = not {"plugin", "test_plugins"} & {*request.path.parts, request.path.stem}
+    with without_plugins() if hides else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

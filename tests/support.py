@@ -38,7 +38,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 def default_rate(strategy: str) -> float:
     """The learning rate that `auto` means for a small encoder."""
     small: Any = SimpleNamespace(kind="encoder", parameters=1)
-    return defaults_for(strategy, small, 300)["learning_rate"].value
+    return defaults_for(strategy_of({"type": strategy}), small, 300)["learning_rate"].value
 
 
 WORDS = [

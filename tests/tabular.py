@@ -1,4 +1,4 @@
-"""A policy that is a table: what PPO does to it can be compared with closed forms."""
+"""A policy that is a table: what an algorithm does to it can be compared with closed forms."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates
-from welltuned.rlhf.config import ResolvedPpo
+from welltuned.rlhf.algorithms import Algorithm
+from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.kl import entropies
+from welltuned.rlhf.learner import Learner, Stats, step
 from welltuned.rlhf.reference import ReferencePolicy
 from welltuned.strategies import ParameterGroup
 
@@ -24,6 +26,13 @@ class Fixed(ReferencePolicy):
 
     def acting(self) -> Any:
         return nullcontext()
+
+
+class Asked(list[int]):
+    """States as prompts."""
+
+    def take(self, indices: Sequence[int]) -> Asked:
+        return Asked(self[i] for i in indices)
 
 
 class Tabular(Actor):
@@ -47,7 +56,7 @@ class Tabular(Actor):
         return [ParameterGroup("table", [self.model.table])]
 
     def ask(self, texts: Sequence[Any]) -> Any:
-        return texts
+        return Asked(texts)
 
     def rollout(self, chosen: Any, generator: torch.Generator) -> Rollout:
         states_B = torch.tensor(chosen)
@@ -83,7 +92,51 @@ class Tabular(Actor):
         return self.value(nn.functional.one_hot(states, len(self.references_SK)).float())
 
 
-def ppo(**values: Any) -> ResolvedPpo:
+def ppo(**values: Any) -> Ppo:
     """A config in which every number is known."""
     known = {"learning_rate": 0.1, "total_episodes": 6400, "max_kl": 100.0, "eval_steps": 10}
-    return ResolvedPpo.model_validate({**known, **values})
+    return Ppo.model_validate({**known, **values})
+
+
+BETA = 0.5
+torch.manual_seed(0)
+REFERENCES = torch.randn(3, 4)
+REWARDS = torch.randn(3, 4)
+BEST = (REFERENCES.log_softmax(-1) + REWARDS / BETA).log_softmax(-1)
+
+
+def learn(
+    batches: int,
+    size: int,
+    reward: torch.Tensor = REWARDS,
+    algorithm: Algorithm | None = None,
+    **values: Any,
+) -> tuple[Learner, list[Stats]]:
+    """Some batches over all states in turn, by PPO or another algorithm."""
+    config = algorithm or ppo(
+        **{
+            "kl_coef": BETA,
+            "batch_size": size,
+            "per_device_train_batch_size": size,
+            "value_learning_rate": 0.05,
+            "vf_coef": 1.0,
+            "cliprange_value": 10.0,
+            "max_grad_norm": 0,
+            **values,
+        }
+    )
+    learner = Learner.of(Tabular(REFERENCES), config, batches)
+    stats = []
+    for _ in range(batches):
+        states = torch.arange(size // config.samples_per_prompt).remainder(3)
+        rollout = learner.rollout(Asked(states.tolist()))
+        scores = reward[rollout.inputs["states"]]
+        if not config.scores_every_action:
+            scores = scores.gather(1, rollout.actions_BT)[:, 0]
+        stats.append(step(learner, rollout, scores.numpy()))
+    return learner, stats
+
+
+def distance(learner: Learner) -> float:
+    actor: Any = learner.actor
+    return float((actor.policy_SK.exp() - BEST.exp()).detach().abs().max())

@@ -6,13 +6,11 @@ import importlib.util
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import build
 from welltuned import cli
 from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
@@ -21,6 +19,7 @@ from welltuned.errors import Faults
 from welltuned.rlhf.read_config import load_rlhf_config as load_pipeline
 from welltuned.tasks import Classification
 
+PLUGIN = Path(__file__).parent / "plugin"
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 PIPELINES = [file for file in EXAMPLES if "\npipeline:" in file.read_text(encoding="utf-8")]
@@ -254,29 +253,14 @@ def test_there_is_an_example_for_every_strategy() -> None:
     assert used == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
 
 
-def test_the_strategy_in_contributing_works(
-    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = next(block for block in _indented("CONTRIBUTING.md") if "class BitFit" in block)
-    (tmp_path / "bitfit.py").write_text(code, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("bitfit", tmp_path / "bitfit.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "bitfit", module)  # where pydantic looks up annotations
-    spec.loader.exec_module(module)
-    model, anatomy, _ = build(tiny("bert"), {"type": "full"})
-    bitfit = module.BitFit(head_learning_rate_scale=1)
-    context = type("Context", (), {"anatomy": anatomy})()
-    bitfit.prepare(model, context)
-    trains = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    assert any(anatomy.depth(name) == 0 and name.endswith("weight") for name in trains)
-    assert all(name.endswith(".bias") or anatomy.depth(name) == 0 for name in trains)
-    groups = bitfit.parameter_groups(model, anatomy)
-    assert sum(len(group.parameters) for group in groups) == len(trains)
+@pytest.mark.parametrize("file", sorted(PLUGIN.glob("*/*.py")), ids=lambda file: file.stem)
+def test_contributing_shows_the_plug_in_that_is_tested(file: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    if file.stem != "__init__":
+        assert f"```python\n{file.read_text(encoding='utf-8')}```\n" in text
 
 
-def _indented(document: str) -> list[str]:
-    """Code blocks inside lists, with the indentation of the list taken away."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    found = re.findall(r"^   ```python\n(.*?)^   ```$", text, re.DOTALL | re.MULTILINE)
-    return ["\n".join(line[3:] for line in block.splitlines()) + "\n" for block in found]
+def test_contributing_shows_its_entry_points() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    project = (PLUGIN / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"```toml\n{project[project.index('[project.entry') :]}```\n" in text

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from welltuned.experiments.comparison.config import CompareConfig
     from welltuned.experiments.comparison.log import LoggingComparisonObserver
     from welltuned.experiments.comparison.observer import ComparisonObserver
-    from welltuned.rlhf import api as ppo
+    from welltuned.rlhf import api as rl
     from welltuned.rlhf.config import RlhfConfig
     from welltuned.runs import Run
     from welltuned.runs.comparison_folder import Comparison
@@ -69,7 +69,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
-    "ppo",
+    "rl",
     "train",
 ]
 
@@ -215,7 +215,7 @@ def _overrides(values: Mapping[str, Any]) -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """The names of `__all__`, imported when they are asked for."""
-    if name == "ppo":
+    if name == "rl":
         return import_module("welltuned.rlhf.api")
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)

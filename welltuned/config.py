@@ -17,7 +17,7 @@ from welltuned.protection import Protections
 from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
 from welltuned.schema.field_types import Written
 from welltuned.schema.versions import drop_version
-from welltuned.strategies import AnyStrategy, Full
+from welltuned.strategies import AnyStrategy, default_strategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 ImportPath = Annotated[
@@ -42,7 +42,7 @@ class RunConfig(Part):
     """The examples."""
     task: AnyTask = DEFAULT_TASK
     """The problem to solve."""
-    strategy: AnyStrategy = Field(default_factory=Full)
+    strategy: AnyStrategy = Field(default_factory=default_strategy)
     """Which weights train, and when."""
     training: TrainingConfig = TrainingConfig()
     """Hyper-parameters."""

@@ -12,6 +12,7 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.search.config import CurveConfig, SweepConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Part
+from welltuned.schema.plugins import without_plugins
 from welltuned.schema.reference import Key, Section, sections
 
 PAGE = Path(__file__).resolve().parents[1] / "config.md"
@@ -40,8 +41,9 @@ def main() -> None:
 
 
 def page() -> str:
-    """The page of today."""
-    return "\n".join([HEAD, *(_section(one) for one in sections(list(WHOLE)))])
+    """The page of today, whatever plug-ins are installed where it is written."""
+    with without_plugins():
+        return "\n".join([HEAD, *(_section(one) for one in sections(list(WHOLE)))])
 
 
 def _section(section: Section) -> str:

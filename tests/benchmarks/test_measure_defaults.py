@@ -18,6 +18,7 @@ import yaml
 
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.schema.document import expand_shorthand
+from welltuned.strategies import STRATEGIES
 from welltuned.training import defaults
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -207,7 +208,7 @@ def test_what_is_written_is_what_a_run_takes(kind: Any, monkeypatch: pytest.Monk
 
     def of(parameters: float, strategy: str) -> Any:
         anatomy: Any = type("Small", (), {"kind": kind.name, "parameters": parameters})()
-        return defaults.defaults_for(strategy, anatomy, 300)["learning_rate"]
+        return defaults.defaults_for(STRATEGIES.find(strategy)(), anatomy, 300)["learning_rate"]
 
     for strategy in kind.usual:
         assert of(kind.up_to, strategy).value == pytest.approx(0.0123)

@@ -10,6 +10,9 @@ import yaml
 
 from faults import full
 from welltuned.errors import InputError
+from welltuned.rlhf.algorithms import Algorithm
+from welltuned.rlhf.algorithms.exact import Exact
+from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import load_rlhf_config, rlhf_config_from
 from welltuned.strategies import Full, Lora
@@ -33,7 +36,7 @@ def test_a_model_data_and_a_reward_are_enough(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD)
     assert config.task.type == "classification" and config.strategy is None
     assert [source.kind for source in config.reward] == ["function"]
-    assert config.ppo.kl_coef == 0.05 and config.ppo.temperature == 1.0
+    assert config.rl.kl_coef == 0.05 and config.rl.temperature == 1.0
 
 
 def test_short_forms_are_spelled_out_in_every_part(tmp_path: Path) -> None:
@@ -42,9 +45,9 @@ def test_short_forms_are_spelled_out_in_every_part(tmp_path: Path) -> None:
         "reward: runs/rm\nppo: {strategy: full, second_reward: runs/other}\n"
     )
     config = read(tmp_path, text, "strategy.r=3")
-    assert config.strategy == Lora(r=3) and config.ppo.strategy == Full()
+    assert config.strategy == Lora(r=3) and config.rl.strategy == Full()
     assert config.sft.run == "runs/sft" and config.reward[0].run == "runs/rm"
-    assert config.ppo.second_reward is not None and config.ppo.second_reward.run == "runs/other"
+    assert config.rl.second_reward is not None and config.rl.second_reward.run == "runs/other"
 
 
 @pytest.mark.parametrize(
@@ -77,8 +80,8 @@ def test_a_config_that_was_written_down_reads_as_the_same(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("ppo: {klcoef: 1}\n", "c.yaml:5:7 config.key_unknown key=ppo.klcoef"),
-        ("ppo: {kl_coef: -1}\n", "c.yaml:5:7 config.value_invalid key=ppo.kl_coef given=-1"),
+        ("ppo: {klcoef: 1}\n", "c.yaml:5:7 config.key_unknown key=rl.klcoef"),
+        ("ppo: {kl_coef: -1}\n", "c.yaml:5:7 config.value_invalid key=rl.kl_coef given=-1"),
         (
             "sft: {strategy: lroa}\n",
             "config.type_unknown key=sft.strategy given=lroa",
@@ -93,7 +96,7 @@ def test_a_config_that_was_written_down_reads_as_the_same(tmp_path: Path) -> Non
         ("task: {problem: regression}\n", "rlhf.problem_unsupported problem=regression"),
         ("sft: skip\n", "rlhf.sft_skipped_for_classifier"),
         ("sft: {run: runs/x, strategy: lora}\n", "rlhf.sft_key_unused key=strategy"),
-        ("task: generation\nppo: {gradient: exact}\n", "rlhf.exact_gradient_of_texts"),
+        ("task: generation\nrl: exact\n", "rlhf.algorithm_of_labels"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_remedy(change: str, told: str, tmp_path: Path) -> None:
@@ -119,6 +122,27 @@ def test_what_cannot_be_is_refused_with_the_remedy(change: str, told: str, tmp_p
 )
 def test_rewards_that_cannot_be_are_refused(reward: str, told: str, tmp_path: Path) -> None:
     assert told in refused(tmp_path, GOOD.replace("{function: a.b}", reward))
+
+
+@pytest.mark.parametrize(
+    ("written", "overrides", "found"),
+    [
+        ("", [], Ppo()),
+        ("ppo: {kl_coef: 0.3}\n", [], Ppo(kl_coef=0.3)),
+        ("rl: {type: ppo, kl_coef: 0.3}\n", [], Ppo(kl_coef=0.3)),
+        ("rl: {kl_coef: 0.3}\n", [], Ppo(kl_coef=0.3)),
+        ("rl: exact\n", [], Exact()),
+        ("exact: {kl_coef: 0.3}\n", ["rl.seed=4"], Exact(kl_coef=0.3, seed=4)),
+        ("ppo: {kl_coef: 0.3, seed: 1}\n", ["ppo.kl_coef=0.4"], Ppo(kl_coef=0.4, seed=1)),
+        ("ppo: {kl_coef: 0.3, seed: 1}\n", ["rl.kl_coef=0.4"], Ppo(kl_coef=0.4, seed=1)),
+        ("rl: {kl_coef: 0.3, seed: 1}\n", ["ppo.kl_coef=0.4"], Ppo(kl_coef=0.4, seed=1)),
+        ("ppo:\n", [], Ppo()),
+    ],
+)
+def test_an_algorithms_name_is_short_for_rl_of_that_type(
+    written: str, overrides: list[str], found: Algorithm, tmp_path: Path
+) -> None:
+    assert read(tmp_path, GOOD + written, *overrides).rl == found
 
 
 def test_all_faults_show_at_once(tmp_path: Path) -> None:

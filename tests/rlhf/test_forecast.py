@@ -45,7 +45,7 @@ def plan(values: dict[str, Any], **limits: Any) -> ResourcePlan:
 @pytest.mark.usefixtures("known")
 def test_a_judge_on_the_policys_backbone_costs_its_adapter_alone(values: Values) -> None:
     lora, full = plan(values("lora")), plan(values("full"))
-    assert [row.name for row in lora.rows] == ["sft: lora", "reward: lora", "ppo: lora"]
+    assert [row.name for row in lora.rows] == ["sft: lora", "reward: lora", "rl: lora"]
     assert all(row.forecast and row.forecast.train_seconds > 0 for row in lora.rows)
     shared, whole = lora.rows[-1].forecast, full.rows[-1].forecast
     assert shared is not None and whole is not None
@@ -63,7 +63,7 @@ def test_roles_weigh_what_was_foreseen(
     asked = values(strategy, allow_weak_reward=True)
     made = plan(asked)
     run = pipeline.run_pipeline(rlhf_config_from(asked))
-    results = Run.open(run.folder / "stages" / "ppo").results
+    results = Run.open(run.folder / "stages" / "rl").results
     real, foreseen = results["memory"]["roles"], made.rows[-1].forecast
     assert foreseen is not None
     roles = foreseen.memory.roles
@@ -82,14 +82,14 @@ def test_the_command_knows_pipelines(call: Any, values: Values, tmp_path: Path) 
     file.write_text(yaml.safe_dump(values("lora")))
     status, out, err = call("plan", file, "memory=1kB")
     assert status == 0, err
-    assert "ppo: lora" in out and "reward" in out and "no: memory" in out
-    assert "lower ppo.per_device_train_batch_size" in out
+    assert "rl: lora" in out and "reward" in out and "no: memory" in out
+    assert "lower rl.per_device_train_batch_size" in out
     found = json.loads(call("plan", file, "--json")[1])
-    assert [row["name"] for row in found["stages"]] == ["sft: lora", "reward: lora", "ppo: lora"]
+    assert [row["name"] for row in found["stages"]] == ["sft: lora", "reward: lora", "rl: lora"]
 
 
 @pytest.mark.usefixtures("known")
 def test_a_classifier_as_policy_is_foreseen_too(tiny: Any, sentiment: str, tmp_path: Path) -> None:
     made = plan(values_of(tiny("bert"), sentiment, tmp_path / "run"))
-    assert [row.name for row in made.rows] == ["sft: lora", "ppo: lora"]
+    assert [row.name for row in made.rows] == ["sft: lora", "rl: lora"]
     assert made.rows[-1].fits

@@ -11,7 +11,7 @@ import torch
 
 from acting import generator_actor, policy_of, story_prompts
 from tabular import ppo
-from welltuned.rlhf.algorithms.ppo import Learner, Stats, step
+from welltuned.rlhf.learner import Learner, Stats, step
 from welltuned.runs import Run
 
 WORD, LENGTH, TARGET = "good", 4, 25.0

@@ -84,7 +84,7 @@ def test_all_stages_together_read_and_tokenise_once(
 
 def test_three_runs_and_a_whole_are_left(bandit: Run) -> None:
     assert bandit.state == "finished"
-    for stage in ("sft", "ppo"):
+    for stage in ("sft", "rl"):
         run = Run(bandit.folder / "stages" / stage)
         assert run.state == "finished" and run.report.exists()
         assert run.proven_model() == run.model
@@ -93,7 +93,7 @@ def test_three_runs_and_a_whole_are_left(bandit: Run) -> None:
     assert results["stages"] == {
         "sft": "stages/sft",
         "reward": [{"name": "my_judges.wants_negative", "weight": 1.0, "run": None}],
-        "ppo": "stages/ppo",
+        "rl": "stages/rl",
     }
     assert bandit.config["pipeline"] == "rlhf"
 
@@ -111,7 +111,7 @@ def test_the_reward_rises_and_the_errors_move_where_it_wants_them(bandit: Run) -
 
 
 def test_numbers_agree_with_the_predictions_file(bandit: Run) -> None:
-    rows = lines(bandit.folder / "stages/ppo/predictions.jsonl")
+    rows = lines(bandit.folder / "stages/rl/predictions.jsonl")
     test = bandit.results["test"]
     assert len(rows) == np.array(test["confusion"]).sum()
     assert test["reward"] == pytest.approx(np.mean([row["reward"] for row in rows]))
@@ -125,14 +125,14 @@ def test_numbers_agree_with_the_predictions_file(bandit: Run) -> None:
 
 
 def test_the_pipeline_and_its_last_stage_load_and_answer_as_they_were_tested(bandit: Run) -> None:
-    rows = lines(bandit.folder / "stages/ppo/predictions.jsonl")
-    for where in (bandit, bandit.folder / "stages" / "ppo"):
+    rows = lines(bandit.folder / "stages/rl/predictions.jsonl")
+    for where in (bandit, bandit.folder / "stages" / "rl"):
         answers = wt.load(where).predict([row["prompt"] for row in rows])
         assert [answer["prediction"] for answer in answers] == [row["response"] for row in rows]
 
 
 def test_every_batch_and_look_is_noted(bandit: Run) -> None:
-    folder = bandit.folder / "stages" / "ppo"
+    folder = bandit.folder / "stages" / "rl"
     metrics = lines(folder / "metrics.jsonl")
     train = [row for row in metrics if row["split"] == "train"]
     looks = [row for row in metrics if row["split"] == "validation"]
@@ -158,7 +158,7 @@ def test_a_generator_is_told_by_what_it_says(writer: Run) -> None:
     test, before = results["test"], results["baselines"]["sft"]
     facts = {"length", "eos_rate", "distinct_1", "distinct_2", "repetition", "empty"}
     assert facts | {"second_reward", "second_reward_ci95"} <= set(test) & set(before)
-    rows = lines(writer.folder / "stages/ppo/predictions.jsonl")
+    rows = lines(writer.folder / "stages/rl/predictions.jsonl")
     assert {"prompt", "before", "response", "reward", "reward_before", "second_reward"} <= set(
         rows[0]
     )
@@ -171,7 +171,7 @@ def test_pages_tell_the_story_from_the_folders_alone(bandit: Run, writer: Run) -
         page = run.report.read_text(encoding="utf-8")
         assert "What PPO changed" in page and 'href="stages/sft/report.html"' in page
         assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
-        stage = (run.folder / "stages/ppo/report.html").read_text(encoding="utf-8")
+        stage = (run.folder / "stages/rl/report.html").read_text(encoding="utf-8")
         assert "Watched besides the reward" in stage and "memory: reference" in stage
     assert "Errors before and after" in bandit.report.read_text(encoding="utf-8")
     assert "second reward model" in writer.report.read_text(encoding="utf-8")
@@ -180,7 +180,7 @@ def test_pages_tell_the_story_from_the_folders_alone(bandit: Run, writer: Run) -
 def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
     from welltuned.reports import write_report
 
-    for folder in (copied.folder, copied.folder / "stages/ppo", copied.folder / "stages/sft"):
+    for folder in (copied.folder, copied.folder / "stages/rl", copied.folder / "stages/sft"):
         page = (folder / "report.html").read_text(encoding="utf-8")
         (folder / "report.html").unlink()
         write_report(Run(folder))
@@ -194,12 +194,12 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
 
     export_run(bandit.folder, tmp_path / "plain")
     assert (tmp_path / "plain" / "config.json").exists()
-    ppo = bandit.folder / "stages" / "ppo"
+    ppo = bandit.folder / "stages" / "rl"
     values = yaml.safe_load((bandit.folder / "config.yaml").read_text(encoding="utf-8"))
     values |= {"sft": str(ppo), "output_dir": str(tmp_path / "again"), "strategy": None}
-    values["ppo"] |= {"total_episodes": 16}
+    values["rl"] |= {"total_episodes": 16}
     again = wt.train(values)
-    policy = Run(again.folder / "stages/ppo")
+    policy = Run(again.folder / "stages/rl")
     assert policy.results["cost"]["predicted"]["memory_bytes"] > 0
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
 
@@ -209,8 +209,8 @@ def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
     from welltuned.cli.console.runs import describe_runs
 
     rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
-    assert {"run", "sft", "ppo"} == set(rows)
-    assert rows["run"]["strategy"] == "rlhf" and rows["ppo"]["strategy"] == "lora"
+    assert {"run", "sft", "rl"} == set(rows)
+    assert rows["run"]["strategy"] == "rlhf" and rows["rl"]["strategy"] == "lora"
     assert rows["run"]["metric"] == "reward"
     assert rows["run"]["score"] == bandit.results["test"]["reward"]
     inspection = inspect(str(bandit.folder / "config.yaml"), [])
@@ -230,32 +230,32 @@ def test_started_again_nothing_is_run_again(copied: Run) -> None:
 def test_a_stage_that_failed_is_run_again_and_its_remains_are_kept(copied: Run) -> None:
     first = copied.results["test"]["reward"]
     made = (copied.folder / "stages/sft/status.json").stat().st_mtime_ns
-    unfinish(copied, "ppo")
+    unfinish(copied, "rl")
     again = restart(copied)
     assert again.state == "finished"
-    assert Run(copied.folder / "stages/ppo").state == "finished"
-    assert Run(copied.folder / "stages/ppo-unfinished").state == "failed"
+    assert Run(copied.folder / "stages/rl").state == "finished"
+    assert Run(copied.folder / "stages/rl-unfinished").state == "failed"
     assert (copied.folder / "stages/sft/status.json").stat().st_mtime_ns == made
     assert again.results["test"]["reward"] == first  # the same seed, the same run
 
 
 def test_what_a_finished_stage_was_made_with_must_not_change(copied: Run) -> None:
     with pytest.raises(InputError) as error:
-        restart(copied, ppo={"kl_coef": 0.5})
-    assert "ppo.kl_coef: 0.05 then, 0.5 now" in str(error.value)
-    unfinish(copied, "ppo")
+        restart(copied, rl={"kl_coef": 0.5})
+    assert "rl.kl_coef: 0.05 then, 0.5 now" in str(error.value)
+    unfinish(copied, "rl")
     with pytest.raises(InputError) as error:
         restart(copied, strategy={"r": 7})
     assert "strategy.r: 4 then, 7 now" in str(error.value)
     # And nothing was touched by these attempts.
-    assert yaml.safe_load((copied.folder / "config.yaml").read_text())["ppo"]["kl_coef"] == 0.05
+    assert yaml.safe_load((copied.folder / "config.yaml").read_text())["rl"]["kl_coef"] == 0.05
 
 
 def test_what_is_unfinished_may_change(copied: Run) -> None:
-    unfinish(copied, "ppo")
-    again = restart(copied, ppo={"total_episodes": 16, "kl_coef": 0.5})
+    unfinish(copied, "rl")
+    again = restart(copied, rl={"total_episodes": 16, "kl_coef": 0.5})
     assert again.results["training"]["episodes"] == 16
-    assert again.config["ppo"]["kl_coef"] == 0.5
+    assert again.config["rl"]["kl_coef"] == 0.5
 
 
 def test_a_folder_of_something_else_is_left_alone(copied: Run, sentiment: str) -> None:
@@ -264,7 +264,7 @@ def test_a_folder_of_something_else_is_left_alone(copied: Run, sentiment: str) -
 
 
 def test_a_reward_that_breaks_loses_nothing(copied: Run) -> None:
-    unfinish(copied, "ppo")
+    unfinish(copied, "rl")
     with pytest.raises(RunFailed, match="the rater has gone home"):
         restart(copied, reward=[{"function": "my_judges.breaks"}])
     assert copied.state == "failed" and "gone home" in copied.status["error"]
@@ -276,15 +276,15 @@ def test_a_reward_that_breaks_loses_nothing(copied: Run) -> None:
 
 
 def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) -> None:
-    unfinish(copied, "ppo")
-    limit = lines(copied.folder / "stages/ppo/metrics.jsonl")
+    unfinish(copied, "rl")
+    limit = lines(copied.folder / "stages/rl/metrics.jsonl")
     kl = {row["step"]: row["kl"] for row in limit if row["split"] == "train"}
     assert kl[3] < kl[4] < kl[5]
-    again = restart(copied, ppo={"max_kl": (kl[4] + kl[5]) / 2})
+    again = restart(copied, rl={"max_kl": (kl[4] + kl[5]) / 2})
     training = again.results["training"]
-    assert "beyond ppo.max_kl" in str(training["exploded"]) and training["went_back_to"] == 4
+    assert "beyond rl.max_kl" in str(training["exploded"]) and training["went_back_to"] == 4
     assert training["steps"] == 5 and again.state == "finished"
-    kept = newest_checkpoint(again.folder / "stages/ppo/checkpoints")
+    kept = newest_checkpoint(again.folder / "stages/rl/checkpoints")
     assert kept is not None and kept.name == "step-4"
     weights, state = load_checkpoint(kept)
     tuned = dict(wt.load(again).model.named_parameters())
@@ -296,19 +296,18 @@ def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) 
 
 
 def test_an_explosion_before_the_first_look_fails_with_a_remedy(copied: Run) -> None:
-    unfinish(copied, "ppo")
-    with pytest.raises(RunFailed, match=r"batch 2, before its first look.*ppo.learning_rate"):
-        restart(copied, ppo={"max_kl": 1e-6, "eval_steps": 3})
+    unfinish(copied, "rl")
+    with pytest.raises(RunFailed, match=r"batch 2, before its first look.*rl.learning_rate"):
+        restart(copied, rl={"max_kl": 1e-6, "eval_steps": 3})
 
 
 def test_weights_that_are_no_numbers_are_an_explosion(
     copied: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from welltuned.rlhf import loop
-    from welltuned.rlhf.algorithms import ppo
+    from welltuned.rlhf import learner, loop
 
-    unfinish(copied, "ppo")
-    real = ppo.step
+    unfinish(copied, "rl")
+    real = learner.step
 
     def spoil(learner: Any, rollout: Any, scores: Any) -> Any:
         stats = real(learner, rollout, scores)
@@ -338,7 +337,7 @@ def test_a_finished_run_replaces_the_first_stage(
     used = run.folder / str(run.results["stages"]["sft"])
     assert used != sft
     assert used.resolve() == sft.resolve()
-    ppo = Run(run.folder / "stages/ppo")
+    ppo = Run(run.folder / "stages/rl")
     assert ppo.config["strategy"]["type"] == "lora"
     assert ppo.results["cost"]["predicted"]["memory_bytes"] > 0
 
@@ -348,7 +347,7 @@ def test_a_generator_may_skip_it(causal: Callable[..., str], stories: str, tmp_p
     values["ppo"]["total_episodes"] = 16
     run = wt.train(values)
     assert run.results["stages"]["sft"] is None and run.results["skipped"] == ["sft"]
-    assert [path.name for path in (run.folder / "stages").iterdir()] == ["ppo"]
+    assert [path.name for path in (run.folder / "stages").iterdir()] == ["rl"]
     assert "Skipped" in run.report.read_text(encoding="utf-8")
 
 
@@ -396,8 +395,8 @@ def test_ppo_does_not_start_on_a_judge_that_guesses(
     values["ppo"] |= {"total_episodes": 16}
     with pytest.raises(InputError, match="no better than chance") as error:
         wt.train(values)
-    assert "ppo.allow_weak_reward=true" in str(error.value)
-    assert not (tmp_path / "run/stages/ppo").exists()
+    assert "rl.allow_weak_reward=true" in str(error.value)
+    assert not (tmp_path / "run/stages/rl").exists()
     values["ppo"]["allow_weak_reward"] = True
     assert wt.train(values).state == "finished"
 
@@ -430,10 +429,10 @@ def test_everything_that_cannot_work_is_said_before_anything_runs(
     found = faults(values_of(bert, sentiment, folder, sft={"strategy": "prefix"}, strategy="lora"))
     assert "'strategy.type' is prefix, not lora" in found
     found = faults(generation(llama, stories, folder, ppo={"response_length": 64}))
-    assert "'ppo.response_length' is 64" in found
+    assert "'rl.response_length' is 64" in found
     second = {"second_reward": {"data": sentiment, "label": "positive"}}
     found = faults(values_of(bert, sentiment, folder, ppo=second))
-    assert "'ppo.second_reward' is to be trained" in found
+    assert "'rl.second_reward' is to be trained" in found
     missing = {"data": str(tmp_path / "none.jsonl"), "task": "classification", "label": "x"}
     both = faults(values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing))
     assert "gone.csv" in both and "none.jsonl" in both
@@ -494,19 +493,19 @@ def test_several_processes_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("sft", "ppo"),
+    ("sft", "rl"),
     [("full", "lora"), ("lora", "full"), ("full", "partial"), ("gradual", "gradual")],
 )
 def test_stages_of_different_strategies_make_one_artifact(
-    sft: str, ppo: str, tiny: Callable[..., str], sentiment: str, tmp_path: Path
+    sft: str, rl: str, tiny: Callable[..., str], sentiment: str, tmp_path: Path
 ) -> None:
     values = values_of(tiny("bert"), sentiment, tmp_path / "run")
     values["sft"] |= {"strategy": STRATEGIES[sft]}
-    values["ppo"] |= {"strategy": STRATEGIES[ppo], "total_episodes": 48, "gradient": "exact"}
+    values["exact"] = values.pop("ppo") | {"strategy": STRATEGIES[rl], "total_episodes": 48}
     run = wt.train(values)
-    metrics = lines(run.folder / "stages/ppo/metrics.jsonl")
-    assert any("change" in row for row in metrics) == (ppo == "gradual")
-    rows = lines(run.folder / "stages/ppo/predictions.jsonl")
+    metrics = lines(run.folder / "stages/rl/metrics.jsonl")
+    assert any("change" in row for row in metrics) == (rl == "gradual")
+    rows = lines(run.folder / "stages/rl/predictions.jsonl")
     # A pipeline's folder can be moved: an adapter finds the model beside it.
     run.folder.rename(tmp_path / "moved")
     answers = wt.load(tmp_path / "moved").predict([row["prompt"] for row in rows])
@@ -557,23 +556,23 @@ def test_the_command_tells_results_on_standard_output_alone(
 
 def test_a_loop_of_ones_own(classified: Callable[..., Run], tmp_path: Path) -> None:
     run = classified("lora")
-    learner = wt.ppo.start(run, total_batches=3, learning_rate=1e-2, batch_size=8)
+    learner = wt.rl.start(run, total_batches=3, learning_rate=1e-2, batch_size=8)
     texts = [row["text"] for row in make_rows(8, seed=9)]
     stats = []
     for _ in range(3):
         rollout = learner.rollout(texts)
         assert rollout.prompts == texts
         stats.append(
-            wt.ppo.step(learner, rollout, [float(r == "negative") for r in rollout.responses])
+            wt.rl.step(learner, rollout, [float(r == "negative") for r in rollout.responses])
         )
     assert stats[-1].reward > stats[0].reward and stats[0].kl == 0
-    folder = wt.ppo.save(learner, tmp_path / "policy")
+    folder = wt.rl.save(learner, tmp_path / "policy")
     answers = [row["prediction"] for row in wt.load(folder).predict(texts)]
     now = learner.rollout(texts).all_logprobs_BK
     assert now is not None
     names = learner.actor.policy.problem.labels
     assert answers == [names[i] for i in now.argmax(1).tolist()]
     with pytest.raises(InputError, match="in use"):
-        wt.ppo.save(learner, folder)
+        wt.rl.save(learner, folder)
     with pytest.raises(InputError, match="did you mean 'kl_coef'"):
-        wt.ppo.start(run, total_batches=3, kl_coeff=1)
+        wt.rl.start(run, total_batches=3, kl_coeff=1)

@@ -15,7 +15,7 @@ from support import STRATEGIES, strategy_of
 from tabular import ppo
 from welltuned.errors import InputError
 from welltuned.rlhf.actors.base import Actor
-from welltuned.rlhf.algorithms.ppo import Learner, require_reference, step
+from welltuned.rlhf.learner import Learner, require_reference, step
 from welltuned.rlhf.reference import AdapterOff, InitialWeights
 from welltuned.runs import Run
 
@@ -37,7 +37,8 @@ def learn_once(actor: Actor, asked: Any) -> float:
         again = actor.judge(first, torch.arange(8))
     torch.testing.assert_close(again.logprobs_BT, first.references_BT, rtol=0, atol=1e-6)
     assert all(not module.training for module in actor.model.modules())
-    assert bool(actor.value.linear.weight.any())  # it began at zero, and learns too
+    head: Any = actor.value
+    assert bool(head.linear.weight.any())  # it began at zero, and learns too
     second = learner.rollout(asked)
     torch.testing.assert_close(
         actor.judge(second, torch.arange(8)).logprobs_BT.detach(),

@@ -12,7 +12,7 @@ import pytest
 from acting import classifier_actor, collected, generator_actor, policy_of
 from tabular import ppo
 from welltuned.errors import InputError
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
 from welltuned.rlhf.prompt_splits import PromptSplits, make_actor
 from welltuned.runs import Run
@@ -60,7 +60,7 @@ def test_a_classifier_is_tested_on_the_whole_split_and_looked_at_on_a_part(
 ) -> None:
     policy = policy_of(classified("full"))
     data = collected(sentiment, policy)
-    asks = PromptSplits.of(data, classifier_actor(policy), PpoConfig(eval_examples=5))
+    asks = PromptSplits.of(data, classifier_actor(policy), Ppo(eval_examples=5))
     assert (len(asks.validation), len(asks.test)) == (5, len(data.test))
     assert len(asks.train) == len(data.train) and len(asks.records["test"]) == len(data.test)
 
@@ -68,35 +68,34 @@ def test_a_classifier_is_tested_on_the_whole_split_and_looked_at_on_a_part(
 def test_a_generator_answers_a_part_of_both(told: Callable[..., Run], stories: str) -> None:
     policy = policy_of(told("full"))
     data = collected(stories, policy)
-    asks = PromptSplits.of(data, generator_actor(policy), PpoConfig(eval_examples=3))
+    asks = PromptSplits.of(data, generator_actor(policy), Ppo(eval_examples=3))
     assert (len(asks.validation), len(asks.test)) == (3, 3) and asks.notes == []
 
 
 def test_prompts_that_are_cut_are_counted(told: Callable[..., Run], stories: str) -> None:
     policy = policy_of(told("full"))
     policy.manifest = replace(policy.manifest, max_length=14)
-    config = PpoConfig(response_length=12, prompt_length=3)
+    config = Ppo(response_length=12, prompt_length=3)
     asks = PromptSplits.of(collected(stories, policy), make_actor(policy, config), config)
     assert "prompts are too long and lose their beginning" in asks.notes[0]
     assert all(len(ids) == 2 for ids in asks.train.ids)
     with pytest.raises(InputError, match=r"choose less than 14"):
-        make_actor(policy, PpoConfig(response_length=14))
+        make_actor(policy, Ppo(response_length=14))
 
 
 def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("lora"))
     config, choices = resolve_rl_defaults(
-        PpoConfig(batch_size=16), policy.strategy, policy.anatomy, policy.problem, 100
+        Ppo(batch_size=16), policy.strategy, policy.anatomy, policy.problem, 100
     )
     told = {choice.name: (choice.value, choice.source) for choice in choices}
     assert (
-        config.total_episodes == 300
-        and told["ppo.total_episodes"][1] == "3 passes over 100 prompts"
+        config.total_episodes == 300 and told["rl.total_episodes"][1] == "3 passes over 100 prompts"
     )
     assert batches_of(config) == 18 and config.eval_steps == 2
-    assert config.max_kl == 10 == told["ppo.max_kl"][0]
-    assert config.learning_rate == told["ppo.learning_rate"][0] > 0
-    given = PpoConfig(batch_size=16, total_episodes=32, learning_rate=1e-3, max_kl=3, eval_steps=7)
+    assert config.max_kl == 10 == told["rl.max_kl"][0]
+    assert config.learning_rate == told["rl.learning_rate"][0] > 0
+    given = Ppo(batch_size=16, total_episodes=32, learning_rate=1e-3, max_kl=3, eval_steps=7)
     same, choices = resolve_rl_defaults(given, policy.strategy, policy.anatomy, policy.problem, 100)
     assert same.model_dump() == given.model_dump() and choices == []
 
@@ -104,6 +103,6 @@ def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run])
 def test_a_text_may_be_a_whole_batch_of_its_own(classified: Callable[..., Run]) -> None:
     policy = policy_of(classified("lora"))
     config, _ = resolve_rl_defaults(
-        PpoConfig(batch_size=16), policy.strategy, policy.anatomy, policy.problem, 3
+        Ppo(batch_size=16), policy.strategy, policy.anatomy, policy.problem, 3
     )
     assert config.total_episodes == 16 and batches_of(config) == 1

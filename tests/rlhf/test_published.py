@@ -19,7 +19,6 @@ from tabular import ppo
 from welltuned.rlhf.actors.base import Rollout, TokenEstimates
 from welltuned.rlhf.algorithms.advantages import gae, masked_mean, token_rewards, whiten
 from welltuned.rlhf.algorithms.losses import policy_losses, value_losses
-from welltuned.rlhf.algorithms.objectives import Sampled, estimate
 from welltuned.rlhf.kl import k1
 
 B, T = 4, 6
@@ -181,7 +180,7 @@ def test_our_batch_is_the_published_one_with_the_score_at_the_last_token(
     data = recorded()
     theirs = experience(data, late=False, whiten_rewards=whiten_rewards)
     config, rollout = ppo(**CONFIG, whiten_rewards=whiten_rewards), rollout_of(data)
-    ours = estimate(rollout, data["scores"], config, BETA)
+    ours = config.experience(rollout, data["scores"], BETA)
     close(ours.rewards_BT, theirs["rewards"])
     close(ours.advantages_BT, theirs["advantages"])
     close(ours.returns_BT, theirs["returns"])
@@ -189,9 +188,8 @@ def test_our_batch_is_the_published_one_with_the_score_at_the_last_token(
     wanted, chosen = losses(data, theirs, rows), torch.tensor(rows)
     new = data["new_logprobs"].clone().requires_grad_()
     values = data["new_values"].clone().requires_grad_()
-    objective = Sampled(rollout, ours, config)
-    sums = objective.sums(TokenEstimates(new[chosen], values[chosen]), chosen)
-    count = objective.count(chosen)
+    sums = config.loss(ours, TokenEstimates(new[chosen], values[chosen]), chosen)
+    count = int(rollout.mask_BT[chosen].sum())
     (sums["loss"] / count).backward()
     close(sums["policy_loss"] / count, wanted["policy"])
     close(sums["value_loss"] / count, wanted["value"])

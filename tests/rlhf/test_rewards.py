@@ -15,9 +15,10 @@ import torch
 import welltuned as wt
 from support import make_rows, short_tune, write_rows
 from welltuned.errors import InputError, RunFailed, Stopped
-from welltuned.rlhf.config import PpoConfig, RewardSource
+from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.reward_set import RewardSet
 from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.runs import Run
 
 CPU = torch.device("cpu")
@@ -251,7 +252,7 @@ def test_a_judge_with_another_tokenizer_is_noted_and_reads_text(
 ) -> None:
     judge = source(run=str(classified("full").folder), label="positive")
     alike, other = wt.load(classified("lora")), wt.load(told("full", "qwen2"))
-    judges = RewardSet.load([(judge, None)], PpoConfig(), other.problem, CPU)
+    judges = RewardSet.load([(judge, None)], Ppo(), other.problem, CPU)
     assert judges.notes(alike.tokenizer) == []
     assert "has a tokenizer of its own" in judges.notes(other.tokenizer)[0]
     mine = RewardSet(WeightedReward((RewardFunction("mine", lambda p, r: [0.0] * len(r)),)), None)
@@ -264,7 +265,7 @@ def test_a_classifier_reads_an_answer_after_a_line_break_and_a_text_as_it_goes_o
     run = classified("full")
     judge = source(run=str(run.folder), label="positive")
     for problem, joint in ((wt.load(told("full")).problem, ""), (wt.load(run).problem, "\n")):
-        judges = RewardSet.load([(judge, None)], PpoConfig(), problem, CPU)
+        judges = RewardSet.load([(judge, None)], Ppo(), problem, CPU)
         texts = [p + joint + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
         logits = logits_of(run, texts)
         found = judges.reward(PROMPTS, RESPONSES)

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from welltuned.rlhf.algorithms.ppo import Stats
+from welltuned.rlhf.learner import Stats
 from welltuned.rlhf.safeguards import Safeguards, label_facts, text_facts
 
 STATS = Stats(
-    reward=1.0, reward_deviation=0.5, kl=1.0, kl_error=0.1, kl_coef=0.1, entropy=1.0, value=0.0,
-    explained_variance=0.0, policy_loss=0.0, value_loss=0.0, approx_kl=0.0, clip_fraction=0.0,
-    ratio=1.0, gradient_norm=1.0, learning_rate=1e-3, optimizer_steps=1, stopped_early=False,
-    tokens=1, seconds=1.0,
+    reward=1.0, reward_deviation=0.5, kl=1.0, kl_error=0.1, kl_coef=0.1, entropy=1.0,
+    policy_loss=0.0, approx_kl=0.0, ratio=1.0, gradient_norm=1.0, learning_rate=1e-3,
+    optimizer_steps=1, stopped_early=False, tokens=1, seconds=1.0,
 )  # fmt: skip
 
 
@@ -42,7 +41,7 @@ def test_shares_of_labels_add_up() -> None:
     ("changes", "told"),
     [
         ({"kl": 9.9}, None),
-        ({"kl": 10.1}, "beyond ppo.max_kl = 10"),
+        ({"kl": 10.1}, "beyond rl.max_kl = 10"),
         ({"kl": -0.4}, None),
         ({"kl": -0.6}, "cannot be negative"),
         ({"kl": -0.01, "kl_error": 0.0}, "cannot be negative"),

@@ -11,7 +11,7 @@ import welltuned as wt
 from acting import classifier_actor, policy_of
 from support import STRATEGIES, strategy_of
 from tabular import ppo
-from welltuned.rlhf.algorithms.ppo import Learner
+from welltuned.rlhf.learner import Learner
 from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 

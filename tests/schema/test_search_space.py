@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
@@ -13,9 +13,9 @@ from welltuned.errors import Faults
 from welltuned.experiments.search.space_reading import with_values
 from welltuned.schema.document import Part
 from welltuned.schema.search_space import Around, Range, searched
-from welltuned.strategies import AnyStrategy
+from welltuned.strategies import STRATEGIES
 
-STRATEGIES = get_args(get_args(AnyStrategy)[0])
+PARTS = list(STRATEGIES.own.values())
 
 
 class Oven(Part):
@@ -42,7 +42,7 @@ def test_the_schema_carries_the_ranges_for_forms() -> None:
     assert "search" not in properties["shelf"]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda part: part.model_fields["type"].default)
+@pytest.mark.parametrize("strategy", PARTS, ids=lambda part: part.model_fields["type"].default)
 def test_every_strategy_declares_ranges_that_it_takes_itself(strategy: Any) -> None:
     """At both ends, and besides the head's learning rate at least one of its own."""
     kind = strategy.model_fields["type"].default

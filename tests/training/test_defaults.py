@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import typing
 from typing import Any
 
 import pytest
 
 from support import strategy_of
 from welltuned.engines.config import TrainingConfig
+from welltuned.errors import InputError
 from welltuned.models.anatomy import Anatomy
-from welltuned.strategies import AnyStrategy
+from welltuned.strategies import STRATEGIES
 from welltuned.training.defaults import Choice, defaults_for, resolve_parts
 
-KINDS = [
-    part.model_fields["type"].default for part in typing.get_args(typing.get_args(AnyStrategy)[0])
-]
+KINDS = list(STRATEGIES.own)
+LORA = strategy_of({"type": "lora"})
 NUMBERS = ["learning_rate", "num_train_epochs", "warmup_ratio", "weight_decay"]
 
 
@@ -29,7 +28,7 @@ def anatomy(kind: Any = "encoder", parameters: int = 110_000_000) -> Anatomy:
 def test_every_strategy_has_sensible_defaults_for_every_model(
     strategy: str, parameters: int, kind: str
 ) -> None:
-    chosen = defaults_for(strategy, anatomy(kind, parameters), 300)
+    chosen = defaults_for(strategy_of({"type": strategy}), anatomy(kind, parameters), 300)
     value = {name: choice.value for name, choice in chosen.items()}
     assert set(value) == {*NUMBERS, "head_learning_rate_scale"}
     assert 0 < value["learning_rate"] <= 0.1
@@ -46,34 +45,36 @@ def test_all_seven_strategies_are_covered() -> None:
 
 
 def test_the_first_entry_that_fits_the_size_is_taken() -> None:
-    small = defaults_for("full", anatomy(parameters=50_000_000), 300)
-    large = defaults_for("full", anatomy(parameters=50_000_001), 300)
+    small = defaults_for(strategy_of({"type": "full"}), anatomy(parameters=50_000_000), 300)
+    large = defaults_for(strategy_of({"type": "full"}), anatomy(parameters=50_000_001), 300)
     assert small["learning_rate"].value > large["learning_rate"].value
 
 
 def test_more_data_is_learned_from_more_gently() -> None:
     """What is best for a few dozen steps overshoots in a few hundred."""
     small = anatomy(parameters=23_000_000)
-    few, many = (defaults_for("lora", small, examples) for examples in (1000, 1001))
+    few, many = (defaults_for(LORA, small, examples) for examples in (1000, 1001))
     assert few["learning_rate"].value > many["learning_rate"].value
     assert few["learning_rate"].source != many["learning_rate"].source
 
 
 def test_encoders_and_decoders_have_their_own_defaults() -> None:
-    encoder, decoder = (defaults_for("lora", anatomy(kind), 300) for kind in ("encoder", "decoder"))
+    encoder, decoder = (defaults_for(LORA, anatomy(kind), 300) for kind in ("encoder", "decoder"))
     assert encoder["learning_rate"].value > decoder["learning_rate"].value
 
 
 def test_a_kind_without_defaults_is_an_error_that_names_it() -> None:
-    with pytest.raises(LookupError, match="full on a mixture"):
-        defaults_for("full", anatomy("mixture"), 300)
+    with pytest.raises(
+        InputError, match="'full' has no default hyper-parameters for this model .mixture"
+    ):
+        defaults_for(strategy_of({"type": "full"}), anatomy("mixture"), 300)
 
 
 def test_resolving_leaves_no_auto_and_tells_every_choice() -> None:
     asked = strategy_of({"type": "lora", "head_learning_rate_scale": "auto"})
     training, strategy, choices = resolve_parts(TrainingConfig(), asked, anatomy(), 300)
     told = {choice.name: choice for choice in choices}
-    assert told == defaults_for("lora", anatomy(), 300)
+    assert told == defaults_for(LORA, anatomy(), 300)
     assert all(getattr(training, name) == told[name].value for name in NUMBERS)
     assert strategy.head_learning_rate_scale == told["head_learning_rate_scale"].value
 

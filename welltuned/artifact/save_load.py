@@ -158,8 +158,7 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
         "",
         "```python",
     ]
-    ours = strategy.type in ("prompt", "prefix", "adapter")
-    if ours or (adapter and pooled):
+    if strategy.needs_import or (adapter and pooled):
         lines += ["import welltuned  # registers the method and the head"]
     if adapter:
         lines += ["from peft import PeftModel"]

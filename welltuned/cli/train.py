@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def train_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Fine-tune: data, model, strategy, training, test, proof and report.
 
-    With `pipeline: rlhf` supervised fine-tuning, a reward model and PPO.
+    With `pipeline: rlhf` supervised fine-tuning, a reward model and reinforcement learning.
     """
     file, overrides = split_arguments(arguments)
     run = _train(file, overrides)

@@ -1,12 +1,12 @@
 """Protection against catastrophic forgetting, for every strategy it suits.
 
-To add one: write a file with a class, and name it in the union. One that only changes
+To add one: write a file with a class, and name it in `PROTECTIONS`. One that only changes
 which examples are learned (`replay`) is asked for by name where training data are made.
 """
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from welltuned.protection.base import CheckContext, FinishContext, Guard, GuardContext, Protection
 from welltuned.protection.ewc import EWC
@@ -15,6 +15,7 @@ from welltuned.protection.l2sp import L2SP
 from welltuned.protection.lp_ft import LPFT
 from welltuned.protection.replay import Replay, replayed
 from welltuned.protection.wise_ft import WiseFT
+from welltuned.schema.plugins import OneOf
 
 
 def _as_list(given: Any) -> Any:
@@ -26,10 +27,8 @@ def _as_list(given: Any) -> Any:
     return tuple({"type": one} if isinstance(one, str) else one for one in given)
 
 
-AnyProtection = Annotated[
-    L2SP | EWC | KL | Replay | WiseFT | LPFT,
-    Field(discriminator="type"),
-]
+PROTECTIONS = OneOf("protections", Protection, L2SP, EWC, KL, Replay, WiseFT, LPFT)
+AnyProtection = Annotated[Protection, PROTECTIONS]
 Protections = Annotated[tuple[AnyProtection, ...], BeforeValidator(_as_list)]
 
 __all__ = [
@@ -37,6 +36,7 @@ __all__ = [
     "KL",
     "L2SP",
     "LPFT",
+    "PROTECTIONS",
     "AnyProtection",
     "CheckContext",
     "FinishContext",

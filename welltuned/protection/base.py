@@ -119,6 +119,11 @@ class Protection(Part):
         """Whether it reads `data.replay`."""
         return False
 
+    @property
+    def replay_share(self) -> float | None:
+        """The share of replay examples in all that is learned from; none mixes none in."""
+        return None
+
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         """What stands against it here; asked before any weight is loaded."""
         yield from ()

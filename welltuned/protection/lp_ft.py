@@ -14,7 +14,6 @@ from pydantic import Field
 from welltuned.errors import Fault
 from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 from welltuned.strategies import Progress
-from welltuned.strategies.base import InjectedStrategy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,16 +33,14 @@ class LPFT(Protection):
                 "trains the new head first, but this task has none",
                 "remove it",
             )
-        elif setting.strategy.type == "gradual":
+        elif setting.strategy.starts_with_head:
             yield self.fault(
                 "protection.lp_ft_with_schedule",
                 "does not support strategy '{strategy}', which begins with the head already",
                 "set strategy.schedule",
                 strategy=setting.strategy.type,
             )
-        elif setting.strategy.update_kind == "nothing" and not isinstance(
-            setting.strategy, InjectedStrategy
-        ):
+        elif setting.strategy.update_kind == "nothing" and setting.strategy.saves_whole_model:
             yield self.fault(
                 "protection.lp_ft_head_only", "would train the head alone all the time", "remove it"
             )

@@ -27,6 +27,10 @@ class Replay(Protection):
     def uses_replay(self) -> bool:
         return True
 
+    @property
+    def replay_share(self) -> float | None:
+        return self.share
+
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.has_replay:
             yield self.fault(

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def write_report(run: Run, language: str | None = None) -> Path:
-    """Write the report that a run's kind calls for: a pipeline's, PPO's, or any other run's.
+    """Write the report of a pipeline, of its RL stage, or of any other run.
 
     `language` is for ordinary runs, and without one it is that of their config.
     """
-    from welltuned.reports import ppo, rlhf
+    from welltuned.reports import rl, rlhf
     from welltuned.reports import run as ordinary
 
     config = run.config
     if config.get("pipeline") == "rlhf":
         return rlhf.write_pipeline_report(run)
-    if config.get("stage") == "ppo":
-        return ppo.write_ppo_report(run)
+    if config.get("stage") == "rl":
+        return rl.write_rl_report(run)
     return ordinary.write_run_report(run, language)

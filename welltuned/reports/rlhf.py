@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from welltuned.reports import ppo
+from welltuned.reports import rl
 from welltuned.reports.page import metric_name, render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -21,8 +21,8 @@ def write_pipeline_report(run: Run) -> Path:
 
 def _content(run: Run) -> dict[str, Any]:
     results, stages = run.results, run.results["stages"]
-    last = Run(run.folder / stages["ppo"])
-    shown = ppo.content(last)
+    last = Run(run.folder / stages["rl"])
+    shown = rl.content(last)
     return {
         **{key: shown[key] for key in ("curves", "confusions", "samples", "generates", "watched")},
         "run": run,
@@ -30,16 +30,17 @@ def _content(run: Run) -> dict[str, Any]:
         "config_text": (run.folder / "config.yaml").read_text(encoding="utf-8"),
         "results": results,
         "config": last.config,
+        "algorithm": last.config["title"],
         "environment": last.read("environment.json"),
-        "cards": ppo.cards(results),
-        "stages": [_sft(run, stages), *_judges(run, stages), _ppo(run, last)],
+        "cards": rl.cards(results),
+        "stages": [_sft(run, stages, last), *_judges(run, stages), _rl(run, last)],
     }
 
 
-def _sft(run: Run, stages: Stages) -> dict[str, Any]:
+def _sft(run: Run, stages: Stages, last: Run) -> dict[str, Any]:
     title = "1 · supervised fine-tuning"
     if stages["sft"] is None:
-        told = "Skipped: PPO starts from the pretrained model."
+        told = f"Skipped: {last.config['title']} starts from the pretrained model."
         return {"title": title, "told": told, "scores": [], "link": None}
     folder = run.folder / stages["sft"]
     told = "The policy's first version, and the reference it is held to."
@@ -59,10 +60,15 @@ def _judges(run: Run, stages: Stages) -> list[dict[str, Any]]:
     return shown
 
 
-def _ppo(run: Run, last: Run) -> dict[str, Any]:
+def _rl(run: Run, last: Run) -> dict[str, Any]:
     training = last.results["training"]
     told = f"{training['episodes']:,} responses in {training['steps']:,} batches."
-    return {"title": "3 · PPO", "told": told, "scores": [], **_link(run, last.folder)}
+    return {
+        "title": f"3 · {last.config['title']}",
+        "told": told,
+        "scores": [],
+        **_link(run, last.folder),
+    }
 
 
 def _stage(run: Run, folder: Path) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""PPO in a loop of your own: `wt.ppo`.
+"""Reinforcement learning in a loop of your own: `wt.rl`.
 
-learner = wt.ppo.start("runs/sft", total_batches=100, learning_rate=1e-4)
+learner = wt.rl.start("runs/sft", total_batches=100, learning_rate=1e-4)
 for prompts in my_batches:
     rollout = learner.rollout(prompts)
-    stats = wt.ppo.step(learner, rollout, my_reward(rollout.prompts, rollout.responses))
-wt.ppo.save(learner, "my-policy")
+    stats = wt.rl.step(learner, rollout, my_reward(rollout.prompts, rollout.responses))
+wt.rl.save(learner, "my-policy")
 """
 
 from __future__ import annotations
@@ -16,28 +16,34 @@ from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.rlhf.actors.base import Rollout
-from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
-from welltuned.rlhf.config import PpoConfig
+from welltuned.rlhf.algorithms import AnyAlgorithm
 from welltuned.rlhf.defaults import resolve_rl_defaults
+from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy import from_run
 from welltuned.rlhf.prompt_splits import make_actor
 from welltuned.runs import Run
-from welltuned.schema.document import Document, validate
+from welltuned.schema.document import Document, Part, validate
 
 __all__ = ["Learner", "Rollout", "Stats", "require_reference", "save", "start", "step"]
 
 
-def start(run: Run | str | Path, total_batches: int, **ppo: Any) -> Learner:
+class _Options(Part):
+    """The one key of a pipeline's config that a loop of one's own needs."""
+
+    rl: AnyAlgorithm
+
+
+def start(run: Run | str | Path, total_batches: int, **options: Any) -> Learner:
     """A learner whose policy is that of a finished run, or of a bare model folder.
 
-    `ppo` are keys of the config's `ppo:`. What is not given is as it is there; the learning
-    rate goes down to zero over `total_batches`. Raises `InputError`.
+    `options` are keys of the config's `rl:`, `type` among them. What is not given is as it is
+    there; the learning rate goes down to zero over `total_batches`. Raises `InputError`.
     """
-
     faults = Faults()
-    config = validate(PpoConfig, Document(values=ppo, source="arguments"), faults)
+    read = validate(_Options, Document(values={"rl": options}, source="arguments"), faults)
     faults.raise_if_any()
-    assert config is not None
+    assert read is not None
+    config = read.rl
     folder = find_artifact(run)
     strategy = config.strategy or ArtifactManifest.read(folder).strategy
     policy = from_run(folder, strategy, choose_device(config.device), config.seed)

@@ -1,57 +1,58 @@
-"""Numbers in place of every `auto` of `ppo:`, each with its source."""
+"""Numbers in place of every `auto` of `rl:`, each with its source."""
 
 from __future__ import annotations
 
 from welltuned.models.anatomy import Anatomy
-from welltuned.rlhf.config import PpoConfig, ResolvedPpo
+from welltuned.rlhf.algorithms import Algorithm
 from welltuned.strategies import Strategy
 from welltuned.tasks import Problem
-from welltuned.training.defaults import Choice
+from welltuned.training.defaults import Choice, defaults_for
 
 _PASSES = 3
 _LOOKS = 10
 _MAX_KL = {"label": 10.0, "text": 100.0}
 """Nats a response, by what a policy chooses."""
-_RATES = {
-    "full": 1e-5,
-    "partial": 3e-5,
-    "gradual": 3e-5,
-    "lora": 1e-4,
-    "prompt": 1e-3,
-    "prefix": 1e-3,
-    "adapter": 3e-4,
-}
-"""Learning rates of the policy: a tenth or so of those that are usual for learning from labels."""
 
 
 def resolve_rl_defaults(
-    config: PpoConfig, strategy: Strategy, anatomy: Anatomy, problem: Problem, prompts: int
-) -> tuple[ResolvedPpo, list[Choice]]:
-    """The finished config, and what was chosen."""
+    config: Algorithm, strategy: Strategy, anatomy: Anatomy, problem: Problem, prompts: int
+) -> tuple[Algorithm, list[Choice]]:
+    """The finished config, and what was chosen. Raises `InputError`."""
     choices = []
     if config.learning_rate == "auto":
-        rate = _RATES[strategy.type]
-        choices.append(Choice("ppo.learning_rate", rate, f"usual for {strategy.type}"))
+        choices.append(_learning_rate(strategy, anatomy, prompts))
     if config.total_episodes == "auto":
-        wanted = max(config.batch_size, _PASSES * prompts)
+        wanted = max(config.batch_size, _PASSES * prompts * config.samples_per_prompt)
         source = f"{_PASSES} passes over {prompts:,} prompts"
-        choices.append(Choice("ppo.total_episodes", wanted, source))
+        choices.append(Choice("rl.total_episodes", wanted, source))
     if config.max_kl == "auto":
         assert problem.actions is not None, "refused before"
         most = _MAX_KL[problem.actions]
-        choices.append(Choice("ppo.max_kl", most, f"usual for {problem.title}"))
-    chosen = {choice.name.removeprefix("ppo."): choice.value for choice in choices}
+        choices.append(Choice("rl.max_kl", most, f"usual for {problem.title}"))
+    chosen = {choice.name.removeprefix("rl."): choice.value for choice in choices}
     if "total_episodes" in chosen:
         chosen["total_episodes"] = int(chosen["total_episodes"])
-    values = {name: getattr(config, name) for name in PpoConfig.model_fields} | chosen
+    config = config.model_copy(update=chosen)
     if config.eval_steps == "auto":
-        batches = count_batches(values["total_episodes"], config.batch_size)
-        values["eval_steps"] = -(-batches // _LOOKS)
-    return ResolvedPpo.model_validate(values), choices
+        config = config.model_copy(update={"eval_steps": -(-batches_of(config) // _LOOKS)})
+    return config, choices
 
 
-def batches_of(config: ResolvedPpo) -> int:
+def _learning_rate(strategy: Strategy, anatomy: Anatomy, prompts: int) -> Choice:
+    """Of the policy: a tenth or so of what is usual for learning from labels.
+
+    Raises `InputError` when the strategy has no defaults.
+    """
+    name = "rl.learning_rate"
+    if strategy.rl_learning_rate is not None:
+        return Choice(name, strategy.rl_learning_rate, f"usual for {strategy.type}")
+    supervised = defaults_for(strategy, anatomy, prompts)["learning_rate"]
+    return Choice(name, supervised.value / 10, f"a tenth of that from labels: {supervised.source}")
+
+
+def batches_of(config: Algorithm) -> int:
     """How many whole batches there are."""
+    assert config.total_episodes != "auto"
     return count_batches(config.total_episodes, config.batch_size)
 
 

@@ -15,15 +15,17 @@ from welltuned.config import RunConfig, run_config_from
 from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.device import choose_device
 from welltuned.models.loading import Head, build_skeleton
-from welltuned.rlhf.config import ResolvedPpo, RewardSource, RlhfConfig
+from welltuned.rlhf.algorithms import Algorithm
+from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
-from welltuned.rlhf.policy import WHOLE
+from welltuned.rlhf.policy import adapter_can_be_off
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.runs.results_schema import PredictedCost
-from welltuned.strategies import Lora, Strategy
+from welltuned.strategies import Strategy
 from welltuned.strategies.base import END
 from welltuned.training import defaults
 from welltuned.training.data_cache import DataCache
@@ -47,7 +49,7 @@ def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Reso
     """Forecast every stage. Raises `InputError` before that when the config cannot work."""
     config, cache = place(config), DataCache()
     check_stages(config, Path(str(config.output_dir)), cache)
-    device = choose_device(config.ppo.device)
+    device = choose_device(config.rl.device)
     held, machine = held_before(device), measured(device, progress)
     limits = limits.or_what_is_left(Path(str(config.output_dir)), device, held)
     rows = []
@@ -60,16 +62,16 @@ def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Reso
 def forecast_pipeline_cost(
     config: RlhfConfig, observer: Observer, cache: DataCache
 ) -> PredictedCost:
-    """PPO's own forecast, to be kept beside what is measured; empty where there can be none."""
+    """The RL stage's forecast, kept beside what is measured; empty where there can be none."""
     stages = Path(str(config.output_dir)) / "stages"
 
     def foresee(machine: Machine, held: int) -> Forecast:
         policy = prepare(_policy_run(config, stages), cache=cache)
-        return foresee_ppo(
+        return foresee_rl(
             config, policy, _judges(config, policy, stages, cache), machine, held, cache
         )
 
-    return foreseen(choose_device(config.ppo.device), foresee, observer)
+    return foreseen(choose_device(config.rl.device), foresee, observer)
 
 
 def _stages(
@@ -82,14 +84,12 @@ def _stages(
     for run in filter(None, reward_runs(config, stages / "reward")):
         prepared = prepare(run, cache=cache)
         yield f"reward: {prepared.config.strategy.type}", _ordinary(prepared, machine, held)
-    found = foresee_ppo(
-        config, policy, _judges(config, policy, stages, cache), machine, held, cache
-    )
-    yield f"ppo: {found.strategy}", found
+    found = foresee_rl(config, policy, _judges(config, policy, stages, cache), machine, held, cache)
+    yield f"rl: {found.strategy}", found
 
 
 def _policy_run(config: RlhfConfig, stages: Path) -> RunConfig:
-    """The run that makes what PPO starts from, or one alike where PPO has made it."""
+    """The run that makes what the RL stage starts from, or one alike where that is made."""
     if config.sft.run is None or config.skips_sft:
         return sft_run(config, stages / "sft")
     asked = Run.open(config.sft.run).config
@@ -114,19 +114,19 @@ def _judges(config: RlhfConfig, policy: RunPlan, stages: Path, cache: DataCache)
             if run is None
             else _trained_judge(prepare(run, cache=cache), policy, config)
         )
-    second = config.ppo.second_reward
+    second = config.rl.second_reward
     return total + (_finished_judge(second) if second is not None else 0)
 
 
 def _trained_judge(judge: RunPlan, policy: RunPlan, config: RlhfConfig) -> int:
     """Bytes of a judge beside the policy, whose frozen backbone it may share."""
-    rehearsal = Rehearsal.of(judge, judge.config.strategy, choose_device(config.ppo.device))
-    sft = policy.config.strategy.type
-    chosen = (config.ppo.strategy or config.strategy or policy.config.strategy).type
-    untouched = chosen not in WHOLE and (config.skips_sft or sft not in WHOLE)
+    rehearsal = Rehearsal.of(judge, judge.config.strategy, choose_device(config.rl.device))
+    sft = policy.config.strategy
+    chosen = config.rl.strategy or config.strategy or sft
+    untouched = not chosen.saves_whole_model and (config.skips_sft or not sft.saves_whole_model)
     shares = (
         untouched
-        and judge.config.strategy.type not in WHOLE
+        and not judge.config.strategy.saves_whole_model
         and judge.config.model.location == policy.config.model.location
     )
     return FLOAT * rehearsal.trainable if shares else rehearsal.weight_bytes
@@ -148,45 +148,45 @@ def _finished_judge(source: RewardSource) -> int:
     return sum(FLOAT * weight.numel() for weight in build_skeleton(head).parameters())
 
 
-# --- PPO -------------------------------------------------------------------------
+# --- Reinforcement learning ------------------------------------------------------
 
 
-def foresee_ppo(
+def foresee_rl(
     config: RlhfConfig, policy: RunPlan, judges: int, machine: Machine, held: int, cache: DataCache
 ) -> Forecast:
     """Rollouts, judging and learning, rehearsed on examples as long as prompt and response.
 
     `judges` are the bytes that all judges take beside the policy.
     """
-    asked = config.ppo.strategy or config.strategy or policy.config.strategy
+    asked = config.rl.strategy or config.strategy or policy.config.strategy
     anatomy, problem = policy.anatomy, policy.problem
     _, strategy, _ = defaults.resolve_parts(
         TrainingConfig(), asked, anatomy, len(policy.data.train)
     )
-    data = collect_prompts(config.ppo.data or config.data, problem, cache)
-    ppo, _ = resolve_rl_defaults(config.ppo, strategy, anatomy, problem, len(data.train))
-    half = policy.config.model.dtype == "bfloat16"  # PPO computes as the artifact does
+    data = collect_prompts(config.rl.data or config.data, problem, cache)
+    algorithm, _ = resolve_rl_defaults(config.rl, strategy, anatomy, problem, len(data.train))
+    half = policy.config.model.dtype == "bfloat16"  # the policy computes as the artifact does
     rehearsal = replace(
         Rehearsal.of(policy, strategy, torch.device(machine.key["device"])),
         precision="bf16" if half else "fp32",
     )
     rehearsal.advance(END)
-    rows = _rows(policy, ppo, ppo.per_device_train_batch_size)
+    rows = _rows(policy, algorithm, algorithm.per_device_train_batch_size)
     step = rehearsal.step([rows])
-    look = rehearsal.look(policy.learned, _rows(policy, ppo, ppo.rollout_batch_size))
-    accumulation = -(-ppo.batch_size // ppo.num_mini_batches // len(rows))
+    look = rehearsal.look(policy.learned, _rows(policy, algorithm, algorithm.rollout_batch_size))
+    accumulation = -(-algorithm.batch_size // algorithm.num_mini_batches // len(rows))
     training = ResolvedTraining(
-        learning_rate=ppo.learning_rate,
+        learning_rate=algorithm.learning_rate,
         metric_for_best_model="reward",
         gradient_accumulation_steps=accumulation,
     )
     memory = foresee_memory(rehearsal, training, (rows, step), look, machine, held)
     roles = {
         "reference": _reference(strategy, policy, config, rehearsal),
-        "value": FLOAT * 4 * (anatomy.hidden_size + 1),  # with its gradient and moments
+        "value": algorithm.needs_values * FLOAT * 4 * (anatomy.hidden_size + 1),
         "reward": judges,
     }
-    updates = batches_of(ppo) * ppo.num_ppo_epochs * ppo.num_mini_batches
+    updates = batches_of(algorithm) * algorithm.passes * algorithm.num_mini_batches
     return Forecast(
         strategy=strategy.type,
         parameters=rehearsal.weights,
@@ -195,19 +195,19 @@ def foresee_ppo(
         precision=rehearsal.precision,
         steps=updates,
         train_seconds=machine.start
-        + machine.pace * _seconds(rehearsal, ppo, rows, machine, updates),
+        + machine.pace * _seconds(rehearsal, algorithm, rows, machine, updates),
         evaluation_seconds=0.0,
         artifact_bytes=artifact_bytes(rehearsal),
         disk_bytes=artifact_bytes(rehearsal) + 2 * FLOAT * 3 * rehearsal.trainable,
     )
 
 
-def _rows(policy: RunPlan, ppo: ResolvedPpo, number: int) -> np.ndarray:
-    """Training examples that are about as long as what PPO learns from."""
+def _rows(policy: RunPlan, algorithm: Algorithm, number: int) -> np.ndarray:
+    """Training examples that are about as long as what the policy learns from."""
     lengths = policy.learned.lengths
     wanted = float(np.mean(lengths))
     if policy.problem.actions == "text":
-        wanted = ppo.prompt_length + ppo.response_length
+        wanted = algorithm.prompt_length + algorithm.response_length
     return np.argsort(np.abs(lengths - wanted), kind="stable")[:number]
 
 
@@ -215,29 +215,27 @@ def _reference(
     strategy: Strategy, policy: RunPlan, config: RlhfConfig, rehearsal: Rehearsal
 ) -> int:
     """A copy of what trains, unless switching the adapter off gives it for nothing."""
-    sft = policy.config.strategy.type
-    goes_on = not config.skips_sft and sft not in WHOLE and strategy.type not in WHOLE
-    keeps_base = not (isinstance(strategy, Lora) and strategy.changes_base)
-    free = strategy.type not in WHOLE and keeps_base and not goes_on
-    return 0 if free else FLOAT * rehearsal.trainable
+    whole = policy.config.strategy.saves_whole_model or strategy.saves_whole_model
+    goes_on = not config.skips_sft and not whole
+    return 0 if adapter_can_be_off(strategy, goes_on) else FLOAT * rehearsal.trainable
 
 
 def _seconds(
-    rehearsal: Rehearsal, ppo: ResolvedPpo, rows: np.ndarray, machine: Machine, updates: int
+    rehearsal: Rehearsal, algorithm: Algorithm, rows: np.ndarray, machine: Machine, updates: int
 ) -> float:
-    """Sampling, judging and learning, as `cost.train_seconds` of a PPO stage counts them."""
+    """Sampling, judging and learning, as `cost.train_seconds` of an RL stage counts them."""
     policy = rehearsal.prepared
     read = rehearsal.look(policy.learned, rows)
     forward, both = machine.seconds(read), machine.seconds(rehearsal.step([rows]))
-    episodes = batches_of(ppo) * ppo.batch_size
-    per_row = (1 + _LOOKS) * forward / len(rows) + ppo.num_ppo_epochs * both / len(rows)
+    episodes = batches_of(algorithm) * algorithm.batch_size
+    per_row = (1 + _LOOKS) * forward / len(rows) + algorithm.passes * both / len(rows)
     moving = updates * rehearsal.trainable * machine.adam
     sampling = 0.0
     if policy.problem.actions == "text":
         calls = machine.call * sum(read.operations.values())
         token = read.flops / positions(policy.learned, rows) / machine.flops_per_second
-        at_once = min(ppo.rollout_batch_size, ppo.batch_size)
-        sampling = episodes * ppo.response_length * (calls / at_once + token)
+        at_once = min(algorithm.rollout_batch_size, algorithm.batch_size)
+        sampling = episodes * algorithm.response_length * (calls / at_once + token)
     return episodes * per_row + moving + sampling
 
 
@@ -248,9 +246,9 @@ def _advise(rows: list[PlanRow]) -> Iterator[str]:
     """For every stage that does not fit, the key that makes it smaller or shorter."""
     for row in rows:
         stage = row.name.partition(":")[0]
-        key = {"sft": "sft.training.", "reward": "reward.training."}.get(stage, "ppo.")
+        key = {"sft": "sft.training.", "reward": "reward.training."}.get(stage, "rl.")
         if "memory" in row.exceeds:
             yield f"{stage} needs less memory with a lower {key}per_device_train_batch_size"
         if "time" in row.exceeds:
-            shorter = "total_episodes" if stage == "ppo" else "num_train_epochs"
+            shorter = "total_episodes" if stage == "rl" else "num_train_epochs"
             yield f"{stage} takes less time with a lower {key}{shorter}"

@@ -13,8 +13,10 @@ As a loss k1 has an expected gradient of zero and k3 a biased one (arXiv 2506.09
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _LARGEST_ERROR = 0.2
 """How far one batch may move the coefficient, as a share (Ziegler et al. 2019)."""
@@ -28,7 +30,7 @@ def k1(logprobs: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
 def k3(logprobs: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
     """e^(−d) − 1 + d (Schulman 2020, "Approximating KL divergence")."""
     d = logprobs - references
-    return torch.expm1(-d) + d
+    return (-d).expm1() + d
 
 
 def divergence(logprobs_BK: torch.Tensor, references_BK: torch.Tensor) -> torch.Tensor:

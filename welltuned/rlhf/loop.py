@@ -14,8 +14,8 @@ import torch
 from welltuned.errors import RunFailed
 from welltuned.rlhf.actors.base import DivergedError, Rollout
 from welltuned.rlhf.actors.classifier import ClassifierActor
-from welltuned.rlhf.algorithms.ppo import Learner, Stats, require_reference, step
 from welltuned.rlhf.defaults import batches_of
+from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy_eval import look
 from welltuned.rlhf.prompt_splits import PromptSplits
 from welltuned.rlhf.reward_set import RewardSet
@@ -62,7 +62,7 @@ class LoopTotals:
 
 @dataclass
 class Loop:
-    """Everything PPO needs while it runs."""
+    """Everything the loop needs while it runs."""
 
     learner: Learner
     asks: PromptSplits
@@ -76,16 +76,17 @@ class Loop:
 
         Raises `RunFailed` when it explodes before there is anything to go back to.
         """
-        config = self.learner.config
-        total, guard = batches_of(config), Safeguards(config.max_kl)
+        algorithm = self.learner.algorithm
+        assert algorithm.max_kl != "auto" and algorithm.eval_steps != "auto"
+        total, guard = batches_of(algorithm), Safeguards(algorithm.max_kl)
         self._look(0)
-        for number, asked in enumerate(self.asks.batches(config), 1):
+        for number, asked in enumerate(self.asks.batches(algorithm), 1):
             self._advance((number - 1) / total, number)
             try:
                 stats = self._batch(asked)
                 self._record(number, total, stats)
                 trouble = guard.trouble(stats)
-                if trouble is None and (number % config.eval_steps == 0 or number == total):
+                if trouble is None and (number % algorithm.eval_steps == 0 or number == total):
                     self._look(number)
             except DivergedError as error:
                 trouble = str(error)
@@ -97,7 +98,8 @@ class Loop:
     def _advance(self, fraction: float, number: int) -> None:
         """Let the strategy change what trains, as it does in every other training."""
         policy = self.learner.actor.policy
-        passes = self.course.episodes / len(self.asks.train)
+        prompts = self.course.episodes / self.learner.algorithm.samples_per_prompt
+        passes = prompts / len(self.asks.train)
         progress = Progress(fraction, passes)
         change = policy.strategy.advance(policy.model, policy.anatomy, progress)
         if change is not None:
@@ -122,9 +124,9 @@ class Loop:
         return stats
 
     def _scores(self, rollout: Rollout) -> np.ndarray:
-        """The reward of each response, or of every label (B, K) where the gradient is exact."""
+        """The reward of each response, or of every label (B, K) where all are scored."""
         actor = self.learner.actor
-        if self.learner.config.gradient == "exact":
+        if self.learner.algorithm.scores_every_action:
             assert isinstance(actor, ClassifierActor)
             return self.judges.reward.of_all(rollout.prompts, actor.problem.labels)
         return self.judges.reward(rollout.prompts, rollout.responses)
@@ -134,7 +136,7 @@ class Loop:
         self.run.append("metrics.jsonl", {**row, **stats.as_dict()})
         self.run.set_status("running", number)
         told = f"reward {stats.reward:.3f} · KL {stats.kl:.3f} · entropy {stats.entropy:.3f}"
-        self.observer.advanced("PPO", number, total, told)
+        self.observer.advanced(self.learner.algorithm.title, number, total, told)
 
     # --- Looking, keeping, going back ---
 
@@ -167,8 +169,8 @@ class Loop:
         folder = newest_checkpoint(self.run.checkpoints)
         if folder is None:
             raise RunFailed(
-                f"PPO exploded at batch {number}, before its first look: {trouble}. "
-                "Lower ppo.learning_rate, raise ppo.kl_coef, or look at the reward"
+                f"training exploded at batch {number}, before its first look: {trouble}. "
+                "Lower rl.learning_rate, raise rl.kl_coef, or look at the reward"
             )
         weights, state = load_checkpoint(folder)
         parameters = self._weights()
@@ -178,6 +180,6 @@ class Loop:
         self.course.exploded, self.course.went_back_to = trouble, int(state["step"])
         self.course.validation = state["validation"]
         self.observer.noted(
-            f"batch {number} of {batches_of(self.learner.config)}: stopped, for {trouble}; "
+            f"batch {number} of {batches_of(self.learner.algorithm)}: stopped, for {trouble}; "
             f"the weights of batch {state['step']} are kept"
         )

@@ -1,7 +1,7 @@
 """RLHF pipeline: supervised fine-tuning, reward model, RL stage, each an ordinary run.
 
     runs/NAME/  config.yaml, status.json, results.json, report.html     the whole story
-                stages/sft, stages/reward, stages/ppo                   the runs
+                stages/sft, stages/reward, stages/rl                    the runs
 
 A stage that has finished is kept: started again on the same folder, the pipeline goes on
 after it. Whatever a finished stage was made with must not have changed.
@@ -17,10 +17,11 @@ from welltuned.config import RunConfig
 from welltuned.engines import distributed
 from welltuned.errors import Fault, InputError
 from welltuned.reports.rlhf import write_pipeline_report
-from welltuned.rlhf.config import RewardSource, RlhfConfig
+from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.resume import begin, fresh, is_finished, place
 from welltuned.rlhf.reward_set import judged_in, require_knowledge
 from welltuned.rlhf.rl_stage import run_rl_stage
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.runs.status import recorded
@@ -28,7 +29,7 @@ from welltuned.training import train as pipeline
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 
-STAGES = ("sft", "reward", "ppo")
+STAGES = ("sft", "reward", "rl")
 
 
 def run_pipeline(
@@ -44,7 +45,7 @@ def run_pipeline(
     """
     observer, cache = observer or Observer(), cache or DataCache()
     if distributed.processes() > 1:
-        what = "a pipeline with PPO runs in one process"
+        what = "a pipeline with reinforcement learning runs in one process"
         raise InputError(Fault(what, None, "start it without torchrun"))
     config = place(config)
     notes = check_stages(config, Path(str(config.output_dir)), cache)
@@ -54,9 +55,9 @@ def run_pipeline(
     with recorded(run):
         sft = _sft(config, run, observer, command, cache)
         sources = _rewards(config, run, observer, command, cache)
-        if not config.ppo.allow_weak_reward:
+        if not config.rl.allow_weak_reward:
             require_knowledge(sources)
-        _ppo(config, run, sft, sources, observer, command, cache)
+        _rl(config, run, sft, sources, observer, command, cache)
         run.write("results.json", _results(config, run, sft, sources))
         write_pipeline_report(run)
     observer.finished(run)
@@ -66,7 +67,7 @@ def run_pipeline(
 def _sft(
     config: RlhfConfig, run: Run, observer: Observer, command: str | None, cache: DataCache
 ) -> Path | None:
-    """The model folder that PPO starts from; None when it is the pretrained model itself."""
+    """The model folder that the policy starts from; None for the pretrained model itself."""
     if config.skips_sft:
         return None
     if config.sft.run is not None:
@@ -102,7 +103,7 @@ def _train(
     return pipeline.run_training(config, observer, command, cache)
 
 
-def _ppo(
+def _rl(
     config: RlhfConfig,
     run: Run,
     sft: Path | None,
@@ -111,11 +112,11 @@ def _ppo(
     command: str | None,
     cache: DataCache,
 ) -> None:
-    folder = _stage(run, "ppo")
+    folder = _stage(run, "rl")
     if is_finished(folder):
-        observer.noted(f"PPO: finished before, in {folder}")
+        observer.noted(f"{config.rl.title}: finished before, in {folder}")
         return
-    observer.noted(f"PPO: {folder}")
+    observer.noted(f"{config.rl.title}: {folder}")
     fresh(folder)
     stage = Run.create(folder)
     with recorded(stage):
@@ -132,8 +133,8 @@ def _results(
     sft: Path | None,
     sources: list[tuple[RewardSource, Path | None]],
 ) -> dict[str, Any]:
-    """The story in numbers: those of PPO, and where each stage's run is."""
-    ppo = Run(_stage(run, "ppo"))
+    """The story in numbers: those of the last stage, and where each stage's run is."""
+    last = Run(_stage(run, "rl"))
     judges = [
         {
             "name": source.name,
@@ -143,11 +144,11 @@ def _results(
         for source, folder in sources
     ]
     return {
-        **ppo.results,
+        **last.results,
         "stages": {
             "sft": _relative(sft.parent, run) if sft is not None else None,
             "reward": judges,
-            "ppo": _relative(ppo.folder, run),
+            "rl": _relative(last.folder, run),
         },
         "skipped": [name for name in ("sft",) if config.skips_sft],
     }

@@ -1,6 +1,6 @@
 """Policy from a finished run: what trains, the reference, and what will be saved.
 
-SFT left          PPO trains           the reference is
+SFT left          RL trains            the reference is
 whole weights     a new adapter        the model with its adapter off
 an adapter        the same adapter     the adapter's first values, put back for a while
 whole weights     whole weights        a real copy of what trains; the frozen rest is shared
@@ -23,15 +23,13 @@ from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, weights_fingerprint
 from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
-from welltuned.strategies import AnyStrategy, Context, Lora, Strategy
+from welltuned.strategies import AnyStrategy, Context, Strategy
 from welltuned.tasks import Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from welltuned.models.anatomy import Anatomy
-
-WHOLE = ("full", "partial", "gradual")
 
 
 @dataclass
@@ -68,27 +66,27 @@ class Policy:
 
 
 def check_policy(theirs: Strategy, whole: bool, strategy: Strategy, place: Place) -> None:
-    """Raise `InputError` when PPO cannot go on with `strategy` where SFT used `theirs`.
+    """Raise `InputError` when RL cannot go on with `strategy` where SFT used `theirs`.
 
     `whole` tells that SFT left all weights, and not an adapter.
     """
-    if strategy.type in WHOLE:
-        if not whole and theirs.type != "lora":
-            theirs.merge(None)  # says why it cannot be
+    if strategy.saves_whole_model:
+        if not whole:
+            theirs.require_mergeable()
     elif whole:
-        if strategy.type in ("prompt", "prefix"):
+        if not strategy.starts_unchanged:
             what = (
                 f"strategy '{strategy.type}' changes what the model says before it has learned "
-                "anything, so PPO would not start from the SFT model"
+                "anything, so the policy would not start from the SFT model"
             )
-            remedy = "use the same strategy for sft, or lora, adapter, full or partial for ppo"
+            remedy = "use the same strategy for sft, or lora, adapter, full or partial for rl"
             raise InputError(Fault(what, place, remedy))
     elif differing := _differing(strategy, theirs):
         what = (
-            "the adapter of the SFT run goes on training in PPO, and its "
+            "the adapter of the SFT run goes on training, and its "
             f"'strategy.{differing[0]}' is {differing[1]}, not {differing[2]}"
         )
-        remedy = "leave out ppo.strategy, let them be equal, or let sft train whole weights"
+        remedy = "leave out rl.strategy, let them be equal, or let sft train whole weights"
         raise InputError(Fault(what, place, remedy))
 
 
@@ -115,15 +113,14 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
         new=before.problem.has_new_head,
     )
     anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
-    goes_on = not whole and strategy.type not in WHOLE
+    goes_on = not whole and not strategy.saves_whole_model
     if goes_on:
         model.set_adapter("default")  # type: ignore[operator]
-        if isinstance(strategy, Lora):  # whatever it began as, the artifact holds plain factors
-            strategy = strategy.model_copy(update={"init_lora_weights": True})
+        strategy = strategy.continued()
     else:
         if not whole:
             model = before.strategy.merge(model)
-        elif strategy.type not in WHOLE:
+        elif not strategy.saves_whole_model:
             base = ModelConfig(name=str(folder.resolve()), dtype=base.dtype)
             origin = Origin(weights_fingerprint(model), ())
         context = Context(
@@ -148,12 +145,16 @@ def in_float32(model: Any, strategy: Strategy, anatomy: Anatomy) -> None:
             parameter.data = parameter.data.float()
 
 
+def adapter_can_be_off(strategy: Strategy, goes_on: bool) -> bool:
+    """Whether switching the adapter off gives the reference for nothing."""
+    return not (strategy.saves_whole_model or strategy.changes_base or goes_on)
+
+
 def reference_policy_of(
     model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool
 ) -> ReferencePolicy:
     """`goes_on` tells that the adapter has learned already, so that off is not where it began."""
-    keeps_base = not (isinstance(strategy, Lora) and strategy.changes_base)
-    if strategy.type not in WHOLE and keeps_base and not goes_on:
+    if adapter_can_be_off(strategy, goes_on):
         return AdapterOff(model)
     groups = strategy.parameter_groups(model, anatomy)
     return InitialWeights([parameter for group in groups for parameter in group.parameters])

@@ -12,7 +12,6 @@ import torch
 from welltuned.metrics.intervals import bootstrap_interval
 from welltuned.rlhf.actors.base import Actor, Rollout
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
-from welltuned.rlhf.algorithms.objectives import response_kl
 from welltuned.rlhf.kl import divergence
 from welltuned.rlhf.prompts import Prompts
 from welltuned.rlhf.rewards import RewardFunction, WeightedReward
@@ -33,7 +32,7 @@ class PolicyEval:
     kl_N: np.ndarray
     """Nats from the reference, per response."""
     second_N: np.ndarray | None
-    """What the judge says that PPO never sees."""
+    """What the judge says that training never sees."""
     facts: dict[str, float]
     outputs_NK: np.ndarray | None = None
     """A classifier's log-probabilities."""
@@ -147,7 +146,7 @@ def _texts(actor: Actor, asked: Prompts) -> _Answers:
     responses = [response for rollout in found for response in rollout.responses]
     lengths = [length for rollout in found for length in rollout.mask_BT.sum(dim=1).tolist()]
     ended = [flag for rollout in found for flag in rollout.ended_B.tolist()]
-    kl_N = np.concatenate([response_kl(rollout).cpu().numpy() for rollout in found])
+    kl_N = np.concatenate([rollout.kl().cpu().numpy() for rollout in found])
     return _Answers(prompts, responses, kl_N, text_facts(responses, lengths, ended))
 
 

@@ -16,7 +16,7 @@ from welltuned.errors import Faults
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.actors.generator import GeneratorActor
-from welltuned.rlhf.config import PpoConfig, ResolvedPpo
+from welltuned.rlhf.algorithms import Algorithm
 from welltuned.rlhf.defaults import batches_of
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts, room_for
@@ -39,14 +39,14 @@ def collect_prompts(data: DataConfig, problem: Problem, cache: DataCache) -> Dat
     return collected
 
 
-def make_actor(policy: Policy, config: PpoConfig) -> Actor:
+def make_actor(policy: Policy, algorithm: Algorithm) -> Actor:
     """The actor for what the policy does. Raises `InputError` when there is no room to answer."""
-    rows = config.rollout_batch_size
+    shared = policy, algorithm.temperature, algorithm.rollout_batch_size
     if policy.problem.actions == "label":
-        return ClassifierActor(policy, config.temperature, rows)
-    room_for(policy.max_length, config.response_length)
-    lengths = config.response_length, config.prompt_length
-    return GeneratorActor(policy, config.temperature, rows, *lengths)
+        return ClassifierActor(*shared, has_values=algorithm.needs_values)
+    room_for(policy.max_length, algorithm.response_length)
+    lengths = algorithm.response_length, algorithm.prompt_length
+    return GeneratorActor(*shared, *lengths, has_values=algorithm.needs_values)
 
 
 @dataclass(frozen=True)
@@ -65,39 +65,40 @@ class PromptSplits:
         cls,
         data: DataSplits,
         actor: Actor,
-        config: PpoConfig,
+        algorithm: Algorithm,
         cache: DataCache | None = None,
     ) -> PromptSplits:
         """All training prompts, and as many of the others as are looked at."""
         records = {split: data[split] for split in SPLITS}
         sampled = ("validation", "test") if isinstance(actor, GeneratorActor) else ("validation",)
         for split in sampled:
-            some = range(min(config.eval_examples, len(records[split])))
+            some = range(min(algorithm.eval_examples, len(records[split])))
             records[split] = records[split].take(some)
         asked = {split: _asked(actor, records[split], cache or DataCache()) for split in SPLITS}
         cut = {split: part.cut for split, part in asked.items() if isinstance(part, Prompts)}
         notes = [
             f"{split}: {number:,} prompts are too long and lose their beginning; "
-            "task.max_length and ppo.response_length set the limit."
+            "task.max_length and rl.response_length set the limit."
             for split, number in cut.items()
             if number
         ]
         return cls(**asked, records=records, notes=notes)
 
-    def batches(self, config: ResolvedPpo) -> Iterator[Any]:
+    def batches(self, algorithm: Algorithm) -> Iterator[Any]:
         """The training prompts of each batch: all are asked before one is asked again.
 
         The order is a pure function of the seed.
         """
         waiting: list[int] = []
         passes = 0
-        for _ in range(batches_of(config)):
-            while len(waiting) < config.batch_size:
-                random = np.random.default_rng((config.seed, passes))
+        size = algorithm.batch_size // algorithm.samples_per_prompt
+        for _ in range(batches_of(algorithm)):
+            while len(waiting) < size:
+                random = np.random.default_rng((algorithm.seed, passes))
                 waiting += random.permutation(len(self.train)).tolist()
                 passes += 1
-            yield self.train.take(waiting[: config.batch_size])
-            waiting = waiting[config.batch_size :]
+            yield self.train.take(waiting[:size])
+            waiting = waiting[size:]
 
 
 def _asked(actor: Actor, records: Records, cache: DataCache) -> TextPrompts | Prompts:

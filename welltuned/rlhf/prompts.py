@@ -61,7 +61,7 @@ def room_for(max_length: int, response_length: int) -> int:
     if room < 1:
         raise InputError(
             Fault(
-                f"'ppo.response_length' is {response_length}, but the model was tuned for "
+                f"'rl.response_length' is {response_length}, but the model was tuned for "
                 f"{max_length} tokens, prompt included",
                 None,
                 f"choose less than {max_length}, or raise task.max_length",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.errors import Faults
+from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Document, KeyPath, apply_overrides, read_document, validate
 from welltuned.schema.versions import drop_version
@@ -19,6 +20,7 @@ def load_rlhf_config(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
     """
     faults = Faults()
     document = read_document(Path(file), faults) if file is not None else Document()
+    place_algorithm(document)
     apply_overrides(document, overrides, RlhfConfig, faults)
     if len(faults) and not document.values:
         faults.raise_if_any()
@@ -33,11 +35,23 @@ def rlhf_config_from(values: dict[str, Any]) -> RlhfConfig:
 def _validated(document: Document, faults: Faults) -> RlhfConfig:
     if not drop_version(document, faults):
         faults.raise_if_any()
+    place_algorithm(document)
     place_judges(document, ("reward",))
     config = validate(RlhfConfig, document, faults)
     faults.raise_if_any()
     assert config is not None
     return config
+
+
+def place_algorithm(document: Document) -> None:
+    """`ppo: {…}`, or any algorithm's name, is short for `rl: {type: ppo, …}`; keys keep places."""
+    values = document.values
+    for name in [name for name in ALGORITHMS.names if name in values]:
+        written, known = values.pop(name) or {}, values.get("rl", {})
+        known = {"type": known} if isinstance(known, str) else known
+        values["rl"] = {**known, "type": name, **written} if isinstance(written, dict) else written
+        for path in [path for path in document.places if path[0] == name]:
+            document.places["rl", *path[1:]] = document.places.pop(path)
 
 
 def place_judges(document: Document, path: KeyPath) -> None:

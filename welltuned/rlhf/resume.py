@@ -15,7 +15,7 @@ from welltuned.schema.versions import RUN_CONFIG
 _MADE_WITH = {
     "sft": ("model", "data", "task", "strategy", "sft"),
     "reward": ("model", "strategy", "reward"),
-    "ppo": ("model", "data", "task", "strategy", "sft", "reward", "ppo"),
+    "rl": ("model", "data", "task", "strategy", "sft", "reward", "rl"),
 }
 """The keys of the config that each stage was made with."""
 

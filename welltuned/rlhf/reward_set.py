@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from welltuned.errors import Fault, InputError, Place
-from welltuned.rlhf.config import PpoConfig, RewardSource
+from welltuned.rlhf.algorithms import Algorithm
 from welltuned.rlhf.reward_check import weakness
 from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.runs import Run
 from welltuned.tasks import Problem
 
@@ -29,14 +30,14 @@ class RewardSet:
     def load(
         cls,
         sources: Sequence[tuple[RewardSource, Path | None]],
-        config: PpoConfig,
+        algorithm: Algorithm,
         problem: Problem,
         device: torch.device,
     ) -> RewardSet:
         """Each source with the run it was trained in, if it was. Raises `InputError`."""
         joint = "\n" if problem.prompter is None else problem.prompter.joint
         judges = [build_reward(source, folder, device, joint) for source, folder in sources]
-        second = config.second_reward
+        second = algorithm.second_reward
         other = build_reward(second, None, device, joint) if second is not None else None
         return cls(WeightedReward(tuple(judges)), other)
 
@@ -81,6 +82,6 @@ def require_knowledge(sources: Sequence[tuple[RewardSource, Path | None]]) -> No
                 Fault(
                     f"the reward model is no better than chance: {told}",
                     Place(str(place)),
-                    "give it more or better data; ppo.allow_weak_reward=true starts anyway",
+                    "give it more or better data; rl.allow_weak_reward=true starts anyway",
                 )
             )

@@ -23,7 +23,7 @@ from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
 from welltuned.evaluation.predict import to_device
 from welltuned.models import cpu_attention
 from welltuned.models.loading import ModelConfig, quiet, read_model_config, read_tokenizer
-from welltuned.rlhf.config import RewardSource
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.schema.import_path import load_callable
 from welltuned.tasks import Problem, Verdict
 

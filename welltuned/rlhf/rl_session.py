@@ -1,4 +1,4 @@
-"""PPO, about to start: everything loaded, every number settled, and written down."""
+"""The RL stage, about to start: everything loaded, every number settled, and written down."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from welltuned.config import RunConfig
 from welltuned.data.load_splits import DataSplits
 from welltuned.engines.device import choose_device
 from welltuned.models.freezing import trainable_table
-from welltuned.rlhf.algorithms.ppo import Learner
-from welltuned.rlhf.config import RewardSource, RlhfConfig
+from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
+from welltuned.rlhf.learner import Learner
 from welltuned.rlhf.policy import Policy, from_run, reference_policy_of
 from welltuned.rlhf.prompt_splits import PromptSplits, collect_prompts, make_actor
 from welltuned.rlhf.reward_set import RewardSet
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
 from welltuned.schema import versions
 from welltuned.schema.units import size_text
-from welltuned.strategies import AnyStrategy, Full
+from welltuned.strategies import Strategy, default_strategy
 from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
@@ -38,7 +39,7 @@ Sources = Sequence[tuple[RewardSource, Path | None]]
 
 @dataclass(frozen=True, eq=False)
 class RlSession:
-    """PPO, about to start."""
+    """The RL stage, about to start."""
 
     config: RlhfConfig
     policy: Policy
@@ -53,47 +54,47 @@ class RlSession:
     """Bytes that judges share with the policy."""
 
 
-def strategy_of(config: RlhfConfig, sft: Path | None) -> AnyStrategy:
-    """The policy's: PPO's own, else the pipeline's, else that of the SFT run."""
-    chosen = config.ppo.strategy or config.strategy
+def strategy_of(config: RlhfConfig, sft: Path | None) -> Strategy:
+    """The policy's: its stage's own, else the pipeline's, else that of the SFT run."""
+    chosen = config.rl.strategy or config.strategy
     if chosen is not None:
         return chosen
-    return ArtifactManifest.read(sft).strategy if sft is not None else Full()
+    return ArtifactManifest.read(sft).strategy if sft is not None else default_strategy()
 
 
 def make_ready(
     config: RlhfConfig, sft: Path | None, sources: Sources, observer: Observer, cache: DataCache
 ) -> RlSession:
     """Load everything and settle every number."""
-    device = choose_device(config.ppo.device)
+    device = choose_device(config.rl.device)
     strategy = strategy_of(config, sft)
     if sft is not None:
-        policy = from_run(sft, strategy, device, config.ppo.seed)
+        policy = from_run(sft, strategy, device, config.rl.seed)
     else:
         policy = _from_pretrained(config, strategy, device, cache)
-    data = collect_prompts(config.ppo.data or config.data, policy.problem, cache)
-    actor = make_actor(policy, config.ppo)
-    asks = PromptSplits.of(data, actor, config.ppo, cache)
+    data = collect_prompts(config.rl.data or config.data, policy.problem, cache)
+    actor = make_actor(policy, config.rl)
+    asks = PromptSplits.of(data, actor, config.rl, cache)
     settled, choices = resolve_rl_defaults(
-        config.ppo, strategy, policy.anatomy, policy.problem, len(asks.train)
+        config.rl, strategy, policy.anatomy, policy.problem, len(asks.train)
     )
-    config = config.model_copy(update={"ppo": settled})
+    config = config.model_copy(update={"rl": settled})
     judges = RewardSet.load(sources, settled, policy.problem, device)
     learner = Learner.of(actor, settled, batches_of(settled))
     saved = share_weights(policy.model, judges.models)
-    trains = [weight for group in learner.groups[:-1] for weight in group.parameters]
+    trains = [weight for group in learner.policy_groups for weight in group.parameters]
     notes = [*data.facts.notes, *asks.notes, *judges.notes(policy.tokenizer), *map(str, choices)]
     for text in notes:
         observer.noted(text)
     observer.loaded(trainable_table(policy.model, policy.anatomy, trains))
     memory = roles(learner, judges.models)
     _tell_memory(memory, saved, observer)
-    before = WeightHashes.of(policy.model, learner.groups[:-1])
+    before = WeightHashes.of(policy.model, learner.policy_groups)
     return RlSession(config, policy, data, asks, judges, learner, choices, before, memory, saved)
 
 
 def _from_pretrained(
-    config: RlhfConfig, strategy: AnyStrategy, device: torch.device, cache: DataCache
+    config: RlhfConfig, strategy: Strategy, device: torch.device, cache: DataCache
 ) -> Policy:
     """The pretrained model itself, prepared as every other run prepares it."""
     run = RunConfig(
@@ -141,14 +142,15 @@ def write_start(
         "config.yaml",
         {
             versions.KEY: versions.RUN_CONFIG.version,
-            "stage": "ppo",
+            "stage": "rl",
             "model": policy.manifest.base.model_dump(mode="json"),
-            "data": (config.ppo.data or config.data).model_dump(mode="json"),
+            "data": (config.rl.data or config.data).model_dump(mode="json"),
             "task": config.task.model_dump(mode="json"),
             "strategy": policy.strategy.model_dump(mode="json"),
             "sft": str(sft) if sft is not None else None,
             "reward": judges,
-            "ppo": config.ppo.model_dump(mode="json"),
+            "rl": config.rl.model_dump(mode="json"),
+            "title": config.rl.title,
         },
     )
     facts = ready.data.facts
@@ -165,7 +167,7 @@ def write_start(
         "threads": torch.get_num_threads(),
         "data_fingerprint": facts.fingerprint,
         "base_fingerprint": policy.manifest.origin.fingerprint,
-        "seed": config.ppo.seed,
+        "seed": config.rl.seed,
         "command": command,
     }
     run.write("environment.json", environment)

@@ -8,7 +8,7 @@ from typing import Any
 from welltuned.artifact.verify import EXAMPLES, WeightChanges, compare_weights, prove
 from welltuned.engines.device import autocast
 from welltuned.evaluation.predict import predict_outputs
-from welltuned.reports.ppo import write_ppo_report
+from welltuned.reports.rl import write_rl_report
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.forecast import forecast_pipeline_cost
 from welltuned.rlhf.loop import Loop, LoopTotals
@@ -30,7 +30,7 @@ def run_rl_stage(
     command: str | None,
     cache: DataCache,
 ) -> None:
-    """PPO from the model folder of an SFT run, or from the pretrained model; into `run`.
+    """The policy from the model folder of an SFT run, or from the pretrained model; into `run`.
 
     Raises `InputError` or `RunFailed`.
     """
@@ -50,7 +50,7 @@ def run_rl_stage(
     results["cost"]["predicted"] = predicted
     run.write("results.json", {**results, "proof": proof})
     run.write_lines("predictions.jsonl", _predictions(ready, after, first))
-    write_ppo_report(run)
+    write_rl_report(run)
 
 
 # --- After -----------------------------------------------------------------------
@@ -97,7 +97,7 @@ def _results(
         "parameters": {
             "total": sum(weight.numel() for _, weight in named),
             "trainable": sum(
-                w.numel() for group in ready.learner.groups[:-1] for w in group.parameters
+                w.numel() for group in ready.learner.policy_groups for w in group.parameters
             ),
         },
         "cost": {

@@ -17,7 +17,7 @@ import numpy as np
 from welltuned.metrics.text import words
 
 if TYPE_CHECKING:
-    from welltuned.rlhf.algorithms.ppo import Stats
+    from welltuned.rlhf.learner import Stats
 
 _FAR = 20.0
 """Deviations of the first rewards beyond which a mean reward counts as an explosion."""
@@ -75,7 +75,7 @@ class Safeguards:
         if stats.kl > self.max_kl:
             return (
                 f"the policy is {stats.kl:.1f} nats a response away from its reference, "
-                f"beyond ppo.max_kl = {self.max_kl:g}"
+                f"beyond rl.max_kl = {self.max_kl:g}"
             )
         if stats.kl < -_BEYOND_CHANCE * stats.kl_error - 1e-3:
             return (

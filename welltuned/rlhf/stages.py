@@ -19,16 +19,16 @@ from welltuned.config import RunConfig
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.loading import read_model_config
-from welltuned.rlhf.config import RewardSource, RlhfConfig
-from welltuned.rlhf.policy import WHOLE
+from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.policy import check_policy as check_strategies
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.resume import is_finished
 from welltuned.rlhf.rewards import classifier_labels, label_number, verdict_of
+from welltuned.rlhf.stage_config import RewardSource
 from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
-from welltuned.strategies import AnyStrategy, Full, Strategy
+from welltuned.strategies import Strategy, default_strategy
 from welltuned.tasks import JUDGE_TASK, Problem
 from welltuned.training.data_cache import DataCache
 from welltuned.training.output_folder import require_space
@@ -52,10 +52,10 @@ def sft_run(config: RlhfConfig, folder: Path) -> RunConfig:
     )
 
 
-def _strategy(config: RlhfConfig) -> AnyStrategy:
+def _strategy(config: RlhfConfig) -> Strategy:
     """Of SFT or, where that is skipped, of the only stage that trains the model."""
-    own = config.ppo.strategy if config.skips_sft else config.sft.strategy
-    return own or config.strategy or Full()
+    own = config.rl.strategy if config.skips_sft else config.sft.strategy
+    return own or config.strategy or default_strategy()
 
 
 def reward_runs(config: RlhfConfig, folder: Path) -> list[RunConfig | None]:
@@ -80,7 +80,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
         model=source.model or config.model,
         data=source.data,
         task=source.task or JUDGE_TASK,
-        strategy=source.strategy or config.strategy or Full(),
+        strategy=source.strategy or config.strategy or default_strategy(),
         training=source.training,
         evaluation=source.evaluation,
         engine=source.engine,
@@ -134,24 +134,24 @@ def _check_policy(config: RlhfConfig, stages: Path, cache: DataCache) -> Problem
         what = "a policy chooses one label, and these data have several or numbers"
         raise InputError(Fault(what, place, "give data, or a run, with one label a text"))
     if problem.actions == "text":
-        room_for(max_length, config.ppo.response_length)
+        room_for(max_length, config.rl.response_length)
     _check_strategies(config)
-    if config.ppo.data is not None or config.sft.data is not None or config.sft.run is not None:
-        collect_prompts(config.ppo.data or config.data, problem, cache)
+    if config.rl.data is not None or config.sft.data is not None or config.sft.run is not None:
+        collect_prompts(config.rl.data or config.data, problem, cache)
     return problem
 
 
 def _check_strategies(config: RlhfConfig) -> None:
     if config.skips_sft:
-        return  # the run of `_check_policy` has been checked with PPO's own strategy
+        return  # the run of `_check_policy` has been checked with the last stage's own strategy
     if config.sft.run is None:
-        theirs: Strategy = config.sft.strategy or config.strategy or Full()
-        whole, place = theirs.type in WHOLE, Place("sft.strategy")
+        theirs = config.sft.strategy or config.strategy or default_strategy()
+        whole, place = theirs.saves_whole_model, Place("sft.strategy")
     else:
         folder = Run.open(config.sft.run).proven_model()
         theirs, whole = ArtifactManifest.read(folder).strategy, not is_adapter(folder)
         place = Place(config.sft.run)
-    check_strategies(theirs, whole, config.ppo.strategy or config.strategy or theirs, place)
+    check_strategies(theirs, whole, config.rl.strategy or config.strategy or theirs, place)
 
 
 def _check_rewards(
@@ -162,12 +162,12 @@ def _check_rewards(
     cache: DataCache,
 ) -> None:
     faults = Faults()
-    second = [config.ppo.second_reward] if config.ppo.second_reward is not None else []
+    second = [config.rl.second_reward] if config.rl.second_reward is not None else []
     for source in (*config.reward, *second):
         _try(lambda source=source: _check_source(source), faults)  # type: ignore[misc]
     if any(source.kind == "trained" for source in second):
         faults.add(
-            "'ppo.second_reward' is to be trained, which only 'reward' does",
+            "'rl.second_reward' is to be trained, which only 'reward' does",
             None,
             "train it as a run of its own, and name its folder",
         )

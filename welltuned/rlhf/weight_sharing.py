@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from welltuned.models.freezing import hash_weights
-from welltuned.rlhf.algorithms.ppo import Learner
+from welltuned.rlhf.learner import Learner
 
 
 def share_weights(keeper: nn.Module, others: Iterable[nn.Module]) -> int:
@@ -44,7 +44,7 @@ def roles(learner: Learner, judges: Iterable[Any]) -> dict[str, int]:
         "policy": _bytes(actor.model, seen),
         "gradients and optimizer": 3 * trained,
         "reference": actor.reference.bytes,
-        "value": _bytes(actor.value, seen),
+        **({"value": _bytes(actor.value, seen)} if actor.has_values else {}),
         "reward": sum(_bytes(model, seen) for model in judges if isinstance(model, nn.Module)),
     }
 

@@ -83,8 +83,8 @@ class Run:
 
         Raises `InputError` when there is none that was proved.
         """
-        if (last := self.folder / "stages" / "ppo").is_dir():
-            return Run(last).proven_model()
+        if stages := self.results.get("stages"):
+            return Run(self.folder / stages["rl"]).proven_model()
         if not (self.model / MANIFEST).exists() or not self.results:
             raise InputError(
                 Fault(

@@ -92,7 +92,7 @@ class MemoryParts(TypedDict):
     elsewhere: int
     """By how much saving, proof or evaluation reaches above a training step."""
     roles: NotRequired[dict[str, int]]
-    """With PPO what its other roles take: `reference`, `value`, `reward`."""
+    """In an RL stage what its other roles take: `reference`, `value`, `reward`."""
 
 
 @with_config(CLOSED)
@@ -116,7 +116,7 @@ class Cost(TypedDict):
     train_seconds: float
     """Seconds of training, without loading, scoring and saving."""
     examples_per_second: float
-    """Training examples (with PPO: episodes) per second of training."""
+    """Training examples (in an RL stage: episodes) per second of training."""
     tokens_per_second: float
     """Tokens per second of training, without padding."""
     peak_memory_bytes: int
@@ -134,9 +134,9 @@ class Cost(TypedDict):
     hardware_efficiency: NotRequired[float]
     """Those per second, as a share of what the device reaches in a large matrix product."""
     seconds: NotRequired[dict[str, float]]
-    """With PPO: seconds by part (`rollout`, `reward`, `learning`, …)."""
+    """In an RL stage: seconds by part (`rollout`, `reward`, `learning`, …)."""
     stages: NotRequired[dict[str, float]]
-    """Of a pipeline in a comparison: seconds of training of `sft`, `reward` and `ppo`."""
+    """Of a pipeline in a comparison: seconds of training of `sft`, `reward` and `rl`."""
 
 
 @with_config(CLOSED)
@@ -144,7 +144,7 @@ class TrainingProgress(TypedDict):
     """How far training went."""
 
     steps: int
-    """Optimizer steps; with PPO batches of episodes."""
+    """Optimizer steps; in an RL stage batches of episodes."""
     epochs: NotRequired[float]
     """Passes over the training examples, fractions included."""
     best_step: NotRequired[int | None]
@@ -152,13 +152,13 @@ class TrainingProgress(TypedDict):
     stopped_early: NotRequired[bool]
     """Whether patience ran out before the planned end."""
     optimizer_steps: NotRequired[int]
-    """With PPO: steps of the optimizer."""
+    """In an RL stage: steps of the optimizer."""
     episodes: NotRequired[int]
-    """With PPO: responses that were sampled."""
+    """In an RL stage: responses that were sampled."""
     exploded: NotRequired[str | None]
-    """With PPO: why training was ended, where a safeguard ended it."""
+    """In an RL stage: why training was ended, where a safeguard ended it."""
     went_back_to: NotRequired[int | None]
-    """With PPO: the batch whose weights were restored, where they were."""
+    """In an RL stage: the batch whose weights were restored, where they were."""
 
 
 @with_config(CLOSED)
@@ -385,7 +385,7 @@ class AutoTuned(TypedDict, total=False):
 
 @with_config(CLOSED)
 class PolicyMemory(TypedDict):
-    """What the roles of PPO hold, in bytes."""
+    """What the roles of an RL stage hold, in bytes."""
 
     roles: dict[str, int]
     """By role; what two of them share counts for the first."""
@@ -413,8 +413,8 @@ class Stages(TypedDict):
     """The run of supervised fine-tuning; null where that was skipped."""
     reward: list[RewardStage]
     """All rewards."""
-    ppo: str
-    """The run of PPO."""
+    rl: str
+    """The run of reinforcement learning."""
 
 
 class KnownSoFar(TypedDict, total=False):
@@ -474,7 +474,7 @@ class PolicyResults(Evaluated):
     """What a policy is judged by."""
 
     memory: NotRequired[PolicyMemory]
-    """With PPO: what its roles hold."""
+    """In an RL stage: what its roles hold."""
 
 
 @with_config(OPEN)

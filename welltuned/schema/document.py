@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from welltuned.errors import Fault, Faults, Place
+from welltuned.schema.plugins import OneOf
 
 KeyPath = tuple[str, ...]
 
@@ -308,14 +309,21 @@ def _parts_of(schema: type[Part], key: str) -> list[type[Part]]:
     """The parts that may stand under a key, looking through unions and `Annotated`."""
     if key not in schema.model_fields:
         return []
+    field = schema.model_fields[key]
     found: list[type[Part]] = []
-    waiting = [schema.model_fields[key].annotation]
+    waiting = [field.annotation, *field.metadata]
+    if any(isinstance(one, OneOf) for one in field.metadata):
+        waiting = list(field.metadata)  # and not the base that they have in common
     while waiting:
         annotation = waiting.pop(0)
-        if isinstance(annotation, type) and issubclass(annotation, Part):
+        if isinstance(annotation, OneOf):
+            found.extend(annotation.imported)
+        elif isinstance(annotation, type) and issubclass(annotation, Part):
             found.append(annotation)
         else:
-            waiting.extend(typing.get_args(annotation))
+            arguments = typing.get_args(annotation)
+            chosen = [one for one in arguments if isinstance(one, OneOf)]
+            waiting.extend(chosen or arguments)
     return found
 
 

@@ -13,6 +13,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from welltuned.schema.document import Part, yaml_value
+from welltuned.schema.plugins import OneOf
 from welltuned.schema.search_space import Range
 
 REQUIRED, NOT_SET = "required", "not set"
@@ -76,7 +77,8 @@ def _choices(annotation: Any, metadata: Sequence[Any]) -> Iterator[str]:
     elif origin is dict:
         yield f"mapping of {type_text(inner[0])} to {type_text(inner[1])}"
     elif isinstance(annotation, type) and issubclass(annotation, Part):
-        yield from _part_words(annotation)
+        for part in parts_in(annotation, metadata):
+            yield from _part_words(part)
     elif written is not None:
         yield written.words
     else:
@@ -111,11 +113,15 @@ def _flat(metadata: Sequence[Any]) -> list[Any]:
     ]
 
 
-def parts_in(annotation: Any) -> list[type[Part]]:
+def parts_in(annotation: Any, metadata: Sequence[Any] = ()) -> list[type[Part]]:
     """The parts that an annotation holds, looking through unions, lists and `Annotated`."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
-        return [annotation]
-    return [part for inner in typing.get_args(annotation) for part in parts_in(inner)]
+        marks = [mark for mark in _flat(metadata) if isinstance(mark, OneOf)]
+        return [part for mark in marks for part in mark.usable()] or [annotation]
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Annotated:
+        return parts_in(inner[0], [*inner[1:], *metadata])
+    return [part for one in inner for part in parts_in(one, metadata)]
 
 
 def default_text(field: FieldInfo) -> str:
@@ -161,7 +167,7 @@ def example_value(field: FieldInfo) -> str | None:
 
 
 def _only(field: FieldInfo, default: str) -> str | None:
-    if parts_in(field.annotation):
+    if parts_in(field.annotation, field.metadata):
         return None
     return "…" if default in (REQUIRED, NOT_SET) else default
 
@@ -186,12 +192,12 @@ def _offers(annotation: Any, metadata: Sequence[Any], default: Any) -> Iterator[
     elif annotation in (int, float):
         yield _number(annotation, metadata, default)
     else:
-        yield from _part_offers(annotation)
+        yield from _part_offers(annotation, metadata)
 
 
-def _part_offers(annotation: Any) -> Iterator[str]:
+def _part_offers(annotation: Any, metadata: Sequence[Any]) -> Iterator[str]:
     """The types of parts, and what may stand for a part alone."""
-    for part in parts_in(annotation):
+    for part in parts_in(annotation, metadata):
         kind = part.model_fields.get("type")
         if kind is not None and isinstance(kind.default, str):
             yield kind.default

@@ -1,13 +1,12 @@
 """Fine-tuning strategies: which weights train, and when.
 
-To add one: write a file with a class, and name it in `AnyStrategy`. The CLI,
+To add one: write a file with a class, and name it in `STRATEGIES`. The CLI,
 the schema, the docs and the contract tests follow from that.
 """
 
 from typing import Annotated
 
-from pydantic import Field
-
+from welltuned.schema.plugins import OneOf
 from welltuned.strategies.adapter import Adapter
 from welltuned.strategies.base import Context, ParameterGroup, Progress, Strategy
 from welltuned.strategies.full import Full
@@ -17,12 +16,22 @@ from welltuned.strategies.partial import Partial
 from welltuned.strategies.prefix import Prefix
 from welltuned.strategies.prompt import Prompt
 
-AnyStrategy = Annotated[
-    Full | Partial | Gradual | Lora | Prompt | Prefix | Adapter,
-    Field(discriminator="type"),
-]
+STRATEGIES = OneOf("strategies", Strategy, Full, Partial, Gradual, Lora, Prompt, Prefix, Adapter)
+AnyStrategy = Annotated[Strategy, STRATEGIES]
+
+
+def default_strategy() -> Strategy:
+    """What trains where a config names no strategy: everything."""
+    return Full()
+
+
+def frugal_strategy() -> Strategy:
+    """What to try where fewer weights should train."""
+    return Lora()
+
 
 __all__ = [
+    "STRATEGIES",
     "Adapter",
     "AnyStrategy",
     "Context",
@@ -35,4 +44,6 @@ __all__ = [
     "Progress",
     "Prompt",
     "Strategy",
+    "default_strategy",
+    "frugal_strategy",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ class Adapter(InjectedStrategy):
 
     With the head, they are all that trains.
     """
+
+    needs_import: ClassVar[bool] = True
+    merge_refusal: ClassVar[str | None] = "its non-linear layers cannot be folded into linear ones"
+    rl_learning_rate: ClassVar[float | None] = 3e-4
 
     type: Literal["adapter"] = "adapter"
     placement: Literal["houlsby", "pfeiffer", "parallel"] = "houlsby"

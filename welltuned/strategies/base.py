@@ -9,7 +9,7 @@ and, later, to `merge`. It knows nothing of tasks or engines.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +78,21 @@ class Strategy(Part):
     shorthand: ClassVar[str | None] = "type"
     plausible_rates: ClassVar[tuple[float, float]] = (1e-6, 1e-1)
     """Learning rates from far too low to far too high, for range tests."""
+    saves_whole_model: ClassVar[bool] = True
+    """Whether its artifact holds all weights, and not only what was put in beside them."""
+    needs_import: ClassVar[bool] = False
+    """Whether the plain libraries load its artifact only after `import welltuned`."""
+    starts_unchanged: ClassVar[bool] = True
+    """Whether the model computes as the pretrained one until it has learned something."""
+    starts_with_head: ClassVar[bool] = False
+    """Whether the head trains first, and what lies below it later."""
+    merge_refusal: ClassVar[str | None] = None
+    """Why what it learned cannot become part of the pretrained weights; none where it can."""
+    rl_learning_rate: ClassVar[float | None] = None
+    """The usual learning rate of a policy; without one, a tenth of that from labels."""
+    defaults: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Default hyper-parameters of a strategy that has none in `strategies/defaults.yaml`: entries
+    as they are there. Each value is a pair of the number and where it comes from."""
 
     type: str
     head_learning_rate_scale: Annotated[
@@ -89,6 +104,15 @@ class Strategy(Part):
     def input_positions(self) -> int:
         """How many places of the model's input length the strategy takes for itself."""
         return 0
+
+    @property
+    def changes_base(self) -> bool:
+        """Whether it begins by moving a part of the pretrained weights into what it trains."""
+        return False
+
+    def continued(self) -> Strategy:
+        """The strategy with which an artifact of this one goes on training."""
+        return self
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         """What stands against this strategy on this model; asked before any weight is loaded."""
@@ -168,14 +192,31 @@ class Strategy(Part):
         model.save_pretrained(folder)
 
     def merge(self, model: Any) -> PreTrainedModel:
-        """The tuned model as a plain Hugging Face model."""
+        """The tuned model as a plain Hugging Face model. Raises `InputError`."""
+        self.require_mergeable()
         return model
+
+    def require_mergeable(self) -> None:
+        """Raise `InputError` when there is a `merge_refusal`."""
+        if self.merge_refusal is not None:
+            raise InputError(
+                Fault(
+                    "strategy.cannot_merge",
+                    "strategy '{strategy}' cannot be merged: {reason}",
+                    None,
+                    "load the folder with PEFT after `import welltuned`, or use lora",
+                    strategy=self.type,
+                    reason=self.merge_refusal,
+                )
+            )
 
 
 class InjectedStrategy(Strategy):
     """Freezes the model and adds small parts through PEFT; the head trains whole."""
 
     plausible_rates: ClassVar[tuple[float, float]] = (1e-5, 1.0)
+    saves_whole_model: ClassVar[bool] = False
+    merge_refusal: ClassVar[str | None] = "it adds computation that no weight can hold"
 
     @abstractmethod
     def peft_config(self, context: Context) -> PeftConfig:
@@ -215,27 +256,6 @@ class InjectedStrategy(Strategy):
     def save(self, model: PeftModel, folder: Path) -> None:
         """Write the artifact: a PEFT folder with the injected parts and the head."""
         model.save_pretrained(str(folder), save_embedding_layers=False)
-
-    def merge(self, model: Any) -> PreTrainedModel:
-        raise _cannot_merge(self.type)
-
-
-def _cannot_merge(kind: str) -> Exception:
-    reason = {
-        "prompt": "its vectors are inputs, not changes of weights",
-        "prefix": "its keys and values belong to no token, and no weight computes them",
-        "adapter": "its non-linear layers cannot be folded into linear ones",
-    }.get(kind, "it adds computation that no weight can hold")
-    return InputError(
-        Fault(
-            "strategy.cannot_merge",
-            "strategy '{strategy}' cannot be merged: {reason}",
-            None,
-            "load the folder with PEFT after `import welltuned`, or use lora",
-            strategy=kind,
-            reason=reason,
-        )
-    )
 
 
 def modules_to_save(anatomy: Anatomy) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 class Full(Strategy):
     """Every weight trains, the deeper the more gently if asked."""
+
+    rl_learning_rate: ClassVar[float | None] = 1e-5
 
     type: Literal["full"] = "full"
     layer_decay: Annotated[float, Range(0.7, 1.0)] = Field(default=1.0, gt=0, le=1)

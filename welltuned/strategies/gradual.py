@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 class Gradual(Strategy):
     """Head first; then, at each point of the schedule, one more block from the top."""
+
+    rl_learning_rate: ClassVar[float | None] = 3e-5
+    starts_with_head: ClassVar[bool] = True
 
     type: Literal["gradual"] = "gradual"
     unit: Literal["fraction", "epoch"] = "fraction"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -33,6 +33,9 @@ class Lora(InjectedStrategy):
     """
 
     model_config = ConfigDict(extra="allow")
+
+    merge_refusal: ClassVar[str | None] = None
+    rl_learning_rate: ClassVar[float | None] = 1e-4
 
     type: Literal["lora"] = "lora"
     r: Annotated[int, Range(4, 64, log=True)] = Field(default=8, ge=1)
@@ -179,6 +182,10 @@ class Lora(InjectedStrategy):
         return isinstance(self.init_lora_weights, str) and self.init_lora_weights.startswith(
             ("pissa", "olora", "corda")
         )
+
+    def continued(self) -> Lora:
+        """However its factors began, an artifact holds plain ones."""
+        return self.model_copy(update={"init_lora_weights": True})
 
     def merge(self, model: Any) -> PreTrainedModel:
         return model.merge_and_unload()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 class Partial(Strategy):
     """The top `num_blocks` blocks train (0: the head alone), or what name patterns say."""
+
+    rl_learning_rate: ClassVar[float | None] = 3e-5
 
     type: Literal["partial"] = "partial"
     num_blocks: Annotated[int | None, Range(1, 4)] = Field(default=None, ge=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,13 @@ class Prefix(InjectedStrategy):
 
     With the head, they are all that trains.
     """
+
+    needs_import: ClassVar[bool] = True
+    starts_unchanged: ClassVar[bool] = False
+    merge_refusal: ClassVar[str | None] = (
+        "its keys and values belong to no token, and no weight computes them"
+    )
+    rl_learning_rate: ClassVar[float | None] = 1e-3
 
     type: Literal["prefix"] = "prefix"
     num_virtual_tokens: Annotated[int, Range(5, 50, log=True)] = Field(default=20, ge=1)

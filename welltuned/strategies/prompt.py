@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 class Prompt(InjectedStrategy):
     """`num_virtual_tokens` vectors join the text; with the head, they are all that trains."""
+
+    needs_import: ClassVar[bool] = True
+    starts_unchanged: ClassVar[bool] = False
+    merge_refusal: ClassVar[str | None] = "its vectors are inputs, not changes of weights"
+    rl_learning_rate: ClassVar[float | None] = 1e-3
 
     type: Literal["prompt"] = "prompt"
     num_virtual_tokens: Annotated[int, Range(5, 100, log=True)] = Field(default=20, ge=1)

@@ -1,11 +1,12 @@
 """Default hyper-parameters by strategy, model and data size, each with its source.
 
-The values stand in `defaults.yaml`. Whoever asks for `auto` gets a number and
-is told where it comes from.
+The values stand in `strategies/defaults.yaml`, or in the strategy itself. Whoever asks for
+`auto` gets a number and is told where it comes from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import le
@@ -16,6 +17,7 @@ import yaml
 
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
+from welltuned.errors import Fault, InputError
 from welltuned.schema.document import Part
 from welltuned.strategies import Strategy
 from welltuned.tasks import Problem
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 PartT = TypeVar("PartT", bound=Part)
 
-_FILE = Path(__file__).parent / "defaults.yaml"
+_FILE = Path(__file__).parents[1] / "strategies" / "defaults.yaml"
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,37 @@ def _defaults() -> dict[str, Any]:
     return yaml.safe_load(_FILE.read_text(encoding="utf-8"))
 
 
-def defaults_for(strategy: str, anatomy: Anatomy, examples: int) -> dict[str, Choice]:
+def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[str, Choice]:
     """The strategy's defaults by name, for so many training examples.
 
     They are those of the first entry that fits the model's kind and size, and the data's size.
+    Raises `InputError` when the strategy has none.
     """
     sources = _defaults()["sources"]
-    for entry in _defaults()[strategy]:
-        fits = entry["fits"]
+    for entry in _entries(strategy):
+        fits = entry.get("fits", {})
         limits = (float(fits.get(f"{what}_up_to", "inf")) for what in ("parameters", "examples"))
         sizes = (anatomy.parameters, examples)
-        if fits["kind"] == anatomy.kind and all(map(le, sizes, limits)):
+        if fits.get("kind", anatomy.kind) == anatomy.kind and all(map(le, sizes, limits)):
             return {
-                name: Choice(name, float(given[0]), sources[given[1]])
+                name: Choice(name, float(given[0]), sources.get(given[1], given[1]))
                 for name, given in entry.items()
                 if name != "fits"
             }
-    raise LookupError(f"defaults.yaml has no entry for {strategy} on a {anatomy.kind}")
+    raise InputError(
+        Fault(
+            "strategy.no_defaults",
+            "strategy '{strategy}' has no default hyper-parameters for this model ({kind})",
+            None,
+            "set those of training and strategy.head_learning_rate_scale to numbers",
+            strategy=strategy.type,
+            kind=anatomy.kind,
+        )
+    )
+
+
+def _entries(strategy: Strategy) -> Sequence[Mapping[str, Any]]:
+    return _defaults().get(strategy.type) or strategy.defaults
 
 
 @dataclass(frozen=True)
@@ -133,13 +149,13 @@ def resolve_parts(
 
     Returns the finished parts and what was chosen.
     """
-    defaults = defaults_for(strategy.type, anatomy, examples)
     names = ["learning_rate", "warmup_ratio", "weight_decay"]
     if training.max_steps is None:
         names.append("num_train_epochs")
-    for_training = [defaults[name] for name in names if getattr(training, name) == "auto"]
-    scale = "head_learning_rate_scale"
-    for_strategy = [defaults[scale]] if strategy.head_learning_rate_scale == "auto" else []
+    asked = [name for name in names if getattr(training, name) == "auto"]
+    scale = ["head_learning_rate_scale"] if strategy.head_learning_rate_scale == "auto" else []
+    defaults = defaults_for(strategy, anatomy, examples) if asked or scale else {}
+    for_training, for_strategy = ([defaults[name] for name in some] for some in (asked, scale))
     return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
 
 

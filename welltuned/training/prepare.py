@@ -90,12 +90,13 @@ class RunPlan(CheckedRun):
     def learned(self) -> Examples:
         """What is learned from: the training examples and, where asked for, some of before."""
         train = self.examples["train"]
-        mixing = [one for one in self.config.protection if one.type == "replay"]
-        if not mixing or self.replay is None:
+        shares = [one.replay_share for one in self.config.protection]
+        mixed = [share for share in shares if share is not None]
+        if not mixed or self.replay is None:
             return train
         before = self.problem.codec.pack(self.replay, self.max_length)
         seed = self.config.training.seed
-        return train.join(before.take(replayed(len(train), len(before), mixing[0].share, seed)))
+        return train.join(before.take(replayed(len(train), len(before), mixed[0], seed)))
 
 
 def prepare(

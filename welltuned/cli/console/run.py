@@ -216,7 +216,7 @@ def results_lines(run: Run) -> list[str]:
 
 
 def policy_lines(run: Run) -> list[str]:
-    """The results of PPO as plain lines for standard output: the policy before and after."""
+    """The results of an RL stage as plain lines: the policy before and after."""
     results = run.results
     test, before, cost = results["test"], results["baselines"]["sft"], results["cost"]
     low, high = test["reward_gain_ci95"]

@@ -16,7 +16,7 @@ _CHANGES_RESULTS = (
     "config.py", "data", "schema", "metrics", "models", "strategies", "tasks", "evaluation",
     "protection", "engines", "artifact",
     "training/auto_tune.py", "training/checks.py", "training/data_cache.py",
-    "training/defaults.py", "training/defaults.yaml", "training/encode.py",
+    "training/defaults.py", "strategies/defaults.yaml", "training/encode.py",
     "training/load_data.py", "training/model_plan.py", "training/prepare.py", "training/results.py",
     "training/retention_steps.py", "training/session.py", "training/train.py",
 )  # fmt: skip

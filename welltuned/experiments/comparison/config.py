@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
-from welltuned.rlhf.config import PpoConfig, RewardSource, ensure_list
-from welltuned.rlhf.read_config import place_judges
+from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
+from welltuned.rlhf.read_config import place_algorithm, place_judges
+from welltuned.rlhf.stage_config import RewardSource, ensure_list
 from welltuned.schema.document import (
     Document,
     Part,
@@ -61,7 +62,7 @@ class LimitsConfig(Part):
 
 
 PIPELINE = "rlhf"
-"""The strategy that is a pipeline: it trains as the others do, and goes on with PPO."""
+"""The strategy that is a pipeline: it trains as the others do, and goes on by reinforcement."""
 
 
 class CompareConfig(RunConfig):
@@ -72,11 +73,11 @@ class CompareConfig(RunConfig):
     )
     """`all`, types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
-    parts of a pipeline: {type: rlhf, strategy: lora, reward: …, ppo: …}."""
+    parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}."""
     reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)] = ()
     """The judge of `rlhf`, as in a pipeline's config. With one, `all` has `rlhf` among them."""
-    ppo: PpoConfig = PpoConfig()
-    """What PPO does where a strategy is `rlhf`."""
+    rl: AnyAlgorithm = Field(default_factory=default_algorithm)
+    """The RL algorithm where a strategy is `rlhf`."""
     seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 3
     """How many, counted from `training.seed`, or which."""
     budget: BudgetConfig | None = None
@@ -106,7 +107,7 @@ class CompareConfig(RunConfig):
             raise conflict(
                 "compare.no_strategies", "'strategies' is empty", "write all, or some: [full, lora]"
             )
-        given = "reward" if self.reward else "ppo" if self.ppo != PpoConfig() else None
+        given = "reward" if self.reward else "rl" if self.rl != default_algorithm() else None
         if given and not any(kind in ("all", PIPELINE) for kind in self._types()):
             raise conflict(
                 "compare.key_without_pipeline",
@@ -153,7 +154,9 @@ def read_comparison(
 ) -> tuple[CompareConfig | None, Document]:
     """A YAML file and `key=value` overrides. None when there were faults; they are recorded."""
     document = read_document(Path(file), faults) if file is not None else Document()
+    place_algorithm(document)
     apply_overrides(document, overrides, CompareConfig, faults)
+    place_algorithm(document)
     if len(faults) and not document.values:
         return None, document
     if not drop_version(document, faults):
@@ -166,7 +169,9 @@ def read_comparison(
 def comparison_from(values: dict[str, Any]) -> CompareConfig:
     """A config from keyword arguments. Raises `InputError`."""
     faults = Faults()
-    config = validate(CompareConfig, Document(values=values, source="arguments"), faults)
+    document = Document(values=dict(values), source="arguments")
+    place_algorithm(document)
+    config = validate(CompareConfig, document, faults)
     faults.raise_if_any()
     assert config is not None
     return config

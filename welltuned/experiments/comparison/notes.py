@@ -54,8 +54,8 @@ def _about_stages(row: ComparisonRow, stages: Mapping[str, float | None]) -> Mes
     return message(
         "compare.pipeline_time",
         "{name} trains for {total}: {sft} of supervised fine-tuning, "
-        "with the budget of the other strategies, plus {reward} for the reward model and {ppo} "
-        "for PPO.",
+        "with the budget of the other strategies, plus {reward} for the reward model and {rl} "
+        "for reinforcement learning.",
         name=row["name"],
-        **{name: duration_text(known(seconds[name])) for name in ("total", "sft", "reward", "ppo")},
+        **{name: duration_text(known(seconds[name])) for name in ("total", "sft", "reward", "rl")},
     )

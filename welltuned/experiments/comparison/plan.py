@@ -24,7 +24,7 @@ from welltuned.experiments.comparison.worker import requests
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import ComparisonRecord, StrategyRecord
 from welltuned.schema.versions import COMPARISON
-from welltuned.strategies import Full
+from welltuned.strategies import default_strategy
 from welltuned.training.data_cache import DataCache
 
 
@@ -165,7 +165,7 @@ def _keys(
         (len(config.seed_list), config.tune) if timed else None,
     ]
     pipelines = [besides.get(variant.name, variant.impossible) for variant in variants]
-    plain = first.model_copy(update={"strategy": Full()})
+    plain = first.model_copy(update={"strategy": default_strategy()})
     return (
         cell_key(first, facts.fingerprint, asked, spending, pipelines),
         cell_key(plain, facts.fingerprint),

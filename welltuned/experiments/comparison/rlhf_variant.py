@@ -1,7 +1,7 @@
 """`rlhf` as a variant: a pipeline whose first stage equals the other strategies' whole run.
 
 Supervised fine-tuning has the splits, the seed and the budget of the others. The reward model and
-PPO come on top of that, and the comparison says what they cost.
+reinforcement learning come on top of that, and the comparison says what they cost.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.retention_sets import refuse_shared
 from welltuned.experiments.comparison.cache_key import code_version
 from welltuned.experiments.comparison.config import CompareConfig
-from welltuned.rlhf.config import RewardSource, RlhfConfig, SftStage
-from welltuned.rlhf.read_config import place_judges
+from welltuned.rlhf.config import RlhfConfig
+from welltuned.rlhf.read_config import place_algorithm, place_judges
+from welltuned.rlhf.stage_config import RewardSource, SftStage
 from welltuned.schema.document import Document, validate
 from welltuned.schema.import_path import load_callable
 from welltuned.tasks import JUDGE_TASK
@@ -76,10 +77,9 @@ def read_pipeline(
         )
     if len(faults) > before:
         return None
-    ppo = config.ppo.model_dump(mode="json", exclude_unset=True)
-    ppo = {**ppo, **given.get("ppo", {})}
-    if ppo.get("device", "auto") == "auto" and run.training.device != "mps":
-        ppo["device"] = run.training.device
+    own = Document(dict(given), document.places, document.source)
+    place_algorithm(own)
+    given = own.values
     values = {
         **{key: value for key, value in given.items() if key not in (*STAGE, "protection")},
         "sft": {k: v for k, v in given.get("sft", {}).items() if k == "strategy" or k not in STAGE},
@@ -88,11 +88,22 @@ def read_pipeline(
         "task": run.task,
         "strategy": _policy_strategy(config, given, run),
         "reward": given.get("reward", config.reward),
-        "ppo": ppo,
+        "rl": _algorithm(config, given.get("rl", {}), run),
     }
     values.pop("type")
     place_judges(document, ("reward",))
     return validate(RlhfConfig, Document(values, document.places, document.source), faults)
+
+
+def _algorithm(config: CompareConfig, given: Any, run: RunConfig) -> Any:
+    """The comparison's own with the variant's options, or another; on the other runs' device."""
+    given = {"type": given} if isinstance(given, str) else given
+    shared = config.rl.model_dump(mode="json", exclude_unset=True) | {"type": config.rl.type}
+    if given.get("type", shared["type"]) == shared["type"]:
+        given = {**shared, **given}
+    if given.get("device", "auto") == "auto" and run.training.device != "mps":
+        given = {**given, "device": run.training.device}
+    return given
 
 
 def _policy_strategy(config: CompareConfig, given: Mapping[str, Any], run: RunConfig) -> Any:
@@ -120,7 +131,7 @@ def _refuse_other_stages(
     if run.protection:
         faults.add(
             "compare.pipeline_unprotected",
-            "'protection' does not reach PPO, so 'rlhf' would not be protected as the others are",
+            "'protection' does not reach 'rl', so 'rlhf' would not be protected as others are",
             place,
             "leave rlhf or the protection out",
         )
@@ -152,7 +163,7 @@ def whole(pipeline: RlhfConfig, run: RunConfig) -> RlhfConfig:
             "strategy": shared,
             "sft": stage,
             "reward": tuple(_seeded(source, seed) for source in pipeline.reward),
-            "ppo": pipeline.ppo.model_copy(update={"seed": seed}),
+            "rl": pipeline.rl.model_copy(update={"seed": seed}),
             "output_dir": run.output_dir,
         }
     )
@@ -187,12 +198,12 @@ def check_rlhf_variant(
 
 
 def _read_besides(pipeline: RlhfConfig) -> Iterator[tuple[str, DataConfig, Any]]:
-    """Data that only a pipeline reads: the judges' own, and prompts of PPO."""
+    """Data that only a pipeline reads: the judges' own, and prompts of the policy."""
     for source in pipeline.reward:
         if source.kind == "trained" and source.data is not None:
             yield "'reward.data'", source.data, source.task or JUDGE_TASK
-    if pipeline.ppo.data is not None:
-        yield "'ppo.data'", pipeline.ppo.data, pipeline.task
+    if pipeline.rl.data is not None:
+        yield "'rl.data'", pipeline.rl.data, pipeline.task
 
 
 def _prompts(records: Records) -> Records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +11,14 @@ from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import PIPELINE, CompareConfig
 from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
+from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Document, validate
-from welltuned.strategies import AnyStrategy
+from welltuned.strategies import STRATEGIES
 
-STRATEGIES: tuple[str, ...] = tuple(
-    part.model_fields["type"].default for part in typing.get_args(typing.get_args(AnyStrategy)[0])
-)
-"""What `all` means, beside `rlhf`."""
 _OWN = ("strategy", "output_dir", "report")
 """Parts of a run's config that a variant cannot have of its own."""
-_OF_PIPELINES = ("strategy", "sft", "reward", "ppo")
+_OF_PIPELINES = ("strategy", "sft", "reward", "rl", *ALGORITHMS.names)
 _PARTS = tuple(name for name in RunConfig.model_fields if name not in _OWN)
 
 
@@ -76,7 +72,7 @@ def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, A
     """(its place in the list, what was asked, whether by name)."""
     for index, asked in enumerate(config.strategies):
         if asked == "all":
-            yield from ((index, kind, False) for kind in (*STRATEGIES, PIPELINE))
+            yield from ((index, kind, False) for kind in (*STRATEGIES.names, PIPELINE))
         else:
             yield index, asked, True
 

@@ -120,7 +120,7 @@ def _usual_number(section: str, name: str, prepared: RunPlan) -> float:
     value = getattr(getattr(prepared.config, section), name)
     if isinstance(value, (int, float)):
         return float(value)
-    strategy, examples = prepared.config.strategy.type, len(prepared.data.train)
+    strategy, examples = prepared.config.strategy, len(prepared.data.train)
     return defaults.defaults_for(strategy, prepared.anatomy, examples)[name].value
 
 

@@ -22,6 +22,7 @@ from torch import nn
 from welltuned.engines.device import autocast
 from welltuned.errors import RunFailed
 from welltuned.models.frozen_trunk import Boundary
+from welltuned.rlhf.kl import divergence, k1
 from welltuned.strategies import ParameterGroup
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ class Rollout:
     def __len__(self) -> int:
         return len(self.prompts)
 
+    def kl(self) -> torch.Tensor:
+        """Nats (B) that the policy is away from its reference in each response.
+
+        The sum itself where all actions are known, else its estimate by what was sampled.
+        """
+        if self.all_logprobs_BK is not None and self.all_references_BK is not None:
+            return divergence(self.all_logprobs_BK, self.all_references_BK)
+        ratios_BT = k1(self.logprobs_BT, self.references_BT)
+        return ratios_BT.masked_fill(~self.mask_BT, 0).sum(dim=1)
+
 
 @dataclass(frozen=True)
 class TokenEstimates:
@@ -111,6 +122,14 @@ class ValueHead(nn.Module):
             return self.linear(hidden.float()).squeeze(-1)
 
 
+class NoValues(nn.Module):
+    """In place of a value head where the algorithm needs none: zero, and nothing to learn."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(…, H) -> (…)."""
+        return hidden.new_zeros(hidden.shape[:-1], dtype=torch.float32)
+
+
 # --- The actor -----------------------------------------------------------------
 
 
@@ -126,11 +145,14 @@ class Actor(ABC):
     temperature: float
     rows_at_once: int
     """Rows per forward pass when nothing is learned."""
-    value: ValueHead = field(init=False)
+    has_values: bool = field(default=True, kw_only=True)
+    """Whether there is a value head."""
+    value: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
         self.model.eval()
-        self.value = ValueHead(self.anatomy.hidden_size).to(self.device)
+        head = ValueHead(self.anatomy.hidden_size) if self.has_values else NoValues()
+        self.value = head.to(self.device)
 
     @property
     def model(self) -> Any:

@@ -7,7 +7,10 @@ answer is a response of one token (T = 1), and everything here holds for it unch
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -26,14 +29,13 @@ def whiten(values: torch.Tensor, mask: torch.Tensor, shift_mean: bool = True) ->
         return values.masked_fill(~mask, 0)
     mean = masked_mean(values, mask)
     variance = masked_mean((values - mean) ** 2, mask) * count / (count - 1)
-    whitened = (values - mean) * torch.rsqrt(variance + 1e-8)
+    whitened = (values - mean) * (variance + 1e-8).rsqrt()
     return (whitened if shift_mean else whitened + mean).masked_fill(~mask, 0)
 
 
 def last_tokens(mask_BT: torch.Tensor) -> torch.Tensor:
     """The index of each response's last token (B). Every response has one at least."""
-    positions_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
-    return (mask_BT * positions_T).argmax(dim=1)
+    return mask_BT.cumsum(dim=1).argmax(dim=1)
 
 
 def token_rewards(
@@ -43,10 +45,8 @@ def token_rewards(
     kl_coef: float,
 ) -> torch.Tensor:
     """What each token earns (B, T): −β · its log-ratio, and the response's score at its end."""
-    rewards_BT = -kl_coef * kl_BT
-    rows_B = torch.arange(len(scores_B), device=scores_B.device)
-    rewards_BT[rows_B, ends_B] += scores_B
-    return rewards_BT
+    scores_B1 = scores_B.to(kl_BT.dtype).unsqueeze(1)
+    return (-kl_coef * kl_BT).scatter_add(1, ends_B.unsqueeze(1), scores_B1)
 
 
 def gae(
@@ -58,11 +58,20 @@ def gae(
     rewards and values are zero, so the value of what follows the last token is zero too.
     Returns are these advantages, before any whitening, plus the values.
     """
-    advantages_BT = torch.zeros_like(rewards_BT)
-    advantage_B = next_values_B = torch.zeros_like(rewards_BT[:, 0])
+    advantages_BT = rewards_BT.new_zeros(rewards_BT.shape)
+    advantage_B = next_values_B = rewards_BT.new_zeros(len(rewards_BT))
     for t in range(rewards_BT.shape[1] - 1, -1, -1):
         deltas_B = rewards_BT[:, t] + gamma * next_values_B - values_BT[:, t]
         advantage_B = deltas_B + gamma * lam * advantage_B
         advantages_BT[:, t] = advantage_B
         next_values_B = values_BT[:, t]
     return advantages_BT
+
+
+def explained_variance(
+    returns_BT: torch.Tensor, values_BT: torch.Tensor, mask_BT: torch.Tensor
+) -> float:
+    """1 − Var(R − V) / Var(R) over the tokens; 0 where returns do not vary."""
+    returns_M, values_M = returns_BT[mask_BT], values_BT[mask_BT]
+    variance = float(returns_M.var(unbiased=False))
+    return 1 - float((returns_M - values_M).var(unbiased=False)) / variance if variance else 0.0

@@ -1,4 +1,4 @@
-"""PPO's clipped losses (Schulman et al. 2017, arXiv 1707.06347).
+"""Losses that RL algorithms are made of: pure functions, per token.
 
 Per token and unreduced: who calls masks them, sums them, and divides once by the count of
 the whole minibatch, so that it does not matter into how many forward passes it is cut.
@@ -6,22 +6,44 @@ the whole minibatch, so that it does not matter into how many forward passes it 
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from welltuned.rlhf.kl import divergence
+from welltuned.rlhf.kl import divergence, k3
+
+if TYPE_CHECKING:
+    import torch
+
+
+def masked_sums(terms: Mapping[str, torch.Tensor], mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The sum of each term where the mask is true."""
+    return {name: term.masked_fill(~mask, 0).sum() for name, term in terms.items()}
+
+
+def policy_terms(
+    logprobs_BT: torch.Tensor, old_BT: torch.Tensor, advantages_BT: torch.Tensor, cliprange: float
+) -> dict[str, torch.Tensor]:
+    """The clipped policy loss and what is worth knowing of it, per token and unreduced."""
+    now_BT = logprobs_BT.detach()
+    return {
+        "policy_loss": policy_losses(logprobs_BT, old_BT, advantages_BT, cliprange),
+        "approx_kl": k3(old_BT, now_BT),  # the samples are the old policy's, so it comes first
+        "clip_fraction": is_clipped(now_BT, old_BT, advantages_BT, cliprange).float(),
+        "ratio": (now_BT - old_BT).exp(),
+    }
 
 
 def policy_losses(
     logprobs_BT: torch.Tensor, old_BT: torch.Tensor, advantages_BT: torch.Tensor, cliprange: float
 ) -> torch.Tensor:
-    """−min(ρA, clip(ρ, 1 ± ε)·A) with ρ = π/π_old, per token.
+    """−min(ρA, clip(ρ, 1 ± ε)·A) with ρ = π/π_old, per token (arXiv 1707.06347).
 
     Its gradient is −ρA·∇log π, and zero exactly where the ratio has left the trust region
     to the side that the advantage favours: A > 0 and ρ > 1 + ε, or A < 0 and ρ < 1 − ε.
     """
     ratios_BT = (logprobs_BT - old_BT).exp()
     clipped_BT = ratios_BT.clamp(1 - cliprange, 1 + cliprange)
-    return torch.maximum(-advantages_BT * ratios_BT, -advantages_BT * clipped_BT)
+    return (-advantages_BT * ratios_BT).maximum(-advantages_BT * clipped_BT)
 
 
 def is_clipped(
@@ -38,7 +60,7 @@ def value_losses(
 ) -> torch.Tensor:
     """½ · max((V − R)², (clip(V, V_old ± ε) − R)²), per token."""
     clipped_BT = old_BT + (values_BT - old_BT).clamp(-cliprange, cliprange)
-    return 0.5 * torch.maximum((values_BT - returns_BT) ** 2, (clipped_BT - returns_BT) ** 2)
+    return 0.5 * ((values_BT - returns_BT) ** 2).maximum((clipped_BT - returns_BT) ** 2)
 
 
 def exact_losses(

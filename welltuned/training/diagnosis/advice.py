@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from welltuned.schema.messages import Message, message
+from welltuned.strategies import STRATEGIES, default_strategy, frugal_strategy
 from welltuned.training.diagnosis.evidence import Evidence
 from welltuned.training.diagnosis.finding import Fault
 
 UNBALANCED = 0.7
 """The share of one class beyond which its weight is to blame when only that class is named."""
-_WHOLE = ("full", "gradual", "partial")
 
 
 def suggest_next(
@@ -27,7 +27,8 @@ def suggest_next(
 def _change(
     fault: Fault, evidence: Evidence, config: dict[str, Any]
 ) -> tuple[Message, tuple[str, ...]]:
-    training, strategy = config["training"], config["strategy"]["type"]
+    training, strategy = config["training"], STRATEGIES.find(config["strategy"]["type"])
+    everything, few = default_strategy(), frugal_strategy()
     if fault == "diverged":
         rate = training["learning_rate"] / 10
         return message("diagnosis.try_lower_rate", "a lower learning rate"), (
@@ -37,18 +38,18 @@ def _change(
         return message("diagnosis.try_class_weights", "class weights, which balance the classes"), (
             "task.class_weights=auto",
         )
-    if fault == "overfitted" and strategy in _WHOLE:
+    if fault == "overfitted" and strategy.saves_whole_model:
         # Rate and epochs of the config are those of the other strategy.
         return message("diagnosis.try_fewer_weights", "fewer trainable weights"), _another(
-            "lora", training
+            few.type, training
         )
     if fault == "overfitted":
         return message("diagnosis.try_half", "half the training"), (_length(training, 0.5),)
     if fault == "cut short":
         return message("diagnosis.try_double", "twice the training"), (_length(training, 2),)
-    if fault in ("underfitted", "plateaued") and strategy != "full":
+    if fault in ("underfitted", "plateaued") and strategy is not type(everything):
         return message("diagnosis.try_more_weights", "more trainable weights"), _another(
-            "full", training
+            everything.type, training
         )
     return (
         message("diagnosis.try_range_test", "another learning rate, found by a range test"),

@@ -34,7 +34,7 @@ class MemoryForecast:
     elsewhere: int
     """By how much saving, proof or evaluation reaches above a training step."""
     roles: dict[str, int] = field(default_factory=dict)
-    """With PPO what its other roles take: `reference`, `value`, `reward`. The policy's are
+    """In an RL stage what its other roles take: `reference`, `value`, `reward`. The policy's are
     `weights`, `gradients` and `optimizer`."""
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from welltuned.config import RunConfig
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import choose_device
 from welltuned.runs import process_memory
-from welltuned.strategies import AnyStrategy, Strategy
+from welltuned.strategies import STRATEGIES, Strategy
 from welltuned.training import defaults
 from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, forecast_run
@@ -111,7 +110,7 @@ def measured(device: torch.device, progress: Working) -> Machine:
 def _strategies(asked: Strategy) -> Iterator[Strategy]:
     """The config's own, then every other as it comes."""
     yield asked
-    for kind in typing.get_args(typing.get_args(AnyStrategy)[0]):
+    for kind in STRATEGIES.usable():
         if kind.model_fields["type"].default != asked.type:
             yield kind()
 

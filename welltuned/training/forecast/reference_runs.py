@@ -138,7 +138,6 @@ def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:
         "model": str(folder / "model"),
         "data": str(folder / "data.jsonl"),
         "task": {"pooling": "mean"},
-        "strategy": "full",
         "training": {"max_steps": _STEPS, "precision": "fp32", "device": "cpu"},
         "evaluation": {"untrained": False},
         "output_dir": str(folder / "run"),

@@ -72,7 +72,7 @@ def evaluate_policy(
 
 
 def _earned(found: dict[str, Any], scores: dict[str, Any]) -> dict[str, Any]:
-    """What PPO alone tells of a policy: reward, divergence and their like."""
+    """What reinforcement learning alone tells of a policy: reward, divergence and their like."""
     return {name: value for name, value in found.items() if name not in scores}
 
 
@@ -80,13 +80,13 @@ def _cost(run: Run, sft: Run) -> dict[str, Any]:
     """Of all stages; the judges trained here are each a stage."""
     stages = run.folder / "stages"
     judges = [Run(folder) for folder in sorted(stages.glob("reward*"))]
-    ppo = Run(stages / "ppo")
+    last = Run(stages / "rl")
     seconds = {
         "sft": sft.results["cost"]["train_seconds"],
         "reward": sum(judge.results["cost"]["train_seconds"] for judge in judges),
-        "ppo": ppo.results["cost"]["train_seconds"],
+        "rl": last.results["cost"]["train_seconds"],
     }
-    every = (sft, *judges, ppo)
+    every = (sft, *judges, last)
     return {
         "train_seconds": sum(seconds.values()),
         "stages": seconds,

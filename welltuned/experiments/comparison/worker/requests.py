@@ -18,6 +18,7 @@ from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.client import Event, Worker
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import Scouted, SharedSettings
+from welltuned.strategies import default_strategy
 
 
 def request_feasibility(
@@ -99,7 +100,7 @@ def _note_spending(
         if variant.pipeline is not None:
             observer.noted(
                 f"'{variant.name}' has the budget of the others for its supervised stage; its "
-                "judge and PPO come on top, and what they cost is told"
+                "judge and RL come on top, and what they cost is told"
             )
 
 
@@ -111,7 +112,7 @@ def request_baselines(
     request = {
         "do": "baselines",
         "data": str(comparison.data),
-        "config": {**config, "strategy": {"type": "full"}},
+        "config": {**config, "strategy": {"type": default_strategy().type}},
         "folder": str(comparison.folder / "baselines"),
     }
     settled: SharedSettings = {}

@@ -39,9 +39,9 @@ _WATCHED = {
 }
 
 
-def write_ppo_report(run: Run) -> Path:
+def write_rl_report(run: Run) -> Path:
     """Write `report.html` into the run's folder and return its path."""
-    write_atomically(run.report, render_page("ppo.html.j2", content(run)))
+    write_atomically(run.report, render_page("rl.html.j2", content(run)))
     return run.report
 
 
@@ -53,14 +53,14 @@ def content(run: Run) -> dict[str, Any]:
     looks = [row for row in metrics if row["split"] == "validation"]
     return {
         "run": run,
-        "title": f"PPO · {Path(config['model']['name']).name}",
+        "title": f"{config['title']} · {Path(config['model']['name']).name}",
         "config": config,
         "config_text": (run.folder / "config.yaml").read_text(encoding="utf-8"),
         "results": results,
         "data": data,
         "environment": run.read("environment.json"),
         "cards": cards(results),
-        "curves": ppo_curves(metrics),
+        "curves": rl_curves(metrics),
         "watched": safeguard_rows(looks),
         "confusions": confusions(results, data["task"].get("labels", [])),
         "samples": samples(predictions),
@@ -86,7 +86,7 @@ def cards(results: RunResults) -> list[dict[str, Any]]:
     ]
 
 
-def ppo_curves(metrics: Sequence[dict[str, Any]]) -> Any:
+def rl_curves(metrics: Sequence[dict[str, Any]]) -> Any:
     """Every number of `_CHARTS` that the run has, over batches."""
     shown = []
     for name, title in _CHARTS:
