@@ -16,7 +16,7 @@ from acting import classifier_actor, policy_of, texts_of
 from tabular import ppo
 from welltuned.errors import RunFailed
 from welltuned.rlhf.actors.base import DivergedError
-from welltuned.rlhf.algorithms.ppo import Learner, Stats, step
+from welltuned.rlhf.learner import Learner, Stats, step
 from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.runs import Run
 from welltuned.training.observer import Observer
@@ -95,14 +95,14 @@ def test_every_batch_and_every_look_is_noted(made: Loop) -> None:
 
 
 def test_it_learns_what_is_rewarded(made: Loop) -> None:
-    made.learner.config = CONFIG.model_copy(update={"num_ppo_epochs": 4})
+    made.learner.algorithm = CONFIG.model_copy(update={"num_ppo_epochs": 4})
     made.train()
     first, *_, last = rows(made, "validation")
     assert last["reward"] > first["reward"] or first["reward"] == len("negative")
 
 
 def test_a_last_batch_is_looked_at_whatever_its_number(made: Loop) -> None:
-    made.learner.config = CONFIG.model_copy(update={"eval_steps": 4})
+    made.learner.algorithm = CONFIG.model_copy(update={"eval_steps": 4})
     made.train()
     assert [row["step"] for row in rows(made, "validation")] == [0, 4, 6]
 
@@ -133,7 +133,7 @@ def test_it_goes_back_to_the_last_look(
 
 def test_with_nothing_to_go_back_to_it_fails(made: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     diverging(monkeypatch, 1, raise_)
-    with pytest.raises(RunFailed, match=r"batch 1.*not finite.*ppo\.learning_rate"):
+    with pytest.raises(RunFailed, match=r"batch 1.*not finite.*rl\.learning_rate"):
         made.train()
 
 
