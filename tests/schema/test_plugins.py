@@ -82,14 +82,17 @@ def test_a_plug_in_is_one_of_them(install: Install) -> None:
     assert shapes.validate({"type": "hexagon", "side": 3}) == Hexagon(side=3)
     assert list(shapes.usable()) == [Circle, Square, Hexagon]
     assert told(shapes, {"type": "hexagon", "sides": 3}) == (
-        "c.yaml: unknown key 'shape.sides' -> did you mean 'side'? (choices: type, side)"
+        "c.yaml: unknown key 'shape.sides' -> did you mean 'side'? (choices: type, side) [config.key_unknown]"
     )
 
 
 def test_what_is_not_known_lists_plug_ins_too(install: Install) -> None:
     shapes = install(("six", "hexagon", Hexagon))
     assert "did you mean 'hexagon'? (choices: circle, square, hexagon)" in told(shapes, "hexagn")
-    assert told(shapes, {"side": 1}) == "c.yaml: 'shape' needs a type -> write `shape: {type: …}`"
+    assert (
+        told(shapes, {"side": 1})
+        == "c.yaml: 'shape' needs a type -> write `shape: {type: …}` [config.type_missing]"
+    )
 
 
 def test_nothing_is_imported_before_it_is_asked_for(install: Install) -> None:

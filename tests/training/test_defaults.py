@@ -64,9 +64,7 @@ def test_encoders_and_decoders_have_their_own_defaults() -> None:
 
 
 def test_a_kind_without_defaults_is_an_error_that_names_it() -> None:
-    with pytest.raises(
-        InputError, match="'full' has no default"
-    ):
+    with pytest.raises(InputError, match="'full' has no default"):
         defaults_for(strategy_of({"type": "full"}), anatomy("mixture"), 300)
 
 

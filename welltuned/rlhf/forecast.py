@@ -174,6 +174,7 @@ def foresee_rl(
     rows = _rows(policy, algorithm, algorithm.per_device_train_batch_size)
     step = rehearsal.step([rows])
     look = rehearsal.look(policy.learned, _rows(policy, algorithm, algorithm.rollout_batch_size))
+    assert algorithm.learning_rate != "auto", "resolved above"
     accumulation = -(-algorithm.batch_size // algorithm.num_mini_batches // len(rows))
     training = ResolvedTraining(
         learning_rate=algorithm.learning_rate,
