@@ -82,7 +82,8 @@ def test_a_plug_in_is_one_of_them(install: Install) -> None:
     assert shapes.validate({"type": "hexagon", "side": 3}) == Hexagon(side=3)
     assert list(shapes.usable()) == [Circle, Square, Hexagon]
     assert told(shapes, {"type": "hexagon", "sides": 3}) == (
-        "c.yaml: unknown key 'shape.sides' -> did you mean 'side'? (choices: type, side) [config.key_unknown]"
+        "c.yaml: unknown key 'shape.sides' -> did you mean 'side'? "
+        "(choices: type, side) [config.key_unknown]"
     )
 
 
