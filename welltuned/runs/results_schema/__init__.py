@@ -1,0 +1,94 @@
+"""Results schema: every field of a run's `results.json`, typed and documented.
+
+A string under a field is its documentation: it stands in `docs/run-folder.md` and in
+`docs/schemas/results.schema.json` too. Files keep these as plain JSON, so they are typed dicts:
+what is read from a file has a type, and nothing is converted. Numbers that are not finite are
+null in files.
+"""
+
+from welltuned.runs.results_schema.auto_tune import (
+    AutoTuned,
+    BatchSizeSearch,
+    BatchSizeTry,
+    LearningRateSearch,
+    RangeTestResult,
+)
+from welltuned.runs.results_schema.checks import Diagnosis, FindingRecord, Pathology, ProofRecord
+from welltuned.runs.results_schema.cost import (
+    Cost,
+    MemoryParts,
+    ParameterCount,
+    PredictedCost,
+    TrainingProgress,
+)
+from welltuned.runs.results_schema.fields import (
+    CLOSED,
+    OPEN,
+    Baselines,
+    ClassScores,
+    Config,
+    Number,
+    Score,
+    Scores,
+)
+from welltuned.runs.results_schema.retention import (
+    AlphaPoint,
+    LayerProbe,
+    ProbedTexts,
+    ProbeResult,
+    Retention,
+    RetentionEntry,
+    UnfreezingHint,
+    WeightInterpolation,
+)
+from welltuned.runs.results_schema.run_results import (
+    Evaluated,
+    HeldOutScores,
+    Kept,
+    KnownSoFar,
+    PolicyResults,
+    RunResults,
+)
+from welltuned.runs.results_schema.stages import PolicyMemory, RewardStage, Stages
+
+__all__ = [
+    "CLOSED",
+    "OPEN",
+    "AlphaPoint",
+    "AutoTuned",
+    "Baselines",
+    "BatchSizeSearch",
+    "BatchSizeTry",
+    "ClassScores",
+    "Config",
+    "Cost",
+    "Diagnosis",
+    "Evaluated",
+    "FindingRecord",
+    "HeldOutScores",
+    "Kept",
+    "KnownSoFar",
+    "LayerProbe",
+    "LearningRateSearch",
+    "MemoryParts",
+    "Number",
+    "ParameterCount",
+    "Pathology",
+    "PolicyMemory",
+    "PolicyResults",
+    "PredictedCost",
+    "ProbeResult",
+    "ProbedTexts",
+    "ProofRecord",
+    "RangeTestResult",
+    "Retention",
+    "RetentionEntry",
+    "RewardStage",
+    "RunResults",
+    "Score",
+    "Scores",
+    "Stages",
+    "TrainingProgress",
+    "UnfreezingHint",
+    "WeightInterpolation",
+]

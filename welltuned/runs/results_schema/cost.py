@@ -1,0 +1,110 @@
+"""What a run took: parameters, memory, time, steps."""
+
+from __future__ import annotations
+
+from typing import NotRequired
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from welltuned.runs.results_schema.fields import CLOSED
+
+
+@with_config(CLOSED)
+class ParameterCount(TypedDict):
+    """The size of the tuned model."""
+
+    total: int
+    """Parameters of the model with everything that was put in."""
+    trainable: int
+    """Parameters that train at some time."""
+
+
+@with_config(CLOSED)
+class MemoryParts(TypedDict):
+    """A forecast peak of memory by what it is for, in bytes."""
+
+    process: int
+    """What the process holds before any weight."""
+    libraries: int
+    """What libraries take once they are used."""
+    weights: int
+    """The weights."""
+    gradients: int
+    """Their gradients."""
+    optimizer: int
+    """The optimizer's moments."""
+    activations: dict[str, int]
+    """What waits for the backward pass, by the part of the model."""
+    allocator: int
+    """What was freed but stays with the process."""
+    elsewhere: int
+    """By how much saving, proof or evaluation reaches above a training step."""
+    roles: NotRequired[dict[str, int]]
+    """In an RL stage what its other roles take: `reference`, `value`, `reward`."""
+
+
+@with_config(CLOSED)
+class PredictedCost(TypedDict, total=False):
+    """What was forecast before the first step; empty where steps cannot be rehearsed."""
+
+    memory_bytes: int
+    """The peak of memory."""
+    train_seconds: float
+    """Seconds of all optimizer steps."""
+    artifact_bytes: int
+    """The size of the artifact."""
+    memory: MemoryParts
+    """The peak by what it is for."""
+
+
+@with_config(CLOSED)
+class Cost(TypedDict):
+    """What the run took."""
+
+    train_seconds: float
+    """Seconds of training, without loading, scoring and saving."""
+    examples_per_second: float
+    """Training examples (in an RL stage: episodes) per second of training."""
+    tokens_per_second: float
+    """Tokens per second of training, without padding."""
+    peak_memory_bytes: int
+    """The most memory held: on a GPU by tensors, else by the process."""
+    artifact_bytes: int
+    """The size of the artifact's folder."""
+    predicted: NotRequired[PredictedCost]
+    """What was forecast before the first step."""
+    padding_fraction: NotRequired[float]
+    """The share of computed positions that were padding."""
+    padding_fraction_unsorted: NotRequired[float]
+    """What it would have been in random batches."""
+    flops: NotRequired[float]
+    """Floating-point operations of all training steps."""
+    hardware_efficiency: NotRequired[float]
+    """Those per second, as a share of what the device reaches in a large matrix product."""
+    seconds: NotRequired[dict[str, float]]
+    """In an RL stage: seconds by part (`rollout`, `reward`, `learning`, …)."""
+    stages: NotRequired[dict[str, float]]
+    """Of a pipeline in a comparison: seconds of training of `sft`, `reward` and `rl`."""
+
+
+@with_config(CLOSED)
+class TrainingProgress(TypedDict):
+    """How far training went."""
+
+    steps: int
+    """Optimizer steps; in an RL stage batches of episodes."""
+    epochs: NotRequired[float]
+    """Passes over the training examples, fractions included."""
+    best_step: NotRequired[int | None]
+    """The step with the best validation score, whose weights were kept; null without one."""
+    stopped_early: NotRequired[bool]
+    """Whether patience ran out before the planned end."""
+    optimizer_steps: NotRequired[int]
+    """In an RL stage: steps of the optimizer."""
+    episodes: NotRequired[int]
+    """In an RL stage: responses that were sampled."""
+    exploded: NotRequired[str | None]
+    """In an RL stage: why training was ended, where a safeguard ended it."""
+    went_back_to: NotRequired[int | None]
+    """In an RL stage: the batch whose weights were restored, where they were."""
