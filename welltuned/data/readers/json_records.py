@@ -112,16 +112,24 @@ def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
             return
     rest = skip(position + 1)
     if position >= len(text):
+        _refuse_end(True, Place(name, line_of(position)), faults)
+    elif rest < len(text):
+        _refuse_end(False, Place(name, line_of(rest)), faults)
+
+
+def _refuse_end(is_open: bool, place: Place, faults: Faults) -> None:
+    """The array does not end, or the file goes on after it."""
+    if is_open:
         faults.add(
             "data.json_array_open",
             "the JSON array does not end",
-            Place(name, line_of(position)),
+            place,
             "the file may be truncated; close it with ']'",
         )
-    elif rest < len(text):
+    else:
         faults.add(
             "data.json_array_trailing",
             "there is more after the JSON array",
-            Place(name, line_of(rest)),
+            place,
             "remove what follows the ']'",
         )
