@@ -1,4 +1,4 @@
-"""RunConfig: everything a run is asked to do, as one frozen, validated object."""
+"""RunConfig: the whole configuration of a run, as one frozen, validated object."""
 
 from __future__ import annotations
 
@@ -39,24 +39,25 @@ class RunConfig(Part):
     model: ModelConfig
     """The pretrained model to start from."""
     data: DataConfig
-    """The examples."""
+    """The data set to train on."""
     task: AnyTask = DEFAULT_TASK
-    """The problem to solve."""
+    """The task to train for."""
     strategy: AnyStrategy = Field(default_factory=default_strategy)
     """Which weights train, and when."""
     training: TrainingConfig = TrainingConfig()
     """Hyper-parameters."""
     protection: Protections = ()
-    """What keeps the model from forgetting."""
+    """Regularisation or replay against catastrophic forgetting."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """What is measured."""
+    """What is evaluated besides the validation score."""
     engine: Literal["torch", "hf"] | ImportPath = "torch"
-    """Who turns the crank: the plain PyTorch loop, or Hugging Face's `Trainer`; results are equal.
-    Or a function of your own, `Job -> Outcome`, by import path: `mine.loop.train`."""
+    """The training loop that runs the steps: the plain PyTorch loop, or Hugging Face's `Trainer`;
+    results are equal. Or a function of your own, `Job -> Outcome`, by import path:
+    `mine.loop.train`."""
     report: ReportConfig = ReportConfig()
     """How the report is written."""
     output_dir: str | None = Field(default=None, examples=["runs/mine"])
-    """The run's folder. Without one: runs/DATA-STRATEGY-N."""
+    """The run's output folder. Default: runs/DATA-STRATEGY-N."""
 
 
 def read_run_config(

@@ -65,7 +65,8 @@ def test_a_key_with_parts_lists_their_types() -> None:
 def test_a_part_lists_its_keys_with_their_defaults() -> None:
     text = told("ewc")
     assert text.startswith("protection: ewc\n")
-    assert f"\n  {'lambda':24}How strongly. [0.1]\n" in text, "under the name it is written with"
+    line = f"\n  {'lambda':24}The strength of the penalty. [0.1]\n"
+    assert line in text, "under the name it is written with"
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,16 @@ from welltuned.schema.document import Part, conflict
 
 
 class SplitConfig(Part):
-    """How large the parts are that are cut off when no file is given for them."""
+    """Sizes of the splits held out from the training data where no file is given."""
 
     validation: float = Field(default=0.1, gt=0, lt=1)
-    """The share of the data that becomes the validation split."""
+    """The share of the data held out for validation."""
     test: float = Field(default=0.1, gt=0, lt=1)
-    """The share of the data that becomes the test split."""
+    """The share of the data held out for testing."""
     seed: int = 0
-    """The cut is a pure function of this and the data; it does not follow `training.seed`."""
+    """The split is a pure function of this seed and the data, independent of `training.seed`."""
     stratify: bool = True
-    """Keep the shares of the labels equal in all parts."""
+    """Stratified split: keep the label proportions equal in all splits."""
 
     @model_validator(mode="after")
     def _leaves_something(self) -> SplitConfig:
@@ -33,14 +33,14 @@ class SplitConfig(Part):
 
 
 class ExtraDataset(Part):
-    """A data set besides the three splits; a bare path will do."""
+    """A data set besides the three splits; a bare path suffices."""
 
     shorthand: ClassVar[str | None] = "data"
 
     data: str = Field(examples=["general.jsonl"])
     """A file as `data.train` takes it, or `demo:NAME`."""
     columns: dict[str, str] = Field(default_factory=dict, examples=[{"text": "sentence"}])
-    """Which column has which role; found by name when not given."""
+    """Column mapping: which column has which role; inferred from names when not given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -49,7 +49,7 @@ class ExtraDataset(Part):
 
 
 class DataConfig(Part):
-    """Where the examples are, and what may be done with them."""
+    """Where the examples are, and how they are split and checked."""
 
     shorthand: ClassVar[str | None] = "train"
 
@@ -57,34 +57,34 @@ class DataConfig(Part):
     """A CSV, TSV, JSON, JSON-lines, Parquet or CoNLL file, a folder that holds
     train/validation/test files, a folder saved by `datasets`, a hub name, or `demo:NAME`."""
     validation: str | None = Field(default=None, examples=["validation.jsonl"])
-    """The file that chooses the best checkpoint.
-    Without one, a part of the training data is cut off."""
+    """The validation file, which selects the best checkpoint. Without one, a split is held out from
+    the training data."""
     test: str | None = Field(default=None, examples=["test.jsonl"])
-    """The file that is read once, at the end.
-    Without one, a part of the training data is cut off."""
+    """The test file, evaluated once, at the end. Without one, a split is held out from the
+    training data."""
     replay: ExtraDataset | None = None
-    """Examples of before, for a protection that mixes them in or holds on to them."""
+    """Replay examples from earlier training, for a protection that mixes them in or penalises
+    drift on them."""
     columns: dict[str, str] = Field(
         default_factory=dict, examples=[{"text": "sentence", "label": "polarity"}]
     )
-    """Which column has which role, such as {text: sentence, label: polarity};
-    found by name when not given."""
+    """Column mapping: which column has which role, such as {text: sentence, label: polarity};
+    inferred from names when not given."""
     split: SplitConfig = SplitConfig()
-    """How missing splits are cut off the training data."""
+    """How missing splits are held out from the training data."""
     subset: str | None = Field(default=None, examples=["sst2"])
     """The configuration of a hub data set."""
     revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit of a hub data set."""
     max_train_examples: int | None = Field(default=None, ge=2)
-    """Use only this many training examples, drawn by `split.seed`
-    with the shares of the labels kept."""
+    """Use only this many training examples: a stratified sample, drawn with `split.seed`."""
     sample_seed: int | None = None
-    """The seed of that draw, where it shall not be `split.seed`."""
+    """The seed of that sample; default `split.seed`."""
     duplicates: Literal["error", "drop", "keep"] = "error"
-    """A text of validation or test that is also in train:
-    stop, drop it from train, or keep it and say so."""
+    """Leakage, a validation or test text that is also in train: stop, drop it from train, or keep
+    it and report it."""
     compare_as: Literal["text", "code"] = "text"
-    """When texts count as equal: by letters and digits alone,
-    or (code) by everything but white space."""
+    """When texts count as duplicates: by letters and digits alone, or (code) by everything but
+    white space."""
     quoting: Literal["auto", "standard", "none"] = "auto"
     """Whether quotation marks enclose fields. auto: yes in CSV, no in TSV."""

@@ -20,76 +20,75 @@ NotNegative = Annotated[float, Field(ge=0)]
 class TrainingConfig(Part):
     """Hyper-parameters.
 
-    `auto` takes the project's default for the strategy and the size of the model, and
-    says which.
+    `auto` resolves to the project's default for the strategy and the model size, and reports it.
     """
 
     num_train_epochs: Annotated[Positive | Auto, Around(2)] = Field(default="auto", examples=[5])
-    """Passes over the training data; fractions allowed."""
+    """Epochs: passes over the training data; fractions allowed."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Stop after this many optimizer steps; then `num_train_epochs` is not read."""
+    """Train for this many optimizer steps, instead of `num_train_epochs`."""
     learning_rate: Annotated[Positive | Literal["auto", "find"], Around(10)] = Field(
         default="auto", examples=[2e-5]
     )
-    """The peak learning rate. find: by a range test, once the model is loaded."""
+    """The peak learning rate. find: by a learning-rate range test on the loaded model."""
     per_device_train_batch_size: Annotated[int, Field(ge=1)] | Auto = 16
-    """Examples per forward pass. auto: what is fastest within memory, once the model is
-    loaded; steps stay `global_batch_size` examples by accumulation."""
+    """Micro-batch size: examples per forward pass. auto: the fastest that fits into memory,
+    measured on the loaded model; accumulation keeps steps at `global_batch_size` examples."""
     global_batch_size: Annotated[int | None, GoesWith("per_device_train_batch_size", "auto")] = (
         Field(default=None, ge=1, examples=[32])
     )
-    """With `per_device_train_batch_size: auto`: examples per optimizer step, 16 without it."""
+    """With `per_device_train_batch_size: auto`: examples per optimizer step, 16 by default."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
-    """Forward passes per optimizer step.
-    The loss is divided once, by the count of the whole step."""
+    """Micro-batches per optimizer step. The loss is averaged once, over the whole step."""
     per_device_eval_batch_size: int = Field(default=64, ge=1)
-    """Examples per forward pass when nothing is learned."""
+    """Examples per forward pass in evaluation."""
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
-    """How the learning rate falls after warm-up."""
+    """The learning-rate schedule after warm-up."""
     warmup_ratio: Annotated[Share | Auto, Range(0.0, 0.2)] = "auto"
-    """The share of steps over which the learning rate rises from zero."""
+    """Warm-up: the share of steps over which the learning rate rises from zero."""
     weight_decay: Annotated[NotNegative | Auto, Range(0.0, 0.1)] = "auto"
-    """AdamW's decay of matrices; biases and norms never decay."""
+    """AdamW's weight decay, on matrices only; biases and norms never decay."""
     adam_beta1: float = Field(default=0.9, ge=0, lt=1, examples=[0.95])
-    """AdamW's decay of the mean of gradients."""
+    """AdamW's beta1: the decay rate of the mean of gradients."""
     adam_beta2: float = Field(default=0.999, ge=0, lt=1, examples=[0.99])
-    """AdamW's decay of the mean of squared gradients."""
+    """AdamW's beta2: the decay rate of the mean of squared gradients."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
-    """Added to the root of that mean, so that nothing is divided by zero."""
+    """AdamW's epsilon, added to the denominator against division by zero."""
     max_grad_norm: float = Field(default=1.0, ge=0)
-    """Gradients are scaled down to this norm; 0 leaves them alone."""
+    """Gradient clipping: gradients are scaled down to this norm; 0 switches it off."""
     label_smoothing_factor: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
-    """How much of the target is spread over all classes."""
+    """Label smoothing: how much of the target is spread over all classes."""
     group_by_length: bool = True
-    """Put texts of like length into one batch: less padding, same randomness."""
+    """Length bucketing: batch texts of similar length; less padding, same randomness."""
     max_tokens_per_step: int | None = Field(default=None, ge=1)
-    """Fill steps up to this many tokens, padding included, instead of to a number of examples."""
+    """Token budget: fill steps up to this many tokens, padding included, not a number of
+    examples."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """What forward and backward compute in. auto: bf16 where a probe finds it clearly faster."""
+    """Precision of the forward and backward passes. auto: bf16 where a probe finds it clearly
+    faster."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to train."""
+    """The device to train on."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     seed: int = Field(default=0, ge=0)
-    """Fixes new weights, dropout and the order of examples."""
+    """Random seed of new weights, dropout and the order of examples."""
     full_determinism: bool = False
-    """Refuse operations that are not repeatable on the GPU.
-    On the CPU runs repeat bit for bit anyway."""
+    """Refuse non-deterministic GPU operations. CPU runs are reproducible bit for bit anyway."""
     eval_strategy: Literal["epoch", "steps", "no"] = Field(default="epoch", examples=["no"])
-    """When the validation split is scored."""
+    """When to evaluate on the validation split."""
     eval_steps: Annotated[int | None, GoesWith("eval_strategy", "steps")] = Field(
         default=None, ge=1, examples=[100]
     )
-    """For `eval_strategy: steps`: the distance in optimizer steps."""
+    """For `eval_strategy: steps`: optimizer steps between evaluations."""
     load_best_model_at_end: bool = True
-    """Keep the weights with the best validation score, not the last ones."""
+    """Restore the best checkpoint, by validation score, instead of keeping the last weights."""
     metric_for_best_model: str = Field(default="auto", examples=["accuracy"])
-    """The validation score that decides. auto: the task's own, such as macro_f1,
-    r2 for numbers or entity_f1."""
+    """The validation metric that selects the best checkpoint. auto: the task's own, such as
+    macro_f1, r2 for regression or entity_f1."""
     early_stopping_patience: int | None = Field(default=None, ge=1)
-    """Stop after this many evaluations without a better score."""
+    """Stop after this many evaluations without improvement."""
     logging_steps: int = Field(default=10, ge=1)
-    """The distance in optimizer steps between lines of metrics.jsonl."""
+    """Optimizer steps between lines of metrics.jsonl."""
 
     trainer: dict[str, Any] = Field(default_factory=dict, examples=[{"report_to": ["tensorboard"]}])
     """For `engine: hf`: further `TrainingArguments`, such as `{report_to: [tensorboard]}`."""
@@ -156,10 +155,10 @@ class TrainingConfig(Part):
         )
 
     def resolved(self) -> ResolvedTraining:
-        """What an engine is given, once defaults stand in place of every other `auto`.
+        """The hyper-parameters for an engine, every other `auto` replaced by its default.
 
-        Until they have been found by trying, a whole step is one forward pass, and the learning
-        rate is 1. Raises `ValueError` where a default is missing.
+        Until `auto` and `find` are measured, a whole step is one forward pass, and the learning
+        rate 1. Raises `ValueError` where a default is missing.
         """
         auto = self.per_device_train_batch_size == "auto"
         whole = self.split_into(self.examples_per_step) if auto else self
@@ -174,7 +173,7 @@ class TrainingConfig(Part):
 class ResolvedTraining(TrainingConfig):
     """Hyper-parameters as an engine reads them: a number in place of every `auto` and `find`.
 
-    What computes is no part of it: `Job` says on which device, and in which precision.
+    Device and precision are not part of it: `Job` holds them.
     """
 
     num_train_epochs: Positive | None = None  # type: ignore[assignment]
@@ -184,8 +183,8 @@ class ResolvedTraining(TrainingConfig):
     per_device_train_batch_size: Annotated[int, Field(ge=1)] = 16
     """Examples per forward pass."""
     warmup_ratio: Share = 0.0
-    """The share of steps over which the learning rate rises from zero."""
+    """Warm-up: the share of steps over which the learning rate rises from zero."""
     weight_decay: NotNegative = 0.0
-    """AdamW's decay of matrices; biases and norms never decay."""
+    """AdamW's weight decay, on matrices only; biases and norms never decay."""
     metric_for_best_model: str
-    """The validation score that decides."""
+    """The validation metric that selects the best checkpoint."""

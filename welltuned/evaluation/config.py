@@ -23,17 +23,17 @@ class EvaluationConfig(Part):
     """What is measured besides the scores of the tuned model."""
 
     untrained: bool = True
-    """Score the model with its untrained head too; it is loaded once more for that."""
+    """Baseline: score the model with its untrained head too; it is loaded once more for that."""
     test: bool = True
-    """Read the test split once, at the end. Without it the split stays sealed, as it must while
-    one still chooses, and the validation split is what the run is judged by."""
+    """Evaluate on the test split once, at the end. Otherwise it stays sealed, as it must during
+    model selection, and the validation split is reported instead."""
     retention: Annotated[tuple[ExtraDataset, ...], BeforeValidator(_as_sets)] = Field(
         default=(), examples=["none"]
     )
-    """On what to measure how much the model has forgotten: labelled sets and plain texts, beside
-    the embedded ones. auto: on the embedded ones alone; none: it is not measured."""
+    """Retention sets, to measure forgetting on: labelled sets and plain texts, besides the embedded
+    ones. auto: the embedded ones alone; none: forgetting is not measured."""
     probe: bool = False
-    """Say how well the task can be read off every block, before and after tuning."""
+    """Layer probe: how linearly decodable the task is at every block, before and after tuning."""
 
     @property
     def retained(self) -> bool:

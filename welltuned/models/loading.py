@@ -1,8 +1,7 @@
 """Loading pretrained models and tokenizers from a folder, a Python package or the hub.
 
-A model is asked for three times, each dearer than the last: its config (to
-refuse what cannot work), its skeleton without weights (to see its anatomy),
-and its weights.
+A model is read in three stages, each more expensive than the last: its config (to refuse what
+cannot work), its skeleton without weights (to see its anatomy), and its weights.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Pooling = Literal["model", "first", "mean", "last"]
 
 
 class ModelConfig(Part):
-    """Which pretrained model to start from."""
+    """The pretrained model (base model) to start from."""
 
     shorthand: ClassVar[str | None] = "name"
 
@@ -44,7 +43,7 @@ class ModelConfig(Part):
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Only for sources you trust."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """The precision of frozen weights. What trains is always float32."""
+    """The precision of frozen weights. Trainable weights are always float32."""
 
     @property
     def location(self) -> str:
@@ -220,7 +219,7 @@ class Head:
     auto_class: Any
     config: PreTrainedConfig
     new: bool = True
-    """Whether it has to be learned; the output layer of a language model has not."""
+    """Whether it is newly initialised; the output layer of a language model is not."""
 
 
 def build_skeleton(head: Head) -> PreTrainedModel:
@@ -252,8 +251,8 @@ class Loaded:
 def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> Loaded:
     """Load the weights. New heads are drawn from `seed`.
 
-    Raises `RunFailed` when the checkpoint lacks weights of the trunk: tuning
-    noise in the belief that it is a pretrained model is the worst silent fault.
+    Raises `RunFailed` when the checkpoint lacks weights of the trunk: silently fine-tuning random
+    weights instead of a pretrained model is the worst failure.
     """
     import torch
 
@@ -293,7 +292,7 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
 def quiet() -> Iterator[None]:
     """Silence transformers while it loads or saves.
 
-    What it would print, we check and say ourselves.
+    What it would print, we check and report ourselves.
     """
     from transformers.utils import logging
 

@@ -1,4 +1,4 @@
-"""Protection against catastrophic forgetting, for every strategy it suits.
+"""Protection against catastrophic forgetting, for every strategy it supports.
 
 To add one: write a file with a class, and name it in `PROTECTIONS`. One that only changes
 which examples are learned (`replay`) is asked for by name where training data are made.

@@ -2,11 +2,11 @@
 
     lambda / 2 · sum of F · (w - w0)²      its gradient: lambda · F · (w - w0)
 
-F is the diagonal of the Fisher information at the start: the mean, over texts, of the
-squared gradient of one text's log-likelihood. A language model has a likelihood of
-general text. A model with a new head has none; there F is that of a normal distribution
-of unit variance around what the trunk makes of a text, whose gradient is that of a random
-projection of it: weights count by how much they move the representation.
+F is the diagonal of the Fisher information at the start: the mean, over texts, of the squared
+gradient of one text's log-likelihood. A language model has a likelihood of general text. A model
+with a new head has none; there F is that of a normal distribution of unit variance around the
+trunk's representation of a text, whose gradient is that of a random projection of it: weights count
+by how much they move the representation.
 
 F is scaled to a mean of 1 over all weights, so that lambda compares with `alpha` of L2-SP,
 which has 1 everywhere.
@@ -36,17 +36,18 @@ Loss = Callable[[int], "torch.Tensor"]
 
 
 class EWC(Protection):
-    """Pull pretrained weights back to where they started, the important ones more strongly."""
+    """EWC: an L2 penalty towards the starting weights, weighted by Fisher information."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     type: Literal["ewc"] = "ewc"
     lambda_: float = Field(default=0.1, gt=0, alias="lambda")
-    """How strongly."""
+    """The strength of the penalty."""
     on: Literal["general", "train", "replay"] = "general"
-    """The texts by which importance is judged: general ones, the task's own, or `data.replay`."""
+    """The texts to estimate the Fisher information on: general ones, the task's own, or
+    `data.replay`."""
     texts: int = Field(default=100, ge=1)
-    """How many of them."""
+    """The number of those texts."""
 
     @property
     def uses_replay(self) -> bool:

@@ -1,7 +1,7 @@
 """KL regularisation towards the base model's predictions on other texts.
 
-The penalty of knowledge distillation from oneself (Li & Hoiem 2016, arXiv 1606.09282,
-"learning without forgetting"), on texts that need no answers.
+The penalty of self-distillation (Li & Hoiem 2016, arXiv 1606.09282, "learning without forgetting"),
+on texts that need no answers.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _MOST_TEXTS = 500
 
 
 class KL(Protection):
-    """Stay near the untouched language model's predictions, on general text or `data.replay`."""
+    """KL penalty towards the base model's predictions, on general text or `data.replay`."""
 
     type: Literal["kl"] = "kl"
     weight: float = Field(default=1.0, gt=0)
-    """Multiplies the mean divergence of a token, in nats; the loss of the task has 1."""
+    """The weight of the mean KL divergence per token, in nats; the task's loss has 1."""
     on: Literal["general", "replay"] = "general"
-    """The texts."""
+    """The texts to compute it on."""
     texts: int = Field(default=8, ge=1)
-    """How many of them are read at a time."""
+    """Batch size: texts per penalty."""
     every: int = Field(default=1, ge=1)
-    """Only in every so many optimizer steps: that much less time, and that much less pull."""
+    """Apply it every so many optimizer steps: proportionally less time, and less pull."""
 
     @property
     def uses_replay(self) -> bool:

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 class L2SP(Protection):
-    """Pull pretrained weights back to where they started."""
+    """L2-SP: an L2 penalty towards the starting weights."""
 
     type: Literal["l2sp"] = "l2sp"
     alpha: float = Field(default=0.1, gt=0)
-    """How strongly. `training.weight_decay` goes on pulling towards zero; it may be set to 0."""
+    """The strength of the penalty. `training.weight_decay` still pulls towards zero; it may be
+    set to 0."""
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         yield from self.needs_change(setting, "weights", "product")

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class LPFT(Protection):
-    """Train the new head alone at first."""
+    """LP-FT: train the new head alone at first (linear probing), then as the strategy says."""
 
     type: Literal["lp_ft"] = "lp_ft"
     share: float = Field(default=0.3, gt=0, lt=1)
-    """For this share of all optimizer steps."""
+    """The share of all optimizer steps that train the head alone."""
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
         if not setting.anatomy.head:
@@ -56,7 +56,7 @@ class LPFT(Protection):
 
 
 class HeadFirst(Guard):
-    """Holds everything but the head still until its time has come."""
+    """Freezes everything but the head for the first part of training."""
 
     def __init__(self, body: list[nn.Parameter], share: float) -> None:
         self._body = body

@@ -17,11 +17,11 @@ from welltuned.protection.base import CheckContext, Protection
 
 
 class Replay(Protection):
-    """Mix examples of `data.replay` into training."""
+    """Experience replay: mix examples of `data.replay` into training."""
 
     type: Literal["replay"] = "replay"
     share: float = Field(default=0.1, gt=0, lt=1)
-    """Their share of all that is learned from in an epoch."""
+    """The share of replay examples in an epoch."""
 
     @property
     def uses_replay(self) -> bool:

@@ -2,9 +2,8 @@
 
     w = (1 - alpha) · w0 + alpha · w1
 
-after training, with the alpha that validation likes. What was new, such as a head, has
-nothing before it and stays as trained. For LoRA, B is multiplied by alpha, which is the
-same for s·B·A.
+after training, with the alpha that validation selects. What was new, such as a head, has nothing
+before it and stays as trained. For LoRA, B is multiplied by alpha, which is the same for s·B·A.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ _EVENLY = tuple(i / 10 for i in range(11))
 
 
 class WiseFT(Protection):
-    """Go a part of the way back to the pretrained weights when training is over."""
+    """WiSE-FT: interpolate between the pretrained and the tuned weights after training."""
 
     type: Literal["wise_ft"] = "wise_ft"
     alphas: tuple[float, ...] = _EVENLY
-    """The places on the way that are tried: 0 the weights before, 1 those after training. 0
-    itself is shown and never chosen."""
+    """The interpolation coefficients to try: 0 the pretrained weights, 1 the tuned ones. 0 itself
+    is reported and never chosen."""
     tolerance: float = Field(default=0.005, ge=0, lt=1)
-    """This share of the best validation score may be given up for a smaller alpha."""
+    """The share of the best validation score that may be traded for a smaller alpha."""
 
     @field_validator("alphas")
     @classmethod

@@ -21,12 +21,12 @@ AnyStrategy = Annotated[Strategy, STRATEGIES]
 
 
 def default_strategy() -> Strategy:
-    """What trains where a config names no strategy: everything."""
+    """The strategy where a config names none: full fine-tuning."""
     return Full()
 
 
 def frugal_strategy() -> Strategy:
-    """What to try where fewer weights should train."""
+    """The parameter-efficient strategy to suggest where fewer weights should train."""
     return Lora()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Adapter(InjectedStrategy):
     """A bottleneck of a few features beside or after each sublayer.
 
-    With the head, they are all that trains.
+    Only they and the head train.
     """
 
     needs_import: ClassVar[bool] = True
@@ -31,18 +31,18 @@ class Adapter(InjectedStrategy):
     """houlsby: after attention and feed-forward; pfeiffer: after feed-forward;
     parallel: beside feed-forward."""
     reduction_factor: Annotated[float, Range(4, 64, log=True)] = Field(default=16, ge=1)
-    """The bottleneck has hidden size / this features."""
+    """Bottleneck width: the hidden size divided by this."""
     non_linearity: str = Field(default="gelu", examples=["relu"])
-    """The activation, by transformers' name."""
+    """The activation function, by transformers' name."""
     dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
-    """Dropout on what the adapter reads."""
+    """Dropout on the adapter's input."""
     scale: float = Field(default=1.0, gt=0)
-    """What the adapter adds is multiplied by this (parallel adapters often use 4)."""
+    """The adapter's output is multiplied by this (parallel adapters often use 4)."""
     init_weights: Literal["identity", "near_identity"] = "identity"
     """identity: the upward projection starts at zero, so nothing changes at first;
     near_identity: N(0, 0.02)."""
     train_layer_norm: bool = False
-    """Whether the blocks' own normalisations train too."""
+    """Whether the blocks' layer norms train too."""
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not all(

@@ -1,9 +1,8 @@
 """Strategy: which weights train, when, and how they are saved.
 
-A strategy is its own config. It is asked, in this order, to `check` the
-anatomy before any weight is loaded, to `prepare` the loaded model, for its
-`parameter_groups`, to `advance` as training progresses, to `finish`, to `save`
-and, later, to `merge`. It knows nothing of tasks or engines.
+A strategy is its own config. It is called, in this order, to `check` the anatomy before any weight
+is loaded, to `prepare` the loaded model, for its `parameter_groups`, to `advance` as training
+progresses, to `finish`, to `save` and, later, to `merge`. It knows nothing of tasks or engines.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class Context:
 
 
 class Strategy(Part):
-    """The base of all strategies; by itself it describes whole-weight training."""
+    """The base class of all strategies; by itself it describes whole-weight training."""
 
     shorthand: ClassVar[str | None] = "type"
     plausible_rates: ClassVar[tuple[float, float]] = (1e-6, 1e-1)
@@ -83,11 +82,11 @@ class Strategy(Part):
     needs_import: ClassVar[bool] = False
     """Whether the plain libraries load its artifact only after `import welltuned`."""
     starts_unchanged: ClassVar[bool] = True
-    """Whether the model computes as the pretrained one until it has learned something."""
+    """Whether the initial model computes exactly what the base model does."""
     starts_with_head: ClassVar[bool] = False
     """Whether the head trains first, and what lies below it later."""
     merge_refusal: ClassVar[str | None] = None
-    """Why what it learned cannot become part of the pretrained weights; none where it can."""
+    """Why it cannot be merged into the pretrained weights; none where it can."""
     rl_learning_rate: ClassVar[float | None] = None
     """The usual learning rate of a policy; without one, a tenth of that from labels."""
     defaults: ClassVar[Sequence[Mapping[str, Any]]] = ()
@@ -98,11 +97,11 @@ class Strategy(Part):
     head_learning_rate_scale: Annotated[
         Annotated[float, Field(gt=0)] | Literal["auto"], Around(10)
     ] = Field(default="auto", examples=[10])
-    """The new head's learning rate, as a multiple of `training.learning_rate`."""
+    """Learning rate of the new head, as a multiple of `training.learning_rate`."""
 
     @property
     def input_positions(self) -> int:
-        """How many places of the model's input length the strategy takes for itself."""
+        """How many input positions the strategy takes for itself."""
         return 0
 
     @property
@@ -115,7 +114,7 @@ class Strategy(Part):
         return self
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
-        """What stands against this strategy on this model; asked before any weight is loaded."""
+        """Yield why this strategy cannot train this model; called before any weight is loaded."""
         yield from ()
 
     @abstractmethod
@@ -129,7 +128,7 @@ class Strategy(Part):
 
     @contextmanager
     def base_model(self, model: Any) -> Iterator[None]:
-        """For a while a model that no step has changed yet computes as the pretrained one."""
+        """Context in which a model that no step has changed yet computes as the base model."""
         yield
 
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
@@ -140,7 +139,7 @@ class Strategy(Part):
         return None
 
     def ever_trains(self, name: str, parameter: nn.Parameter, anatomy: Anatomy) -> bool:
-        """Whether a parameter trains at any time; asked after `prepare`."""
+        """Whether a parameter trains at any time; called after `prepare`."""
         return parameter.requires_grad
 
     def learning_rate_scale(self, name: str, anatomy: Anatomy) -> float:
@@ -212,7 +211,7 @@ class Strategy(Part):
 
 
 class InjectedStrategy(Strategy):
-    """Freezes the model and adds small parts through PEFT; the head trains whole."""
+    """Freezes the model and injects adapter modules through PEFT; the head trains in full."""
 
     plausible_rates: ClassVar[tuple[float, float]] = (1e-5, 1.0)
     saves_whole_model: ClassVar[bool] = False
@@ -223,7 +222,7 @@ class InjectedStrategy(Strategy):
         """What to inject, and where."""
 
     def initialise(self, model: PeftModel, context: Context) -> None:
-        """Give the injected parts their first values, where PEFT has not done so."""
+        """Initialise the injected parameters, where PEFT has not done so."""
         return None
 
     def prepare(self, model: PreTrainedModel, context: Context) -> PeftModel:

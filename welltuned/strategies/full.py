@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Full(Strategy):
-    """Every weight trains, the deeper the more gently if asked."""
+    """Every weight trains, optionally with layer-wise learning-rate decay."""
 
     rl_learning_rate: ClassVar[float | None] = 1e-5
 

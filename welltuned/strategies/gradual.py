@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 
 class Gradual(Strategy):
-    """Head first; then, at each point of the schedule, one more block from the top."""
+    """Unfreezes the head first, then, at each point of the schedule, one more block."""
 
     rl_learning_rate: ClassVar[float | None] = 3e-5
     starts_with_head: ClassVar[bool] = True
 
     type: Literal["gradual"] = "gradual"
     unit: Literal["fraction", "epoch"] = "fraction"
-    """What `schedule` counts: the fraction of all training, or epochs."""
+    """The unit of `schedule`: the fraction of all training, or epochs."""
     schedule: tuple[float, ...] | Literal["auto"] = Field(default="auto", examples=[(0.1, 0.2)])
     """When the next block is unfrozen, in ascending order: [0.1, 0.2] or [1, 2, 3].
     auto: `blocks` at even distances over the first `until`, or one an epoch."""
     until: Annotated[float, Range(0.2, 0.8)] = Field(default=0.5, gt=0, le=1)
-    """For the automatic schedule in fractions: by when all blocks that will train do so."""
+    """For the automatic schedule in fractions: the point by which all its blocks are unfrozen."""
     num_blocks: int | Literal["all"] = "all"
     """How many blocks the automatic schedule unfreezes."""
     embeddings: bool = False
     """Whether the embeddings are unfrozen as the last step."""
     layer_decay: Annotated[float, Range(0.7, 1.0)] = Field(default=0.9, gt=0, le=1)
-    """A block's learning rate is the one above it times this."""
+    """Layer-wise learning-rate decay: a block's rate is the one above it times this."""
 
     @field_validator("schedule")
     @classmethod

@@ -27,7 +27,7 @@ _OURS = {"type", "head_learning_rate_scale", "loraplus_lr_ratio", "target_module
 
 
 class Lora(InjectedStrategy):
-    """Each linear layer W gets a change B·A of rank `r`.
+    """Each linear layer W gets a low-rank update B·A of rank `r`.
 
     Every option of PEFT's `LoraConfig` may be written here.
     """
@@ -41,15 +41,15 @@ class Lora(InjectedStrategy):
     r: Annotated[int, Range(4, 64, log=True)] = Field(default=8, ge=1)
     """The rank."""
     lora_alpha: Annotated[float, Range(8, 64, log=True)] = Field(default=16, gt=0)
-    """The change is scaled by alpha / r (alpha / sqrt(r) with `use_rslora`)."""
+    """The update is scaled by alpha / r (alpha / sqrt(r) with `use_rslora`)."""
     lora_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
-    """Dropout on what A reads."""
+    """Dropout on A's input."""
     target_modules: Literal["auto"] | str | tuple[str, ...] = "auto"
     """auto: every linear layer of every block. Else names or a regular expression, as in PEFT."""
     use_rslora: bool = False
-    """Scale by alpha / sqrt(r) (arXiv 2312.03732)."""
+    """rsLoRA: scale by alpha / sqrt(r) (arXiv 2312.03732)."""
     use_dora: bool = False
-    """Learn magnitude and direction apart (arXiv 2402.09353)."""
+    """DoRA: learn magnitude and direction separately (arXiv 2402.09353)."""
     init_lora_weights: bool | str = True
     """True: B starts at zero. `pissa`, `olora`, `gaussian`, …: see PEFT."""
     loraplus_lr_ratio: float = Field(default=1.0, gt=0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Partial(Strategy):
-    """The top `num_blocks` blocks train (0: the head alone), or what name patterns say."""
+    """The top `num_blocks` blocks train (0: the head alone), or what matches `patterns`."""
 
     rl_learning_rate: ClassVar[float | None] = 3e-5
 
@@ -28,8 +28,7 @@ class Partial(Strategy):
     num_blocks: Annotated[int | None, Range(1, 4)] = Field(default=None, ge=0)
     """How many blocks train, counted from the top. Default 2, unless `patterns` are given."""
     patterns: tuple[str, ...] = Field(default=(), examples=[["attention"]])
-    """Regular expressions searched in parameter names;
-    what matches trains, together with the head."""
+    """Regular expressions searched in parameter names; matching parameters train, and the head."""
     embeddings: bool = False
     """Whether the embeddings train too."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Prefix(InjectedStrategy):
     """`num_virtual_tokens` keys and values in each block.
 
-    With the head, they are all that trains.
+    Only they and the head train.
     """
 
     needs_import: ClassVar[bool] = True
@@ -35,19 +35,20 @@ class Prefix(InjectedStrategy):
 
     type: Literal["prefix"] = "prefix"
     num_virtual_tokens: Annotated[int, Range(5, 50, log=True)] = Field(default=20, ge=1)
-    """How many keys and values a block gets. Real tokens keep their positions."""
+    """Prefix length: keys and values added to each block. Real tokens keep their positions."""
     init: Literal["auto", "text", "random"] = "auto"
-    """Begin with the keys and values of a training text, or with small noise.
+    """Initialise from the keys and values of a training text, or with small noise.
 
-    auto: text for decoders, which then begin as if that text stood before the input; noise for
-    encoders, whose tokens would look at a text that cannot look back (benchmarks/prefix_init.py).
+    auto: text for decoders, which then start as if that text preceded the input; noise for
+    encoders, whose tokens would attend to a text that cannot attend back
+    (benchmarks/prefix_init.py).
     """
     prefix_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on the prefix."""
     prefix_projection: bool = False
-    """Train the prefix through a two-layer network, which is dropped afterwards."""
+    """Reparameterise the prefix through a two-layer MLP, which is dropped after training."""
     encoder_hidden_size: int = Field(default=128, ge=1)
-    """The width of that network."""
+    """The hidden size of that MLP."""
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         if not all(block.attention for block in anatomy.blocks):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Prompt(InjectedStrategy):
-    """`num_virtual_tokens` vectors join the text; with the head, they are all that trains."""
+    """`num_virtual_tokens` learned vectors join the text; only they and the head train."""
 
     needs_import: ClassVar[bool] = True
     starts_unchanged: ClassVar[bool] = False
@@ -28,12 +28,12 @@ class Prompt(InjectedStrategy):
 
     type: Literal["prompt"] = "prompt"
     num_virtual_tokens: Annotated[int, Range(5, 100, log=True)] = Field(default=20, ge=1)
-    """How many vectors. They take this many places of the model's input length."""
+    """Prompt length: learned vectors, which take this many of the model's input positions."""
     prompt_tuning_init: Literal["VOCAB", "TEXT", "RANDOM"] = Field(
         default="VOCAB", examples=["RANDOM"]
     )
-    """Begin with embeddings of frequent words, of a given text,
-    or with noise of the same spread."""
+    """Initialise from embeddings of frequent words, of a given text, or with noise of the same
+    spread."""
     prompt_tuning_init_text: Annotated[str | None, GoesWith("prompt_tuning_init", "TEXT")] = Field(
         default=None, examples=["The review is positive:"]
     )

@@ -48,9 +48,9 @@ class Task(Part):
     actions: ClassVar[Actions | None] = None
     """What a policy of this task chooses in reinforcement learning; None where it cannot be one."""
     pooling: str = "model"
-    """What the head reads; only tasks with a new head over pooled states have a choice."""
+    """Pooling of the head's input; only tasks with a new head over pooled states have a choice."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
-    """Tokens per example, special tokens included. auto: what the model takes, at most 512."""
+    """Maximum tokens per example, special tokens included. auto: the model's limit, at most 512."""
 
     type: str
 

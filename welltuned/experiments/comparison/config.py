@@ -26,14 +26,14 @@ from welltuned.schema.versions import drop_version
 
 
 class BudgetConfig(Part):
-    """What every strategy may spend; one of the three."""
+    """The training budget of every strategy; one of the three."""
 
     shorthand: ClassVar[str | None] = "time"
 
     time: Duration | None = None
     """Wall time of the whole comparison, `20m`; every run gets the same share of it."""
     epochs: float | None = Field(default=None, gt=0)
-    """Passes over the training data; fractions allowed."""
+    """Epochs: passes over the training data; fractions allowed."""
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps."""
 
@@ -49,16 +49,16 @@ class BudgetConfig(Part):
 
 
 class LimitsConfig(Part):
-    """What a recommended strategy must keep to."""
+    """Constraints on the recommended strategy."""
 
     memory: Size | None = None
-    """The most memory a run may hold, `4GiB`: on the GPU where it trains there, else its own."""
+    """Maximum memory of a run, `4GiB`: on the GPU where it trains there, else the process's own."""
     time: Duration | None = None
-    """The longest training, `30m`."""
+    """Maximum training time, `30m`."""
     artifact: Size | None = None
-    """The largest artifact, `5MB`."""
+    """Maximum artifact size, `5MB`."""
     retention: float | None = Field(default=None, gt=0)
-    """The least of what the model knew that tuning must keep, such as 0.98 (`retention.kept`)."""
+    """Minimum retention: the share of old abilities to keep, such as 0.98 (`retention.kept`)."""
 
 
 PIPELINE = "rlhf"
@@ -75,24 +75,25 @@ class CompareConfig(RunConfig):
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
     parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}."""
     reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)] = ()
-    """The judge of `rlhf`, as in a pipeline's config. With one, `all` has `rlhf` among them."""
+    """The reward of `rlhf`, as in a pipeline's config. With one, `all` includes `rlhf`."""
     rl: AnyAlgorithm = Field(default_factory=default_algorithm)
     """The RL algorithm where a strategy is `rlhf`."""
     seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 3
-    """How many, counted from `training.seed`, or which."""
+    """The number of seeds, counted from `training.seed`, or the seeds themselves."""
     budget: BudgetConfig | None = None
-    """The same for every strategy. Without one: what `training` says, else 3 epochs."""
+    """The training budget, the same for every strategy. Default: what `training` says, else 3
+    epochs."""
     tune: int | None = Field(default=None, ge=2)
-    """Trials for each strategy, judged by validation: each is compared at its best of so many.
-    Without it each is compared as it is configured."""
+    """Hyper-parameter trials per strategy, selected by validation: each is compared at its best.
+    Without it each is compared as configured."""
     limits: LimitsConfig = LimitsConfig()
-    """What the recommendation must keep to."""
+    """Constraints on the recommendation."""
     workers: int = Field(default=1, ge=1)
-    """Runs at the same time. More than one make each other slower, so their times
-    are no longer their own."""
+    """Runs in parallel. More than one slow each other down, so their times are not comparable with
+    those of a single run."""
     output_dir: str | None = Field(default=None, examples=["comparisons/mine"])
-    """The comparison's folder. Without one: comparisons/DATA-N, where the same comparison
-    goes on if it is there."""
+    """The comparison's folder. Default: comparisons/DATA-N, where the same comparison resumes if it
+    is there."""
 
     @field_validator("strategies", mode="before")
     @classmethod

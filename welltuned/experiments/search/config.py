@@ -23,33 +23,33 @@ from welltuned.schema.units import read_duration
 
 
 class SweepSettings(Part):
-    """Which hyper-parameters are tried, how often, and what decides."""
+    """The search space, the number of trials, and the metric to optimise."""
 
     space: dict[str, Any] | Literal["auto"] = Field(
         default="auto",
         examples=[{"training.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}],
     )
-    """What to try, such as `"training.learning_rate": {low: 1e-5, high: 1e-2, log: true}`,
+    """The search space, such as `"training.learning_rate": {low: 1e-5, high: 1e-2, log: true}`,
     `"strategy.r": [4, 8, 16]`, or `"training.warmup_ratio": auto` for the range its field declares.
     auto: the learning rate, and what the strategy declares and the config leaves open."""
     trials: int = Field(default=20, ge=1)
-    """How many runs, over all processes that work on the sweep; raise it to go on."""
+    """The number of trials, over all processes that share the sweep; raise it to continue."""
     metric: str = Field(default="auto", examples=["accuracy"])
-    """The validation score that decides. auto: `training.metric_for_best_model`."""
+    """The validation metric to optimise. auto: `training.metric_for_best_model`."""
     direction: Literal["auto", "maximize", "minimize"] = "auto"
-    """Whether more of it is better. auto: known for each score."""
+    """Whether to maximise or minimise it. auto: known for each metric."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
-    """How the next trial is chosen: from what is known so far, blindly, or one by one from all
-    combinations of given values."""
+    """How trials are sampled: from a model of the results so far (TPE), at random, or from the grid
+    of all combinations of given values."""
     pruner: Literal["median", "hyperband", "none"] = "median"
-    """When a trial is given up: after an evaluation below the median of earlier trials, by
-    successive halving, or never."""
+    """When a trial is pruned, that is stopped early: after an evaluation below the median of
+    earlier trials, by successive halving, or never."""
     timeout: str | None = Field(default=None, examples=["2h"])
-    """Begin no trial after this time, such as 90s, 20m or 2h; counted for each process."""
+    """Start no trial after this time, such as 90s, 20m or 2h; counted per process."""
     keep: Literal["best", "all", "none"] = "best"
-    """Whose weights stay on disk; records of all trials do."""
+    """Which trials' weights stay on disk; the records of all trials do."""
     seed: int = Field(default=0, ge=0)
-    """Fixes what is tried, as far as one process alone tries it."""
+    """The sampler's random seed; it reproduces the trials where one process runs them all."""
 
     @field_validator("timeout", mode="before")
     @classmethod
@@ -75,19 +75,19 @@ class SweepSettings(Part):
 
 
 class SweepConfig(RunConfig):
-    """A run's config and what to try of it; `output_dir` is the sweep's folder."""
+    """A run's config and its hyper-parameter search; `output_dir` is the sweep's folder."""
 
     sweep: SweepSettings = SweepSettings()
-    """What to try."""
+    """The hyper-parameter search."""
 
 
 class CurveSettings(Part):
-    """At which sizes, and how often."""
+    """The training-set sizes, and the runs at each."""
 
     shares: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-    """The shares of the training data, each part of the next; at least four for a fit."""
+    """Fractions of the training data, each nested in the next; at least four for a fit."""
     seeds: int = Field(default=3, ge=2)
-    """Runs at each share: other examples, other order, other new weights."""
+    """Runs at each fraction, with another sample, data order and initialisation."""
 
     @field_validator("shares")
     @classmethod
@@ -108,10 +108,10 @@ class CurveSettings(Part):
 
 
 class CurveConfig(RunConfig):
-    """A run's config and at which shares of its data; `output_dir` is the curve's folder."""
+    """A run's config and its learning curve; `output_dir` is the curve's folder."""
 
     curve: CurveSettings = CurveSettings()
-    """At which shares of the data, and how often."""
+    """The fractions of the training data, and the runs at each."""
 
 
 def as_run(config: RunConfig) -> RunConfig:

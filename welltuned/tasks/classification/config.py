@@ -30,28 +30,27 @@ PROBLEMS: dict[str, type[ClassificationProblem]] = {
 
 
 class Classification(Task):
-    """Say which class a text belongs to, which classes, or what number it has."""
+    """Text classification, with one label or several, or regression to a number."""
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     actions: ClassVar[Actions | None] = "label"
 
     type: Literal["classification"] = "classification"
     problem: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
-    """auto: lists of labels mean several labels, fractions mean a number,
-    anything else one label."""
+    """auto: multi_label for lists of labels, regression for fractions, else single_label."""
     pooling: Literal["auto", "model", "first", "mean", "last"] = "auto"
-    """What the head reads. auto: as the model was trained, else what a quick probe prefers;
+    """Pooling of the head's input. auto: as the model was trained, else by a quick linear probe;
     model: the family's own head."""
     class_weights: Literal["none", "auto"] | dict[str, float] = "none"
-    """Weights of the classes in the loss. auto: inversely to their frequency."""
+    """Class weights in the loss. auto: inversely proportional to class frequency."""
     label_separator: str | None = Field(default=None, examples=["|"])
-    """What separates several labels in one cell, such as `|`."""
+    """The separator of several labels in one cell, such as `|`."""
     label_names: dict[str, str] = Field(
         default_factory=dict, examples=[{"0": "negative", "1": "positive"}]
     )
-    """Names to show for labels: {0: negative, 1: positive}."""
+    """Display names of labels: {0: negative, 1: positive}."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
-    """Tokens per example, special tokens included. auto: what the model takes, at most 512."""
+    """Tokens per example, special tokens included. auto: the model's own limit, at most 512."""
 
     @model_validator(mode="before")
     @classmethod

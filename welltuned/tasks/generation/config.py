@@ -19,26 +19,26 @@ from welltuned.tasks.generation.problem import GenerationProblem
 
 
 class Generation(Task):
-    """Answer, or go on with a text."""
+    """Text generation: instruction and chat tuning, or continuation."""
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     actions: ClassVar[Actions | None] = "text"
 
     type: Literal["generation"] = "generation"
     format: Literal["auto", "alpaca", "sharegpt", "messages", "completion", "text"] = "auto"
-    """How examples are written. auto: found from the columns."""
+    """The format of examples. auto: detected from the columns."""
     train_on: Literal["assistant", "last", "all"] = "assistant"
-    """Whose words are learned: every turn of the assistant, its last one, or everything."""
+    """What the loss is computed on: every turn of the assistant, its last one, or everything."""
     long_texts: Literal["split", "cut"] = "split"
-    """What happens to plain texts longer than `max_length`: several rows, or the end is lost."""
+    """What happens to plain texts longer than `max_length`: split into rows, or truncated."""
     packing: bool = False
-    """Put several short examples into one row; none of them sees another."""
+    """Sequence packing: several short examples in one row; none attends to another."""
     decoding: Decoding = Decoding()
     """How answers are generated in tests and predictions."""
     scored_examples: int = Field(default=100, ge=0)
-    """So many test examples are answered and compared with their references."""
+    """The number of test examples that are answered and compared with their references."""
     metrics: tuple[str, ...] = Field(default=(), examples=[["mine.metrics.rouge"]])
-    """Further scores of answers: functions `(predictions, references)` by import path."""
+    """Additional metrics of answers: functions `(predictions, references)` by import path."""
 
     @property
     def shares_rows(self) -> bool:

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class Decoding(Part):
-    """How text is generated. Everything is explicit, and saved with the model."""
+    """Decoding parameters, all explicit and saved with the model."""
 
     max_new_tokens: int = Field(default=128, ge=1)
-    """The longest answer, in tokens."""
+    """The maximum length of an answer, in tokens."""
     temperature: float = Field(default=0.0, ge=0)
-    """0 always takes the likeliest token; higher values draw more freely."""
+    """Sampling temperature; 0 decodes greedily, higher values are more random."""
     top_p: float = Field(default=1.0, gt=0, le=1)
-    """When drawing: only from the likeliest tokens that together have this probability."""
+    """Nucleus sampling: only from the likeliest tokens that together have this probability."""
     repetition_penalty: float = Field(default=1.0, gt=0)
-    """Above 1, tokens that have occurred become less likely."""
+    """Above 1, tokens that have already occurred become less likely."""
     num_beams: int = Field(default=1, ge=1)
-    """Beams of the search; 1 is greedy."""
+    """Beams of the beam search; 1 switches it off."""
 
     def options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """The same as `generate` of transformers takes it."""

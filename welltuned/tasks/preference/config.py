@@ -21,7 +21,7 @@ from welltuned.tasks.responses import Form
 
 
 class Preference(Task):
-    """Make preferred answers likelier than rejected ones."""
+    """Direct preference optimisation: make preferred answers likelier than rejected ones."""
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
 
@@ -33,16 +33,16 @@ class Preference(Task):
     """sigmoid: DPO; ipo: a squared loss on mean log-probabilities, which stops pushing once
     the pair is far enough apart (Azar et al. 2023, arXiv 2310.12036)."""
     beta: float = Field(default=0.1, gt=0)
-    """How closely the model is held to the one it starts from; smaller lets it go further."""
+    """The strength of the KL constraint to the reference model; smaller allows more drift."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """The chance that a judgement is wrong (conservative DPO)."""
+    """The assumed probability that a preference is mislabelled (conservative DPO)."""
     decoding: Decoding = Decoding()
     """How answers are generated in tests and predictions."""
     scored_examples: int = Field(default=20, ge=0)
-    """So many test prompts are answered, before and after."""
+    """The number of test prompts that are answered, before and after."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
-    """Tokens of prompt and response together. auto: what the model takes, at most 512.
-    The beginning of the prompt is cut first."""
+    """Tokens of prompt and response together. auto: the model's limit, at most 512. The beginning
+    of the prompt is truncated first."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Preference:

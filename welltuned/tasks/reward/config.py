@@ -23,14 +23,14 @@ from welltuned.tasks.reward.problem import RewardProblem, Source
 
 
 class Reward(Task):
-    """Score responses, from preferences (Bradley-Terry) or ratings (least squares)."""
+    """Reward model: trained on preferences (Bradley-Terry) or ratings (least squares)."""
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
 
     type: Literal["reward"] = "reward"
     pooling: Literal["auto", "model", "first", "mean", "last"] = "auto"
-    """What the head reads. auto: as the model was trained, else the mean of encoders and the
-    last real token of decoders; model: the family's own head."""
+    """Pooling of the head's input. auto: as the model was trained, else the mean of encoders and
+    the last real token of decoders; model: the family's own head."""
     form: Form = "auto"
     """How decoders read prompt and response: through the chat template, or plain, one after
     the other. auto: through the template where the tokenizer has one."""
@@ -38,10 +38,11 @@ class Reward(Task):
     """For preferences: the weight of (r_chosen + r_rejected)² in the loss, for they fix
     rewards only up to a constant (Eisenstein et al. 2023, arXiv 2312.09244)."""
     center_rewards: bool = True
-    """For preferences: take the mean over the training data off the saved model's rewards."""
+    """For preferences: subtract the mean reward of the training data from the saved model's
+    rewards."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
-    """Tokens of prompt and response together. auto: what the model takes, at most 512.
-    The beginning of the prompt is cut first."""
+    """Tokens of prompt and response together. auto: the model's limit, at most 512. The beginning
+    of the prompt is truncated first."""
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return preferences.convert_preferences(table, columns, faults)

@@ -23,17 +23,19 @@ _MOST_TAGS = 1000
 
 
 class TokenClassification(Task):
-    """Tag every word of a sentence."""
+    """Token classification: tag every word of a sentence."""
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
 
     type: Literal["token_classification"] = "token_classification"
     pooling: Literal["model"] = "model"
-    """The head reads every token by itself; there is nothing to choose."""
+    """Not applicable: the head reads every token by itself."""
     label_all_pieces: bool = False
-    """Learn from all pieces of a word. Otherwise only from the first, which is what predicts."""
+    """Compute the loss on all subword tokens of a word. Otherwise only on the first, which
+    predicts."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
-    """Tokens per sentence, special tokens included. auto: what the model takes, at most 512."""
+    """Maximum tokens per sentence, special tokens included. auto: the model's limit, at most
+    512."""
 
     @model_validator(mode="after")
     def _sensible(self) -> TokenClassification:
