@@ -58,12 +58,12 @@ class DataCache:
 
         Facts belong to whoever asks: notes that are added to them are seen by no one else.
         """
-        format = reader if isinstance(reader, Task) else reader.codec
-        roles = format.roles
+        converter = _converter(reader)
+        roles = converter.roles
         name = self._name(
             "splits", config.model_dump(mode="json"), _contents(config), roles, _format(reader)
         )
-        splits = self._once(name, lambda: collect(config, roles, faults, format.convert))
+        splits = self._once(name, lambda: collect(config, roles, faults, converter.convert))
         return None if splits is None else replace(splits, facts=deepcopy(splits.facts))
 
     def examples(
@@ -141,10 +141,14 @@ def _contents(config: DataConfig) -> list[str]:
     return [f"{file} {_digest(file.read_bytes())}" for file in files if file.is_file()]
 
 
+def _converter(reader: Task | Problem) -> Task | Codec:
+    """Who turns a file's own format into columns."""
+    return reader if isinstance(reader, Task) else reader.codec
+
+
 def _format(reader: Task | Problem) -> Any:
     """What turns a file's own format into columns; None where its columns are taken as they are."""
-    format = reader if isinstance(reader, Task) else reader.codec
-    if type(format).convert in (Task.convert, Codec.convert):
+    if type(_converter(reader)).convert in (Task.convert, Codec.convert):
         return None
     options = (
         reader.model_dump(mode="json", exclude=_UNREAD)
