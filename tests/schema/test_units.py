@@ -57,8 +57,8 @@ def test_nothing_is_no_budget(written: object) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.04, "0.0 s"), (7.26, "7.3 s"), (59.0, "59.0 s"), (60, "1 min 0 s"),
-        (123.4, "2 min 3 s"), (3599.7, "1 h 0 min"), (7500, "2 h 5 min"),
+        (0.04, "0.0 s"), (7.26, "7.3 s"), (59.0, "59.0 s"), (59.97, "1 min 0 s"),
+        (60, "1 min 0 s"), (123.4, "2 min 3 s"), (3599.7, "1 h 0 min"), (7500, "2 h 5 min"),
     ],
 )  # fmt: skip
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:

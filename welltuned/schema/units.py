@@ -59,7 +59,7 @@ def read_size(value: Any) -> Any:
 
 def duration_text(seconds: float) -> str:
     """Seconds for people: `2 min 3 s`."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
