@@ -80,7 +80,7 @@ def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
     patch.setattr(requests, "Worker", LocalWorker)
     if not reports:
         patch.setattr(train, "write_run_report", lambda run: None)
-        patch.setattr(rl_stage, "write_ppo_report", lambda run: None)
+        patch.setattr(rl_stage, "write_rl_report", lambda run: None)
         patch.setattr(stages, "write_pipeline_report", lambda run: None)
 
 

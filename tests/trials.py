@@ -1,4 +1,7 @@
-"""Trials of a sweep that cost no training: what their runs leave behind is real."""
+"""Trials of a sweep that cost no training: what their runs leave behind is real.
+
+A folder of tests that asks for sweeps takes the fixtures at the end into its `conftest.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from support import config_values
 from welltuned.config import RunConfig
 from welltuned.errors import RunFailed
+from welltuned.experiments.search import sweep as sweeps
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.runs import Run
 from welltuned.runs.status import recorded
 from welltuned.schema.document import expand_shorthand
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 
 Ask = Callable[..., SweepConfig]
@@ -38,7 +46,9 @@ class Imagined:
         """Best at a learning rate of 1e-3: 0.9, and 0.2 less for each factor of ten."""
         return 0.9 - 0.2 * abs(math.log10(float(config.training.learning_rate) / 1e-3))
 
-    def __call__(self, config: RunConfig, observer: Observer) -> Run:
+    def __call__(
+        self, config: RunConfig, observer: Observer, cache: DataCache | None = None
+    ) -> Run:
         self.configs.append(config)
         assert config.output_dir is not None
         run = Run.create(Path(config.output_dir))
@@ -55,6 +65,14 @@ class Imagined:
         return run
 
 
+def imagine(patch: pytest.MonkeyPatch) -> Imagined:
+    """Sweeps whose trials are imagined and that draw no charts; all else about them is real."""
+    double = Imagined()
+    patch.setattr(sweeps, "run_training", double)
+    patch.setattr(sweeps, "write_sweep_report", lambda folder: None)
+    return double
+
+
 def fail(reason: str) -> Callable[[RunConfig], None]:
     """A trial whose run ends with this reason."""
 
@@ -62,3 +80,28 @@ def fail(reason: str) -> Callable[[RunConfig], None]:
         raise RunFailed(reason)
 
     return end
+
+
+@pytest.fixture
+def ask(tiny: Any, sentiment: str, tmp_path: Path) -> Ask:
+    """`ask(strategy="lora", sweep={…})`: a sweep in `tmp_path/sweep`; its trials are short."""
+
+    def make(strategy: Any = "lora", **parts: Any) -> SweepConfig:
+        training = {"learning_rate": "auto", "num_train_epochs": 2, **parts.pop("training", {})}
+        values = config_values(
+            tiny(parts.pop("family", "bert")),
+            sentiment,
+            strategy,
+            tmp_path / "sweep",
+            training=training,
+            **{"task": {"pooling": "mean"}, **parts},
+        )
+        return SweepConfig.model_validate(values_of(values))
+
+    return make
+
+
+@pytest.fixture
+def imagined(monkeypatch: pytest.MonkeyPatch) -> Imagined:
+    """Sweeps whose trials are imagined, for one test."""
+    return imagine(monkeypatch)

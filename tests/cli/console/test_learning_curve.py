@@ -40,5 +40,5 @@ def test_runs_are_told_one_by_one() -> None:
     console.point_ended(100, 1, 0.62, None)
     console.close()
     first, second = file.getvalue().splitlines()
-    assert first.endswith("100 examples, seed 0:  0.6100 in 12 s")
+    assert first.endswith("100 examples, seed 0:  0.6100 in 12.3 s")
     assert second.endswith("seed 1:  0.6200 was there already")

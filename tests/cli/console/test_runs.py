@@ -12,6 +12,7 @@ from rich.console import Console
 
 from welltuned.cli.console.runs import describe_runs, runs_table
 from welltuned.runs import Run
+from welltuned.schema.units import duration_text
 
 
 def make_run(folder: Path, state: str, written: float, error: str | None = None) -> Run:
@@ -45,7 +46,7 @@ def test_its_row_fits_a_terminal(finished: Run) -> None:
     low, high = test["accuracy_ci95"]
     assert f"accuracy {test['accuracy']:.3f} [{low:.3f}, {high:.3f}]" in text
     assert Path(finished.config["model"]["name"]).name in text
-    assert f"{finished.results['cost']['train_seconds']:.0f} s" in text
+    assert duration_text(finished.results["cost"]["train_seconds"]) in text
 
 
 def test_what_a_newer_version_has_written_is_listed_by_its_fault(tmp_path: Path) -> None:

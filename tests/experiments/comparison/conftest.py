@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from comparing import without_a_page, without_processes
+from trials import imagined
+
+__all__ = ["imagined"]
 
 
 @pytest.fixture

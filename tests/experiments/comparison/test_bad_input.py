@@ -68,7 +68,7 @@ def test_a_budget_too_small_for_one_epoch(
     from welltuned.experiments.comparison.worker import feasibility
 
     slow = {"step": 1.0, "look": 0.5, "rest": 2.0}
-    monkeypatch.setattr(feasibility, "_time", lambda config, folder: slow)
+    monkeypatch.setattr(feasibility, "_time", lambda config, folder, cache: slow)
     data = write_rows(tmp_path / "data.jsonl", make_rows(80))
     values = values_for(
         tiny("bert"), data, tmp_path / "c", strategies=[HEAD, "full"], seeds=3, budget="30s"

@@ -376,7 +376,7 @@ def test_a_time_is_shared_out(
     """In equal parts, however fast this machine is; LoRA's steps are said to take twice as long."""
     from welltuned.experiments.comparison.worker import feasibility
 
-    def timed(config: Any, folder: Path) -> dict[str, float]:
+    def timed(config: Any, folder: Path, cache: Any) -> dict[str, float]:
         return {"step": 2.0 if config.strategy.type == "lora" else 1.0, "look": 0.0, "rest": 0.0}
 
     monkeypatch.setattr(feasibility, "_time", timed)

@@ -11,28 +11,14 @@ import pytest
 
 from comparing import HEAD, carried_out, values_for, without_processes
 from faults import refused
-from trials import Imagined
+from trials import Imagined, imagine
 from welltuned.errors import RunFailed, Stopped
 from welltuned.experiments.comparison.budget import Feasibility, spend
 from welltuned.experiments.comparison.config import comparison_from
-from welltuned.experiments.search import sweep as sweeps
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.messages import render_message
 
 LORA = {"type": "lora", "r": 2}
-
-
-def imagine(patch: pytest.MonkeyPatch) -> Imagined:
-    double = Imagined()
-    patch.setattr(sweeps, "run_training", double)
-    patch.setattr(sweeps, "write_sweep_report", lambda folder: None)
-    return double
-
-
-@pytest.fixture
-def imagined(monkeypatch: pytest.MonkeyPatch) -> Imagined:
-    """Trials that cost no training; cells are trained all the same."""
-    return imagine(monkeypatch)
 
 
 def asked(tiny: Any, sentiment: str, folder: Path, **parts: Any) -> dict[str, Any]:
