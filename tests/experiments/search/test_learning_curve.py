@@ -30,6 +30,7 @@ from welltuned.runs import Run
 from welltuned.runs.locks import holding
 from welltuned.schema.document import expand_shorthand
 from welltuned.training import train
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
 
@@ -61,8 +62,10 @@ class Growing(Imagined):
         assert number is not None
         return 1 - number**-0.5 + 0.002 * (config.training.seed - 1)
 
-    def __call__(self, config: RunConfig, observer: Observer) -> Run:
-        run = super().__call__(config, observer)
+    def __call__(
+        self, config: RunConfig, observer: Observer, cache: DataCache | None = None
+    ) -> Run:
+        run = super().__call__(config, observer, cache)
         run.write("results.json", {**run.results, "cost": {"train_seconds": 3.0}})
         return run
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from counting import count_work
 from faults import fails, refused
 from trials import Ask, Imagined, fail
 from welltuned.config import RunConfig, read_run_config
@@ -34,8 +35,9 @@ def states(folder: Path) -> list[str]:
 # --- Trials are runs, and test is sealed -------------------------------------
 
 
-def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_small_sweep(ask: Ask, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Really trained: every trial is a run folder, and nobody has read the test split."""
+    work = count_work(monkeypatch)
     read: list[str] = []
     predict = Session.predict
 
@@ -47,6 +49,7 @@ def test_a_whole_small_sweep(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     strategy = {"type": "partial", "num_blocks": 0}
     folder = run_sweep(ask(strategy, sweep={**RATES, "trials": 3, "pruner": "none"}))
     assert set(read) == {"validation"}
+    assert work.read == {sentiment: 1} and work.times_tokenised(sentiment) == {1}
     for trial in summary(folder)["trials"]:
         run = Run.open(folder / trial["run"])
         assert run.state == "finished" and run.report.exists()
