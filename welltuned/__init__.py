@@ -102,7 +102,7 @@ def train(
     config: RunConfig | RlhfConfig | Mapping[str, Any] | str | PathLike[str] | None = None,
     *,
     observer: Observer | None = None,
-    **values: Any,
+    **values: object,
 ) -> Run:
     """Carry out a run and return its folder.
 
@@ -132,7 +132,7 @@ def compare(
     config: CompareConfig | Mapping[str, Any] | str | PathLike[str] | None = None,
     *,
     observer: ComparisonObserver | None = None,
-    **values: Any,
+    **values: object,
 ) -> Comparison:
     """Compare strategies on the same data; returns the comparison, with `folder` and `results`.
 

@@ -53,7 +53,7 @@ class Fault:
         place: Place | str | None = None,
         remedy: str = "",
         /,
-        **values: Any,
+        **values: object,
     ) -> None:
         """`what` and `remedy` are templates: `{name}` stands for the value of that name."""
         if not isinstance(what, str):  # without a code yet
@@ -95,7 +95,7 @@ class Fault:
 
     @classmethod
     def verbatim(
-        cls, code: str, what: str, place: Place | None, remedy: str, values: Mapping[str, Any]
+        cls, code: str, what: str, place: Place | None, remedy: str, values: Mapping[str, object]
     ) -> Fault:
         """A fault whose words stand already, braces and all."""
         return cls(code, _escaped(what), place, _escaped(remedy), **values)
@@ -180,7 +180,13 @@ class Faults:
         self._faults.append(Fault(code, what, place, remedy, **values))
 
     def add_counted(
-        self, code: str, what: str, place: Place | None = None, remedy: str = "", /, **values: Any
+        self,
+        code: str,
+        what: str,
+        place: Place | None = None,
+        remedy: str = "",
+        /,
+        **values: object,
     ) -> None:
         """Record a fault of one row of many: of a code and a file, at most `shown` are kept."""
         self.count(Fault(code, what, place, remedy, **values))

@@ -79,7 +79,7 @@ class Predictor:
         return self.problem.presenter.answers(self.outputs(records, batch_size), records)
 
     def rewards(
-        self, prompts: Sequence[Any], responses: Sequence[str], batch_size: int = 64
+        self, prompts: Sequence[object], responses: Sequence[str], batch_size: int = 64
     ) -> np.ndarray:
         """The score (N) of each response to its prompt, a text or a list of messages.
 
@@ -112,7 +112,7 @@ class Predictor:
         records = self.problem.codec.records_of(list(zip(prompts, responses, strict=True)))
         return verdict.rewards(self.outputs(records, batch_size), 0)
 
-    def say(self, given: Any, hear: Callable[[str], object]) -> str:
+    def say(self, given: object, hear: Callable[[str], object]) -> str:
         """Answer a text or a list of messages, telling each piece of text as it comes.
 
         Raises `InputError` for models that do not generate text.

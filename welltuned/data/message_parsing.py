@@ -33,7 +33,7 @@ READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call"}
 class Unreadable(Exception):
     """A row that cannot be read: a fault whose place the reader of the file knows."""
 
-    def __init__(self, code: str, what: str, remedy: str, /, **values: Any) -> None:
+    def __init__(self, code: str, what: str, remedy: str, /, **values: object) -> None:
         self.fault = Fault(code, what, None, remedy, **values)
         super().__init__(str(self.fault))
 
@@ -41,7 +41,7 @@ class Unreadable(Exception):
 # --- Cells ---------------------------------------------------------------------
 
 
-def as_text(cell: Any, column: str) -> str:
+def as_text(cell: object, column: str) -> str:
     """A cell of text or a number as text; nothing is empty text."""
     if cell is None or cell != cell:  # not a number: nothing, in tables
         return ""
@@ -56,7 +56,7 @@ def as_text(cell: Any, column: str) -> str:
     )
 
 
-def cell_as_list(cell: Any, column: str) -> list[Any]:
+def cell_as_list(cell: object, column: str) -> list[Any]:
     """A nested cell; tables of text such as CSV hold it as JSON."""
     found = _from_json(cell) if isinstance(cell, str) else cell
     if isinstance(found, (list, tuple)):
@@ -84,7 +84,7 @@ def _kind(cell: Any) -> str:
     return "null" if cell is None else names.get(type(cell), type(cell).__name__)
 
 
-def turns_in(cell: Any) -> list[dict[str, Any]]:
+def turns_in(cell: object) -> list[dict[str, Any]]:
     """The turns of a cell that may as well be text; none when it is."""
     found = _from_json(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
     if not isinstance(found, (list, tuple)):
@@ -95,7 +95,7 @@ def turns_in(cell: Any) -> list[dict[str, Any]]:
 # --- Turns ---------------------------------------------------------------------
 
 
-def as_turns(cell: Any, column: str) -> list[Message]:
+def as_turns(cell: object, column: str) -> list[Message]:
     """A conversation, whatever it calls its roles and contents."""
     return [_turn(turn, column) for turn in cell_as_list(cell, column)]
 

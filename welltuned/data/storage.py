@@ -24,7 +24,7 @@ class UnstorableError(Exception):
     """A value that would not come back as it is."""
 
 
-def store(value: Any, file: Path) -> None:
+def store(value: object, file: Path) -> None:
     """Write a value in one piece or not at all.
 
     It is of plain types, arrays, and dataclasses or named tuples of these. Raises

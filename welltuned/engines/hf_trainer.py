@@ -72,11 +72,11 @@ class JobTrainer(NormTrainer):
     def get_train_dataloader(self) -> Any:
         return _Steps(self.plan, self.job)
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+    def create_optimizer(self, model: object = None) -> torch.optim.Optimizer:
         self.optimizer = build_optimizer(self.job.groups, self.job.training)
         return self.optimizer
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+    def create_scheduler(self, num_training_steps: int, optimizer: object = None) -> Any:
         chosen: Any = optimizer or self.optimizer
         return self.keep_schedule(build_schedule(chosen, self.plan.total, self.job.training))
 
@@ -91,7 +91,7 @@ class JobTrainer(NormTrainer):
             raise not_finite("gradient", self.job, np.concatenate(step.micro_batches))
         return torch.tensor(self.loss, device=self.args.device)
 
-    def floating_point_ops(self, inputs: Any) -> int:
+    def floating_point_ops(self, inputs: object) -> int:
         return 0  # the meter counts them
 
 

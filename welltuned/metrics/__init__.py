@@ -8,8 +8,7 @@ and the terminal follow. To add a family, write a subclass of `Predictions` and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from welltuned.errors import Fault, InputError
 from welltuned.metrics.base import Metric, Predictions, Row, Rows, Scores, Statistic, score
@@ -36,7 +35,7 @@ FAMILIES: dict[str, type[Predictions]] = {
 """What data.json names, by name."""
 
 
-def family_of(task: dict[str, Any]) -> type[Predictions]:
+def family_of(task: Mapping[str, object]) -> type[Predictions]:
     """How predictions are read, from the facts that data.json holds of the task.
 
     Raises `InputError` for a family that is not known here.

@@ -38,7 +38,7 @@ class Boundary:
         self._wrap: Callable[[torch.Tensor], Any] = lambda states: states
 
     @classmethod
-    def of(cls, model: Any, anatomy: Anatomy) -> Boundary | None:
+    def of(cls, model: object, anatomy: Anatomy) -> Boundary | None:
         """None where no block is frozen."""
         blocks = frozen_blocks(model, anatomy)
         return cls(blocks) if blocks else None

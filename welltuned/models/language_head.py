@@ -9,7 +9,7 @@ in the backward pass, so that the logits of one chunk are all that ever exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,7 @@ def token_losses(
     position_ids: torch.Tensor | None = None,
     chunk: int | None = None,
     full: bool = False,
-    **inputs: Any,
+    **inputs: object,
 ) -> TokenLosses:
     """The losses of labelled tokens under a causal language model, or a PeftModel around one.
 
@@ -115,7 +115,7 @@ def token_scores(
     temperature: float = 1.0,
     entropy: bool = False,
     chunk: int | None = None,
-    **inputs: Any,
+    **inputs: object,
 ) -> TokenScores:
     """Log-probabilities of labelled tokens under logits / temperature.
 
@@ -138,7 +138,7 @@ def check_head(
     model: nn.Module,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
-    **inputs: Any,
+    **inputs: object,
 ) -> bool:
     """Whether the short cut computes what the model does, on a short sample (B, T).
 
@@ -183,7 +183,7 @@ class LanguageHead:
             )
         self.config = inner.config.get_text_config()
 
-    def hidden(self, input_ids: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
+    def hidden(self, input_ids: torch.Tensor, inputs: Mapping[str, object]) -> torch.Tensor:
         """The trunk's last hidden states (B, T, H)."""
         return self.trunk(input_ids=input_ids, use_cache=False, **inputs)[0]
 

@@ -40,7 +40,7 @@ class PooledConfig(PreTrainedConfig):
             kwargs.setdefault("pad_token_id", self.trunk.pad_token_id)
         super().__init__(**kwargs)
 
-    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
+    def get_text_config(self, *args: object, **kwargs: object) -> PreTrainedConfig:
         """The trunk's config: where sizes and special tokens are to be read."""
         return self.trunk if self.trunk is not None else self
 
@@ -94,7 +94,7 @@ class PooledForSequenceClassification(PreTrainedModel):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> SequenceClassifierOutput:
         """Logits (B, labels). Without a mask every token counts as real."""
         if self._reads_left_to_right and _is_padded_left(attention_mask):

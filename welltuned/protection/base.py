@@ -141,7 +141,7 @@ class Protection(Part):
         """Change the weights of a trained model. Returns what results.json keeps of it."""
         return {}
 
-    def fault(self, code: str, reason: str, remedy: str, /, **values: Any) -> Fault:
+    def fault(self, code: str, reason: str, remedy: str, /, **values: object) -> Fault:
         """A `Fault` whose words begin with the protection's name."""
         what = "protection '{protection}' " + reason
         return Fault(code, what, None, remedy, protection=self.type, **values)

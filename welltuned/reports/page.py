@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -16,7 +15,7 @@ OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second judge
 """What is told of policies beside metrics, by the names people know it by."""
 
 
-def render_page(template: str, content: Mapping[str, Any], language: str = "en") -> str:
+def render_page(template: str, content: Mapping[str, object], language: str = "en") -> str:
     """A page from its template. What comes from users is escaped; what is missing is an error.
 
     In the template `_("…")` is a sentence in the page's language.

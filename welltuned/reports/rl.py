@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def rl_curves(metrics: Sequence[dict[str, Any]]) -> Any:
     return charts.panels(shown, "batch", "Reward, divergence and their like over batches")
 
 
-def safeguard_rows(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def safeguard_rows(looks: Sequence[Mapping[str, object]]) -> dict[str, Any]:
     """The table of looks at the validation prompts: heads, and rows of numbers."""
     names = [name for name in _WATCHED if any(name in row for row in looks)]
     shares = [name for name in looks[-1] if name.startswith("share.")] if looks else []

@@ -78,6 +78,6 @@ def _tried(dimension: dict[str, Any], _: Translator) -> str:
     return _("{low} to {high}", low=low, high=high)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A hyper-parameter for people: three digits are enough."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

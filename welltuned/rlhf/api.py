@@ -10,7 +10,6 @@ wt.rl.save(learner, "my-policy")
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.engines.device import choose_device
@@ -33,7 +32,7 @@ class _Options(Part):
     rl: AnyAlgorithm
 
 
-def start(run: Run | str | Path, total_batches: int, **options: Any) -> Learner:
+def start(run: Run | str | Path, total_batches: int, **options: object) -> Learner:
     """A learner whose policy is that of a finished run, or of a bare model folder.
 
     `options` are keys of the config's `rl:`, `type` among them. What is not given is as it is

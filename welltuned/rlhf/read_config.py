@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def load_rlhf_config(file: str | None, overrides: Iterable[str]) -> RlhfConfig:
     return _validated(document, faults)
 
 
-def rlhf_config_from(values: dict[str, Any]) -> RlhfConfig:
+def rlhf_config_from(values: Mapping[str, object]) -> RlhfConfig:
     """A config from keyword arguments. Raises `InputError`."""
     return _validated(Document(values=dict(values), source="arguments"), Faults())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import nn
@@ -36,7 +35,7 @@ def share_weights(keeper: nn.Module, others: Iterable[nn.Module]) -> int:
     return saved
 
 
-def roles(learner: Learner, judges: Iterable[Any]) -> dict[str, int]:
+def roles(learner: Learner, judges: Iterable[object]) -> dict[str, int]:
     """Bytes by role; memory that two of them share counts for the first."""
     actor, seen = learner.actor, set[int]()
     trained = sum(weight.nbytes for group in learner.groups for weight in group.parameters)

@@ -24,7 +24,7 @@ _WEIGHTS, _STATE = "weights.safetensors", "state.json"
 
 
 def save_checkpoint(
-    folder: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any]
+    folder: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, object]
 ) -> Path:
     """Write `step-N` with these weights and this state; returns its folder."""
     from safetensors.torch import save_file

@@ -17,7 +17,7 @@ CONFIG, LOCKS = "config.yaml", ".locks"
 _SHOWN = 3
 
 
-def enter(folder: Path, identity: Mapping[str, Any]) -> None:
+def enter(folder: Path, identity: Mapping[str, object]) -> None:
     """Begin in a new or empty folder, or go on in one that was begun with the same identity.
 
     Raises `InputError`, naming the differences, when it holds anything else.

@@ -45,7 +45,7 @@ class Part(BaseModel):
 PartT = TypeVar("PartT", bound=Part)
 
 
-def conflict(code: str, what: str, remedy: str, /, **values: Any) -> PydanticCustomError:
+def conflict(code: str, what: str, remedy: str, /, **values: object) -> PydanticCustomError:
     """The error for a validator to raise when keys contradict each other.
 
     The arguments are those of `Fault`; the place is found where the config is read.
@@ -295,7 +295,7 @@ def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT |
         return None
 
 
-def expand_shorthand(schema: type[Part], values: Mapping[str, Any]) -> dict[str, Any]:
+def expand_shorthand(schema: type[Part], values: Mapping[str, object]) -> dict[str, Any]:
     """Spell out bare values of parts that have a short form."""
     expanded = dict(values)
     for key, value in values.items():

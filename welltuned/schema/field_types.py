@@ -51,7 +51,7 @@ class GoesWith:
     value: str
 
 
-def type_text(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+def type_text(annotation: object, metadata: Sequence[object] = ()) -> str:
     """What may be written for an annotation: `whole number ≥ 1 or "auto"`."""
     choices = list(dict.fromkeys(_choices(annotation, metadata)))
     if len(choices) < 2:
@@ -113,7 +113,7 @@ def _flat(metadata: Sequence[Any]) -> list[Any]:
     ]
 
 
-def parts_in(annotation: Any, metadata: Sequence[Any] = ()) -> list[type[Part]]:
+def parts_in(annotation: object, metadata: Sequence[object] = ()) -> list[type[Part]]:
     """The parts that an annotation holds, looking through unions, lists and `Annotated`."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
         marks = [mark for mark in _flat(metadata) if isinstance(mark, OneOf)]
@@ -140,7 +140,7 @@ def _part_default(default: Part) -> str:
     return kind if isinstance(kind, str) else "every key at its default"
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """A value as it is written in YAML and on a command line."""
     if isinstance(value, str):
         return value if yaml_value(value) == value else json.dumps(value, ensure_ascii=False)

@@ -12,7 +12,7 @@ from typing import Any
 Message = dict[str, Any]
 
 
-def message(code: str, text: str, /, **values: Any) -> Message:
+def message(code: str, text: str, /, **values: object) -> Message:
     """A sentence, translated where it is shown: `{name}` stands for a value."""
     return {"code": code, "say": text, "values": values}
 

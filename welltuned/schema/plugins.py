@@ -140,7 +140,7 @@ class Registry(Generic[T]):
         """What a plug-in calls itself, which has to be the name of its entry point."""
         return found.name
 
-    def is_one(self, found: Any) -> bool:
+    def is_one(self, found: object) -> bool:
         """Whether a plug-in is what this registry holds."""
         return isinstance(found, self.base)
 
@@ -183,10 +183,10 @@ class OneOf(Registry[type[Any]]):
     def name_of(self, found: Any) -> Any:
         return _type_of(found)
 
-    def is_one(self, found: Any) -> bool:
+    def is_one(self, found: object) -> bool:
         return isinstance(found, type) and issubclass(found, self.base)
 
-    def validate(self, value: Any) -> Any:
+    def validate(self, value: object) -> Any:
         """The part that a mapping describes; a part is returned as it is."""
         if isinstance(value, self.base):
             return value

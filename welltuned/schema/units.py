@@ -44,7 +44,7 @@ def _read(value: Any, units: Mapping[str, float], what: str, example: str) -> An
     return sum(float(number) * units[unit] for number, unit in parts)
 
 
-def read_duration(value: Any) -> Any:
+def read_duration(value: object) -> Any:
     """Seconds, for `90s`, `20m` or `1h30m`; what is no text stays as it is.
 
     Raises a `ValueError` that says how to write it.
@@ -52,7 +52,7 @@ def read_duration(value: Any) -> Any:
     return _read(value, _SECONDS, "time", "90s, 20m or 1h30m")
 
 
-def read_size(value: Any) -> Any:
+def read_size(value: object) -> Any:
     """Bytes, for `500MB` (millions) or `4GiB` (powers of two), as `read_duration` reads times."""
     return _read(value, _BYTES, "size", "500MB, 4GB or 4GiB")
 

@@ -127,7 +127,7 @@ class Strategy(Part):
         return "weights"
 
     @contextmanager
-    def base_model(self, model: Any) -> Iterator[None]:
+    def base_model(self, model: object) -> Iterator[None]:
         """Context in which a model that no step has changed yet computes as the base model."""
         yield
 

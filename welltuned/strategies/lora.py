@@ -170,7 +170,7 @@ class Lora(InjectedStrategy):
         return "product" if plain else "nothing"
 
     @contextmanager
-    def base_model(self, model: Any) -> Iterator[None]:
+    def base_model(self, model: object) -> Iterator[None]:
         if self.changes_base:
             yield  # only with its first B·A is the base what it was
             return

@@ -62,7 +62,7 @@ TEXT_TASK: Task = Generation()
 """How plain texts and conversations are read where a language model's own loss is asked for."""
 
 
-def restore_problem(memory: Mapping[str, Any]) -> Problem:
+def restore_problem(memory: Mapping[str, object]) -> Problem:
     """The problem an artifact remembers, from `Problem.to_dict`.
 
     Raises `ValueError` or `KeyError` for what is none.

@@ -101,7 +101,7 @@ class Task(Part):
         """
 
     @classmethod
-    def restore(cls, memory: Mapping[str, Any]) -> Problem:
+    def restore(cls, memory: Mapping[str, object]) -> Problem:
         """The problem an artifact remembers, from `Problem.to_dict`. Raises `ValueError`."""
         raise ValueError(f"no artifact holds a problem of the task '{cls.name()}'")
 

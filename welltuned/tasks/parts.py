@@ -51,7 +51,7 @@ class Codec(ABC):
         return table
 
     @abstractmethod
-    def records_of(self, inputs: Sequence[Any]) -> Records:
+    def records_of(self, inputs: Sequence[object]) -> Records:
         """Inputs given one by one, such as texts, as records without answers."""
 
     @abstractmethod
@@ -182,7 +182,7 @@ class Presenter(ABC):
     """What people call a target."""
 
     @abstractmethod
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         """The problem in a few words; `facts` is the part `task` of data.json."""
 
     @abstractmethod
@@ -194,10 +194,10 @@ class Presenter(ABC):
         return self.describe(outputs_NK)
 
     @abstractmethod
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: object) -> Any:
         """A target in the user's own terms."""
 
-    def target_text(self, target: Any) -> str:
+    def target_text(self, target: object) -> str:
         """The same in one line."""
         return str(self.target_of(target))
 
@@ -255,7 +255,7 @@ class Responder(ABC):
         self,
         model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
-        given: Any,
+        given: object,
         max_length: int,
         say: Callable[[str], object],
     ) -> str:
@@ -323,7 +323,7 @@ class LinearReadout(ABC):
         """Targets as the estimator is fitted on them."""
         return targets
 
-    def estimator_outputs(self, estimator: Any, features: Any) -> np.ndarray:
+    def estimator_outputs(self, estimator: object, features: object) -> np.ndarray:
         """What the problem's own head would have put out (N, K)."""
         raise NotImplementedError
 

@@ -7,7 +7,6 @@ import json
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from welltuned.config import RunConfig
 
@@ -24,7 +23,7 @@ _CHANGES_RESULTS = (
 _PACKAGES = ("torch", "transformers", "peft")
 
 
-def cell_key(config: RunConfig, data: str, *more: Any) -> str:
+def cell_key(config: RunConfig, data: str, *more: object) -> str:
     """One hash of everything that a run's results follow from.
 
     Where its folder is and how its report reads do not matter, nor do the paths

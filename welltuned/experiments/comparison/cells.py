@@ -99,7 +99,7 @@ def make_room(cell: Cell, comparison: Comparison) -> str | None:
     return str(target.relative_to(comparison.folder))
 
 
-def keep_record(cell: Cell, cost: dict[str, Any]) -> None:
+def keep_record(cell: Cell, cost: Mapping[str, object]) -> None:
     """Say what a finished cell was made from and what it took.
 
     Its checkpoints go: the best weights are in its model already.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -167,7 +167,7 @@ def read_comparison(
     return (None if len(faults) else config), document
 
 
-def comparison_from(values: dict[str, Any]) -> CompareConfig:
+def comparison_from(values: Mapping[str, object]) -> CompareConfig:
     """A config from keyword arguments. Raises `InputError`."""
     faults = Faults()
     document = Document(values=dict(values), source="arguments")

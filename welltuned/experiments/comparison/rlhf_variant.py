@@ -60,7 +60,7 @@ def _over(base: Any, own: Any) -> Any:
 
 def read_pipeline(
     config: CompareConfig,
-    given: Mapping[str, Any],
+    given: Mapping[str, object],
     run: RunConfig,
     document: Document,
     faults: Faults,

@@ -84,7 +84,7 @@ class Choices:
 
         return CategoricalDistribution([label(value) for value in self.values])
 
-    def value(self, parameter: Any) -> Value:
+    def value(self, parameter: object) -> Value:
         """The value for Optuna's parameter."""
         return next(value for value in self.values if label(value) == parameter)
 

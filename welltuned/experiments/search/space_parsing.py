@@ -12,7 +12,7 @@ _KEYS = ("low", "high", "log", "values")
 
 
 def read_dimension(
-    key: str, written: Any, whole: bool | None, place: Place, faults: Faults
+    key: str, written: object, whole: bool | None, place: Place, faults: Faults
 ) -> Dimension | None:
     """`{low, high, log}`, `{values}` or a bare list. None when there were faults; all recorded.
 

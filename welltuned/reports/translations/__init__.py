@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any
 
 import yaml
 
@@ -28,7 +27,7 @@ class Translator:
         texts = {"labels": {}, "messages": {}} if language == "en" else catalogue(language)
         self._labels, self._messages = texts["labels"], texts["messages"]
 
-    def __call__(self, label: str, /, **values: Any) -> str:
+    def __call__(self, label: str, /, **values: object) -> str:
         """A label of a template, by its English words."""
         text = self._labels.get(label, label)
         return text.format(**values) if values else text

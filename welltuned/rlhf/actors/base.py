@@ -193,7 +193,7 @@ class Actor(ABC):
         return boundary.resumed(rollout.states[rows][:, columns])
 
     @abstractmethod
-    def ask(self, texts: Sequence[Any]) -> PromptBatch:
+    def ask(self, texts: Sequence[object]) -> PromptBatch:
         """Prompts given one by one, such as texts or conversations."""
 
     @abstractmethod

@@ -54,7 +54,7 @@ class ClassifierActor(Actor):
     def problem(self) -> Problem:
         return self.policy.problem
 
-    def ask(self, texts: Sequence[Any]) -> TextPrompts:
+    def ask(self, texts: Sequence[object]) -> TextPrompts:
         records, policy = self.problem.codec.records_of(texts), self.policy
         return TextPrompts(self.problem.codec.encode(policy.tokenizer, records, policy.max_length))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -46,7 +46,7 @@ class GeneratorActor(Actor):
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
 
-    def ask(self, texts: Sequence[Any]) -> Prompts:
+    def ask(self, texts: Sequence[object]) -> Prompts:
         return self.prompts(self.policy.problem.codec.records_of(texts))
 
     def prompts(self, records: Records) -> Prompts:

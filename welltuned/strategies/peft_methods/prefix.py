@@ -111,7 +111,7 @@ class PrefixedAttention(InjectedLayer):
         super().__init__(base_layer)
         self.prefix_parts = nn.ModuleDict()
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> Any:
         states = [part.states() for part in self.active_parts(self.prefix_parts)]
         joined = (
             tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))
@@ -172,7 +172,7 @@ def attend_with_prefix(
     scaling: float | None = None,
     is_causal: bool | None = None,
     softcap: float | None = None,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> tuple[torch.Tensor, None]:
     """Attention over prefix and text.
 

@@ -8,7 +8,7 @@ from welltuned.models.compat.peft_api import register_method
 from welltuned.strategies.peft_methods import bottleneck, prefix, prompt
 
 
-def register_with_peft(peft: Any) -> None:
+def register_with_peft(peft: object) -> None:
     """Make `PeftModel.from_pretrained` load our methods. Calling it again changes nothing."""
     methods: list[tuple[Any, Any, Any]] = [
         (bottleneck, bottleneck.BottleneckConfig, bottleneck.BottleneckTuner),

@@ -112,14 +112,14 @@ def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
 # --- Cells --------------------------------------------------------------------------
 
 
-def as_key(cell: Any) -> str:
+def as_key(cell: object) -> str:
     """A label as text: 1, 1.0, "1" and " 1 " are one label."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return str(cell).strip()
 
 
-def split_cell(cell: Any, separator: str | None) -> list[str]:
+def split_cell(cell: object, separator: str | None) -> list[str]:
     """The labels in one cell: a list, or text with a separator. An empty cell has none."""
     if isinstance(cell, (list, tuple)):
         return [as_key(item) for item in cell]

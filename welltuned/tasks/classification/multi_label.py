@@ -123,7 +123,7 @@ class LabelSetPresenter(Presenter):
 
     names: tuple[str, ...]
 
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         return labels_headline("several", self.names)
 
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:

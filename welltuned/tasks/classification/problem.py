@@ -65,7 +65,7 @@ class ClassificationProblem(Problem):
         return {"type": self.type, "labels": self.labelling.to_dict(), "folded": False}
 
     @classmethod
-    def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
+    def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         """The problem an artifact remembers."""
         return cls(labels)
 

@@ -171,7 +171,7 @@ class NumberPresenter(Presenter):
 
     scale: Scale
 
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         return "regression"
 
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:

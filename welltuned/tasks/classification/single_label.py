@@ -149,7 +149,7 @@ class ClassPresenter(Presenter):
 
     names: tuple[str, ...]
 
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         return labels_headline("one", self.names)
 
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:

@@ -129,7 +129,7 @@ class TextPresenter(Presenter):
 
     label: ClassVar[str] = "tokens learned"
 
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         return f"generation ({self.style})"
 
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:

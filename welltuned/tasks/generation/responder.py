@@ -70,7 +70,7 @@ class TextResponder(Responder):
         self,
         model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
-        given: Any,
+        given: object,
         max_length: int,
         say: Callable[[str], object],
     ) -> str:

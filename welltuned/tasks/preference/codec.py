@@ -31,7 +31,7 @@ class ComparedCodec(Codec):
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
 
-    def records_of(self, inputs: Sequence[Any]) -> Records:
+    def records_of(self, inputs: Sequence[object]) -> Records:
         return self.plain.records_of(inputs)
 
     def read_targets(self, records: Records, faults: Faults) -> np.ndarray:

@@ -177,7 +177,7 @@ class PromptResponder(Responder):
         self,
         model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
-        given: Any,
+        given: object,
         max_length: int,
         say: Callable[[str], object],
     ) -> str:

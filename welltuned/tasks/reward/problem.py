@@ -160,7 +160,7 @@ class PairPresenter(RewardPresenter):
 class RatingPresenter(RewardPresenter):
     """One row a rating."""
 
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         return "rewards from ratings"
 
     def rows(

@@ -139,7 +139,7 @@ class SentenceCodec(Codec):
             first_BW[row, : len(seen)] = seen
         return {**batch, "first_tokens": first_BW}
 
-    def records_of(self, inputs: Sequence[Any]) -> Records:
+    def records_of(self, inputs: Sequence[object]) -> Records:
         """Texts, whose words are parted by spaces, or lists of words; as sentences without tags."""
         words = [
             given if isinstance(given, list) else _text(given).split() or [""] for given in inputs

@@ -176,7 +176,7 @@ class TagPresenter(Presenter):
 
     label: ClassVar[str] = "tags"
 
-    def headline(self, facts: Mapping[str, Any]) -> str:
+    def headline(self, facts: Mapping[str, object]) -> str:
         return f"a tag for each word, {len(self.tags)} tags"
 
     def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
@@ -213,7 +213,7 @@ class TagPresenter(Presenter):
     def target_of(self, target: Any) -> Any:
         return [self.tags[number] for number in target]
 
-    def target_text(self, target: Any) -> str:
+    def target_text(self, target: object) -> str:
         return " ".join(self.target_of(target))
 
     def shown(self, records: Records, index: int) -> dict[str, Any]:
