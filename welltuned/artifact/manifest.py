@@ -1,4 +1,4 @@
-"""The manifest of an artifact, `welltuned.json`: what it takes to use, export or tune it further.
+"""The manifest of an artifact, `welltuned.json`: what is needed to use, export or tune it further.
 
 Version 2 holds the strategy with all of its options. Version 1 held its type alone; the options
 are then read from the config of the run that the model folder still lies in.
@@ -24,11 +24,11 @@ from welltuned.strategies import AnyStrategy
 from welltuned.tasks import Problem, restore_problem
 
 Precision = Literal["fp32", "bf16"]
-"""What a tuned model computes in when it is used."""
+"""The inference precision of a tuned model."""
 
 
 def precision_of(base: ModelConfig) -> Precision:
-    """What a model tuned from this base computes in when it is used."""
+    """The inference precision of a model tuned from this base."""
     return "bf16" if base.dtype == "bfloat16" else "fp32"
 
 
@@ -57,7 +57,7 @@ class ArtifactManifest:
     max_length: int
     """Tokens per example, special tokens included."""
     precision: Precision
-    """What it computes in."""
+    """The inference precision."""
     base_beside: str | None = None
     """The base model's folder as seen from the artifact's, so that both can be moved."""
 

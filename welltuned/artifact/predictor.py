@@ -25,7 +25,7 @@ Text = str | tuple[str, str] | list[str]
 
 
 class Predictor:
-    """A tuned model, ready to be asked."""
+    """A tuned model, ready for inference."""
 
     def __init__(self, artifact: Artifact) -> None:
         self._artifact = artifact
@@ -44,7 +44,7 @@ class Predictor:
 
     @property
     def model(self) -> Any:
-        """The model itself, for those who want more than predictions."""
+        """The model itself, for direct use."""
         return self._artifact.model
 
     @property
@@ -63,7 +63,7 @@ class Predictor:
         return list(self.stream(texts, batch_size)) if texts else []
 
     def stream(self, texts: Iterable[Text], batch_size: int = 64) -> Iterator[dict[str, Any]]:
-        """As `predict`, but for an endless stream: reads a batch, answers it, reads on."""
+        """As `predict`, but streaming: reads a batch, predicts, reads on."""
         waiting = iter(texts)
         while batch := list(islice(waiting, batch_size)):
             yield from self.answer(self.problem.codec.records_of(batch), batch_size)
@@ -113,7 +113,7 @@ class Predictor:
         return verdict.rewards(self.outputs(records, batch_size), 0)
 
     def say(self, given: object, hear: Callable[[str], object]) -> str:
-        """Answer a text or a list of messages, telling each piece of text as it comes.
+        """Answer a text or a list of messages, streaming each piece of text as it comes.
 
         Raises `InputError` for models that do not generate text.
         """

@@ -4,7 +4,7 @@ model/  config.json + model.safetensors, or adapter_config.json + adapter_model.
         config.json of the head in both cases, so that label names travel along
         the tokenizer's files
         modeling_pooled.py        where the head pools in its own way
-        welltuned.json            what the task must remember
+        welltuned.json            the task's state
         README.md                 how to load it
 """
 

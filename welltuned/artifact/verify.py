@@ -28,7 +28,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Proof:
-    """What was shown."""
+    """The evidence."""
 
     frozen_weights: int
     frozen_moved: int
@@ -37,7 +37,7 @@ class Proof:
     all_finite: bool
     reloaded_examples: int
     reloaded_difference: float
-    """The greatest difference of any output between the trained and the reloaded model."""
+    """The largest absolute difference of any output between the trained and the reloaded model."""
 
     def as_dict(self) -> ProofRecord:
         return cast(ProofRecord, asdict(self))
@@ -45,7 +45,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class WeightHashes:
-    """Hashes of all weights before training, and which of them train at some time."""
+    """Hashes of all weights before training, and which of them are trainable at some time."""
 
     hashes: dict[str, str]
     trainable: frozenset[str]
@@ -93,7 +93,7 @@ def prove(
 ) -> Proof:
     """Load the artifact afresh through the plain libraries and compare over these records.
 
-    Raises `RunFailed` on the first thing that is not so.
+    Raises `RunFailed` on the first mismatch.
     """
     _check_changes(moved)
     artifact = load_artifact(folder, device)
@@ -153,7 +153,7 @@ def _check_changes(moved: WeightChanges) -> None:
 
 
 def _check_difference(difference: float, outputs_NK: np.ndarray) -> None:
-    """The reloaded artifact answers as the trained model did. Raises `RunFailed`."""
+    """The reloaded artifact predicts as the trained model did. Raises `RunFailed`."""
     if not difference <= _TOLERANCE * max(1.0, float(np.abs(outputs_NK).max())):
         raise RunFailed(
             Fault(

@@ -19,7 +19,7 @@ from welltuned.models.freezing import set_training_modes
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
-    """Let strategy and guards change what trains, and set the modes of modules accordingly."""
+    """Let strategy and guards change what trains, and set train and eval modes accordingly."""
     changes = [
         job.strategy.advance(job.model, job.anatomy, step.progress),
         *(guard.advance(step.progress) for guard in job.guards),
@@ -81,7 +81,7 @@ def not_finite(what: str, job: Job, indices: np.ndarray) -> NotFinite:
 
 
 def _require_gradients(job: Job) -> None:
-    """What shall train but has no gradient after the first backward pass is wired to nothing."""
+    """Raise for trainable weights that the first backward pass left without a gradient."""
     dead = [
         name
         for name, parameter in job.model.named_parameters()

@@ -1,8 +1,8 @@
 """Batch-size finder: times real steps at micro-batch sizes 1, 2, 4, …
 
-What a step learns stays the same, for its examples do: they are only read in more or fewer
-pieces, and the loss is a sum divided once. Each size is first tried on the longest
-examples, so that what is found also fits later.
+The optimizer step stays the same: its examples are only split into more or fewer micro-batches, and
+the loss is a sum divided once. Each size is first tried on the longest examples, so that what is
+found also fits later.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from welltuned.runs.results_schema import BatchSizeSearch
 from welltuned.strategies.base import END
 
 _STEPS = 3
-"""Optimizer steps whose examples are read at each size."""
+"""Optimizer steps that are timed at each size."""
 _AS_GOOD = 0.97
 """A smaller size is taken when it has this share of the best speed: it needs less memory."""
 _ROOM = 0.8
-"""The share of what memory is left that a size may be expected to take."""
+"""The share of free memory that a size may be expected to take."""
 
 
 @dataclass(frozen=True)

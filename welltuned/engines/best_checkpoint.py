@@ -15,7 +15,7 @@ from welltuned.metrics import lower_is_better
 
 
 class Validator:
-    """Scores the validation split at the right moments and remembers the best score.
+    """Evaluates on the validation split on schedule and tracks the best score.
 
     A metric that is not finite never becomes the best; of equal scores the earlier
     one stays.
@@ -44,9 +44,9 @@ class Validator:
     def after(
         self, step: PlannedStep, total: int, job: Job, outcome: Outcome
     ) -> dict[str, Any] | None:
-        """Look if it is time, tell the listener, and say in `outcome` whether to stop.
+        """Evaluate if due, notify the listener, and note early stopping in `outcome`.
 
-        Returns the scores if it looked.
+        Returns the scores if it evaluated.
         """
         if not self.is_due(step.number, total, step.ends_epoch):
             return None
@@ -57,9 +57,9 @@ class Validator:
         return scores
 
     def is_due(self, step: int, total: int, ends_epoch: bool) -> bool:
-        """Whether to look after this step (from 1).
+        """Whether to evaluate after this step (from 1).
 
-        The last step is always looked at, unless evaluation is off.
+        The last step always is, unless evaluation is off.
         """
         if self._training.eval_strategy == "no":
             return False
@@ -71,7 +71,7 @@ class Validator:
         return step % self._training.eval_steps == 0
 
     def look(self, step: int) -> tuple[dict[str, Any], bool]:
-        """Score now.
+        """Evaluate now.
 
         Returns the scores and whether they are the best so far (then the weights are kept).
         """
@@ -93,7 +93,7 @@ class Validator:
 
 
 def signed(scores: dict[str, Any], metric: str) -> float:
-    """The score that decides, higher being better. Raises `InputError` when there is none."""
+    """The selection metric, higher being better. Raises `InputError` when there is none."""
     if not isinstance(scores.get(metric), (int, float)):
         known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
         raise InputError(

@@ -1,4 +1,4 @@
-"""Device and precision, chosen by probing rather than by assumption."""
+"""Device and precision, chosen by measurement rather than by assumption."""
 
 from __future__ import annotations
 

@@ -23,22 +23,22 @@ _PATIENCE = timedelta(hours=3)
 
 
 def processes() -> int:
-    """How many processes train together, as the launcher says."""
+    """The world size: how many processes train together, as the launcher says."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """The rank of this process, from 0."""
     return int(os.environ.get("RANK", "0")) if processes() > 1 else 0
 
 
 def is_main() -> bool:
-    """Whether this process writes files and talks to people."""
+    """Whether this process writes files and reports progress."""
     return rank() == 0
 
 
 def join_process_group(device_type: str) -> None:
-    """Meet the other processes."""
+    """Join the process group of all processes."""
     import torch
     from torch import distributed
 
@@ -50,7 +50,7 @@ def join_process_group(device_type: str) -> None:
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What the main process makes, given to all."""
+    """Broadcast: what the main process makes, given to all."""
     from torch import distributed
 
     if processes() == 1:
@@ -61,7 +61,7 @@ def from_main(make: Callable[[], T]) -> T:
 
 
 def totals(*values: float) -> tuple[float, ...]:
-    """Each value summed over the processes."""
+    """All-reduce: each value summed over the processes."""
     import torch
     from torch import distributed
 
@@ -74,7 +74,7 @@ def totals(*values: float) -> tuple[float, ...]:
 
 
 def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Sum the gradients of what trains over the processes, in one message a precision."""
+    """All-reduce the gradients of trainable weights, in one message per precision."""
     import torch
     from torch import distributed
 

@@ -26,11 +26,11 @@ class Step:
     tokens: int
     seconds: float
     penalty: float = 0.0
-    """What guards against forgetting added to the loss, which is without it."""
+    """The penalty of protections, which is not part of the loss."""
 
 
 class Listener:
-    """Hears what happens; each method does nothing unless overridden."""
+    """Listens to training events; each method does nothing unless overridden."""
 
     def started(self, total_steps: int) -> None:
         """Training begins."""

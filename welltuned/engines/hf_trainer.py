@@ -1,7 +1,7 @@
 """The Hugging Face engine: a thin `transformers.Trainer` that computes what the plain loop does.
 
-`Trainer` keeps what people come to it for: callbacks, trackers (`report_to`),
-launchers. What it would do behind one's back is ours:
+`Trainer` keeps what people come to it for: callbacks, trackers (`report_to`), launchers. What it
+would do implicitly is ours:
 
 * one item of its data loader is one optimizer step, so accumulation, the global
   count of the loss and the order of examples are the plan's;
@@ -48,7 +48,7 @@ def fit_with_trainer(job: Job) -> Outcome:
 
 
 class JobTrainer(NormTrainer):
-    """A `Trainer` that turns the crank for a `Job`."""
+    """A `Trainer` that runs the training loop of a `Job`."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -115,7 +115,7 @@ class _Steps:
 
 
 class _Bridge(TrainerCallback):
-    """Tells our listener what happens, and looks at the validation split when it is time."""
+    """Forwards events to our listener, and evaluates on the validation split when due."""
 
     def __init__(self, trainer: JobTrainer) -> None:
         self._trainer = trainer

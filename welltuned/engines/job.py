@@ -39,7 +39,7 @@ class Job:
     """Keep the weights as they are now as the best so far: (step, scores)."""
     listener: Listener = field(default_factory=Listener)
     guards: Sequence[Guard] = ()
-    """What protects the model from forgetting while it trains."""
+    """The guards against forgetting during training."""
     folder: Path = Path("runs")
     """Where an engine may leave files of its own."""
 

@@ -29,9 +29,9 @@ from welltuned.strategies.base import END
 
 STEPS = 90
 _KEEP = 0.9
-"""How much of the past the smoothed loss keeps at each step."""
+"""The decay of the exponential moving average that smooths the loss."""
 _BLOWN_UP = 1.5
-"""Times the least smoothed loss at which the test has seen enough."""
+"""The multiple of the least smoothed loss at which the test stops."""
 _FLAT = 0.02
 """The share of its start that the loss has to fall for a rate to have learned anything."""
 _BELOW_THE_LEAST = 10.0
@@ -161,5 +161,5 @@ def smooth_losses(losses: Sequence[float]) -> list[float]:
 
 
 def _round(rate: float) -> float:
-    """To two digits: no test tells more."""
+    """To two significant digits: the test is no more precise."""
     return float(f"{rate:.1e}")

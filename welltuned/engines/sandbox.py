@@ -12,7 +12,7 @@ from welltuned.engines.job import Job
 
 @contextmanager
 def untouched(job: Job) -> Iterator[None]:
-    """Inside, steps may be taken; afterwards all is as it was, bit for bit.
+    """Context in which steps may be taken; afterwards all is restored, bit for bit.
 
     Weights, buffers, what trains, the modes of modules and the random numbers to come.
     """

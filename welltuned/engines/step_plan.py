@@ -18,7 +18,7 @@ from welltuned.tasks import Examples
 
 
 def plan_batches(examples: Examples, training: ResolvedTraining) -> BatchPlan:
-    """Which of the examples that are learned from go into which step."""
+    """Which training examples go into which step."""
     return BatchPlan(
         lengths=examples.lengths,
         rows=examples.sizes,

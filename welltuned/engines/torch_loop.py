@@ -6,7 +6,7 @@
             loss = sum of losses / count of the whole step
             backward
         clip, optimizer step, learning rate
-        now and then: score the validation split, keep the best weights
+        when due: score the validation split, keep the best weights
 
 Nothing else happens. What looks unusual is so for a reason: the loss is
 divided once, by the count of the whole optimizer step, so accumulation changes

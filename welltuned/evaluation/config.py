@@ -20,7 +20,7 @@ def _as_sets(given: Any) -> Any:
 
 
 class EvaluationConfig(Part):
-    """What is measured besides the scores of the tuned model."""
+    """What is evaluated besides the scores of the tuned model."""
 
     untrained: bool = True
     """Baseline: score the model with its untrained head too; it is loaded once more for that."""

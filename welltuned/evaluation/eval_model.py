@@ -38,7 +38,7 @@ class EvalModel:
         return encode_texts(self.tokenizer, texts, None, self.max_length)
 
     def features(self, texts: Sequence[str]) -> np.ndarray:
-        """What the trunk makes of each text: its last states, averaged over tokens (N, H)."""
+        """The trunk's representation of each text: last hidden states, mean-pooled (N, H)."""
         return pooled_states(
             self.model,
             self.anatomy,

@@ -1,9 +1,8 @@
 """Reference distribution of a language model, kept to measure the KL divergence from it later.
 
-The Kullback-Leibler divergence needs both models' probabilities of every token of the
-vocabulary. They are never kept: what is remembered are the last hidden states of some
-texts, and the output layer. Logits are computed from them anew, a chunk of positions at
-a time.
+The Kullback-Leibler divergence needs both models' probabilities of every token of the vocabulary.
+They are never kept: what is stored are the last hidden states of some texts, and the output layer.
+Logits are computed from them anew, a chunk of positions at a time.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _MOST_TOKENS = 20_000
 
 @dataclass(frozen=True)
 class KLReference:
-    """What a language model made of N texts."""
+    """A language model's output on N texts."""
 
     texts: Encoded
     """They carry labels: where there is one, the prediction of that token is compared."""
@@ -58,7 +57,7 @@ class KLReference:
         trains: Collection[int],
         precision: Precision = nullcontext,
     ) -> KLReference:
-        """Remember `model` as it computes now. `trains` are the ids of weights that will change.
+        """Store `model` as the reference. `trains` are the ids of weights that will change.
 
         Only for models that `has_plain_logits` says yes of.
         """
@@ -77,7 +76,7 @@ class KLReference:
         batch_size: int,
         precision: Precision = nullcontext,
     ) -> tuple[torch.Tensor, np.ndarray]:
-        """KL(remembered || model) in nats for each of M labelled tokens of the chosen texts.
+        """KL(reference || model) in nats for each of M labelled tokens of the chosen texts.
 
         Returns it (M), with gradients into `model`, and which text each token is of (M).
         Dropout is off: a model is at no distance from itself. Who goes backward through it

@@ -1,8 +1,8 @@
 """Layer probe: how linearly decodable a task is at every block (Alain & Bengio 2016).
 
-A linear map is fitted on what each block makes of some texts and scored, by the task's
-own metric, on others. Before tuning it tells where in the network the task lives, and so
-how many blocks are worth unfreezing; after tuning, what has moved.
+A linear probe is fitted on each block's hidden states of some texts and scored, by the task's own
+metric, on others. Before tuning it shows where in the network the task is encoded, and so how many
+blocks are worth unfreezing; after tuning, what has moved.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class LayerScores:
     error: float
     """The standard error of the best score, from resampled texts."""
     chance: float
-    """The mean score of maps fitted on shuffled answers, on the best block."""
+    """The mean score of probes fitted on shuffled labels, on the best block."""
     above_chance: float
     """How far the best is above that, in standard errors of the difference, text by text."""
     fitted: int
     scored: int
-    """Texts it was fitted and scored on; the same ones where they took turns."""
+    """Texts it was fitted and scored on; the same ones where it was cross-validated."""
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Examples as a linear map reads them."""
+    """Examples as a linear probe reads them."""
 
     linear: LinearReadout
     examples: Examples
@@ -75,8 +75,8 @@ def probe_layers(
 ) -> LayerScores:
     """Probe every block, by what the head reads (`pooling`).
 
-    Fitted on `train` and scored on `held_out`. Without the latter the training texts take
-    turns: each is scored by a map that was fitted without it. That is more exact, and only
+    Fitted on `train` and scored on `held_out`. Without the latter it is cross-validated on the
+    training texts: each is scored by a map that was fitted without it. That is more exact, and only
     right while the model itself has not seen their labels. `progress` hears (done, total).
     """
     linear = problem.linear
@@ -161,9 +161,9 @@ def _some(subject: EvalModel, linear: LinearReadout, examples: Examples) -> Exam
 def hint(found: LayerScores) -> UnfreezingHint:
     """{"num_blocks", "why"}: how many blocks from the top are worth unfreezing, and the reason.
 
-    The lowest block that is at most one standard error behind the best (the rule of Breiman
-    et al. 1984) holds all that can be read off: what stands above it has turned towards what
-    the model was trained for, and is what tuning has to turn round. One block at least.
+    The lowest block that is at most one standard error behind the best (the rule of Breiman et al.
+    1984) holds all that is linearly decodable: what stands above it has turned towards what the
+    model was trained for, and is what tuning has to turn round. One block at least.
     """
     blocks, best = len(found.scores) - 1, max(found.scores)
     layer = next(i for i, behind in enumerate(found.behind) if behind <= 1)

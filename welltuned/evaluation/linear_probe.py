@@ -12,13 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 STRENGTHS = tuple(float(10.0**power) for power in range(-1, 7))
-"""The strengths of the penalty that are tried."""
+"""The candidate strengths of the ridge penalty."""
 FOLDS = 5
 _HARDLY = 1e-6
 
 
 def read_off(train_NH: np.ndarray, targets_NK: np.ndarray, others_MH: np.ndarray) -> np.ndarray:
-    """Fit on the training rows and answer for the others (M, K)."""
+    """Fit on the training rows and predict for the others (M, K)."""
     mean_H, spread_H = train_NH.mean(axis=0), train_NH.std(axis=0)
     # What hardly varies in training counts for nothing.
     spread_H = np.where(spread_H > _HARDLY * spread_H.max(), spread_H, np.inf)

@@ -14,7 +14,7 @@ from welltuned.models.freezing import in_eval_mode
 from welltuned.tasks import Examples, Problem
 
 ANSWERED_AT_ONCE = 16
-"""Examples that are answered in free text at once."""
+"""The batch size of free-text generation."""
 
 
 def to_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:

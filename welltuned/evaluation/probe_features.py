@@ -1,4 +1,4 @@
-"""What every block makes of the things that a linear map reads: whole texts, or some tokens."""
+"""Every block's hidden states of what a linear probe reads: whole texts, or some tokens."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Retention (the opposite of forgetting): the same measurements before and after tuning.
 
-A model with a new head is asked through a linear probe: can another task still be read
-off its representations? And how far have these moved (linear CKA)? A language model is
-asked for its loss on general text, and for its divergence from the untouched model,
-there and on the task's own validation examples. The latter predicts forgetting, as
-"RL's Razor" found (Shenfeld, Pari & Agrawal 2025, arXiv 2509.04259).
+A model with a new head is measured by linear probes: is another task still linearly decodable from
+its representations? And how far have these drifted (linear CKA)? A language model is measured by
+its loss on general text, and by its KL divergence from the base model, there and on the task's own
+validation examples. The latter predicts forgetting, as "RL's Razor" found (Shenfeld, Pari & Agrawal
+2025, arXiv 2509.04259).
 
 `kept` is a share: 1 where nothing is forgotten. `retention.kept`, the headline, is the
 least share of the abilities: losses, and probes that were clearly better than chance.
@@ -31,7 +31,7 @@ from welltuned.tasks import Examples, Problem, language_modelling
 
 Result = dict[str, Any]
 Progress = Callable[[int, int], None]
-"""Hears (done, total) of long work."""
+"""Progress callback of long work: (done, total)."""
 
 ABILITIES = ("probe", "loss")
 """The kinds of measures that count for the headline."""
@@ -40,7 +40,7 @@ _MOST_TEXTS = 200
 
 
 class RetentionMeasure(Protocol):
-    """One question, and what the untouched model answered."""
+    """One measure, and its value on the base model."""
 
     kind: ClassVar[str]
 
@@ -48,13 +48,13 @@ class RetentionMeasure(Protocol):
     def name(self) -> str: ...
 
     def compared(self, subject: EvalModel) -> Result:
-        """Ask again: {"kind", "before", "after", "kept", "why", …}."""
+        """Measure again: {"kind", "before", "after", "kept", "why", …}."""
         ...
 
 
 @dataclass(frozen=True)
 class BaseAnswers:
-    """Everything the untouched model answered."""
+    """Every measure of the base model."""
 
     questions: tuple[RetentionMeasure, ...]
 
@@ -67,7 +67,7 @@ class BaseAnswers:
         trains: Collection[int],
         progress: Progress = lambda done, total: None,
     ) -> BaseAnswers:
-        """Ask the untouched model.
+        """Measure the base model.
 
         `own` are the task's validation examples, `trains` the ids of weights that will change.
         """
@@ -81,7 +81,7 @@ class BaseAnswers:
         return cls(tuple(questions))
 
     def compared(self, subject: EvalModel, progress: Progress = lambda done, total: None) -> Result:
-        """The part `retention` of results.json: one entry a question, and the headline."""
+        """The part `retention` of results.json: one entry a measure, and the headline."""
         entries: dict[str, Result] = {}
         for question in self.questions:
             entries[question.name] = question.compared(subject)
@@ -89,7 +89,7 @@ class BaseAnswers:
         return {**headline(entries), **entries}
 
     def kept(self, subject: EvalModel) -> float | None:
-        """The headline alone, without asking what does not count for it."""
+        """The headline alone, without measures that do not count for it."""
         able = (one for one in self.questions if one.kind in ABILITIES)
         return headline({one.name: one.compared(subject) for one in able}).get("kept")
 
@@ -133,13 +133,13 @@ def _was_able(entry: Result) -> bool:
 
 @dataclass(frozen=True)
 class Probe:
-    """Another labelled task, read off frozen features by a linear map."""
+    """Another labelled task, by a linear probe on frozen features."""
 
     kind: ClassVar[str] = "probe"
     name: str
     task: LabelledSet
     right_N: np.ndarray
-    """Which texts the probe got right when it was fitted without them."""
+    """Which texts the cross-validated probe got right."""
 
     @classmethod
     def of(cls, subject: EvalModel, task: LabelledSet) -> Probe:
@@ -173,7 +173,7 @@ def _ratio(after: float, before: float) -> float:
 
 @dataclass(frozen=True)
 class Drift:
-    """The representations of general text, beside themselves before tuning."""
+    """Representation drift on general text, against the base model."""
 
     kind: ClassVar[str] = "cka"
     name: str
@@ -244,7 +244,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Divergence:
-    """How far a language model's predictions are from those of the untouched one."""
+    """KL divergence of a language model's predictions from the base model's."""
 
     kind: ClassVar[str] = "kl"
     name: str
@@ -275,7 +275,7 @@ class Divergence:
 def _divergence(
     subject: EvalModel, name: str, examples: Examples, trains: Collection[int]
 ) -> Sequence[Divergence]:
-    """One question; none for families whose logits cannot be computed a chunk at a time."""
+    """One measure; none for families whose logits cannot be computed a chunk at a time."""
     texts = examples.encoded.take(affordable(examples.lengths, range(len(examples)), _MOST_TEXTS))
     if not has_plain_logits(subject.model, texts):
         return []

@@ -1,7 +1,6 @@
 """Retention sets: the embedded texts, and the user's own, on which forgetting is measured.
 
-None of them may be in the test split: what protects a model against forgetting may
-read them in training.
+None of them may be in the test split: protections may read them in training.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from welltuned.evaluation.linear_probe import FOLDS
 from welltuned.tasks import TEXT_TASK
 
 MOST_LABELLED, MOST_TEXTS = 2000, 500
-"""Rows of a set that are used; of larger ones so many are drawn."""
+"""The most rows of a set that are used; larger ones are subsampled."""
 _MOST_CLASSES = 200
 _FEWEST = 10
 _LOOKED_AT = 500
@@ -45,8 +44,8 @@ EMBEDDED = {
     "en": (_ENGLISH, ("general_en", "general_zh")),
     "zh": (("topics_zh", "sentiment_zh"), _ENGLISH, ("general_zh", "general_en")),
 }
-"""By language: of each line the first set is taken that shares no text with the test split, for
-nobody's own data tell what he has forgotten. Many models that read Chinese read English too."""
+"""By language: of each line the first set is taken that shares no text with the test split, since
+the training domain cannot reveal forgetting. Many models that read Chinese read English too."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,10 @@ class RetentionSets:
     labelled: tuple[LabelledSet, ...] = ()
     texts: tuple[TextSet, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a person should know of them, in whole sentences."""
+    """Notes for the user, in whole sentences."""
 
     def require_apart(self, records: Records, compare_as: str, faults: Faults) -> None:
-        """Record texts that shall be learned and are measured on too."""
+        """Record texts that are both trained on and measured on."""
         for one in (*self.labelled, *self.texts):
             where = f"'{one.name}', on which forgetting is measured"
             refuse_shared(records, one.records, where, compare_as, faults)
@@ -250,7 +249,7 @@ def _some(
 def refuse_shared(
     records: Records, others: Records, where: str, compare_as: str, faults: Faults
 ) -> bool:
-    """Whether a text of the records is among others; then that is recorded, with lines."""
+    """Whether a text of the records is among others; overlaps are recorded, with lines."""
     known = {normalise(cell, compare_as): i for i, cell in _numbered(others)}
     keys = ((i, normalise(cell, compare_as)) for i, cell in _numbered(records))
     shared = {i: known[key] for i, key in keys if key in known}

@@ -1,11 +1,10 @@
 """Anatomy of a transformer: embeddings, blocks, final norm, pooler and head, found by behaviour.
 
-The only module that knows where things are inside a pretrained model. It looks
-at structure and behaviour, not at names: a skeleton of the model without
-weights (on torch's `meta` device) runs once on three imaginary tokens, and what
-is called before, in and after the stack of blocks is noted. So every family
-whose blocks are one list of like modules is understood without a table of
-names, and one that is not is refused before any weight is loaded.
+The only module that knows where things are inside a pretrained model. It looks at structure and
+behaviour, not at names: a skeleton of the model without weights (on torch's `meta` device) runs
+once on three dummy tokens, and what is called before, in and after the stack of blocks is noted. So
+every family whose blocks are one list of like modules is understood without a table of names, and
+one that is not is refused before any weight is loaded.
 """
 
 from __future__ import annotations
@@ -210,7 +209,7 @@ def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
 
 
 class _Watcher:
-    """Stands in for the attention function during the imaginary run and notes who calls it."""
+    """Replaces the attention function during the dummy run and records its callers."""
 
     name = "welltuned-anatomy"
     callers: ClassVar[dict[nn.Module, tuple[int, int]]] = {}
@@ -232,7 +231,7 @@ SKELETON_ATTENTION = _Watcher.name
 
 
 def _watch(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, int]]]:
-    """Run the trunk on three imaginary tokens.
+    """Run the trunk on three dummy tokens.
 
     Returns the names of modules with weights in the order of their calls, and for
     each attention module by name its key heads and their size.

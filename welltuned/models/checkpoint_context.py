@@ -1,7 +1,7 @@
 """Activation checkpointing whose recomputation equals the first pass.
 
-torch restores autocast for what is computed once more in the backward pass, but no function
-mode, and steps that are imagined (`planning.imagination`) depend on one.
+torch restores autocast for what is computed once more in the backward pass, but no function mode,
+and traced steps (`training.forecast.meta_tracer`) depend on one.
 """
 
 from __future__ import annotations

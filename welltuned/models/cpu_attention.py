@@ -30,7 +30,7 @@ _LONG = 512
 
 
 def use_in(model: Any) -> None:
-    """Let a loaded model attend so, if it attends by `sdpa`; any other stays as it is."""
+    """Switch a loaded model from `sdpa` to this attention; any other stays as it is."""
     if attends_by_sdpa(model):
         model.set_attn_implementation(NAME)
 
@@ -78,7 +78,7 @@ def _in_full(
     value: torch.Tensor,
     mask: torch.Tensor | None,
 ) -> torch.Tensor:
-    """What an attention makes of its tensors, computed in float32 where bf16 is slow."""
+    """The output of an attention function, computed in float32 where bf16 is slow."""
     if not _is_slow(query):
         return attention(query, key, value, attn_mask=mask)
     with torch.autocast("cpu", enabled=False):

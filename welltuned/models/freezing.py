@@ -49,7 +49,7 @@ def _is_recomputed(module: nn.Module) -> bool:
 
 @contextmanager
 def in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """Everything in eval mode for a while; each module has a mode of its own to return to."""
+    """Context with everything in eval mode; each module's own mode is restored."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -1,8 +1,8 @@
 """Frozen-trunk cache: hidden states below the lowest trainable block, computed once and reused.
 
-In reinforcement learning a batch is passed over several times. Blocks that neither train nor
-have dropout (all of the model is in eval mode) give the same states each time, for the policy
-and for its reference alike. So they run once, and every later pass begins above them.
+In reinforcement learning each batch takes several forward passes. Blocks that neither train nor
+have dropout (all of the model is in eval mode) give the same states each time, for the policy and
+for its reference alike. So they run once, and every later pass begins above them.
 """
 
 from __future__ import annotations

@@ -34,12 +34,12 @@ Judge = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
 
 @dataclass(frozen=True)
 class TokenLosses:
-    """What a model makes of M labelled tokens, row by row and from left to right."""
+    """A model's losses on M labelled tokens, row by row and from left to right."""
 
     losses_M: torch.Tensor
     """The negative log-likelihood of each (float32); gradients flow through it."""
     hits_M: torch.Tensor
-    """Whether the likeliest token is the labelled one (bool)."""
+    """Whether the arg max is the labelled token (bool)."""
     rows_M: torch.Tensor
     """The row of the batch each token stands in."""
     positions_M: torch.Tensor
@@ -48,7 +48,7 @@ class TokenLosses:
 
 @dataclass(frozen=True)
 class TokenScores:
-    """What a policy thinks of M tokens, row by row and from left to right."""
+    """A policy's log-probabilities of M tokens, row by row and from left to right."""
 
     logprobs_M: torch.Tensor
     """The log-probability of each (float32); gradients flow through it."""
@@ -205,7 +205,7 @@ class LanguageHead:
     def judged(
         self, hidden_MH: torch.Tensor, targets_M: torch.Tensor, chunk: int | None, judge: Judge
     ) -> tuple[torch.Tensor, ...]:
-        """What `judge` makes of the logits, a chunk of positions at a time."""
+        """`judge` applied to the logits, a chunk of positions at a time."""
         size = chunk or default_chunk(self.config.vocab_size)
         # No positions make one chunk of none: it ties the weights to the loss, with zeros.
         chunks = list(zip(hidden_MH.split(size), targets_M.split(size), strict=True))

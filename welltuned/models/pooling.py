@@ -13,7 +13,7 @@ from welltuned.models.anatomy import Kind
 from welltuned.models.modeling_pooled import pool
 
 PROBED = 400
-"""Training examples that a probe looks at."""
+"""The number of training examples in the probe."""
 
 CANDIDATES: dict[Kind, tuple[str, ...]] = {
     "encoder": ("mean", "first"),

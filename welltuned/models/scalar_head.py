@@ -27,14 +27,14 @@ def _named_scalar_layer(model: nn.Module) -> tuple[str, nn.Linear]:
 
 @torch.no_grad()
 def fold(layer: nn.Linear, scale: float, shift: float) -> None:
-    """Let the layer say `scale` times what it said, and `shift` more."""
+    """Rescale the layer's output: `scale` times it, plus `shift`."""
     layer.weight.mul_(scale)
     layer.bias.mul_(scale).add_(shift)
 
 
 @torch.no_grad()
 def start_small(model: nn.Module, new: Collection[str], seed: int) -> None:
-    """Draw the last layer, if it is new, with deviation 1 / sqrt(d + 1), its bias 0.
+    """Initialise the last layer, if it is new, with deviation 1 / sqrt(d + 1), its bias 0.
 
     So a reward model starts with scores of about unit size (Stiennon et al. 2020,
     arXiv 2009.01325). `new` names the weights that no checkpoint had.

@@ -1,9 +1,9 @@
 """Protection: its config, its penalty during training, and its step at the end.
 
-A `Protection` is config. It is asked, in this order, to `check` the setting before any
-weight is loaded, for a `guard` when the model is loaded and no step is taken, and to
-`finish` when training is over. A guard is all that engines see: it may hold weights
-still for a while, and it adds the gradient of a penalty once per optimizer step.
+A `Protection` is config. It is called, in this order, to `check` the setting before any weight is
+loaded, for a `guard` when the model is loaded and no step is taken, and to `finish` when training
+is over. A guard is all that engines see: it may freeze weights for a while, and it adds the
+gradient of a penalty once per optimizer step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CheckContext:
     has_lm_head: bool
     """Whether the model is a language model with its own output layer, and not a new head."""
     has_replay: bool
-    """Whether `data.replay` names examples of before."""
+    """Whether `data.replay` names replay examples."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class GuardContext:
     strategy: Strategy
     problem: Problem
     examples: Examples
-    """What is learned from."""
+    """The training examples."""
     replay: Examples | None
     general: Any
     """The embedded general text that forgetting is not measured on (a `TextSet`)."""
@@ -72,7 +72,7 @@ class Guard:
     """What engines see of a protection; it does nothing unless overridden."""
 
     note: str = ""
-    """What a person should know of it."""
+    """A note for the user."""
 
     def advance(self, progress: Progress) -> str | None:
         """Change what trains, as a pure function of progress, after the strategy has.
@@ -100,15 +100,15 @@ class FinishContext:
     score: Callable[[], dict[str, Any]]
     """Scores of the validation split, for the model as it is now."""
     value: Callable[[dict[str, Any]], float]
-    """The score that decides, higher being better."""
+    """The selection metric, higher being better."""
     kept: Callable[[], float | None]
-    """The share of what the model knew before that it knows now; None when it is not measured."""
+    """Retention, the share of old abilities that is kept; None when it is not measured."""
     progress: Callable[[int, int], None] = lambda done, total: None
-    """Hears (done, total) of long work."""
+    """Progress callback of long work: (done, total)."""
 
 
 class Protection(Part):
-    """The base of all protections' configs."""
+    """The base class of all protections."""
 
     shorthand: ClassVar[str | None] = "type"
 
@@ -121,20 +121,20 @@ class Protection(Part):
 
     @property
     def replay_share(self) -> float | None:
-        """The share of replay examples in all that is learned from; none mixes none in."""
+        """The share of replay examples in the training data; None mixes none in."""
         return None
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
-        """What stands against it here; asked before any weight is loaded."""
+        """Yield why it cannot work here; called before any weight is loaded."""
         yield from ()
 
     def guard(self, scene: GuardContext) -> Guard | None:
-        """What goes along with training; None when nothing does."""
+        """The guard during training; None when there is none."""
         return None
 
     @property
     def finishes(self) -> bool:
-        """Whether it has something to do when training is over."""
+        """Whether it has a step after training."""
         return False
 
     def finish(self, end: FinishContext) -> dict[str, Any]:

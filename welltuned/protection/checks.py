@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_protections(
     protections: Sequence[Protection], setting: CheckContext, faults: Faults
 ) -> None:
-    """Record what stands against each of them, and against all together."""
+    """Record why any of them, or their combination, cannot work."""
     for protection in protections:
         faults.extend(protection.check(setting))
     for name, number in Counter(one.type for one in protections).items():
@@ -51,7 +51,7 @@ def read_replay(
     sets: RetentionSets,
     faults: Faults,
 ) -> Records | None:
-    """The examples of before, read as the task's own. None without any, or with faults.
+    """The replay examples, read as the task's own. None without any, or with faults.
 
     They must share no text with validation and test, nor with what forgetting is
     measured on.
@@ -88,10 +88,10 @@ def encode_replay(
     records: Records | None,
     max_length: int,
 ) -> Examples | None:
-    """The examples of before as the model reads them.
+    """The replay examples as token ids.
 
-    Conversations may be protected by plain text, and the other way round.
-    Raises `InputError` when nothing in them can be learned.
+    Conversations may be protected by plain text, and the other way round. Raises `InputError` when
+    none of them is usable.
     """
     if records is None:
         return None

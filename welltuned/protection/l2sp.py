@@ -40,7 +40,7 @@ class L2SP(Protection):
 
 
 class Pull(Guard):
-    """The pull on whole weights; importances, where given, are tensors of their shapes."""
+    """The penalty on whole weights; importances, where given, are tensors of their shapes."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Pull(Guard):
 
 
 class ProductPull(Guard):
-    """The pull on what products s·B·A add to frozen weights."""
+    """The penalty on the updates s·B·A of frozen weights."""
 
     def __init__(self, strength: float, found: list[Product]) -> None:
         self._strength = strength
@@ -87,7 +87,7 @@ class ProductPull(Guard):
 
 
 class Product(NamedTuple):
-    """What LoRA adds to a layer: s·B·A."""
+    """LoRA's update of a layer: s·B·A."""
 
     a_RI: torch.Tensor
     b_OR: torch.Tensor

@@ -1,7 +1,7 @@
 """LP-FT: linear probing, then fine-tuning (Kumar et al. 2022, arXiv 2202.10054).
 
-A new head is noise, and its first gradients distort good features. When the head is
-trained before them, they change less, and do better away from the training data.
+A new head is random, and its first gradients distort good features. When the head is trained before
+them, they change less, and do better away from the training data.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def choose_alpha(alphas: tuple[float, ...], values: list[float], tolerance: floa
 
 
 class WeightPath:
-    """The straight line between two sets of values of the same weights."""
+    """Linear interpolation between two sets of values of the same weights."""
 
     def __init__(
         self, weights: Mapping[str, torch.Tensor], start: Mapping[str, torch.Tensor]

@@ -1,7 +1,7 @@
 """Automatic tuning on the loaded model: micro-batch size and learning rate.
 
-Both are tried on the loss of the task alone. What protects from forgetting adds nothing at the
-start, where every weight still is what it was.
+Both are tried on the loss of the task alone. Penalties against forgetting are zero at the start,
+where no weight has moved.
 """
 
 from __future__ import annotations

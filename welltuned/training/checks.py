@@ -1,4 +1,4 @@
-"""What stands against a run, apart from its data and model: parts that do not go together."""
+"""Cross-checks of a run's config, apart from data and model: parts that do not go together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
 
 
 def check_protection(config: RunConfig, model: ModelPlan, faults: Faults) -> None:
-    """Record what stands against what shall protect the model."""
+    """Record why a protection cannot work."""
     has_replay = config.data.replay is not None
     context = CheckContext(config.strategy, model.anatomy, model.has_lm_head, has_replay)
     check_protections(config.protection, context, faults)

@@ -40,7 +40,7 @@ _UNREAD = {"pooling", "max_length"}
 
 
 class DataCache:
-    """What has been read and tokenised already.
+    """Data that have been read and tokenised already.
 
     `version` names the code that reads and tokenises: what another one has left in the folder
     is not used.

@@ -1,7 +1,7 @@
 """Default hyper-parameters by strategy, model and data size, each with its source.
 
-The values stand in `strategies/defaults.yaml`, or in the strategy itself. Whoever asks for
-`auto` gets a number and is told where it comes from.
+The values stand in `strategies/defaults.yaml`, or in the strategy itself. `auto` resolves to a
+number, reported with its source.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def resolve(
 
 
 def metric_of(asked: str, problem: Problem) -> str:
-    """The validation score that chooses: as asked, or with `auto` the task's own."""
+    """The selection metric: as configured, or with `auto` the task's own."""
     return problem.scorer.chosen(asked)
 
 

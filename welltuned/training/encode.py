@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from welltuned.training.model_plan import ModelPlan
 
 Working = Callable[[str, int, int], None]
-"""Hears of long work: (what, done, total)."""
+"""Progress callback of long work: (what, done, total)."""
 
 LONGEST = 512
 """Tokens per example when `max_length: auto` meets a model that takes more."""

@@ -1,4 +1,4 @@
-"""A run told through `logging`, for programs that call `wt.train`."""
+"""A run reported through `logging`, for programs that call `wt.train`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class LoggingObserver(Observer):
         log.info("finished%s: %s", score, run.folder)
 
     def _is_due(self, done: int, total: int) -> bool:
-        """Whether something is to be told of work that has come so far."""
+        """Whether progress is to be logged at this point."""
         due = done >= total or time.monotonic() - self._last > self._seconds
         if due:
             self._last = time.monotonic()

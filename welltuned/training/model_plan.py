@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What a pretrained model says of itself: its config and its tokenizer."""
+    """A pretrained model's own config and tokenizer."""
 
     base: PreTrainedConfig
     tokenizer: PreTrainedTokenizerBase
@@ -45,7 +45,7 @@ class ModelPlan:
 
     @property
     def has_lm_head(self) -> bool:
-        """Whether it speaks with the head that it was pretrained with."""
+        """Whether it keeps the language-model head that it was pretrained with."""
         return not self.head.new
 
     def with_pooling(self, problem: Problem, pooling: str) -> ModelPlan:

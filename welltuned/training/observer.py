@@ -1,4 +1,4 @@
-"""Observers of a run: events told once, to people and to files alike."""
+"""Observers of a run: events for the terminal and for files alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Listener):
-    """Hears of the whole run; each method does nothing unless overridden."""
+    """Observes the whole run; each method does nothing unless overridden."""
 
     def working(self, what: str, done: int, total: int) -> None:
         """Long work other than training has come this far."""
@@ -26,7 +26,7 @@ class Observer(Listener):
         """Everything was checked; weights come next."""
 
     def noted(self, text: str) -> None:
-        """Something a person should know."""
+        """A note for the user."""
 
     def loaded(self, rows: list[TableRow]) -> None:
         """The model is ready; this is what will train."""

@@ -24,7 +24,7 @@ def prepare_in_folder(
     progress: Working = lambda what, done, total: None,
     cache: DataCache | None = None,
 ) -> RunPlan:
-    """A run that may start in the folder that its plan's config names. Nothing is written yet.
+    """A validated run, with the folder that its plan's config names. Nothing is written yet.
 
     Raises `InputError` with all faults found.
     """

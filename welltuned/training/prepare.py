@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckedRun:
-    """A run that may start: nothing known stands against it. Nothing is encoded yet."""
+    """A validated run, ready to start. Nothing is encoded yet."""
 
     config: RunConfig
     """With numbers in place of every `auto`, but for what is found by trying the loaded model:
@@ -51,13 +51,13 @@ class CheckedRun:
     max_length: int
     choices: list[Choice]
     retention: RetentionSets
-    """On what forgetting is measured."""
+    """The retention sets."""
     replay_records: Records | None
-    """Examples of before, where the config names some."""
+    """Replay examples, where the config names some."""
 
     @property
     def metric(self) -> str:
-        """The validation score that chooses."""
+        """The selection metric."""
         return self.config.training.metric_for_best_model
 
     @property
@@ -79,16 +79,16 @@ class CheckedRun:
 
 @dataclass(frozen=True)
 class RunPlan(CheckedRun):
-    """A run that may start, with its examples as the model reads them."""
+    """A validated run, with its examples as token ids."""
 
     examples: dict[str, Examples]
     """By split; without `test` where the config keeps it sealed."""
     replay: Examples | None
-    """Examples of before, where the config names some."""
+    """Replay examples, where the config names some."""
 
     @cached_property
     def learned(self) -> Examples:
-        """What is learned from: the training examples and, where asked for, some of before."""
+        """The training data: the task's examples and, where configured, replay examples."""
         train = self.examples["train"]
         shares = [one.replay_share for one in self.config.protection]
         mixed = [share for share in shares if share is not None]
@@ -140,7 +140,7 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
 def encode_run(
     checked: CheckedRun, cache: DataCache, progress: Working = lambda what, done, total: None
 ) -> RunPlan:
-    """The run with its examples. Raises `InputError` where nothing in a split can be learned."""
+    """The run with its examples. Raises `InputError` where no example of a split is usable."""
     read = SPLITS if checked.config.evaluation.test else ("train", "validation")
     parts = checked.problem, checked.tokenizer
     examples = encode_splits(*parts, checked.data, checked.max_length, progress, read, cache)

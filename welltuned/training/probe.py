@@ -18,7 +18,7 @@ from welltuned.training.session import resolve_pooling
 
 
 def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
-    """Scores of the untouched model by block, and what they say, as results.json keeps them.
+    """Scores of the base model by block, and what they say, as results.json keeps them.
 
     Of the config it reads model, data and task. Raises `InputError` with all faults found.
     """

@@ -138,7 +138,7 @@ def _cost(session: TrainedSession) -> Cost:
 
 
 def _unsorted_padding(examples: Examples, size: int) -> float:
-    """What random batches would have wasted, for comparison."""
+    """The padding of random batches, for comparison."""
     order = np.random.default_rng(0).permutation(len(examples)).tolist()
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     rows = [np.asarray(examples.rows_of(batch)) for batch in batches]

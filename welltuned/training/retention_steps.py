@@ -20,16 +20,17 @@ from welltuned.training.session import LoadedModel, Session
 
 @dataclass(frozen=True)
 class BaseMeasurements:
-    """What is remembered of a model before its first step."""
+    """What is stored of a model before its first step."""
 
     memory: BaseAnswers
     layers: LayerScores | None
     start: dict[str, torch.Tensor]
-    """Copies of pretrained weights that will train, where someone goes back to them."""
+    """Copies of pretrained weights that will train, where a protection interpolates back to
+    them."""
 
 
 def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
-    """Ask the untouched model everything that will be asked of the tuned one."""
+    """Measure on the base model everything that will be measured on the tuned one."""
     config, prepared = session.config, session.prepared
     subject = session.subject(session.precision_in_use)
     memory, layers = BaseAnswers(()), None
@@ -50,7 +51,7 @@ def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
 
 
 def guards(session: LoadedModel, observer: Observer) -> list[Guard]:
-    """What goes along with training. To be asked before the first step."""
+    """The guards during training. To be called before the first step."""
     if not session.config.protection:
         return []
     scene = _scene(session)

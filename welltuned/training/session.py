@@ -58,7 +58,7 @@ class LoadedModel:
 
     @property
     def metric(self) -> str:
-        """The validation score that chooses."""
+        """The selection metric."""
         return self.prepared.metric
 
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
@@ -142,7 +142,7 @@ class LoadedModel:
 
     @property
     def precision_in_use(self) -> Precision:
-        """What the artifact computes in when it is used.
+        """The artifact's inference precision.
 
         It is tested in the same, whatever it was trained in.
         """
@@ -165,7 +165,7 @@ class Session(LoadedModel):
     """The model about to train: every hyper-parameter is a number."""
 
     found: AutoTuned
-    """What was tried to find some of them, for results.json."""
+    """The searches that found some of them, for results.json."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +215,7 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
 
 
 def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
-    """What the model makes of all examples before it is tuned, where the problem compares with it.
+    """The base model's output on all examples, where the problem compares with it.
 
     It is computed once; so tuning costs no second model and knows nothing of strategies.
     """

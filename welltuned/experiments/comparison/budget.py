@@ -13,9 +13,9 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.runs.comparison_schema import BudgetRecord
 
 _EPOCHS = 3.0
-"""When nobody says how long to train."""
+"""The default where no length of training is given."""
 _MOST_LOOKS = 4
-"""Looks at the validation split per epoch, when it is small beside the training data."""
+"""Evaluations per epoch, when the validation split is small beside the training data."""
 _CAUTION = 0.95
 """The share of a time budget that is planned; the rest is for what takes longer than measured."""
 
@@ -53,7 +53,7 @@ class CellBudget:
 
 @dataclass(frozen=True)
 class Feasibility:
-    """What scouting found out about a strategy."""
+    """What the feasibility check found out about a strategy."""
 
     steps_per_epoch: int
     train: int
@@ -67,9 +67,9 @@ class Feasibility:
     """Seconds of all else in a run: starting, loading, testing, saving, proving."""
 
     def eval_steps(self, training: TrainingConfig) -> int | None:
-        """The distance of looks: often enough to see when the score is near its end.
+        """Steps between evaluations: often enough to see when the score converges.
 
-        At most a sixth of the training time goes into them. None where the user says when.
+        At most a sixth of the training time goes into them. None where the user sets it.
         """
         if training.eval_strategy != "epoch" or training.early_stopping_patience is not None:
             return None

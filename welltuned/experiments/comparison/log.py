@@ -1,4 +1,4 @@
-"""A comparison told through `logging`, for programs that call `wt.compare`."""
+"""A comparison reported through `logging`, for programs that call `wt.compare`."""
 
 from __future__ import annotations
 

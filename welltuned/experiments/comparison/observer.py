@@ -71,16 +71,16 @@ class Board:
 
 
 class ComparisonObserver:
-    """Hears of the whole comparison; each method does nothing unless overridden."""
+    """Observes the whole comparison; each method does nothing unless overridden."""
 
     def noted(self, text: str) -> None:
-        """Something a person should know."""
+        """A note for the user."""
 
     def working(self, what: str, done: int, total: int) -> None:
         """Work other than cells has come this far."""
 
     def planned(self, comparison: Comparison, board: Board) -> None:
-        """Everything was checked; the cells come next."""
+        """Everything is validated; the cells come next."""
 
     def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         """A cell has started, ended, or come further."""

@@ -156,7 +156,7 @@ def _keys(
     facts: DataFacts,
     besides: dict[str, list[Any]],
 ) -> tuple[str, str]:
-    """What scouting, and what the baselines, depend on."""
+    """What the feasibility check and the baselines depend on."""
     first, budget = variants[0].config, config.budget
     asked = [variant.config.model_dump(mode="json", exclude={"report"}) for variant in variants]
     timed = budget is not None and budget.time is not None

@@ -1,8 +1,8 @@
 """Recommendation: which strategy to use, by a stated rule and with reasons.
 
-The rule: of the strategies that cannot be told from the best and keep to the limits,
-the cheapest. Cheapest is the one that trains fastest; of those within a tenth of it, the
-one that needs the least memory; and of equals the one with the smallest artifact.
+The rule: of the strategies not significantly worse than the best and within the limits, the
+cheapest. Cheapest is the one that trains fastest; of those within a tenth of it, the one that needs
+the least memory; and of equals the one with the smallest artifact.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _about_cost(chosen: ComparisonRow, within: list[ComparisonRow]) -> Message:
 
 
 def _about_learning(chosen: ComparisonRow, results: RankedRows) -> list[Message]:
-    """A choice that learned nothing is the best of a bad lot."""
+    """A warning where even the chosen strategy learned nothing."""
     metric = results["metric"]
     score = chosen["scores"][metric]["mean"]
     untaught = [

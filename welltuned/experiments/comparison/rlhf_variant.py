@@ -225,7 +225,7 @@ def identity(pipeline: RlhfConfig, cache: DataCache) -> list[Any]:
 
 
 def _contents(source: RewardSource) -> str:
-    """One hash of a judge that was not made here: its weights, or its source."""
+    """One hash of a reward that was not trained here: its weights, or its source."""
     files: list[Path] = []
     if source.kind == "function":
         files = [Path(inspect.getsourcefile(load_callable(str(source.function), "reward")) or "")]

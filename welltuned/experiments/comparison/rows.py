@@ -131,8 +131,8 @@ def _cost(run: Run, metric: str) -> dict[str, float | None]:
 def seconds_to_share(rows: Sequence[dict[str, Any]], metric: str) -> float | None:
     """Seconds of training until validation first reached 95% of the score that was kept.
 
-    Where less is better: until it first came within 1/0.95 of it. As fine as the
-    looks at the validation split are; None without any.
+    Where less is better: until it first came within 1/0.95 of it. As fine as the evaluation
+    schedule; None without evaluations.
     """
     looks = [row for row in rows if row["split"] == "validation" and row.get(metric) is not None]
     if not looks:

@@ -1,7 +1,7 @@
 """Paired statistics: which differences between strategies are significant.
 
-Two accidents can make one strategy look better than another: which test examples
-were drawn, and which seeds. Both count here.
+Two sources of variance can make one strategy look better than another: the sample of test examples,
+and the seeds. Both count here.
 
 Examples. All strategies answer the same ones, so they are compared in pairs: the
 same resample of examples is drawn for both (paired bootstrap, Efron 1979), and the
@@ -93,13 +93,13 @@ class Difference:
     """The 95% interval, by examples and seeds, of this pair alone."""
     p: float
     visible: float
-    """How large the difference must be, about, to be told from an accident after correction."""
+    """The approximate minimum detectable difference, after correction."""
     p_adjusted: float = 1.0
     """Corrected for the number of pairs."""
 
     @property
     def is_real(self) -> bool:
-        """Whether the two can be told apart."""
+        """Whether the difference is significant."""
         return self.p_adjusted < ALPHA
 
 
@@ -143,7 +143,7 @@ def compare_all(
 def not_distinguishable_from_best(
     scored: Mapping[str, ResampledScore], differences: Sequence[Difference]
 ) -> list[str]:
-    """The best strategy, and those that cannot be told from it, best first."""
+    """The best strategy, and those not significantly different from it, best first."""
     names = sorted(scored, key=lambda name: -scored[name].mean)
     worse = {d.other for d in differences if d.one == names[0] and d.is_real}
     return [name for name in names if name not in worse]

@@ -85,7 +85,7 @@ def _basis(comparison: Comparison, record: ComparisonRecord) -> str:
 def _judge(
     comparison: Comparison, record: ComparisonRecord, rows: Sequence[ComparisonRow]
 ) -> Ranking:
-    """Which strategies can be told apart, by the headline score."""
+    """Which strategies differ significantly, by the headline score."""
     if not any(row["seeds"] for row in rows):
         return {
             "metric": record["metric"],

@@ -1,6 +1,6 @@
 """Hyper-parameter search before the cells: the same number of trials for every strategy.
 
-tuning/NAME.json  what was asked, what was found, and what it took
+tuning/NAME.json  the request, the result, and its cost
 tuning/NAME/      the sweep: every trial a run, none of which reads the test split
 
 A sweep goes on where it was stopped, and what is finished is not tried again. One of other

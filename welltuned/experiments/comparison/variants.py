@@ -33,7 +33,7 @@ class Variant:
     pipeline: RlhfConfig | None = None
     """What `rlhf` does besides; the config is then that of its first stage."""
     impossible: str | None = None
-    """Why it cannot be had, where that shows before anything is read."""
+    """Why it is not possible, where that shows before anything is read."""
 
     @property
     def slug(self) -> str:

@@ -45,7 +45,7 @@ their epochs are fewer: it is the lack of data that shall show, and not a lack o
 
 @dataclass(frozen=True)
 class CurvePlan:
-    """A learning curve that may be measured: nothing known stands against it."""
+    """A validated learning curve, ready to start."""
 
     config: RunConfig
     settings: CurveSettings

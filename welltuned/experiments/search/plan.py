@@ -25,7 +25,7 @@ from welltuned.training.prepare import RunPlan, prepare
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A sweep that may start: nothing known stands against it."""
+    """A validated sweep, ready to start."""
 
     config: RunConfig
     """The run that is varied, as it was asked."""

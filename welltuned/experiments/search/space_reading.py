@@ -206,7 +206,7 @@ def _require_sound(
 def _refusals(
     base: RunConfig, values: Mapping[str, Value], prepared: RunPlan | None
 ) -> list[Fault]:
-    """What stands against these values, by themselves and on this model."""
+    """Why these values cannot work, by themselves and on this model."""
     faults = Faults()
     config = with_values(base, values, faults)
     if config is None or prepared is None:

@@ -70,7 +70,7 @@ def explicit_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
 
 
 def recompute_activations(model: Any, **options: Any) -> None:
-    """Keep no activations inside blocks and compute them once more in the backward pass.
+    """Gradient checkpointing: recompute activations inside blocks in the backward pass.
 
     `options` are those of `torch.utils.checkpoint`. Newer releases of transformers call it
     activation checkpointing and warn of the old name.

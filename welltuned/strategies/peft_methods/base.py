@@ -21,7 +21,7 @@ class InjectionConfig(PeftConfig):
 
 
 class InjectedLayer(MethodLayer):
-    """Wraps a module of the base model and answers for it.
+    """Wraps a module of the base model and computes in its place.
 
     Attributes it lacks are the wrapped module's.
     """

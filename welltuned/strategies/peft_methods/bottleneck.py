@@ -85,7 +85,7 @@ class Tap(InjectedLayer):
         return self.base_layer(x)
 
     def take(self) -> torch.Tensor:
-        """The input seen last; let go of at once, so that no activation outlives its step."""
+        """The last input; released at once, so that no activation outlives its step."""
         return self.__dict__.pop("seen")
 
 

@@ -1,9 +1,9 @@
 """Prefix tuning: learned keys and values that every token of a block may attend to.
 
-(Li & Liang 2021, arXiv 2101.00190; for encoders Liu et al. 2022, arXiv
-2110.07602.) They enter inside the attention function, through transformers'
-own registry: no cache is faked, so real tokens keep their positions, the whole
-input length stays usable, and generation's cache works as ever.
+(Li & Liang 2021, arXiv 2101.00190; for encoders Liu et al. 2022, arXiv 2110.07602.) They enter
+inside the attention function, through transformers' own registry: no fake key/value cache is made,
+so real tokens keep their positions, the whole input length stays usable, and generation's cache
+works as ever.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class PrefixParameters(nn.Module):
 
     @torch.no_grad()
     def drop_projection(self) -> None:
-        """Keep what the projection computes and forget the projection.
+        """Keep the projection's output and drop the projection.
 
         What the model computes does not change.
         """
@@ -90,7 +90,7 @@ class PrefixParameters(nn.Module):
 
     @torch.no_grad()
     def start_from(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Begin with the keys and values of real tokens (heads, P, head size)."""
+        """Initialise from the keys and values of real tokens (heads, P, head size)."""
         if self.projection is None:
             self.keys.copy_(keys)
             self.values.copy_(values)

@@ -33,7 +33,7 @@ def diagnose(
     folder: str,
     over: bool = True,
 ) -> Finding | None:
-    """The gravest fault that shows; None for a healthy run.
+    """The most severe pathology found; None for a healthy run.
 
     `file` is the config that the command shall name, and `folder` a free one for its output.
     Of a run that is not over there are no results but the scores of its last evaluation.

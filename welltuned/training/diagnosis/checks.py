@@ -28,7 +28,7 @@ _LATE_SHARE = 0.2
 """The share of all progress that, made from the middle to the last third of the way, tells of
 more to come. Of a loss that falls exponentially a seventh is then still to be had."""
 _SURE = 3.0
-"""Standard errors beyond which a difference is no chance."""
+"""Standard errors beyond which a difference is significant."""
 _LITTLE = 0.25
 """The share of the way from guessing to perfect that is little to have learned..."""
 _MUCH = 0.9
@@ -38,7 +38,7 @@ _BARELY = 0.03
 _MOVED = 0.05
 """The share of its start by which a loss changes when weights do."""
 _FEW = 6
-"""Rows of training losses below which their course says nothing."""
+"""Rows of training losses below which their trend says nothing."""
 
 Look = Callable[[Evidence], Message | None]
 
@@ -240,7 +240,7 @@ def _learned_enough(evidence: Evidence) -> bool:
 
 
 def _has_turned(losses: np.ndarray) -> bool:
-    """Whether a validation loss is past its best, and not by the chance of one look."""
+    """Whether a validation loss is past its best, beyond the noise of one evaluation."""
     if len(losses) < 3 or not np.isfinite(losses).any():
         return False
     best = int(np.nanargmin(losses))
@@ -276,7 +276,7 @@ def _end(losses: np.ndarray) -> float:
 
 
 def _spread(losses: np.ndarray) -> float:
-    """The scatter of rows around their course, from differences of neighbours."""
+    """The noise of rows around their trend, from differences of neighbours."""
     return float(np.median(np.abs(np.diff(losses)))) / 0.954
 
 

@@ -29,7 +29,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is looked at."""
+    """The evidence of one run."""
 
     losses: np.ndarray
     """Training losses as logged (N)."""
@@ -40,10 +40,10 @@ class Evidence:
     validation_losses: np.ndarray
     """The validation split's loss at each evaluation; empty where the task has none."""
     validation_scores: np.ndarray
-    """The score that chooses, at each evaluation, signed."""
+    """The selection metric at each evaluation, signed."""
     metric: str
     guess: float | None
-    """The score of ignoring the input, signed; None where there is no such thing."""
+    """The score of the majority baseline (ignoring the input), signed; None where there is none."""
     train: Score | None
     validation: Score | None
     predicted_share: float

@@ -14,7 +14,7 @@ HEALTHY = "healthy"
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: what shows it, and what to try."""
+    """One pathology: its evidence, and what to try."""
 
     fault: Fault
     evidence: Message

@@ -64,7 +64,7 @@ class AsOnDevice(TorchFunctionMode):
 
 
 def _to(dtype: torch.dtype) -> Callable[[Any], Any]:
-    """Brings numbers that are not imagined and flags through, and all others to `dtype`."""
+    """Passes real tensors and flags through, and casts all others to `dtype`."""
 
     def bring(leaf: Any) -> Any:
         imagined = isinstance(leaf, torch.Tensor) and leaf.is_meta

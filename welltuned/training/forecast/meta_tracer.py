@@ -34,7 +34,7 @@ from welltuned.training.forecast.operations import Operation
 
 @dataclass
 class Trace:
-    """What was imagined."""
+    """The trace of a step."""
 
     operations: Counter[Operation] = field(default_factory=Counter)
     flops: float = 0.0
@@ -93,7 +93,7 @@ class MetaTracer(TorchDispatchMode):
         return result
 
     def _compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """For real, on the CPU: nothing given is imagined."""
+        """For real, on the CPU: no argument is on `meta`."""
         if str(kwargs.get("device")) == "meta":
             kwargs = {**kwargs, "device": torch.device("cpu")}
         result = func(*args, **kwargs)
@@ -143,7 +143,7 @@ def imagining(
     place_of: Callable[[str], str] = lambda name: "",
     device: str = "cpu",
 ) -> Iterator[Trace]:
-    """Everything inside is imagined; the trace can be read while it grows.
+    """Everything inside is traced; the trace can be read while it grows.
 
     The model's weights count as there from the start, under `WEIGHTS`. What a module
     makes counts for the place that `place_of` gives its name; "" means that of the module

@@ -61,7 +61,7 @@ class Machine:
     """Whether the last four, and what a call costs in a real run, were measured here."""
 
     def seconds(self, trace: Trace) -> float:
-        """How long what was imagined would take."""
+        """How long the traced operations would take."""
         return sum(
             number * self._seconds(operation) for operation, number in trace.operations.items()
         )
@@ -91,7 +91,7 @@ class Machine:
 
 
 def seconds_of_product(table: tuple[tuple[float, float], ...], flops: float) -> float:
-    """Seconds of a product, by the line between two that were timed, on logarithmic paper."""
+    """Seconds of a product, interpolated log-log between two that were timed."""
     sizes = [size for size, _ in table]
     above = next((i for i, size in enumerate(sizes) if size >= flops), len(sizes) - 1)
     (x0, y0), (x1, y1) = table[max(above - 1, 0)], table[max(above, 1)]

@@ -1,10 +1,9 @@
 """Reference runs: library and allocator overhead, and the pace of this machine.
 
-They belong to the machine (its libraries, its caches) and not to a model, and none of
-them can be read off anything. So two small models made of noise are tuned for a few steps,
-each in a process of its own, as any run is. What they held beyond what is known to be
-needed is set beside the largest batch that they scored, and the time they took beside that
-of their operations.
+They belong to the machine (its libraries, its caches) and not to a model, and none of them can be
+read off anything. So two small randomly initialised models are tuned for a few steps, each in a
+process of its own, as any run is. What they held beyond what is known to be needed is set beside
+the largest batch that they scored, and the time they took beside that of their operations.
 """
 
 from __future__ import annotations
@@ -145,7 +144,7 @@ def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:
 
 
 def _make_model(folder: Path, width: int, blocks: int) -> None:
-    """A BERT of noise with a tokenizer of words."""
+    """A randomly initialised BERT with a word tokenizer."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
@@ -176,7 +175,7 @@ def _make_model(folder: Path, width: int, blocks: int) -> None:
 
 
 def _write_data(file: Path) -> None:
-    """Texts of lengths as they come, with labels that mean nothing."""
+    """Random texts of realistic lengths, with random labels."""
     draw = random.Random(0)
     texts = [" ".join(draw.choices(_WORDS, k=draw.randint(3, 60))) for _ in range(_TEXTS)]
     rows = [{"text": text, "label": i % 2} for i, text in enumerate(texts)]

@@ -123,7 +123,7 @@ class Rehearsal:
 
 
 def _with_reference(prepared: RunPlan) -> RunPlan:
-    """With any numbers for what the untouched model says, where the loss compares with it."""
+    """With dummy reference outputs of the base model, where the loss compares with them."""
     problem = prepared.problem
     if not problem.objective.needs_reference:
         return prepared

@@ -14,7 +14,7 @@ from welltuned.tasks import Examples
 from welltuned.training.prepare import RunPlan
 
 _KNOWN = 2000
-"""Steps that are looked at; those that follow are taken to be like them."""
+"""Steps that are sampled; those that follow are assumed to be like them."""
 _SHAPES = 3
 """Micro-batches that are rehearsed: the smallest, the one in the middle, the largest."""
 
@@ -26,7 +26,7 @@ class StepCounts:
     examples: Examples
     plan: StepPlan
     batches: list[np.ndarray]
-    """Micro-batches of the steps that are looked at."""
+    """Micro-batches of the sampled steps."""
     repeated: float
     """How many times as many there will be."""
 

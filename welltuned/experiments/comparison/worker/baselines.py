@@ -55,7 +55,7 @@ def _write(folder: Path, name: str, results: dict[str, Any], rows: list[dict[str
 
 
 def _majority(prepared: RunPlan, folder: Path) -> None:
-    """What ignoring the text gives; some tasks have no such thing."""
+    """The majority or mean baseline, which ignores the text; some tasks have none."""
     problem, examples = prepared.problem, prepared.examples
     train, test = examples["train"].targets, examples["test"].targets
     assert train is not None and test is not None
@@ -65,7 +65,7 @@ def _majority(prepared: RunPlan, folder: Path) -> None:
 
 
 def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str, Any]:
-    """The model before any step, its new head untrained."""
+    """The untuned model, its new head untrained."""
     from welltuned.training import session
 
     tuned = session.load_session(prepared, observer)

@@ -33,7 +33,7 @@ class Event:
 
 @dataclass(eq=False)
 class Worker:
-    """A process that carries out one request and tells events into a queue."""
+    """A process that carries out one request and puts its events into a queue."""
 
     request: dict[str, Any]
     events: queue.Queue[Event]
@@ -44,7 +44,7 @@ class Worker:
     refused: list[dict[str, Any]] = field(default_factory=list)
     """Faults it told."""
     error: str | None = None
-    """Why it failed, in its own words."""
+    """Its error message."""
 
     def start(self) -> Worker:
         """Begin. The process has its own session: a terminal's signals reach it through us."""

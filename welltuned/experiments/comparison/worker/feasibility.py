@@ -72,7 +72,7 @@ def _check(
 
 
 class _Clock(Observer):
-    """Takes the times of steps and of looks at the validation split."""
+    """Times steps and evaluations on the validation split."""
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -88,7 +88,7 @@ class _Clock(Observer):
 
 
 def _time(config: RunConfig, folder: Path, cache: DataCache) -> dict[str, float]:
-    """Seconds of a step, of a look at the validation split, and of all else in a run."""
+    """Seconds of a step, of an evaluation, and of all else in a run."""
     from welltuned.training.train import run_training
 
     training = config.training.model_copy(

@@ -4,7 +4,7 @@ What is left in the pipeline's own folder has the names and the meaning of a run
 whoever reads cells need not know which of them are pipelines:
 
 predictions.jsonl   the final policy's answers to the test split
-metrics.jsonl       the first stage's looks at validation, and the final policy's as the last
+metrics.jsonl       the first stage's evaluations, and the final policy's as the last
 results.json        the pipeline's, with the scores of these predictions, what the policy has
                     forgotten since before the first stage, and the cost of all stages
 """

@@ -19,7 +19,7 @@ _SECONDS = 0.2
 
 
 class TellingObserver(Observer):
-    """Sends what people wait for: long work, steps and scores."""
+    """Forwards progress: long work, steps and scores."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
