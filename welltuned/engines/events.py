@@ -39,13 +39,13 @@ class Listener:
         """An optimizer step was taken."""
 
     def changed(self, step: int, what: str) -> None:
-        """The strategy changed what trains."""
+        """The strategy changed which weights train."""
 
     def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         """The validation split was scored."""
 
     def warned(self, step: int, finding: FindingRecord) -> None:
-        """Something has clearly gone wrong: what it is, and what to try."""
+        """A pathology was found: what it is, and what to try."""
 
 
 class Listeners(Listener):

@@ -37,7 +37,7 @@ class Meter:
         self._examples = self._tokens = self._positions = 0
 
     def recount(self) -> None:
-        """What trains has changed, and with it the operations of a backward pass."""
+        """The set of trainable weights has changed, and with it the cost of a backward pass."""
         self._flops_per_position = 0.0
 
     @contextmanager

@@ -76,8 +76,8 @@ def probe_layers(
     """Probe every block, by what the head reads (`pooling`).
 
     Fitted on `train` and scored on `held_out`. Without the latter it is cross-validated on the
-    training texts: each is scored by a map that was fitted without it. That is more exact, and only
-    right while the model itself has not seen their labels. `progress` hears (done, total).
+    training texts: each is scored by a probe that was fitted without it. That is more exact, and
+    only right while the model itself has not seen their labels. `progress` hears (done, total).
     """
     linear = problem.linear
     assert linear is not None, "asked of every problem before"

@@ -69,7 +69,7 @@ def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One region of the model: how many of its weights train at some time."""
+    """One region of the model: how many of its weights are trainable at some time."""
 
     region: str
     parameters: int

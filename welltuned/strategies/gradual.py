@@ -1,8 +1,8 @@
 """Gradual unfreezing: the head first, then block after block from the top.
 
-After ULMFiT (Howard & Ruder 2018, arXiv 1801.06146), with its discriminative
-learning rates. How deep training reaches is a pure function of progress, so a
-resumed run is in the right phase by construction.
+After ULMFiT (Howard & Ruder 2018, arXiv 1801.06146), with its discriminative learning rates. The
+unfreezing depth is a pure function of progress, so a resumed run is in the right phase by
+construction.
 """
 
 from __future__ import annotations
