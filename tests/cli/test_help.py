@@ -52,7 +52,7 @@ def test_auto_is_told_with_what_it_becomes_and_how_that_is_known() -> None:
     assert "[1] measured over several sets" in text
     own = told("strategy.head_learning_rate_scale").split("(of lora)")[1].split("(of prompt)")[0]
     assert "lora     " in own and "full     " not in own, "a strategy's key has its own rows"
-    assert "auto " not in told("ppo.learning_rate").partition("file")[2]
+    assert "auto " not in told("rl.learning_rate").partition("file")[2]
 
 
 def test_a_key_with_parts_lists_their_types() -> None:

@@ -15,12 +15,14 @@ from welltuned.experiments.search.config import SweepConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.schema.document import Document, Part, apply_overrides, validate
 from welltuned.schema.field_types import GoesWith
+from welltuned.schema.plugins import without_plugins
 from welltuned.schema.reference import Key, Section, matching, sections, walk
 from welltuned.schema.search_space import Around, Range
 from welltuned.schema.units import Duration
 
 SCHEMAS: list[type[Part]] = [RunConfig, CompareConfig, SweepConfig, RlhfConfig]
-ALL = sections(SCHEMAS)
+with without_plugins():  # the test environment has some
+    ALL = sections(SCHEMAS)
 
 
 class Base(Part):

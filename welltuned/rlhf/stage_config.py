@@ -42,7 +42,7 @@ class Stage(Nested):
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
     engine: Literal["torch", "hf"] = "torch"
-    """Who turns the crank."""
+    """The training loop that runs the steps."""
 
     @property
     def trained_keys(self) -> list[str]:

@@ -81,7 +81,7 @@ class Key:
     @property
     def parts(self) -> list[type[Part]]:
         """The parts that may stand there, for a key with keys below it."""
-        return parts_in(self.field.annotation)
+        return parts_in(self.field.annotation, self.field.metadata)
 
     @property
     def goes_with(self) -> list[GoesWith]:
