@@ -335,6 +335,13 @@ def job_for(model: Any, data: Any, strategy: Any, listener: Any = None, **parts:
     return loaded.job(listener=listener, guards=guards)
 
 
+def fit(engine: Any, job: Any) -> Any:
+    """Train a job by one of the two engines, given as its module."""
+    from welltuned.engines import torch_loop
+
+    return (engine.fit_with_loop if engine is torch_loop else engine.fit_with_trainer)(job)
+
+
 def short_tune(model: Any, data: Any, strategy: Any, output: Path, **parts: Any) -> Any:
     """A run of one epoch without report, forecast, baseline or checkpoints."""
     import pytest

@@ -179,9 +179,9 @@ def test_a_run_that_failed_is_one_line_and_the_status_is_one(
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (1, "")
     assert [line for line in err.splitlines() if line.startswith("error")] == [
-        "error: ValueError: no luck"
+        "error: ValueError: no luck [run.crashed]"
     ]
-    assert err.endswith("luck\n")
+    assert err.endswith("luck [run.crashed]\n")
     assert Run.open(tmp_path / "run").status["state"] == "failed"
 
 
@@ -195,7 +195,7 @@ def test_a_stopped_run_has_the_status_of_its_signal(
     monkeypatch.setattr(torch_loop, "fit_with_loop", stop)
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (128 + number, "")
-    assert err.endswith(f"error: stopped by signal {number}\n")
+    assert err.endswith(f"error: stopped by signal {number} [run.stopped]\n")
 
 
 def test_an_interrupted_verb_has_the_status_of_its_signal(
@@ -230,7 +230,7 @@ def signalled(
             wait_for(partial(under_way, Run(folder)), process)
             process.send_signal(signal_number)
             _, err = process.communicate(timeout=60)
-            ended[number] = process.returncode, Run(folder), err
+            ended[signal_number] = process.returncode, Run(folder), err
     finally:
         for process, _ in started.values():
             process.kill()
@@ -405,6 +405,7 @@ def test_a_stream_is_answered_line_by_line(finished: Run) -> None:
         assert process.wait(timeout=60) == 0
     finally:
         process.kill()
+        process.stdout.close()
 
 
 # --- The other verbs -----------------------------------------------------------
@@ -542,7 +543,7 @@ def test_reports_of_runs_and_comparisons_are_written_again(
     status, _, err = call("report", compared.folder, "language=fr")
     assert status == 2 and "report takes language=en or language=zh" in err
     status, _, err = call("report", tmp_path)
-    assert status == 2 and "this is not a run folder" in err
+    assert status == 2 and "not a run folder" in err
 
 
 def test_the_demo_compares_five_strategies_on_the_embedded_data() -> None:

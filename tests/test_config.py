@@ -219,7 +219,7 @@ def test_a_disk_too_small_is_refused_with_numbers(
         assert plan.config.output_dir == values["output_dir"]
     else:
         (told,) = refused(values)
-        assert "the disk has 0.00 GB free; the run may need" in told
+        assert "the disk has 10.0 kB free; the run may need 404.0 kB" in told
         assert "make room" in told
 
 
@@ -234,7 +234,7 @@ def test_a_model_that_is_no_folder_with_a_config_is_refused(
 ) -> None:
     (tmp_path / "empty").mkdir()
     told = refused({**values, "model": str(tmp_path / "empty")})
-    assert "holds no config.json" in told[0]
+    assert "[model.config_missing]" in told[0]
 
 
 def test_faults_of_data_model_and_machine_show_together(

@@ -29,7 +29,8 @@ DOCUMENTS = sorted(
     for file in (ROOT / folder).glob("*.md")
 )
 FOR_ENGINEERS = {"docs/architecture.md", "docs/pitfalls.md"}
-MADE = {"docs/config.md", "docs/run-folder.md"}  # from types, whose own words are English
+MADE = {"docs/config.md", "docs/errors.md", "docs/run-folder.md"}
+"""Made from code, whose own words are English."""
 CHINESE = {"README.md": "README.zh.md"} | {
     name: name.replace("docs/", "docs/zh/")
     for name in DOCUMENTS

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sentences import make_sentences, write_conll
-from support import STRATEGIES, job_for
+from support import STRATEGIES, fit, job_for
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.events import Listener, Step
 
@@ -65,7 +65,7 @@ def test_eight_times_one_is_one_times_eight(
         model, data = sources[task]
         job = job_for(model, data, STRATEGIES["full"], heard, **parts)
         job.folder = tmp_path
-        engine.train(job)
+        fit(engine, job)
         return heard.losses, {name: value.detach() for name, value in job.model.named_parameters()}
 
     (losses, whole), (again, parts) = trained(8, 1), trained(1, 8)

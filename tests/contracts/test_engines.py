@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from support import STRATEGIES, job_for
+from support import STRATEGIES, fit, job_for
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.accumulate import accumulate, advance
 from welltuned.engines.events import Listener, Step
@@ -54,7 +54,7 @@ def turn(
     parts = {"training": training, "protection": protection} | ({"task": task} if task else {})
     job = job_for(model, data, STRATEGIES[strategy], losses, **parts)
     job.folder = folder
-    engine.train(job)
+    fit(engine, job)
     return losses, {name: value.detach().clone() for name, value in job.model.named_parameters()}
 
 

@@ -15,7 +15,7 @@ import torch
 
 from faults import refused
 from sentences import make_sentences, write_conll
-from support import DECODERS, ENCODERS, STRATEGIES, job_for, short_tune, tune, write_rows
+from support import DECODERS, ENCODERS, STRATEGIES, fit, job_for, short_tune, tune, write_rows
 from welltuned import cli
 from welltuned.artifact.export import export_run
 from welltuned.artifact.predictor import Predictor
@@ -147,7 +147,7 @@ def turn(engine: Any, model: str, data: str, folder: Path, **training: Any) -> l
     settings["eval_strategy"] = "no"
     job = job_for(model, data, STRATEGIES["lora"], losses, task=TASK, training=settings)
     job.folder = folder
-    engine.train(job)
+    fit(engine, job)
     return losses.steps
 
 
