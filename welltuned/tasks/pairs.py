@@ -33,8 +33,12 @@ def form_of(form: Form, data: DataSplits, faults: Faults) -> Form | None:
         records = data[split]
         talks = next((i for i, turns in enumerate(records["messages"]) if turns), None)
         if talks is not None and form == "plain":
-            what = "the prompt is a conversation, which 'task.form: plain' cannot write"
-            faults.add(what, records.place(talks), "set task.form=auto")
+            faults.add(
+                "task.conversation_as_plain_text",
+                "the prompt is a conversation, which 'task.form: plain' cannot write",
+                records.place(talks),
+                "set task.form=auto",
+            )
             return None
         form = "chat" if talks is not None else form
     return form
@@ -77,8 +81,12 @@ def read(records: Records, faults: Faults) -> np.ndarray:
     """N times `ResponseTarget`; records without judgements are a fault."""
     targets = judged(records)
     if targets is None:
-        what, remedy = "the responses are not judged", "give chosen and rejected, or a score"
-        faults.add(what, records.place(0), remedy)
+        faults.add(
+            "task.responses_not_judged",
+            "the responses are not judged",
+            records.place(0),
+            "give chosen and rejected, or a score",
+        )
         return np.empty(0, dtype=object)
     return targets
 

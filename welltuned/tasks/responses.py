@@ -302,8 +302,15 @@ def _separated(
 ) -> Iterator[_Row]:
     """Pairs of texts as encoders read them, with a separator between; or texts by themselves."""
     if not tokenizer.is_fast:
-        what = f"{type(tokenizer).__name__} does not tell which text its tokens belong to"
-        raise InputError(Fault(what, None, "use a model with a tokenizer.json"))
+        raise InputError(
+            Fault(
+                "task.tokenizer_without_sequence_ids",
+                "{tokenizer} does not tell which text its tokens belong to",
+                None,
+                "use a model with a tokenizer.json",
+                tokenizer=type(tokenizer).__name__,
+            )
+        )
     for start in range(0, len(responses), _CHUNK):
         stop = start + _CHUNK
         said = list(responses[start:stop])

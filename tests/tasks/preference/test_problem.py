@@ -224,7 +224,7 @@ def test_with_a_template_prompts_are_conversations(causal: Any, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("task", "told"),
     [
-        ({"loss": "ipo", "label_smoothing": 0.1}, "'task.label_smoothing' goes with 'task.loss"),
+        ({"loss": "ipo", "label_smoothing": 0.1}, "[task.smoothing_without_sigmoid]"),
         ({"label_smoothing": 0.5}, "'task.label_smoothing' is 0.5"),
         ({"beta": 0}, "'task.beta' is 0"),
     ],
@@ -263,7 +263,7 @@ def test_smoothing_under_its_other_name_and_margins_of_ipo_are_refused(
     rows = [{**row, "margin": 1} for row in make_preferences(30)]
     data = write_rows(tmp_path / "a.jsonl", rows)
     told = refusal_of(causal("llama"), data, tmp_path, task={"type": "preference", "loss": "ipo"})
-    assert "margins go with 'task.loss: sigmoid'" in told
+    assert "[task.margins_without_sigmoid]" in told
 
 
 def test_it_describes_itself() -> None:

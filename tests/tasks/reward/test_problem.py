@@ -271,7 +271,7 @@ def test_files_that_cannot_be_judged_are_refused(rewarded: Run, tmp_path: Path) 
     with pytest.raises(InputError, match=r"a.jsonl:1: the responses are not judged"):
         predictor.evaluate(single)
     texts = write_rows(tmp_path / "b.jsonl", [{"text": "good"}])
-    with refused("data.column_missing", "data.column_missing", role="prompt"):
+    with refused("task.prompt_column_missing", columns="text"):
         list(predictor.answer_file(texts))
 
 
@@ -396,7 +396,7 @@ def test_pairs_that_are_the_same_once_cut_are_noted(tiny: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("task", "told"),
     [
-        ({"pooling": "model"}, "the own head of 'llama' does not read the last real token"),
+        ({"pooling": "model"}, "the built-in head of 'llama' does not read the last real token"),
         ({"form": "plain"}, "the prompt is a conversation, which 'task.form: plain' cannot write"),
     ],
 )
@@ -413,7 +413,7 @@ def test_what_a_decoder_cannot_do_is_refused(
 
 def test_label_smoothing_is_refused(tiny: Any, preferences: str, tmp_path: Path) -> None:
     training = {"label_smoothing_factor": 0.1}
-    assert "goes with classification" in refusal_of(
+    assert "[task.label_smoothing_unsupported]" in refusal_of(
         tiny("bert"), preferences, tmp_path, training=training
     )
 

@@ -130,9 +130,12 @@ def test_a_missing_tag_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("sentence", "message"),
     [
-        (("a b", "O O"), "the training data have only one tag, 'O'"),
-        (("a b", ""), "the training data have no tag at all"),
-        ((" ".join(["w"] * 1001), " ".join(map(str, range(1001)))), "1,001 different tags in"),
+        (("a b", "O O"), "task.too_few_tags only=only one tag, 'O'"),
+        (("a b", ""), "task.too_few_tags only=no tag at all"),
+        (
+            (" ".join(["w"] * 1001), " ".join(map(str, range(1001)))),
+            "task.too_many_tags tags=1001 words=1001",
+        ),
     ],
 )
 def test_tags_that_cannot_be_learned_are_refused(sentence: Any, message: str) -> None:

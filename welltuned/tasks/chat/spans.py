@@ -45,8 +45,13 @@ def span_of(
 
 
 def _lost(place: Place | None) -> InputError:
-    what = "the tokenizer's chat template leaves out or changes what the assistant says"
-    return InputError(Fault(what, place, "set another tokenizer.chat_template"))
+    fault = Fault(
+        "task.chat_template_loses_answer",
+        "the tokenizer's chat template leaves out or changes what the assistant says",
+        place,
+        "set another tokenizer.chat_template",
+    )
+    return InputError(fault)
 
 
 def _length_of_start(part: str | None, text: str) -> int | None:

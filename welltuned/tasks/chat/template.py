@@ -56,8 +56,10 @@ def apply_template(
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
             Fault(
-                f"the tokenizer's chat template fails: {reason}",
+                "task.chat_template_fails",
+                "the tokenizer's chat template fails: {reason}",
                 place,
                 "change the conversation, or set another tokenizer.chat_template",
+                reason=reason,
             )
         ) from error

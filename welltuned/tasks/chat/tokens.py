@@ -34,8 +34,15 @@ def tokenise_chat(
     `progress` hears how many are done.
     """
     if not tokenizer.is_fast:
-        what = f"{type(tokenizer).__name__} does not tell where its tokens stand in the text"
-        raise InputError(Fault(what, None, "use a model with a tokenizer.json"))
+        raise InputError(
+            Fault(
+                "task.tokenizer_without_offsets",
+                "{tokenizer} does not tell where its tokens stand in the text",
+                None,
+                "use a model with a tokenizer.json",
+                tokenizer=type(tokenizer).__name__,
+            )
+        )
     ids: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     for start in range(0, len(rendered), _CHUNK):

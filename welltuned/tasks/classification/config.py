@@ -104,14 +104,24 @@ class Classification(Task):
             weights = self._weights(labels.names, targets["train"], faults)
             problem = SingleLabel(labels, weights, label_smoothing)
         elif self.class_weights != "none":
-            faults.add("'task.class_weights' goes with one label per text", None, "remove it")
+            faults.add(
+                "task.class_weights_unsupported",
+                "'task.class_weights' requires one label per text",
+                None,
+                "remove it",
+            )
         if len(faults) > before:
             return None
         data.facts.task = problem.facts(targets)
         data.facts.notes += problem.label_notes(targets)
         if label_smoothing and not isinstance(problem, SingleLabel):
-            what = "'training.label_smoothing_factor' goes with one label per text"
-            faults.add(what, None, "set it to 0")
+            faults.add(
+                "task.label_smoothing_unsupported",
+                "'training.label_smoothing_factor' only applies to {where}",
+                None,
+                "set it to 0",
+                where="tasks with one label per text",
+            )
             return None
         return problem
 
@@ -127,9 +137,12 @@ class Classification(Task):
         missing = set(names) ^ set(self.class_weights)
         if missing:
             faults.add(
-                f"'task.class_weights' and the labels differ in {sorted(missing)}",
+                "task.class_weights_differ_from_labels",
+                "'task.class_weights' and the labels differ in {differing}",
                 None,
-                f"give a weight for each of: {', '.join(names)}",
+                "give a weight for each of: {labels}",
+                differing=sorted(missing),
+                labels=", ".join(names),
             )
             return None
         return tuple(self.class_weights[name] for name in names)

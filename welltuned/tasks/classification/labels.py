@@ -150,30 +150,52 @@ def find_labels(
     place = data.train.place(0)
     if len(counts) < 2:
         only = f"only one class, '{next(iter(counts))}'" if counts else "no label at all"
-        faults.add(f"the training data have {only}", place, "give examples of at least two classes")
+        faults.add(
+            "task.too_few_classes",
+            "the training data have {only}",
+            place,
+            "give examples of at least two classes",
+            only=only,
+        )
         return None
     if len(counts) > _MOST_CLASSES or (
         kind == "single_label" and len(counts) > 20 and len(counts) > len(cells) / 2
     ):
         faults.add(
-            f"{len(counts):,} different labels in {len(cells):,} examples",
+            "task.too_many_classes",
+            "{labels:,} different labels in {examples:,} examples",
             place,
             "check data.columns.label, or set task.problem=regression for numbers",
+            labels=len(counts),
+            examples=len(cells),
         )
         return None
     _refuse_twins(data, counts, kind, faults)
     keys = sorted(counts, key=_natural(counts))
+    names = _names(keys, label_names, faults)
+    return Labels(kind, tuple(keys), tuple(names), separator)
+
+
+def _names(keys: list[str], label_names: dict[str, str], faults: Faults) -> list[str]:
     unknown = sorted(set(label_names) - set(keys))
     if unknown:
         faults.add(
-            f"task.label_names names {unknown}, which do not occur",
+            "task.label_names_unknown",
+            "'task.label_names' names {unknown}, which do not occur",
             None,
-            f"labels are: {', '.join(keys)}",
+            "labels are: {labels}",
+            unknown=unknown,
+            labels=", ".join(keys),
         )
     names = [label_names.get(key, key) for key in keys]
     if len(set(names)) < len(names):
-        faults.add("task.label_names gives two labels one name", None, "let all names differ")
-    return Labels(kind, tuple(keys), tuple(names), separator)
+        faults.add(
+            "task.label_names_alike",
+            "'task.label_names' gives two labels the same name",
+            None,
+            "give each label a name of its own",
+        )
+    return names
 
 
 def _guess(cells: list[Any], separator: str | None) -> ProblemType:
@@ -193,7 +215,11 @@ def _numbers(data: DataSplits, label_names: dict[str, str], faults: Faults) -> L
         return None
     if targets.std() == 0:
         faults.add(
-            f"all targets are {targets[0]:g}", data.train.place(0), "give targets that differ"
+            "task.targets_all_equal",
+            "all targets are {target:g}",
+            data.train.place(0),
+            "give targets that differ",
+            target=float(targets[0]),
         )
         return None
     name = label_names.get("score", "score")
@@ -234,7 +260,9 @@ def _refuse_twins(
             index = next(i for i, cell in enumerate(data.train["label"]) if as_key(cell) == rare)
             others = ", ".join(f"'{key}' ({counts[key]:,})" for key in sorted(spellings))
             faults.add(
-                f"labels differ in case alone: {others}",
+                "task.labels_differ_in_case",
+                "labels differ only in case: {spellings}",
                 data.train.place(index),
                 "spell each label one way",
+                spellings=others,
             )

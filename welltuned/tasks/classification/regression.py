@@ -135,9 +135,15 @@ class LeastSquares(PooledObjective):
         from welltuned.models.anatomy import kind_of
 
         if kind_of(base) == "decoder":
-            what = f"the classification head of '{base.model_type}' has no bias, "
-            what += "which a regression needs"
-            raise InputError(Fault(what, None, "use task.pooling=last"))
+            raise InputError(
+                Fault(
+                    "task.head_without_bias",
+                    "the classification head of '{family}' has no bias, which regression needs",
+                    None,
+                    "use task.pooling=last",
+                    family=base.model_type,
+                )
+            )
 
     def loss_sum(self, outputs_BK: torch.Tensor, batch: Batch) -> torch.Tensor:
         from torch.nn import functional

@@ -51,13 +51,22 @@ class Generation(Task):
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> GenerationProblem | None:
         if label_smoothing:
-            what = "'training.label_smoothing_factor' goes with classification"
-            faults.add(what, None, "set it to 0")
+            faults.add(
+                "task.label_smoothing_unsupported",
+                "'training.label_smoothing_factor' only applies to {where}",
+                None,
+                "set it to 0",
+                where="classification",
+            )
             return None
         styles = {style for split in SPLITS for style in _styles(data[split])}
         if len(styles) > 1:
-            what = "some examples are conversations and others are plain text"
-            faults.add(what, Place(data.train.source), "give one kind in all splits")
+            faults.add(
+                "task.mixed_styles",
+                "some examples are conversations and others are plain text",
+                Place(data.train.source),
+                "use the same kind of example in all splits",
+            )
             return None
         data.facts.task = {"problem": "generation", "style": next(iter(styles))}
         return GenerationProblem(self, next(iter(styles)))

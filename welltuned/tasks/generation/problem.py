@@ -91,8 +91,15 @@ class LanguageModelling(Objective):
         from welltuned.models.anatomy import kind_of
 
         if kind_of(base) == "encoder":
-            what = f"'{base.model_type}' is an encoder and cannot generate text"
-            raise InputError(Fault(what, None, "use a decoder such as Llama, Qwen or GPT-2"))
+            raise InputError(
+                Fault(
+                    "task.encoder_cannot_generate",
+                    "'{family}' is an encoder and cannot generate text",
+                    None,
+                    "use a decoder such as Llama, Qwen or GPT-2",
+                    family=base.model_type,
+                )
+            )
         return Head(AutoModelForCausalLM, base, new=False)
 
     def count(self, batch: Batch) -> float:

@@ -62,8 +62,12 @@ class Preference(Task):
     ) -> PreferenceProblem | None:
         before = len(faults)
         if label_smoothing:
-            what = "'training.label_smoothing_factor' goes with classification"
-            faults.add(what, None, "use task.label_smoothing")
+            faults.add(
+                "task.label_smoothing_of_preferences",
+                "'training.label_smoothing_factor' does not apply to preferences",
+                None,
+                "use task.label_smoothing",
+            )
         for split in SPLITS:
             self._require_pairs(data[split], faults)
         form = pairs.form_of(self.form, data, faults)
@@ -74,9 +78,16 @@ class Preference(Task):
 
     def _require_pairs(self, records: Records, faults: Faults) -> None:
         if "pairs" not in records:
-            what = "ratings do not say which of two responses is the better one"
-            remedy = "give chosen and rejected, or use task reward"
-            faults.add(what, records.place(0), remedy)
+            faults.add(
+                "task.ratings_are_not_pairs",
+                "ratings do not say which of two responses is the better one",
+                records.place(0),
+                "give chosen and rejected, or use task reward",
+            )
         elif self.loss == "ipo" and any(pair.margin for row in records["pairs"] for pair in row):
-            what = "margins go with 'task.loss: sigmoid'"
-            faults.add(what, records.place(0), "leave the column out, or use sigmoid")
+            faults.add(
+                "task.margins_without_sigmoid",
+                "margins require 'task.loss: sigmoid'",
+                records.place(0),
+                "leave the column out, or use sigmoid",
+            )

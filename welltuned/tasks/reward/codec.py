@@ -39,18 +39,27 @@ class JudgedCodec(Codec):
         """As the task does, but responses without judgements will do."""
         converted = preferences.convert_preferences(table, columns, faults, answers=False)
         if len(converted) and not self.by_itself and converted.columns["prompt"][0] is None:
-            what = "no column was found for prompt, and responses are judged with their prompts"
-            remedy = f"add data.columns.prompt=NAME; the file has: {', '.join(table.columns)}"
-            faults.add(what, Place(table.source, 1), remedy)
+            faults.add(
+                "task.prompt_column_missing",
+                "no column was found for prompt, and responses are judged with their prompts",
+                Place(table.source, 1),
+                "add data.columns.prompt=NAME; the file has: {columns}",
+                columns=", ".join(table.columns),
+            )
         return converted
 
     def records_of(self, inputs: Sequence[Any]) -> Records:
         """Pairs of a prompt (a text or a list of messages) and a response; or texts."""
         given = [(None, one) if isinstance(one, str) else tuple(one) for one in inputs]
         if not self.by_itself and any(prompt is None for prompt, _ in given):
-            what = "responses are judged with their prompts, and a prompt is missing"
-            remedy = "give pairs of prompt and response; on the line, with a tab between"
-            raise InputError(Fault(what, None, remedy))
+            raise InputError(
+                Fault(
+                    "task.prompt_missing",
+                    "responses are judged with their prompts, and a prompt is missing",
+                    None,
+                    "give pairs of prompt and response; on the command line, with a tab between",
+                )
+            )
         asked = [None if prompt is None else prompt_text(prompt) for prompt, _ in given]
         columns: dict[str, list[Any]] = {
             "text": [said for _, said in given],

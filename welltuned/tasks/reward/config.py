@@ -51,14 +51,24 @@ class Reward(Task):
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> RewardProblem | None:
         if label_smoothing:
-            what = "'training.label_smoothing_factor' goes with classification"
-            faults.add(what, None, "set it to 0")
+            faults.add(
+                "task.label_smoothing_unsupported",
+                "'training.label_smoothing_factor' only applies to {where}",
+                None,
+                "set it to 0",
+                where="classification",
+            )
             return None
         kinds = {split: _kind(data[split]) for split in SPLITS}
         if len(set(kinds.values())) > 1:
             told = ", ".join(f"{split} has {kind}" for split, kind in kinds.items())
-            what = f"the splits hold judgements of different kinds: {told}"
-            faults.add(what, Place(data.test.source), "give one kind in all splits")
+            faults.add(
+                "task.mixed_judgements",
+                "the splits hold judgements of different kinds: {kinds}",
+                Place(data.test.source),
+                "use the same kind of judgement in all splits",
+                kinds=told,
+            )
             return None
         form = pairs.form_of(self.form, data, faults)
         if form is None:
@@ -93,8 +103,13 @@ def _fitted(problem: RewardProblem, data: DataSplits, faults: Faults) -> RewardP
     scores = {split: np.array(data[split]["score"], dtype=np.float64) for split in SPLITS}
     train = scores["train"]
     if train.std() == 0:
-        what = f"all scores are {train[0]:g}"
-        faults.add(what, data.train.place(0), "give scores that differ")
+        faults.add(
+            "task.scores_all_equal",
+            "all scores are {score:g}",
+            data.train.place(0),
+            "give scores that differ",
+            score=float(train[0]),
+        )
         return None
     targets = {split: spread(found) for split, found in scores.items()}
     data.facts.task = {"problem": "ratings", "targets": targets}

@@ -33,8 +33,15 @@ class RewardObjective(Objective):
 
         if pooling == "model" and kind_of(base) == "decoder":
             # They look for padding by its id, and would take a real end token for it.
-            what = f"the own head of '{base.model_type}' does not read the last real token"
-            raise InputError(Fault(what, None, "use task.pooling=last"))
+            raise InputError(
+                Fault(
+                    "task.head_reads_padding",
+                    "the built-in head of '{family}' does not read the last real token",
+                    None,
+                    "use task.pooling=last",
+                    family=base.model_type,
+                )
+            )
         return _REGRESSION.head(base, pooling)
 
     def usual_pooling(self, kind: Kind) -> Pooling:

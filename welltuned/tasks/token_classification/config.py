@@ -82,13 +82,20 @@ def _check_tags(counts: Counter[str], train: Records, faults: Faults) -> None:
     if len(counts) < 2:
         only = f"only one tag, '{next(iter(counts))}'" if counts else "no tag at all"
         faults.add(
-            f"the training data have {only}", train.place(0), "give examples of at least two tags"
+            "task.too_few_tags",
+            "the training data have {only}",
+            train.place(0),
+            "give examples of at least two tags",
+            only=only,
         )
     elif len(counts) > _MOST_TAGS:
         faults.add(
-            f"{len(counts):,} different tags in {counts.total():,} words",
+            "task.too_many_tags",
+            "{tags:,} different tags in {words:,} words",
             train.place(0),
             "check data.columns.tags",
+            tags=len(counts),
+            words=counts.total(),
         )
 
 

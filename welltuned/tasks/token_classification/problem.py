@@ -89,8 +89,15 @@ class TokenObjective(Objective):
         from welltuned.models.compat.transformers_api import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
 
         if type(base) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING:
-            what = f"transformers has no token classification for the family '{base.model_type}'"
-            raise InputError(Fault(what, None, "use an encoder such as BERT, RoBERTa or DeBERTa"))
+            raise InputError(
+                Fault(
+                    "task.token_classification_unsupported",
+                    "transformers has no token classification for the family '{family}'",
+                    None,
+                    "use an encoder such as BERT, RoBERTa or DeBERTa",
+                    family=base.model_type,
+                )
+            )
         labels = {
             "num_labels": len(self.tags),
             "id2label": dict(enumerate(self.tags)),
