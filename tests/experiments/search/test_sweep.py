@@ -219,7 +219,7 @@ def test_values_that_contradict_each_other_cost_that_trial_alone(
     )
     folder = run_sweep(config)
     assert states(folder) == ["finished", "finished", "finished", "failed"]
-    assert "training.max_steps_and_epochs" in summary(folder)["trials"][3]["reason"]
+    assert "strategy.num_blocks_and_patterns" in summary(folder)["trials"][3]["reason"]
     assert summary(folder)["trials"][3]["run"] is None
 
 
