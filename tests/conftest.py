@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,22 @@ os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cach
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def only_what_is_meant(path: Path) -> AbstractContextManager[None]:
+    """What tests expect of welltuned itself holds whatever is installed beside it."""
+    hides = not {"plugin", "test_plugins"} & {*path.parts, path.stem}
+    return without_plugins() if hides else nullcontext()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """For what a file of tests makes when it is read, such as its parameters."""
+    with only_what_is_meant(collector.path):
+        return (yield)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def only_our_own(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What tests expect of welltuned itself holds whatever is installed beside it."""
-    hides = not {"plugin", "test_plugins"} & {*request.path.parts, request.path.stem}
-    with without_plugins() if hides else nullcontext():
+    with only_what_is_meant(request.path):
         yield
 
 

@@ -21,7 +21,7 @@ PACKAGE = Path(welltuned.__file__).parent
 KINDS: dict[str, tuple[str, list[Any]]] = {
     "strategies": ("strategies", list(STRATEGIES.own.values())),
     "algorithms": ("rlhf/algorithms", list(ALGORITHMS.own.values())),
-    "tasks": ("tasks", list(TASKS.values())),
+    "tasks": ("tasks", list(TASKS.own.values())),
 }
 """By kind its folder and its classes."""
 WORDS = {"prompt", "prefix", "exact", "reward", "preference", "classification", "generation"}

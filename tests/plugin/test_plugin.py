@@ -10,37 +10,49 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from welltuned_plugin_example.bitfit import BitFit
 from welltuned_plugin_example.grpo import Grpo
+from welltuned_plugin_example.matthews import MATTHEWS
+from welltuned_plugin_example.ordinal import EarthMover, OrdinalClassification
 
 import welltuned as wt
 from comparing import values_for, without_processes
 from pipelines import values_of
 from support import build, tune
 from tabular import BEST, BETA, REFERENCES, REWARDS, learn
-from welltuned.errors import InputError
+from welltuned.data.records import Records
+from welltuned.errors import Faults, InputError
+from welltuned.metrics import METRICS, ClassPredictions, NumberPredictions
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.runs import Run
 from welltuned.strategies import STRATEGIES
+from welltuned.tasks import TASKS, restore_problem
+from welltuned.tasks.classification.labels import Labels
 
-AUTO = {"learning_rate": "auto", "num_train_epochs": 1}
-"""Every hyper-parameter is the strategy's own default."""
+AUTO = {
+    "learning_rate": "auto",
+    "num_train_epochs": 1,
+    "metric_for_best_model": "matthews",
+    "load_best_model_at_end": True,
+}
+"""Every hyper-parameter is the strategy's own default, and the metric chooses."""
 
 
 @pytest.fixture(scope="module")
 def biased(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> Run:
-    """A finished run by BitFit, on its own defaults. To be read, not changed."""
+    """A finished run of strategy, task and metric together. To be read, not changed."""
     folder = tmp_path_factory.mktemp("biased") / "run"
-    return tune(tiny("bert"), sentiment, "bitfit", folder, training=AUTO)
+    return tune(tiny("bert"), sentiment, "bitfit", folder, training=AUTO, task="ordinal")
 
 
 @pytest.fixture(scope="module")
 def grouped(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> Run:
-    """A finished pipeline: BitFit in both stages that train, and GRPO. To be read."""
+    """A finished pipeline: strategy and task in both stages that train, and GRPO. To be read."""
     folder = tmp_path_factory.mktemp("grouped") / "run"
-    values = values_of(tiny("bert"), sentiment, folder, strategy="bitfit")
+    values = values_of(tiny("bert"), sentiment, folder, strategy="bitfit", task="ordinal")
     values["reward"] = {"function": "my_judges.wants_negative"}
     shared = {**values.pop("ppo"), "learning_rate": "auto", "total_episodes": 64}
     return wt.train({**values, "grpo": {**shared, "num_generations": 4}})
@@ -51,7 +63,10 @@ def grouped(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> 
 
 def test_installed_packages_add_to_what_there_is() -> None:
     assert STRATEGIES.find("bitfit") is BitFit and ALGORITHMS.find("grpo") is Grpo
+    assert TASKS.find("ordinal") is OrdinalClassification
+    assert METRICS.find("matthews") is MATTHEWS
     assert "bitfit" in STRATEGIES.names and "grpo" in ALGORITHMS.names
+    assert MATTHEWS in ClassPredictions.metrics and MATTHEWS not in NumberPredictions.metrics
 
 
 def test_bitfit_trains_biases_and_the_head(tiny: Callable[..., str]) -> None:
@@ -59,6 +74,41 @@ def test_bitfit_trains_biases_and_the_head(tiny: Callable[..., str]) -> None:
     trains = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert any(anatomy.depth(name) == 0 and name.endswith("weight") for name in trains)
     assert all(name.endswith(".bias") or anatomy.depth(name) == 0 for name in trains)
+
+
+def test_a_class_that_is_further_off_costs_more() -> None:
+    labels = Labels("single_label", ("1", "2", "3"), ("1", "2", "3"))
+    sure = 30 * torch.eye(3)
+    said = {k: EarthMover(labels).loss_sum(sure[[0]], {"labels": torch.tensor([k])})
+            for k in range(3)}  # fmt: skip
+    assert [round(float(said[k]), 4) for k in range(3)] == [0.0, 1.0, 2.0]
+    even = EarthMover(labels, label_smoothing=1.0)
+    loss = even.loss_sum(torch.zeros(1, 3), {"labels": torch.tensor([0])})
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_ordinal_problems_are_remembered() -> None:
+    labels = Labels("single_label", ("1", "2", "10"), ("1", "2", "10"))
+    problem = restore_problem({"type": "ordinal", "labels": labels.to_dict(), "folded": False})
+    assert isinstance(problem.objective, EarthMover) and problem.labels == ("1", "2", "10")
+    assert restore_problem(problem.to_dict()) == problem
+    targets = problem.codec.read_targets(Records("t", {"label": [10, 1]}, [1, 2], ()), Faults())
+    assert targets.tolist() == [2, 0]
+
+
+def test_the_metric_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import matthews_corrcoef
+
+    draws = np.random.default_rng(0)
+    true_N, other_N = draws.integers(0, 3, (2, 200))
+    said_N = np.where(draws.random(200) < 0.4, true_N, other_N)
+    predictions = ClassPredictions(true_N, said_N, np.zeros((200, 3)), ("a", "b", "c"))
+    expected = matthews_corrcoef(true_N, said_N)
+    assert MATTHEWS.value(predictions) == pytest.approx(expected, abs=1e-12)
+    lower, upper = MATTHEWS.interval(predictions)
+    assert lower < expected < upper
+    constant = ClassPredictions(true_N, 0 * true_N, np.zeros((200, 3)), ("a", "b", "c"))
+    assert MATTHEWS.value(constant) == 0.0
 
 
 def policy_of(learner: Any) -> torch.Tensor:
@@ -87,7 +137,7 @@ def test_grpo_compares_each_response_with_its_group() -> None:
     found = grpo.experience(rollout, torch.tensor([1.0, 3.0, 5.0, 5.0]), 1.0)
     # Less KL the rewards are 1 and 2, 5 and 5; a group's deviation is that of a sample.
     half = 0.5 / (0.5**0.5 + 1e-4)
-    torch.testing.assert_close(found.advantages_B, torch.tensor([-half, half, 0.0, 0.0]))
+    torch.testing.assert_close(found[1].flatten(), torch.tensor([-half, half, 0.0, 0.0]))
 
 
 def test_a_batch_is_whole_groups() -> None:
@@ -106,35 +156,49 @@ def test_it_trains_on_defaults_of_its_own(biased: Run) -> None:
     assert biased.results["proof"]["frozen_moved"] == 0
 
 
+def test_its_metric_chooses_and_its_task_is_scored(biased: Run) -> None:
+    test = biased.results["test"]
+    assert biased.config["task"]["type"] == "ordinal"
+    assert biased.results["metric"] == "matthews"
+    assert test["matthews_ci95"][0] <= test["matthews"] <= test["matthews_ci95"][1]
+    rows = [row for row in biased.read_lines("metrics.jsonl") if row["split"] == "validation"]
+    assert rows and all("matthews" in row for row in rows)
+
+
 def test_both_engines_take_it(
     biased: Run, tiny: Callable[..., str], sentiment: str, tmp_path: Path
 ) -> None:
-    other = tune(tiny("bert"), sentiment, "bitfit", tmp_path / "run", training=AUTO, engine="hf")
-    assert other.results["test"]["loss"] == pytest.approx(biased.results["test"]["loss"], abs=1e-4)
+    other = tune(tiny("bert"), sentiment, "bitfit", tmp_path / "run", training=AUTO, task="ordinal",
+                 engine="hf")  # fmt: skip
+    for metric in ("log_loss", "matthews"):
+        expected = pytest.approx(biased.results["test"][metric], abs=1e-4)
+        assert other.results["test"][metric] == expected
 
 
 def test_it_predicts_and_is_exported(biased: Run, tmp_path: Path, call: Any) -> None:
     answer = wt.load(biased).predict(["the film was good"])[0]
     assert answer["prediction"] in ("positive", "negative")
-    status, _, _ = call("export", biased.folder, tmp_path / "exported")
+    status, _, _ = call("export", biased.folder, f"to={tmp_path / 'exported'}")
     assert status == 0 and (tmp_path / "exported" / "model.safetensors").exists()
 
 
 def test_its_report_is_written_again(biased: Run, call: Any) -> None:
     biased.report.unlink()
     status, _, _ = call("report", biased.folder)
-    assert status == 0 and "bitfit" in biased.report.read_text(encoding="utf-8")
+    text = biased.report.read_text(encoding="utf-8")
+    assert status == 0
+    assert all(word in text for word in ("bitfit", "ordinal", "Matthews correlation"))
 
 
 @pytest.mark.usefixtures("known")
 def test_it_is_planned(tiny: Callable[..., str], sentiment: str, tmp_path: Path, call: Any) -> None:
     status, out, _ = call(
         "plan", f"model={tiny('bert')}", f"data={sentiment}", f"output_dir={tmp_path / 'run'}",
-        "--json",
+        "task=ordinal", "training.metric_for_best_model=matthews", "--json",
     )  # fmt: skip
     rows = {row["name"]: row for row in json.loads(out)["strategies"]}
-    assert status == 0 and rows["bitfit"]["refused"] is None
-    trained = {name: rows[name]["forecast"]["trainable"] for name in ("bitfit", "full")}
+    assert status == 0 and "refused" not in rows["bitfit"]
+    trained = {name: rows[name]["trainable"] for name in ("bitfit", "full")}
     assert trained["bitfit"] < 0.2 * trained["full"]
 
 
@@ -145,17 +209,21 @@ def test_it_is_compared(
     strategies = [{"type": "bitfit"}, {"type": "partial", "num_blocks": 0}]
     values = values_for(
         tiny("bert"), sentiment, tmp_path / "c", strategies=strategies, seeds=1,
-        training={"learning_rate": "auto"},
+        training={"learning_rate": "auto", "metric_for_best_model": "matthews"},
+        task={"type": "ordinal", "pooling": "mean"},
     )  # fmt: skip
     compared = wt.compare(values)
     assert {row["name"] for row in compared.results["rows"]} >= {"bitfit"}
-    assert (compared.folder / "report.html").exists()
+    assert compared.results["metric"] == "matthews"
+    assert "Matthews correlation" in (compared.folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_pipeline_takes_both_to_its_end(grouped: Run) -> None:
+def test_a_pipeline_takes_all_to_its_end(grouped: Run) -> None:
     last = Run(grouped.folder / "stages" / "rl")
     assert grouped.state == last.state == "finished"
-    assert last.config["rl"]["type"] == "grpo" and last.config["strategy"]["type"] == "bitfit"
+    assert last.config["rl"]["type"] == "grpo" and "matthews" in last.results["test"]
+    assert Run(grouped.folder / "stages" / "sft").config["task"]["type"] == "ordinal"
+    assert last.config["strategy"]["type"] == "bitfit"
     assert "rl.learning_rate = 0.0001 (a tenth of" in " ".join(last.results["choices"])
     assert "value" not in last.results["memory"]["roles"]
     assert "reference" in last.results["memory"]["roles"]  # biases cannot be switched off
@@ -182,4 +250,6 @@ def test_a_loop_of_ones_own_takes_it(biased: Run) -> None:
 def test_doctor_names_the_package(call: Any) -> None:
     _, out, _ = call("doctor")
     assert "plug-in     bitfit of welltuned-plugin-example (strategies)" in out
+    assert "plug-in     ordinal of welltuned-plugin-example (tasks)" in out
+    assert "plug-in     matthews of welltuned-plugin-example (metrics)" in out
     assert "plug-in     grpo of welltuned-plugin-example (algorithms)" in out

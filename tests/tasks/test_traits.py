@@ -12,7 +12,7 @@ from welltuned.tasks import Problem, Task
 
 ROOT = Path(welltuned.__file__).parent
 NAMES = {
-    *tasks.TASKS,
+    *tasks.TASKS.own,
     *("single_label", "multi_label", "regression", "ratings", "preferences", "direct_preference"),
 }
 """Names of tasks, and of the problems that they become."""
@@ -82,5 +82,5 @@ def test_no_class_of_a_task_is_imported_outside() -> None:
 
 
 def test_every_task_is_found_by_its_name_and_restores_only_what_an_artifact_holds() -> None:
-    assert list(tasks.TASKS) == [task.name() for task in tasks.TASKS.values()]
-    assert tasks.DEFAULT_TASK.type == next(iter(tasks.TASKS))
+    assert list(tasks.TASKS.own) == [task.name() for task in tasks.TASKS.own.values()]
+    assert tasks.DEFAULT_TASK.type == tasks.TASKS.default

@@ -2,8 +2,9 @@
 
 They come in families by what they read, such as one label or a number (`Predictions`).
 
-To add a metric, write one `Metric` into its family's `metrics`: training, comparisons, reports
-and the terminal follow. To add a family, write a subclass of `Predictions` and one line here.
+To add a metric, name one `Metric` in its family's `scored_by`: training, comparisons, reports and
+the terminal follow; a plug-in's says of which family it is. To add a family, write a subclass of
+`Predictions` and one line here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from welltuned.errors import Fault, InputError
-from welltuned.metrics.base import Metric, Predictions, Row, Rows, Scores, Statistic, score
+from welltuned.metrics.base import METRICS, Metric, Predictions, Row, Rows, Scores, Statistic, score
 from welltuned.metrics.classification import ClassPredictions, LabelSetPredictions
 from welltuned.metrics.language_modelling import TokenPredictions
 from welltuned.metrics.preferences import PairPredictions
@@ -72,6 +73,7 @@ def is_better(name: str, one: float, other: float) -> bool:
 
 __all__ = [
     "FAMILIES",
+    "METRICS",
     "ClassPredictions",
     "EntityPredictions",
     "LabelSetPredictions",

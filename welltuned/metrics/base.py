@@ -3,7 +3,7 @@
 Metrics come in families. A family (`Predictions`) is a kind of prediction, such as one label
 or a number, with the true answers beside it; it is made from a model's outputs or read back
 from the rows of `predictions.jsonl`, and everything a metric needs follows from it. To add a
-metric, write one more `Metric` into the `metrics` of its family.
+metric, name one more `Metric` in its family's `scored_by`, or in an entry point of a package.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
+from welltuned.schema.plugins import Plugin, PluginError, Registry
 
 Row = Mapping[str, Any]
 """One prediction, as `predictions.jsonl` holds it."""
@@ -84,6 +85,8 @@ class Metric:
     lower_is_better: bool = False
     is_share: bool = True
     """Whether values lie between 0 and 1, so that a bar can be drawn."""
+    family: str | None = None
+    """For a plug-in: the name of the `Predictions` that it scores."""
 
     def value(self, predictions: Predictions) -> float:
         if self.compute is not None:
@@ -106,13 +109,51 @@ class Metric:
         return statistic
 
 
+class _Metrics(Registry[Metric]):
+    """Every metric by its name, and those of packages by the family that they score."""
+
+    def __init__(self) -> None:
+        super().__init__("metrics", Metric, {})
+        self.by_family: dict[str, tuple[Metric, ...]] = {}
+        """Our own."""
+
+    def declare(self, family: str, metrics: tuple[Metric, ...]) -> None:
+        self.by_family[family] = metrics
+        self.own.update({metric.name: metric for metric in metrics})
+
+    def added_to(self, family: str) -> tuple[Metric, ...]:
+        """What packages add to a family; one that is broken adds nothing."""
+        added = list(self.usable())[len(self.own) :]
+        return tuple(metric for metric in added if metric.family == family)
+
+    def _checked(self, plugin: Plugin) -> Metric:
+        metric = super()._checked(plugin)
+        if metric.family not in self.by_family:
+            reason = f"there are no predictions '{metric.family}' for it to score"
+            known = f"let its family be one of {', '.join(self.by_family)}"
+            raise PluginError(plugin, reason, known)
+        return metric
+
+
+METRICS = _Metrics()
+
+
+class _AllMetrics:
+    """A family's own metrics, then those of plug-ins."""
+
+    def __get__(
+        self, predictions: Predictions | None, family: type[Predictions]
+    ) -> tuple[Metric, ...]:
+        return (*METRICS.by_family[family.name], *METRICS.added_to(family.name))
+
+
 class Predictions(ABC):
     """N predictions beside the truth: what the metrics of a family read."""
 
     name: ClassVar[str]
     """What data.json calls the family."""
-    metrics: ClassVar[tuple[Metric, ...]]
-    """In the order in which people read them."""
+    metrics: ClassVar = _AllMetrics()
+    """In the order in which people read them; those of plug-ins come last."""
     default_metric: ClassVar[str]
     """The score that chooses where nothing else is asked for."""
     has_confidence: ClassVar[bool] = False
@@ -127,6 +168,11 @@ class Predictions(ABC):
     """Whether those are numbers, right to a degree."""
     are_pairs: ClassVar[bool] = False
     """Whether each row compares two responses."""
+
+    @classmethod
+    def scored_by(cls, *metrics: Metric) -> None:
+        """Say which metrics there are of the family, in the order in which people read them."""
+        METRICS.declare(cls.name, metrics)
 
     @classmethod
     @abstractmethod

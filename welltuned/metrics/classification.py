@@ -158,7 +158,7 @@ def _resampled_accuracy(predictions: ClassPredictions) -> np.ndarray:
     return draws_RKK.trace(axis1=1, axis2=2) / predictions.confusion_KK.sum()
 
 
-ClassPredictions.metrics = (
+ClassPredictions.scored_by(
     Metric(
         name="accuracy",
         title="accuracy",
@@ -275,7 +275,7 @@ def _resampled_matches(predictions: LabelSetPredictions) -> np.ndarray:
     return np.array([matches_N[rows].mean() for rows in predictions.draws])
 
 
-LabelSetPredictions.metrics = (
+LabelSetPredictions.scored_by(
     Metric(
         name="micro_f1",
         title="micro-F1",

@@ -75,7 +75,7 @@ def _token_accuracy(predictions: TokenPredictions) -> Statistic | None:
     return None if np.isnan(parts_N2).any() else Statistic(parts_N2, ratio)
 
 
-TokenPredictions.metrics = (
+TokenPredictions.scored_by(
     Metric(
         name="loss",
         title="loss",

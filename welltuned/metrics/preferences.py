@@ -145,7 +145,7 @@ def _resampled_margin(predictions: PairPredictions) -> np.ndarray:
     return difference_R / number_R
 
 
-PairPredictions.metrics = (
+PairPredictions.scored_by(
     Metric(
         name="pair_accuracy",
         title="pair accuracy",

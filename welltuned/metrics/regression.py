@@ -127,7 +127,7 @@ def _metric(
     title: str,
     statistic: Callable[[NumberPredictions], Statistic],
     measure: Measure,
-    **traits: bool,
+    **traits: Any,
 ) -> Metric:
     compute, resample = partial(_compute, measure), partial(_resample, measure)
     return Metric(name, title, statistic, compute, resample, **traits)
@@ -135,7 +135,7 @@ def _metric(
 
 _ERROR = {"lower_is_better": True, "is_share": False}
 
-NumberPredictions.metrics = (
+NumberPredictions.scored_by(
     _metric("r2", "R²", _r2, r2),
     _metric("mae", "mean absolute error", _mae, mean_absolute_error, **_ERROR),
     _metric("rmse", "root mean squared error", _rmse, root_mean_squared_error, **_ERROR),

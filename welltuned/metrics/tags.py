@@ -154,7 +154,7 @@ def _tag_counts(predictions: TagPredictions) -> np.ndarray:
 
 _ACCURACY = Metric(name="accuracy", title="accuracy", statistic=_word_accuracy)
 
-TagPredictions.metrics = (
+TagPredictions.scored_by(
     _ACCURACY,
     Metric(
         name="macro_f1",
@@ -162,7 +162,7 @@ TagPredictions.metrics = (
         statistic=lambda predictions: Statistic(_tag_counts(predictions), mean_f1),
     ),
 )
-EntityPredictions.metrics = (
+EntityPredictions.scored_by(
     Metric(
         name="entity_f1",
         title="entity F1",

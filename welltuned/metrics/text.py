@@ -210,7 +210,7 @@ def _metric(
     title: str,
     parts: Parts,
     measure: Callable[[TextPredictions], Measure],
-    **traits: bool,
+    **traits: Any,
 ) -> Metric:
     """Resamples draw examples; for corpus scores, as sacrebleu's own bootstrap does."""
 
@@ -257,7 +257,7 @@ def _corpus_metric(name: str, title: str) -> Metric:
     return _metric(name, title, parts, measure, is_share=False)
 
 
-TextPredictions.metrics = (
+TextPredictions.scored_by(
     _metric(
         "exact_match",
         "exact match",

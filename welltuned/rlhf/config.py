@@ -26,7 +26,7 @@ class RlhfConfig(Part):
     """The pretrained model to start from."""
     data: DataConfig
     """Examples for supervised fine-tuning; their inputs are the prompts of the policy."""
-    task: Annotated[AnyTask, Field()] = Field(default=DEFAULT_TASK, examples=["generation"])
+    task: AnyTask = Field(default=DEFAULT_TASK, examples=["generation"])
     """What the policy does: classification, or generation."""
     strategy: AnyStrategy | None = None
     """Which weights train, in every stage that does not say otherwise."""

@@ -1,14 +1,13 @@
 """Tasks: each a config that, bound to data, becomes a problem of small parts with one role each.
 
-To add one: a file or folder with a config and its problem, and its line in `_BUILT_IN`.
+To add one: a file or folder with a config and its problem, and its name in `TASKS`.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Union
-
-from pydantic import BeforeValidator, Field
+from typing import Annotated
 
 from welltuned.data.records import Records
+from welltuned.schema.plugins import OneOf, PluginError
 from welltuned.tasks.base import Actions, Problem, Task
 from welltuned.tasks.classification import Classification, ClassificationProblem
 from welltuned.tasks.examples import Examples
@@ -27,31 +26,18 @@ from welltuned.tasks.preference import Preference, PreferenceProblem
 from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.token_classification import TokenClassification, TokenClassificationProblem
 
-_BUILT_IN: tuple[type[Task], ...] = (
+TASKS = OneOf(
+    "tasks",
+    Task,
     Classification,
     TokenClassification,
     Generation,
     Reward,
     Preference,
+    default=Classification.name(),
 )
-
-TASKS: dict[str, type[Task]] = {task.name(): task for task in _BUILT_IN}
-"""By their names in configs."""
-
-
-def _default_unless_told(values: Any) -> Any:
-    return {"type": _BUILT_IN[0].name(), **values} if isinstance(values, dict) else values
-
-
-if TYPE_CHECKING:
-    AnyTask = Task
-else:
-    AnyTask = Annotated[
-        Union[*TASKS.values()],
-        Field(discriminator="type"),
-        BeforeValidator(_default_unless_told),
-    ]
-    """The union of all tasks' configs, told apart by `type`; without one it is the first."""
+AnyTask = Annotated[Task, TASKS]
+"""The config of any task, told apart by `type`."""
 
 
 DEFAULT_TASK: Task = Classification()
@@ -68,9 +54,13 @@ def restore_problem(memory: Mapping[str, object]) -> Problem:
     Raises `ValueError` or `KeyError` for what is none.
     """
     name = str(memory["type"])
-    if name not in TASKS:
-        raise ValueError(f"there is no task '{name}'")
-    return TASKS[name].restore(memory)
+    try:
+        task = TASKS.find(name)
+    except KeyError:
+        raise ValueError(f"there is no task '{name}'") from None
+    except PluginError as error:
+        raise ValueError(str(error)) from error
+    return task.restore(memory)
 
 
 def language_modelling(records: Records) -> Problem:

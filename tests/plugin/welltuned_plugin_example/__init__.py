@@ -1,1 +1,1 @@
-"""A strategy and an RL algorithm that welltuned does not have, one file each."""
+"""A strategy, a task, a metric and an RL algorithm that welltuned does not have, one file each."""

