@@ -521,7 +521,7 @@ def test_a_faulty_comparison_is_refused_with_all_its_faults(call: Any, tmp_path:
     status, out, err = call("compare", file)
     assert (status, out) == (2, "")
     assert f"{file}:4:1: unknown key 'sedes' -> did you mean 'seeds'?" in err
-    assert f"{file}:5:1: 'soon' is no time" in err
+    assert f"{file}:5:1: 'soon' is not a time" in err
     status, _, err = call("compare", "model=m", "data=d.jsonl", "strategies=lorra")
     assert status == 2
     assert "unknown type 'lorra'" in err and "did you mean 'lora'?" in err
