@@ -44,11 +44,12 @@ def evaluate_command(
 
 def _data_config(arguments: list[str]) -> DataConfig:
     """`data=FILE` and keys of `data:` such as `data.columns.text=review`, as a DataConfig."""
+    from welltuned.data import config as data_config
     from welltuned.errors import Faults
     from welltuned.schema.document import Document, Part, apply_overrides, validate
 
     class Request(Part):
-        data: DataConfig
+        data: data_config.DataConfig
 
     faults = Faults()
     document = Document()
