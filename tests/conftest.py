@@ -145,12 +145,11 @@ def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`built_once(name, build)`: a folder that `build` has filled, for all workers of a session.
+    """`built_once(name, build)`: a folder that `build` has filled, for all files of a worker.
 
-    Who asks first builds; others wait, and read what is there.
+    Not for all workers: runs name the data and the model of the worker that made them.
     """
-    own = tmp_path_factory.getbasetemp()
-    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    root = tmp_path_factory.getbasetemp()
 
     def build(name: str, fill: Callable[[Path], object]) -> Path:
         folder, done = root / f"shared-{name}", root / f"shared-{name}.done"

@@ -72,7 +72,7 @@ def test_nothing_else_about_the_run_changes(sealed: Run, finished: Run) -> None:
 def test_report_console_and_list_say_what_the_scores_are_of(sealed: Run) -> None:
     html = sealed.report.read_text(encoding="utf-8")
     assert "Scores on the validation split" in html and "the test split was not read" in html
-    assert "so the scores flatter" in html
+    assert "so the scores are optimi" in html
     rows = re.findall(r"<tr><td>test</td>.*?</tr>", html)
     assert len(rows) == 1 and "sealed" in rows[0]
     assert results_lines(sealed)[1].startswith("validation  accuracy ")

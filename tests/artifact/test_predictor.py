@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, tiny: Any) -> None:
     for folder in (tmp_path, tiny("bert")):
-        with refused("artifact.manifest_missing"):
+        with refused("artifact.neither_run_nor_model"):
             wt.load(folder)
 
 

@@ -90,7 +90,7 @@ def test_bad_input_is_one_line_each_with_file_and_line(
     assert first.startswith(f"error: {file}:{line}:5: unknown key 'training.learning_rat'")
     assert "did you mean 'training.learning_rate'?" in first
     line = 1 + lines.index("  metric: macro_f2")
-    assert second.startswith(f"error: {file}:{line}:3: there is no validation score 'macro_f2'")
+    assert second.startswith(f"error: {file}:{line}:3: no validation score 'macro_f2'")
     assert not (tmp_path / "sweep").exists()
 
 

@@ -90,7 +90,7 @@ def test_for_lora_it_is_the_norm_of_the_product(tiny: Any, sentiment: str) -> No
     session.model.zero_grad(set_to_none=True)
     whole: Any = sum((one.scale * one.b_OR @ one.a_RI).square().sum() for one in found)
     (ALPHA / 2 * whole).backward()
-    assert value == pytest.approx(float(ALPHA / 2 * whole), rel=1e-5)
+    assert value == pytest.approx(float(ALPHA / 2 * whole.detach()), rel=1e-5)
     for (a_grad, b_grad), one in zip(ours, found, strict=True):
         torch.testing.assert_close(a_grad, one.a_RI.grad, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(b_grad, one.b_OR.grad, rtol=1e-4, atol=1e-6)

@@ -78,7 +78,7 @@ def text_of(html: str) -> str:
 def test_the_best_trial_stands_beside_the_defaults_with_what_to_do_next(folder: Path) -> None:
     text = text_of(page(folder))
     assert "validation macro-F1 0.745 trial 1 · +0.035 against the defaults (0.710)" in text
-    assert "training.learning_rate 0.0003 0.001 1e-05 to 0.01, by factors" in text
+    assert "training.learning_rate 0.0003 0.001 1e-05 to 0.01, log scale" in text
     assert "strategy.r 8 4 4, 8" in text
     assert "welltuned train sweeps/x/best.yaml" in text
     assert "the test split was not read" in text

@@ -419,7 +419,7 @@ def test_everything_that_cannot_work_is_said_before_anything_runs(
     found = faults(values_of(bert, sentiment, folder, sft=str(tmp_path / "none")))
     assert "not a run folder" in found
     found = faults(values_of(bert, sentiment, folder, reward={"function": "nowhere.at_all"}))
-    assert "the reward 'nowhere.at_all' cannot be imported" in found
+    assert "cannot import the reward 'nowhere.at_all'" in found
     found = faults(
         values_of(bert, sentiment, folder, reward={"run": str(classified("full").folder)})
     )

@@ -54,7 +54,7 @@ def test_both_curves_are_kept_and_shown(found: Run) -> None:
     assert [each["size"] for each in tried["batch_size"]["tries"]] == [1, 2, 4, 8]
     assert len(tried["learning_rate"]["rates"]) == len(tried["learning_rate"]["smoothed"]) > 20
     page = found.report.read_text(encoding="utf-8")
-    assert "试出的设置" in page and "每次读入的样本数" in page
+    assert "测量得出的设置" in page and "每设备批大小" in page
     assert f"{tried['learning_rate']['suggestion']:.2g}" in page
 
 

@@ -178,7 +178,7 @@ def test_the_terminal_and_the_report_tell_it(measured: Run) -> None:
     assert any(line.startswith("blocks      unfreeze the top ") for line in lines)
     html = write_run_report(measured).read_text(encoding="utf-8")
     assert "What it forgot" in html and f"<strong>{kept:.3f} kept</strong>" in html
-    assert "Linear probe of every block before session: embeddings" in html
+    assert "Linear probe of every block before tuning: embeddings" in html
 
 
 def test_a_report_without_it_says_nothing(finished: Run) -> None:

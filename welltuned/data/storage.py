@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +70,8 @@ class _Packer:
             return self._array(value)
         if type(value) is list and all(type(item) in _PLAIN for item in value):
             return {"plain": value}
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            parts = {name: self.pack(part) for name, part in cast(Any, value)._asdict().items()}
+        if isinstance(value, tuple) and (names := getattr(value, "_fields", ())):
+            parts = {name: self.pack(part) for name, part in zip(names, value, strict=True)}
             return _as_class(value, parts)
         if type(value) in (list, tuple):
             return {type(value).__name__: [self.pack(item) for item in value]}

@@ -451,7 +451,7 @@ def test_two_workers_run_side_by_side(
     values = values_for(tiny("bert"), sentiment, tmp_path / "c", workers=2, budget={"steps": 2})
     comparison = carried_out(values, Counting())
     assert most == 2
-    assert "Runs went side by side" in comparison.report.read_text()
+    assert "Runs were parallel" in comparison.report.read_text()
 
 
 # --- Processes of their own ------------------------------------------------------------

@@ -186,7 +186,7 @@ def test_what_it_costs_more_is_told(rewarded_comparison: Comparison) -> None:
     assert row["cost"]["train_seconds"] == pytest.approx(sum(stages.values()))
     assert row["cost"]["artifact_bytes"] > 0 and row["cost"]["memory_bytes"] > 1e7
     page = rewarded_comparison.report.read_text(encoding="utf-8")
-    assert "of supervised fine-tuning, which has the budget of the others" in page
+    assert "of supervised fine-tuning, with the budget of the other strategies" in page
 
 
 def test_what_the_final_policy_forgot_is_measured_since_before_the_first_stage(

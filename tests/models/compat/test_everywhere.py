@@ -70,7 +70,7 @@ def reached_into(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and private(node.attr):
             owner = ast.unparse(node.value)
-            if owner not in ("self", "cls") and (owner, node.attr) not in EXCEPTIONS:
+            if owner not in ("self", "cls", "super()") and (owner, node.attr) not in EXCEPTIONS:
                 yield ast.unparse(node)
 
 
