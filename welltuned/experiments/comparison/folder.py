@@ -82,7 +82,7 @@ def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
     if folder.exists() and not folder.is_dir():
         raise InputError(_in_use(folder))
     comparison = Comparison(folder)
-    held = [path for path in folder.glob("*") if path.name != ".lock"]
+    held = [path for path in folder.glob("*") if not _is_left_over(path)]
     if held and not Comparison.is_at(folder):
         raise InputError(_in_use(folder))
     before = comparison.record.get("data")
@@ -112,6 +112,11 @@ def _own_folder(config: CompareConfig) -> Comparison:
 def asked_for(config: CompareConfig) -> dict[str, Any]:
     """The config as it is remembered; how the report reads makes no other comparison."""
     return config.model_dump(mode="json", exclude={"output_dir", "report"})
+
+
+def _is_left_over(path: Path) -> bool:
+    """What a comparison that was stopped before its first record leaves: its lock, its data."""
+    return path.name == ".lock" or (path / "journal.jsonl").exists()
 
 
 def _in_use(folder: Path) -> Fault:
