@@ -115,8 +115,9 @@ def test_two_processes_share_a_sweep_and_a_kill_loses_no_finished_trial(
         _, err = other.communicate(timeout=120)
         assert other.returncode == 0, err
     finally:
-        victim.kill()
-        other.kill()
+        for process in (victim, other):
+            process.kill()
+            process.communicate()  # so that its pipes are closed
     status, _, told = call("sweep", file)
     assert status == 0, told
     assert all((run / "results.json").read_bytes() == content for run, content in safe.items())
