@@ -1,5 +1,5 @@
-"""Policies to look into, shared with the tests of RLHF."""
+"""Policies to look into, made as the tests of RLHF make them."""
 
-from rlhf.conftest import classified, stories, told
+from supervised import classified, stories, told
 
 __all__ = ["classified", "stories", "told"]
