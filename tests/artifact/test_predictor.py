@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def predictor(finished: Run) -> Predictor:
     return wt.load(finished)
 
 
-def positive(rows: list[dict[str, Any]]) -> list[float]:
+def positive(rows: Sequence[Mapping[str, Any]]) -> list[float]:
     return [row["probabilities"]["positive"] for row in rows]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.runs import Run
 from welltuned.tasks import Examples, Problem
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
 Text = str | tuple[str, str] | list[str]
 """One text, a pair of texts for models trained on pairs, or the words of a sentence."""
@@ -43,32 +48,32 @@ class Predictor:
         return self._artifact.problem
 
     @property
-    def model(self) -> Any:
+    def model(self) -> nn.Module:
         """The model itself, for direct use."""
         return self._artifact.model
 
     @property
-    def device(self) -> Any:
+    def device(self) -> torch.device:
         return next(self._artifact.model.parameters()).device
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         return self._artifact.tokenizer
 
-    def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[Mapping[str, Any]]:
         """One row a text, in order.
 
         Each holds `prediction`, and `probabilities` by label where there are labels.
         """
         return list(self.stream(texts, batch_size)) if texts else []
 
-    def stream(self, texts: Iterable[Text], batch_size: int = 64) -> Iterator[dict[str, Any]]:
+    def stream(self, texts: Iterable[Text], batch_size: int = 64) -> Iterator[Mapping[str, Any]]:
         """As `predict`, but streaming: reads a batch, predicts, reads on."""
         waiting = iter(texts)
         while batch := list(islice(waiting, batch_size)):
             yield from self.answer(self.problem.codec.records_of(batch), batch_size)
 
-    def answer(self, records: Records, batch_size: int = 64) -> list[dict[str, Any]]:
+    def answer(self, records: Records, batch_size: int = 64) -> Sequence[Mapping[str, Any]]:
         """One row a record, in order."""
         artifact = self._artifact
         if (responder := self.problem.responder) is not None:
@@ -132,7 +137,9 @@ class Predictor:
             artifact.model, artifact.tokenizer, given, artifact.max_length, hear
         )
 
-    def answer_file(self, file: str, batch_size: int = 64) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def answer_file(
+        self, file: str, batch_size: int = 64
+    ) -> Iterator[tuple[object, Mapping[str, Any]]]:
         """Each input of a file, labelled or not, with its row. Raises `InputError`."""
         roles = [role for role in self.problem.codec.roles if role.is_input or not role.required]
         records = self._read(file, DataConfig(train=file), roles)

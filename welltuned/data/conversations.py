@@ -86,7 +86,7 @@ def _read_alpaca(cells: Cells, layout: ConversationLayout) -> Example:
 def _history(cell: Any, layout: ConversationLayout) -> list[Message]:
     """Earlier turns, as pairs of what the user and the assistant said."""
     column = layout.name("history")
-    pairs = cell_as_list(cell, column) if cell not in (None, "") else []
+    pairs: list[Any] = cell_as_list(cell, column) if cell not in (None, "") else []
     roles = ("user", "assistant")
     if any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
         raise Unreadable(

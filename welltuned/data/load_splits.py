@@ -61,7 +61,7 @@ class DataFacts:
             "".join(self.splits[name].fingerprint for name in SPLITS).encode()
         ).hexdigest()[:32]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return {**asdict(self), "fingerprint": self.fingerprint}
 
 

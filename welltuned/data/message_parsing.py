@@ -56,7 +56,7 @@ def as_text(cell: object, column: str) -> str:
     )
 
 
-def cell_as_list(cell: object, column: str) -> list[Any]:
+def cell_as_list(cell: object, column: str) -> list[object]:
     """A nested cell; tables of text such as CSV hold it as JSON."""
     found = _from_json(cell) if isinstance(cell, str) else cell
     if isinstance(found, (list, tuple)):
@@ -84,7 +84,7 @@ def _kind(cell: Any) -> str:
     return "null" if cell is None else names.get(type(cell), type(cell).__name__)
 
 
-def turns_in(cell: object) -> list[dict[str, Any]]:
+def turns_in(cell: object) -> list[dict[str, object]]:
     """The turns of a cell that may as well be text; none when it is."""
     found = _from_json(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
     if not isinstance(found, (list, tuple)):

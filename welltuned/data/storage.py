@@ -44,7 +44,7 @@ def store(value: object, file: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def load_stored(file: Path) -> Any:
+def load_stored(file: Path) -> object:
     """The value that was stored. Raises `OSError` or `ValueError` for a file that is not whole."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as held:

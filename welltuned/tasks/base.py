@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
@@ -138,7 +138,7 @@ class Problem(ABC):
 
     @property
     @abstractmethod
-    def presenter(self) -> Presenter: ...
+    def presenter(self) -> Presenter[Any]: ...
 
     @property
     def responder(self) -> Responder | None:
@@ -171,7 +171,7 @@ class Problem(ABC):
         return self.type.replace("_", " ")
 
     @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """What the artifact must remember to predict again; `type` is the task's name."""
 
     # --- From one state to the next ---

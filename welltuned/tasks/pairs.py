@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,6 +22,14 @@ _MANY = 4
 
 Rewards = Sequence[np.ndarray]
 """For each prompt the rewards of its responses (K)."""
+
+
+class PairFacts(TypedDict):
+    """By split: pairs, responses, and in which share of the pairs the longer response is better."""
+
+    pairs: dict[str, int]
+    responses: dict[str, int]
+    longer_wins: dict[str, float]
 
 
 # --- Before training -----------------------------------------------------------
@@ -44,9 +52,9 @@ def form_of(form: Form, data: DataSplits, faults: Faults) -> Form | None:
     return form
 
 
-def facts_of(data: DataSplits) -> dict[str, Any]:
+def facts_of(data: DataSplits) -> PairFacts:
     """Counts for people, and what the longer response would score; warnings are noted."""
-    facts: dict[str, Any] = {"pairs": {}, "responses": {}, "longer_wins": {}}
+    facts: PairFacts = {"pairs": {}, "responses": {}, "longer_wins": {}}
     for split in SPLITS:
         targets = judged(data[split])
         assert targets is not None
@@ -95,7 +103,7 @@ def read(records: Records, faults: Faults) -> np.ndarray:
 
 
 def predictions(
-    rewards: Rewards, targets: np.ndarray, more: dict[str, Any] | None = None
+    rewards: Rewards, targets: np.ndarray, more: dict[str, float] | None = None
 ) -> PairPredictions:
     """How rewards order pairs, and whether they go with length; `more` is told beside that."""
     differences_Q, prompts_Q = _differences(rewards, targets)
@@ -106,7 +114,7 @@ def predictions(
     return PairPredictions(differences_Q.astype(np.float64), prompts_Q, rest | (more or {}))
 
 
-def longer_wins(targets: np.ndarray) -> dict[str, Any]:
+def longer_wins(targets: np.ndarray) -> dict[str, float]:
     """The accuracy of taking the longer response for the better one."""
     return {"pair_accuracy": accuracy([target.lengths_K for target in targets], targets)}
 
@@ -143,7 +151,7 @@ def _differences(rewards: Rewards, targets: np.ndarray) -> tuple[np.ndarray, np.
 
 def rows(
     rewards: Rewards, targets: np.ndarray, records: Records, texts: dict[str, Sequence[str]]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Mapping[str, object]]:
     """One row a pair, as if there were two classes, of which `chosen` is always the right one.
 
     `texts` holds free text in answer to the first prompts; it stands in a prompt's first row.
@@ -154,7 +162,7 @@ def rows(
         for number, pair in enumerate(target.pairs, 1):
             better, worse = float(reward_K[pair.winner]), float(reward_K[pair.loser])
             chance = float(sigmoid(np.array(better - worse)))
-            row = {
+            row: dict[str, object] = {
                 "id": f"{records.id(i)}#{number}" if len(target.pairs) > 1 else records.id(i),
                 "label": "chosen",
                 "prediction": "chosen" if better > worse else "rejected",
@@ -169,7 +177,7 @@ def rows(
             yield row
 
 
-def target_in_words(target: ResponseTarget) -> Any:
+def target_in_words(target: ResponseTarget) -> str | float | None:
     """A judgement in the user's own terms: a rating, or which responses are better than which."""
     if not target.pairs:
         return target.score

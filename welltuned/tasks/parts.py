@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from welltuned.tasks.examples import Examples
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_matrix
+    from sklearn.base import BaseEstimator
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     Batch = dict[str, torch.Tensor]
 
 AUTO = "auto"
+
+Target = TypeVar("Target", contravariant=True)
+"""One target, as the codec reads it: a number, flags, tag numbers or judgements."""
 
 
 class Codec(ABC):
@@ -175,7 +180,7 @@ class Scorer(ABC):
         return {"majority": majority} if majority else {}
 
 
-class Presenter(ABC):
+class Presenter(ABC, Generic[Target]):
     """The problem in words, for people and files."""
 
     label: ClassVar[str] = "label"
@@ -186,24 +191,24 @@ class Presenter(ABC):
         """The problem in a few words; `facts` is the part `task` of data.json."""
 
     @abstractmethod
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> Sequence[Mapping[str, object]]:
         """One row a prediction, for people and files."""
 
-    def answers(self, outputs_NK: np.ndarray, records: Records) -> list[dict[str, Any]]:
+    def answers(self, outputs_NK: np.ndarray, records: Records) -> Sequence[Mapping[str, object]]:
         """As `describe`, where the records that were asked are at hand."""
         return self.describe(outputs_NK)
 
     @abstractmethod
-    def target_of(self, target: object) -> Any:
+    def target_of(self, target: Target) -> object:
         """A target in the user's own terms."""
 
-    def target_text(self, target: object) -> str:
+    def target_text(self, target: Target) -> str:
         """The same in one line."""
         return str(self.target_of(target))
 
     def rows(
         self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, object]]:
         """One row an example for `predictions.jsonl`, which the scorer's family reads back.
 
         `texts` holds free text for the first examples: `response`, and `before` it was tuned.
@@ -214,7 +219,7 @@ class Presenter(ABC):
             label = self.target_of(targets[i])
             yield {"id": records.id(i), "label": label, **row, **self.shown(records, i)}
 
-    def shown(self, records: Records, index: int) -> dict[str, Any]:
+    def shown(self, records: Records, index: int) -> Mapping[str, object]:
         """What a record asked, for people and files."""
         return {role: records[role][index] for role in records.input_roles}
 
@@ -312,7 +317,7 @@ class LinearReadout(ABC):
     def right(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """How right the outputs are, text by text (N); more is better."""
 
-    def estimator(self, strength: float) -> Any:
+    def estimator(self, strength: float) -> BaseEstimator | None:
         """A scikit-learn model of texts' features; None where texts have no one answer.
 
         `strength` is the inverse strength of its regularisation.
@@ -323,7 +328,7 @@ class LinearReadout(ABC):
         """Targets as the estimator is fitted on them."""
         return targets
 
-    def estimator_outputs(self, estimator: object, features: object) -> np.ndarray:
+    def estimator_outputs(self, estimator: BaseEstimator, features: csr_matrix) -> np.ndarray:
         """What the problem's own head would have put out (N, K)."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -140,7 +140,7 @@ def read_rows(compute: Callable[[Batch], torch.Tensor], inputs: Batch) -> torch.
     return torch.cat(parts)[order_R.argsort()]
 
 
-def in_grid(values_R: Any, grid_BW: Any) -> Any:
+def in_grid(values_R: torch.Tensor, grid_BW: torch.Tensor) -> torch.Tensor:
     """A value for each row of a batch (R), by prompt (B, W); 0 where there is no row."""
     return values_R[grid_BW.clamp(min=0)].masked_fill(grid_BW == NO_ROW, 0.0)
 

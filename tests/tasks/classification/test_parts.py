@@ -89,7 +89,9 @@ def test_an_estimator_answers_as_the_problems_own_head_would(
 ) -> None:
     """What is linear in the features is read off them, also where a class is never seen."""
     linear = readout(problem)
-    model = linear.estimator(30.0).fit(FEATURES, linear.estimator_targets(targets))
+    estimator = linear.estimator(30.0)
+    assert estimator is not None
+    model = estimator.fit(FEATURES, linear.estimator_targets(targets))
     outputs = linear.estimator_outputs(model, FEATURES)
     assert problem.scorer.score(outputs, targets)[metric] > 0.9
 

@@ -268,5 +268,6 @@ def test_smoothing_under_its_other_name_and_margins_of_ipo_are_refused(
 
 def test_it_describes_itself() -> None:
     problem = PreferenceProblem(Preference(beta=0.3), "plain")
-    assert problem.to_dict()["config"]["beta"] == 0.3
+    config = problem.to_dict()["config"]
+    assert isinstance(config, dict) and config["beta"] == 0.3
     assert problem.presenter.describe(np.array([[-1.5, 0.0]])) == [{"logprob": -1.5}]

@@ -287,7 +287,7 @@ def test_answers_hold_words_tags_and_entities() -> None:
         {"type": "BAD", "start": 5, "stop": 6, "text": "bad"},
     ]
     assert len(second["prediction"]) == len(second["confidences"]) == 3
-    assert all(0.99 < confidence < 1 for confidence in second["confidences"])
+    assert all(sure is not None and 0.99 < sure < 1 for sure in second["confidences"])
     assert [row["prediction"] for row in PROBLEM.presenter.describe(outputs)] == LONG["tags"]
 
 

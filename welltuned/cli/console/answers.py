@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def pretty(text: Any, row: dict[str, Any]) -> str:
+def pretty(text: Any, row: Mapping[str, Any]) -> str:
     if "words" in row:
         return _tagged(row)
     prediction = row["prediction"]
@@ -28,7 +29,7 @@ def _rewarded(prompt: str, responses: list[str], rewards: list[float]) -> str:
     return "\n".join([prompt, *(f"{reward:10.4f}  {response}" for reward, response in pairs)])
 
 
-def _tagged(row: dict[str, Any]) -> str:
+def _tagged(row: Mapping[str, Any]) -> str:
     """A sentence with its entities in brackets, `[Ada Lovelace PER]`, or every word/TAG."""
     words = list(row["words"])
     if "entities" not in row:

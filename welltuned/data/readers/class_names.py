@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
 
-
-def name_classes(cell: object, names: list[str]) -> Any:
+def name_classes(cell: object, names: list[str]) -> object:
     """A class index, or each of a list of them, by name."""
     if isinstance(cell, list):
         return [name_classes(item, names) for item in cell]

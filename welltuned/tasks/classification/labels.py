@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
@@ -32,7 +33,7 @@ class Labels:
     mean: float = 0.0
     deviation: float = 1.0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return asdict(self)
 
     @classmethod

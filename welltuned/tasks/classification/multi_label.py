@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_matrix
+    from sklearn.multiclass import OneVsRestClassifier
 
     from welltuned.tasks.parts import Batch
 
@@ -60,7 +62,7 @@ class MultiLabel(ClassificationProblem):
     def verdict(self) -> Verdict:
         return LabelOdds(self.labels)
 
-    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         return count_facts(self.labelling, _counts(targets))
 
     def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
@@ -117,8 +119,15 @@ def label_probabilities(outputs_NK: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-outputs_NK.astype(np.float64)))
 
 
+class LabelSetAnswer(TypedDict):
+    """One text's labels, and the probability of each there is."""
+
+    prediction: list[str]
+    probabilities: dict[str, float]
+
+
 @dataclass(frozen=True)
-class LabelSetPresenter(Presenter):
+class LabelSetPresenter(Presenter[np.ndarray]):
     """The labels that are likelier than not, and the probability of each."""
 
     names: tuple[str, ...]
@@ -126,8 +135,8 @@ class LabelSetPresenter(Presenter):
     def headline(self, facts: Mapping[str, object]) -> str:
         return labels_headline("several", self.names)
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
-        rows = []
+    def describe(self, outputs_NK: np.ndarray) -> list[LabelSetAnswer]:
+        rows: list[LabelSetAnswer] = []
         for row_K in label_probabilities(outputs_NK):
             named = list(zip(self.names, row_K, strict=True))
             rows.append(
@@ -138,7 +147,7 @@ class LabelSetPresenter(Presenter):
             )
         return rows
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: np.ndarray) -> list[str]:
         return [name for name, flag in zip(self.names, target, strict=True) if flag]
 
 
@@ -153,7 +162,7 @@ class LabelSetReadout(LinearReadout):
     def right(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return ((label_probabilities(outputs) > 0.5) == (targets > 0.5)).mean(axis=1)
 
-    def estimator(self, strength: float) -> Any:
+    def estimator(self, strength: float) -> OneVsRestClassifier:
         from sklearn.linear_model import LogisticRegression
         from sklearn.multiclass import OneVsRestClassifier
 
@@ -162,7 +171,7 @@ class LabelSetReadout(LinearReadout):
     def estimator_targets(self, targets: np.ndarray) -> np.ndarray:
         return targets.astype(np.int64)
 
-    def estimator_outputs(self, estimator: Any, features: Any) -> np.ndarray:
+    def estimator_outputs(self, estimator: OneVsRestClassifier, features: csr_matrix) -> np.ndarray:
         chances_NK = np.clip(estimator.predict_proba(features), 1e-9, 1 - 1e-9)
         return np.log(chances_NK / (1 - chances_NK))
 

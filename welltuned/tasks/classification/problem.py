@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.encoding import encode_texts, pad
 from welltuned.data.records import Records, Role
@@ -54,14 +55,14 @@ class ClassificationProblem(Problem):
     def verdict(self) -> Verdict: ...
 
     @abstractmethod
-    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         """What data.json tells of the targets, by split."""
 
     def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
         """What a person should know of them."""
         return []
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return {"type": self.type, "labels": self.labelling.to_dict(), "folded": False}
 
     @classmethod
@@ -155,7 +156,7 @@ class PooledObjective(Objective):
 # --- Facts of classes -------------------------------------------------------------------
 
 
-def count_facts(labels: Labels, counts: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def count_facts(labels: Labels, counts: Mapping[str, np.ndarray]) -> dict[str, object]:
     """How often each class occurs, by split."""
     names = labels.names
     return {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError
@@ -22,6 +23,8 @@ from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import Ridge
     from torch import nn
     from transformers import PreTrainedConfig
 
@@ -82,7 +85,7 @@ class Regression(ClassificationProblem):
     def verdict(self) -> Verdict:
         return NumberVerdict(self.scale)
 
-    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         labels = self.labelling
         return {
             "problem": labels.problem,
@@ -99,7 +102,7 @@ class Regression(ClassificationProblem):
         fold(scalar_layer(model), self.labelling.deviation, self.labelling.mean)
         return replace(self, folded=True)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return {**super().to_dict(), "folded": self.folded}
 
     @classmethod
@@ -171,8 +174,14 @@ class NumberScorer(Scorer):
         return self.score(np.full((len(targets), 1), mean), targets)
 
 
+class NumberAnswer(TypedDict):
+    """One text's number, in the user's units."""
+
+    prediction: float
+
+
 @dataclass(frozen=True)
-class NumberPresenter(Presenter):
+class NumberPresenter(Presenter[np.float32]):
     """The number."""
 
     scale: Scale
@@ -180,10 +189,10 @@ class NumberPresenter(Presenter):
     def headline(self, facts: Mapping[str, object]) -> str:
         return "regression"
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> list[NumberAnswer]:
         return [{"prediction": float(value)} for value in self.scale.values(outputs_NK)]
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: np.float32) -> float:
         return float(target)
 
 
@@ -202,7 +211,7 @@ class NumberReadout(LinearReadout):
     def right(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return -((self.scale.values(outputs) - targets) ** 2)
 
-    def estimator(self, strength: float) -> Any:
+    def estimator(self, strength: float) -> Ridge:
         from sklearn.linear_model import Ridge
 
         return Ridge(alpha=1 / strength)
@@ -210,7 +219,7 @@ class NumberReadout(LinearReadout):
     def estimator_targets(self, targets: np.ndarray) -> np.ndarray:
         return (targets - self.mean) / self.deviation
 
-    def estimator_outputs(self, estimator: Any, features: Any) -> np.ndarray:
+    def estimator_outputs(self, estimator: Ridge, features: csr_matrix) -> np.ndarray:
         return estimator.predict(features).reshape(-1, 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict, one
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
 
     from welltuned.tasks.parts import Batch
 
@@ -67,7 +69,7 @@ class SingleLabel(ClassificationProblem):
     def verdict(self) -> Verdict:
         return ClassOdds(self.labels)
 
-    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         return count_facts(self.labelling, self._counts(targets))
 
     def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
@@ -143,8 +145,15 @@ def class_probabilities(outputs_NK: np.ndarray) -> np.ndarray:
     return exponents_NK / exponents_NK.sum(axis=1, keepdims=True)
 
 
+class ClassAnswer(TypedDict):
+    """One text's class, and the probability of each by name."""
+
+    prediction: str
+    probabilities: dict[str, float]
+
+
 @dataclass(frozen=True)
-class ClassPresenter(Presenter):
+class ClassPresenter(Presenter[np.int64]):
     """The likeliest class, and the probability of each."""
 
     names: tuple[str, ...]
@@ -152,7 +161,7 @@ class ClassPresenter(Presenter):
     def headline(self, facts: Mapping[str, object]) -> str:
         return labels_headline("one", self.names)
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> list[ClassAnswer]:
         return [
             {
                 "prediction": self.names[int(row_K.argmax())],
@@ -163,7 +172,7 @@ class ClassPresenter(Presenter):
             for row_K in class_probabilities(outputs_NK)
         ]
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: np.int64) -> str:
         return self.names[int(target)]
 
 
@@ -180,7 +189,7 @@ class ClassReadout(LinearReadout):
     def right(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return (class_probabilities(outputs).argmax(axis=1) == targets).astype(float)
 
-    def estimator(self, strength: float) -> Any:
+    def estimator(self, strength: float) -> LogisticRegression:
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=strength, max_iter=2000)
@@ -188,7 +197,7 @@ class ClassReadout(LinearReadout):
     def estimator_targets(self, targets: np.ndarray) -> np.ndarray:
         return targets.astype(np.int64)
 
-    def estimator_outputs(self, estimator: Any, features: Any) -> np.ndarray:
+    def estimator_outputs(self, estimator: LogisticRegression, features: csr_matrix) -> np.ndarray:
         outputs_NK = np.full((features.shape[0], len(self.names)), _NEVER)
         outputs_NK[:, estimator.classes_] = estimator.predict_log_proba(features)
         return outputs_NK

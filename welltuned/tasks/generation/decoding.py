@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -27,9 +27,9 @@ class Decoding(Part):
     num_beams: int = Field(default=1, ge=1)
     """Beams of the beam search; 1 switches it off."""
 
-    def options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    def options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, object]:
         """The same as `generate` of transformers takes it."""
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "max_new_tokens": self.max_new_tokens,
             "do_sample": self.temperature > 0,
             "repetition_penalty": self.repetition_penalty,

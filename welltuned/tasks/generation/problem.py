@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
@@ -76,7 +77,7 @@ class GenerationProblem(Problem):
         """Conversations may be protected by plain text, and the other way round."""
         return replace(self, style="plain" if records["messages"][0] is None else "chat")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         config = self.config.model_dump(mode="json")
         return {"type": self.type, "style": self.style, "config": config}
 
@@ -128,8 +129,15 @@ class TokenScorer(Scorer):
         return TokenPredictions(outputs_NK)
 
 
+class TextLoss(TypedDict):
+    """How likely an example's own answer was: its mean loss, and the tokens it is the mean of."""
+
+    loss: float
+    tokens: int
+
+
 @dataclass(frozen=True)
-class TextPresenter(Presenter):
+class TextPresenter(Presenter[np.int64]):
     """Prompts, answers, and how likely the example's own answer was."""
 
     style: Style
@@ -139,18 +147,18 @@ class TextPresenter(Presenter):
     def headline(self, facts: Mapping[str, object]) -> str:
         return f"generation ({self.style})"
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> list[TextLoss]:
         return [
             {"loss": float(loss / max(count, 1)), "tokens": int(count)}
             for loss, count, _ in outputs_NK
         ]
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: np.int64) -> int:
         return int(target)
 
     def rows(
         self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, object]]:
         records = examples.records
         for i, row in enumerate(self.describe(outputs_NK)):
             said = {name: answers[i] for name, answers in texts.items() if i < len(answers)}
@@ -158,7 +166,7 @@ class TextPresenter(Presenter):
                 said = {"reference": reference_of(self.style, records, i) or "", **said}
             yield {"id": records.id(i), **row, **self.shown(records, i), **said}
 
-    def shown(self, records: Records, index: int) -> dict[str, Any]:
+    def shown(self, records: Records, index: int) -> Mapping[str, object]:
         if self.style == "plain":
             return {"prompt": records["prompt"][index]}
         turns = records["messages"][index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.data.records import Records
 from welltuned.metrics import Scores
@@ -19,7 +19,7 @@ from welltuned.tasks.parts import Responder
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedTokenizerBase
+    from transformers import BatchEncoding, PreTrainedTokenizerBase, TextStreamer
 
     from welltuned.tasks.generation.config import Generation
 
@@ -89,7 +89,7 @@ class TextResponder(Responder):
 
     def prompt_batch(
         self, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int
-    ) -> Any:
+    ) -> BatchEncoding:
         """Prompts as `generate` reads them: padded and, when too long, cut on the left."""
         room = max(1, limit - self.config.decoding.max_new_tokens)
         sides = tokenizer.padding_side, tokenizer.truncation_side
@@ -122,7 +122,7 @@ class TextResponder(Responder):
         return score_text(predictions, answers, intervals, self.config.metrics)
 
 
-def _streamer(tokenizer: PreTrainedTokenizerBase, say: Callable[[str], object]) -> Any:
+def _streamer(tokenizer: PreTrainedTokenizerBase, say: Callable[[str], object]) -> TextStreamer:
     from transformers import TextStreamer
 
     class Streamer(TextStreamer):

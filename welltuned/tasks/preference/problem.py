@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.records import Records
 from welltuned.metrics import PairPredictions, Predictions, Scores
@@ -23,7 +24,7 @@ from welltuned.tasks.generation import Generation, GenerationProblem
 from welltuned.tasks.parts import Presenter, Responder, Scorer
 from welltuned.tasks.preference.codec import ComparedCodec, answered
 from welltuned.tasks.preference.objective import PreferenceObjective
-from welltuned.tasks.responses import Form
+from welltuned.tasks.responses import Form, ResponseTarget
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,7 +81,7 @@ class PreferenceProblem(Problem):
         generation = self.generation(responses.style_of(tokenizer, self.form))
         return generation, answered(records, generation.style, _PROVED)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return {"type": self.type, "form": self.form, "config": self.config.model_dump(mode="json")}
 
 
@@ -117,7 +118,7 @@ class ImplicitRewardScorer(Scorer):
 
 
 @dataclass(frozen=True)
-class ImplicitRewardPresenter(Presenter):
+class ImplicitRewardPresenter(Presenter[ResponseTarget]):
     """One row a pair; a prompt that was answered has its answer in its first."""
 
     beta: float
@@ -127,20 +128,20 @@ class ImplicitRewardPresenter(Presenter):
     def headline(self, facts: Mapping[str, Any]) -> str:
         return f"direct preference over {facts['pairs']['train']:,} pairs"
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, float]]:
         return [{"logprob": float(row[0])} for row in outputs_NK]
 
     def rows(
         self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, object]]:
         assert examples.targets is not None
         rewards = implicit_rewards(self.beta, outputs_NK, examples.targets)
         return pairs.rows(rewards, examples.targets, examples.records, texts)
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: ResponseTarget) -> str | float | None:
         return pairs.target_in_words(target)
 
-    def shown(self, records: Records, index: int) -> dict[str, Any]:
+    def shown(self, records: Records, index: int) -> Mapping[str, object]:
         return {"prompt": records["prompt"][index], "responses": records["responses"][index]}
 
     def lines(self, records: Records, index: int) -> list[str]:

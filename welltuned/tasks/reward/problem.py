@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.records import Records
 from welltuned.tasks import pairs
 from welltuned.tasks.base import Problem, Trained
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Presenter, Verdict
-from welltuned.tasks.responses import Form
+from welltuned.tasks.responses import Form, ResponseTarget
 from welltuned.tasks.reward.codec import JudgedCodec
 from welltuned.tasks.reward.objective import BradleyTerry, RatingSquares, RewardObjective
 from welltuned.tasks.reward.scorer import (
@@ -97,7 +98,7 @@ class RewardProblem(Problem):
         fold(scalar_layer(model), self.scale, self.shift)
         return replace(self, scale=1.0, shift=0.0)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return {
             "type": self.type,
             "source": self.source,
@@ -108,20 +109,26 @@ class RewardProblem(Problem):
         }
 
 
+class RewardAnswer(TypedDict):
+    """The reward of a response, or of each where a prompt has several."""
+
+    prediction: float | list[float]
+
+
 @dataclass(frozen=True)
-class RewardPresenter(Presenter):
+class RewardPresenter(Presenter[ResponseTarget]):
     """Rewards of responses."""
 
     units: RewardScale
 
     label: ClassVar[str] = "judged"
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> list[RewardAnswer]:
         return [{"prediction": float(row[0])} for row in self.units.values(outputs_NK)]
 
-    def answers(self, outputs_NK: np.ndarray, records: Records) -> list[dict[str, Any]]:
+    def answers(self, outputs_NK: np.ndarray, records: Records) -> list[RewardAnswer]:
         """The reward of a record's response; a list of rewards where it has several."""
-        found: list[dict[str, Any]] = []
+        found: list[RewardAnswer] = []
         for rewards_W, said in zip(
             self.units.values(outputs_NK), records["responses"], strict=True
         ):
@@ -129,10 +136,10 @@ class RewardPresenter(Presenter):
             found.append({"prediction": rewards if len(said) > 1 else rewards[0]})
         return found
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: ResponseTarget) -> str | float | None:
         return pairs.target_in_words(target)
 
-    def shown(self, records: Records, index: int) -> dict[str, Any]:
+    def shown(self, records: Records, index: int) -> Mapping[str, object]:
         said = records["responses"][index]
         if records["prompt"][index] is None:
             return {"text": said[0]}
@@ -151,7 +158,7 @@ class PairPresenter(RewardPresenter):
 
     def rows(
         self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, object]]:
         assert examples.targets is not None
         rewards = self.units.rewards(outputs_NK, examples.targets)
         return pairs.rows(rewards, examples.targets, examples.records, texts)
@@ -165,7 +172,7 @@ class RatingPresenter(RewardPresenter):
 
     def rows(
         self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, object]]:
         records, targets = examples.records, examples.targets
         assert targets is not None
         rewards = self.units.rewards(outputs_NK, targets)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
@@ -67,7 +68,7 @@ class TokenClassificationProblem(Problem):
     def linear(self) -> LinearReadout:
         return WordReadout(len(self.tags))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return {
             "type": self.type,
             "tags": list(self.tags),
@@ -174,8 +175,31 @@ def predicted_tags(
     ]
 
 
+class MarkedEntity(TypedDict):
+    """An entity: its type, its words from `start` up to `stop`, and these as text."""
+
+    type: str
+    start: int
+    stop: int
+    text: str
+
+
+class TagAnswer(TypedDict):
+    """A sentence's words, the tag of each and how sure the model is of it."""
+
+    words: list[str]
+    prediction: Tags
+    confidences: list[float | None]
+    entities: NotRequired[list[MarkedEntity]]
+
+
+def _in_text(entity: Entity, words: Sequence[str]) -> MarkedEntity:
+    kind, start, stop = entity
+    return {"type": kind, "start": start, "stop": stop, "text": " ".join(words[start:stop])}
+
+
 @dataclass(frozen=True)
-class TagPresenter(Presenter):
+class TagPresenter(Presenter[np.ndarray]):
     """Words with their tags, and the entities that they mark."""
 
     tags: tuple[str, ...]
@@ -186,30 +210,27 @@ class TagPresenter(Presenter):
     def headline(self, facts: Mapping[str, object]) -> str:
         return f"a tag for each word, {len(self.tags)} tags"
 
-    def describe(self, outputs_NK: np.ndarray) -> list[dict[str, Any]]:
+    def describe(self, outputs_NK: np.ndarray) -> list[TagAnswer]:
         last = [np.flatnonzero(sentence.any(axis=-1)) for sentence in outputs_NK]
         lengths = [int(seen[-1]) + 1 if seen.size else 0 for seen in last]
         return self._rows(outputs_NK, [[""] * length for length in lengths])
 
-    def answers(self, outputs_NK: np.ndarray, records: Records) -> list[dict[str, Any]]:
+    def answers(self, outputs_NK: np.ndarray, records: Records) -> list[TagAnswer]:
         return self._rows(outputs_NK, records["words"])
 
-    def _rows(self, outputs_NWC: np.ndarray, sentences: list[list[str]]) -> list[dict[str, Any]]:
+    def _rows(self, outputs_NWC: np.ndarray, sentences: list[list[str]]) -> list[TagAnswer]:
         """Words, their tags, how sure the model is of each, and the entities they mark.
 
         None stands for the tag of a word that the model did not see.
         """
         predicted = predicted_tags(self.tags, outputs_NWC, [len(words) for words in sentences])
         chances_NW = np.exp(outputs_NWC.max(axis=-1).astype(np.float64)).round(6)
-        rows: list[dict[str, Any]] = []
+        rows: list[TagAnswer] = []
         for words, tags, chances_W in zip(sentences, predicted, chances_NW.tolist(), strict=True):
             sure = [chances_W[i] if tag is not None else None for i, tag in enumerate(tags)]
-            row: dict[str, Any] = {"words": words, "prediction": tags, "confidences": sure}
+            row: TagAnswer = {"words": words, "prediction": tags, "confidences": sure}
             if self.entities:
-                row["entities"] = [
-                    {**entity._asdict(), "text": " ".join(words[entity.start : entity.stop])}
-                    for entity in find_entities(tags)
-                ]
+                row["entities"] = [_in_text(entity, words) for entity in find_entities(tags)]
             rows.append(row)
         return rows
 
@@ -217,13 +238,13 @@ class TagPresenter(Presenter):
         """The entities of a sentence's tag numbers; none where tags mark none."""
         return find_entities(self.target_of(target)) if self.entities else []
 
-    def target_of(self, target: Any) -> Any:
+    def target_of(self, target: np.ndarray) -> list[str]:
         return [self.tags[number] for number in target]
 
-    def target_text(self, target: object) -> str:
+    def target_text(self, target: np.ndarray) -> str:
         return " ".join(self.target_of(target))
 
-    def shown(self, records: Records, index: int) -> dict[str, Any]:
+    def shown(self, records: Records, index: int) -> Mapping[str, object]:
         return {"text": " ".join(records["words"][index])}
 
     def lines(self, records: Records, index: int) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,9 @@ def run_baselines(request: dict[str, Any], tell: Tell) -> None:
     tell("finished", memory_bytes=0)
 
 
-def _write(folder: Path, name: str, results: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _write(
+    folder: Path, name: str, results: dict[str, Any], rows: list[Mapping[str, object]]
+) -> None:
     run = Run(folder / name)
     run.folder.mkdir(parents=True, exist_ok=True)
     run.write_lines("predictions.jsonl", rows)
@@ -141,7 +144,9 @@ def _choose(
     best: tuple[float, Any] | None = None
     for strength in _STRENGTHS:
         fitted = linear.estimator_targets(targets["train"])
-        model = linear.estimator(strength).fit(features["train"], fitted)
+        estimator = linear.estimator(strength)
+        assert estimator is not None
+        model = estimator.fit(features["train"], fitted)
         outputs = linear.estimator_outputs(model, features["validation"])
         score = float(scorer.score(outputs, targets["validation"])[metric])
         if best is None or is_better(metric, score, best[0]):
