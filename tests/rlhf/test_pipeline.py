@@ -178,7 +178,7 @@ def test_pages_tell_the_story_from_the_folders_alone(bandit: Run, writer: Run) -
 
 
 def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
-    from welltuned.reports import write_report
+    from welltuned.reports.write import write_report
 
     for folder in (copied.folder, copied.folder / "stages/rl", copied.folder / "stages/sft"):
         page = (folder / "report.html").read_text(encoding="utf-8")
@@ -205,16 +205,18 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
 
 
 def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
-    from welltuned.cli.console.data import inspect
     from welltuned.cli.console.runs import describe_runs
+    from welltuned.cli.data_request import read_data_request
+    from welltuned.training.data_summary import summarise_data
 
     rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
     assert {"run", "sft", "rl"} == set(rows)
     assert rows["run"]["strategy"] == "rlhf" and rows["rl"]["strategy"] == "lora"
     assert rows["run"]["metric"] == "reward"
     assert rows["run"]["score"] == bandit.results["test"]["reward"]
-    inspection = inspect(str(bandit.folder / "config.yaml"), [])
-    assert inspection.facts["task"]["labels"] == ["negative", "positive"]
+    asked = read_data_request(str(bandit.folder / "config.yaml"), [])
+    facts = summarise_data(asked.data, asked.task, asked.model).facts
+    assert facts.task["labels"] == ["negative", "positive"]
 
 
 # --- Going on ---------------------------------------------------------------------

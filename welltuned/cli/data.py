@@ -8,13 +8,15 @@ from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 @app.command("data")
 def data_command(arguments: Arguments = None, as_json: Json = False) -> None:
     """Look at data without loading a model: counts, faults, and three examples token by token."""
-    from welltuned.cli.console.data import inspect
+    from welltuned.cli.data_request import read_data_request
+    from welltuned.training.data_summary import summarise_data
 
-    file, overrides = split_arguments(arguments)
-    inspection = inspect(file, overrides)
+    asked = read_data_request(*split_arguments(arguments))
+    summary = summarise_data(asked.data, asked.task, asked.model)
     if as_json:
-        print_json(inspection.facts)
+        print_json(summary.facts.as_dict())
     else:
+        from welltuned.cli.console.data import show_data
         from welltuned.cli.console.run import results_console
 
-        results_console().print(inspection.render())
+        results_console().print(show_data(summary))

@@ -1,0 +1,48 @@
+"""What `welltuned data` is asked about: a config, of a run or a pipeline, or a bare data file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from welltuned.config import read_run_config
+from welltuned.data.config import DataConfig
+from welltuned.errors import Faults
+from welltuned.models.loading import ModelConfig
+from welltuned.rlhf.read_config import load_rlhf_config
+from welltuned.schema.document import Document, Part, apply_overrides, peek, validate
+from welltuned.tasks import DEFAULT_TASK, AnyTask
+
+
+class DataRequest(Part):
+    """The part of a config that says what the data are and how they are read."""
+
+    data: DataConfig
+    task: AnyTask = DEFAULT_TASK
+    model: ModelConfig | None = None
+
+
+def read_data_request(file: str | None, overrides: list[str]) -> DataRequest:
+    """Of a config, or of a data file or folder; overrides may add to either.
+
+    Raises `InputError` with all faults found.
+    """
+    if file is None or Path(file).suffix not in (".yaml", ".yml"):
+        return _of_data(file, overrides)
+    if peek(file, overrides, "pipeline") is not None:
+        pipeline = load_rlhf_config(file, overrides)
+        return DataRequest(data=pipeline.data, task=pipeline.task, model=pipeline.model)
+    faults = Faults()
+    config, _ = read_run_config(file, overrides, faults)
+    faults.raise_if_any()
+    assert config is not None
+    return DataRequest(data=config.data, task=config.task, model=config.model)
+
+
+def _of_data(file: str | None, overrides: list[str]) -> DataRequest:
+    faults, document = Faults(), Document()
+    named = [f"data.train={file}"] if file else []
+    apply_overrides(document, [*named, *overrides], DataRequest, faults)
+    request = validate(DataRequest, document, faults)
+    faults.raise_if_any()
+    assert request is not None
+    return request
