@@ -86,4 +86,4 @@ def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
 
 def without_a_page(patch: pytest.MonkeyPatch) -> None:
     """Leave the comparison's own report out, where nobody reads it: it takes as long as a run."""
-    patch.setattr(carry_out, "_write_report", lambda comparison: None)
+    patch.setattr(carry_out, "write_comparison_report", lambda comparison: None)

@@ -16,7 +16,13 @@ def imported(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module is not None:
-        yield node.module
+        yield from {submodule(node.module, alias.name) for alias in node.names}
+
+
+def submodule(package: str, name: str) -> str:
+    """`a.b` for `from a import b` where b is a module of ours, otherwise `a`."""
+    file = PACKAGE.parent.joinpath(*package.split("."), f"{name}.py")
+    return f"{package}.{name}" if file.exists() else package
 
 
 def late_imports(file: Path) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from welltuned.artifact.manifest import ArtifactManifest, Precision, is_adapter
 from welltuned.errors import Fault, InputError, Place
+from welltuned.models import cpu_attention
 from welltuned.models.loading import quiet, weights_fingerprint
 
 if TYPE_CHECKING:
@@ -83,8 +84,6 @@ def load_artifact(folder: Path, device: torch.device | None = None) -> Artifact:
     Raises `InputError` when it is not one of ours, or its base model is not as it was.
     """
     from transformers import AutoTokenizer
-
-    from welltuned.models import cpu_attention
 
     manifest = ArtifactManifest.read(folder)
     with quiet():

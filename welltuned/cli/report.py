@@ -33,10 +33,10 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
     """Write the report of whatever a folder holds again, in the language asked for if any."""
     from pathlib import Path
 
-    from welltuned.reports import write_report as write_run
     from welltuned.reports.comparison import write_comparison_report as write_comparison
     from welltuned.reports.learning_curve import write_curve_report
     from welltuned.reports.sweep import write_sweep_report
+    from welltuned.reports.write import write_report as write_run
     from welltuned.runs import Run
     from welltuned.runs.comparison_folder import Comparison
 

@@ -38,9 +38,7 @@ def forgetting_lines(results: RunResults) -> list[str]:
 
 
 def forgetting_content(results: RunResults) -> dict[str, Any] | None:
-    """What the template shows; None where nothing was measured."""
-    from welltuned.reports import charts  # a terminal needs none of matplotlib
-
+    """What the template tells, without charts; None where nothing was measured."""
     retention, probe = results.get("retention", {}), results.get("probe")
     wise = results.get("wise_ft")
     if not (retention or probe or wise):
@@ -52,15 +50,7 @@ def forgetting_content(results: RunResults) -> dict[str, Any] | None:
             for name, entry in _entries(retention).items()
         ],
         "probe": probe,
-        "layers": charts.layer_probe(
-            probe["regions"], probe["before"], probe.get("after"), probe["metric"], probe["chance"]
-        )
-        if probe
-        else None,
         "wise": wise,
-        "alphas": charts.alpha_curve(wise["curve"], wise["metric"], wise["alpha"])
-        if wise
-        else None,
     }
 
 

@@ -54,7 +54,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         "curves": _curves(metrics, results["metric"], _),
         "warnings": [row for row in metrics if "warning" in row],
         "found": _found(results.get("found", {}), _),
-        "forgetting": forgetting_content(results),
+        "forgetting": _forgetting(results),
         "judged": run.judged,
         "looks": [row for row in metrics if row.get(results["metric"]) is not None],
         "per_class": judged.get("per_type", judged.get("per_class", {})),
@@ -109,6 +109,18 @@ def _score_rows(judged: Scores, results: RunResults) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _forgetting(results: RunResults) -> dict[str, Any] | None:
+    content = forgetting_content(results)
+    if content is None:
+        return None
+    probe, wise = content["probe"], content["wise"]
+    layers = probe and charts.layer_probe(
+        probe["regions"], probe["before"], probe.get("after"), probe["metric"], probe["chance"]
+    )
+    alphas = wise and charts.alpha_curve(wise["curve"], wise["metric"], wise["alpha"])
+    return {**content, "layers": layers, "alphas": alphas}
 
 
 def _curves(metrics: list[dict[str, Any]], metric: str, _: Translator) -> Any:

@@ -20,6 +20,7 @@ from welltuned.experiments.comparison.plan import ComparisonPlan, plan_compariso
 from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.experiments.comparison.worker.client import Event, Worker
+from welltuned.reports.comparison import write_comparison_report
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.status import stoppable
 from welltuned.schema.document import Document
@@ -52,18 +53,10 @@ def run_comparison(
         observer.planned(comparison, plan.board)
         _run_cells(plan, config.workers, observer)
         results = summarise_comparison(comparison)
-        _write_report(comparison)
+        write_comparison_report(comparison)
         plan.write("finished")
     observer.ended(comparison, results)
     return comparison
-
-
-def _write_report(comparison: Comparison) -> None:
-    from welltuned.reports.comparison import (
-        write_comparison_report,
-    )  # it draws, which takes a while to load
-
-    write_comparison_report(comparison)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.requests import events_of
+from welltuned.experiments.search.space_reading import with_found
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SharedSettings, TunedRecord
 from welltuned.runs.folder import next_free, write_json
@@ -51,10 +52,6 @@ def tune(
     """Every variant with the best values of `config.tune` trials; without that, as they are."""
     if config.tune is None:
         return TunedVariants(list(variants), {}, {})
-    from welltuned.experiments.search.space_reading import (
-        with_found,  # loads torch, which no one else here needs
-    )
-
     tuned = TunedVariants([], {}, {})
     for variant in variants:
         training = spending[variant.name].applied(variant.config.training)

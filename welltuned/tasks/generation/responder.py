@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from welltuned.data.records import Records
 from welltuned.metrics import Scores
+from welltuned.metrics.text import score_text
 from welltuned.tasks.generation.codec import (
     ConversationCodec,
     Style,
@@ -108,8 +109,6 @@ class TextResponder(Responder):
             tokenizer.padding_side, tokenizer.truncation_side = sides
 
     def score(self, responses: Sequence[str], records: Records, intervals: bool = False) -> Scores:
-        from welltuned.metrics.text import score_text
-
         references = [reference_of(self.style, records, i) for i in range(len(responses))]
         pairs = [
             (response, right)

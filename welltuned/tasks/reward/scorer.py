@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from welltuned.metrics import NumberPredictions, PairPredictions, Predictions, Scores, score
+from welltuned.metrics.regression import rank_correlation
 from welltuned.tasks import pairs
 from welltuned.tasks.parts import Scorer
 
@@ -95,8 +96,6 @@ class RatingScorer(RewardScorer):
     def score_ratings(
         self, predictions: NumberPredictions, targets: np.ndarray, intervals: bool
     ) -> Scores:
-        from welltuned.metrics.regression import rank_correlation
-
         lengths_N = np.concatenate([target.lengths_K for target in targets])
         correlation = rank_correlation(lengths_N, predictions.said_N)
         return {**score(predictions, intervals), "length_correlation": correlation}

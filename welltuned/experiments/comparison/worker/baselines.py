@@ -22,6 +22,7 @@ from welltuned.runs import Run
 from welltuned.tasks import LinearReadout, Scorer
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.session import load_session
 
 if TYPE_CHECKING:
     from welltuned.experiments.comparison.worker.protocol import Tell
@@ -69,9 +70,7 @@ def _majority(prepared: RunPlan, folder: Path) -> None:
 
 def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str, Any]:
     """The untuned model, its new head untrained."""
-    from welltuned.training import session
-
-    tuned = session.load_session(prepared, observer)
+    tuned = load_session(prepared, observer)
     tuned.model.eval()
     targets = tuned.prepared.examples["test"].targets
     assert targets is not None
