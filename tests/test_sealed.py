@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from faults import refused
 from support import tune
 from welltuned.cli.console.run import results_lines
 from welltuned.cli.console.runs import describe_runs, runs_table
 from welltuned.config import run_config_from
 from welltuned.data.encoding import Encoded
-from welltuned.errors import Pruned
+from welltuned.errors import Fault, Pruned
 from welltuned.runs import Run
 from welltuned.tasks.generation.responder import TextResponder
 from welltuned.training import train
@@ -111,7 +112,7 @@ def test_a_pruned_run_is_a_stopped_one_with_its_reason(
 ) -> None:
     class Pruning(Observer):
         def evaluated(self, step: int, epoch: float, scores: dict[str, Any], best: bool) -> None:
-            raise Pruned("others did better")
+            raise Pruned(Fault("sweep.pruned", "others did better"))
 
     values = {"model": tiny("bert"), "data": sentiment, "strategy": TOP}
     for engine in ("torch", "hf"):
@@ -122,12 +123,13 @@ def test_a_pruned_run_is_a_stopped_one_with_its_reason(
             "engine": engine,
             "output_dir": str(folder),
         }
-        with pytest.raises(Pruned, match="others did better"):
+        with refused("sweep.pruned", error=Pruned):
             train.run_training(
                 run_config_from({**config, "training": {"device": "cpu"}}), Pruning()
             )
         run = Run.open(folder)
-        assert run.status["state"] == "stopped" and run.status["error"] == "others did better"
+        assert run.status["state"] == "stopped"
+        assert run.status["error"] == "others did better [sweep.pruned]"
         assert run.status["step"] > 0
         rows = [row for row in run.read_lines("metrics.jsonl") if row["split"] == "validation"]
         assert len(rows) == 1, "what was seen is written before it is judged"

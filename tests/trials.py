@@ -14,7 +14,7 @@ import pytest
 
 from support import config_values
 from welltuned.config import RunConfig
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.experiments.search import sweep as sweeps
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.runs import Run
@@ -77,7 +77,7 @@ def fail(reason: str) -> Callable[[RunConfig], None]:
     """A trial whose run ends with this reason."""
 
     def end(config: RunConfig) -> None:
-        raise RunFailed(reason)
+        raise RunFailed(Fault("training.not_finite", "{reason}", reason=reason))
 
     return end
 

@@ -49,16 +49,13 @@ class Fault:
     def __init__(
         self,
         code: str,
-        what: str | Place | None = None,
-        place: Place | str | None = None,
+        what: str,
+        place: Place | None = None,
         remedy: str = "",
         /,
         **values: object,
     ) -> None:
         """`what` and `remedy` are templates: `{name}` stands for the value of that name."""
-        if not isinstance(what, str):  # without a code yet
-            what, place, remedy = _escaped(code), what, _escaped(str(place or ""))
-            code = ""
         fields = {
             "code": code,
             "what": what.format(**values),
@@ -72,8 +69,7 @@ class Fault:
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         remedy = f" -> {self.remedy}" if self.remedy else ""
-        code = f" [{self.code}]" if self.code else ""
-        return " ".join(f"{where}{self.what}{remedy}{code}".split())
+        return " ".join(f"{where}{self.what}{remedy} [{self.code}]".split())
 
     def as_dict(self) -> dict[str, Any]:
         """The fault as plain data; `Fault.from_dict` reads it back."""
@@ -120,9 +116,7 @@ class WelltunedError(Exception):
 
     exit_status = 1
 
-    def __init__(self, faults: Fault | Iterable[Fault] | str) -> None:
-        if isinstance(faults, str):  # without a code yet
-            faults = Fault(faults)
+    def __init__(self, faults: Fault | Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
@@ -170,11 +164,11 @@ class Faults:
     def add(
         self,
         code: str,
-        what: str | Place | None = None,
-        place: Place | str | None = None,
+        what: str,
+        place: Place | None = None,
         remedy: str = "",
         /,
-        **values: Any,
+        **values: object,
     ) -> None:
         """Record one fault; the arguments are those of `Fault`."""
         self._faults.append(Fault(code, what, place, remedy, **values))

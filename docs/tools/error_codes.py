@@ -20,8 +20,23 @@ PAGE = ROOT / "docs/errors.md"
 
 CODE = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z0-9]+(_[a-z0-9]+)*")
 """`area.kind`."""
-FAULTS = ("Fault", "add", "add_counted", "conflict", "Unreadable", "fault", "_refuse")
-"""What is called with a code, the words, a place where there is one, and a remedy."""
+FAULTS = {
+    "Fault": 1,
+    "add": 1,
+    "add_counted": 1,
+    "conflict": 1,
+    "Unreadable": 1,
+    "fault": 1,
+    "_refuse": 2,
+    "PluginError": 2,
+}
+"""What is called with a code, the words, a place where there is one, and a remedy: which argument
+the words are."""
+MESSAGES = {"message": 1}
+"""The same of what makes the sentences that reports translate."""
+PASSED_ON = {*FAULTS, *MESSAGES, "verbatim"}
+"""Functions that may pass on a code and words they are given: their own callers are read too, and
+`verbatim` copies a fault that stands already."""
 
 _OPENING = """# Errors
 
@@ -67,15 +82,22 @@ def faults() -> tuple[Coded, ...]:
 @cache
 def messages() -> tuple[Coded, ...]:
     """Every message that reports translate."""
-    return tuple(_calls(("message",)))
+    return tuple(_calls(MESSAGES))
 
 
-def uncoded() -> Iterator[str]:
-    """Where a fault or a message is made without a literal code and literal words."""
-    for file, call in _every_call((*FAULTS, "message")):
-        first = _text(call.args[0]) if call.args else None
-        if first is not None and (not CODE.fullmatch(first) or len(_texts(call)) < 2):
-            yield _place(file, call)
+def uncoded(package: Path = PACKAGE) -> Iterator[str]:
+    """Where a fault or a message is made without a literal code and literal words.
+
+    Those need not be literal where a function of `PASSED_ON` hands on its own arguments.
+    """
+    for file, call, owner in _every_call(FAULTS | MESSAGES, package):
+        if owner not in PASSED_ON and not _is_coded(call, FAULTS | MESSAGES):
+            yield f"{file.relative_to(package.parent)}:{call.lineno}"
+
+
+def _is_coded(call: ast.Call, words_at: dict[str, int]) -> bool:
+    code, words = _text(call, 0), _text(call, words_at[_name(call)])
+    return words is not None and code is not None and CODE.fullmatch(code) is not None
 
 
 def page() -> str:
@@ -93,29 +115,41 @@ def _cell(template: str) -> str:
     return template.replace("{{", "{").replace("}}", "}").replace("|", "\\|")
 
 
-def _calls(names: tuple[str, ...]) -> Iterator[Coded]:
-    for file, call in _every_call(names):
-        texts = _texts(call)
-        if len(texts) > 1 and CODE.fullmatch(texts[0]):
-            given = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
-            more = any(keyword.arg is None for keyword in call.keywords)
-            remedy = "".join(texts[2:])
-            yield Coded(texts[0], texts[1], remedy, _place(file, call), given, more)
+def _calls(words_at: dict[str, int]) -> Iterator[Coded]:
+    for file, call, _ in _every_call(words_at, PACKAGE):
+        if not _is_coded(call, words_at):
+            continue
+        code, words, *remedy = (text for i in range(len(call.args)) if (text := _text(call, i)))
+        given = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
+        more = any(keyword.arg is None for keyword in call.keywords)
+        place = f"{file.relative_to(ROOT)}:{call.lineno}"
+        yield Coded(code, words, "".join(remedy), place, given, more)
 
 
-def _every_call(names: tuple[str, ...]) -> Iterator[tuple[Path, ast.Call]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and _name(node) in names:
-                yield file, node
+def _every_call(
+    words_at: dict[str, int], package: Path
+) -> Iterator[tuple[Path, ast.Call, str | None]]:
+    """(file, call, what the function is called in which it stands; of `__init__`, the class)."""
+    for file in sorted(package.rglob("*.py")):
+        for node, owner in _walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _name(node) in words_at and not _is_another(node):
+                yield file, node, owner
 
 
-def _texts(call: ast.Call) -> list[str]:
-    return [text for argument in call.args if (text := _text(argument)) is not None]
+def _walk(node: ast.AST, owner: str | None = None) -> Iterator[tuple[ast.AST, str | None]]:
+    yield node, owner
+    if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name != "__init__":
+        owner = node.name
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child, owner)
 
 
-def _place(file: Path, call: ast.Call) -> str:
-    return f"{file.relative_to(ROOT)}:{call.lineno}"
+def _is_another(call: ast.Call) -> bool:
+    """Whether this is the `add` of anything but `faults`, or a translator's `message`."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    of = ast.unparse(call.func.value)
+    return call.func.attr in MESSAGES or (call.func.attr == "add" and not of.endswith("faults"))
 
 
 def _name(call: ast.Call) -> str:
@@ -123,8 +157,11 @@ def _name(call: ast.Call) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _text(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+def _text(call: ast.Call, index: int) -> str | None:
+    """An argument, if it is a literal text."""
+    argument = call.args[index] if index < len(call.args) else None
+    literal = argument.value if isinstance(argument, ast.Constant) else None
+    return literal if isinstance(literal, str) else None
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from faults import refused
 from welltuned.cli.console.help import explain, overview
 from welltuned.cli.help import config_types
-from welltuned.errors import InputError
 from welltuned.schema.reference import Reference
 
 REFERENCE = Reference(config_types())
@@ -75,9 +75,9 @@ def test_a_part_lists_its_keys_with_their_defaults() -> None:
      ("lorra", "lora"), ("training.sed", "training.seed")],
 )  # fmt: skip
 def test_a_misspelt_key_proposes_the_nearest(wanted: str, meant: str) -> None:
-    with pytest.raises(InputError, match=f"no key and no part is called '{wanted}'") as raised:
+    with refused("config.help_unknown", name=wanted) as raised:
         REFERENCE.find(wanted)
-    assert f"'{meant}'" in raised.value.faults[0].remedy
+    assert f"'{meant}'" in raised.value.faults[0].values["hint"]
 
 
 @pytest.mark.parametrize("config", ["RunConfig", "CompareConfig", "SweepConfig", "CurveConfig"])

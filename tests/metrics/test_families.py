@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from welltuned.errors import InputError
+from faults import refused
 from welltuned.metrics import (
     FAMILIES,
     ClassPredictions,
@@ -189,7 +189,7 @@ def test_a_metric_is_complete_with_a_statistic_alone(monkeypatch: pytest.MonkeyP
 
 def test_a_family_that_is_not_known_is_refused_with_the_known_ones() -> None:
     assert family_of({"predictions": "tags"}) is TagPredictions
-    with pytest.raises(InputError, match=r"'sounds'.*known are single_label, multi_label"):
+    with refused("metric.predictions_unknown", name="sounds", known=", ".join(FAMILIES)):
         family_of({"predictions": "sounds"})
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from faults import fails, refused
 from tabular import REFERENCES, REWARDS, Tabular, distance, learn, ppo
-from welltuned.errors import RunFailed
 from welltuned.rlhf.actors.base import DivergedError, Rollout, TokenEstimates
 from welltuned.rlhf.learner import Learner, penalised, require_reference, step
 
@@ -188,7 +188,7 @@ def test_o1_a_policy_that_judges_other_than_it_sampled_stops_the_run() -> None:
     learner = Learner.of(Forgetful(REFERENCES), ppo(batch_size=12), 1)
     rollout = learner.rollout([0, 1, 2] * 4)
     before = learner.actor.model.table.clone()
-    with pytest.raises(RunFailed, match="ratio of the policy to itself"):
+    with fails("rlhf.ratio_not_one"):
         step(learner, rollout, [0.0] * 12)
     assert torch.equal(learner.actor.model.table, before)
 
@@ -198,22 +198,22 @@ def test_o1_a_policy_that_is_not_its_reference_at_first_stops_the_run() -> None:
     require_reference(actor, actor.rollout([0, 1, 2], torch.Generator()))
     with torch.no_grad():
         actor.model.table += torch.randn(3, 4)
-    with pytest.raises(RunFailed, match="differs from its reference"):
+    with fails("rlhf.reference_differs"):
         require_reference(actor, actor.rollout([0, 1, 2] * 5, torch.Generator()))
 
 
 @pytest.mark.parametrize(
-    ("scores", "told"),
+    ("scores", "code", "values"),
     [
-        ([0.0] * 5, "shape"),
-        ([[0.0]] * 6, "shape"),
-        ([0.0, 1.0, float("nan"), 0.0, 0.0, 0.0], "finite"),
-        ([0.0, 1.0, float("inf"), 0.0, 0.0, 0.0], "finite"),
+        ([0.0] * 5, "rlhf.scores_bad_shape", {"shape": (5,), "wanted": (6,)}),
+        ([[0.0]] * 6, "rlhf.scores_bad_shape", {"shape": (6, 1), "wanted": (6,)}),
+        ([0.0, 1.0, float("nan"), 0.0, 0.0, 0.0], "rlhf.scores_not_finite", {}),
+        ([0.0, 1.0, float("inf"), 0.0, 0.0, 0.0], "rlhf.scores_not_finite", {}),
     ],
 )
-def test_scores_that_cannot_be_are_refused(scores: Any, told: str) -> None:
+def test_scores_that_cannot_be_are_refused(scores: Any, code: str, values: dict[str, Any]) -> None:
     learner = Learner.of(Tabular(REFERENCES), ppo(batch_size=6), 1)
-    with pytest.raises(RunFailed, match=told):
+    with fails(code, **values):
         step(learner, learner.rollout([0, 1, 2] * 2), scores)
 
 
@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_finite_takes_no_step() -> None:
     learner = Learner.of(Tabular(REFERENCES), ppo(batch_size=6, vf_coef=1e38), 1)
     rollout = learner.rollout([0, 1, 2] * 2)
     before = [parameter.clone() for group in learner.groups for parameter in group.parameters]
-    with pytest.raises(DivergedError, match="not finite"):
+    with refused("rlhf.loss_not_finite", error=DivergedError):
         step(learner, rollout, np.full(6, 1e18))
     after = [parameter for group in learner.groups for parameter in group.parameters]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

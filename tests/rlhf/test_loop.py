@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from acting import classifier_actor, policy_of, texts_of
+from faults import fails
 from tabular import ppo
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault
 from welltuned.rlhf.actors.base import DivergedError
 from welltuned.rlhf.learner import Learner, Stats, step
 from welltuned.rlhf.loop import Loop, LoopTotals
@@ -70,7 +71,7 @@ def diverging(monkeypatch: pytest.MonkeyPatch, at: int, how: Callable[[Stats], S
 
 
 def raise_(stats: Stats) -> Stats:
-    raise DivergedError("the policy's probabilities are not finite")
+    raise DivergedError(Fault("rlhf.probabilities_not_finite", "they are not finite"))
 
 
 def weights(loop: Loop) -> list[torch.Tensor]:
@@ -133,7 +134,7 @@ def test_it_goes_back_to_the_last_look(
 
 def test_with_nothing_to_go_back_to_it_fails(made: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     diverging(monkeypatch, 1, raise_)
-    with pytest.raises(RunFailed, match=r"batch 1.*not finite.*rl\.learning_rate"):
+    with fails("rlhf.exploded", number=1, trouble="they are not finite"):
         made.train()
 
 

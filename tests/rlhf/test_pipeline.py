@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import yaml
 
 import welltuned as wt
 from counting import count_work
+from faults import codes, fails, refused
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
-from welltuned.errors import InputError, RunFailed
+from welltuned.errors import InputError
 from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.rlhf.stages import check_stages
 from welltuned.runs import Run
@@ -242,13 +244,11 @@ def test_a_stage_that_failed_is_run_again_and_its_remains_are_kept(copied: Run) 
 
 
 def test_what_a_finished_stage_was_made_with_must_not_change(copied: Run) -> None:
-    with pytest.raises(InputError) as error:
+    with refused("rlhf.finished_stages_differ", changes="rl.kl_coef: 0.05 then, 0.5 now"):
         restart(copied, rl={"kl_coef": 0.5})
-    assert "rl.kl_coef: 0.05 then, 0.5 now" in str(error.value)
     unfinish(copied, "rl")
-    with pytest.raises(InputError) as error:
+    with refused("rlhf.finished_stages_differ", changes="strategy.r: 4 then, 7 now"):
         restart(copied, strategy={"r": 7})
-    assert "strategy.r: 4 then, 7 now" in str(error.value)
     # And nothing was touched by these attempts.
     assert yaml.safe_load((copied.folder / "config.yaml").read_text())["rl"]["kl_coef"] == 0.05
 
@@ -261,13 +261,13 @@ def test_what_is_unfinished_may_change(copied: Run) -> None:
 
 
 def test_a_folder_of_something_else_is_left_alone(copied: Run, sentiment: str) -> None:
-    with pytest.raises(InputError, match="already in use, and not by a pipeline"):
+    with refused("rlhf.folder_in_use"):
         wt.train(values_of("m", sentiment, copied.folder / "stages" / "sft"))
 
 
 def test_a_reward_that_breaks_loses_nothing(copied: Run) -> None:
     unfinish(copied, "rl")
-    with pytest.raises(RunFailed, match="the rater has gone home"):
+    with fails("rlhf.reward_failed", name="my_judges.breaks"):
         restart(copied, reward=[{"function": "my_judges.breaks"}])
     assert copied.state == "failed" and "gone home" in copied.status["error"]
     assert Run(copied.folder / "stages/sft").state == "finished"
@@ -299,7 +299,7 @@ def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) 
 
 def test_an_explosion_before_the_first_look_fails_with_a_remedy(copied: Run) -> None:
     unfinish(copied, "rl")
-    with pytest.raises(RunFailed, match=r"batch 2, before its first look.*rl.learning_rate"):
+    with fails("rlhf.exploded", number=2):
         restart(copied, rl={"max_kl": 1e-6, "eval_steps": 3})
 
 
@@ -395,20 +395,18 @@ def test_ppo_does_not_start_on_a_judge_that_guesses(
     reward = {"run": str(weak.folder), "label": "positive"}
     values = generation(causal("llama"), stories, tmp_path / "run", sft="skip", reward=reward)
     values["ppo"] |= {"total_episodes": 16}
-    with pytest.raises(InputError, match="no better than chance") as error:
+    with refused("rlhf.reward_no_better_than_chance", place=str(weak.folder)):
         wt.train(values)
-    assert "rl.allow_weak_reward=true" in str(error.value)
     assert not (tmp_path / "run/stages/rl").exists()
     values["ppo"]["allow_weak_reward"] = True
     assert wt.train(values).state == "finished"
 
 
-def faults(values: dict[str, Any]) -> str:
-    """What stops a pipeline before its folder is made."""
-    with pytest.raises(InputError) as error:
-        wt.train(values)
-    assert not Path(values["output_dir"]).exists()
-    return str(error.value)
+def stopped(config: dict[str, Any], *expected: str, **values: Any) -> None:
+    """The pipeline is stopped by these faults before its folder is made."""
+    with refused(*expected, **values):
+        wt.train(config)
+    assert not Path(config["output_dir"]).exists()
 
 
 def test_everything_that_cannot_work_is_said_before_anything_runs(
@@ -416,28 +414,24 @@ def test_everything_that_cannot_work_is_said_before_anything_runs(
     classified: Callable[..., Run], told: Callable[..., Run], tmp_path: Path,
 ) -> None:  # fmt: skip
     bert, llama, folder = tiny("bert"), causal("llama"), tmp_path / "run"
-    found = faults(values_of(bert, sentiment, folder, sft=str(told("full").folder)))
-    assert "the SFT run does generation, not classification -> set task to generation" in found
-    found = faults(values_of(bert, sentiment, folder, sft=str(tmp_path / "none")))
-    assert "not a run folder" in found
-    found = faults(values_of(bert, sentiment, folder, reward={"function": "nowhere.at_all"}))
-    assert "cannot import the reward 'nowhere.at_all'" in found
-    found = faults(
-        values_of(bert, sentiment, folder, reward={"run": str(classified("full").folder)})
-    )
-    assert "which label is the good one" in found
-    found = faults(values_of(bert, sentiment, folder, reward={"run": str(told("full").folder)}))
-    assert "does generation and cannot judge" in found
-    found = faults(values_of(bert, sentiment, folder, sft={"strategy": "prefix"}, strategy="lora"))
-    assert "'strategy.type' is prefix, not lora" in found
-    found = faults(generation(llama, stories, folder, ppo={"response_length": 64}))
-    assert "'rl.response_length' is 64" in found
+    asked = partial(values_of, bert, sentiment, folder)
+    another = {"found": "generation", "task": "classification", "type": "generation"}
+    stopped(asked(sft=str(told("full").folder)), "rlhf.sft_run_of_another_task", **another)
+    stopped(asked(sft=str(tmp_path / "none")), "run.not_a_run")
+    nowhere = {"function": "nowhere.at_all"}
+    stopped(asked(reward=nowhere), "import.failed", path="nowhere.at_all")
+    stopped(asked(reward={"run": str(classified("full").folder)}), "rlhf.reward_label_missing")
+    stopped(asked(reward={"run": str(told("full").folder)}), "rlhf.run_cannot_judge")
+    differing = {"option": "type", "sft": "prefix", "rl": "lora"}
+    changed = asked(sft={"strategy": "prefix"}, strategy="lora")
+    stopped(changed, "rlhf.adapter_options_differ", **differing)
+    long = generation(llama, stories, folder, ppo={"response_length": 64})
+    stopped(long, "rlhf.response_length_too_large", response_length=64)
     second = {"second_reward": {"data": sentiment, "label": "positive"}}
-    found = faults(values_of(bert, sentiment, folder, ppo=second))
-    assert "'rl.second_reward' is to be trained" in found
+    stopped(asked(ppo=second), "rlhf.second_reward_untrained")
     missing = {"data": str(tmp_path / "none.jsonl"), "task": "classification", "label": "x"}
-    both = faults(values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing))
-    assert "gone.csv" in both and "none.jsonl" in both
+    both = values_of(bert, str(tmp_path / "gone.csv"), folder, reward=missing)
+    stopped(both, "data.file_missing", "data.file_missing", place=str(tmp_path / "gone.csv"))
 
 
 def rated(path: Path, *labels: str) -> dict[str, Any]:
@@ -455,9 +449,12 @@ def test_ratings_of_other_words_than_the_labels_are_refused(
 ) -> None:
     """A judge of 'good' and 'bad' would steer a classifier of other labels anywhere."""
     reward = rated(tmp_path / "rated.jsonl", "good", "bad")
-    found = faults(values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward))
-    assert "no judged response is a label of the policy (negative, positive)" in found
-    assert "'bad', 'good'" in found and "rated.jsonl" in found
+    stopped(
+        values_of(tiny("bert"), sentiment, tmp_path / "run", reward=reward),
+        "rlhf.judged_responses_not_labels",
+        labels="negative, positive",
+        found="'bad', 'good'",
+    )
 
 
 def test_a_label_that_nobody_rated_is_noted(
@@ -480,15 +477,19 @@ def test_labels_that_a_finished_run_does_not_know_are_refused(
     rows = [{**row, "label": f"{row['label']}s"} for row in make_rows(60)]
     data = write_rows(tmp_path / "other.jsonl", rows)
     run = str(classified("full").folder)
-    found = faults(values_of(tiny("bert"), data, tmp_path / "run", sft=run, strategy="full"))
-    assert "task.label_unseen" in found and "'negatives'" in found
+    values = values_of(tiny("bert"), data, tmp_path / "run", sft=run, strategy="full")
+    with pytest.raises(InputError) as error:
+        wt.train(values)
+    unseen = {fault.values.get("label") for fault in error.value.faults}
+    assert set(codes(error.value.faults)) == {"task.label_unseen"} and "negatives" in unseen
+    assert not (tmp_path / "run").exists()
 
 
 def test_several_processes_are_refused(
     tiny: Callable[..., str], sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "one process" in faults(values_of(tiny("bert"), sentiment, tmp_path / "run"))
+    stopped(values_of(tiny("bert"), sentiment, tmp_path / "run"), "rlhf.several_processes")
 
 
 # --- Other policies ---------------------------------------------------------------
@@ -574,7 +575,7 @@ def test_a_loop_of_ones_own(classified: Callable[..., Run], tmp_path: Path) -> N
     assert now is not None
     names = learner.actor.policy.problem.labels
     assert answers == [names[i] for i in now.argmax(1).tolist()]
-    with pytest.raises(InputError, match="in use"):
+    with refused("export.target_in_use"):
         wt.rl.save(learner, folder)
-    with pytest.raises(InputError, match="did you mean 'kl_coef'"):
+    with refused("config.key_unknown", key="rl.kl_coeff"):
         wt.rl.start(run, total_batches=3, kl_coeff=1)

@@ -11,9 +11,9 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from acting import classifier_actor, generator_actor, policy_of, story_prompts, texts_of
+from faults import refused
 from support import STRATEGIES, strategy_of
 from tabular import ppo
-from welltuned.errors import InputError
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.learner import Learner, require_reference, step
 from welltuned.rlhf.reference import AdapterOff, InitialWeights
@@ -135,27 +135,23 @@ def test_lora_is_merged_before_whole_weights_train(
 # --- What cannot be ---------------------------------------------------------------
 
 
-def refused(run: Run, strategy: dict[str, Any]) -> str:
-    with pytest.raises(InputError) as error:
-        policy_of(run, strategy_of(strategy))
-    return str(error.value)
-
-
 @pytest.mark.parametrize("strategy", ["prompt", "prefix"])
 def test_a_new_prompt_would_not_start_from_the_sft_model(
     strategy: str, classified: Callable[..., Run]
 ) -> None:
-    assert "before it has learned anything" in refused(classified("full"), STRATEGIES[strategy])
+    with refused("rlhf.strategy_starts_changed", strategy=strategy):
+        policy_of(classified("full"), strategy_of(STRATEGIES[strategy]))
 
 
 def test_an_adapter_goes_on_as_it_is_or_not_at_all(classified: Callable[..., Run]) -> None:
-    assert "'strategy.r' is 4, not 16" in refused(classified("lora"), {"type": "lora", "r": 16})
-    assert "'strategy.type' is lora, not adapter" in refused(
-        classified("lora"), {"type": "adapter"}
-    )
+    with refused("rlhf.adapter_options_differ", option="r", sft=4, rl=16):
+        policy_of(classified("lora"), strategy_of({"type": "lora", "r": 16}))
+    with refused("rlhf.adapter_options_differ", option="type", sft="lora", rl="adapter"):
+        policy_of(classified("lora"), strategy_of({"type": "adapter"}))
     rates = {"loraplus_lr_ratio": 4, "head_learning_rate_scale": 3}
     policy_of(classified("lora"), strategy_of({**STRATEGIES["lora"], **rates}))
 
 
 def test_what_cannot_be_merged_cannot_train_whole(classified: Callable[..., Run]) -> None:
-    assert "cannot be merged" in refused(classified("prefix"), {"type": "full"})
+    with refused("strategy.cannot_merge", strategy="prefix"):
+        policy_of(classified("prefix"), strategy_of({"type": "full"}))

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from acting import classifier_actor, collected, generator_actor, policy_of
+from faults import refused
 from tabular import ppo
-from welltuned.errors import InputError
 from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
 from welltuned.rlhf.prompt_splits import PromptSplits, make_actor
@@ -79,7 +77,7 @@ def test_prompts_that_are_cut_are_counted(told: Callable[..., Run], stories: str
     asks = PromptSplits.of(collected(stories, policy), make_actor(policy, config), config)
     assert "prompts are too long and lose their beginning" in asks.notes[0]
     assert all(len(ids) == 2 for ids in asks.train.ids)
-    with pytest.raises(InputError, match=r"choose less than 14"):
+    with refused("rlhf.response_length_too_large", response_length=14, max_length=14):
         make_actor(policy, Ppo(response_length=14))
 
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import welltuned as wt
+from faults import fails, refused
 from support import make_rows, short_tune, write_rows
-from welltuned.errors import InputError, RunFailed, Stopped
+from welltuned.errors import Place, Stopped
 from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.reward_set import RewardSet
 from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
@@ -55,23 +56,24 @@ def test_a_function_is_called_with_prompts_and_responses(mine: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "code", "values"),
     [
-        ([1.0], "shape (1,) for 2 responses"),
-        ([[1.0], [2.0]], "shape (2, 1)"),
-        (3.0, "shape ()"),
-        (["good", "bad"], "does not return numbers"),
-        (None, "shape ()"),
-        ([1.0, float("nan")], "is nan for response 2 of the batch, 'was bad'"),
-        ([float("inf"), 0.0], "is inf for response 1"),
+        ([1.0], "bad_shape", {"shape": (1,), "responses": 2}),
+        ([[1.0], [2.0]], "bad_shape", {"shape": (2, 1)}),
+        (3.0, "bad_shape", {"shape": ()}),
+        (["good", "bad"], "not_numbers", {}),
+        (None, "bad_shape", {"shape": ()}),
+        ([1.0, float("nan")], "not_finite", {"number": 2, "response": "was bad"}),
+        ([float("inf"), 0.0], "not_finite", {"number": 1, "reward": float("inf")}),
     ],
 )
-def test_what_is_no_reward_is_refused_with_the_response(given: Any, told: str, mine: Any) -> None:
+def test_what_is_no_reward_is_refused_with_the_response(
+    given: Any, code: str, values: dict[str, Any], mine: Any
+) -> None:
     mine.score = lambda prompts, responses: given
     judge = build_reward(source(function="my_rewards.score"), None, CPU)
-    with pytest.raises(RunFailed) as error:
+    with fails(f"rlhf.reward_{code}", name="my_rewards.score", **values):
         judge(PROMPTS, RESPONSES)
-    assert told in str(error.value) and "'my_rewards.score'" in str(error.value)
 
 
 def test_a_function_that_raises_is_told_with_its_line(mine: Any) -> None:
@@ -79,8 +81,10 @@ def test_a_function_that_raises_is_told_with_its_line(mine: Any) -> None:
         return 1 / 0
 
     mine.score = score
-    with pytest.raises(RunFailed, match=r"ZeroDivisionError: .*test_rewards.py:\d+"):
+    with fails("rlhf.reward_failed", kind="ZeroDivisionError") as error:
         build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
+    (fault,) = error.value.faults
+    assert fault.place == Place(__file__, score.__code__.co_firstlineno + 1)
 
 
 def test_a_signal_that_arrives_while_judging_stops_the_run(mine: Any) -> None:
@@ -98,7 +102,7 @@ def test_tensors_will_do(mine: Any) -> None:
 
 
 def test_a_function_that_is_not_there_is_refused() -> None:
-    with pytest.raises(InputError, match=r"cannot import the reward .*: ModuleNotFoundError"):
+    with refused("import.failed", what="reward", path="no_such.thing"):
         build_reward(source(function="no_such.thing"), None, CPU)
 
 
@@ -178,7 +182,7 @@ def test_a_model_with_one_output_gives_that(plain: Callable[..., str]) -> None:
     np.testing.assert_allclose(
         judge(PROMPTS, RESPONSES), own_logits(folder, texts)[:, 0], atol=1e-5
     )
-    with pytest.raises(InputError, match="gives a number and no labels"):
+    with refused("rlhf.reward_label_of_number", label="label0"):
         build_reward(source(model=folder, label="label0"), None, CPU)
 
 
@@ -195,19 +199,19 @@ def test_which_label_is_good_has_to_be_said(
     plain: Callable[..., str], classified: Callable[..., Run]
 ) -> None:
     for values in ({"model": plain(3)}, {"run": str(classified("full").folder)}):
-        with pytest.raises(InputError, match="not said which label is the good one"):
+        with refused("rlhf.reward_label_missing"):
             build_reward(source(**values), None, CPU)
-        with pytest.raises(InputError, match=r"no label 'god' -> write reward\.label, one of: "):
+        with refused("rlhf.reward_label_unknown", label="god"):
             build_reward(source(**values, label="god"), None, CPU)
 
 
 def test_a_trunk_without_a_head_is_no_judge(tiny: Callable[..., str]) -> None:
-    with pytest.raises(InputError, match="no sequence classifier"):
+    with refused("rlhf.model_not_a_classifier"):
         build_reward(source(model=tiny("bert")), None, CPU)
 
 
 def test_a_generator_is_no_judge(told: Callable[..., Run]) -> None:
-    with pytest.raises(InputError, match="does generation and cannot judge"):
+    with refused("rlhf.run_cannot_judge", task="generation"):
         build_reward(source(run=str(told("full").folder)), None, CPU)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from faults import refused
 from welltuned.data.records import Records
-from welltuned.errors import InputError
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.rlhf.stages import reward_runs, sft_run, unjudged
@@ -70,7 +70,10 @@ def test_labels_that_nobody_judged_are_named(labels: tuple[str, ...], note: list
 
 
 def test_judgements_of_other_words_are_refused() -> None:
-    with pytest.raises(InputError, match="'fine'") as caught:
+    with refused(
+        "rlhf.judged_responses_not_labels",
+        place="pairs.jsonl:1",
+        labels="good, bad",
+        found="'awful', 'fine'",
+    ):
         unjudged(judged(["fine", "awful"]), ("good", "bad"))
-    (fault,) = caught.value.faults
-    assert fault.place is not None and fault.place.source == "pairs.jsonl"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
+from faults import refused
 from welltuned.errors import Faults
 from welltuned.schema import plugins
 from welltuned.schema.document import Document, Part, validate
@@ -106,28 +107,31 @@ def test_nothing_is_imported_before_it_is_asked_for(install: Install) -> None:
 
 
 @pytest.mark.parametrize(
-    ("added", "name", "reason"),
+    ("added", "code", "values"),
     [
-        ([("bad", "blob", explode)], "blob", "'blob' of bad cannot be used: ModuleNotFoundError"),
-        ([("six", "circle", Hexagon)], "circle", "has a 'circle' of its own"),
-        ([("six", "other", Other)], "other", "is no Shape"),
-        ([("six", "hex", Hexagon)], "hex", "it calls itself 'hexagon'"),
+        (
+            [("bad", "blob", explode)],
+            "plugin.import_failed",
+            {"plugin": "blob", "package": "bad", "kind": "ModuleNotFoundError"},
+        ),
+        ([("six", "circle", Hexagon)], "plugin.name_of_ours", {"plugin": "circle"}),
+        ([("six", "other", Other)], "plugin.wrong_type", {"plugin": "other", "base": "Shape"}),
+        ([("six", "hex", Hexagon)], "plugin.name_differs", {"plugin": "hex", "name": "hexagon"}),
         (
             [("six", "hexagon", Hexagon), ("bees", "hexagon", Hexagon)],
-            "hexagon",
-            "'hexagon' of bees cannot be used: six adds one of the same name; uninstall one",
+            "plugin.name_repeated",
+            {"plugin": "hexagon", "package": "bees", "other": "six"},
         ),
     ],
 )
 def test_one_that_cannot_be_used_says_whose_it_is_and_why(
-    added: list[tuple[str, str, Any]], name: str, reason: str, install: Install
+    added: list[tuple[str, str, Any]], code: str, values: dict[str, str], install: Install
 ) -> None:
     shapes = install(*added)
-    with pytest.raises(PluginError, match=r".*") as error:
+    with refused(code, error=PluginError, **values):
         shapes.check(shapes.plugins[0])
-    assert reason in str(error.value)
-    if name not in shapes.own:
-        assert reason.partition(";")[0] in told(shapes, name)
+    if values["plugin"] not in shapes.own:
+        assert f"[{code}]" in told(shapes, values["plugin"])
     assert shapes.validate({"type": "circle"}) == Circle()
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from faults import refused
 from support import strategy_of
 from welltuned.engines.config import TrainingConfig
-from welltuned.errors import InputError
 from welltuned.models.anatomy import Anatomy
 from welltuned.strategies import STRATEGIES
 from welltuned.training.defaults import Choice, defaults_for, resolve_parts
@@ -64,7 +64,7 @@ def test_encoders_and_decoders_have_their_own_defaults() -> None:
 
 
 def test_a_kind_without_defaults_is_an_error_that_names_it() -> None:
-    with pytest.raises(InputError, match="'full' has no default"):
+    with refused("strategy.no_defaults", strategy="full", kind="mixture"):
         defaults_for(strategy_of({"type": "full"}), anatomy("mixture"), 300)
 
 

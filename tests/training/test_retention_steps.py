@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from faults import refused
 from support import STRATEGIES, session_for, short_tune, tune, write_rows
 from welltuned.cli.console.run import results_lines
-from welltuned.errors import InputError
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run
 from welltuned.training import retention_steps, train
@@ -191,7 +191,7 @@ def test_a_linear_map_cannot_write_text(
 ) -> None:
     monkeypatch.setattr(train, "load_session", lambda *args: pytest.fail("weights were loaded"))
     task = {"type": "generation", "max_length": 48}
-    with pytest.raises(InputError, match="a linear map cannot answer the task 'generation'"):
+    with refused("evaluation.probe_unsupported", task="generation"):
         tune(
             causal("llama"), instructions, "lora", tmp_path / "run", task=task,
             evaluation={"probe": True},

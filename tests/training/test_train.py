@@ -450,7 +450,7 @@ def test_a_crash_leaves_a_failed_run_that_says_why(
     monkeypatch.setattr(torch_loop, "fit_with_loop", crash)
     with fails("run.crashed") as failure:
         pipeline.run_training(short)
-    assert "ValueError: the disk is on fire" in str(failure.value)
+    assert failure.value.faults[0].values["error"] == "ValueError: the disk is on fire"
     assert isinstance(failure.value.__cause__, ValueError)
     run = Run.open(tmp_path / "run")
     assert run.status == {"state": "failed", "step": 0, "error": "ValueError: the disk is on fire"}
@@ -485,7 +485,7 @@ def test_nothing_is_ever_overwritten(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "precious.txt").write_text("mine")
     no_weights(monkeypatch)
-    with pytest.raises(InputError, match="already in use"):
+    with refused("run.folder_in_use", place=str(tmp_path / "run")):
         pipeline.run_training(short)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious.txt"]
     assert (tmp_path / "run" / "precious.txt").read_text() == "mine"

@@ -84,11 +84,16 @@ def convert_preferences(
 
 def _add_nothing_to_learn(table: Table, layout: PreferenceLayout, faults: Faults) -> None:
     if layout.kind == "ratings":
-        what = "no row has a response"
-        faults.add("data.no_responses", what, table.place(0), "check data.columns")
+        faults.add(
+            "data.no_responses", "no row has a response", table.place(0), "check data.columns"
+        )
     else:
-        what = "no row has two different responses"
-        faults.add("data.no_pairs", what, table.place(0), "check data.columns")
+        faults.add(
+            "data.no_pairs",
+            "no row has two different responses",
+            table.place(0),
+            "check data.columns",
+        )
 
 
 def _recognise(

@@ -43,9 +43,16 @@ def family_of(task: Mapping[str, object]) -> type[Predictions]:
     """
     name = task.get("predictions")
     if name not in FAMILIES:
-        what = f"data.json names the predictions '{name}', which this version cannot read"
-        known = f"known are {', '.join(FAMILIES)}; install the plug-in that wrote it, or run again"
-        raise InputError(Fault(what, None, known))
+        raise InputError(
+            Fault(
+                "metric.predictions_unknown",
+                "data.json names the predictions '{name}', which cannot be read here",
+                None,
+                "install the plug-in that wrote them, or run again; known are {known}",
+                name=name,
+                known=", ".join(FAMILIES),
+            )
+        )
     return FAMILIES[name]
 
 

@@ -129,9 +129,14 @@ class _Metrics(Registry[Metric]):
     def _checked(self, plugin: Plugin) -> Metric:
         metric = super()._checked(plugin)
         if metric.family not in self.by_family:
-            reason = f"there are no predictions '{metric.family}' for it to score"
-            known = f"let its family be one of {', '.join(self.by_family)}"
-            raise PluginError(plugin, reason, known)
+            raise PluginError(
+                "plugin.family_unknown",
+                plugin,
+                "there are no predictions '{family}' for it to score",
+                "let its family be one of {known}",
+                family=metric.family,
+                known=", ".join(self.by_family),
+            )
         return metric
 
 

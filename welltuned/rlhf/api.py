@@ -59,8 +59,14 @@ def save(learner: Learner, folder: str | Path) -> Path:
     """
     target, policy = Path(folder).expanduser(), learner.actor.policy
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        what = "the folder is in use"
-        raise InputError(Fault(what, Place(str(target)), "choose another; nothing is overwritten"))
+        raise InputError(
+            Fault(
+                "export.target_in_use",
+                "the target is a file, or a folder that is not empty",
+                Place(str(target)),
+                "choose another; nothing is ever overwritten",
+            )
+        )
     policy.strategy.finish(policy.model)
     policy.save(target)
     return target

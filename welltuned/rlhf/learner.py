@@ -33,7 +33,7 @@ from welltuned.engines.optimizer import (
     clip_gradients,
     learning_rate_at,
 )
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.rlhf.actors.base import (
     Actor,
     DivergedError,
@@ -210,9 +210,25 @@ def _require_scores(algorithm: Algorithm, rollout: Rollout, scores: torch.Tensor
     known_BK = rollout.all_logprobs_BK if algorithm.scores_every_action else None
     wanted = (len(rollout),) if known_BK is None else tuple(known_BK.shape)
     if tuple(scores.shape) != wanted:
-        raise RunFailed(f"the scores have the shape {tuple(scores.shape)} and not {wanted}")
+        raise RunFailed(
+            Fault(
+                "rlhf.scores_bad_shape",
+                "the scores have the shape {shape}, not {wanted}",
+                None,
+                "give one score per response, or one per label where every label is scored",
+                shape=tuple(scores.shape),
+                wanted=wanted,
+            )
+        )
     if not bool(scores.isfinite().all()):
-        raise RunFailed("the scores are not all finite")
+        raise RunFailed(
+            Fault(
+                "rlhf.scores_not_finite",
+                "the scores are not all finite",
+                None,
+                "look at the reward: it must give a finite number for every response",
+            )
+        )
 
 
 def _pass_over(
@@ -250,7 +266,9 @@ def _accumulate(
         sums = algorithm.loss(experience, judged, part)
         loss = sums.pop("loss") - _entropy_bonus(algorithm, rollout, judged, part)
         if not bool(loss.isfinite()):
-            raise DivergedError("the loss is not finite; no step was taken with it")
+            raise DivergedError(
+                Fault("rlhf.loss_not_finite", "the loss is not finite; no step was taken with it")
+            )
         (loss / count).backward()
         for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + float(value.detach())
@@ -270,7 +288,11 @@ def _entropy_bonus(
 def _take_step(learner: Learner) -> float:
     norm = clip_gradients(learner.groups, learner.algorithm.max_grad_norm)
     if not math.isfinite(norm):
-        raise DivergedError("the gradient is not finite; no step was taken with it")
+        raise DivergedError(
+            Fault(
+                "rlhf.gradient_not_finite", "the gradient is not finite; no step was taken with it"
+            )
+        )
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
     return norm
@@ -284,9 +306,15 @@ def _require_agreement(
     error = float((ratios_RT - 1).masked_fill(~rollout.mask_BT[rows], 0).abs().max())
     if not error <= actor.tolerance:
         raise RunFailed(
-            f"before the first update of a batch a ratio of the policy to itself is {error:.2g} "
-            "away from 1: sampling and judging do not compute the same, and nothing learned "
-            "would be true; this is a fault of welltuned or of the model's code, please report it"
+            Fault(
+                "rlhf.ratio_not_one",
+                "before a batch's first update the policy's ratio to itself is {error:.2g} away "
+                "from 1: sampling and judging do not compute the same, so nothing could be "
+                "learned from them",
+                None,
+                "this is a bug in welltuned or in the model's code; please report it",
+                error=error,
+            )
         )
 
 
@@ -307,6 +335,12 @@ def require_reference(actor: Actor, rollout: Rollout) -> None:
     largest = float(difference_BT.abs().max())
     if not largest <= actor.tolerance:
         raise RunFailed(
-            f"before the first update the policy differs from its reference by {largest:.4f} in a "
-            "log-probability; the divergence from where it began could not be measured"
+            Fault(
+                "rlhf.reference_differs",
+                "before the first update the policy differs from its reference by {error:.4f} in "
+                "a log-probability, so the KL divergence from it could not be measured",
+                None,
+                "this is a bug in welltuned or in the model's code; please report it",
+                error=largest,
+            )
         )

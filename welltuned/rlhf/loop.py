@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.rlhf.actors.base import DivergedError, Rollout
 from welltuned.rlhf.actors.classifier import ClassifierActor
 from welltuned.rlhf.defaults import batches_of
@@ -89,7 +89,7 @@ class Loop:
                 if trouble is None and (number % algorithm.eval_steps == 0 or number == total):
                     self._look(number)
             except DivergedError as error:
-                trouble = str(error)
+                trouble = error.faults[0].what
             if trouble is not None:
                 self._go_back(number, trouble)
                 break
@@ -169,8 +169,14 @@ class Loop:
         folder = newest_checkpoint(self.run.checkpoints)
         if folder is None:
             raise RunFailed(
-                f"training exploded at batch {number}, before its first look: {trouble}. "
-                "Lower rl.learning_rate, raise rl.kl_coef, or look at the reward"
+                Fault(
+                    "rlhf.exploded",
+                    "training diverged at batch {number}, before its first evaluation: {trouble}",
+                    None,
+                    "lower rl.learning_rate, raise rl.kl_coef, or look at the reward",
+                    number=number,
+                    trouble=trouble,
+                )
             )
         weights, state = load_checkpoint(folder)
         parameters = self._weights()

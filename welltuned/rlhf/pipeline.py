@@ -45,8 +45,14 @@ def run_pipeline(
     """
     observer, cache = observer or Observer(), cache or DataCache()
     if distributed.processes() > 1:
-        what = "a pipeline with reinforcement learning runs in one process"
-        raise InputError(Fault(what, None, "start it without torchrun"))
+        raise InputError(
+            Fault(
+                "rlhf.several_processes",
+                "an RLHF pipeline runs in one process",
+                None,
+                "start it without torchrun",
+            )
+        )
     config = place(config)
     notes = check_stages(config, Path(str(config.output_dir)), cache)
     run = begin(config)

@@ -75,19 +75,29 @@ def check_policy(theirs: Strategy, whole: bool, strategy: Strategy, place: Place
             theirs.require_mergeable()
     elif whole:
         if not strategy.starts_unchanged:
-            what = (
-                f"strategy '{strategy.type}' changes what the model says before it has learned "
-                "anything, so the policy would not start from the SFT model"
+            raise InputError(
+                Fault(
+                    "rlhf.strategy_starts_changed",
+                    "strategy '{strategy}' changes the model's outputs before any training, so "
+                    "the policy would not start from the SFT model",
+                    place,
+                    "use the same strategy for sft, or lora, adapter, full or partial for rl",
+                    strategy=strategy.type,
+                )
             )
-            remedy = "use the same strategy for sft, or lora, adapter, full or partial for rl"
-            raise InputError(Fault(what, place, remedy))
     elif differing := _differing(strategy, theirs):
-        what = (
-            "the adapter of the SFT run goes on training, and its "
-            f"'strategy.{differing[0]}' is {differing[1]}, not {differing[2]}"
+        raise InputError(
+            Fault(
+                "rlhf.adapter_options_differ",
+                "RL trains the SFT run's adapter further, and its 'strategy.{option}' is {sft}, "
+                "not {rl}",
+                place,
+                "leave out rl.strategy, make the two equal, or let sft train whole weights",
+                option=differing[0],
+                sft=differing[1],
+                rl=differing[2],
+            )
         )
-        remedy = "leave out rl.strategy, let them be equal, or let sft train whole weights"
-        raise InputError(Fault(what, place, remedy))
 
 
 def _differing(strategy: Strategy, theirs: Strategy) -> tuple[str, Any, Any] | None:

@@ -47,9 +47,13 @@ def prompts_of(
     found = [prompter.prompt(tokenizer, records, i, beginning) for i in range(len(records))]
     for index, (ids, _) in enumerate(found):
         if not ids:
-            what = "the prompt has no token, and the tokenizer puts none in front"
             raise InputError(
-                Fault(what, records.place(index), "write a prompt, or leave out the row")
+                Fault(
+                    "rlhf.prompt_empty",
+                    "the prompt has no tokens, and the tokenizer adds none in front",
+                    records.place(index),
+                    "write a prompt, or remove the row",
+                )
             )
     cut = sum(len(ids) > room for ids, _ in found)
     return Prompts([ids[-room:] for ids, _ in found], [text for _, text in found], cut)
@@ -61,10 +65,13 @@ def room_for(max_length: int, response_length: int) -> int:
     if room < 1:
         raise InputError(
             Fault(
-                f"'rl.response_length' is {response_length}, but the model was tuned for "
-                f"{max_length} tokens, prompt included",
+                "rlhf.response_length_too_large",
+                "'rl.response_length' is {response_length}, but the model was tuned for "
+                "{max_length} tokens, prompt included",
                 None,
-                f"choose less than {max_length}, or raise task.max_length",
+                "choose less than {max_length}, or raise task.max_length",
+                response_length=response_length,
+                max_length=max_length,
             )
         )
     return room

@@ -30,8 +30,14 @@ def place(config: RlhfConfig) -> RlhfConfig:
     config = config.model_copy(update={"output_dir": str(folder)})
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / "status.json").exists() or Run(folder).config.get("pipeline") != "rlhf":
-            what = "the output folder is already in use, and not by a pipeline"
-            raise InputError(Fault(what, Place(str(folder)), "choose another output_dir"))
+            raise InputError(
+                Fault(
+                    "rlhf.folder_in_use",
+                    "the output folder is already in use, and not by a pipeline",
+                    Place(str(folder)),
+                    "choose another output_dir; nothing is ever overwritten",
+                )
+            )
         _require_unchanged(Run(folder), config.model_dump(mode="json"))
     return config
 
@@ -61,10 +67,11 @@ def _require_unchanged(run: Run, values: dict[str, Any]) -> None:
         told = "; ".join(f"{key}: {was!r} then, {now!r} now" for key, (was, now) in changed.items())
         raise InputError(
             Fault(
-                f"finished stages in this folder were made with something else: {told}"[:600],
+                "rlhf.finished_stages_differ",
+                "the finished stages in this folder were made with another config: {changes}",
                 Place(str(run.folder)),
-                "undo the change, or choose another output_dir; "
-                "stages that shall stay can be named as runs",
+                "change it back, or choose another output_dir and name the stages to keep as runs",
+                changes=told,
             )
         )
 

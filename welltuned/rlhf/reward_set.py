@@ -80,8 +80,10 @@ def require_knowledge(sources: Sequence[tuple[RewardSource, Path | None]]) -> No
         if told is not None:
             raise InputError(
                 Fault(
-                    f"the reward model is no better than chance: {told}",
+                    "rlhf.reward_no_better_than_chance",
+                    "the reward model is no better than chance: {evidence}",
                     Place(str(place)),
-                    "give it more or better data; rl.allow_weak_reward=true starts anyway",
+                    "give it more or better data, or set rl.allow_weak_reward=true to go on",
+                    evidence=told,
                 )
             )

@@ -6,6 +6,7 @@ back is looked at every time: a reward that is missing, late or not a number wou
 
 from __future__ import annotations
 
+import textwrap
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,9 +54,15 @@ class RewardFunction:
         except Exception as error:  # the user's own code may fail in any way
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise RunFailed(
-                f"the reward '{self.name}' failed: {type(error).__name__}: {error} "
-                f"({last.filename}:{last.lineno}); it is called with two lists of texts, "
-                "prompts and responses"
+                Fault(
+                    "rlhf.reward_failed",
+                    "the reward '{name}' failed: {kind}: {error}",
+                    Place(last.filename, last.lineno),
+                    "it is called with two lists of texts: prompts, responses",
+                    name=self.name,
+                    kind=type(error).__name__,
+                    error=error,
+                )
             ) from error
         return _checked(self.name, given, responses)
 
@@ -88,19 +95,49 @@ def _checked(name: str, given: Any, responses: Sequence[str]) -> np.ndarray:
     try:
         rewards = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise RunFailed(f"the reward '{name}' does not return numbers: {error}") from error
+        raise RunFailed(_not_numbers(name, error)) from error
     if rewards.shape != (len(responses),):
-        raise RunFailed(
-            f"the reward '{name}' returns the shape {rewards.shape} for {len(responses)} "
-            f"responses; return one number a response, the shape ({len(responses)},)"
-        )
+        raise RunFailed(_bad_shape(name, rewards.shape, len(responses)))
     if not np.isfinite(rewards).all():
         row = int(np.flatnonzero(~np.isfinite(rewards))[0])
-        raise RunFailed(
-            f"the reward '{name}' is {rewards[row]} for response {row + 1} of the batch, "
-            f"{responses[row]!r}"[:300]
-        )
+        raise RunFailed(_not_finite(name, float(rewards[row]), row, responses[row]))
     return rewards.astype(np.float32)
+
+
+def _not_numbers(name: str, error: Exception) -> Fault:
+    return Fault(
+        "rlhf.reward_not_numbers",
+        "the reward '{name}' does not return numbers: {error}",
+        None,
+        "return one number per response",
+        name=name,
+        error=error,
+    )
+
+
+def _bad_shape(name: str, shape: tuple[int, ...], responses: int) -> Fault:
+    return Fault(
+        "rlhf.reward_bad_shape",
+        "the reward '{name}' returns the shape {shape} for {responses} responses",
+        None,
+        "return one number per response: the shape ({responses},)",
+        name=name,
+        shape=shape,
+        responses=responses,
+    )
+
+
+def _not_finite(name: str, reward: float, row: int, response: str) -> Fault:
+    return Fault(
+        "rlhf.reward_not_finite",
+        "the reward '{name}' is {reward} for response {number} of the batch, {response!r}",
+        None,
+        "return a finite number for every response",
+        name=name,
+        reward=reward,
+        number=row + 1,
+        response=textwrap.shorten(response, 200, placeholder=" …"),
+    )
 
 
 # --- From the config -------------------------------------------------------------
@@ -147,8 +184,15 @@ def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str
 def verdict_of(problem: Problem, folder: Path) -> Verdict:
     """How a run's outputs serve as a reward. Raises `InputError` when they cannot."""
     if problem.verdict is None:
-        what = f"the run does {problem.title} and cannot judge"
-        raise InputError(Fault(what, Place(str(folder)), "use a reward or classification run"))
+        raise InputError(
+            Fault(
+                "rlhf.run_cannot_judge",
+                "the run does {task} and cannot judge responses",
+                Place(str(folder)),
+                "use a reward or classification run",
+                task=problem.title,
+            )
+        )
     return problem.verdict
 
 
@@ -196,10 +240,16 @@ def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:
     config: Any = read_model_config(model)
     architectures = config.architectures or []
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
-        what = (
-            f"'{model.name}' is no sequence classifier but {', '.join(architectures) or 'a trunk'}"
+        raise InputError(
+            Fault(
+                "rlhf.model_not_a_classifier",
+                "'{name}' is not a sequence classifier but {architecture}",
+                None,
+                "give a model with a classification head, or a run",
+                name=model.name,
+                architecture=", ".join(architectures) or "a model without a head",
+            )
         )
-        raise InputError(Fault(what, None, "give a model with a classification head, or a run"))
     names = [str(config.id2label[number]) for number in range(config.num_labels)]
     return names, config.problem_type == "multi_label_classification"
 
@@ -209,18 +259,40 @@ def label_number(names: Sequence[str], source: RewardSource, where: str) -> int:
 
     Raises `InputError` when it is not said or does not exist.
     """
-    choices = f"write reward.label, one of: {', '.join(names)}"
-    if not names:
-        if source.label is not None:
-            what = f"'reward.label' is {source.label}, but the model gives a number and no labels"
-            raise InputError(Fault(what, Place(where), "remove it"))
+    if source.label is not None and source.label in names:
+        return list(names).index(source.label)
+    if not names and source.label is None:
         return 0
-    if source.label is None:
-        what = "a classifier is the reward, and it is not said which label is the good one"
-        raise InputError(Fault(what, Place(where), choices))
-    if source.label not in names:
-        raise InputError(Fault(f"there is no label '{source.label}'", Place(where), choices))
-    return list(names).index(source.label)
+    raise InputError(_bad_label(names, source.label, Place(where)))
+
+
+def _bad_label(names: Sequence[str], label: str | None, place: Place) -> Fault:
+    if not names:
+        return Fault(
+            "rlhf.reward_label_of_number",
+            "'reward.label' is '{label}', but the model gives a number and no labels",
+            place,
+            "remove it",
+            label=label,
+        )
+    choices = ", ".join(names)
+    if label is None:
+        return Fault(
+            "rlhf.reward_label_missing",
+            "the reward is a classifier, and 'reward.label' does not say which label is the good "
+            "one",
+            place,
+            "set reward.label to one of: {choices}",
+            choices=choices,
+        )
+    return Fault(
+        "rlhf.reward_label_unknown",
+        "there is no label '{label}'",
+        place,
+        "set reward.label to one of: {choices}",
+        label=label,
+        choices=choices,
+    )
 
 
 def _read(source: RewardSource, joint: str, prompts: list[str], responses: list[str]) -> list[Any]:

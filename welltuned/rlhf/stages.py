@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from welltuned.artifact.manifest import (
     ArtifactManifest,
     find_artifact,
@@ -127,18 +125,34 @@ def _check_policy(config: RlhfConfig, stages: Path, cache: DataCache) -> Problem
         problem, max_length = manifest.problem, manifest.max_length
     place = Place(config.sft.run or config.data.train)
     if problem.type != config.task.type:
-        what = f"the SFT run does {problem.title}, not {config.task.type}"
-        remedy = f"set task to {problem.type}, or name another run"
-        raise InputError(Fault(what, place, remedy))
+        raise InputError(_another_task(problem, config, place))
     if problem.actions is None:
-        what = "a policy chooses one label, and these data have several or numbers"
-        raise InputError(Fault(what, place, "give data, or a run, with one label a text"))
+        raise InputError(
+            Fault(
+                "rlhf.policy_without_actions",
+                "a policy chooses one label, and these data have several per text, or numbers",
+                place,
+                "give data, or a run, with one label per text",
+            )
+        )
     if problem.actions == "text":
         room_for(max_length, config.rl.response_length)
     _check_strategies(config)
     if config.rl.data is not None or config.sft.data is not None or config.sft.run is not None:
         collect_prompts(config.rl.data or config.data, problem, cache)
     return problem
+
+
+def _another_task(problem: Problem, config: RlhfConfig, place: Place) -> Fault:
+    return Fault(
+        "rlhf.sft_run_of_another_task",
+        "the SFT run does {found}, not {task}",
+        place,
+        "set task to {type}, or name another run",
+        found=problem.title,
+        task=config.task.type,
+        type=problem.type,
+    )
 
 
 def _check_strategies(config: RlhfConfig) -> None:
@@ -167,9 +181,10 @@ def _check_rewards(
         _try(lambda source=source: _check_source(source), faults)  # type: ignore[misc]
     if any(source.kind == "trained" for source in second):
         faults.add(
-            "'rl.second_reward' is to be trained, which only 'reward' does",
+            "rlhf.second_reward_untrained",
+            "'rl.second_reward' has data to train on, but only 'reward' is trained here",
             None,
-            "train it as a run of its own, and name its folder",
+            "train it as a run of its own, and name that run's folder",
         )
     _try(lambda: _check_runs(config, stages, labels, notes, cache), faults)
     faults.raise_if_any()
@@ -183,13 +198,7 @@ def _check_runs(
     cache: DataCache,
 ) -> None:
     faults = Faults()
-    try:
-        runs = reward_runs(config, stages / "reward")
-    except ValidationError:
-        what = "there is no task 'reward' in this version"
-        raise InputError(
-            Fault(what, None, "use a classifier or a function as the reward")
-        ) from None
+    runs = reward_runs(config, stages / "reward")
     for source, run in zip(config.reward, runs, strict=True):
         if run is None or is_finished(Path(str(run.output_dir))):
             continue
@@ -221,9 +230,16 @@ def unjudged(judged: Records, labels: Sequence[str]) -> list[str]:
     seen = {str(said).strip() for responses in judged["responses"] for said in responses}
     missing = [label for label in labels if label.strip() not in seen]
     if len(missing) == len(labels):
-        what = f"no judged response is a label of the policy ({', '.join(labels[:5])}), but "
-        what += ", ".join(repr(said) for said in sorted(seen)[:3])
-        raise InputError(Fault(what, judged.place(0), "write the labels' names as responses"))
+        raise InputError(
+            Fault(
+                "rlhf.judged_responses_not_labels",
+                "no judged response is one of the policy's labels ({labels}): they are {found}",
+                judged.place(0),
+                "write the labels' names as responses",
+                labels=", ".join(labels[:5]),
+                found=", ".join(map(repr, sorted(seen)[:3])),
+            )
+        )
     if not missing:
         return []
     return [f"no judgement is about the label{'s' * (len(missing) > 1)} {', '.join(missing)}"]

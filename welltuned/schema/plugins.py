@@ -23,7 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, SchemaValidator
 from pydantic_core import core_schema as schemas
 
-from welltuned.errors import Fault
+from welltuned.errors import Fault, InputError
 
 T = TypeVar("T")
 
@@ -35,13 +35,15 @@ _HIDDEN: list[bool] = []
 """Not empty while there are no plug-ins, for every thread alike."""
 
 
-class PluginError(Exception):
+class PluginError(InputError):
     """A plug-in that cannot be used: which package it is of, why, and how to mend it."""
 
-    def __init__(self, plugin: Plugin, reason: str, remedy: str) -> None:
-        self.what = f"the plug-in '{plugin.name}' of {plugin.package} cannot be used: {reason}"
-        self.remedy = remedy
-        super().__init__(f"{self.what}; {remedy}")
+    def __init__(
+        self, code: str, plugin: Plugin, reason: str, remedy: str, /, **values: object
+    ) -> None:
+        what = "the plug-in '{plugin}' of {package} cannot be used: " + reason
+        values |= {"plugin": plugin.name, "package": plugin.package}
+        super().__init__(Fault(code, what, None, remedy, **values))
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,14 @@ class Plugin:
         try:
             return self.entry.load()
         except Exception as error:  # whatever a stranger's module does when it is imported
-            reason = f"{type(error).__name__}: {error}"
-            raise PluginError(self, reason, f"mend or uninstall {self.package}") from error
+            raise PluginError(
+                "plugin.import_failed",
+                self,
+                "{kind}: {error}",
+                "mend its package, or uninstall it",
+                kind=type(error).__name__,
+                error=error,
+            ) from error
 
 
 @cache
@@ -147,23 +155,40 @@ class Registry(Generic[T]):
     def _require_free(self, plugin: Plugin) -> None:
         if plugin.name in self.own:
             raise PluginError(
+                "plugin.name_of_ours",
                 plugin,
-                f"welltuned has a '{plugin.name}' of its own",
-                "let it have another name",
+                "welltuned has one of that name itself",
+                "give it another name",
             )
         others = [p for p in self.plugins if p.name == plugin.name and p != plugin]
         if others:
-            reason = f"{others[0].package} adds one of the same name"
-            raise PluginError(plugin, reason, "uninstall one of them")
+            raise PluginError(
+                "plugin.name_repeated",
+                plugin,
+                "{other} adds one of the same name",
+                "uninstall one of them",
+                other=others[0].package,
+            )
 
     def _checked(self, plugin: Plugin) -> T:
         found = plugin.load()
         if not self.is_one(found):
-            what = f"{plugin.entry.value} is no {self.base.__name__}"
-            raise PluginError(plugin, what, "see CONTRIBUTING for what it derives from")
+            raise PluginError(
+                "plugin.wrong_type",
+                plugin,
+                "{object} is not a {base}",
+                "see CONTRIBUTING for what it derives from",
+                object=plugin.entry.value,
+                base=self.base.__name__,
+            )
         if (name := self.name_of(found)) != plugin.name:
-            what = f"it calls itself '{name}'"
-            raise PluginError(plugin, what, "let its entry point have the same name")
+            raise PluginError(
+                "plugin.name_differs",
+                plugin,
+                "it calls itself '{name}'",
+                "give its entry point the same name",
+                name=name,
+            )
         return found
 
 
@@ -202,8 +227,7 @@ class OneOf(Registry[type[Any]]):
         try:
             return self.find(name)
         except PluginError as error:
-            fault = Fault("config.plugin_unusable", "{what}", None, "{remedy}",
-                          what=error.what, remedy=error.remedy)  # fmt: skip
+            (fault,) = error.faults
             told = {"what": fault.what, "fault": fault}
             raise PydanticCustomError("conflict", "{what}", told) from error
         except (KeyError, TypeError):

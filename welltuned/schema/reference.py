@@ -223,9 +223,16 @@ class Reference:
         names = {key.key for key in self.keys} | {key.path[-1] for key in self.keys}
         names |= {part.variant for part in self.sections if part.variant}
         close = difflib.get_close_matches(wanted, sorted(names), n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        remedy = f"{meant}`welltuned help` lists all"
-        raise InputError(Fault(f"no key and no part is called '{wanted}'", None, remedy))
+        raise InputError(
+            Fault(
+                "config.help_unknown",
+                "no key and no part is called '{name}'",
+                None,
+                "{hint}`welltuned help` lists all",
+                name=wanted,
+                hint=f"did you mean {' or '.join(map(repr, close))}? " if close else "",
+            )
+        )
 
 
 def matching(keys: Sequence[Key], wanted: str) -> list[Key]:

@@ -30,7 +30,7 @@ class FileFormat:
         """The content of a file with its version before everything else."""
         return {KEY: self.version, **values}
 
-    def fault(self, values: Mapping[str, object], place: Place) -> Fault | None:
+    def objection(self, values: Mapping[str, object], place: Place) -> Fault | None:
         """What stands against reading a file with this content, if anything."""
         written = values.get(KEY, 1)
         if type(written) is not int or written < 1:
@@ -62,7 +62,7 @@ class FileFormat:
 
         Raises `InputError` when it is newer than this one, or no version at all.
         """
-        fault = self.fault(values, Place(str(source)))
+        fault = self.objection(values, Place(str(source)))
         if fault is not None:
             raise InputError(fault)
         written = values.get(KEY, 1)
@@ -81,7 +81,7 @@ def drop_version(document: Document, faults: Faults) -> bool:
 
     False where it is of a newer version, which is recorded as a fault.
     """
-    fault = RUN_CONFIG.fault(document.values, document.place((KEY,)))
+    fault = RUN_CONFIG.objection(document.values, document.place((KEY,)))
     document.values.pop(KEY, None)
     if fault is not None:
         faults.extend([fault])

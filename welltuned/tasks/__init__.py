@@ -59,7 +59,7 @@ def restore_problem(memory: Mapping[str, object]) -> Problem:
     except KeyError:
         raise ValueError(f"there is no task '{name}'") from None
     except PluginError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(error.faults[0].what) from error
     return task.restore(memory)
 
 

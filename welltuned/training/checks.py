@@ -33,8 +33,12 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
 
         check_trainer_arguments(config.training, faults)
     elif config.training.trainer or config.training.callbacks:
-        what = "'training.trainer' and 'training.callbacks' are for Hugging Face's Trainer"
-        faults.add(what, None, "set engine: hf, or remove them")
+        faults.add(
+            "training.trainer_keys_without_trainer",
+            "'training.trainer' and 'training.callbacks' are for Hugging Face's Trainer",
+            None,
+            "set engine: hf, or remove them",
+        )
     elif "." in config.engine:
         collecting(lambda: load_callable(config.engine, "engine"), faults)
 
@@ -42,10 +46,12 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:
     if config.task.shares_rows and config.strategy.input_positions:
         faults.add(
-            f"'task.packing' does not go with strategy '{config.strategy.type}': its vectors "
-            "stand before a row, and not before each text in it",
+            "task.packing_unsupported",
+            "strategy '{strategy}' does not support 'task.packing': its vectors go before the "
+            "row, not before each text in it",
             None,
             "set packing to false, or use prefix or lora",
+            strategy=config.strategy.type,
         )
 
 
@@ -53,13 +59,21 @@ def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None
     metric = config.training.metric_for_best_model
     if metric != "auto" and metric not in problem.scorer.metric_names:
         faults.add(
-            f"there is no validation score '{metric}'",
+            "training.metric_unknown",
+            "no validation score '{metric}'",
             None,
-            f"training.metric_for_best_model is one of: {', '.join(problem.scorer.metric_names)}",
+            "training.metric_for_best_model is one of: {known}",
+            metric=metric,
+            known=", ".join(problem.scorer.metric_names),
         )
 
 
 def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None:
     if config.evaluation.probe and problem.linear is None:
-        what = f"a linear map cannot answer the task '{problem.title}'"
-        faults.add(f"'evaluation.probe': {what}", None, "set evaluation.probe to false")
+        faults.add(
+            "evaluation.probe_unsupported",
+            "'evaluation.probe' fits a linear map, which cannot do the task '{task}'",
+            None,
+            "set evaluation.probe to false",
+            task=problem.title,
+        )

@@ -33,11 +33,14 @@ def fit_max_length(config: RunConfig, model: ModelPlan, faults: Faults) -> int:
     if wanted == "auto":
         return min(room, LONGEST)
     if wanted > room:
-        by_prompt = f" ({taken} are taken by the prompt)" if taken else ""
         faults.add(
-            f"'task.max_length' is {wanted}, but the model takes {room} tokens{by_prompt}",
+            "task.max_length_too_large",
+            "'task.max_length' is {max_length}, but the model takes {room} tokens{note}",
             None,
-            f"choose at most {room}",
+            "choose at most {room}",
+            max_length=wanted,
+            room=room,
+            note=f" (the strategy's own vectors take {taken} more)" if taken else "",
         )
     return wanted
 
@@ -74,9 +77,16 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
     """Examples that the task could not use, counted. Raises `InputError` when none is left."""
     for split, part in examples.items():
         if not len(part):
-            what = f"no example of {split} has anything to learn within {max_length} tokens"
-            remedy = "raise task.max_length, or check the data with `welltuned data`"
-            raise InputError(Fault(what, Place(data[split].source), remedy))
+            raise InputError(
+                Fault(
+                    "task.nothing_to_learn",
+                    "no example of {split} has anything to learn within {tokens} tokens",
+                    Place(data[split].source),
+                    "raise task.max_length, or check the data with `welltuned data`",
+                    split=split,
+                    tokens=max_length,
+                )
+            )
         missing = len(data[split]) - len(part)
         if missing > 0:
             data.facts.notes.append(

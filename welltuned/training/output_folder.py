@@ -55,9 +55,16 @@ def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
     needed = 4 * anatomy.parameters * 3 if whole else anatomy.parameters
     free = shutil.disk_usage(parent).free
     if free < needed:
-        what = f"the disk has {size_text(free)} free; the run may need {size_text(needed)}"
-        remedy = "make room, or choose an output_dir on another disk"
-        raise InputError(Fault(what, Place(str(parent)), remedy))
+        raise InputError(
+            Fault(
+                "run.disk_full",
+                "the disk has {free} free; the run may need {needed}",
+                Place(str(parent)),
+                "make room, or choose an output_dir on another disk",
+                free=size_text(free),
+                needed=size_text(needed),
+            )
+        )
 
 
 def _free_folder(config: RunConfig, faults: Faults) -> Path:
@@ -67,6 +74,7 @@ def _free_folder(config: RunConfig, faults: Faults) -> Path:
         folder = Path(config.output_dir).expanduser()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             faults.add(
+                "run.folder_in_use",
                 "the output folder is already in use",
                 Place(str(folder)),
                 "choose another output_dir; nothing is ever overwritten",
@@ -75,7 +83,12 @@ def _free_folder(config: RunConfig, faults: Faults) -> Path:
         folder = next_free(Path("runs"), usual_name(config))
     parent = _nearest_that_exists(folder)
     if not os.access(parent, os.W_OK):
-        faults.add("no permission to write here", Place(str(parent)), "choose another output_dir")
+        faults.add(
+            "run.folder_not_writable",
+            "no permission to write here",
+            Place(str(parent)),
+            "choose another output_dir",
+        )
     return folder
 
 

@@ -30,8 +30,15 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
     }
     prepared = prepare(config.model_copy(update=looking), observer.working)
     if prepared.problem.linear is None:
-        what = f"a linear map cannot answer the task '{prepared.problem.title}'"
-        raise InputError(Fault(what, None, "probe a task with classes, numbers or tags"))
+        raise InputError(
+            Fault(
+                "probe.task_unsupported",
+                "a probe fits a linear map, which cannot do the task '{task}'",
+                None,
+                "probe a task with classes, numbers or tags",
+                task=prepared.problem.title,
+            )
+        )
     prepared = resolve_pooling(prepared, observer)
     found = probe_layers(
         _subject(prepared),

@@ -12,7 +12,7 @@ import pytest
 from comparing import HEAD, carried_out, values_for, without_processes
 from faults import refused
 from trials import Imagined, imagine
-from welltuned.errors import RunFailed, Stopped
+from welltuned.errors import Fault, RunFailed, Stopped
 from welltuned.experiments.comparison.budget import Feasibility, spend
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.runs.comparison_folder import Comparison
@@ -133,7 +133,7 @@ def test_a_strategy_none_of_whose_trials_ends_is_left_out_with_its_reason(
 ) -> None:
     def fail(config: Any) -> None:
         if config.strategy.type == "lora":
-            raise RunFailed("the loss is not finite")
+            raise RunFailed(Fault("training.not_finite", "the loss is not finite"))
 
     imagined.before = fail
     comparison = carried_out(asked(tiny, sentiment, tmp_path / "c"))

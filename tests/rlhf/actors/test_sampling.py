@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from acting import generator_actor, policy_of, story_prompts
+from faults import fails, refused
 from tabular import ppo
-from welltuned.errors import InputError, RunFailed
 from welltuned.rlhf.actors.generator import GeneratorActor
 from welltuned.rlhf.learner import Learner, step
 from welltuned.rlhf.policy import Policy
@@ -195,7 +195,7 @@ def test_o1_rollouts_that_judging_does_not_confirm_stop_the_run(
         return replace(judged, logprobs_BT=judged.logprobs_BT * 1.1)
 
     monkeypatch.setattr(actor, "judge", forgetful)
-    with pytest.raises(RunFailed, match="sampling and judging differ"):
+    with fails("rlhf.sampling_differs"):
         roll(actor, prompts)
 
 
@@ -237,7 +237,7 @@ def test_a_prompt_without_a_token_is_refused(told: Callable[..., Run]) -> None:
 
     policy = policy_of(told("full"))
     problem: Any = policy.problem
-    with pytest.raises(InputError, match="no token"):
+    with refused("rlhf.prompt_empty", place="texts:2"):
         prompts_of(
             problem.prompter, policy.tokenizer, problem.codec.records_of(["good", " "]), 50, 2
         )

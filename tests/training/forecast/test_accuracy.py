@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from faults import refused
 from support import STRATEGIES, tune
-from welltuned.errors import InputError
 from welltuned.runs import Run
 from welltuned.training.forecast.accuracy import ForecastCheck, read_pairs, summarise_accuracy
 
@@ -49,7 +49,7 @@ def test_the_command_tells_the_errors(call: Any, run: Run) -> None:
 
 
 def test_a_folder_without_forecasts_is_one_line(call: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no finished run here has a forecast"):
+    with refused("plan.no_forecasts", place=str(tmp_path)):
         read_pairs(tmp_path)
     status, out, err = call("plan", "--check", tmp_path)
     assert (status, out) == (2, "") and len(err.splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from faults import full
 from welltuned.errors import Faults
 from welltuned.training.forecast.limits import Limits, take_limits
 
@@ -20,5 +21,6 @@ def test_limits_are_taken_out_of_the_arguments() -> None:
 def test_what_is_no_size_or_time_is_a_fault(wrong: str) -> None:
     faults = Faults()
     take_limits([wrong], faults)
-    (fault,) = faults
-    assert wrong in str(fault) and "write such as" in str(fault)
+    key, _, written = wrong.partition("=")
+    example = "90s, 30m or 1h30m" if key == "time" else "4GiB"
+    assert full(faults) == [f"argument '{wrong}' plan.bad_limit {key=!s} {written=!s} {example=!s}"]

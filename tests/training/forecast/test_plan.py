@@ -89,7 +89,7 @@ def test_too_little_time_asks_for_fewer_epochs(call: Any, file: Path) -> None:
 def test_a_strategy_that_cannot_work_says_why(
     call: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    why = Fault("no attention to put a prefix into")
+    why = Fault("strategy.attention_unsupported", "no attention to put a prefix into")
     monkeypatch.setattr(Prefix, "check", lambda self, anatomy: [why])
     monkeypatch.setattr(module, "_strategies", lambda asked: [asked, Prefix()])
     status, out, _ = call("plan", file)
@@ -98,9 +98,9 @@ def test_a_strategy_that_cannot_work_says_why(
 
 def test_bad_input_is_one_clear_line(call: Any, file: Path) -> None:
     for arguments, what in (
-        (["model=/nowhere/at/all"], "no such folder"),
-        (["memory=lots"], "write such as 4GiB"),
-        (["trainnig.seed=1"], "training"),
+        (["model=/nowhere/at/all"], "[model.folder_missing]"),
+        (["memory=lots"], "[plan.bad_limit]"),
+        (["trainnig.seed=1"], "[config.key_unknown]"),
     ):
         status, out, err = call("plan", file, *arguments)
         assert (status, out) == (2, "") and len(err.splitlines()) == 1, err

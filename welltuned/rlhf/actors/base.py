@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from welltuned.engines.device import autocast
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.models.frozen_trunk import Boundary
 from welltuned.rlhf.kl import divergence, k1
 from welltuned.strategies import ParameterGroup
@@ -38,7 +38,9 @@ class DivergedError(RunFailed):
 def require_finite(logprobs: torch.Tensor) -> None:
     """Raise `DivergedError` when a policy can no longer be drawn from."""
     if not bool(logprobs.isfinite().all()):
-        raise DivergedError("the policy's probabilities are not finite")
+        raise DivergedError(
+            Fault("rlhf.probabilities_not_finite", "the policy's probabilities are not finite")
+        )
 
 
 # --- What is passed around -----------------------------------------------------

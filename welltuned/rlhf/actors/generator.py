@@ -16,7 +16,7 @@ import torch
 
 from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
-from welltuned.errors import RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.models.frozen_trunk import Boundary
 from welltuned.models.language_head import token_scores
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates, assembled, by_length, trimmed
@@ -183,9 +183,14 @@ class GeneratorActor(Actor):
             error = float(difference_BT.sum() / rollout.mask_BT.sum())
         if not error <= self.tolerance:
             raise RunFailed(
-                f"sampling and judging differ by {error:.2g} in the policy's log-probabilities; "
-                "nothing learned from them would be true. This is a fault of welltuned or of the "
-                "model's code, please report it"
+                Fault(
+                    "rlhf.sampling_differs",
+                    "sampling and judging differ by {error:.2g} in the policy's log-probabilities, "
+                    "so nothing could be learned from them",
+                    None,
+                    "this is a bug in welltuned or in the model's code; please report it",
+                    error=error,
+                )
             )
         return self.policy.precision == "fp32"
 

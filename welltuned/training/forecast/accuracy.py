@@ -57,6 +57,7 @@ def read_pairs(folder: Path) -> list[ForecastCheck]:
     if not pairs:
         raise InputError(
             Fault(
+                "plan.no_forecasts",
                 "no finished run here has a forecast",
                 Place(str(folder)),
                 "name the folder of your runs, or train one",

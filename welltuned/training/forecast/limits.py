@@ -62,9 +62,13 @@ def take_limits(arguments: Iterable[str], faults: Faults) -> tuple[Limits, list[
         found[key] = value = _read(key, text)
         if not value:
             faults.add(
-                f"'{key}' is {text!r}",
+                "plan.bad_limit",
+                "'{key}' is {written!r}",
                 Place(f"argument '{argument}'"),
-                "write such as time=90s, 30m or 1h30m" if key == "time" else "write such as 4GiB",
+                "write it as {example}",
+                key=key,
+                written=text,
+                example="90s, 30m or 1h30m" if key == "time" else "4GiB",
             )
     return Limits(**found), others
 

@@ -52,7 +52,7 @@ def request_feasibility(
         elif event.name == "cannot":
             faults = [Fault.from_dict(values) for values in event.values["faults"]]
             impossible[event.values["name"]] = faults
-    _refuse(able, impossible)
+    _require_possible(able, impossible)
     if timed:
         found = {name: {**part, "rest": part["rest"] + startup} for name, part in found.items()}
     trainings = {v.name: v.config.training for v in variants}
@@ -76,7 +76,7 @@ def _described(variant: Variant) -> dict[str, Any]:
     }
 
 
-def _refuse(variants: Sequence[Variant], impossible: dict[str, list[Fault]]) -> None:
+def _require_possible(variants: Sequence[Variant], impossible: dict[str, list[Fault]]) -> None:
     """What was asked for by name must work; what `all` means is left out where it does not."""
     named = [v.name for v in variants if v.asked_by_name and v.name in impossible]
     if not named and len(impossible) == len(variants):
