@@ -233,7 +233,7 @@ def measure(options: argparse.Namespace) -> None:
     from welltuned.errors import RunFailed
     from welltuned.experiments.search.config import SweepConfig
     from welltuned.experiments.search.sweep import run_sweep
-    from welltuned.schema.document import expand_shorthand
+    from welltuned.schema.validation import expand_shorthand
 
     end = time.monotonic() + options.budget
     longest = max(len(cell.grid) for cell in cells(options))

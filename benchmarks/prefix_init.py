@@ -25,7 +25,7 @@ def score(cell: Cell, options: argparse.Namespace) -> dict[str, float]:
     """The score of a set by how the prefix began."""
     from welltuned.experiments.search.config import SweepConfig
     from welltuned.experiments.search.sweep import run_sweep
-    from welltuned.schema.document import expand_shorthand
+    from welltuned.schema.validation import expand_shorthand
 
     values = config_of(cell, options, len(STARTS))
     values["sweep"]["space"] = {KEY: STARTS}

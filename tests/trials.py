@@ -19,7 +19,7 @@ from welltuned.experiments.search import sweep as sweeps
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.runs import Run
 from welltuned.runs.status import recorded
-from welltuned.schema.document import expand_shorthand
+from welltuned.schema.validation import expand_shorthand
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 

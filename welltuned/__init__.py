@@ -175,7 +175,8 @@ def load(run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
 
 def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:
     """Whether `pipeline:` stands in the config, however it is given."""
-    from welltuned.schema.document import Part, peek
+    from welltuned.schema.document import peek
+    from welltuned.schema.part import Part
 
     if isinstance(config, Part):
         return "pipeline" in type(config).model_fields
@@ -199,7 +200,7 @@ def _run_config(config: Any, values: Mapping[str, Any]) -> RunConfig:
 
 def _rlhf_config(config: Any, values: Mapping[str, Any]) -> RlhfConfig:
     from welltuned.rlhf.read_config import load_rlhf_config, rlhf_config_from
-    from welltuned.schema.document import Part
+    from welltuned.schema.part import Part
 
     if isinstance(config, Part):
         config = config.model_dump(mode="json")

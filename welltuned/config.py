@@ -14,8 +14,10 @@ from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
-from welltuned.schema.document import Document, Part, apply_overrides, read_document, validate
+from welltuned.schema.document import Document, apply_overrides, read_document
 from welltuned.schema.field_types import Written
+from welltuned.schema.part import Part
+from welltuned.schema.validation import validate
 from welltuned.schema.versions import drop_version
 from welltuned.strategies import AnyStrategy, default_strategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask

@@ -11,7 +11,7 @@ from welltuned.config import RunConfig
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.search.config import CurveConfig, SweepConfig
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.schema.plugins import without_plugins
 from welltuned.schema.reference import Key, Section, sections
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from welltuned.experiments.search.config import SweepConfig
-from welltuned.schema.document import expand_shorthand
+from welltuned.schema.validation import expand_shorthand
 from welltuned.strategies import STRATEGIES
 from welltuned.training import defaults
 

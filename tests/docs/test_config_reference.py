@@ -6,7 +6,7 @@ import pytest
 
 import config_reference
 from welltuned.config import RunConfig
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.schema.reference import walk
 
 

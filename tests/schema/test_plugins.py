@@ -12,8 +12,10 @@ import pytest
 from faults import refused
 from welltuned.errors import Faults
 from welltuned.schema import plugins
-from welltuned.schema.document import Document, Part, validate
+from welltuned.schema.document import Document
+from welltuned.schema.part import Part
 from welltuned.schema.plugins import OneOf, PluginError
+from welltuned.schema.validation import validate
 
 
 class Shape(Part):

@@ -13,12 +13,14 @@ from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.schema.document import Document, Part, apply_overrides, validate
+from welltuned.schema.document import Document, apply_overrides
 from welltuned.schema.field_types import GoesWith
+from welltuned.schema.part import Part
 from welltuned.schema.plugins import without_plugins
 from welltuned.schema.reference import Key, Section, matching, sections, walk
 from welltuned.schema.search_space import Around, Range
 from welltuned.schema.units import Duration
+from welltuned.schema.validation import validate
 
 SCHEMAS: list[type[Part]] = [RunConfig, CompareConfig, SweepConfig, RlhfConfig]
 with without_plugins():  # the test environment has some

@@ -11,7 +11,7 @@ from welltuned.config import run_config_from
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.experiments.search.space_reading import with_values
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around, Range, searched
 from welltuned.strategies import STRATEGIES
 

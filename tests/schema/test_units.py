@@ -6,8 +6,9 @@ import pytest
 
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import BudgetConfig, LimitsConfig
-from welltuned.schema.document import Document, validate
+from welltuned.schema.document import Document
 from welltuned.schema.units import duration_text, size_text
+from welltuned.schema.validation import validate
 
 
 @pytest.mark.parametrize(

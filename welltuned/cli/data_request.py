@@ -9,7 +9,9 @@ from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.read_config import load_rlhf_config
-from welltuned.schema.document import Document, Part, apply_overrides, peek, validate
+from welltuned.schema.document import Document, apply_overrides, peek
+from welltuned.schema.part import Part
+from welltuned.schema.validation import validate
 from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 

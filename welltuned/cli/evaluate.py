@@ -46,7 +46,9 @@ def _data_config(arguments: list[str]) -> DataConfig:
     """`data=FILE` and keys of `data:` such as `data.columns.text=review`, as a DataConfig."""
     from welltuned.data import config as data_config
     from welltuned.errors import Faults
-    from welltuned.schema.document import Document, Part, apply_overrides, validate
+    from welltuned.schema.document import Document, apply_overrides
+    from welltuned.schema.part import Part
+    from welltuned.schema.validation import validate
 
     class Request(Part):
         data: data_config.DataConfig

@@ -9,7 +9,7 @@ import typer
 from welltuned.cli.app import Json, app, print_json
 
 if TYPE_CHECKING:
-    from welltuned.schema.document import Part
+    from welltuned.schema.part import Part
 
 
 @app.command("help")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.schema.document import Part, conflict
+from welltuned.schema.part import Part, conflict
 
 
 class SplitConfig(Part):

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.schema.document import Part, conflict
 from welltuned.schema.field_types import GoesWith
+from welltuned.schema.part import Part, conflict
 from welltuned.schema.search_space import Around, Range
 
 Auto = Literal["auto"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from welltuned.data.config import ExtraDataset
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 
 OFF = ExtraDataset(data="none")
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault, InputError, RunFailed
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 
 if TYPE_CHECKING:
     import torch

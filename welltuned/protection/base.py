@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from welltuned.errors import Fault
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.strategies import Progress, Strategy
 from welltuned.strategies.base import UpdateKind
 from welltuned.tasks import Examples, Problem

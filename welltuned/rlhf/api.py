@@ -21,7 +21,9 @@ from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy import from_run
 from welltuned.rlhf.prompt_splits import make_actor
 from welltuned.runs import Run
-from welltuned.schema.document import Document, Part, validate
+from welltuned.schema.document import Document
+from welltuned.schema.part import Part
+from welltuned.schema.validation import validate
 
 __all__ = ["Learner", "Rollout", "Stats", "require_reference", "save", "start", "step"]
 

@@ -10,7 +10,7 @@ from welltuned.data.config import DataConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.stage_config import RewardSource, SftStage, ensure_list
-from welltuned.schema.document import Part, conflict
+from welltuned.schema.part import Part, conflict
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask
 

@@ -9,7 +9,8 @@ from typing import Any
 from welltuned.errors import Faults
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.schema.document import Document, KeyPath, apply_overrides, read_document, validate
+from welltuned.schema.document import Document, KeyPath, apply_overrides, read_document
+from welltuned.schema.validation import validate
 from welltuned.schema.versions import drop_version
 
 

@@ -10,7 +10,8 @@ from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
-from welltuned.schema.document import Part, conflict, expand_shorthand
+from welltuned.schema.part import Part, conflict
+from welltuned.schema.validation import expand_shorthand
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import AnyTask
 

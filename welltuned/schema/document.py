@@ -1,60 +1,22 @@
-"""Config documents: strict frozen parts, read with line and column of every key.
+"""Config documents: YAML and `key=value` overrides, read with line and column of every key.
 
-A config is a tree of `Part`s. This module knows how such a tree is written
-(YAML, then `key=value` overrides) and turns everything pydantic objects to
-into a `Fault` with file, line, column and the nearest right name. It does not
-know what the parts mean.
+They are plain values here. What they mean is said by the parts that they are validated against.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
 
-from welltuned.errors import Fault, Faults, Place
-from welltuned.schema.plugins import OneOf
+from welltuned.errors import Faults, Place
+from welltuned.schema.part import Part, parts_under
 
 KeyPath = tuple[str, ...]
-
-
-class Part(BaseModel):
-    """A piece of a config: immutable, and closed to keys it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        protected_namespaces=(),
-        allow_inf_nan=False,
-    )
-
-    shorthand: ClassVar[str | None] = None
-    """The key that a bare value stands for: `strategy: lora` means `strategy: {type: lora}`."""
-
-
-PartT = TypeVar("PartT", bound=Part)
-
-
-def conflict(code: str, what: str, remedy: str, /, **values: object) -> PydanticCustomError:
-    """The error for a validator to raise when keys contradict each other.
-
-    The arguments are those of `Fault`; the place is found where the config is read.
-    """
-    fault = Fault(code, what, None, remedy, **values)
-    return PydanticCustomError("conflict", "{what}", {"what": fault.what, "fault": fault})
-
-
-# --- Reading -----------------------------------------------------------------
 
 
 @dataclass
@@ -268,7 +230,7 @@ def put(values: dict[str, Any], path: KeyPath, value: Any, schema: type[Part]) -
     level = values
     part: type[Part] | None = schema
     for key in path[:-1]:
-        part = next(iter(_parts_of(part, key)), None) if part else None
+        part = next(iter(parts_under(part, key)), None) if part else None
         inner = level.get(key)
         if not isinstance(inner, dict):
             # `strategy: lora` and then `strategy.r=8`: spell the short form out first.
@@ -276,196 +238,3 @@ def put(values: dict[str, Any], path: KeyPath, value: Any, schema: type[Part]) -
             level[key] = inner
         level = inner
     level[path[-1]] = value
-
-
-# --- Validating --------------------------------------------------------------
-
-
-def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT | None:
-    """Build the config, or record everything that is wrong with it and return None."""
-    try:
-        return schema.model_validate(expand_shorthand(schema, document.values))
-    except ValidationError as error:
-        for details in _by_value(schema, error.errors()):
-            explained = [_explain(schema, document, detail) for detail in details]
-            first, remedy = explained[0], ", or ".join(fault.remedy for fault in explained)
-            faults.extend(
-                [Fault.verbatim(first.code, first.what, first.place, remedy, first.values)]
-            )
-        return None
-
-
-def expand_shorthand(schema: type[Part], values: Mapping[str, object]) -> dict[str, Any]:
-    """Spell out bare values of parts that have a short form."""
-    expanded = dict(values)
-    for key, value in values.items():
-        part = next(iter(_parts_of(schema, str(key))), None)
-        if part is not None and part.shorthand and isinstance(value, str):
-            expanded[key] = {part.shorthand: value}
-    return expanded
-
-
-def _parts_of(schema: type[Part], key: str) -> list[type[Part]]:
-    """The parts that may stand under a key, looking through unions and `Annotated`."""
-    if key not in schema.model_fields:
-        return []
-    field = schema.model_fields[key]
-    found: list[type[Part]] = []
-    waiting = [field.annotation, *field.metadata]
-    if any(isinstance(one, OneOf) for one in field.metadata):
-        waiting = list(field.metadata)  # and not the base that they have in common
-    while waiting:
-        annotation = waiting.pop(0)
-        if isinstance(annotation, OneOf):
-            found.extend(annotation.imported)
-        elif isinstance(annotation, type) and issubclass(annotation, Part):
-            found.append(annotation)
-        else:
-            arguments = typing.get_args(annotation)
-            chosen = [one for one in arguments if isinstance(one, OneOf)]
-            waiting.extend(chosen or arguments)
-    return found
-
-
-def _by_value(schema: type[Part], details: Sequence[Any]) -> list[list[Any]]:
-    """Pydantic's errors by the value they are about.
-
-    It tells one for each kind a value could be; those that lie deepest say most.
-    """
-    values: dict[tuple[str | int, ...], list[Any]] = {}
-    for detail in details:
-        where = detail["loc"]
-        cut = _union_depth(schema, where)
-        values.setdefault(where[:cut] if cut else where, []).append(detail)
-    return [
-        [detail for detail in found if len(detail["loc"]) == max(len(d["loc"]) for d in found)]
-        for found in values.values()
-    ]
-
-
-def _explain(schema: type[Part], document: Document, detail: Any) -> Fault:
-    """One of pydantic's errors as a fault."""
-    owner, path = _locate(schema, detail["loc"])
-    place, key = document.place(path), ".".join(path)
-    kind, context = detail["type"], detail.get("ctx", {})
-    given = f"{detail['input']!r}"[:80]
-    if kind == "extra_forbidden":
-        fields = owner.model_fields.items() if owner else ()
-        known = [field.alias or name for name, field in fields]
-        hint = nearest(path[-1], known)
-        return Fault(
-            "config.key_unknown", "unknown key '{key}'", place, "{hint}", key=key, hint=hint
-        )
-    if kind == "missing":
-        return Fault("config.key_missing", "missing key '{key}'", place, "add `{key}: …`", key=key)
-    if kind == "union_tag_invalid":
-        tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
-        return Fault(
-            "config.type_unknown",
-            "unknown type '{given}' in '{key}'",
-            document.place((*path, "type")),
-            "{hint}",
-            key=key,
-            given=context["tag"],
-            hint=nearest(context["tag"], tags),
-        )
-    if kind == "union_tag_not_found":
-        return Fault(
-            "config.type_missing",
-            "'{key}' needs a type",
-            place,
-            "write `{key}: {{type: …}}`",
-            key=key,
-        )
-    if kind == "literal_error":
-        words = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
-        hint = nearest(str(detail["input"]), words)
-        return Fault(
-            "config.choice_unknown",
-            "'{key}' is {given}, which is not one of its choices",
-            place,
-            "{hint}",
-            key=key,
-            given=given,
-            hint=hint,
-        )
-    if kind == "conflict":
-        return context["fault"].at(place)
-    reason = detail["msg"][0].lower() + detail["msg"][1:]
-    return Fault(
-        "config.value_invalid",
-        "'{key}' is {given}",
-        place,
-        "{reason}",
-        key=key,
-        given=given,
-        reason=reason,
-    )
-
-
-def _locate(
-    schema: type[Part], location: Sequence[str | int]
-) -> tuple[type[Part] | None, list[str]]:
-    """The part an error lies in, and its key path without pydantic's union tags."""
-    cut = _union_depth(schema, location)
-    if cut:
-        location = (*location[:cut], *location[cut + 1 :])
-    owner: type[Part] | None = schema
-    choices: list[type[Part]] = []
-    path: list[str] = []
-    for item in location:
-        tagged = [
-            part
-            for part in choices
-            if getattr(part.model_fields.get("type"), "default", None) == item
-        ]
-        if tagged:
-            owner, choices = tagged[0], []
-            continue
-        if isinstance(item, int):  # one of a list: what it may be is as before
-            path.append(str(item))
-            continue
-        if choices:
-            owner = choices[0]
-        path.append(str(item))
-        choices = _parts_of(owner, str(item)) if owner else []
-    return owner, path
-
-
-def _union_depth(schema: type[Part], location: Sequence[str | int]) -> int:
-    """Where a location names the branch of a union of plain values; 0 when it does not."""
-    choices = [schema]
-    for depth, item in enumerate(location[:-1]):
-        tagged = [
-            part
-            for part in choices
-            if getattr(part.model_fields.get("type"), "default", None) == item
-        ]
-        if tagged:
-            choices = tagged
-            continue
-        fields = choices[0].model_fields if choices else {}
-        if str(item) not in fields:
-            return 0
-        branches = [
-            branch
-            for branch in typing.get_args(fields[str(item)].annotation)
-            if branch is not type(None)
-        ]
-        inner = _parts_of(choices[0], str(item))
-        if not inner and typing.get_origin(fields[str(item)].annotation) in _UNIONS:
-            return depth + 1 if len(branches) > 1 else 0
-        choices = inner
-    return 0
-
-
-_UNIONS = (typing.Union, types.UnionType)
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """The remedy for a word that is not known: the one that was meant, and all there are."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    choices = ", ".join(known)
-    return (
-        f"did you mean '{close[0]}'? (choices: {choices})" if close else f"choose one of: {choices}"
-    )

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from welltuned.schema.document import Part, yaml_value
+from welltuned.schema.document import yaml_value
+from welltuned.schema.part import Part
 from welltuned.schema.plugins import OneOf
 from welltuned.schema.search_space import Range
 

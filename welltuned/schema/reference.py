@@ -19,8 +19,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from welltuned.errors import Fault, InputError
-from welltuned.schema.document import Part
 from welltuned.schema.field_types import GoesWith, default_text, example_value, parts_in, type_text
+from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around, Range
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
-    from welltuned.schema.document import Part
+    from welltuned.schema.part import Part
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from welltuned.schema.document import conflict
 from welltuned.schema.field_types import Written
+from welltuned.schema.part import conflict
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _BYTES = {

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from welltuned.errors import Fault, InputError
 from welltuned.models.loading import quiet
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, Progress, Strategy, UpdateKind
 

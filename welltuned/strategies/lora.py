@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from welltuned.errors import Fault
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, InjectedStrategy, UpdateKind, modules_to_save
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from welltuned.errors import Fault, InputError
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, Strategy, UpdateKind
 

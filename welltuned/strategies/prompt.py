@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.schema.document import conflict
 from welltuned.schema.field_types import GoesWith
+from welltuned.schema.part import conflict
 from welltuned.schema.search_space import Range
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 

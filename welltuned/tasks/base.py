@@ -18,7 +18,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
-from welltuned.schema.document import Part, conflict
+from welltuned.schema.part import Part, conflict
 from welltuned.tasks.parts import (
     Codec,
     LinearReadout,

@@ -18,7 +18,7 @@ import yaml
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Fault, InputError
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.strategies import Strategy
 from welltuned.tasks import Problem
 

@@ -8,7 +8,9 @@ from welltuned.config import RunConfig, read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect
 from welltuned.errors import Faults, InputError
-from welltuned.schema.document import Document, Part, expand_shorthand, validate
+from welltuned.schema.document import Document
+from welltuned.schema.part import Part
+from welltuned.schema.validation import expand_shorthand, validate
 from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 

@@ -28,7 +28,7 @@ from welltuned.experiments.search.learning_curve import (
 from welltuned.models import loading
 from welltuned.runs import Run
 from welltuned.runs.locks import holding
-from welltuned.schema.document import expand_shorthand
+from welltuned.schema.validation import expand_shorthand
 from welltuned.training import train
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer

@@ -19,7 +19,8 @@ from welltuned.data.encoding import IGNORED
 from welltuned.data.load_splits import DataFacts, DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError
-from welltuned.schema.document import Document, validate
+from welltuned.schema.document import Document
+from welltuned.schema.validation import validate
 from welltuned.tasks import Classification, TokenClassification
 from welltuned.tasks.token_classification import TokenClassificationProblem
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from welltuned.errors import Faults
-from welltuned.schema.document import Document, Part, apply_overrides
+from welltuned.schema.document import Document, apply_overrides
+from welltuned.schema.part import Part
 from welltuned.schema.reference import Key, Reference, Section, part_doc, type_of
 from welltuned.training.defaults import default_rows
 

@@ -13,15 +13,10 @@ from welltuned.errors import Faults
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.read_config import place_algorithm, place_judges
 from welltuned.rlhf.stage_config import RewardSource, ensure_list
-from welltuned.schema.document import (
-    Document,
-    Part,
-    apply_overrides,
-    conflict,
-    read_document,
-    validate,
-)
+from welltuned.schema.document import Document, apply_overrides, read_document
+from welltuned.schema.part import Part, conflict
 from welltuned.schema.units import Duration, Size
+from welltuned.schema.validation import validate
 from welltuned.schema.versions import drop_version
 
 

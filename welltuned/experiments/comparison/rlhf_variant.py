@@ -26,8 +26,9 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import place_algorithm, place_judges
 from welltuned.rlhf.stage_config import RewardSource, SftStage
-from welltuned.schema.document import Document, validate
+from welltuned.schema.document import Document
 from welltuned.schema.import_path import load_callable
+from welltuned.schema.validation import validate
 from welltuned.tasks import JUDGE_TASK
 from welltuned.training.data_cache import DataCache
 

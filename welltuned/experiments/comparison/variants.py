@@ -13,7 +13,8 @@ from welltuned.experiments.comparison.config import PIPELINE, CompareConfig
 from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.schema.document import Document, validate
+from welltuned.schema.document import Document
+from welltuned.schema.validation import validate
 from welltuned.strategies import STRATEGIES
 
 _OWN = ("strategy", "output_dir", "report")

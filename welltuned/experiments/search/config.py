@@ -10,16 +10,10 @@ from pydantic import Field, field_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
-from welltuned.schema.document import (
-    Document,
-    Part,
-    PartT,
-    apply_overrides,
-    conflict,
-    read_document,
-    validate,
-)
+from welltuned.schema.document import Document, apply_overrides, read_document
+from welltuned.schema.part import Part, PartT, conflict
 from welltuned.schema.units import read_duration
+from welltuned.schema.validation import validate
 
 
 class SweepSettings(Part):

@@ -16,7 +16,8 @@ from welltuned.experiments.search.config import SweepConfig, SweepSettings, as_r
 from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.metrics import lower_is_better
-from welltuned.schema.document import Document, nearest
+from welltuned.schema.document import Document
+from welltuned.schema.validation import nearest
 from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.output_folder import require_space, usual_name

@@ -6,7 +6,7 @@ from typing import Any
 
 from welltuned.errors import Faults, Place
 from welltuned.experiments.search.space import Choices, Dimension, Interval
-from welltuned.schema.document import nearest
+from welltuned.schema.validation import nearest
 
 _KEYS = ("low", "high", "log", "values")
 

@@ -10,8 +10,10 @@ from welltuned.errors import Fault, Faults, Place
 from welltuned.experiments.search.config import SweepConfig, as_run
 from welltuned.experiments.search.space import Dimension, Interval, Value
 from welltuned.experiments.search.space_parsing import read_dimension
-from welltuned.schema.document import Document, Part, nearest, put, validate
+from welltuned.schema.document import Document, put
+from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around, Range, searched
+from welltuned.schema.validation import nearest, validate
 from welltuned.training import defaults
 from welltuned.training.prepare import RunPlan
 

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from welltuned.data.config import DataConfig
 from welltuned.engines.config import NotNegative, Positive
 from welltuned.rlhf.stage_config import Nested, RewardSource
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.strategies import AnyStrategy
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from welltuned.rlhf.algorithms.advantages import (
 from welltuned.rlhf.algorithms.base import Algorithm
 from welltuned.rlhf.algorithms.losses import masked_sums, policy_terms, value_losses
 from welltuned.rlhf.kl import k1
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 
 if TYPE_CHECKING:
     import torch

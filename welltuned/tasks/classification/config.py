@@ -12,7 +12,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Role
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.tasks.base import Actions, Problem, Task
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.labels import Labels, find_labels

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from welltuned.schema.document import Part
+from welltuned.schema.part import Part
 from welltuned.tasks import chat
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.tasks import pairs
 from welltuned.tasks.base import Task
 from welltuned.tasks.generation import Decoding

@@ -14,7 +14,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
 from welltuned.metrics.entities import OUTSIDE, mark_entities, split_tag
-from welltuned.schema.document import conflict
+from welltuned.schema.part import conflict
 from welltuned.tasks.base import Task
 from welltuned.tasks.token_classification.codec import ROLES, read_plain_text
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem

@@ -1,0 +1,61 @@
+"""The parts of a config: strict and frozen pydantic models."""
+
+from __future__ import annotations
+
+import typing
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from welltuned.errors import Fault
+from welltuned.schema.plugins import OneOf
+
+
+class Part(BaseModel):
+    """A piece of a config: immutable, and closed to keys it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+
+    shorthand: ClassVar[str | None] = None
+    """The key that a bare value stands for: `strategy: lora` means `strategy: {type: lora}`."""
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+def conflict(code: str, what: str, remedy: str, /, **values: object) -> PydanticCustomError:
+    """The error for a validator to raise when keys contradict each other.
+
+    The arguments are those of `Fault`; the place is found where the config is read.
+    """
+    fault = Fault(code, what, None, remedy, **values)
+    return PydanticCustomError("conflict", "{what}", {"what": fault.what, "fault": fault})
+
+
+def parts_under(schema: type[Part], key: str) -> list[type[Part]]:
+    """The parts that may stand under a key, looking through unions and `Annotated`."""
+    if key not in schema.model_fields:
+        return []
+    field = schema.model_fields[key]
+    found: list[type[Part]] = []
+    waiting = [field.annotation, *field.metadata]
+    if any(isinstance(one, OneOf) for one in field.metadata):
+        waiting = list(field.metadata)  # and not the base that they have in common
+    while waiting:
+        annotation = waiting.pop(0)
+        if isinstance(annotation, OneOf):
+            found.extend(annotation.imported)
+        elif isinstance(annotation, type) and issubclass(annotation, Part):
+            found.append(annotation)
+        else:
+            arguments = typing.get_args(annotation)
+            chosen = [one for one in arguments if isinstance(one, OneOf)]
+            waiting.extend(chosen or arguments)
+    return found
