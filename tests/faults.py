@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from welltuned.errors import Fault, InputError, RunFailed, WelltunedError
+from welltuned.schema.messages import Message
 
 
 def codes(faults: Iterable[Fault]) -> list[str]:
@@ -27,6 +28,19 @@ def full(faults: Iterable[Fault]) -> list[str]:
     return [
         " ".join([text, *(f"{k}={v}" for k, v in fault.values.items())]) for text, fault in short
     ]
+
+
+def noted(messages: Iterable[Message]) -> list[str]:
+    """Each message as `code name=value …`, files without their folders."""
+    return [
+        " ".join([one["code"], *(f"{k}={_short(v)}" for k, v in one["values"].items())])
+        for one in messages
+    ]
+
+
+def _short(value: object) -> object:
+    is_path = isinstance(value, str) and value.startswith("/")
+    return Path(str(value)).name if is_path else value
 
 
 def _place(fault: Fault) -> str:

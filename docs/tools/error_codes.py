@@ -32,7 +32,7 @@ FAULTS = {
 }
 """What is called with a code, the words, a place where there is one, and a remedy: which argument
 the words are."""
-MESSAGES = {"message": 1}
+MESSAGES = {"message": 1, "note": 1}
 """The same of what makes the sentences that reports translate."""
 PASSED_ON = {*FAULTS, *MESSAGES, "verbatim"}
 """Functions that may pass on a code and words they are given: their own callers are read too, and

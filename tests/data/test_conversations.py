@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from faults import full
+from faults import full, noted
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.conversations import convert_conversations
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table
 from welltuned.errors import Faults
+from welltuned.schema.messages import message
 
 USER = {"role": "user", "content": "Hi"}
 ANSWER = {"role": "assistant", "content": "Hello"}
 CHAT = [USER, ANSWER]
+AS_IT_WAS = message("data.as_it_was", "as it was")
 
 
 def tried(
@@ -28,7 +30,7 @@ def tried(
     header = list(dict.fromkeys(name for row in rows for name in row))
     cells = {name: [row.get(name) for row in rows] for name in header}
     faults = Faults()
-    table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), ("as it was",))
+    table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), (AS_IT_WAS,))
     result = convert_conversations(table, columns or {}, faults, **options)
     return result, full(faults)
 
@@ -128,7 +130,8 @@ def test_a_question_and_its_answer_do_not_touch() -> None:
     table = converted({"question": "2+2?", "answer": 4}, {"question": "2+2? ", "answer": "4"})
     assert table.columns["prompt"] == ["2+2?\n", "2+2? "]
     assert table.columns["completion"] == ["4", "4"]
-    assert "a line break is put between question and answer" in table.notes
+    told = "data.line_break_between source=a.jsonl columns=question and answer"
+    assert told in noted(table.notes)
 
 
 def test_what_the_user_maps_as_prompt_is_taken_literally() -> None:
@@ -162,7 +165,7 @@ def test_every_format_gives_the_same_columns_and_keeps_ids_groups_lines_and_note
         table = converted({**row, "id": 7, "who": "me"}, columns={"group": "who"})
         assert set(table.columns) == {"text", "messages", "prompt", "completion", "id", "group"}
         assert (table.columns["id"], table.columns["group"]) == ([7], ["me"])
-        assert (table.source, table.lines, table.notes[0]) == ("a.jsonl", [1], "as it was")
+        assert (table.source, table.lines, table.notes[0]) == ("a.jsonl", [1], AS_IT_WAS)
 
 
 def test_the_text_is_everything_that_is_said() -> None:
@@ -188,7 +191,8 @@ def test_nested_cells_of_a_csv_are_json(tmp_path: Path) -> None:
 def test_conversations_are_preferred_to_their_flattened_copies() -> None:
     table = converted({"prompt": "Hi", "completion": "Hello", "messages": CHAT})
     assert table.columns["messages"] == [CHAT]
-    assert "columns not read: prompt, completion" in table.notes
+    told = "data.columns_not_read source=a.jsonl columns=prompt, completion"
+    assert told in noted(table.notes)
 
 
 def test_what_the_user_maps_wins_over_names() -> None:
@@ -229,9 +233,11 @@ def test_roles_and_columns_that_do_not_exist_are_refused() -> None:
 def test_what_was_found_and_what_was_not_read_is_noted() -> None:
     answer = {**ANSWER, "weight": 0, "name": None}
     notes = converted({"messages": [USER, answer], "tools": "[]", "label": True}).notes
-    assert "read as OpenAI messages: messages" in notes
-    assert "columns not read: tools, label" in notes
-    assert "keys of turns not read: weight" in notes
+    assert noted(notes)[1:] == [
+        "data.read_as_layout source=a.jsonl title=OpenAI messages columns=messages",
+        "data.columns_not_read source=a.jsonl columns=tools, label",
+        "data.keys_not_read source=a.jsonl keys=weight",
+    ]
 
 
 # --- Bad input -----------------------------------------------------------------
@@ -289,7 +295,7 @@ def test_a_cell_that_should_be_text_is_a_fault() -> None:
 def test_an_empty_answer_is_left_out_and_counted(empty: dict[str, Any]) -> None:
     table = converted({"instruction": "Hi", "output": "Hello"}, empty)
     assert table.lines == [1]
-    assert table.notes[-1] == "examples with an empty answer, left out: 1 (line 2)"
+    assert noted(table.notes)[-1] == "data.empty_answers source=a.jsonl number=1 lines=2"
 
 
 def test_one_empty_answer_among_several_leaves_the_conversation_out() -> None:
@@ -316,11 +322,11 @@ def test_odd_orders_of_turns_are_noted() -> None:
         {"messages": [USER, USER, ANSWER]},
         {"messages": [USER, ANSWER, tool, tool, ANSWER]},
     ).notes
-    assert notes[2:] == (
-        "conversations that begin with the assistant: 1",
-        "conversations that go on after the assistant's last turn (what follows is not learned): 1",
-        "conversations that have two turns of the same role in a row: 1",
-    )
+    assert noted(notes)[2:] == [
+        "data.unanswered_end source=a.jsonl number=1",
+        "data.assistant_first source=a.jsonl number=1",
+        "data.same_role_twice source=a.jsonl number=1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +368,8 @@ def test_real_files_are_recognised_and_read_whole(
     assert list(faults) == []
     assert len(result) == rows
     assert result.lines == table.lines
-    assert result.notes[0].startswith(f"read as {title}:")
+    first = result.notes[0]
+    assert (first["code"], first["values"]["title"]) == ("data.read_as_layout", title)
     assert all((messages is not None) == chat for messages in result.columns["messages"])
     assert all(text.strip() for text in result.columns["text"])
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from faults import full
+from faults import full, noted
 from welltuned.data.config import DataConfig
 from welltuned.data.preferences import PreferencePair, convert_preferences
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table
 from welltuned.errors import Faults
+from welltuned.schema.messages import message
 
+AS_IT_WAS = message("data.as_it_was", "as it was")
 PAIR = {"prompt": "Hi?", "chosen": "yes", "rejected": "no"}
 USER, YES, NO = (
     {"role": role, "content": text}
@@ -26,7 +28,7 @@ def tried(
     header = list(dict.fromkeys(name for row in rows for name in row))
     cells = {name: [row.get(name) for row in rows] for name in header}
     faults = Faults()
-    table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), ("as it was",))
+    table = Table("a.jsonl", cells, list(range(1, len(rows) + 1)), (AS_IT_WAS,))
     return convert_preferences(table, columns or {}, faults, **options), full(faults)
 
 
@@ -69,7 +71,7 @@ def test_r5_all_pairs_of_a_prompt_are_one_record_and_each_response_is_there_once
         PreferencePair(0, 1, 0.0, 1.0, 1),
         PreferencePair(2, 0, 0.0, 1.0, 3),
     ]
-    assert "3 pairs of responses to 2 prompts" in table.notes
+    assert "data.pairs_found source=a.jsonl pairs=3 prompts=2" in noted(table.notes)
 
 
 def test_r5_a_ranking_of_k_is_all_its_pairs_which_weigh_one_together() -> None:
@@ -174,17 +176,17 @@ def test_columns_may_be_named() -> None:
     named = {"prompt": "ask", "chosen": "good", "rejected": "bad"}
     table = converted(row, columns=named)
     assert record(table)["prompt"] == "Hi?"
-    assert "columns not read: prompt" in table.notes
+    assert "data.columns_not_read source=a.jsonl columns=prompt" in noted(table.notes)
 
 
 def test_notes_tell_what_was_read() -> None:
     table = converted({**PAIR, "chosen_by": "x"})
-    assert table.notes == (
-        "as it was",
-        "read as preferences: prompt, chosen, rejected",
-        "columns not read: chosen_by",
-        "1 pairs of responses to 1 prompts",
-    )
+    assert noted(table.notes) == [
+        "data.as_it_was",
+        "data.read_as_layout source=a.jsonl title=preferences columns=prompt, chosen, rejected",
+        "data.columns_not_read source=a.jsonl columns=chosen_by",
+        "data.pairs_found source=a.jsonl pairs=1 prompts=1",
+    ]
 
 
 def test_the_embedded_pairs_are_sound_and_length_gives_nothing_away() -> None:
@@ -205,8 +207,8 @@ def test_pairs_of_the_same_and_empty_responses_are_left_out_and_counted() -> Non
     same, empty = {**PAIR, "rejected": " yes"}, {**PAIR, "chosen": " "}
     table = converted(PAIR, same, empty, same)
     assert record(table)["pairs"] == [PreferencePair(0, 1, 0.0, 1.0, 1)]
-    assert "rows whose responses are the same, left out: 2 (line 2, 4)" in table.notes
-    assert "rows with an empty response, left out: 1 (line 3)" in table.notes
+    assert "data.responses_same source=a.jsonl number=2 lines=2, 4" in noted(table.notes)
+    assert "data.responses_empty source=a.jsonl number=1 lines=3" in noted(table.notes)
 
 
 def test_a_file_of_nothing_else_is_refused() -> None:
@@ -218,8 +220,8 @@ def test_repeated_and_contradicting_pairs_are_counted() -> None:
     turned = {**PAIR, "chosen": "no", "rejected": "yes"}
     table = converted(PAIR, PAIR, turned)
     assert len(record(table)["pairs"]) == 3
-    assert "rows that repeat a pair: 1 (line 2)" in table.notes
-    assert any("contradict an earlier one" in n and n.endswith("1 (line 3)") for n in table.notes)
+    assert "data.pairs_repeated source=a.jsonl number=1 lines=2" in noted(table.notes)
+    assert "data.pairs_contradicted source=a.jsonl number=1 lines=3" in noted(table.notes)
 
 
 # --- Faults --------------------------------------------------------------------

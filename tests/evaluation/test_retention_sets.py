@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from faults import full, refused
+from faults import full, noted, refused
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
@@ -172,9 +172,8 @@ def test_large_sets_are_drawn_from_and_that_is_said(sentiment: str, tmp_path: Pa
     rows = [{"text": f"text {i}"} for i in range(MOST_TEXTS + 50)]
     found = sets_for(sentiment, write_rows(tmp_path / "big.jsonl", rows))
     assert len(found.texts[1].texts) == MOST_TEXTS
-    assert found.notes == (
-        f"big: {MOST_TEXTS} of {MOST_TEXTS + 50} texts are used to measure forgetting.",
-    )
+    told = f"retention.limited name=big most={MOST_TEXTS} total={MOST_TEXTS + 50}"
+    assert noted(found.notes) == [told]
 
 
 def test_rare_labels_are_left_out_and_that_is_said(sentiment: str, tmp_path: Path) -> None:
@@ -182,7 +181,7 @@ def test_rare_labels_are_left_out_and_that_is_said(sentiment: str, tmp_path: Pat
     rows += [{"text": f"rare {i}", "label": "c"} for i in range(4)]
     found = sets_for(sentiment, write_rows(tmp_path / "old.jsonl", rows))
     assert found.labelled[1].labels == ("a", "b") and len(found.labelled[1].texts) == 30
-    assert "1 labels with fewer than 5 texts" in found.notes[0]
+    assert noted(found.notes)[0] == "retention.rare_labels name=old folds=5 rare=1"
 
 
 # --- What is refused ------------------------------------------------------------

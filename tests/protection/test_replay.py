@@ -65,8 +65,9 @@ def test_examples_of_before_are_learned_beside_the_own(
         ids = prepared.tokenizer(row["text"])["input_ids"]
         assert learned.encoded[i].tolist() == ids
         assert prepared.problem.presenter.target_of(learned.targets[i]) == row["label"]
-    note = f"24 examples of {before} are mixed into training (20.0% of an epoch)."
-    assert note in prepared.data.facts.notes
+    values = {"number": 24, "source": before, "share": 0.2}
+    (note,) = (one for one in prepared.data.facts.notes if one["code"] == "data.replay_mixed")
+    assert note["values"] == values
 
 
 def test_validation_test_and_baselines_are_without_them(

@@ -17,6 +17,7 @@ import pytest
 from support import make_rows, tune, write_rows
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run
+from welltuned.schema.messages import render_message
 
 HEAD = {"type": "partial", "num_blocks": 0}
 NASTY = "<script>alert('x')</script> & \"<b>\" good"
@@ -209,7 +210,11 @@ def test_no_mistakes_are_good_news(copy: Run) -> None:
 
 def test_data_choices_config_and_command_are_told(finished: Run, page: Page) -> None:
     facts = finished.read("data.json")
-    for told in (*facts["notes"], *finished.results["choices"], facts["fingerprint"]):
+    for told in (
+        *map(render_message, facts["notes"]),
+        *finished.results["choices"],
+        facts["fingerprint"],
+    ):
         assert " ".join(told.split()) in page.text
     assert "96 training, 12 validation and 12 test examples" in page.text
     assert f"welltuned train {finished.folder}/config.yaml output_dir=NEW_FOLDER" in page.text

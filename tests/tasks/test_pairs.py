@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from faults import noted
 from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Faults
@@ -98,5 +99,5 @@ def test_records_without_judgements_are_a_fault() -> None:
 def test_pairs_that_read_the_same_are_noted_with_their_lines() -> None:
     nothing: Any = None
     examples = Grouped(nothing, TARGETS, RECORDS, np.array([0, 3, 5]), alike=(4, 9))
-    told = "2 pairs of which the model would read the same were left out (line 4, 9)"
-    assert pairs.notes(examples) == [told]
+    told = "task.pairs_alike split=train number=2 lines=4, 9"
+    assert noted(pairs.notes(examples, "train")) == [told]

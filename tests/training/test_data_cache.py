@@ -119,9 +119,11 @@ def test_a_tokenizer_is_left_as_encoding_leaves_it(
 def test_notes_of_one_run_are_not_those_of_the_next(asked: Any, sentiment: str) -> None:
     cache = DataCache()
     first, later = (prepare(asked(sentiment), cache=cache) for _ in range(2))
-    first.data.facts.notes.append("mine")
-    assert "mine" not in later.data.facts.notes
-    assert "mine" not in prepare(asked(sentiment), cache=cache).data.facts.notes
+    first.data.facts.note("data.mine", "mine")
+    third = prepare(asked(sentiment), cache=cache)
+    assert not {"data.mine"} & {
+        note["code"] for one in (later, third) for note in one.data.facts.notes
+    }
 
 
 def test_what_reads_differently_is_read_again(asked: Any, work: Work, tmp_path: Path) -> None:

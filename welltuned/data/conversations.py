@@ -7,15 +7,15 @@ a row that cannot be read is a fault with its line.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from welltuned.data.facts import layout_messages, some_lines
 from welltuned.data.message_parsing import (
     READ_KEYS,
-    Message,
+    ChatMessage,
     Unreadable,
     as_text,
     as_turns,
@@ -26,15 +26,14 @@ from welltuned.data.message_parsing import (
 from welltuned.data.records import Role, map_columns
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
-
-_SHOWN = 5
+from welltuned.schema.messages import Message, message
 
 
 @dataclass(frozen=True)
 class Example:
     """A row: a conversation, or a prompt with its completion (None where no answer is given)."""
 
-    messages: list[Message] | None = None
+    messages: list[ChatMessage] | None = None
     prompt: str | None = None
     completion: str | None = None
 
@@ -83,7 +82,7 @@ def _read_alpaca(cells: Cells, layout: ConversationLayout) -> Example:
     return Example(messages)
 
 
-def _history(cell: Any, layout: ConversationLayout) -> list[Message]:
+def _history(cell: Any, layout: ConversationLayout) -> list[ChatMessage]:
     """Earlier turns, as pairs of what the user and the assistant said."""
     column = layout.name("history")
     pairs: list[Any] = cell_as_list(cell, column) if cell not in (None, "") else []
@@ -119,7 +118,7 @@ def _read_completion(cells: Cells, layout: ConversationLayout) -> Example:
     return Example(prompt=prompt + (layout.joint if touching else ""), completion=completion)
 
 
-def _side(cells: Cells, role: str, layout: ConversationLayout) -> list[Message]:
+def _side(cells: Cells, role: str, layout: ConversationLayout) -> list[ChatMessage]:
     """The turns of a prompt or a completion; a mere text is one turn."""
     if role not in cells:
         return []
@@ -279,7 +278,10 @@ class _Notes:
 
     empty: list[int] = field(default_factory=list)
     """The lines of those left out for an empty answer."""
-    found: Counter[str] = field(default_factory=Counter)
+    unanswered_end: int = 0
+    """Conversations that go on after the assistant's last turn."""
+    assistant_first: int = 0
+    same_role_twice: int = 0
     unread_keys: set[str] = field(default_factory=set)
 
 
@@ -332,11 +334,11 @@ def _observe(cells: Cells, example: Example, notes: _Notes) -> None:
     roles = [message["role"] for message in example.messages or ()]
     turns = [role for role in roles if role != "system"]
     if "assistant" in turns and turns[-1] != "assistant":
-        notes.found["go on after the assistant's last turn (what follows is not learned)"] += 1
+        notes.unanswered_end += 1
     if turns and turns[0] == "assistant":
-        notes.found["begin with the assistant"] += 1
+        notes.assistant_first += 1
     if any(a == b != "tool" for a, b in pairwise(turns)):
-        notes.found["have two turns of the same role in a row"] += 1
+        notes.same_role_twice += 1
     for turn in (turn for cell in cells.values() for turn in turns_in(cell)):
         notes.unread_keys |= {key for key in turn if turn[key] is not None} - READ_KEYS
 
@@ -355,22 +357,59 @@ def _as_table(
             cells = table.columns[layout.columns[role.name]]
             columns[role.name] = [cells[index] for index, _ in read]
     lines = [table.lines[index] for index, _ in read]
-    said = (*table.notes, *_sentences(table, layout, notes))
+    said = (*table.notes, *_messages(table, layout, notes))
     return Table(table.source, columns, lines, said, mapped=True)
 
 
-def _sentences(table: Table, layout: ConversationLayout, notes: _Notes) -> Iterator[str]:
-    yield f"read as {layout.format.title}: {', '.join(layout.columns.values())}"
-    unread = [column for column in table.columns if column not in layout.columns.values()]
-    if unread:
-        yield f"columns not read: {', '.join(unread)}"
+def _messages(table: Table, layout: ConversationLayout, notes: _Notes) -> Iterator[Message]:
+    source = table.source
+    yield from layout_messages(table, layout.format.title, layout.columns)
     if notes.unread_keys:
-        yield f"keys of turns not read: {', '.join(sorted(notes.unread_keys))}"
+        yield message(
+            "data.keys_not_read",
+            "{source}: keys of turns not read: {keys}.",
+            source=source,
+            keys=", ".join(sorted(notes.unread_keys)),
+        )
     if layout.joint:
-        between = " and ".join(layout.name(role) for role in _SIDES)
-        yield f"a line break is put between {between}"
-    for what, number in notes.found.items():
-        yield f"conversations that {what}: {number:,}"
+        yield message(
+            "data.line_break_between",
+            "{source}: a line break is put between {columns}.",
+            source=source,
+            columns=" and ".join(layout.name(role) for role in _SIDES),
+        )
+    yield from _odd_turns(source, notes)
     if notes.empty:
-        shown = ", ".join(map(str, notes.empty[:_SHOWN])) + ", …" * (len(notes.empty) > _SHOWN)
-        yield f"examples with an empty answer, left out: {len(notes.empty):,} (line {shown})"
+        yield message(
+            "data.empty_answers",
+            "{source}: examples with an empty answer, left out: {number:,} (line {lines}).",
+            source=source,
+            number=len(notes.empty),
+            lines=some_lines(notes.empty),
+        )
+
+
+def _odd_turns(source: str, notes: _Notes) -> Iterator[Message]:
+    """Orders of turns that may be meant, and may not."""
+    if number := notes.unanswered_end:
+        yield message(
+            "data.unanswered_end",
+            "{source}: conversations that go on after the assistant's last turn (what follows is "
+            "not learned): {number:,}.",
+            source=source,
+            number=number,
+        )
+    if number := notes.assistant_first:
+        yield message(
+            "data.assistant_first",
+            "{source}: conversations that begin with the assistant: {number:,}.",
+            source=source,
+            number=number,
+        )
+    if number := notes.same_role_twice:
+        yield message(
+            "data.same_role_twice",
+            "{source}: conversations that have two turns of the same role in a row: {number:,}.",
+            source=source,
+            number=number,
+        )

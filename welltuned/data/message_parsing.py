@@ -10,7 +10,7 @@ from typing import Any
 
 from welltuned.errors import Fault
 
-Message = dict[str, str]
+ChatMessage = dict[str, str]
 """One turn: {"role": system, user, assistant or tool, "content": text}."""
 
 _ROLES = {
@@ -95,12 +95,12 @@ def turns_in(cell: object) -> list[dict[str, object]]:
 # --- Turns ---------------------------------------------------------------------
 
 
-def as_turns(cell: object, column: str) -> list[Message]:
+def as_turns(cell: object, column: str) -> list[ChatMessage]:
     """A conversation, whatever it calls its roles and contents."""
     return [_turn(turn, column) for turn in cell_as_list(cell, column)]
 
 
-def _turn(turn: Any, column: str) -> Message:
+def _turn(turn: Any, column: str) -> ChatMessage:
     if not isinstance(turn, dict):
         raise Unreadable(
             "data.turn_not_an_object",
@@ -184,7 +184,7 @@ def _call(call: Any) -> str:
     return json.dumps(function, ensure_ascii=False)
 
 
-def with_system(system: str, messages: list[Message]) -> list[Message]:
+def with_system(system: str, messages: list[ChatMessage]) -> list[ChatMessage]:
     """The conversation after its system text, unless it begins with one."""
     if not system.strip() or (messages and messages[0]["role"] == "system"):
         return messages

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from welltuned.data.message_parsing import (
-    Message,
+    ChatMessage,
     Unreadable,
     as_text,
     as_turns,
@@ -48,7 +48,7 @@ ROLES: dict[Kind, tuple[Role, ...]] = {
 }
 """What columns of each kind of file hold, and their usual names."""
 
-Prompt = str | list[Message]
+Prompt = str | list[ChatMessage]
 Cells = dict[str, Any]
 """One row: {role: cell}."""
 
@@ -181,7 +181,7 @@ def _answer(
     return _joined(before, turns[:-1]), turns[-1]["content"]
 
 
-def _joined(before: Prompt | None, turns: list[Message]) -> Prompt | None:
+def _joined(before: Prompt | None, turns: list[ChatMessage]) -> Prompt | None:
     """The prompt, and turns between it and a response, which may begin with it again."""
     if not turns:
         return before

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from welltuned.data.facts import layout_messages, some_lines
 from welltuned.data.message_parsing import Unreadable
 from welltuned.data.preference_rows import (
     ROLES,
@@ -28,8 +29,7 @@ from welltuned.data.preference_rows import (
 from welltuned.data.records import Role, add_missing_column, map_columns
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
-
-_SHOWN = 5
+from welltuned.schema.messages import Message, message
 
 RECORD_ROLES = (
     Role("text", ("text",), is_input=True),
@@ -161,16 +161,37 @@ class _Notes:
     repeated: list[int] = field(default_factory=list)
     contradicted: list[int] = field(default_factory=list)
 
-    def sentences(self) -> Iterator[str]:
-        named = {
-            "with an empty response, left out": self.empty,
-            "whose responses are the same, left out": self.same,
-            "that repeat a pair": self.repeated,
-            "that contradict an earlier one, so that no model gets both right": self.contradicted,
-        }
-        for what, lines in named.items():
-            if lines:
-                yield f"rows {what}: {len(lines):,} (line {some(lines)})"
+    def messages(self, source: str) -> Iterator[Message]:
+        """A sentence for each that was met."""
+        if self.empty:
+            yield message(
+                "data.responses_empty",
+                "{source}: rows with an empty response, left out: {number:,} (line {lines}).",
+                **_numbered(source, self.empty),
+            )
+        if self.same:
+            yield message(
+                "data.responses_same",
+                "{source}: rows whose responses are the same, left out: {number:,} (line {lines}).",
+                **_numbered(source, self.same),
+            )
+        if self.repeated:
+            yield message(
+                "data.pairs_repeated",
+                "{source}: rows that repeat a pair: {number:,} (line {lines}).",
+                **_numbered(source, self.repeated),
+            )
+        if self.contradicted:
+            yield message(
+                "data.pairs_contradicted",
+                "{source}: rows that contradict an earlier one, so that no model gets both right: "
+                "{number:,} (line {lines}).",
+                **_numbered(source, self.contradicted),
+            )
+
+
+def _numbered(source: str, lines: Sequence[int]) -> dict[str, object]:
+    return {"source": source, "number": len(lines), "lines": some_lines(lines)}
 
 
 def _read(table: Table, layout: PreferenceLayout, notes: _Notes, faults: Faults) -> list[_Row]:
@@ -191,11 +212,6 @@ def _read(table: Table, layout: PreferenceLayout, notes: _Notes, faults: Faults)
         else:
             read.append((judgement, index))
     return read
-
-
-def some(lines: Sequence[int]) -> str:
-    """The first of many lines, for people."""
-    return ", ".join(map(str, lines[:_SHOWN])) + ", …" * (len(lines) > _SHOWN)
 
 
 # --- Records -------------------------------------------------------------------
@@ -266,16 +282,20 @@ def _as_table(
             columns.setdefault("group", prompts)  # else one prompt could be in two splits
         if "score" in layout.columns:
             columns["score"] = [record.score for record in records]
-    said = (*table.notes, *_sentences(table, layout, records), *notes.sentences())
+    said = (*table.notes, *_messages(table, layout, records), *notes.messages(table.source))
     lines = [table.lines[record.row] for record in records]
     return Table(table.source, columns, lines, said, mapped=True)
 
 
-def _sentences(table: Table, layout: PreferenceLayout, records: Sequence[_Record]) -> Iterator[str]:
-    yield f"read as {layout.kind}: {', '.join(layout.columns.values())}"
-    unread = [column for column in table.columns if column not in layout.columns.values()]
-    if unread:
-        yield f"columns not read: {', '.join(unread)}"
+def _messages(
+    table: Table, layout: PreferenceLayout, records: Sequence[_Record]
+) -> Iterator[Message]:
+    yield from layout_messages(table, layout.kind, layout.columns)
     if layout.kind != "ratings":
-        number = sum(len(record.pairs) for record in records)
-        yield f"{number:,} pairs of responses to {len(records):,} prompts"
+        yield message(
+            "data.pairs_found",
+            "{source}: {pairs:,} pairs of responses to {prompts:,} prompts.",
+            source=table.source,
+            pairs=sum(len(record.pairs) for record in records),
+            prompts=len(records),
+        )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from welltuned.data.readings import Reading
 from welltuned.errors import Place
+from welltuned.schema.messages import Message
 
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {
@@ -23,7 +25,9 @@ class Table:
     source: str
     columns: dict[str, list[Any]]
     lines: list[int]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Message, ...] = field(default=())
+    readings: tuple[Reading, ...] = field(default=())
+    """How doubtful things in the file were read."""
     mapped: bool = False
     """Whether the columns bear the names of their roles already, as conversions leave them."""
 

@@ -22,6 +22,7 @@ from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.evaluation.linear_probe import FOLDS
+from welltuned.schema.messages import Message, message
 from welltuned.tasks import TEXT_TASK
 
 MOST_LABELLED, MOST_TEXTS = 2000, 500
@@ -76,8 +77,8 @@ class RetentionSets:
 
     labelled: tuple[LabelledSet, ...] = ()
     texts: tuple[TextSet, ...] = ()
-    notes: tuple[str, ...] = ()
-    """Notes for the user, in whole sentences."""
+    notes: tuple[Message, ...] = ()
+    """What a person should know."""
 
     def require_apart(self, records: Records, compare_as: str, faults: Faults) -> None:
         """Record texts that are both trained on and measured on."""
@@ -100,7 +101,7 @@ def collect_sets(
     if not evaluation.retained:
         return RetentionSets()
     texts = texts_of(data)
-    notes: list[str] = []
+    notes: list[Message] = []
     choices = EMBEDDED[language_of(texts)]
     found = [
         one
@@ -195,7 +196,7 @@ def _read(named: ExtraDataset, has_lm_head: bool, faults: Faults) -> Records | N
     return collect_file(named.data, settings, (_TEXT, _LABEL) if labelled else (_TEXT,), faults)
 
 
-def _as_set(name: str, records: Records, notes: list[str], faults: Faults) -> TextSet | None:
+def _as_set(name: str, records: Records, notes: list[Message], faults: Faults) -> TextSet | None:
     if "label" not in records:
         if len(records) < _FEWEST:
             faults.add(
@@ -225,7 +226,15 @@ def _as_set(name: str, records: Records, notes: list[str], faults: Faults) -> Te
         )
         return None
     if rare := len(counts) - len(common):
-        notes.append(f"{name}: {rare:,} labels with fewer than {FOLDS} texts are left out.")
+        notes.append(
+            message(
+                "retention.rare_labels",
+                "{name}: labels with fewer than {folds} texts, left out: {rare:,}.",
+                name=name,
+                folds=FOLDS,
+                rare=rare,
+            )
+        )
     known = [i for i, cell in enumerate(records["label"]) if str(cell) in common]
     records = records.take(known)
     cells = [str(cell) for cell in records["label"]]
@@ -235,11 +244,19 @@ def _as_set(name: str, records: Records, notes: list[str], faults: Faults) -> Te
 
 
 def _some(
-    records: Records, strata: Sequence[str | int], most: int, name: str, notes: list[str]
+    records: Records, strata: Sequence[str | int], most: int, name: str, notes: list[Message]
 ) -> Records:
     if len(records) <= most:
         return records
-    notes.append(f"{name}: {most:,} of {len(records):,} texts are used to measure forgetting.")
+    notes.append(
+        message(
+            "retention.limited",
+            "{name}: {most:,} of {total:,} texts are used to measure forgetting.",
+            name=name,
+            most=most,
+            total=len(records),
+        )
+    )
     return records.take(draw(strata, most, 0))
 
 

@@ -25,6 +25,7 @@ from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
 from welltuned.schema import versions
+from welltuned.schema.messages import render_message
 from welltuned.schema.units import size_text
 from welltuned.strategies import Strategy, default_strategy
 from welltuned.training.data_cache import DataCache
@@ -83,7 +84,12 @@ def make_ready(
     learner = Learner.of(actor, settled, batches_of(settled))
     saved = share_weights(policy.model, judges.models)
     trains = [weight for group in learner.policy_groups for weight in group.parameters]
-    notes = [*data.facts.notes, *asks.notes, *judges.notes(policy.tokenizer), *map(str, choices)]
+    notes = [
+        *map(render_message, data.facts.said),
+        *asks.notes,
+        *judges.notes(policy.tokenizer),
+        *map(str, choices),
+    ]
     for text in notes:
         observer.noted(text)
     observer.loaded(trainable_table(policy.model, policy.anatomy, trains))

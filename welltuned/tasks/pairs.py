@@ -7,13 +7,14 @@ from typing import TypedDict
 
 import numpy as np
 
+from welltuned.data.facts import some_lines
 from welltuned.data.load_splits import DataSplits
-from welltuned.data.preferences import some
 from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.metrics import PairPredictions
 from welltuned.metrics.preferences import score_lengths, share_right, sigmoid
+from welltuned.schema.messages import Message, message
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.responses import Form, Grouped, ResponseTarget, judged
 
@@ -63,26 +64,38 @@ def facts_of(data: DataSplits) -> PairFacts:
         facts["longer_wins"][split] = longer_wins(targets)["pair_accuracy"]
     most = max(len(said) for said in data.train["responses"])
     share = facts["longer_wins"]["train"]
-    data.facts.notes.append(
-        f"In train the longer response is the better one in {share:.1%} of the pairs; "
-        "whoever looks at nothing else is right that often."
+    data.facts.note(
+        "task.longer_wins",
+        "In train the longer response is the better one in {share:.1%} of the pairs; "
+        "whoever looks at nothing else is right that often.",
+        share=share,
     )
     if most > _MANY:
-        data.facts.notes.append(
-            f"A prompt has up to {most} responses, which are read together: "
+        data.facts.note(
+            "task.many_responses",
+            "A prompt has up to {most:,} responses, which are read together: "
             "training.per_device_train_batch_size counts prompts, "
-            "training.max_tokens_per_step bounds what is read."
+            "training.max_tokens_per_step bounds what is read.",
+            most=most,
         )
     return facts
 
 
-def notes(examples: Examples) -> list[str]:
+def notes(examples: Examples, split: str) -> list[Message]:
     """What a person should know of encoded pairs."""
     assert isinstance(examples, Grouped)
     if not examples.alike:
         return []
-    what = "pairs of which the model would read the same were left out"
-    return [f"{len(examples.alike):,} {what} (line {some(examples.alike)})"]
+    return [
+        message(
+            "task.pairs_alike",
+            "{split}: pairs of which the model would read the same, left out: {number:,} "
+            "(line {lines}).",
+            split=split,
+            number=len(examples.alike),
+            lines=some_lines(examples.alike),
+        )
+    ]
 
 
 def read(records: Records, faults: Faults) -> np.ndarray:

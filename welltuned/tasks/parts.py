@@ -22,6 +22,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.metrics import Metric, Predictions, Scores, score
+from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Codec(ABC):
     ) -> dict[str, np.ndarray]:
         """One padded batch; `labels` only where there are targets."""
 
-    def notes(self, examples: Examples) -> list[str]:
+    def notes(self, examples: Examples, split: str) -> list[Message]:
         """What a person should know of encoded examples, besides texts that were cut."""
         return []
 

@@ -67,9 +67,8 @@ def encode_splits(
     examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
-    data.facts.notes += [
-        f"{split}: {note}." for split in read for note in problem.codec.notes(examples[split])
-    ]
+    for split in read:
+        data.facts.notes += problem.codec.notes(examples[split], split)
     return {**examples, "train": problem.codec.pack(examples["train"], max_length)}
 
 
@@ -89,9 +88,13 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
             )
         missing = len(data[split]) - len(part)
         if missing > 0:
-            data.facts.notes.append(
-                f"{split}: {missing:,} examples have nothing to learn within {max_length} tokens "
-                "and were left out. task.max_length sets the limit."
+            data.facts.note(
+                "task.nothing_to_learn",
+                "{split}: examples that have nothing to learn within {max_length} tokens, left "
+                "out: {number:,}. task.max_length sets the limit.",
+                split=split,
+                max_length=max_length,
+                number=missing,
             )
 
 
@@ -112,8 +115,12 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSpli
     }
     for split, number in facts.task["truncated"].items():
         if number:
-            share = number / len(lengths[split])
-            facts.notes.append(
-                f"{split}: {number:,} texts ({share:.1%}) are longer than {max_length} tokens "
-                "and were cut. task.max_length sets the limit."
+            facts.note(
+                "task.cut",
+                "{split}: texts longer than {max_length} tokens, cut: {number:,} ({share:.1%}). "
+                "task.max_length sets the limit.",
+                split=split,
+                max_length=max_length,
+                number=number,
+                share=number / len(lengths[split]),
             )

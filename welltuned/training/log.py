@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from welltuned.engines.events import Step
 from welltuned.runs import Run
 from welltuned.runs.results_schema import FindingRecord, Scores
+from welltuned.schema.messages import render_message
 from welltuned.training.diagnosis.finding import Finding
 from welltuned.training.observer import Observer
 
@@ -41,8 +42,8 @@ class LoggingObserver(Observer):
         config = prepared.config
         sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in prepared.examples.items())
         log.info("data read: %s", sizes)
-        for note in prepared.data.facts.notes:
-            log.info("%s", note)
+        for said in prepared.data.facts.said:
+            log.info("%s", render_message(said))
         for choice in prepared.choices:
             log.info("%s", choice)
         log.info("%s on %s, in %s", config.strategy.type, config.model.name, config.output_dir)

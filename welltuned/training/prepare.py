@@ -23,6 +23,7 @@ from welltuned.errors import Faults, InputError
 from welltuned.evaluation.retention_sets import RetentionSets, collect_sets
 from welltuned.protection import replayed
 from welltuned.protection.checks import encode_replay, read_replay
+from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples, Problem
 from welltuned.training.checks import check_parts, check_protection
 from welltuned.training.data_cache import DataCache
@@ -150,10 +151,16 @@ def encode_run(
     return plan
 
 
-def _notes_of_replay(plan: RunPlan) -> list[str]:
+def _notes_of_replay(plan: RunPlan) -> list[Message]:
     mixed = len(plan.learned) - len(plan.examples["train"])
     if not mixed or plan.replay is None:
         return []
-    share = mixed / len(plan.learned)
-    source = plan.replay.records.source
-    return [f"{mixed:,} examples of {source} are mixed into training ({share:.1%} of an epoch)."]
+    return [
+        message(
+            "data.replay_mixed",
+            "{number:,} examples of {source} are mixed into training ({share:.1%} of an epoch).",
+            number=mixed,
+            source=plan.replay.records.source,
+            share=mixed / len(plan.learned),
+        )
+    ]

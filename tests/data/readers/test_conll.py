@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faults import full
+from faults import full, noted
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.sources import read_file
@@ -62,10 +62,10 @@ def test_documents_and_comments_are_skipped_and_counted(suffix: str, tmp_path: P
     assert table.columns["words"] == [["#", "Ada"], ["Oslo"]]
     assert table.columns["tags"] == [["O", "B-PER"], ["B-LOC"]]
     assert table.columns["column 2"] == [["NN", "NNP"], ["NNP"]]
-    assert table.notes == (
-        "2 lines that mark a document skipped",
-        "2 lines that mark a comment skipped",
-    )
+    assert noted(table.notes) == [
+        f"data.document_lines_skipped source=a.{suffix} number=2",
+        f"data.comment_lines_skipped source=a.{suffix} number=2",
+    ]
 
 
 def test_with_tabs_a_word_may_hold_spaces(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_sentences_without_words_are_left_out_and_counted(tmp_path: Path) -> Non
     data, faults = gather(path)
     assert not faults and data is not None
     assert data.facts.splits["train"].empty == 2
-    assert "with an empty text left out (line 5, 10)" in " ".join(data.facts.notes)
+    assert "data.empty_left_out source=a.jsonl number=2 lines=5, 10" in noted(data.facts.notes)
 
 
 def test_equal_sentences_are_found_across_splits(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from faults import full
-from welltuned.data.load_splits import DataFacts, DataSplits
+from welltuned.data.facts import DataFacts
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.classification.labels import (

@@ -13,9 +13,10 @@ from scipy import special
 from torch import nn
 from torch.nn import functional
 
-from faults import full
+from faults import full, noted
 from support import build, encode, make_config, make_rows
-from welltuned.data.load_splits import DataFacts, DataSplits
+from welltuned.data.facts import DataFacts
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.classification import (
@@ -190,7 +191,7 @@ def test_binding_finds_labels_and_counts_them() -> None:
     assert faults == []
     assert (problem.labels, problem.label_smoothing) == (("a", "b"), 0.1)
     assert data.facts.task["counts"]["train"] == {"a": 1, "b": 2}
-    assert "test has no example of a." in data.facts.notes
+    assert noted(data.facts.notes) == ["task.labels_absent split=test labels=a"]
 
 
 def test_a_label_unknown_to_training_is_refused_in_every_split_at_once() -> None:
@@ -255,7 +256,7 @@ def test_what_does_not_go_together_is_refused(
 def test_unbalanced_classes_are_pointed_out() -> None:
     data = collected(["a"] * 31 + ["b"] * 10)
     bind(data)
-    assert any("'b' has 10 training examples" in note for note in data.facts.notes)
+    assert noted(data.facts.notes) == ["task.unbalanced label=b least=10 most=31"]
     balanced = collected(["a"] * 30 + ["b"] * 10)
     bind(balanced)
     assert balanced.facts.notes == []

@@ -111,8 +111,8 @@ def test_examples_without_anything_to_learn_are_left_out_and_counted(
     data = write_rows(tmp_path / "data.jsonl", rows)
     task = {**TASK, "max_length": 32, "decoding": SHORT}
     run = tune(causal("gpt2"), data, {"type": "full"}, tmp_path / "run", task=task)
-    notes = " ".join(run.read("data.json")["notes"])
-    assert "examples have nothing to learn within 32 tokens and were left out" in notes
+    notes = {note["code"]: note["values"] for note in run.read("data.json")["notes"]}
+    assert notes["task.nothing_to_learn"]["max_length"] == 32
 
 
 def test_a_tuned_model_answers_texts_and_conversations(tuned: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from faults import refused
+from faults import noted, refused
 from support import (
     job_for,
     make_preferences,
@@ -359,7 +359,7 @@ def test_a_prompt_in_two_splits_is_a_leak(tiny: Any, preferences: str, tmp_path:
     row = make_preferences(1)[0]
     other = write_rows(tmp_path / "b.jsonl", [{**row, "chosen": "good", "rejected": "bad"}])
     told = refusal_of(tiny("bert"), {"train": preferences, "test": other}, tmp_path)
-    assert "1 text of one split is also in another (train/test 1" in told
+    assert "also in another: 1 (train/test 1" in told
 
 
 def test_equal_ratings_are_refused(tiny: Any, tmp_path: Path) -> None:
@@ -388,9 +388,7 @@ def test_pairs_that_are_the_same_once_cut_are_noted(tiny: Any, tmp_path: Path) -
     file = write_rows(tmp_path / "a.jsonl", rows)
     values = {"model": tiny("bert"), "data": file, "task": {"type": "reward", "max_length": 24}}
     notes = prepare(run_config_from(values)).data.facts.notes
-    assert any(
-        "1 pairs of which the model would read the same were left out (line 8)" in n for n in notes
-    )
+    assert "task.pairs_alike split=train number=1 lines=8" in noted(notes)
 
 
 @pytest.mark.parametrize(

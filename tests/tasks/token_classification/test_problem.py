@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from faults import full
+from faults import full, noted
 from sentences import make_sentences
 from support import make_config, make_tokenizer
 from welltuned.config import RunConfig, read_run_config
 from welltuned.data.encoding import IGNORED
-from welltuned.data.load_splits import DataFacts, DataSplits
+from welltuned.data.facts import DataFacts
+from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.errors import Faults, InputError
 from welltuned.schema.document import Document
@@ -76,7 +77,7 @@ def test_tags_are_completed_so_that_a_rare_one_is_known() -> None:
     assert problem.tags == ("O", "B-X", "I-X", "B-Y", "I-Y")
     assert facts.task["counts"]["train"] == {"O": 2, "B-X": 1, "I-X": 0, "B-Y": 0, "I-Y": 1}
     assert facts.task["entities"]["test"] == {"Y": 1, "X": 2}
-    assert "Known without an example in train: I-X, B-Y." in facts.notes
+    assert "task.tags_added tags=I-X, B-Y" in noted(facts.notes)
 
 
 @pytest.mark.parametrize(
@@ -102,16 +103,13 @@ def test_tags_that_mark_no_entities_are_told_and_scored_word_by_word() -> None:
         "accuracy",
         "macro_f1",
     )
-    assert facts.notes == [
-        "The tags are not of the form B-TYPE, I-TYPE: NOUN, VERB. "
-        "Words are scored one by one, not as entities."
-    ]
+    assert noted(facts.notes) == ["task.tags_without_entities tags=NOUN, VERB"]
 
 
 def test_odd_tags_and_types_missing_in_a_split_are_told() -> None:
     _, _, facts = bind(records(("a b c", "B-X ODD O")), records(("a", "O")))
-    assert "Tags without a prefix count as outside: ODD." in facts.notes
-    assert "test has no entity of X." in facts.notes
+    assert "task.tags_without_prefix tags=ODD" in noted(facts.notes)
+    assert "task.entities_absent split=test types=X" in noted(facts.notes)
 
 
 def test_faults_of_sentences_are_shown_with_place_and_remedy() -> None:
@@ -265,15 +263,15 @@ LONG = records(("the good film was so bad", "O B-GOOD O O O B-BAD"), ("it was ba
 def test_words_that_were_cut_off_score_as_missed_and_are_counted() -> None:
     examples, outputs = perfect(PROBLEM, LONG, 16)
     scores = PROBLEM.scorer.score(outputs, examples.targets)
-    assert scores["entity_f1"] == scores["accuracy"] == 1.0 and not PROBLEM.codec.notes(examples)
+    assert scores["entity_f1"] == scores["accuracy"] == 1.0
+    assert not PROBLEM.codec.notes(examples, "test")
     examples, outputs = perfect(PROBLEM, LONG, 5)
     scores = PROBLEM.scorer.score(outputs, examples.targets)
     assert scores["entity_recall"] == 2 / 3 and scores["entity_precision"] == 1.0
     assert scores["accuracy"] == 6 / 9
-    assert PROBLEM.codec.notes(examples) == [
-        "3 of 9 words (33.3%) have no token: their sentence was cut, or they hold nothing "
-        "the tokenizer knows; they score as missed"
-    ]
+    (note,) = PROBLEM.codec.notes(examples, "test")
+    assert note["code"] == "task.words_without_token"
+    assert (note["values"]["unseen"], note["values"]["total"]) == (3, 9)
     (row, _) = PROBLEM.presenter.answers(outputs, LONG)
     assert row["prediction"] == ["O", "B-GOOD", "O", None, None, None]
     assert row["confidences"][3:] == [None] * 3

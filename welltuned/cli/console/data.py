@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from welltuned.data.load_splits import DataFacts
+from welltuned.data.facts import DataFacts
 from welltuned.data.table import SPLITS
+from welltuned.schema.messages import render_message
 from welltuned.training.data_summary import DataSummary, ShownExample, Token
 
 
@@ -19,7 +20,7 @@ def show_data(summary: DataSummary) -> RenderableType:
     parts: list[RenderableType] = [_splits(facts)]
     if "counts" in facts.task:
         parts.append(_labels(facts))
-    parts += [Text(f"· {note}") for note in facts.notes]
+    parts += [Text(f"· {render_message(said)}") for said in facts.said]
     columns = ", ".join(f"{role} from '{column}'" for role, column in facts.columns.items())
     parts.append(Text(f"· Columns: {columns}."))
     if facts.unused_columns:

@@ -25,6 +25,7 @@ from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
 from welltuned.runs.results_schema import FindingRecord, Scores
+from welltuned.schema.messages import render_message
 from welltuned.schema.units import duration_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
@@ -67,8 +68,8 @@ class ConsoleObserver(Observer):
             f"[bold]{config.strategy.type}[/] on {escape(config.model.name)}: "
             f"{escape(prepared.problem.presenter.headline(data.facts.task))}; {sizes}"
         )
-        for note in data.facts.notes:
-            self._console.print(f"[yellow]·[/] {escape(note)}")
+        for said in data.facts.said:
+            self._console.print(f"[yellow]·[/] {escape(render_message(said))}")
         for choice in prepared.choices:
             self._console.print(f"[dim]·[/] {escape(str(choice))}")
         self._console.print(f"[dim]·[/] run folder {escape(str(config.output_dir))}")

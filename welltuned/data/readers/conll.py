@@ -13,6 +13,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.readers.decoding import decode
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
+from welltuned.schema.messages import Message, message
 
 _DOCUMENT = "-DOCSTART-"
 
@@ -25,7 +26,7 @@ class ConllSentences(NamedTuple):
 
     columns: dict[str, list[list[str]]]
     lines: list[int]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
 
 def parse(lines: Iterable[Line], source: str, faults: Faults) -> ConllSentences:
@@ -47,8 +48,24 @@ def parse(lines: Iterable[Line], source: str, faults: Faults) -> ConllSentences:
         name: [[cells[at] if at < len(cells) else "" for _, cells in row] for row in rows]
         for at, name in enumerate(_names(width))
     }
-    notes = [f"{many:,} lines that mark a {what} skipped" for what, many in skipped.items() if many]
-    return ConllSentences(columns, [row[0][0] for row in rows], tuple(notes))
+    return ConllSentences(columns, [row[0][0] for row in rows], tuple(_skipped(skipped, source)))
+
+
+def _skipped(skipped: dict[str, int], source: str) -> Iterator[Message]:
+    if number := skipped["document"]:
+        yield message(
+            "data.document_lines_skipped",
+            "{source}: lines that mark a document, skipped: {number:,}.",
+            source=source,
+            number=number,
+        )
+    if number := skipped["comment"]:
+        yield message(
+            "data.comment_lines_skipped",
+            "{source}: lines that hold a comment, skipped: {number:,}.",
+            source=source,
+            number=number,
+        )
 
 
 def _names(width: int) -> list[str]:

@@ -11,6 +11,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.readers.decoding import decode
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
+from welltuned.schema.messages import Message, message
 
 
 def read_csv(
@@ -23,7 +24,7 @@ def read_csv(
     csv.field_size_limit(sys.maxsize)
     quoted = config.quoting == "standard" or (config.quoting == "auto" and not tab)
     delimiter = "\t" if tab else _delimiter(text)
-    notes = [] if tab or delimiter == "," else [f"columns are separated by {delimiter!r}"]
+    notes = [] if tab or delimiter == "," else [_separated_by(delimiter, name)]
     lines = io.StringIO(text, newline="")
     reader = csv.reader(
         lines,
@@ -39,6 +40,15 @@ def read_csv(
     if len(set(header)) != len(header):
         return None
     return Table(name, columns, starts, tuple(notes))
+
+
+def _separated_by(delimiter: str, name: str) -> Message:
+    return message(
+        "data.separated_by",
+        "{source}: columns are separated by {mark}.",
+        source=name,
+        mark=repr(delimiter),
+    )
 
 
 def _read_header(reader: Any, name: str, faults: Faults) -> list[str] | None:

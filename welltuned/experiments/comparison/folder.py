@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.config import RunConfig
-from welltuned.data.load_splits import DataFacts
+from welltuned.data.facts import DataFacts
 from welltuned.data.sources import name_of
 from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place

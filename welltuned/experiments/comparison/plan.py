@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from welltuned.data.load_splits import DataFacts
+from welltuned.data.facts import DataFacts
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key, code_version
 from welltuned.experiments.comparison.cells import Cell, cell_record, plan_cells

@@ -32,8 +32,13 @@ class Translator:
         text = self._labels.get(label, label)
         return text.format(**values) if values else text
 
-    def message(self, message: Message) -> str:
-        """A message by its code; in English where the language does not know it."""
+    def message(self, message: Message | str) -> str:
+        """A message by its code; in English where the language does not know it.
+
+        Runs made before notes had codes hold them as English text.
+        """
+        if isinstance(message, str):
+            return message
         text = self._messages.get(message.get("code", ""), message["say"])
         return str(text).format(**message["values"])
 

@@ -11,6 +11,7 @@ import numpy as np
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import LabelSetPredictions, Predictions, Scores
+from welltuned.schema.messages import Message
 from welltuned.tasks.classification.labels import read_label_sets
 from welltuned.tasks.classification.problem import (
     ClassificationProblem,
@@ -65,7 +66,7 @@ class MultiLabel(ClassificationProblem):
     def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         return count_facts(self.labelling, _counts(targets))
 
-    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
+    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[Message]:
         return count_notes(self.labelling, _counts(targets))
 
 

@@ -14,6 +14,7 @@ from welltuned.data.encoding import encode_texts, pad
 from welltuned.data.records import Records, Role
 from welltuned.errors import Faults
 from welltuned.models.loading import Head
+from welltuned.schema.messages import Message, message
 from welltuned.tasks.base import Problem
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.labels import Labels
@@ -58,7 +59,7 @@ class ClassificationProblem(Problem):
     def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         """What data.json tells of the targets, by split."""
 
-    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
+    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[Message]:
         """What a person should know of them."""
         return []
 
@@ -169,20 +170,33 @@ def count_facts(labels: Labels, counts: Mapping[str, np.ndarray]) -> dict[str, o
     }
 
 
-def count_notes(labels: Labels, counts: Mapping[str, np.ndarray]) -> list[str]:
+def count_notes(labels: Labels, counts: Mapping[str, np.ndarray]) -> list[Message]:
     """Classes that are rare, or missing from a split."""
     notes, names = [], labels.names
     most, least = counts["train"].max(), counts["train"].min()
     if most > _UNBALANCED * max(least, 1):
         rare = names[int(counts["train"].argmin())]
         notes.append(
-            f"The classes are unbalanced: '{rare}' has {least:,} training examples, "
-            f"the largest {most:,}. task.class_weights=auto evens that out."
+            message(
+                "task.unbalanced",
+                "The classes are unbalanced: '{label}' has {least:,} training examples, "
+                "the largest {most:,}. task.class_weights=auto evens that out.",
+                label=rare,
+                least=int(least),
+                most=int(most),
+            )
         )
     for split in ("validation", "test"):
         absent = [name for name, number in zip(names, counts[split], strict=True) if not number]
         if absent:
-            notes.append(f"{split} has no example of {', '.join(absent)}.")
+            notes.append(
+                message(
+                    "task.labels_absent",
+                    "{split} has no example of {labels}.",
+                    split=split,
+                    labels=", ".join(absent),
+                )
+            )
     return notes
 
 

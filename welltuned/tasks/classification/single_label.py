@@ -11,6 +11,7 @@ import numpy as np
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import ClassPredictions, Predictions, Scores
+from welltuned.schema.messages import Message
 from welltuned.tasks.base import Actions
 from welltuned.tasks.classification.labels import read_classes
 from welltuned.tasks.classification.problem import (
@@ -72,7 +73,7 @@ class SingleLabel(ClassificationProblem):
     def facts(self, targets: Mapping[str, np.ndarray]) -> dict[str, object]:
         return count_facts(self.labelling, self._counts(targets))
 
-    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[str]:
+    def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[Message]:
         return count_notes(self.labelling, self._counts(targets))
 
     def _counts(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

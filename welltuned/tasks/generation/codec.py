@@ -13,6 +13,7 @@ from welltuned.data.encoding import pad
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
+from welltuned.schema.messages import Message, message
 from welltuned.tasks import chat
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec
@@ -133,11 +134,19 @@ class ConversationCodec(Codec):
     ) -> dict[str, np.ndarray]:
         return pad(examples.encoded, indices, pad_id)
 
-    def notes(self, examples: Examples) -> list[str]:
+    def notes(self, examples: Examples, split: str) -> list[Message]:
         texts = len(set(examples.records.lines))
         if texts == len(examples):
             return []
-        return [f"{texts:,} texts became {len(examples):,} rows, for some are long"]
+        return [
+            message(
+                "task.long_texts_in_rows",
+                "{split}: {texts:,} texts became {rows:,} rows, for some are long.",
+                split=split,
+                texts=texts,
+                rows=len(examples),
+            )
+        ]
 
 
 def is_answered(style: Style, records: Records, index: int) -> bool:

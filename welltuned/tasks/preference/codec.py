@@ -11,6 +11,7 @@ import numpy as np
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.errors import Faults
+from welltuned.schema.messages import Message
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation.codec import ConversationCodec
@@ -66,8 +67,8 @@ class ComparedCodec(Codec):
         ]
         return {**batch, "reference": np.concatenate(known).astype(np.float32)}
 
-    def notes(self, examples: Examples) -> list[str]:
-        return pairs.notes(examples)
+    def notes(self, examples: Examples, split: str) -> list[Message]:
+        return pairs.notes(examples, split)
 
 
 def answered(records: Records, style: str, limit: int | None = None) -> Records:

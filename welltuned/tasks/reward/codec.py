@@ -14,6 +14,7 @@ from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.schema.messages import Message
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec
@@ -93,8 +94,8 @@ class JudgedCodec(Codec):
     ) -> dict[str, np.ndarray]:
         return responses.collate(examples, indices, pad_id)
 
-    def notes(self, examples: Examples) -> list[str]:
-        return pairs.notes(examples)
+    def notes(self, examples: Examples, split: str) -> list[Message]:
+        return pairs.notes(examples, split)
 
 
 def _joined(records: Records) -> Records:

@@ -16,6 +16,7 @@ from welltuned.data.table import Table
 from welltuned.data.word_alignment import NONE, first_tokens, tokenise_words
 from welltuned.errors import Fault, Faults, Place
 from welltuned.metrics.entities import split_tag
+from welltuned.schema.messages import Message, message
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec
 
@@ -174,15 +175,22 @@ class SentenceCodec(Codec):
                 known = ", ".join(self.tags[:20]) + (", …" if len(self.tags) > 20 else "")
                 faults.count(_unknown_tag(word, tag, position, place, known))
 
-    def notes(self, examples: Examples) -> list[str]:
+    def notes(self, examples: Examples, split: str) -> list[Message]:
         assert isinstance(examples, TaggedSentences)
         unseen = sum(int((first == NONE).sum()) for first in examples.first_tokens)
         if not unseen:
             return []
         total = sum(len(first) for first in examples.first_tokens)
         return [
-            f"{unseen:,} of {total:,} words ({unseen / total:.1%}) have no token: their sentence "
-            "was cut, or they hold nothing the tokenizer knows; they score as missed"
+            message(
+                "task.words_without_token",
+                "{split}: {unseen:,} of {total:,} words ({share:.1%}) have no token: their "
+                "sentence was cut, or they hold nothing the tokenizer knows; they score as missed.",
+                split=split,
+                unseen=unseen,
+                total=total,
+                share=unseen / total,
+            )
         ]
 
 

@@ -138,18 +138,33 @@ def _describe_tags(
         },
     }
     if not problem.entities:
-        facts.notes.append(
-            f"The tags are not of the form B-TYPE, I-TYPE: {', '.join(tags[:8])}"
-            f"{', …' if len(tags) > 8 else ''}. Words are scored one by one, not as entities."
+        facts.note(
+            "task.tags_without_entities",
+            "The tags are not of the form B-TYPE, I-TYPE: {tags}. Words are scored one by one, "
+            "not as entities.",
+            tags=", ".join(tags[:8]) + (", …" if len(tags) > 8 else ""),
         )
         return
     odd = [tag for tag in tags if tag != OUTSIDE and split_tag(tag)[0] == OUTSIDE]
     if odd:
-        facts.notes.append(f"Tags without a prefix count as outside: {', '.join(odd)}.")
+        facts.note(
+            "task.tags_without_prefix",
+            "Tags without a prefix count as outside: {tags}.",
+            tags=", ".join(odd),
+        )
     added = [tag for tag in tags if tag not in counts]
     if added:
-        facts.notes.append(f"Known without an example in train: {', '.join(added)}.")
+        facts.note(
+            "task.tags_added",
+            "Known without an example in train: {tags}.",
+            tags=", ".join(added),
+        )
     for split in ("validation", "test"):
         absent = sorted(set(facts.task["entities"]["train"]) - set(facts.task["entities"][split]))
         if absent:
-            facts.notes.append(f"{split} has no entity of {', '.join(absent)}.")
+            facts.note(
+                "task.entities_absent",
+                "{split} has no entity of {types}.",
+                split=split,
+                types=", ".join(absent),
+            )
