@@ -149,7 +149,7 @@ def _is_another(call: ast.Call) -> bool:
     if not isinstance(call.func, ast.Attribute):
         return False
     of = ast.unparse(call.func.value)
-    return call.func.attr in MESSAGES or (call.func.attr == "add" and not of.endswith("faults"))
+    return call.func.attr == "message" or (call.func.attr == "add" and not of.endswith("faults"))
 
 
 def _name(call: ast.Call) -> str:

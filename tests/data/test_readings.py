@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from welltuned.data.facts import DataFacts, SplitFacts
@@ -26,5 +28,5 @@ def test_readings_are_told_before_notes_and_stored(monkeypatch: pytest.MonkeyPat
     facts.readings.append(read_as(doubt, "left", message("data.planted_left", "left")))
     assert [said["code"] for said in facts.said] == ["data.planted_left", "data.mine"]
     facts.splits = {name: SplitFacts("a.csv") for name in SPLITS}
-    (stored,) = facts.as_dict()["readings"]
-    assert (stored["question"], stored["picked"]) == ("planted", "left")
+    stored = json.loads(json.dumps(facts.as_dict()))["readings"]
+    assert [(one["question"], one["picked"]) for one in stored] == [("planted", "left")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from welltuned.data.config import DataConfig
 from welltuned.data.encoding import IGNORED, Encoded
-from welltuned.data.load_splits import DataFacts, DataSplits, collect
+from welltuned.data.facts import DataFacts
+from welltuned.data.load_splits import DataSplits, collect
 from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_model_config, read_tokenizer
 from welltuned.tasks import Examples, Problem, Task
