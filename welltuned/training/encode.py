@@ -89,7 +89,7 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
         missing = len(data[split]) - len(part)
         if missing > 0:
             data.facts.note(
-                "task.nothing_to_learn",
+                "task.unlearnable_left_out",
                 "{split}: examples that have nothing to learn within {max_length} tokens, left "
                 "out: {number:,}. task.max_length sets the limit.",
                 split=split,
