@@ -47,8 +47,9 @@ class LocalWorker(Worker):
             self._hear({"event": event, **values})
             self.events.put(Event(self, event, values))
 
+        request: Any = self.request
         try:
-            status = process.handle_request(self.request, tell)
+            status = process.handle_request(request, tell)
         except Exception as error:  # a crash, as far as the comparison can see
             self.error, status = f"{type(error).__name__}: {error}", 1
         ended = {"status": status, "seconds": self.seconds}

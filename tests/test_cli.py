@@ -257,7 +257,8 @@ def test_a_signal_stops_a_run_and_leaves_it_readable(
     assert found == status
     assert run.status["state"] == "stopped"
     assert run.status["step"] >= 1
-    assert str(int(number)) in run.status["error"] or "interrupted" in run.status["error"]
+    error = str(run.status["error"])
+    assert str(int(number)) in error or "interrupted" in error
     assert "Traceback" not in err
     assert len(list(run.read_lines("metrics.jsonl"))) >= 1
 

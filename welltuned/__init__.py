@@ -99,7 +99,7 @@ wrapt.register_post_import_hook(
 
 
 def train(
-    config: RunConfig | RlhfConfig | Mapping[str, Any] | str | PathLike[str] | None = None,
+    config: RunConfig | RlhfConfig | Mapping[str, object] | str | PathLike[str] | None = None,
     *,
     observer: Observer | None = None,
     **values: object,
@@ -129,7 +129,7 @@ def train(
 
 
 def compare(
-    config: CompareConfig | Mapping[str, Any] | str | PathLike[str] | None = None,
+    config: CompareConfig | Mapping[str, object] | str | PathLike[str] | None = None,
     *,
     observer: ComparisonObserver | None = None,
     **values: object,

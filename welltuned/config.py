@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -79,7 +79,7 @@ def read_run_config(
     return (None if len(faults) else config), document
 
 
-def run_config_from(values: dict[str, Any]) -> RunConfig:
+def run_config_from(values: dict[str, object]) -> RunConfig:
     """A config from keyword arguments, as `wt.train(model=…, data=…)` takes them.
 
     Raises `InputError`.

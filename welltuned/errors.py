@@ -71,7 +71,7 @@ class Fault:
         remedy = f" -> {self.remedy}" if self.remedy else ""
         return " ".join(f"{where}{self.what}{remedy} [{self.code}]".split())
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The fault as plain data; `Fault.from_dict` reads it back."""
         return {
             "code": self.code,

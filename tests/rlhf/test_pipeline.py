@@ -269,7 +269,7 @@ def test_a_reward_that_breaks_loses_nothing(copied: Run) -> None:
     unfinish(copied, "rl")
     with fails("rlhf.reward_failed", name="my_judges.breaks"):
         restart(copied, reward=[{"function": "my_judges.breaks"}])
-    assert copied.state == "failed" and "gone home" in copied.status["error"]
+    assert copied.state == "failed" and "gone home" in str(copied.status["error"])
     assert Run(copied.folder / "stages/sft").state == "finished"
     assert restart(copied, reward=[{"function": "my_judges.wants_negative"}]).state == "finished"
 

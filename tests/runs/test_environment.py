@@ -43,7 +43,7 @@ def test_versions_are_those_that_run() -> None:
     found = describe_environment()
     assert found["python"] == platform.python_version()
     assert found["packages"]["numpy"] == numpy.__version__
-    assert found["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert str(found["packages"]["torch"]).split("+")[0] == torch.__version__.split("+")[0]
 
 
 def test_the_machine_is_described() -> None:

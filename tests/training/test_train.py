@@ -540,7 +540,7 @@ def test_a_config_can_be_given_in_four_ways(asked: list[Any], tmp_path: Path) ->
 
 
 def test_keywords_change_what_a_config_says(asked: list[Any], tmp_path: Path) -> None:
-    values = {"model": "some/model", "data": "train.csv"}
+    values: dict[str, object] = {"model": "some/model", "data": "train.csv"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     changes: dict[str, Any] = {"strategy": "prefix", "output_dir": "there", "training": {"seed": 3}}
     for config in (values, tmp_path / "config.yaml", run_config_from(values)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
@@ -12,6 +11,7 @@ from welltuned.engines.job import Job, Outcome
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import lower_is_better
+from welltuned.runs.results_schema import Scores
 
 
 class Validator:
@@ -25,8 +25,8 @@ class Validator:
         self,
         training: TrainingConfig,
         metric: str,
-        validate: Callable[[], dict[str, Any]],
-        keep: Callable[[int, dict[str, Any]], None],
+        validate: Callable[[], Scores],
+        keep: Callable[[int, Scores], None],
     ) -> None:
         self._training = training
         self._metric = metric
@@ -41,9 +41,7 @@ class Validator:
         """The validator a job asks for."""
         return cls(job.training, job.training.metric_for_best_model, job.validate, job.keep)
 
-    def after(
-        self, step: PlannedStep, total: int, job: Job, outcome: Outcome
-    ) -> dict[str, Any] | None:
+    def after(self, step: PlannedStep, total: int, job: Job, outcome: Outcome) -> Scores | None:
         """Evaluate if due, notify the listener, and note early stopping in `outcome`.
 
         Returns the scores if it evaluated.
@@ -70,7 +68,7 @@ class Validator:
         assert self._training.eval_steps is not None
         return step % self._training.eval_steps == 0
 
-    def look(self, step: int) -> tuple[dict[str, Any], bool]:
+    def look(self, step: int) -> tuple[Scores, bool]:
         """Evaluate now.
 
         Returns the scores and whether they are the best so far (then the weights are kept).
@@ -92,7 +90,7 @@ class Validator:
         return patience is not None and self._without_better >= patience
 
 
-def signed(scores: dict[str, Any], metric: str) -> float:
+def signed(scores: Scores, metric: str) -> float:
     """The selection metric, higher being better. Raises `InputError` when there is none."""
     if not isinstance(scores.get(metric), (int, float)):
         known = ", ".join(name for name, value in scores.items() if isinstance(value, float))

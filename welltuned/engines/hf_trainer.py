@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from welltuned.engines import distributed
@@ -76,11 +78,13 @@ class JobTrainer(NormTrainer):
         self.optimizer = build_optimizer(self.job.groups, self.job.training)
         return self.optimizer
 
-    def create_scheduler(self, num_training_steps: int, optimizer: object = None) -> Any:
+    def create_scheduler(self, num_training_steps: int, optimizer: object = None) -> LambdaLR:
         chosen: Any = optimizer or self.optimizer
         return self.keep_schedule(build_schedule(chosen, self.plan.total, self.job.training))
 
-    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any) -> torch.Tensor:
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], *args: object
+    ) -> torch.Tensor:
         """One whole optimizer step but for the step itself: its inputs are a planned step."""
         step: PlannedStep = inputs["step"]
         self.meter.start()

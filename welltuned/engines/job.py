@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from welltuned.engines.events import Listener
 from welltuned.engines.step_plan import plan_batches
 from welltuned.models.anatomy import Anatomy
 from welltuned.protection import Guard
+from welltuned.runs.results_schema import Scores
 from welltuned.strategies import ParameterGroup, Strategy
 from welltuned.tasks import Examples, Problem
 
@@ -33,9 +33,9 @@ class Job:
     examples: Examples
     pad_id: int
     precision: str
-    validate: Callable[[], dict[str, Any]]
+    validate: Callable[[], Scores]
     """Scores of the validation split, for the model as it is now."""
-    keep: Callable[[int, dict[str, Any]], None]
+    keep: Callable[[int, Scores], None]
     """Keep the weights as they are now as the best so far: (step, scores)."""
     listener: Listener = field(default_factory=Listener)
     guards: Sequence[Guard] = ()

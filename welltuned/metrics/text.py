@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from welltuned.metrics.base import (
 from welltuned.metrics.intervals import bootstrap_draws, percentile_interval
 from welltuned.models.compat.sacrebleu_api import score_of_statistics, sentence_statistics
 from welltuned.schema.import_path import load_callable
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric as CorpusMetric
 
 # Han with its iteration marks, kana, bopomofo and hangul; then Thai, Lao, Burmese and Khmer, which
 # put no spaces between words either.
@@ -72,7 +75,7 @@ class TextPredictions(Predictions):
         return [(normalised(said), normalised(wanted)) for said, wanted in pairs]
 
     @cached_property
-    def corpus_metrics(self) -> dict[str, Any]:
+    def corpus_metrics(self) -> dict[str, CorpusMetric]:
         """sacrebleu's own metrics, by name."""
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF

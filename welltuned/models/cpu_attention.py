@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from welltuned.models.compat.transformers_api import (
     attends_by_sdpa,
@@ -29,7 +30,7 @@ _LONG = 512
 """From so many tokens on bf16 is no slower."""
 
 
-def use_in(model: Any) -> None:
+def use_in(model: PreTrainedModel) -> None:
     """Switch a loaded model from `sdpa` to this attention; any other stays as it is."""
     if attends_by_sdpa(model):
         model.set_attn_implementation(NAME)

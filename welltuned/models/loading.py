@@ -90,7 +90,7 @@ class ModelConfig(Part):
         return str(folders[0])
 
     @property
-    def source(self) -> dict[str, Any]:
+    def source(self) -> dict[str, object]:
         """Keyword arguments for the `from_pretrained` family."""
         return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
 

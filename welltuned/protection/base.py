@@ -8,7 +8,7 @@ gradient of a penalty once per optimizer step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -137,7 +137,7 @@ class Protection(Part):
         """Whether it has a step after training."""
         return False
 
-    def finish(self, end: FinishContext) -> dict[str, Any]:
+    def finish(self, end: FinishContext) -> Mapping[str, object]:
         """Change the weights of a trained model. Returns what results.json keeps of it."""
         return {}
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
 from welltuned.errors import Fault
 from welltuned.protection.base import CheckContext, FinishContext, Protection
 from welltuned.protection.l2sp import products
+from welltuned.runs.results_schema import AlphaPoint
 
 if TYPE_CHECKING:
     import torch
@@ -48,13 +49,13 @@ class WiseFT(Protection):
     def finishes(self) -> bool:
         return True
 
-    def finish(self, end: FinishContext) -> dict[str, Any]:
+    def finish(self, end: FinishContext) -> Mapping[str, object]:
         """Try every alpha, and leave the model at the chosen one.
 
         Returns {"alpha", "curve": [{"alpha", "validation", "kept"}], "why"}.
         """
         way = WeightPath.of(end)
-        curve: list[dict[str, Any]] = []
+        curve: list[AlphaPoint] = []
         for alpha in self.alphas:
             way.go_to(alpha)
             curve.append({"alpha": alpha, "validation": end.score(), "kept": end.kept()})

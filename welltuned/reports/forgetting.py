@@ -3,7 +3,7 @@ report."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from welltuned.runs.results_schema import Retention, RetentionEntry, RunResults
 

@@ -94,7 +94,7 @@ class Learner:
         """The policy's, for the batch to come."""
         return learning_rate_at(self.batches + 1, self.total_batches, self.training)
 
-    def rollout(self, prompts: PromptBatch | Sequence[Any]) -> Rollout:
+    def rollout(self, prompts: PromptBatch | Sequence[object]) -> Rollout:
         """Answers to some prompts, such as texts; a pure function of weights, seed and batch.
 
         There are `samples_per_prompt` to each, one after the other.

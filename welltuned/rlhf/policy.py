@@ -27,6 +27,7 @@ from welltuned.strategies import AnyStrategy, Context, Strategy
 from welltuned.tasks import Problem
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedTokenizerBase
 
     from welltuned.models.anatomy import Anatomy
@@ -148,7 +149,7 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
     )
 
 
-def in_float32(model: Any, strategy: Strategy, anatomy: Anatomy) -> None:
+def in_float32(model: nn.Module, strategy: Strategy, anatomy: Anatomy) -> None:
     """Whatever trains: half precision cannot hold small updates."""
     for name, parameter in model.named_parameters():
         if strategy.ever_trains(name, parameter, anatomy):
@@ -161,7 +162,7 @@ def adapter_can_be_off(strategy: Strategy, goes_on: bool) -> bool:
 
 
 def reference_policy_of(
-    model: Any, strategy: Strategy, anatomy: Anatomy, goes_on: bool
+    model: nn.Module, strategy: Strategy, anatomy: Anatomy, goes_on: bool
 ) -> ReferencePolicy:
     """`goes_on` tells that the adapter has learned already, so that off is not where it began."""
     if adapter_can_be_off(strategy, goes_on):

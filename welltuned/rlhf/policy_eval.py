@@ -16,6 +16,7 @@ from welltuned.rlhf.kl import divergence
 from welltuned.rlhf.prompts import Prompts
 from welltuned.rlhf.rewards import RewardFunction, WeightedReward
 from welltuned.rlhf.safeguards import label_facts, text_facts
+from welltuned.runs.results_schema import Scores
 
 _SEED = 1
 """Answers at every look are drawn from this seed, so that looks can be compared."""
@@ -37,19 +38,19 @@ class PolicyEval:
     outputs_NK: np.ndarray | None = None
     """A classifier's log-probabilities."""
 
-    def scores(self, intervals: bool = False) -> dict[str, Any]:
+    def scores(self, intervals: bool = False) -> Scores:
         """Means, with intervals where asked for, and the facts."""
         columns = {"reward": self.rewards_N, "kl": self.kl_N}
         if self.second_N is not None:
             columns["second_reward"] = self.second_N
-        found: dict[str, Any] = {}
+        found: Scores = {}
         for name, values_N in columns.items():
             found[name] = float(values_N.mean())
             if intervals:
                 found[f"{name}_ci95"] = mean_interval(values_N)
         return found | self.facts
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, object]]:
         """One row a response, for files."""
         second_N = [None] * len(self.prompts) if self.second_N is None else self.second_N.tolist()
         columns = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -17,6 +17,9 @@ from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
 from welltuned.rlhf.stage_config import RewardSource
 from welltuned.runs import Run
 from welltuned.tasks import Problem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class RewardSet:
         other = build_reward(second, None, device, joint) if second is not None else None
         return cls(WeightedReward(tuple(judges)), other)
 
-    def notes(self, policy: Any) -> list[str]:
+    def notes(self, policy: PreTrainedTokenizerBase) -> list[str]:
         """What a person should know of judges, given the policy's tokenizer."""
         others = [
             judge.name

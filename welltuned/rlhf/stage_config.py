@@ -146,7 +146,7 @@ class RewardSource(Stage):
         return self
 
 
-def ensure_list(values: object) -> Any:
+def ensure_list(values: object) -> list[object]:
     """One judge, or several; each may be written as the folder of a run alone."""
     several = values if isinstance(values, (list, tuple)) else [values]
     return [{"run": item} if isinstance(item, str) else item for item in several]

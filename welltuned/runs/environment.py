@@ -7,7 +7,7 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 _PACKAGES = (
     "welltuned",
@@ -22,7 +22,21 @@ _PACKAGES = (
 )
 
 
-def describe_environment() -> dict[str, Any]:
+class Environment(TypedDict):
+    """Versions, machine and commit."""
+
+    python: str
+    platform: str
+    cpu: str
+    cpu_count: int | None
+    memory_bytes: int | None
+    packages: dict[str, str | None]
+    """Their versions; None where one is not installed."""
+    commit: str | None
+    """None outside a checkout."""
+
+
+def describe_environment() -> Environment:
     """Versions of what matters, the machine, and the commit of the code where it is a checkout."""
     return {
         "python": platform.python_version(),

@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import yaml
 
@@ -31,6 +31,17 @@ from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 
 MANIFEST = "welltuned.json"
 """The file in the model folder that says what the artifact is."""
+
+
+class RunStatus(TypedDict):
+    """How a run stands."""
+
+    state: str
+    """running, finished, failed or stopped."""
+    step: int
+    error: str | None
+    diagnosis: NotRequired[Mapping[str, str]]
+    """The verdict on its curves, what shows it, and what to try."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +117,9 @@ class Run:
         return self.folder / "report.html"
 
     @property
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RunStatus:
         """`{"state", "step", "error"}`, and `diagnosis` once there is one."""
-        return self.read("status.json")
+        return cast(RunStatus, self.read("status.json"))
 
     @property
     def state(self) -> str:
@@ -178,7 +189,7 @@ class Run:
 
     def set_status(self, state: str, step: int = 0, error: str | None = None) -> None:
         """Say how the run stands. A diagnosis that was made stays."""
-        made = self.status if (self.folder / "status.json").exists() else {}
+        made: Mapping[str, object] = self.status if (self.folder / "status.json").exists() else {}
         kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
         self.write("status.json", {"state": state, "step": step, "error": error, **kept})
 

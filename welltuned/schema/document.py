@@ -225,7 +225,7 @@ def yaml_value(text: str) -> Any:
         return text
 
 
-def put(values: dict[str, Any], path: KeyPath, value: Any, schema: type[Part]) -> None:
+def put(values: dict[str, object], path: KeyPath, value: object, schema: type[Part]) -> None:
     """Write one key into a config's plain values."""
     level = values
     part: type[Part] | None = schema

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -56,7 +56,7 @@ class Plugin:
     package: str
     entry: metadata.EntryPoint
 
-    def load(self) -> Any:
+    def load(self) -> object:
         """What it names. Raises `PluginError` when its package cannot be imported."""
         try:
             return self.entry.load()
@@ -148,7 +148,7 @@ class Registry(Generic[T]):
         """What a plug-in calls itself, which has to be the name of its entry point."""
         return found.name
 
-    def is_one(self, found: object) -> bool:
+    def is_one(self, found: object) -> TypeGuard[T]:
         """Whether a plug-in is what this registry holds."""
         return isinstance(found, self.base)
 
@@ -208,7 +208,7 @@ class OneOf(Registry[type[Any]]):
     def name_of(self, found: Any) -> Any:
         return _type_of(found)
 
-    def is_one(self, found: object) -> bool:
+    def is_one(self, found: object) -> TypeGuard[type[BaseModel]]:
         return isinstance(found, type) and issubclass(found, self.base)
 
     def validate(self, value: object) -> Any:

@@ -34,7 +34,7 @@ def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT |
         return None
 
 
-def expand_shorthand(schema: type[Part], values: Mapping[str, object]) -> dict[str, Any]:
+def expand_shorthand(schema: type[Part], values: Mapping[str, object]) -> dict[str, object]:
     """Spell out bare values of parts that have a short form."""
     expanded = dict(values)
     for key, value in values.items():

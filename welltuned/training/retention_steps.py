@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -64,14 +63,14 @@ def guards(session: LoadedModel, observer: Observer) -> list[Guard]:
 
 def finish_protections(
     session: Session, untouched: BaseMeasurements, observer: Observer
-) -> dict[str, Any]:
+) -> dict[str, Mapping[str, object]]:
     """Let protections finish, which may change the trained weights.
 
     Returns what results.json keeps of it, by their types.
     """
     config = session.config
     metric = session.metric
-    found: dict[str, Any] = {}
+    found: dict[str, Mapping[str, object]] = {}
     for protection in config.protection:
         if not protection.finishes:
             continue

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +96,7 @@ class LoadedModel:
 
     def job(
         self,
-        keep: Callable[[int, dict[str, Any]], None] = lambda step, scores: None,
+        keep: Callable[[int, Scores], None] = lambda step, scores: None,
         listener: Listener | None = None,
         folder: Path = Path("runs"),
         guards: Sequence[Guard] = (),

@@ -111,8 +111,8 @@ def _write_start(run: Run, session: Session, command: str | None) -> None:
     prepared = session.prepared
     run.write("config.yaml", RUN_CONFIG.stamp(prepared.config.model_dump(mode="json")))
     run.write("data.json", prepared.data.facts.as_dict())
-    environment = describe_environment()
-    environment |= {
+    environment = {
+        **describe_environment(),
         "device": torch.cuda.get_device_name(session.device)
         if session.device.type == "cuda"
         else session.device.type,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -98,7 +97,7 @@ def test_what_is_finished_is_put_aside_every_time(cell: Cell, comparison: Compar
 
 
 def test_the_request_has_what_was_settled_for_all_cells(cell: Cell) -> None:
-    asked: dict[str, Any] = cell.request({"precision": "bf16", "pooling": "mean"})
+    asked = cell.request({"precision": "bf16", "pooling": "mean"})
     assert asked["do"] == "train"
     assert asked["config"]["training"]["precision"] == "bf16"
     assert asked["config"]["task"]["pooling"] == "mean"

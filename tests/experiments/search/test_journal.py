@@ -10,6 +10,7 @@ import pytest
 from trials import Ask
 from welltuned.experiments.search.journal import Journal, Trial
 from welltuned.experiments.search.plan import SweepPlan, plan_sweep
+from welltuned.experiments.search.space import Value
 from welltuned.runs import Run
 from welltuned.runs.resumable_folder import enter
 
@@ -73,7 +74,7 @@ def test_two_processes_share_the_trials_and_draw_different_ones(plan: SweepPlan)
 
 
 def test_what_is_drawn_is_a_pure_function_of_seed_and_past(ask: Ask, plan: SweepPlan) -> None:
-    def drawn(folder: Path, seed: int) -> list[dict[str, object]]:
+    def drawn(folder: Path, seed: int) -> list[dict[str, Value]]:
         settings = plan.settings.model_copy(update={"seed": seed})
         folder.mkdir()
         journal = Journal(SweepPlan(**{**plan.__dict__, "folder": folder, "settings": settings}))
@@ -81,7 +82,9 @@ def test_what_is_drawn_is_a_pure_function_of_seed_and_past(ask: Ask, plan: Sweep
         for _ in range(6):
             trial = take(journal)
             values.append(trial.values)
-            journal.finish(trial, float(trial.values["training.learning_rate"]))
+            rate = trial.values["training.learning_rate"]
+            assert isinstance(rate, float)
+            journal.finish(trial, rate)
         return values
 
     first = drawn(plan.folder / "a", 0)

@@ -43,15 +43,17 @@ class Shift(compat.MethodLayer):
         return self.base_layer(x) + sum(self.shift_by[name] for name in on)
 
 
-class ShiftTuner(compat.MethodTuner):
+class ShiftTuner(compat.MethodTuner[Shift, ShiftConfig]):
     prefix = "shift_"
     tuner_layer_cls = Shift
     begun = 0
 
-    def begin(self, peft_config: Any, model: Any) -> None:
+    def begin(self, peft_config: ShiftConfig, model: nn.Module) -> None:
         type(self).begun += 1
 
-    def add(self, layer: Any, adapter_name: str, peft_config: Any, current_key: str) -> None:
+    def add(
+        self, layer: Shift, adapter_name: str, peft_config: ShiftConfig, current_key: str
+    ) -> None:
         layer.shift_by[adapter_name] = nn.Parameter(torch.ones(layer.base_layer.out_features))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import yaml
 
@@ -47,7 +46,7 @@ def overview(reference: Reference) -> Iterator[str]:
                 yield from _wrapped("", ", ".join(_types(key)), _NAME)
 
 
-def key_facts(key: Key) -> dict[str, Any]:
+def key_facts(key: Key) -> dict[str, object]:
     """What is told of a key, as plain data."""
     return {
         "key": key.key,

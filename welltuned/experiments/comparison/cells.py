@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.rlhf_variant import whole
 from welltuned.experiments.comparison.variants import Variant
+from welltuned.experiments.comparison.worker.protocol import Request
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -44,10 +45,10 @@ class Cell:
         record = cell_record(self.run)
         return bool(record) and record["key"] != self.key and _state(self.run) == "finished"
 
-    def request(self, settled: SharedSettings) -> dict[str, Any]:
+    def request(self, settled: SharedSettings) -> Request:
         """What its process is asked to do, with what was settled for all cells."""
         config = freeze_shared_settings(self.config, settled)
-        asked = {"do": "train", "config": config.model_dump(mode="json")}
+        asked: Request = {"do": "train", "config": config.model_dump(mode="json")}
         if self.pipeline is None:
             return asked
         stages = whole(self.pipeline, config).model_dump(mode="json")
@@ -60,7 +61,7 @@ def plan_cells(
     seeds: tuple[int, ...],
     spending: dict[str, CellBudget],
     data: str,
-    besides: Mapping[str, list[Any]],
+    besides: Mapping[str, Sequence[object]],
 ) -> list[Cell]:
     """All cells, seed by seed, so that a comparison that is stopped has every strategy.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.data.facts import DataFacts
@@ -109,7 +108,7 @@ def _own_folder(config: CompareConfig) -> Comparison:
     return Comparison(next_free(parent, name))
 
 
-def asked_for(config: CompareConfig) -> dict[str, Any]:
+def asked_for(config: CompareConfig) -> dict[str, object]:
     """The config as it is remembered; how the report reads makes no other comparison."""
     return config.model_dump(mode="json", exclude={"output_dir", "report"})
 

@@ -214,7 +214,7 @@ def _prompts(records: Records) -> Records:
     return replace(records, input_roles=("prompt",)) if asked else records
 
 
-def identity(pipeline: RlhfConfig, cache: DataCache) -> list[Any]:
+def identity(pipeline: RlhfConfig, cache: DataCache) -> list[object]:
     """What a pipeline's results follow from, besides its first stage."""
     contents = [
         collected.facts.fingerprint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.experiments.search.config import SweepConfig
@@ -29,7 +28,7 @@ class Best:
     seconds: float
     """Of all trials together."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
@@ -48,7 +47,7 @@ class SweepPlan:
         return config
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """What must stay the same while trials are added."""
         return {
             **self.config.model_dump(mode="json", exclude={"output_dir", "report"}),

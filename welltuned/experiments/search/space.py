@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
+
+from pydantic import JsonValue
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-Value = Any
+Value = JsonValue
 """A hyper-parameter's value, as configs hold it."""
+Parameter = bool | int | float | str | None
+"""The same as Optuna can keep it."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,16 @@ class Interval:
             return IntDistribution(int(self.low), int(self.high), log=self.log)
         return FloatDistribution(self.low, self.high, log=self.log)
 
-    def value(self, parameter: Any) -> Value:
+    def value(self, parameter: float) -> float:
         """The value for Optuna's parameter."""
         return int(parameter) if self.whole else float(parameter)
 
-    def parameter(self, value: Value) -> Any:
+    def parameter(self, value: Value) -> float:
         """Optuna's parameter for a value that the dimension holds."""
+        assert _is_number(value)
         return self.value(value)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Value]:
         """As one would write it in a config."""
         low, high = self.ends
         return {"low": low, "high": high, "log": self.log}
@@ -84,15 +89,15 @@ class Choices:
 
         return CategoricalDistribution([label(value) for value in self.values])
 
-    def value(self, parameter: object) -> Value:
+    def value(self, parameter: Parameter) -> Value:
         """The value for Optuna's parameter."""
         return next(value for value in self.values if label(value) == parameter)
 
-    def parameter(self, value: Value) -> Any:
+    def parameter(self, value: Value) -> Parameter:
         """Optuna's parameter for a value that the dimension holds."""
         return label(value)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Value]:
         """As one would write it in a config."""
         return {"values": list(self.values)}
 
@@ -103,12 +108,12 @@ class Choices:
 Dimension = Interval | Choices
 
 
-def label(value: Value) -> Any:
+def label(value: Value) -> Parameter:
     """A value as Optuna can keep it: lists and mappings as JSON."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _is_number(value: Value) -> bool:
+def _is_number(value: Value) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from peft import mapping
+from peft import PeftConfig, mapping
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
+from transformers import PreTrainedModel
 
 __all__ = ["LoraLayer", "MethodLayer", "MethodTuner", "register_method"]
 
 
-def register_method(name: str, prefix: str, config: Any, tuner: Any) -> None:
+def register_method(
+    name: str, prefix: str, config: type[PeftConfig], tuner: type[BaseTuner]
+) -> None:
     """Make a method known under a plain string; `register_peft_method` takes only its enum's."""
     mapping.PEFT_TYPE_TO_CONFIG_MAPPING[name] = config  # type: ignore[index]
     mapping.PEFT_TYPE_TO_TUNER_MAPPING[name] = tuner  # type: ignore[index]
@@ -29,20 +32,24 @@ class MethodLayer(nn.Module, BaseTunerLayer):
         self.merged_adapters: list[str] = []
 
 
-class MethodTuner(BaseTuner):
+Layer = TypeVar("Layer", bound=MethodLayer)
+Config = TypeVar("Config", bound=PeftConfig)
+
+
+class MethodTuner(BaseTuner, Generic[Layer, Config]):
     """A tuner asked three things: how to begin, what to wrap a module in, what to add to it."""
 
     target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 - as PEFT declares it
-    tuner_layer_cls: type[MethodLayer]
+    tuner_layer_cls: type[Layer]
 
-    def begin(self, peft_config: Any, model: Any) -> None:
+    def begin(self, peft_config: Config, model: PreTrainedModel) -> None:
         """Called once, before any module is replaced."""
 
-    def wrap(self, peft_config: Any, target: nn.Module, current_key: str) -> Any:
+    def wrap(self, peft_config: Config, target: nn.Module, current_key: str) -> Layer:
         """The layer to stand in a target module's place."""
         return self.tuner_layer_cls(target)
 
-    def add(self, layer: Any, adapter_name: str, peft_config: Any, current_key: str) -> None:
+    def add(self, layer: Layer, adapter_name: str, peft_config: Config, current_key: str) -> None:
         """Give a layer its part of one adapter."""
         raise NotImplementedError
 
@@ -60,7 +67,7 @@ class MethodTuner(BaseTuner):
         parameter_name: str | None = None,
     ) -> None:
         there = isinstance(target, self.tuner_layer_cls)
-        layer = target if there else self.wrap(peft_config, target, current_key)
+        layer: Any = target if there else self.wrap(peft_config, target, current_key)
         self.add(layer, adapter_name, peft_config, current_key)
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import (
@@ -38,7 +37,7 @@ READ_VALUE = torch.ops.aten._local_scalar_dense.default
 """What `bool(tensor)`, `int(tensor)` and `tensor.item()` call."""
 
 
-def operation_of(overload: Any) -> Any:
+def operation_of(overload: OpOverload) -> OpOverloadPacket:
     """The operation (`aten.add`) that an overload (`aten.add.Tensor`) belongs to."""
     return overload._overloadpacket
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 
 
@@ -13,7 +14,7 @@ class NormTrainer(Trainer):
     norm = 0.0
     """The norm of the last step's gradient, to be logged as it is."""
 
-    def keep_schedule(self, schedule: Any) -> Any:
+    def keep_schedule(self, schedule: LambdaLR) -> LambdaLR:
         """Use this schedule as if Trainer had made it."""
         self.lr_scheduler = schedule
         self._created_lr_scheduler = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,11 @@ __all__ = [
 ]
 
 
-def register_attention(name: str, attend: Any, mask: Any) -> None:
+def register_attention(
+    name: str,
+    attend: Callable[..., tuple[torch.Tensor, torch.Tensor | None]],
+    mask: Callable[..., torch.Tensor | None],
+) -> None:
     """Make an attention function known under a name of its own, with the masks it is given."""
     AttentionInterface.register(name, attend)
     AttentionMaskInterface.register(name, mask)
@@ -69,7 +74,7 @@ def explicit_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
     return sdpa_mask(*args, **{**kwargs, **shortcuts})
 
 
-def recompute_activations(model: Any, **options: Any) -> None:
+def recompute_activations(model: nn.Module, **options: object) -> None:
     """Gradient checkpointing: recompute activations inside blocks in the backward pass.
 
     `options` are those of `torch.utils.checkpoint`. Newer releases of transformers call it

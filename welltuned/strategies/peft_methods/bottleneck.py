@@ -14,7 +14,6 @@ h + scale · up(act(down(h))), with `down` to a few features and `up` back.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import nn
@@ -110,13 +109,13 @@ class BottleneckLayer(InjectedLayer):
         return y
 
 
-class BottleneckTuner(MethodTuner):
+class BottleneckTuner(MethodTuner[BottleneckLayer, BottleneckConfig]):
     prefix = PREFIX
     tuner_layer_cls = BottleneckLayer
 
     def wrap(
         self, peft_config: BottleneckConfig, target: nn.Module, current_key: str
-    ) -> InjectedLayer:
+    ) -> BottleneckLayer:
         name = peft_config.parallel_inputs.get(current_key)
         return BottleneckLayer(target, self._tap(name) if name else None)
 
@@ -130,6 +129,10 @@ class BottleneckTuner(MethodTuner):
         return reader
 
     def add(
-        self, layer: Any, adapter_name: str, peft_config: BottleneckConfig, current_key: str
+        self,
+        layer: BottleneckLayer,
+        adapter_name: str,
+        peft_config: BottleneckConfig,
+        current_key: str,
     ) -> None:
         layer.bottleneck_parts[adapter_name] = Bottleneck(peft_config)

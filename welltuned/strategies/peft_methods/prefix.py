@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from welltuned.models.compat.peft_api import MethodTuner
 from welltuned.models.compat.transformers_api import explicit_mask, register_attention
@@ -122,16 +123,20 @@ class PrefixedAttention(InjectedLayer):
             return self.base_layer(*args, **kwargs)
 
 
-class PrefixTuner(MethodTuner):
+class PrefixTuner(MethodTuner[PrefixedAttention, PrefixConfig]):
     prefix = PREFIX
     tuner_layer_cls = PrefixedAttention
 
-    def begin(self, peft_config: Any, model: Any) -> None:
+    def begin(self, peft_config: PrefixConfig, model: PreTrainedModel) -> None:
         # The mask is a tensor, always: shortcuts do not hold once keys stand in front.
         model.set_attn_implementation(ATTENTION)
 
     def add(
-        self, layer: Any, adapter_name: str, peft_config: PrefixConfig, current_key: str
+        self,
+        layer: PrefixedAttention,
+        adapter_name: str,
+        peft_config: PrefixConfig,
+        current_key: str,
     ) -> None:
         layer.prefix_parts[adapter_name] = PrefixParameters(peft_config)
 

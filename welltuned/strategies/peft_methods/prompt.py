@@ -192,11 +192,11 @@ class _Places:
         return outputs
 
 
-class PromptTuner(MethodTuner):
+class PromptTuner(MethodTuner[PromptedTrunk, PromptConfig]):
     prefix = PREFIX
     tuner_layer_cls = PromptedTrunk
 
-    def begin(self, peft_config: Any, model: nn.Module) -> None:
+    def begin(self, peft_config: PromptConfig, model: nn.Module) -> None:
         """Name a pooler by its parts: PEFT wraps no direct child of an injected layer."""
         trunk = model.get_submodule(str(peft_config.target_modules))
         named: list[str] = []
@@ -207,7 +207,7 @@ class PromptTuner(MethodTuner):
         peft_config.modules_to_save = named
 
     def add(
-        self, layer: Any, adapter_name: str, peft_config: PromptConfig, current_key: str
+        self, layer: PromptedTrunk, adapter_name: str, peft_config: PromptConfig, current_key: str
     ) -> None:
         width = layer.base_layer.get_input_embeddings().weight.shape[1]
         layer.prompt_parts[adapter_name] = SoftPrompt(peft_config, width)

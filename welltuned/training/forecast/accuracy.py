@@ -99,7 +99,7 @@ def summarise_accuracy(pairs: Sequence[ForecastCheck]) -> list[Accuracy]:
     return found
 
 
-def as_dict(pairs: Sequence[ForecastCheck]) -> dict[str, Any]:
+def as_dict(pairs: Sequence[ForecastCheck]) -> dict[str, object]:
     """Everything, for JSON."""
     return {
         "runs": [asdict(pair) for pair in pairs],

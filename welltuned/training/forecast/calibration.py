@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -62,7 +61,7 @@ _TRIES, _FEWEST, _SECONDS = 50, 4, 0.06
 work on the machine, and wait for it. The fastest counts."""
 
 
-def calibrate_machine(device: torch.device, key: dict[str, Any]) -> Machine:
+def calibrate_machine(device: torch.device, key: dict[str, object]) -> Machine:
     """Time every kind of operation; torch's random numbers stay what they were."""
     state = torch.get_rng_state()
     chain, counted = _chain(device, False), _chain(device, True)

@@ -42,8 +42,8 @@ class PlanRow:
     def fits(self) -> bool:
         return self.forecast is not None and not self.exceeds
 
-    def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"name": self.name, "asked": self.asked}
+    def as_dict(self) -> dict[str, object]:
+        found: dict[str, object] = {"name": self.name, "asked": self.asked}
         if self.forecast is None:
             return {**found, "refused": self.refused}
         values = asdict(self.forecast)
@@ -62,7 +62,7 @@ class ResourcePlan:
     machine: Machine
     of: Literal["strategy", "stage"] = "strategy"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return {
             {"strategy": "strategies", "stage": "stages"}[self.of]: [
                 row.as_dict() for row in self.rows

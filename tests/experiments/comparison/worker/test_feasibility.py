@@ -9,6 +9,7 @@ import pytest
 
 from support import config_values, job_for, make_rows, write_rows
 from welltuned.experiments.comparison.worker.feasibility import check_feasibility
+from welltuned.experiments.comparison.worker.protocol import Candidate
 
 LORA = {"type": "lora", "r": 4}
 FULL = {"type": "full"}
@@ -16,7 +17,7 @@ FULL = {"type": "full"}
 
 def checked(folder: Path, *configs: dict[str, Any]) -> list[dict[str, Any]]:
     """What is told of each config, in order."""
-    variants = [
+    variants: list[Candidate] = [
         {"name": str(number), "config": config, "pipeline": None}
         for number, config in enumerate(configs)
     ]

@@ -27,20 +27,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], A
     """`asked(error)`: exit status and events of a request whose work raises `error`."""
 
     def ask(error: BaseException | None) -> tuple[int, Told]:
-        def work(request: dict[str, Any], tell: Any) -> None:
-            tell("started", of=request["of"])
+        def work(request: Any, tell: Any) -> None:
+            tell("started", of=request["name"])
             if error is not None:
                 raise error
 
         monkeypatch.setitem(process._TASKS, "work", work)
         told = Told()
-        return handle_request({"do": "work", "of": 3}, told), told
+        return handle_request({"do": "work", "name": "lora"}, told), told
 
     return ask
 
 
 def test_a_request_goes_to_who_carries_it_out(asked: Any) -> None:
-    assert asked(None) == (0, [("started", {"of": 3})])
+    assert asked(None) == (0, [("started", {"of": "lora"})])
 
 
 def test_wrong_input_is_told_fault_by_fault(asked: Any) -> None:
@@ -60,7 +60,7 @@ def test_a_run_that_fails_is_told_in_its_words(asked: Any) -> None:
     error = RunFailed(Fault("training.not_finite", "the loss is not finite"))
     status, told = asked(error)
     assert status == error.exit_status
-    assert told == [("started", {"of": 3}), ("failed", {"error": str(error)})]
+    assert told == [("started", {"of": "lora"}), ("failed", {"error": str(error)})]
 
 
 def test_who_is_stopped_has_nothing_to_tell(asked: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from welltuned.config import run_config_from
 from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.observers import TellingObserver
-from welltuned.experiments.comparison.worker.protocol import shared_data
+from welltuned.experiments.comparison.worker.protocol import Request, shared_data
 from welltuned.metrics import is_better
 from welltuned.runs import Run
 from welltuned.tasks import LinearReadout, Scorer
@@ -34,7 +34,7 @@ _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\
 """Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Han."""
 
 
-def run_baselines(request: dict[str, Any], tell: Tell) -> None:
+def run_baselines(request: Request, tell: Tell) -> None:
     """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
     folder, observer = Path(request["folder"]), TellingObserver(tell)
     config = run_config_from(request["config"])

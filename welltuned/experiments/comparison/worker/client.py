@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,7 @@ class Event:
 class Worker:
     """A process that carries out one request and puts its events into a queue."""
 
-    request: dict[str, Any]
+    request: Mapping[str, object]
     events: queue.Queue[Event]
     threads: int | None = None
     """Threads of its matrix products; None leaves that to torch."""

@@ -17,7 +17,7 @@ from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.observers import TellingObserver
-from welltuned.experiments.comparison.worker.protocol import shared_data
+from welltuned.experiments.comparison.worker.protocol import Request, shared_data
 from welltuned.rlhf import read_config
 from welltuned.runs.results_schema import Scores
 from welltuned.training.data_cache import DataCache
@@ -32,7 +32,7 @@ _TIMED_STEPS = 12
 _WARM_UP = 4
 
 
-def check_feasibility(request: dict[str, Any], tell: Tell) -> None:
+def check_feasibility(request: Request, tell: Tell) -> None:
     """Check each variant, and time a few steps of those named in `timed`.
 
     Tells `checked` for each, or `cannot` with the faults; and `timed`.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from welltuned.artifact.save_load import load_artifact
 from welltuned.config import RunConfig, run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingStages
-from welltuned.experiments.comparison.worker.protocol import shared_data
+from welltuned.experiments.comparison.worker.protocol import Request, shared_data
 from welltuned.rlhf import pipeline, read_config
 from welltuned.runs import Run
 from welltuned.training import retention_steps, session
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from welltuned.experiments.comparison.worker.protocol import Tell
 
 
-def carry_out_pipeline(request: dict[str, Any], tell: Tell) -> None:
+def carry_out_pipeline(request: Request, tell: Tell) -> None:
     """All stages, and what their final policy is worth."""
     observer = TellingStages(tell)
     asked = read_config.rlhf_config_from(request["pipeline"])

@@ -16,7 +16,7 @@ from typing import Any
 
 from welltuned.config import run_config_from
 from welltuned.errors import InputError, Stopped, WelltunedError
-from welltuned.experiments.comparison.worker.protocol import Tell, shared_data
+from welltuned.experiments.comparison.worker.protocol import Request, Tell, shared_data
 
 
 def run_worker() -> None:
@@ -27,7 +27,7 @@ def run_worker() -> None:
     sys.exit(handle_request(request, tell))
 
 
-def handle_request(request: dict[str, Any], tell: Tell) -> int:
+def handle_request(request: Request, tell: Tell) -> int:
     """Do what a request asks for; returns the exit status. What is wrong is told."""
     try:
         _TASKS[request["do"]](request, tell)
@@ -60,7 +60,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(request: dict[str, Any], tell: Tell) -> None:
+def _train(request: Request, tell: Tell) -> None:
     from welltuned.experiments.comparison.worker.observers import TellingObserver
     from welltuned.training.train import run_training
 
@@ -69,32 +69,32 @@ def _train(request: dict[str, Any], tell: Tell) -> None:
     tell("finished", memory_bytes=_own_peak())
 
 
-def _rlhf(request: dict[str, Any], tell: Tell) -> None:
+def _rlhf(request: Request, tell: Tell) -> None:
     from welltuned.experiments.comparison.worker.final_policy import carry_out_pipeline
 
     carry_out_pipeline(request, tell)
     tell("finished", memory_bytes=_own_peak())
 
 
-def _scout(request: dict[str, Any], tell: Tell) -> None:
+def _scout(request: Request, tell: Tell) -> None:
     from welltuned.experiments.comparison.worker.feasibility import check_feasibility
 
     check_feasibility(request, tell)
 
 
-def _baselines(request: dict[str, Any], tell: Tell) -> None:
+def _baselines(request: Request, tell: Tell) -> None:
     from welltuned.experiments.comparison.worker.baselines import run_baselines
 
     run_baselines(request, tell)
 
 
-def _tune(request: dict[str, Any], tell: Tell) -> None:
+def _tune(request: Request, tell: Tell) -> None:
     from welltuned.experiments.comparison.worker.trials import find_best
 
     find_best(request, tell)
 
 
-_TASKS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+_TASKS: dict[str, Callable[[Request, Tell], None]] = {
     "scout": _scout,
     "baselines": _baselines,
     "tune": _tune,

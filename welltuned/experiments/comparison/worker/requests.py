@@ -7,7 +7,7 @@ asked for, what each strategy's own best values are.
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from welltuned.errors import Fault, InputError, RunFailed
@@ -16,6 +16,7 @@ from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.client import Event, Worker
+from welltuned.experiments.comparison.worker.protocol import Candidate, Request
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import Scouted, SharedSettings
 from welltuned.strategies import default_strategy
@@ -33,7 +34,7 @@ def request_feasibility(
     """
     timed = config.budget is not None and config.budget.time is not None
     able = [variant for variant in variants if variant.impossible is None]
-    request = {
+    request: Request = {
         "do": "scout",
         "data": str(comparison.data),
         "variants": [_described(variant) for variant in able],
@@ -67,7 +68,7 @@ def request_feasibility(
     }
 
 
-def _described(variant: Variant) -> dict[str, Any]:
+def _described(variant: Variant) -> Candidate:
     pipeline = variant.pipeline
     return {
         "name": variant.name,
@@ -109,7 +110,7 @@ def request_baselines(
 ) -> SharedSettings:
     """Measure the baselines; returns what is settled for all cells: precision and pooling."""
     config = variant.config.model_dump(mode="json", exclude={"output_dir", "strategy"})
-    request = {
+    request: Request = {
         "do": "baselines",
         "data": str(comparison.data),
         "config": {**config, "strategy": {"type": default_strategy().type}},
@@ -122,7 +123,7 @@ def request_baselines(
     return settled
 
 
-def events_of(request: dict[str, Any], observer: ComparisonObserver) -> Iterator[Event]:
+def events_of(request: Mapping[str, object], observer: ComparisonObserver) -> Iterator[Event]:
     """The events of a request as they come, its progress passed on. Raises what it ended with."""
     events: queue.Queue[Event] = queue.Queue()
     worker = Worker(request, events).start()

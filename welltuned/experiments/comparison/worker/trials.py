@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from welltuned.config import run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingTrials
-from welltuned.experiments.comparison.worker.protocol import Tell, shared_data
+from welltuned.experiments.comparison.worker.protocol import Request, Tell, shared_data
 from welltuned.experiments.search.best_of import find
 
 
-def find_best(request: dict[str, Any], tell: Tell) -> None:
+def find_best(request: Request, tell: Tell) -> None:
     """Carry out the trials, and tell what they found."""
     watching = TellingTrials(tell, request["name"], request["trials"])
     folder = Path(request["folder"])
