@@ -18,7 +18,7 @@ from comparing import HEAD, carried_out, values_for, without_processes
 from support import make_rows, write_rows
 from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.reports.comparison import write_comparison_report
-from welltuned.reports.comparison_charts import pareto
+from welltuned.reports.comparison_charts import Point, pareto
 from welltuned.runs.comparison_folder import Comparison
 
 NASTY = "<script>alert('x')</script>"
@@ -218,8 +218,8 @@ def test_a_comparison_in_which_all_failed_has_a_report(copy: Comparison) -> None
 
 
 def test_the_front_is_what_nothing_beats_in_both() -> None:
-    points = [
-        {"name": name, "x": x, "y": y}
+    points: list[Point] = [
+        {"name": name, "number": 0, "x": x, "y": y}
         for name, x, y in (
             ("a", 1, 0.5),
             ("b", 2, 0.4),
@@ -250,14 +250,17 @@ def test_charts_hold_their_numbers_as_a_table(compared: Comparison, page: Page) 
 
 def test_labels_of_equal_scores_do_not_meet() -> None:
     """Every row has a height of its own, whatever the scores."""
-    from welltuned.reports.comparison_charts import score_dots
+    from welltuned.reports.comparison_charts import Dots, score_dots
     from welltuned.reports.translations import Translator
 
     for language in ("en", "zh"):
         say = Translator(language)
         names = [say(name) for name in ("tf-idf", "untouched", "majority")]
-        shared = {"mean": 0.5, "values": [0.5], "interval": None, "in_group": False}
-        chart = score_dots([{"name": name, **shared} for name in names], say("macro-F1"), say)
+        dots: list[Dots] = [
+            {"name": name, "mean": 0.5, "values": [0.5], "interval": None, "in_group": False}
+            for name in names
+        ]
+        chart = score_dots(dots, say("macro-F1"), say)
         heights = [float(re.findall(rf' y="([\d.]+)"[^>]*>{name}<', chart)[0]) for name in names]
         gaps = [below - above for above, below in itertools.pairwise(heights)]
         assert all(gap > 15 for gap in gaps), "letters are 10 points high"

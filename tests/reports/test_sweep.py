@@ -137,9 +137,9 @@ def test_less_is_better_where_it_is(folder: Path) -> None:
 
 
 def test_places_on_a_scale_of_factors_are_factors() -> None:
-    from welltuned.reports.sweep_charts import _share
+    from welltuned.reports.sweep_charts import TriedDimension, _share
 
-    scale = {"low": 1e-4, "high": 1e-2, "log": True}
+    scale: TriedDimension = {"low": 1e-4, "high": 1e-2, "log": True}
     assert _share(1e-3, scale) == pytest.approx(0.5)
     assert _share(1e-3, {**scale, "log": False}) == pytest.approx(0.0009 / 0.0099)
     assert _share(8, {"values": [4, 8, 16]}) == 0.5 and _share(4, {"values": [4]}) == 0.5

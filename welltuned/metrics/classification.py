@@ -79,7 +79,7 @@ class ClassPredictions(Predictions):
         return _sklearn().confusion_matrix(self.true_N, self.said_N, labels=classes)
 
     @cached_property
-    def by_class(self) -> Any:
+    def by_class(self) -> tuple[np.ndarray, ...]:
         """Precision, recall, F1 and support, (K) each."""
         classes = list(range(len(self.names)))
         return _sklearn().precision_recall_fscore_support(
@@ -109,7 +109,7 @@ class ClassPredictions(Predictions):
         return sorted(wrong, key=lambda row: -row["probabilities"][row["prediction"]])[:limit]
 
 
-def _per_class(names: Sequence[str], by_class: Any) -> Scores:
+def _per_class(names: Sequence[str], by_class: tuple[np.ndarray, ...]) -> Scores:
     return {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(names, *by_class, strict=True)
@@ -223,7 +223,7 @@ class LabelSetPredictions(Predictions):
         return cls(true, said, tuple(labels))
 
     @cached_property
-    def by_class(self) -> Any:
+    def by_class(self) -> tuple[np.ndarray, ...]:
         """Precision, recall, F1 and support, (K) each."""
         return _sklearn().precision_recall_fscore_support(
             self.true_NK, self.said_NK, average=None, zero_division=0

@@ -127,7 +127,7 @@ def _dots(
     rows: Sequence[ComparisonRow], results: ComparisonResults, shown: str, _: Translator
 ) -> Any:
     metric = results["metric"]
-    dots = [
+    dots: list[charts.Dots] = [
         {
             "name": row["name"] if row["kind"] == "strategy" else _(row["name"]),
             "mean": row["scores"][metric]["mean"],
@@ -141,19 +141,19 @@ def _dots(
     return charts.score_dots(dots, shown, _) if dots else None
 
 
+def _point(
+    row: ComparisonRow, numbers: dict[str, int], x: float | None, metric: str
+) -> charts.Point:
+    assert x is not None, "strategies on a chart have finished"
+    name, score = row["name"], row["scores"][metric]["mean"]
+    return {"name": name, "number": numbers[name], "x": x, "y": score}
+
+
 def _cost_chart(
     strategies: Sequence[ComparisonRow], numbers: dict[str, int], metric: str, shown: str,
     _: Translator,
 ) -> Any:  # fmt: skip
-    points = [
-        {
-            "name": row["name"],
-            "number": numbers[row["name"]],
-            "x": row["cost"]["train_seconds"],
-            "y": row["scores"][metric]["mean"],
-        }
-        for row in strategies
-    ]
+    points = [_point(row, numbers, row["cost"]["train_seconds"], metric) for row in strategies]
     if len(points) < 2:
         return None
     title = _("Test {metric} against the time of training", metric=shown)
@@ -170,12 +170,7 @@ def _retention_charts(
     found: dict[str, Any] = {}
     for name in sorted({name for row in strategies for name in row["retention"]}):
         points = [
-            {
-                "name": row["name"],
-                "number": numbers[row["name"]],
-                "x": row["retention"][name]["kept"],
-                "y": row["scores"][metric]["mean"],
-            }
+            _point(row, numbers, row["retention"][name]["kept"], metric)
             for row in strategies
             if row["retention"].get(name, {}).get("kept") is not None
         ]
@@ -191,7 +186,7 @@ def _curves(
     metric: str, _: Translator,
 ) -> dict[str, Any] | None:  # fmt: skip
     """The chart, and its lines for those who read them as a table."""
-    lines = []
+    lines: list[charts.Line] = []
     for row in strategies:
         looks = [
             [
@@ -221,7 +216,7 @@ def _blocks(
 ) -> dict[str, Any] | None:
     """The layer probe, where it was asked for."""
     probed = {row["name"]: row["probe"] for row in strategies if row["probe"]}
-    probes = [
+    probes: list[charts.ProbedBlocks] = [
         {"name": name, "number": numbers[name], "after": probe["after"]}
         for name, probe in probed.items()
         if probe.get("after")

@@ -7,7 +7,7 @@ and by colour, never by colour alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import matplotlib as mpl
 from markupsafe import Markup
@@ -20,11 +20,60 @@ from matplotlib.transforms import Bbox
 from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
 from welltuned.reports.translations import Translator
 
+Dash = str | tuple[float, tuple[float, ...]]
 _MARKERS = "osD^vPX*"
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
+_DASHES: tuple[Dash, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
 
 
-def look_of(number: int) -> dict[str, Any]:
+class Look(TypedDict):
+    """How matplotlib draws the lines and marks of one strategy."""
+
+    color: str
+    marker: str
+    linestyle: Dash
+
+
+class Dots(TypedDict):
+    """The scores of one strategy."""
+
+    name: str
+    mean: float
+    values: Sequence[float]
+    """By seed."""
+    interval: Sequence[float] | None
+    """Of the mean, over seeds."""
+    in_group: bool
+    """Whether nothing tells it from the best."""
+
+
+class Point(TypedDict):
+    """One strategy's score, `y`, against something else."""
+
+    name: str
+    number: int
+    """What it is told apart by, as `look_of` takes it."""
+    x: float
+    y: float
+
+
+class Line(TypedDict):
+    """One strategy's scores, `y`, on its way through `x`."""
+
+    name: str
+    number: int
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+class ProbedBlocks(TypedDict):
+    """What a linear probe reads after tuning by one strategy, block by block from the bottom."""
+
+    name: str
+    number: int
+    after: Sequence[float]
+
+
+def look_of(number: int) -> Look:
     """Colour, mark and dash of the strategy of this number."""
     return {
         "color": SERIES[number % len(SERIES)],
@@ -33,11 +82,8 @@ def look_of(number: int) -> dict[str, Any]:
     }
 
 
-def score_dots(rows: Sequence[dict[str, Any]], metric: str, _: Translator) -> Markup:
-    """A line a strategy: every seed's score, their mean, and its interval over seeds.
-
-    Each row has `name`, `mean`, `values` (by seed), `interval` and whether it is `in_group`.
-    """
+def score_dots(rows: Sequence[Dots], metric: str, _: Translator) -> Markup:
+    """A line a strategy: every seed's score, their mean, and its interval over seeds."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.0, 0.8 + 0.36 * len(rows)))
         axis = figure.subplots()
@@ -58,7 +104,7 @@ def score_dots(rows: Sequence[dict[str, Any]], metric: str, _: Translator) -> Ma
         return to_svg(figure, _("Test {metric} of each strategy, by seed", metric=metric))
 
 
-def _within(interval: Sequence[float], rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+def _within(interval: Sequence[float], rows: Sequence[Dots]) -> tuple[float, float]:
     """The interval, cut where it would press everything else together.
 
     Few seeds can give one that is wider than all scores are apart.
@@ -69,10 +115,10 @@ def _within(interval: Sequence[float], rows: Sequence[dict[str, Any]]) -> tuple[
 
 
 def against(
-    points: Sequence[dict[str, Any]], axis_title: str, metric: str, lower_is_better: bool,
+    points: Sequence[Point], axis_title: str, metric: str, lower_is_better: bool,
     logarithmic: bool, front: bool, title: str, _: Translator,
 ) -> Markup:  # fmt: skip
-    """Score against something else; each point has `name`, `number`, `x` and `y`.
+    """Score against something else.
 
     With `front`, a line joins those that nothing beats in both (Pareto).
     """
@@ -84,7 +130,7 @@ def against(
             axis.plot([p["x"] for p in best], [p["y"] for p in best], color=MUTED, linewidth=1,
                       linestyle=(0, (4, 3)), zorder=1)  # fmt: skip
         for point in points:
-            look = {**look_of(point["number"]), "linestyle": "none"}
+            look: Look = {**look_of(point["number"]), "linestyle": "none"}
             axis.plot(point["x"], point["y"], markersize=8, **look)
         if logarithmic and _wide(points):
             axis.set_xscale("log")
@@ -98,23 +144,23 @@ def against(
         return to_svg(figure, title)
 
 
-def pareto(points: Sequence[dict[str, Any]], lower_is_better: bool) -> list[dict[str, Any]]:
+def pareto(points: Sequence[Point], lower_is_better: bool) -> list[Point]:
     """The points that no other beats in both, from the cheapest up."""
     sign = -1 if lower_is_better else 1
-    front: list[dict[str, Any]] = []
+    front: list[Point] = []
     for point in sorted(points, key=lambda p: (p["x"], -sign * p["y"])):
         if not front or sign * point["y"] > sign * front[-1]["y"]:
             front.append(point)
     return front
 
 
-def _wide(points: Sequence[dict[str, Any]]) -> bool:
+def _wide(points: Sequence[Point]) -> bool:
     """Whether the points are so far apart that only a logarithmic axis shows them all."""
     places = [point["x"] for point in points]
     return bool(max(places) > 5 * min(places) > 0)
 
 
-def _name(figure: Figure, axis: Axes, points: Sequence[dict[str, Any]]) -> None:
+def _name(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
     """Each point's name beside it, where there is neither a name nor a point yet."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -139,8 +185,8 @@ def _name(figure: Figure, axis: Axes, points: Sequence[dict[str, Any]]) -> None:
 _BESIDE = [(side * 8, height) for height in (0, 11, -11, 22, -22) for side in (1, -1)]
 
 
-def validation_curves(lines: Sequence[dict[str, Any]], metric: str, _: Translator) -> Markup:
-    """Validation score over seconds of training; each line has `name`, `number`, `x` and `y`."""
+def validation_curves(lines: Sequence[Line], metric: str, _: Translator) -> Markup:
+    """Validation score over seconds of training."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.4))
         axis = figure.subplots()
@@ -154,11 +200,8 @@ def validation_curves(lines: Sequence[dict[str, Any]], metric: str, _: Translato
         return to_svg(figure, title)
 
 
-def blocks(probes: Sequence[dict[str, Any]], before: Sequence[float], _: Translator) -> Markup:
-    """What a linear probe reads from every block, before and after tuning.
-
-    Each probe has `name`, `number` and `after`: a score for each block, from the bottom.
-    """
+def blocks(probes: Sequence[ProbedBlocks], before: Sequence[float], _: Translator) -> Markup:
+    """What a linear probe reads from every block, before and after tuning."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.0, 3.2))
         axis = figure.subplots()

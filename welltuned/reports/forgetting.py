@@ -3,9 +3,16 @@ report."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import TypedDict, cast
 
-from welltuned.runs.results_schema import Retention, RetentionEntry, RunResults
+from welltuned.runs.results_schema import (
+    LayerProbe,
+    Retention,
+    RetentionEntry,
+    RunResults,
+    WeightInterpolation,
+)
 
 KINDS = {
     "probe": "another task, read off frozen features",
@@ -37,8 +44,18 @@ def forgetting_lines(results: RunResults) -> list[str]:
     return lines
 
 
-def forgetting_content(results: RunResults) -> dict[str, Any] | None:
-    """What the template tells, without charts; None where nothing was measured."""
+class Forgetting(TypedDict):
+    """What the template tells, without charts."""
+
+    retention: Retention
+    rows: list[Mapping[str, object]]
+    """Its entries, each with its name and what it measures in words."""
+    probe: LayerProbe | None
+    wise: WeightInterpolation | None
+
+
+def forgetting_content(results: RunResults) -> Forgetting | None:
+    """What the results say of it; None where nothing was measured."""
     retention, probe = results.get("retention", {}), results.get("probe")
     wise = results.get("wise_ft")
     if not (retention or probe or wise):

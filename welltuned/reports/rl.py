@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+from markupsafe import Markup
 
 from welltuned.reports import charts
 from welltuned.reports.page import render_page
@@ -39,13 +41,54 @@ _WATCHED = {
 }
 
 
+class ScoreChange(TypedDict):
+    """A test score before and after, with the gain where it was measured in pairs."""
+
+    name: str
+    before: float
+    after: float
+    interval: list[float]
+    gain: float | None
+    gain_interval: list[float] | None
+
+
+class Looks(TypedDict):
+    """A table of looks at the validation prompts."""
+
+    heads: list[str]
+    rows: list[list[object]]
+
+
+class ConfusionCell(TypedDict):
+    """How often a class was predicted for another."""
+
+    count: int
+    share: float
+    right: bool
+
+
+class ConfusionRow(TypedDict):
+    """One true class."""
+
+    label: str
+    cells: list[ConfusionCell]
+
+
+class Confusion(TypedDict):
+    """A confusion matrix."""
+
+    title: str
+    labels: Sequence[str]
+    rows: list[ConfusionRow]
+
+
 def write_rl_report(run: Run) -> Path:
     """Write `report.html` into the run's folder and return its path."""
     write_atomically(run.report, render_page("rl.html.j2", content(run)))
     return run.report
 
 
-def content(run: Run) -> dict[str, Any]:
+def content(run: Run) -> dict[str, object]:
     """What the page shows."""
     results, config, data = run.results, run.config, run.read("data.json")
     metrics = list(run.read_lines("metrics.jsonl"))
@@ -69,7 +112,7 @@ def content(run: Run) -> dict[str, Any]:
     }
 
 
-def cards(results: RunResults) -> list[dict[str, Any]]:
+def cards(results: RunResults) -> list[ScoreChange]:
     """Scores before and after, those with an interval."""
     test, before = results["test"], results["baselines"]["sft"]
     names = [name for name in test if f"{name}_ci95" in test and name in before]
@@ -86,7 +129,7 @@ def cards(results: RunResults) -> list[dict[str, Any]]:
     ]
 
 
-def rl_curves(metrics: Sequence[dict[str, Any]]) -> Any:
+def rl_curves(metrics: Sequence[Mapping[str, Any]]) -> Markup:
     """Every number of `_CHARTS` that the run has, over batches."""
     shown = []
     for name, title in _CHARTS:
@@ -103,7 +146,7 @@ def rl_curves(metrics: Sequence[dict[str, Any]]) -> Any:
     return charts.panels(shown, "batch", "Reward, divergence and their like over batches")
 
 
-def safeguard_rows(looks: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+def safeguard_rows(looks: Sequence[Mapping[str, object]]) -> Looks:
     """The table of looks at the validation prompts: heads, and rows of numbers."""
     names = [name for name in _WATCHED if any(name in row for row in looks)]
     shares = [name for name in looks[-1] if name.startswith("share.")] if looks else []
@@ -112,13 +155,13 @@ def safeguard_rows(looks: Sequence[Mapping[str, object]]) -> dict[str, Any]:
     return {"heads": heads, "rows": rows}
 
 
-def confusions(results: RunResults, labels: Sequence[str]) -> list[dict[str, Any]]:
+def confusions(results: RunResults, labels: Sequence[str]) -> list[Confusion]:
     """The confusion matrices before and after; none for a generator."""
-    found = []
+    found: list[Confusion] = []
     for title, scores in (("before", results["baselines"]["sft"]), ("after", results["test"])):
         if "confusion" not in scores:
             return []
-        rows = [
+        rows: list[ConfusionRow] = [
             {
                 "label": label,
                 "cells": [

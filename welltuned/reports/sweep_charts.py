@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeGuard
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -17,8 +17,41 @@ from welltuned.reports.translations import Translator
 _DASHED = (0, (3, 3))
 
 
+class TriedDimension(TypedDict, total=False):
+    """A dimension of the space, as sweep.json has it: a range or a list of values."""
+
+    low: float
+    high: float
+    log: bool
+    values: list[Any]
+
+
+class TriedValues(TypedDict):
+    """What a chart reads of a trial in sweep.json, besides its score."""
+
+    number: int
+    state: str
+    values: dict[str, Any]
+    """What was tried, by key."""
+    curve: list[float | None]
+    """Its validation scores on the way."""
+
+
+class Trial(TriedValues):
+    """A trial, whether or not it came to its end."""
+
+    value: float | None
+    """Its score; None where it did not."""
+
+
+class FinishedTrial(TriedValues):
+    """A trial that came to its end."""
+
+    value: float
+
+
 def history(
-    trials: Sequence[dict[str, Any]],
+    trials: Sequence[Trial],
     metric: str,
     maximize: bool,
     usual: float | None,
@@ -28,11 +61,11 @@ def history(
 
     def draw(figure: Figure) -> None:
         axis = figure.subplots()
-        finished = [trial for trial in trials if trial["value"] is not None]
+        finished = _finished(trials)
         pruned = [
-            trial
+            (trial["number"], score)
             for trial in trials
-            if trial["state"] == "pruned" and trial["curve"][-1] is not None
+            if trial["state"] == "pruned" and (score := trial["curve"][-1]) is not None
         ]
         better = max if maximize else min
         best: list[float] = []
@@ -43,8 +76,8 @@ def history(
         axis.plot(numbers, [t["value"] for t in finished], "o", color=FIRST, label=_("finished"))
         if pruned:
             axis.plot(
-                [trial["number"] for trial in pruned],
-                [trial["curve"][-1] for trial in pruned],
+                [number for number, _score in pruned],
+                [score for _number, score in pruned],
                 "x",
                 color=MUTED,
                 label=_("score when pruned"),
@@ -59,21 +92,29 @@ def history(
 
 
 def slices(
-    trials: Sequence[dict[str, Any]],
-    space: dict[str, dict[str, Any]],
+    trials: Sequence[Trial],
+    space: Mapping[str, TriedDimension],
     metric: str,
     best: int,
     _: Translator,
 ) -> list[Markup]:
     """For each dimension the scores over its values, all others being what they were."""
-    finished = [trial for trial in trials if trial["value"] is not None]
+    finished = _finished(trials)
     return [_slice(finished, key, dimension, metric, best, _) for key, dimension in space.items()]
 
 
+def _finished(trials: Sequence[Trial]) -> list[FinishedTrial]:
+    return [trial for trial in trials if _has_score(trial)]
+
+
+def _has_score(trial: Trial) -> TypeGuard[FinishedTrial]:
+    return trial["value"] is not None
+
+
 def _slice(
-    finished: Sequence[dict[str, Any]],
+    finished: Sequence[FinishedTrial],
     key: str,
-    dimension: dict[str, Any],
+    dimension: TriedDimension,
     metric: str,
     best: int,
     _: Translator,
@@ -101,24 +142,24 @@ def _slice(
     return drawn(draw, (3.6, 2.6), _("Validation {metric} over {key}", metric=metric, key=key))
 
 
-def _place(value: Any, dimension: dict[str, Any]) -> float:
+def _place(value: Any, dimension: TriedDimension) -> float:
     """Where a value stands on its axis: itself or, in a list, its position."""
     return float(dimension["values"].index(value) if "values" in dimension else value)
 
 
 def parallel(
-    trials: Sequence[dict[str, Any]],
-    space: dict[str, dict[str, Any]],
+    trials: Sequence[Trial],
+    space: Mapping[str, TriedDimension],
     metric: str,
     best: int,
     _: Translator,
 ) -> Markup:
     """Each finished trial as a line through its values to its score; good ones are darker."""
-    finished = _from_worst([trial for trial in trials if trial["value"] is not None], best)
+    finished = _from_worst(_finished(trials), best)
     scores = [trial["value"] for trial in finished]
     low, high = min(scores), max(scores)
 
-    def heights(trial: dict[str, Any]) -> list[float]:
+    def heights(trial: FinishedTrial) -> list[float]:
         score = (trial["value"] - low) / (high - low) if high > low else 0.5
         return [*(_share(trial["values"][key], space[key]) for key in space), score]
 
@@ -152,13 +193,13 @@ def _mark(axis: Axes, place: int, ticks: list[tuple[float, str]]) -> None:
         )  # fmt: skip
 
 
-def _from_worst(finished: Sequence[dict[str, Any]], best: int) -> list[dict[str, Any]]:
+def _from_worst(finished: Sequence[FinishedTrial], best: int) -> list[FinishedTrial]:
     """Trials from the one farthest behind the best to the best itself."""
     top = next(trial["value"] for trial in finished if trial["number"] == best)
     return sorted(finished, key=lambda t: (-abs(top - t["value"]), t["number"] == best))
 
 
-def _share(value: Any, dimension: dict[str, Any]) -> float:
+def _share(value: Any, dimension: TriedDimension) -> float:
     """Where a value lies between the ends of its dimension, 0 to 1."""
     if "values" in dimension:
         last = len(dimension["values"]) - 1
@@ -169,7 +210,7 @@ def _share(value: Any, dimension: dict[str, Any]) -> float:
     return float((at - low) / (high - low))
 
 
-def _ticks(dimension: dict[str, Any]) -> list[tuple[float, str]]:
+def _ticks(dimension: TriedDimension) -> list[tuple[float, str]]:
     """(height, text) at the ends of a dimension, or at each value of a list."""
     if "values" in dimension:
         return [(_share(value, dimension), str(value)) for value in dimension["values"]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 from welltuned.metrics import METRICS
 from welltuned.protection import PROTECTIONS
 from welltuned.rlhf.algorithms import ALGORITHMS
-from welltuned.runs.environment import describe_environment
+from welltuned.runs.environment import Environment, describe_environment
 from welltuned.schema.plugins import PluginError
 from welltuned.schema.units import size_text
 from welltuned.strategies import STRATEGIES
@@ -21,10 +21,38 @@ _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9
 
 
-def collect_diagnostics() -> dict[str, Any]:
+class Devices(TypedDict, total=False):
+    """What torch can compute on; nothing where torch is missing or too old."""
+
+    threads: int
+    gpus: list[str]
+    cpu_gflops: dict[str, int]
+    """Of matrix products, by type of number."""
+
+
+class PluginState(TypedDict):
+    """What an installed package adds, and what is wrong with it."""
+
+    kind: str
+    name: str
+    package: str
+    problem: str | None
+
+
+class Diagnostics(Environment, Devices):
+    """Everything that `doctor` finds out."""
+
+    disk_free_bytes: int
+    extras: dict[str, bool]
+    """Whether all packages of each extra are installed."""
+    plugins: list[PluginState]
+    problems: list[str]
+
+
+def collect_diagnostics() -> Diagnostics:
     """The environment, what this machine can do, and the problems found in it."""
     environment = describe_environment()
-    findings: dict[str, Any] = {**environment, "disk_free_bytes": shutil.disk_usage(".").free}
+    free = shutil.disk_usage(".").free
     problems: list[str] = []
     for package, lowest in _LOWEST.items():
         version = environment["packages"].get(package)
@@ -33,21 +61,26 @@ def collect_diagnostics() -> dict[str, Any]:
         elif _numbers(version) < lowest:
             wanted = ".".join(map(str, lowest))
             problems.append(f"{package} {version} is older than {wanted}: pip install -U {package}")
-    if not problems:
-        findings |= _devices()
-    findings["extras"] = {
+    devices: Devices = {} if problems else _devices()
+    extras = {
         extra: all(importlib.util.find_spec(module) is not None for module in modules)
         for extra, modules in _EXTRAS.items()
     }
-    findings["plugins"] = list(_plugins())
-    problems += [plugin["problem"] for plugin in findings["plugins"] if plugin["problem"]]
-    if findings["disk_free_bytes"] < _LITTLE_DISK:
-        problems.append(f"only {size_text(findings['disk_free_bytes'])} of disk are free here")
-    findings["problems"] = problems
-    return findings
+    plugins = list(_plugins())
+    problems += [plugin["problem"] for plugin in plugins if plugin["problem"]]
+    if free < _LITTLE_DISK:
+        problems.append(f"only {size_text(free)} of disk are free here")
+    return {
+        **environment,
+        "disk_free_bytes": free,
+        **devices,
+        "extras": extras,
+        "plugins": plugins,
+        "problems": problems,
+    }
 
 
-def _devices() -> dict[str, Any]:
+def _devices() -> Devices:
     import torch
 
     from welltuned.engines.device import matmul_rate
@@ -65,7 +98,7 @@ def _devices() -> dict[str, Any]:
     return {"threads": torch.get_num_threads(), "gpus": gpus, "cpu_gflops": rates}
 
 
-def _plugins() -> Iterator[dict[str, str | None]]:
+def _plugins() -> Iterator[PluginState]:
     """What installed packages add, and what is wrong with it."""
     for registry in (STRATEGIES, TASKS, PROTECTIONS, METRICS, ALGORITHMS):
         for plugin in registry.plugins:
@@ -86,7 +119,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2] if part.isdigit())
 
 
-def render_diagnostics(findings: dict[str, Any]) -> str:
+def render_diagnostics(findings: Diagnostics) -> str:
     """The findings as plain lines."""
     lines = [f"python      {findings['python']} on {findings['platform']}"]
     lines += [f"{name:11} {version}" for name, version in findings["packages"].items()]

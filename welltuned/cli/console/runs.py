@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +18,32 @@ from welltuned.runs.results_schema import Scores
 from welltuned.schema.units import duration_text
 
 
-def describe_runs(folder: Path) -> list[dict[str, Any]]:
+class ListedRun(TypedDict):
+    """A run or a comparison, as a list of runs has it."""
+
+    run: str
+    """Its folder."""
+    state: str
+    """As in status.json, or `unreadable`."""
+    strategy: str | None
+    model: str | None
+    data: str | None
+    metric: str | None
+    """The score that is shown; None where there is none."""
+    split: NotRequired[str | None]
+    """What was judged; a comparison is by its test split."""
+    score: float | None
+    interval: Sequence[float] | None
+    seconds: float | None
+    """Of training."""
+    written: str
+    """When, as ISO 8601."""
+    error: str | None
+    runs: NotRequired[str]
+    """Of a comparison: how many of its runs are done."""
+
+
+def describe_runs(folder: Path) -> list[ListedRun]:
     """What is worth knowing of each run, oldest first.
 
     A comparison is one row, and its runs are left to whoever lists its folder.
@@ -35,18 +60,27 @@ def describe_runs(folder: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["written"])
 
 
-def _described(folder: Path, file: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _described(folder: Path, file: str, describe: Callable[[], ListedRun]) -> ListedRun:
     """The row of a folder; one that a newer version has written is listed by its fault."""
     try:
         return describe()
     except InputError as error:
-        nothing = dict.fromkeys(("strategy", "model", "data", "metric", "interval", "seconds"))
-        why = error.faults[0].what
-        return {**nothing, "run": str(folder), "state": "unreadable", "error": why, "score": None,
-                "written": _written(folder / file)}  # fmt: skip
+        return {
+            "strategy": None,
+            "model": None,
+            "data": None,
+            "metric": None,
+            "interval": None,
+            "seconds": None,
+            "run": str(folder),
+            "state": "unreadable",
+            "error": error.faults[0].what,
+            "score": None,
+            "written": _written(folder / file),
+        }
 
 
-def _describe_run(run: Run) -> dict[str, Any]:
+def _describe_run(run: Run) -> ListedRun:
     config, results = run.config, run.results
     judged: Scores = results.get(run.judged, {})
     metric = next((name for name in judged if f"{name}_ci95" in judged), None)
@@ -66,7 +100,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
     }
 
 
-def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
+def _describe_comparison(comparison: Comparison) -> ListedRun:
     """A comparison as a row: the score is that of the recommended strategy, or of the best."""
     record, results = comparison.record, comparison.results
     cells = [cell for row in record["rows"] for cell in row["cells"]]
@@ -95,7 +129,7 @@ def _written(file: Path) -> str:
     return datetime.fromtimestamp(file.stat().st_mtime).isoformat(timespec="seconds")
 
 
-def runs_table(rows: list[dict[str, Any]]) -> Table:
+def runs_table(rows: Sequence[ListedRun]) -> Table:
     """The rows as a table for a terminal."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     for name in ("run", "state", "strategy", "model", "data"):
