@@ -383,7 +383,7 @@ def test_a_run_that_is_not_there_is_refused(call: Any, tmp_path: Path) -> None:
     status, out, err = call("predict", tmp_path / "nothing", "good")
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1
-    assert "there is no such run or model folder" in err
+    assert "[run.folder_missing]" in err
 
 
 def test_a_stream_is_answered_line_by_line(finished: Run) -> None:
@@ -471,7 +471,7 @@ def test_export_writes_a_plain_folder(adapted: Run, call: Any, tmp_path: Path) -
     assert (target / "config.json").exists()
     status, _, err = call("export", adapted.folder, f"to={target}")
     assert status == 2
-    assert "nothing is ever overwritten" in err
+    assert "[export.target_in_use]" in err
 
 
 @pytest.mark.parametrize("arguments", [(), ("to=",), ("too=there",), ("to=a", "and=b")])
@@ -564,4 +564,4 @@ def test_the_demo_compares_five_strategies_on_the_embedded_data() -> None:
 def test_the_demo_takes_no_config(call: Any) -> None:
     status, out, err = call("demo", "config.yaml")
     assert (status, out) == (2, "")
-    assert "demo takes no config file" in err
+    assert "[cli.demo_takes_no_config]" in err

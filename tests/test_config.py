@@ -246,21 +246,18 @@ def test_faults_of_data_model_and_machine_show_together(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (
-            {"protection": {"type": "l2sp", "alfa": 1}},
-            "'protection.0.alfa' -> did you mean",
-        ),
-        ({"protection": ["ewc", "l3sp"]}, "unknown type 'l3sp' in 'protection.1' -> did you mean"),
-        ({"protection": {"type": "ewc", "lambda": -1}}, "'protection.0.lambda' is -1"),
-        ({"protection": {"type": "ewc", "lambd": 1}}, "did you mean 'lambda'?"),
-        ({"evaluation": {"retention": [{"dat": "x"}]}}, "'evaluation.retention.0.dat'"),
-        ({"evaluation": {"retention": 3}}, "'evaluation.retention' is 3"),
+        ({"protection": {"type": "l2sp", "alfa": 1}}, "key_unknown key=protection.0.alfa"),
+        ({"protection": ["ewc", "l3sp"]}, "type_unknown key=protection.1 given=l3sp"),
+        ({"protection": {"type": "ewc", "lambda": -1}}, "value_invalid key=protection.0.lambda"),
+        ({"protection": {"type": "ewc", "lambd": 1}}, "key_unknown key=protection.0.lambd"),
+        ({"evaluation": {"retention": [{"dat": "x"}]}}, "key_unknown key=evaluation.retention.0"),
+        ({"evaluation": {"retention": 3}}, "value_invalid key=evaluation.retention given=3"),
     ],
 )
 def test_what_is_wrong_in_a_list_is_told_by_its_place(given: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError) as error:
         run_config_from({"model": "m", "data": "d", **given})
-    assert told in str(error.value)
+    assert any(told in fault for fault in full(error.value.faults))
 
 
 def test_protections_are_written_as_one_wishes_and_read_again() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from faults import refused
 from welltuned.artifact.manifest import (
     ArtifactManifest,
     Origin,
@@ -17,7 +18,7 @@ from welltuned.artifact.manifest import (
     is_adapter,
     is_artifact,
 )
-from welltuned.errors import InputError, Place
+from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import ModelConfig
 from welltuned.runs import Run
 from welltuned.strategies import Lora
@@ -43,10 +44,11 @@ def changed(folder: Path, **values: Any) -> Path:
     return folder
 
 
-def refused(folder: Path) -> InputError:
+def refusal(folder: Path) -> Fault:
     with pytest.raises(InputError) as error:
         ArtifactManifest.read(folder)
-    return error.value
+    (fault,) = error.value.faults
+    return fault
 
 
 # --- Written and read -------------------------------------------------------------
@@ -85,15 +87,15 @@ def test_a_base_model_in_a_folder_is_found_when_both_have_moved(tmp_path: Path) 
 
 
 def test_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
-    (fault,) = refused(changed(tmp_path, schema_version=3)).faults
+    fault = refusal(changed(tmp_path, schema_version=3))
+    assert fault.code == "schema.newer_version"
     assert fault.place == Place(str(tmp_path / "welltuned.json"))
-    assert "schema version 3" in fault.what and "versions up to 2" in fault.what
-    assert "pip install --upgrade welltuned" in fault.remedy
+    assert (fault.values["written"], fault.values["version"]) == (3, 2)
 
 
 @pytest.mark.parametrize("version", [0, -1, "2", None, True, 1.5])
 def test_what_is_no_version_is_refused(version: Any, tmp_path: Path) -> None:
-    assert "'schema_version' is" in str(refused(changed(tmp_path, schema_version=version)))
+    assert refusal(changed(tmp_path, schema_version=version)).code == "schema.bad_version"
 
 
 def test_version_1_finds_its_options_in_the_run_around_it() -> None:
@@ -134,15 +136,15 @@ def test_the_present_version_ignores_the_run_around_it(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_file_is_refused(values: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    (fault,) = refused(changed(tmp_path, **values)).faults
-    assert "cannot be understood" in fault.what and reason in fault.what
+    fault = refusal(changed(tmp_path, **values))
+    assert fault.code == "artifact.manifest_unreadable" and reason in fault.values["reason"]
     assert fault.place == Place(str(tmp_path / "welltuned.json"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3"])
 def test_what_is_no_manifest_at_all_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "welltuned.json").write_text(text)
-    assert "cannot be understood" in str(refused(tmp_path))
+    assert refusal(tmp_path).code == "artifact.manifest_unreadable"
 
 
 # --- Finding one ------------------------------------------------------------------
@@ -157,7 +159,8 @@ def test_an_artifact_is_found_in_its_run_and_by_itself() -> None:
 
 
 def test_where_there_is_none_is_said(tmp_path: Path) -> None:
-    for folder, what in ((tmp_path / "none", "there is no such"), (tmp_path, "is no run")):
-        with pytest.raises(InputError, match=what):
-            find_artifact(folder)
-    assert "holds no tuned model" in str(refused(tmp_path))
+    with refused("run.folder_missing"):
+        find_artifact(tmp_path / "none")
+    with refused("artifact.neither_run_nor_model"):
+        find_artifact(tmp_path)
+    assert refusal(tmp_path).code == "artifact.manifest_missing"

@@ -27,7 +27,6 @@ from welltuned.engines.accumulate import accumulate
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
-from welltuned.errors import InputError
 from welltuned.metrics import EntityPredictions
 
 TASK = "token_classification"
@@ -125,7 +124,7 @@ def test_a_family_without_a_head_for_tokens_is_refused_before_weights_load(
     config = OPTConfig(hidden_size=32, num_hidden_layers=2, ffn_dim=48, word_embed_proj_dim=32)
     config.save_pretrained(tmp_path / "model")
     make_tokenizer("decoder", "llama").save_pretrained(tmp_path / "model")
-    with pytest.raises(InputError, match="no token classification for the family 'opt'"):
+    with refused("task.token_classification_unsupported", family="opt"):
         tune(str(tmp_path / "model"), few, "full", tmp_path / "run", task=TASK)
     assert not (tmp_path / "run").exists()
 

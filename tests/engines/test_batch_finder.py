@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from faults import refused
 from support import STRATEGIES, config_values, job_for
 from welltuned.config import run_config_from
 from welltuned.engines import batch_finder
 from welltuned.engines.batch_finder import Try, candidates, choose_batch_size, find_batch_size
-from welltuned.errors import InputError
 
 AUTO = {"per_device_train_batch_size": "auto", "global_batch_size": 16}
 
@@ -88,16 +88,19 @@ def test_without_a_gpu_a_size_that_may_not_fit_is_not_tried(
 
 
 @pytest.mark.parametrize(
-    ("training", "what"),
+    ("training", "code"),
     [
-        ({"per_device_train_batch_size": 8, "global_batch_size": 32}, "global_batch_size"),
-        ({**AUTO, "gradient_accumulation_steps": 2}, "gradient_accumulation_steps"),
-        ({**AUTO, "max_tokens_per_step": 4096}, "max_tokens_per_step"),
+        (
+            {"per_device_train_batch_size": 8, "global_batch_size": 32},
+            "training.global_batch_size_without_auto",
+        ),
+        ({**AUTO, "gradient_accumulation_steps": 2}, "training.accumulation_with_auto"),
+        ({**AUTO, "max_tokens_per_step": 4096}, "training.token_budget_with_auto"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(
-    training: dict[str, Any], what: str, tmp_path: Any
+    training: dict[str, Any], code: str, tmp_path: Any
 ) -> None:
     values = config_values("m", "d.csv", {"type": "full"}, tmp_path, training=training)
-    with pytest.raises(InputError, match=what):
+    with refused(code):
         run_config_from(values)

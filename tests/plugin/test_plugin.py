@@ -20,11 +20,12 @@ from welltuned_plugin_example.ordinal import EarthMover, OrdinalClassification
 
 import welltuned as wt
 from comparing import values_for, without_processes
+from faults import refused
 from pipelines import values_of
 from support import build, tune
 from tabular import BEST, BETA, REFERENCES, REWARDS, learn
 from welltuned.data.records import Records
-from welltuned.errors import Faults, InputError
+from welltuned.errors import Faults
 from welltuned.metrics import METRICS, ClassPredictions, NumberPredictions
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.runs import Run
@@ -243,7 +244,7 @@ def test_a_loop_of_ones_own_takes_it(biased: Run) -> None:
     rollout = learner.rollout(["a fine film", "a dull book"])
     assert rollout.prompts == ["a fine film"] * 4 + ["a dull book"] * 4
     wt.rl.step(learner, rollout, [float(said == "negative") for said in rollout.responses])
-    with pytest.raises(InputError, match=r"unknown key 'rl\.vf_coef'"):
+    with refused("config.key_unknown", key="rl.vf_coef"):
         wt.rl.start(biased, total_batches=1, type="grpo", vf_coef=1)
 
 

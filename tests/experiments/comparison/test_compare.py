@@ -21,7 +21,7 @@ from counting import count_work
 from faults import refused
 from support import config_values, make_rows, write_rows
 from welltuned.config import run_config_from
-from welltuned.errors import InputError, Stopped
+from welltuned.errors import Stopped
 from welltuned.experiments.comparison import compare
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.compare import threads_for
@@ -259,20 +259,20 @@ def test_other_data_in_the_same_folder_are_refused_with_the_difference(
     copy: Comparison, tiny: Any, tmp_path: Path
 ) -> None:
     data = write_rows(tmp_path / "other.jsonl", make_rows(150, seed=9))
-    with pytest.raises(InputError) as error:
+    with refused("compare.folder_of_other_data", place=str(copy.folder)) as error:
         carried_out(values_for(tiny("bert"), data, copy.folder))
-    assert "train has 118 examples, not 96" in str(error.value)
-    assert "test has 16 examples, not 12" in str(error.value)
+    difference = error.value.faults[0].values["difference"]
+    assert "train has 118 examples, not 96" in difference
+    assert "test has 16 examples, not 12" in difference
 
 
 def test_strategies_on_different_data_are_refused_with_the_difference(
     tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
     less = {"type": "lora", "data": {"max_train_examples": 20}, "name": "less"}
-    with pytest.raises(InputError) as error:
+    with refused("compare.data_differ", name="less", first="full") as error:
         carried_out(values_for(tiny("bert"), sentiment, tmp_path / "c", strategies=["full", less]))
-    assert "compare.data_differ" in str(error.value)
-    assert "train has 20 examples, not 96" in str(error.value)
+    assert "train has 20 examples, not 96" in error.value.faults[0].values["difference"]
     assert not (tmp_path / "c").exists()
 
 
@@ -347,7 +347,7 @@ def test_what_cannot_work_is_refused_when_named_and_left_out_of_all(
     )  # fmt: skip
     comparison = carried_out(values, watching)
     rows: Any = {row["name"]: row for row in comparison.results["rows"]}
-    assert "(20 are taken by the prompt)" in rows["prompt"]["impossible"]
+    assert " 44 tokens" in rows["prompt"]["impossible"]
     assert [row["name"] for row in comparison.results["rows"] if row["seeds"]] == [
         "full", "partial", "gradual", "lora", "prefix", "adapter",
     ]  # fmt: skip

@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from welltuned.errors import InputError
+from faults import refused
 from welltuned.experiments.comparison.locking import locked
 
 HOLD = (
@@ -24,8 +22,9 @@ def test_a_second_process_is_refused_and_told_who_is_first(tmp_path: Path) -> No
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
-    with pytest.raises(InputError, match=f"process {holder.pid} on "), locked(tmp_path):
+    with refused("compare.in_progress") as error, locked(tmp_path):
         pass
+    assert error.value.faults[0].values["holder"].startswith(f"process {holder.pid} on ")
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     with locked(tmp_path):  # the file is still there, and holds nobody up

@@ -74,16 +74,20 @@ def test_the_metric_and_its_direction(
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "code", "values"),
     [
-        ({"sweep": {"metric": "macro_f2"}}, r"'macro_f2'.*sweep\.metric_unknown"),
-        ({"training": {"metric_for_best_model": "speed"}}, "'speed'"),
-        ({"sweep": {"sampler": "grid"}}, r"sweep\.grid_with_a_range"),
-        ({"data": "nowhere.csv"}, "nowhere.csv"),
+        ({"sweep": {"metric": "macro_f2"}}, "sweep.metric_unknown", {"metric": "macro_f2"}),
+        (
+            {"training": {"metric_for_best_model": "speed"}},
+            "training.metric_unknown",
+            {"metric": "speed"},
+        ),
+        ({"sweep": {"sampler": "grid"}}, "sweep.grid_with_a_range", {}),
+        ({"data": "nowhere.csv"}, "data.file_missing", {"place": "nowhere.csv"}),
     ],
 )
 def test_what_cannot_work_is_refused_before_a_folder_is_made(
-    ask: Ask, tmp_path: Path, parts: dict[str, Any], told: str
+    ask: Ask, tmp_path: Path, parts: dict[str, Any], code: str, values: dict[str, Any]
 ) -> None:
     parts = {"sweep": {"space": {"training.learning_rate": {"low": 1, "high": 2}}}, **parts}
     parts["sweep"] = {"space": {"training.learning_rate": {"low": 1, "high": 2}}, **parts["sweep"]}
@@ -91,9 +95,8 @@ def test_what_cannot_work_is_refused_before_a_folder_is_made(
     if "data" in parts:
         data = config.data.model_copy(update={"train": parts["data"]})
         config = config.model_copy(update={"data": data})
-    with pytest.raises(InputError, match=told) as error:
+    with refused(code, **values):
         plan_sweep(config)
-    assert len(error.value.faults) == 1
     assert not (tmp_path / "sweep").exists()
 
 

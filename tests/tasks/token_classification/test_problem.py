@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from faults import full, noted
+from faults import full, noted, refused
 from sentences import make_sentences
 from support import make_config, make_tokenizer
 from welltuned.config import RunConfig, read_run_config
@@ -19,7 +19,7 @@ from welltuned.data.encoding import IGNORED
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
-from welltuned.errors import Faults, InputError
+from welltuned.errors import Faults
 from welltuned.schema.document import Document
 from welltuned.schema.validation import validate
 from welltuned.tasks import Classification, TokenClassification
@@ -326,7 +326,7 @@ def test_every_model_class_is_transformers_own(tiny: Any) -> None:
 def test_a_family_without_a_head_for_tokens_is_refused() -> None:
     from transformers import OPTConfig
 
-    with pytest.raises(InputError, match=r"no token classification for the family 'opt' -> use"):
+    with refused("task.token_classification_unsupported", family="opt"):
         PROBLEM.objective.head(OPTConfig(), "model")
 
 
