@@ -214,7 +214,7 @@ def test_a_disk_too_small_is_refused_with_numbers(
         assert plan.config.output_dir == values["output_dir"]
     else:
         (told,) = refused(values)
-        assert told.endswith(" run.disk_full free=10.0 kB needed=404.0 kB")
+        assert told.endswith(" run.disk_too_small free=10.0 kB needed=404.0 kB")
 
 
 def test_a_text_longer_than_the_model_takes_cannot_be_asked_for(values: dict[str, Any]) -> None:

@@ -133,7 +133,7 @@ def find_artifact(run: Run | str | os.PathLike[str]) -> Path:
     raise InputError(
         Fault(
             "artifact.neither_run_nor_model",
-            "the folder is no run and holds no tuned model (it has no {file})",
+            "the folder is neither a run nor a tuned model (it has no {file})",
             place,
             remedy,
             file=MANIFEST,

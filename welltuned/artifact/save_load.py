@@ -118,7 +118,7 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
                 "artifact.base_unreadable",
                 "cannot read the base model '{name}': {reason}",
                 Place(str(folder)),
-                "an adapter needs the base model it was trained on; put it back",
+                "an adapter needs the base model it was trained on; restore it",
                 name=base.name,
                 reason=str(error).splitlines()[0],
             )

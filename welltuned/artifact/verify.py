@@ -144,7 +144,7 @@ def _check_changes(moved: WeightChanges) -> None:
         raise RunFailed(
             Fault(
                 "proof.nothing_changed",
-                "no weight changed in training: the learning rate is too small to leave a trace, "
+                "no weight changed in training: the learning rate is too small to have any effect, "
                 "or no step was taken",
                 None,
                 "raise training.learning_rate, or train for longer",
@@ -158,7 +158,7 @@ def _check_difference(difference: float, outputs_NK: np.ndarray) -> None:
         raise RunFailed(
             Fault(
                 "proof.reload_differs",
-                "the saved model does not answer as the trained one: outputs differ by "
+                "the saved model's outputs differ from those of the trained one by up to "
                 "{difference:.2g}",
                 None,
                 "this is a bug in welltuned; please report it",

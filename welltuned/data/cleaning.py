@@ -116,7 +116,7 @@ def _lists(records: Records, role: str, faults: Faults) -> list[list[str]]:
                 "data.cell_not_a_list_of_words",
                 "the {role} are {cell}, which is not a list",
                 records.place(index),
-                'write a list, ["such", "as", "this"], or text with spaces between',
+                'write a list, ["like", "this"], or text separated by spaces',
                 role=role,
                 cell=f"{cell!r}"[:60],
             )

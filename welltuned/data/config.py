@@ -27,7 +27,7 @@ class SplitConfig(Part):
             raise conflict(
                 "data.split_leaves_nothing",
                 "'data.split' leaves nothing to train on",
-                "let validation + test be below 1",
+                "make validation + test less than 1",
             )
         return self
 

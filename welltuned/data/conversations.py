@@ -262,7 +262,7 @@ def _explain(table: Table, tried: Sequence[Format], given: dict[str, str], fault
         "data.format_not_recognised",
         "no known format has the columns {columns}{mapped}",
         Place(table.source, 1),
-        "have the columns of one of: {known}; or name yours in data.columns.ROLE=NAME",
+        "use the columns of one of: {known}; or name yours with data.columns.ROLE=NAME",
         columns=", ".join(table.columns),
         mapped=mapped,
         known=known,
@@ -319,7 +319,7 @@ def _check(example: Example, answers: bool) -> None:
     if answers and not example.answers:
         raise Unreadable(
             "data.no_assistant_turn",
-            "no turn is the assistant's",
+            "no turn is from the assistant",
             "add the answer, or remove the row",
         )
 

@@ -74,7 +74,7 @@ def _drop(
                 "data.split_all_duplicates",
                 "every text of {split} is also in a later split",
                 ordered[split].place(0),
-                "give data that differ",
+                "give different data",
                 split=split,
             )
             return ordered

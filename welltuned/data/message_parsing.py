@@ -165,7 +165,7 @@ def _part(part: Any) -> str:
     raise Unreadable(
         "data.turn_part_not_text",
         "a content part is of type {kind}, not text",
-        "only text can be learned; remove the part or the row",
+        "only text is supported; remove the part or the row",
         kind=kind,
     )
 

@@ -91,7 +91,7 @@ def _read_preference(cells: Cells, layout: PreferenceLayout) -> Judgement:
     if all(_is_missing(cell) for cell, _ in given):
         raise Unreadable(
             "data.not_a_preference",
-            "the row has neither chosen nor rejected, as others have",
+            "the row has neither chosen nor rejected, unlike the others",
             "put rankings and ratings into files of their own, or remove the row",
         )
     prompt, responses = _answered(given, cells, layout)
@@ -105,8 +105,8 @@ def _read_ranking(cells: Cells, layout: PreferenceLayout) -> Judgement:
     if len(given) < 2:
         raise Unreadable(
             "data.ranking_too_short",
-            "a ranking of {number}",
-            "give two responses or more in '{column}', the best first",
+            "the ranking has too few responses: {number}",
+            "give two or more responses in '{column}', best first",
             number=len(given),
             column=layout.name("responses"),
         )
@@ -139,7 +139,7 @@ def _answered(
         raise Unreadable(
             "data.prompts_differ",
             "the responses answer different prompts",
-            "let the conversations differ in their last turn alone",
+            "the conversations may differ only in their last turn",
         )
     said = prompt if isinstance(prompt, str) else "".join(t["content"] for t in prompt or ())
     if prompt is None or not said.strip():
@@ -174,8 +174,8 @@ def _answer(
     if turns[-1]["role"] != "assistant":
         raise Unreadable(
             "data.response_not_last",
-            "'{column}' does not end with a turn of the assistant",
-            "let its last turn be the response",
+            "'{column}' does not end with an assistant turn",
+            "make the response its last turn",
             column=column,
         )
     return _joined(before, turns[:-1]), turns[-1]["content"]

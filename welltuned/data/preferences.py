@@ -110,9 +110,9 @@ def _recognise(
             "data.preferences_not_recognised",
             "no preferences, rankings or ratings are recognised in the columns {columns}",
             Place(table.source, 1),
-            "have the columns prompt, chosen and rejected; or prompt and responses, best first; "
+            "use the columns prompt, chosen and rejected; or prompt and responses, best first; "
             "or prompt, response and score; or text and score; "
-            "or name yours in data.columns.ROLE=NAME",
+            "or name yours with data.columns.ROLE=NAME",
             columns=", ".join(table.columns),
         )
         return None

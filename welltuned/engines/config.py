@@ -118,8 +118,8 @@ class TrainingConfig(Part):
         if self.per_device_train_batch_size == "auto" and self.gradient_accumulation_steps > 1:
             raise conflict(
                 "training.accumulation_with_auto",
-                "'training.gradient_accumulation_steps' is found together with "
-                "'per_device_train_batch_size: auto'",
+                "'per_device_train_batch_size: auto' also sets "
+                "'training.gradient_accumulation_steps'",
                 "give global_batch_size instead",
             )
         if self.per_device_train_batch_size == "auto" and self.max_tokens_per_step is not None:

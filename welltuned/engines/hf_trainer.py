@@ -165,7 +165,7 @@ def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
                 "training.trainer_key_taken",
                 "'training.trainer.{key}' is not passed on",
                 None,
-                "both engines take it from `training:` or see to it themselves; remove it",
+                "both engines take it from `training:` or handle it themselves; remove it",
                 key=key,
             )
         elif key not in known:

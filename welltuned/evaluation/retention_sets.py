@@ -280,7 +280,7 @@ def refuse_shared(
         "{number:,} of {total:,} texts are also in {where} (line {lines}); the first repeats "
         "{earlier}",
         records.place(first),
-        "give texts that are not there",
+        "use other texts",
         number=len(shared),
         total=len(records),
         where=where,

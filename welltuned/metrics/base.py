@@ -133,7 +133,7 @@ class _Metrics(Registry[Metric]):
                 "plugin.family_unknown",
                 plugin,
                 "there are no predictions '{family}' for it to score",
-                "let its family be one of {known}",
+                "make its family one of {known}",
                 family=metric.family,
                 known=", ".join(self.by_family),
             )

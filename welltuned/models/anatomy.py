@@ -202,7 +202,7 @@ def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
         raise _refuse(
             "model.no_blocks",
             family,
-            "no stack of like blocks was found in it",
+            "no stack of identical blocks was found in it",
             "use a plain transformer",
         )
     return max(stacks.items(), key=lambda item: len(item[1]))

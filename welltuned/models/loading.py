@@ -277,7 +277,7 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
             Fault(
                 "model.weights_missing",
                 "the checkpoint '{name}' lacks {number} weights of the model's body, '{first}' "
-                "among them; they would start from noise",
+                "among them; they would be initialised at random",
                 None,
                 "give a checkpoint of the same family and size",
                 name=model.name,

@@ -43,8 +43,8 @@ class KL(Protection):
         if not setting.has_lm_head:
             yield self.fault(
                 "protection.kl_without_language_head",
-                "compares predictions of the next token, but this task puts a new head on the "
-                "model, which has none to compare with",
+                "compares next-token predictions, but this task puts a new head on the model, "
+                "which has none to compare",
                 "use l2sp, ewc or wise_ft, or task generation",
             )
         if self.on == "replay" and not setting.has_replay:

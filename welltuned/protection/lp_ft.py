@@ -36,13 +36,13 @@ class LPFT(Protection):
         elif setting.strategy.starts_with_head:
             yield self.fault(
                 "protection.lp_ft_with_schedule",
-                "does not support strategy '{strategy}', which begins with the head already",
+                "does not support strategy '{strategy}', which already begins with the head",
                 "set strategy.schedule",
                 strategy=setting.strategy.type,
             )
         elif setting.strategy.update_kind == "nothing" and setting.strategy.saves_whole_model:
             yield self.fault(
-                "protection.lp_ft_head_only", "would train the head alone all the time", "remove it"
+                "protection.lp_ft_head_only", "would train only the head throughout", "remove it"
             )
 
     def guard(self, scene: GuardContext) -> Guard:

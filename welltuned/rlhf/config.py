@@ -60,13 +60,13 @@ class RlhfConfig(Part):
         if self.skips_sft and self.task.actions == "label":
             raise conflict(
                 "rlhf.sft_skipped_for_classifier",
-                "'sft: skip' leaves a classifier with an untrained head, which no reward mends",
+                "'sft: skip' leaves a classifier with an untrained head, which no reward can fix",
                 "remove it, or name a finished run",
             )
         if self.rl.scores_every_action and self.task.actions == "text":
             raise conflict(
                 "rlhf.algorithm_of_labels",
-                "'rl: {algorithm}' sums over all actions, and texts are too many",
+                "'rl: {algorithm}' sums over all actions, and there are too many texts",
                 "use an algorithm that samples",
                 algorithm=self.rl.type,
             )

@@ -57,7 +57,7 @@ def _require_same(found: Any, asked: Any, folder: Path) -> None:
     raise InputError(
         Fault(
             "run.folder_of_another_config",
-            "the folder was begun with another config: {changes}",
+            "the folder was started with another config: {changes}",
             Place(str(folder)),
             "change it back, or choose another output_dir",
             changes="; ".join(changes) + more,

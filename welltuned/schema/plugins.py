@@ -65,7 +65,7 @@ class Plugin:
                 "plugin.import_failed",
                 self,
                 "{kind}: {error}",
-                "mend its package, or uninstall it",
+                "fix its package, or uninstall it",
                 kind=type(error).__name__,
                 error=error,
             ) from error

@@ -47,8 +47,8 @@ class FileFormat:
         if written > self.version:
             return Fault(
                 "schema.newer_version",
-                "{content} of schema version {written}; versions up to {version} are understood "
-                "here",
+                "{content} has schema version {written}, but this welltuned reads versions up to "
+                "{version}",
                 place,
                 "install a newer welltuned: pip install --upgrade welltuned",
                 content=self.content,

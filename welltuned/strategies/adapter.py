@@ -50,8 +50,8 @@ class Adapter(InjectedStrategy):
         ):
             yield Fault(
                 "strategy.family_without_sublayers",
-                "strategy 'adapter' does not support '{family}': where its sublayers write was "
-                "not found",
+                "strategy 'adapter' does not support '{family}': the points where its sublayers "
+                "write to the residual stream were not found",
                 None,
                 "use lora with target_modules by name",
                 family=anatomy.family,

@@ -56,8 +56,8 @@ class Gradual(Strategy):
         ):
             raise conflict(
                 "strategy.schedule_not_ascending",
-                "the points of 'strategy.schedule' must ascend from 0 or more",
-                "write such as [0.1, 0.2, 0.3]",
+                "the points of 'strategy.schedule' must be in ascending order, from 0 or more",
+                "for example [0.1, 0.2, 0.3]",
             )
         return schedule
 

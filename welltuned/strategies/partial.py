@@ -42,7 +42,7 @@ class Partial(Strategy):
                 raise conflict(
                     "strategy.bad_pattern",
                     "'{pattern}' in strategy.patterns is not a regular expression: {reason}",
-                    "mend it, or escape what is meant literally",
+                    "fix it, or escape what is meant literally",
                     pattern=pattern,
                     reason=error,
                 ) from error

@@ -63,8 +63,8 @@ class Prefix(InjectedStrategy):
         elif len({block.key_shape for block in anatomy.blocks}) > 1:
             yield Fault(
                 "strategy.key_heads_differ",
-                "strategy 'prefix' does not support '{family}': its blocks differ in their key "
-                "heads",
+                "strategy 'prefix' does not support '{family}': the shape of its key heads differs "
+                "between blocks",
                 None,
                 "use prompt, lora or adapter",
                 family=anatomy.family,

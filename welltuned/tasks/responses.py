@@ -305,7 +305,7 @@ def _separated(
         raise InputError(
             Fault(
                 "task.tokenizer_without_sequence_ids",
-                "{tokenizer} does not tell which text its tokens belong to",
+                "{tokenizer} does not report which text its tokens belong to",
                 None,
                 "use a model with a tokenizer.json",
                 tokenizer=type(tokenizer).__name__,

@@ -57,7 +57,7 @@ def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
     if free < needed:
         raise InputError(
             Fault(
-                "run.disk_full",
+                "run.disk_too_small",
                 "the disk has {free} free; the run may need {needed}",
                 Place(str(parent)),
                 "make room, or choose an output_dir on another disk",

@@ -51,7 +51,7 @@ def _line_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, A
                 "data.bad_json",
                 "invalid JSON: {reason}",
                 Place(name, number, error.colno),
-                "mend or remove this line",
+                "fix or remove this line",
                 reason=error.msg,
             )
         except RecursionError:
@@ -59,7 +59,7 @@ def _line_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, A
                 "data.json_too_deep",
                 "JSON nested too deeply",
                 Place(name, number),
-                "mend or remove this line",
+                "fix or remove this line",
             )
 
 
@@ -85,7 +85,7 @@ def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
                 "data.bad_json_array",
                 "invalid JSON: {reason}",
                 Place(name, error.lineno, error.colno),
-                "mend the array here",
+                "fix the array here",
                 reason=error.msg,
             )
             return
@@ -94,7 +94,7 @@ def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
                 "data.json_array_too_deep",
                 "JSON nested too deeply",
                 Place(name, line_of(position)),
-                "mend the array here",
+                "fix the array here",
             )
             return
         yield line_of(position), record
@@ -106,7 +106,7 @@ def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
                 "data.bad_json_array",
                 "invalid JSON: {reason}",
                 Place(name, line_of(position)),
-                "mend the array here",
+                "fix the array here",
                 reason="expecting ',' or ']'",
             )
             return
@@ -122,14 +122,14 @@ def _refuse_end(is_open: bool, place: Place, faults: Faults) -> None:
     if is_open:
         faults.add(
             "data.json_array_open",
-            "the JSON array does not end",
+            "the JSON array is not closed",
             place,
             "the file may be truncated; close it with ']'",
         )
     else:
         faults.add(
             "data.json_array_trailing",
-            "there is more after the JSON array",
+            "there is more text after the JSON array",
             place,
             "remove what follows the ']'",
         )

@@ -121,7 +121,7 @@ class CompareConfig(RunConfig):
         if self.budget is not None and self.budget.time is not None and self.workers > 1:
             raise conflict(
                 "compare.time_budget_in_parallel",
-                "'budget' is a time, but runs side by side ('workers') cannot be timed",
+                "'budget' is a time, but parallel runs ('workers') cannot be timed",
                 "give the budget in epochs or steps, or set workers to 1",
             )
         if self.budget is not None and (

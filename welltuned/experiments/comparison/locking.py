@@ -24,7 +24,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise InputError(
             Fault(
                 "compare.in_progress",
-                "another process works on this comparison ({holder})",
+                "another process is working on this comparison ({holder})",
                 Place(str(folder)),
                 "wait for it, stop it, or choose another output_dir",
                 holder=holder,

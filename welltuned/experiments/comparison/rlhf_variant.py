@@ -124,17 +124,17 @@ def _refuse_other_stages(
     if not isinstance(given.get("sft", {}), dict):
         faults.add(
             "compare.pipeline_without_training",
-            "'sft: {given}' trains nothing, and the other strategies have a budget to spend",
+            "'sft: {given}' trains nothing, but the other strategies have a budget to train with",
             place,
-            "remove it: the first stage trains as the other strategies do",
+            "remove it: the first stage then trains as the other strategies do",
             given=given["sft"],
         )
     if run.protection:
         faults.add(
             "compare.pipeline_unprotected",
-            "'protection' does not reach 'rl', so 'rlhf' would not be protected as others are",
+            "'protection' does not cover RL, so 'rlhf' would not be protected as the others are",
             place,
-            "leave rlhf or the protection out",
+            "leave out either rlhf or the protection",
         )
     if "." in run.engine:
         faults.add(

@@ -89,14 +89,14 @@ class CurveSettings(Part):
         if len(shares) < 4 or list(shares) != sorted(set(shares)):
             raise conflict(
                 "curve.shares_not_ascending",
-                "'curve.shares' must be at least four that ascend",
-                "write such as [0.125, 0.25, 0.5, 1]",
+                "'curve.shares' must be four or more, in ascending order",
+                "for example [0.125, 0.25, 0.5, 1]",
             )
         if shares[0] <= 0 or shares[-1] > 1:
             raise conflict(
                 "curve.shares_out_of_range",
-                "'curve.shares' must lie above 0 and not above 1",
-                "write such as [0.125, 0.25, 0.5, 1]",
+                "'curve.shares' must be above 0 and at most 1",
+                "for example [0.125, 0.25, 0.5, 1]",
             )
         return shares
 

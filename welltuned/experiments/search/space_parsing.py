@@ -108,7 +108,7 @@ def _interval(
             "sweep.range_empty",
             "'{key}' in sweep.space is empty: low and high are {low:g}",
             place,
-            "let high be above low",
+            "make high greater than low",
             key=key,
             low=low,
         )
@@ -117,7 +117,7 @@ def _interval(
             "sweep.log_range_from_zero",
             "'{key}' in sweep.space is logarithmic, and starts at {low:g}",
             place,
-            "let low be above 0, or log be false",
+            "make low greater than 0, or set log: false",
             key=key,
             low=low,
         )
@@ -126,7 +126,7 @@ def _interval(
             "sweep.range_not_whole",
             "'{key}' in sweep.space takes integers only",
             place,
-            "let low and high be integers",
+            "use integers for low and high",
             key=key,
         )
     else:

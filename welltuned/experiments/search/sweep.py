@@ -88,7 +88,7 @@ def run_sweep(
         raise RunFailed(
             Fault(
                 "sweep.no_trial_finished",
-                "no trial finished; the last: {reason}",
+                "no trial finished; the last one: {reason}",
                 reason=rows[-1].reason,
             )
         )

@@ -148,7 +148,7 @@ class Algorithm(Nested):
                 "rlhf.batch_not_divisible",
                 "'rl.batch_size' {batch_size} is not a multiple of 'rl.num_mini_batches' "
                 "{num_mini_batches}",
-                "let one divide the other",
+                "make the first a multiple of the second",
                 batch_size=self.batch_size,
                 num_mini_batches=self.num_mini_batches,
             )
@@ -157,7 +157,7 @@ class Algorithm(Nested):
                 "rlhf.batch_not_of_groups",
                 "'rl.batch_size' {batch_size} is not a multiple of the {samples_per_prompt} "
                 "responses to each prompt",
-                "let one divide the other",
+                "make the first a multiple of the second",
                 batch_size=self.batch_size,
                 samples_per_prompt=self.samples_per_prompt,
             )

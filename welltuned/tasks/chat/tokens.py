@@ -37,7 +37,7 @@ def tokenise_chat(
         raise InputError(
             Fault(
                 "task.tokenizer_without_offsets",
-                "{tokenizer} does not tell where its tokens stand in the text",
+                "{tokenizer} does not report the offsets of its tokens in the text",
                 None,
                 "use a model with a tokenizer.json",
                 tokenizer=type(tokenizer).__name__,

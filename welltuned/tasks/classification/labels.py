@@ -153,7 +153,7 @@ def find_labels(
         only = f"only one class, '{next(iter(counts))}'" if counts else "no label at all"
         faults.add(
             "task.too_few_classes",
-            "the training data have {only}",
+            "the training data contain {only}",
             place,
             "give examples of at least two classes",
             only=only,

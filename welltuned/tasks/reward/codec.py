@@ -58,7 +58,7 @@ class JudgedCodec(Codec):
                     "task.prompt_missing",
                     "responses are judged with their prompts, and a prompt is missing",
                     None,
-                    "give pairs of prompt and response; on the command line, with a tab between",
+                    "give pairs of prompt and response; on the command line, separated by a tab",
                 )
             )
         asked = [None if prompt is None else prompt_text(prompt) for prompt, _ in given]

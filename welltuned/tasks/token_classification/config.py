@@ -83,7 +83,7 @@ def _check_tags(counts: Counter[str], train: Records, faults: Faults) -> None:
         only = f"only one tag, '{next(iter(counts))}'" if counts else "no tag at all"
         faults.add(
             "task.too_few_tags",
-            "the training data have {only}",
+            "the training data contain {only}",
             train.place(0),
             "give examples of at least two tags",
             only=only,
