@@ -42,7 +42,7 @@ def test_this_version_and_older_ones_are_read(
 def test_a_newer_version_is_refused_with_what_where_and_remedy(tmp_path: Path) -> None:
     file = tmp_path / "file.json"
     file.write_text('{"schema_version": 4}')
-    told = {"content": "a letter", "written": 4, "version": 3}
+    told: dict[str, Any] = {"content": "a letter", "written": 4, "version": 3}
     with refused("schema.newer_version", place=str(file), **told) as error:
         FORMAT.read(file)
     assert "--upgrade welltuned" in error.value.faults[0].remedy
