@@ -89,7 +89,7 @@ class Loop:
                 if trouble is None and (number % algorithm.eval_steps == 0 or number == total):
                     self._look(number)
             except DivergedError as error:
-                trouble = error.faults[0].what
+                trouble = error.faults[0]
             if trouble is not None:
                 self._go_back(number, trouble)
                 break
@@ -164,7 +164,7 @@ class Loop:
         weights = {name: weight for name, weight in named if id(weight) in trains}
         return weights | {f"value.{name}": w for name, w in actor.value.named_parameters()}
 
-    def _go_back(self, number: int, trouble: str) -> None:
+    def _go_back(self, number: int, trouble: Fault) -> None:
         """To the weights of the last look, after which nothing had exploded."""
         folder = newest_checkpoint(self.run.checkpoints)
         if folder is None:
@@ -175,7 +175,7 @@ class Loop:
                     None,
                     "lower rl.learning_rate, raise rl.kl_coef, or look at the reward",
                     number=number,
-                    trouble=trouble,
+                    trouble=trouble.what,
                 )
             )
         weights, state = load_checkpoint(folder)
@@ -183,9 +183,9 @@ class Loop:
         with torch.no_grad():
             for name, tensor in weights.items():
                 parameters[name].copy_(tensor)
-        self.course.exploded, self.course.went_back_to = trouble, int(state["step"])
+        self.course.exploded, self.course.went_back_to = trouble.what, int(state["step"])
         self.course.validation = state["validation"]
         self.observer.noted(
-            f"batch {number} of {batches_of(self.learner.algorithm)}: stopped, for {trouble}; "
+            f"batch {number} of {batches_of(self.learner.algorithm)}: stopped: {trouble.what}; "
             f"the weights of batch {state['step']} are kept"
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from welltuned.errors import Fault
 from welltuned.metrics.text import words
 
 if TYPE_CHECKING:
@@ -68,24 +69,35 @@ class Safeguards:
     first_reward: float | None = None
     first_deviation: float = 0.0
 
-    def trouble(self, stats: Stats) -> str | None:
-        """What has exploded, in words; None when nothing has."""
+    def trouble(self, stats: Stats) -> Fault | None:
+        """What has exploded; None when nothing has."""
         if self.first_reward is None:
             self.first_reward, self.first_deviation = stats.reward, stats.reward_deviation
         if stats.kl > self.max_kl:
-            return (
-                f"the policy is {stats.kl:.1f} nats a response away from its reference, "
-                f"beyond rl.max_kl = {self.max_kl:g}"
+            return Fault(
+                "rlhf.kl_too_large",
+                "the policy is {kl:.1f} nats per response away from its reference, beyond "
+                "rl.max_kl = {max_kl:g}",
+                kl=stats.kl,
+                max_kl=self.max_kl,
             )
         if stats.kl < -_BEYOND_CHANCE * stats.kl_error - 1e-3:
-            return (
-                f"the divergence is estimated as {stats.kl:.3f} ± {stats.kl_error:.3f}, and cannot "
-                "be negative: what is sampled is not what is judged"
+            return Fault(
+                "rlhf.kl_negative",
+                "the KL estimate is {kl:.3f} ± {error:.3f}, and KL cannot be negative: sampling "
+                "and judging do not compute the same",
+                kl=stats.kl,
+                error=stats.kl_error,
             )
         away = abs(stats.reward - self.first_reward)
         if self.first_deviation and away > _FAR * self.first_deviation:
-            return (
-                f"the mean reward went from {self.first_reward:.2f} to {stats.reward:.2f}, over "
-                f"{_FAR:g} times its first deviation: the judge is outside of what it knows"
+            return Fault(
+                "rlhf.reward_far_from_start",
+                "the mean reward went from {first:.2f} to {now:.2f}, over {times:g} times its "
+                "first standard deviation: the responses have probably left what the reward "
+                "model was trained on",
+                first=self.first_reward,
+                now=stats.reward,
+                times=_FAR,
             )
         return None
