@@ -81,16 +81,26 @@ def carry_out(names: Iterable[str], folder: Path, jobs: int) -> Runs:
     os.environ.update(_ENVIRONMENT)
     write_material(folder)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_be_silent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_prepare_process) as pool:
         records: Runs = {}
         for found in pool.map(partial(run_case, folder=folder), names):
             records |= found
     return records
 
 
-def _be_silent() -> None:
-    """Trainer, which the engine `hf` is made of, prints its logs."""
+def _prepare_process() -> None:
+    """Without the logs of Trainer, of which the engine `hf` is made, and without plug-ins.
+
+    A metric that another package adds would be in every run.
+    """
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
+    every = metadata.entry_points
+
+    def own(**asked: Any) -> Any:
+        is_ours = str(asked.get("group", "")).startswith("welltuned.")
+        return () if is_ours else every(**asked)
+
+    metadata.entry_points = own  # type: ignore[assignment]
 
 
 def run_case(name: str, folder: Path) -> Runs:

@@ -22,6 +22,7 @@ from welltuned.tasks.reward.scorer import (
     RatingScorer,
     RewardScale,
     RewardScorer,
+    own_responses,
 )
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ class RewardProblem(Problem):
         """For preferences: where the mean of all training responses is to be taken off."""
         if not (self.from_pairs and self.centred):
             return self
-        rewards = RewardScale().rewards(*trained())
-        return replace(self, shift=-float(np.concatenate(rewards).mean()))
+        return replace(self, shift=-float(np.concatenate(own_responses(*trained())).mean()))
 
     def finish(self, model: nn.Module) -> RewardProblem:
         """Fold scale and shift into the head's last layer."""

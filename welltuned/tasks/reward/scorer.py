@@ -26,8 +26,13 @@ class RewardScale:
 
     def rewards(self, outputs_NW: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
         """The rewards of each prompt's own responses."""
-        both = zip(self.values(outputs_NW), targets, strict=True)
-        return [rewards_W[: len(target.lengths_K)] for rewards_W, target in both]
+        return own_responses(self.values(outputs_NW), targets)
+
+
+def own_responses(outputs_NW: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+    """What was put out for each prompt's own responses, without what is beyond them."""
+    both = zip(outputs_NW, targets, strict=True)
+    return [outputs_W[: len(target.lengths_K)] for outputs_W, target in both]
 
 
 @dataclass(frozen=True)
