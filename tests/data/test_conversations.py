@@ -314,21 +314,6 @@ def test_a_file_of_empty_answers_is_a_fault() -> None:
     assert fault == "a.jsonl:1 data.no_answers"
 
 
-def test_odd_orders_of_turns_are_noted() -> None:
-    tool = {"role": "tool", "content": "x"}
-    notes = converted(
-        {"messages": [ANSWER, USER, ANSWER]},
-        {"messages": [USER, ANSWER, USER]},
-        {"messages": [USER, USER, ANSWER]},
-        {"messages": [USER, ANSWER, tool, tool, ANSWER]},
-    ).notes
-    assert noted(notes)[2:] == [
-        "data.unanswered_end source=a.jsonl number=1",
-        "data.assistant_first source=a.jsonl number=1",
-        "data.same_role_twice source=a.jsonl number=1",
-    ]
-
-
 @pytest.mark.parametrize(
     "row", [{"messages": [USER]}, {"instruction": "Hi"}, {"prompt": [USER]}, {"prompt": "Hi"}]
 )

@@ -100,7 +100,7 @@ def _prepare_process() -> None:
         is_ours = str(asked.get("group", "")).startswith("welltuned.")
         return () if is_ours else every(**asked)
 
-    metadata.entry_points = own  # type: ignore[assignment]
+    metadata.entry_points = own
 
 
 def run_case(name: str, folder: Path) -> Runs:

@@ -8,13 +8,11 @@ a row that cannot be read is a fault with its line.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
-from welltuned.data.facts import layout_messages, some_lines
+from welltuned.data.facts import layout_messages
 from welltuned.data.message_parsing import (
-    READ_KEYS,
     ChatMessage,
     Unreadable,
     as_text,
@@ -25,6 +23,7 @@ from welltuned.data.message_parsing import (
 )
 from welltuned.data.records import Role, map_columns
 from welltuned.data.table import Table
+from welltuned.data.turn_notes import TurnNotes
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message
 
@@ -272,24 +271,11 @@ def _explain(table: Table, tried: Sequence[Format], given: dict[str, str], fault
 # --- Reading -------------------------------------------------------------------
 
 
-@dataclass
-class _Notes:
-    """What is worth knowing of the rows, counted."""
-
-    empty: list[int] = field(default_factory=list)
-    """The lines of those left out for an empty answer."""
-    unanswered_end: int = 0
-    """Conversations that go on after the assistant's last turn."""
-    assistant_first: int = 0
-    same_role_twice: int = 0
-    unread_keys: set[str] = field(default_factory=set)
-
-
 def _read(
     table: Table, layout: ConversationLayout, answers: bool, faults: Faults
-) -> tuple[list[tuple[int, Example]], _Notes]:
+) -> tuple[list[tuple[int, Example]], TurnNotes]:
     """The examples with their rows; none when there were faults."""
-    before, notes = len(faults), _Notes()
+    before, notes = len(faults), TurnNotes()
     read: list[tuple[int, Example]] = []
     for index, cells in enumerate(_rows(table, layout)):
         try:
@@ -298,7 +284,7 @@ def _read(
         except Unreadable as bad:
             faults.count(bad.fault.at(table.place(index)))
             continue
-        _observe(cells, example, notes)
+        notes.observe(cells.values(), example.messages or ())
         if answers and _is_unanswered(example):
             notes.empty.append(table.lines[index])
         else:
@@ -329,22 +315,8 @@ def _is_unanswered(example: Example) -> bool:
     return bool(example.text.strip()) and not all(answer.strip() for answer in example.answers)
 
 
-def _observe(cells: Cells, example: Example, notes: _Notes) -> None:
-    """Count what may be meant, and may not."""
-    roles = [message["role"] for message in example.messages or ()]
-    turns = [role for role in roles if role != "system"]
-    if "assistant" in turns and turns[-1] != "assistant":
-        notes.unanswered_end += 1
-    if turns and turns[0] == "assistant":
-        notes.assistant_first += 1
-    if any(a == b != "tool" for a, b in pairwise(turns)):
-        notes.same_role_twice += 1
-    for turn in (turn for cell in cells.values() for turn in turns_in(cell)):
-        notes.unread_keys |= {key for key in turn if turn[key] is not None} - READ_KEYS
-
-
 def _as_table(
-    table: Table, layout: ConversationLayout, read: Sequence[tuple[int, Example]], notes: _Notes
+    table: Table, layout: ConversationLayout, read: Sequence[tuple[int, Example]], notes: TurnNotes
 ) -> Table:
     columns: dict[str, list[Any]] = {
         "text": [example.text for _, example in read],
@@ -357,59 +329,16 @@ def _as_table(
             cells = table.columns[layout.columns[role.name]]
             columns[role.name] = [cells[index] for index, _ in read]
     lines = [table.lines[index] for index, _ in read]
-    said = (*table.notes, *_messages(table, layout, notes))
+    said = (*table.notes, *_messages(table, layout), *notes.messages(table.source))
     return Table(table.source, columns, lines, said, mapped=True)
 
 
-def _messages(table: Table, layout: ConversationLayout, notes: _Notes) -> Iterator[Message]:
-    source = table.source
+def _messages(table: Table, layout: ConversationLayout) -> Iterator[Message]:
     yield from layout_messages(table, layout.format.title, layout.columns)
-    if notes.unread_keys:
-        yield message(
-            "data.keys_not_read",
-            "{source}: keys of turns not read: {keys}.",
-            source=source,
-            keys=", ".join(sorted(notes.unread_keys)),
-        )
     if layout.joint:
         yield message(
             "data.line_break_between",
             "{source}: a line break is put between {columns}.",
-            source=source,
+            source=table.source,
             columns=" and ".join(layout.name(role) for role in _SIDES),
-        )
-    yield from _odd_turns(source, notes)
-    if notes.empty:
-        yield message(
-            "data.empty_answers",
-            "{source}: examples with an empty answer, left out: {number:,} (line {lines}).",
-            source=source,
-            number=len(notes.empty),
-            lines=some_lines(notes.empty),
-        )
-
-
-def _odd_turns(source: str, notes: _Notes) -> Iterator[Message]:
-    """Orders of turns that may be meant, and may not."""
-    if number := notes.unanswered_end:
-        yield message(
-            "data.unanswered_end",
-            "{source}: conversations that go on after the assistant's last turn (what follows is "
-            "not learned): {number:,}.",
-            source=source,
-            number=number,
-        )
-    if number := notes.assistant_first:
-        yield message(
-            "data.assistant_first",
-            "{source}: conversations that begin with the assistant: {number:,}.",
-            source=source,
-            number=number,
-        )
-    if number := notes.same_role_twice:
-        yield message(
-            "data.same_role_twice",
-            "{source}: conversations that have two turns of the same role in a row: {number:,}.",
-            source=source,
-            number=number,
         )
