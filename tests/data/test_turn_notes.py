@@ -43,5 +43,5 @@ def test_usual_orders_are_not(turns: list[dict[str, Any]]) -> None:
 
 
 def test_keys_that_are_not_read_are_named_where_they_hold_something() -> None:
-    turns = [USER, {**ANSWER, "mood": "glad", "name": None}]
-    assert found(*turns) == ["data.keys_not_read source=a.jsonl keys=mood"]
+    odd: dict[str, Any] = {**ANSWER, "mood": "glad", "name": None}
+    assert found(USER, odd) == ["data.keys_not_read source=a.jsonl keys=mood"]
