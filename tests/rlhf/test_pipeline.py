@@ -344,10 +344,15 @@ def test_a_finished_run_replaces_the_first_stage(
     assert ppo.results["cost"]["predicted"]["memory_bytes"] > 0
 
 
-def test_a_generator_may_skip_it(causal: Callable[..., str], stories: str, tmp_path: Path) -> None:
+def test_a_generator_may_skip_it(
+    causal: Callable[..., str], stories: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the policy is checked on and what it is asked are the same file, read once."""
+    work = count_work(monkeypatch)
     values = generation(causal("llama"), stories, tmp_path / "run", sft="skip")
     values["ppo"]["total_episodes"] = 16
     run = wt.train(values)
+    assert work.read == {stories: 1}
     assert run.results["stages"]["sft"] is None and run.results["skipped"] == ["sft"]
     assert [path.name for path in (run.folder / "stages").iterdir()] == ["rl"]
     assert "Skipped" in run.report.read_text(encoding="utf-8")

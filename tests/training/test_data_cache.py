@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from counting import Work, count_work
+from faults import refused
 from support import config_values, make_rows, write_rows
 from welltuned.config import RunConfig, run_config_from
 from welltuned.training.data_cache import JOURNAL, DataCache
@@ -133,13 +134,33 @@ def test_what_reads_differently_is_read_again(asked: Any, work: Work, tmp_path: 
     cache, none = DataCache(), work.counts
     prepare(asked(data), cache=cache)
     prepare(asked({"train": data, "split": {"seed": 1}}), cache=cache)
-    assert since(work, none) == (2, 6)
+    assert since(work, none) == (1, 6), "other splits are of the same rows"
     prompt = {"type": "prompt", "num_virtual_tokens": 30}
     assert prepare(asked(data, strategy=prompt), cache=cache).max_length == 34
-    assert since(work, none) == (2, 9)
+    assert since(work, none) == (1, 9)
     write_rows(tmp_path / "long.jsonl", rows[:-6])
     assert len(prepare(asked(data), cache=cache).data.train) < 48
-    assert since(work, none) == (3, 12)
+    assert since(work, none) == (2, 12)
+
+
+def test_replay_examples_are_read_and_tokenised_once(
+    asked: Any, work: Work, sentiment: str, tmp_path: Path
+) -> None:
+    rows = [{"text": f"earlier {i}", "label": row["label"]} for i, row in enumerate(make_rows(40))]
+    earlier = write_rows(tmp_path / "earlier.jsonl", rows)
+    data, cache = {"train": sentiment, "replay": earlier}, DataCache()
+    one, other = (prepare(asked(data, protection=["replay"]), cache=cache) for _ in range(2))
+    assert one.replay is not None and other.replay is not None and len(one.replay) == 40
+    assert work.read == {sentiment: 1, earlier: 1}
+    assert work.times_tokenised(earlier) == {1}
+
+
+def test_damage_is_told_to_everyone_who_reads(asked: Any, work: Work, tmp_path: Path) -> None:
+    (tmp_path / "broken.jsonl").write_text('{"text": \n')
+    cache = DataCache()
+    for _ in range(2):
+        with refused("data.bad_json"):
+            prepare(asked(str(tmp_path / "broken.jsonl")), cache=cache)
 
 
 @pytest.mark.parametrize("lost", ["splits", "examples"])

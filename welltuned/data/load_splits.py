@@ -12,6 +12,7 @@ from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts
 from welltuned.data.leakage import count_repeats, separate
+from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import find_sources, read_file
 from welltuned.data.table import SPLITS, Table
@@ -40,7 +41,11 @@ class DataSplits:
 
 
 def collect(
-    config: DataConfig, roles: Sequence[Role], faults: Faults, convert: Convert = keep_columns
+    config: DataConfig,
+    roles: Sequence[Role],
+    faults: Faults,
+    convert: Convert = keep_columns,
+    read: ReadPath = read_path,
 ) -> DataSplits | None:
     """Read, convert, map, clean and split the data.
 
@@ -49,7 +54,7 @@ def collect(
     before = len(faults)
     facts = DataFacts()
     records: dict[str, Records] = {}
-    for split, reader in find_sources(config, faults).items():
+    for split, reader in find_sources(config, faults, read).items():
         table = reader()
         if table is not None and len(table):
             table = convert(table, config.columns, faults)
@@ -80,9 +85,10 @@ def collect_file(
     roles: Sequence[Role],
     faults: Faults,
     convert: Convert = keep_columns,
+    read: ReadPath = read_path,
 ) -> Records | None:
     """One file as records, for evaluation and prediction. None when there were faults."""
-    table = read_file(name, config, faults)
+    table = read_file(name, config, faults, read)
     if table is None:
         return None
     if len(table):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from welltuned.data.config import DataConfig
-from welltuned.data.readers.formats import FORMATS, read_path
+from welltuned.data.readers.formats import FORMATS, ReadPath, read_path
 from welltuned.data.readers.hub import readers_of_dataset
 from welltuned.data.table import SPLIT_NAMES, SPLITS, Table
 from welltuned.errors import Faults, Place
@@ -25,14 +25,16 @@ def name_of(data: str, generic: Collection[str] = SPLITS) -> str:
     return path.parent.name if path.stem in generic else path.stem
 
 
-def find_sources(config: DataConfig, faults: Faults) -> dict[str, Callable[[], Table | None]]:
+def find_sources(
+    config: DataConfig, faults: Faults, read: ReadPath = read_path
+) -> dict[str, Callable[[], Table | None]]:
     """A reader for each split that exists; splits to be cut off the training data have none."""
     named = {"train": config.train, "validation": config.validation, "test": config.test}
     readers: dict[str, Callable[[], Table | None]] = {}
     for split, name in named.items():
         if name is None:
             continue
-        found = _readers_of(name, config, faults)
+        found = _readers_of(name, config, faults, read)
         if not found:
             continue
         if split == "train":
@@ -48,18 +50,20 @@ def find_sources(config: DataConfig, faults: Faults) -> dict[str, Callable[[], T
     return readers
 
 
-def read_file(name: str, config: DataConfig, faults: Faults) -> Table | None:
+def read_file(
+    name: str, config: DataConfig, faults: Faults, read: ReadPath = read_path
+) -> Table | None:
     """Read one file (or the named thing's only split).
 
     None when it could not be read, with the faults recorded.
     """
-    found = _readers_of(name, config, faults)
+    found = _readers_of(name, config, faults, read)
     reader = found.get("train") or next(iter(found.values()), None)
     return reader() if reader else None
 
 
 def _readers_of(
-    name: str, config: DataConfig, faults: Faults
+    name: str, config: DataConfig, faults: Faults, read: ReadPath
 ) -> dict[str, Callable[[], Table | None]]:
     """Readers by split. A single file counts as `train`."""
     if name.startswith("demo:"):
@@ -75,12 +79,12 @@ def _readers_of(
                 known=known,
             )
             return {}
-        return {"train": lambda: read_path(path, name, config, faults)}
+        return {"train": lambda: read(path, name, config, faults)}
     path = Path(name).expanduser()
     if path.is_dir():
-        return _readers_of_folder(path, name, config, faults)
+        return _readers_of_folder(path, name, config, faults, read)
     if path.exists():
-        return {"train": lambda: read_path(path, name, config, faults)}
+        return {"train": lambda: read(path, name, config, faults)}
     if name.startswith("hub:") or (not path.suffix and name.count("/") <= 1):
         return readers_of_dataset(name.removeprefix("hub:"), config, faults, local=False)
     faults.add("data.file_missing", "no such data file", Place(name), "check the path")
@@ -88,7 +92,7 @@ def _readers_of(
 
 
 def _readers_of_folder(
-    path: Path, name: str, config: DataConfig, faults: Faults
+    path: Path, name: str, config: DataConfig, faults: Faults, read: ReadPath
 ) -> dict[str, Callable[[], Table | None]]:
     if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
         return readers_of_dataset(str(path), config, faults, local=True)
@@ -110,7 +114,7 @@ def _readers_of_folder(
                 files=", ".join(file.name for file in files),
             )
         elif files:
-            readers[split] = lambda file=files[0]: read_path(file, str(file), config, faults)  # type: ignore[misc]
+            readers[split] = lambda file=files[0]: read(file, str(file), config, faults)  # type: ignore[misc]
     if "train" not in readers:
         faults.add(
             "data.folder_without_train",

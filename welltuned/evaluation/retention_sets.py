@@ -15,6 +15,7 @@ import numpy as np
 from welltuned.data.config import DataConfig, ExtraDataset
 from welltuned.data.duplicates import normalise
 from welltuned.data.load_splits import DataSplits, collect_file
+from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import name_of, read_file
 from welltuned.data.splits import draw
@@ -93,6 +94,7 @@ def collect_sets(
     config: DataConfig,
     faults: Faults,
     has_lm_head: bool,
+    read: ReadPath = read_path,
 ) -> RetentionSets:
     """The embedded and the named sets; faults are recorded. Empty when nothing is measured.
 
@@ -105,12 +107,12 @@ def collect_sets(
     choices = EMBEDDED[language_of(texts)]
     found = [
         one
-        for one in (_embedded(choice, data, config, has_lm_head) for choice in choices)
+        for one in (_embedded(choice, data, config, has_lm_head, read) for choice in choices)
         if one is not None
     ]
     names = Counter(one.name for one in found)
     for named in evaluation.retention:
-        records = _read(named, has_lm_head, faults)
+        records = _read(named, has_lm_head, faults, read)
         if records is None or refuse_shared(
             records, data.test, "the test split", config.compare_as, faults
         ):
@@ -161,12 +163,12 @@ def _is_cjk(character: str) -> bool:
 
 
 def _embedded(
-    names: Sequence[str], data: DataSplits, config: DataConfig, has_lm_head: bool
+    names: Sequence[str], data: DataSplits, config: DataConfig, has_lm_head: bool, read: ReadPath
 ) -> TextSet | None:
     """The first of some embedded sets that shares no text with the task; None when all do."""
     for name in names:
         faults = Faults()
-        records = _read(ExtraDataset(data=f"demo:{name}"), has_lm_head, faults)
+        records = _read(ExtraDataset(data=f"demo:{name}"), has_lm_head, faults, read)
         faults.raise_if_any()
         assert records is not None
         if not refuse_shared(records, data.test, "test", config.compare_as, Faults()):
@@ -180,10 +182,12 @@ def _half(records: Records, which: int) -> Records:
     return records.take(range(which, len(records), 2))
 
 
-def _read(named: ExtraDataset, has_lm_head: bool, faults: Faults) -> Records | None:
+def _read(
+    named: ExtraDataset, has_lm_head: bool, faults: Faults, read: ReadPath = read_path
+) -> Records | None:
     """Texts with labels where the file has any. None when there were faults."""
     settings = DataConfig(train=named.data, columns=named.columns)
-    table = read_file(named.data, settings, faults)
+    table = read_file(named.data, settings, faults, read)
     if table is None:
         return None
     header = {column.casefold().strip() for column in table.columns}
@@ -192,8 +196,10 @@ def _read(named: ExtraDataset, has_lm_head: bool, faults: Faults) -> Records | N
         and ("text" in named.columns or bool(header & set(_TEXT.candidates)))
     )
     if has_lm_head and not labelled:
-        return collect_file(named.data, settings, TEXT_TASK.roles, faults, TEXT_TASK.convert)
-    return collect_file(named.data, settings, (_TEXT, _LABEL) if labelled else (_TEXT,), faults)
+        convert = TEXT_TASK.convert
+        return collect_file(named.data, settings, TEXT_TASK.roles, faults, convert, read)
+    roles = (_TEXT, _LABEL) if labelled else (_TEXT,)
+    return collect_file(named.data, settings, roles, faults, read=read)
 
 
 def _as_set(name: str, records: Records, notes: list[Message], faults: Faults) -> TextSet | None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect_file
+from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records
-from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.errors import Faults
 from welltuned.evaluation.retention_sets import RetentionSets, refuse_shared
 from welltuned.protection.base import CheckContext, Protection
-from welltuned.tasks import Examples, Problem, Task
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from welltuned.tasks import Problem, Task
 
 
 def check_protections(
@@ -50,6 +47,7 @@ def read_replay(
     data: DataSplits,
     sets: RetentionSets,
     faults: Faults,
+    read: ReadPath = read_path,
 ) -> Records | None:
     """The replay examples, read as the task's own. None without any, or with faults.
 
@@ -72,7 +70,7 @@ def read_replay(
     settings = DataConfig(
         train=named.data, columns=named.columns or config.columns, quoting=config.quoting
     )
-    records = collect_file(named.data, settings, task.roles, faults, task.convert)
+    records = collect_file(named.data, settings, task.roles, faults, task.convert, read)
     if records is None or len(faults) > before:
         return None
     problem.codec.read_targets(records, faults)
@@ -80,30 +78,3 @@ def read_replay(
         refuse_shared(records, data[split], f"the {split} split", config.compare_as, faults)
     sets.require_apart(records, config.compare_as, faults)
     return records if len(faults) == before else None
-
-
-def encode_replay(
-    problem: Problem,
-    tokenizer: PreTrainedTokenizerBase,
-    records: Records | None,
-    max_length: int,
-) -> Examples | None:
-    """The replay examples as token ids.
-
-    Conversations may be protected by plain text, and the other way round. Raises `InputError` when
-    none of them is usable.
-    """
-    if records is None:
-        return None
-    examples = problem.reading(records).codec.encode(tokenizer, records, max_length)
-    if not len(examples):
-        raise InputError(
-            Fault(
-                "protection.replay_nothing_to_learn",
-                "no replay example has anything to learn within {tokens} tokens",
-                Place(records.source),
-                "give other replay examples",
-                tokens=max_length,
-            )
-        )
-    return examples

@@ -1,7 +1,7 @@
 """Data cache: data are read, split and tokenised once, however many runs ask for them.
 
-Runs of one process share it in memory: a pipeline's stages, a sweep's trials. Processes share a
-folder, as the cells of a comparison do:
+Runs of one process share it in memory: a pipeline's stages, a sweep's trials, and a file that is
+read in two ways. Processes share a folder, as the cells of a comparison do:
 
     FOLDER/  splits-KEY.npz     three splits of records, and their facts
              examples-KEY.npz   a split as token ids
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.readers.formats import read_path
 from welltuned.data.records import Records
 from welltuned.data.storage import UnstorableError, load_stored, store
+from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.tasks import Examples, Problem, Task
 from welltuned.tasks.parts import Codec
@@ -37,6 +39,11 @@ T = TypeVar("T")
 JOURNAL = "journal.jsonl"
 _UNREAD = {"pooling", "max_length"}
 """Options of a task that change nothing about how files are read."""
+_AFTER_READING = {
+    *("train", "validation", "test", "replay", "columns", "split", "max_train_examples"),
+    *("sample_seed", "duplicates", "compare_as"),
+}
+"""Options of the data that matter only once a file is read."""
 
 
 class DataCache:
@@ -50,6 +57,7 @@ class DataCache:
         self._folder = folder
         self._version = version
         self._held: dict[str, Any] = {}
+        self._tables: dict[str, Table] = {}
 
     def splits(
         self, config: DataConfig, reader: Task | Problem, faults: Faults
@@ -63,8 +71,22 @@ class DataCache:
         name = self._name(
             "splits", config.model_dump(mode="json"), _contents(config), roles, _format(reader)
         )
-        splits = self._once(name, lambda: collect(config, roles, faults, converter.convert))
+        splits = self._once(
+            name, lambda: collect(config, roles, faults, converter.convert, self.read_path)
+        )
         return None if splits is None else replace(splits, facts=deepcopy(splits.facts))
+
+    def read_path(self, path: Path, name: str, config: DataConfig, faults: Faults) -> Table | None:
+        """As the function of that name; tables are held in memory alone."""
+        options = config.model_dump(mode="json", exclude=_AFTER_READING)
+        known = self._name("table", str(path), name, options, _contents_of([path]))
+        if known in self._tables:
+            return self._tables[known]
+        before = len(faults)
+        table = read_path(path, name, config, faults)
+        if table is not None and len(faults) == before:
+            self._tables[known] = table
+        return table
 
     def examples(
         self,
@@ -138,7 +160,18 @@ def _contents(config: DataConfig) -> list[str]:
     files: list[Path] = []
     for path in (Path(name).expanduser() for name in names):
         files += sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [f"{file} {_digest(file.read_bytes())}" for file in files if file.is_file()]
+    return _contents_of(files)
+
+
+def _contents_of(files: Iterable[Path]) -> list[str]:
+    return [f"{file} {_content(file)}" for file in files if file.is_file()]
+
+
+def _content(file: Path) -> str:
+    try:
+        return _digest(file.read_bytes())
+    except OSError:
+        return "unreadable"  # its reader says so
 
 
 def _converter(reader: Task | Problem) -> Task | Codec:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from welltuned.data.load_splits import DataSplits
+from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks import Examples, Problem
@@ -70,6 +71,34 @@ def encode_splits(
     for split in read:
         data.facts.notes += problem.codec.notes(examples[split], split)
     return {**examples, "train": problem.codec.pack(examples["train"], max_length)}
+
+
+def encode_replay(
+    problem: Problem,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Records | None,
+    max_length: int,
+    cache: DataCache,
+) -> Examples | None:
+    """The replay examples as token ids.
+
+    Conversations may be protected by plain text, and the other way round. Raises `InputError` when
+    none of them is usable.
+    """
+    if records is None:
+        return None
+    examples = cache.examples(problem.reading(records), tokenizer, records, max_length)
+    if not len(examples):
+        raise InputError(
+            Fault(
+                "protection.replay_nothing_to_learn",
+                "no replay example has anything to learn within {tokens} tokens",
+                Place(records.source),
+                "give other replay examples",
+                tokens=max_length,
+            )
+        )
+    return examples
 
 
 def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:

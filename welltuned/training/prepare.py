@@ -22,13 +22,13 @@ from welltuned.data.table import SPLITS
 from welltuned.errors import Faults, InputError
 from welltuned.evaluation.retention_sets import RetentionSets, collect_sets
 from welltuned.protection import replayed
-from welltuned.protection.checks import encode_replay, read_replay
+from welltuned.protection.checks import read_replay
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples, Problem
 from welltuned.training.checks import check_parts, check_protection
 from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice, resolve
-from welltuned.training.encode import Working, encode_splits, fit_max_length
+from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
 from welltuned.training.load_data import load_data
 from welltuned.training.model_plan import ModelPlan, plan_model, read_pretrained
 
@@ -129,8 +129,9 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
     if model is None:
         raise InputError(faults)
     check_parts(config, problem, model, faults)
-    sets = collect_sets(config.evaluation, splits, config.data, faults, model.has_lm_head)
-    before = read_replay(config.data, config.task, problem, splits, sets, faults)
+    read, speaks = cache.read_path, model.has_lm_head
+    sets = collect_sets(config.evaluation, splits, config.data, faults, speaks, read)
+    before = read_replay(config.data, config.task, problem, splits, sets, faults, read)
     check_protection(config, model, faults)
     max_length = fit_max_length(config, model, faults)
     faults.raise_if_any()
@@ -145,7 +146,7 @@ def encode_run(
     read = SPLITS if checked.config.evaluation.test else ("train", "validation")
     parts = checked.problem, checked.tokenizer
     examples = encode_splits(*parts, checked.data, checked.max_length, progress, read, cache)
-    replay = encode_replay(*parts, checked.replay_records, checked.max_length)
+    replay = encode_replay(*parts, checked.replay_records, checked.max_length, cache)
     plan = RunPlan(**vars(checked), examples=examples, replay=replay)
     plan.data.facts.notes += [*plan.retention.notes, *_notes_of_replay(plan)]
     return plan

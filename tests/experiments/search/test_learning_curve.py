@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from counting import count_work
 from faults import fails, refused
 from support import config_values, make_rows, write_rows
 from trials import Imagined
@@ -176,11 +177,16 @@ def test_rare_classes_are_in_the_smallest_share_too(ask: Any, tmp_path: Path) ->
 # --- Measuring ---------------------------------------------------------------
 
 
-def test_a_whole_curve_really_trained(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_curve_really_trained(
+    ask: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its plan and its points read the file once, and tokenise the same examples once."""
+    work = count_work(monkeypatch)
     monkeypatch.setattr(train, "write_run_report", lambda run: None)
     steps = {"num_train_epochs": "auto", "max_steps": 2}
     config = ask(curve={"shares": [0.1, 0.25, 0.5, 1], "seeds": 2}, training=steps)
     folder = learning_curve(config)
+    assert work.read == {sentiment: 1} and work.times_tokenised(sentiment) == {1}
     result = found(folder)
     assert [point["examples"] for point in result["points"]] == [10, 24, 48, 96]
     for point in result["points"]:

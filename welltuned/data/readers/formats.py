@@ -29,6 +29,10 @@ FORMATS: dict[str, Callable[[bytes, str, DataConfig, Faults], Table | None]] = {
 """The reader of each format, by suffix."""
 
 
+ReadPath = Callable[[Path, str, DataConfig, Faults], Table | None]
+"""As `read_path`, or what remembers tables that it has read."""
+
+
 def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Table | None:
     """The table of one file; None when it could not be read, with the faults recorded."""
     reader = FORMATS.get(path.suffix.lower())

@@ -30,6 +30,7 @@ from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.schema.document import Document
 from welltuned.schema.versions import LEARNING_CURVE
+from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import require_space
@@ -97,13 +98,17 @@ def plan_curve(
     config: CurveConfig,
     document: Document | None = None,
     progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
 ) -> CurvePlan:
-    """Check everything; no weights are loaded. Raises `InputError` with all faults found."""
+    """Check everything; no weights are loaded. Raises `InputError` with all faults found.
+
+    `cache` has what other runs have read and tokenised.
+    """
     document = document or Document(source="arguments")
     faults, base = Faults(), as_run(config)
     folder = output_folder(config, "curves", faults)
     try:
-        prepared = prepare(sealed(base), progress)
+        prepared = prepare(sealed(base), progress, cache)
         require_space(base, prepared.anatomy, folder)
     except InputError as error:
         raise InputError([*faults, *error.faults]) from None
@@ -153,8 +158,8 @@ def learning_curve(
     Raises `InputError` before any weight is loaded when something cannot work, and `RunFailed`
     when a run fails.
     """
-    observer = observer or CurveObserver()
-    plan = plan_curve(config, document, observer.working)
+    observer, cache = observer or CurveObserver(), DataCache()
+    plan = plan_curve(config, document, observer.working, cache)
     identity = {
         **plan.config.model_dump(mode="json", exclude={"output_dir", "report"}),
         "curve": plan.settings.model_dump(mode="json"),
@@ -173,7 +178,9 @@ def learning_curve(
         )
     try:
         observer.planned(plan)
-        scores = np.array([_measure(plan, size, seed, observer) for size, seed in plan.points()])
+        scores = np.array(
+            [_measure(plan, size, seed, observer, cache) for size, seed in plan.points()]
+        )
     finally:
         work.release()
     by_size = scores.reshape(len(plan.sizes), plan.settings.seeds)
@@ -190,14 +197,16 @@ def learning_curve(
     return plan.folder
 
 
-def _measure(plan: CurvePlan, size: int, seed: int, observer: CurveObserver) -> float:
+def _measure(
+    plan: CurvePlan, size: int, seed: int, observer: CurveObserver, cache: DataCache
+) -> float:
     """The validation score of one run, from its folder where it is there already."""
     folder = plan.run_folder(size, seed)
     seconds = None
     if not _is_finished(folder):
         shutil.rmtree(folder, ignore_errors=True)  # what a stopped or killed run has left
         observer.point_started(size, seed)
-        run = run_training(plan.run(size, seed), Forwarded(observer))
+        run = run_training(plan.run(size, seed), Forwarded(observer), cache=cache)
         seconds = float(run.results["cost"]["train_seconds"])
     run = Run(folder)
     for heavy in (run.model, run.checkpoints):
