@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from faults import refused
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.budget import CellBudget, Feasibility, spend
@@ -64,13 +65,13 @@ def test_what_was_spent_on_scouting_is_taken_off() -> None:
 
 def test_a_budget_too_small_for_one_epoch_says_what_fits() -> None:
     slow, quick = found(step=2.0, rest=10.0), found(step=0.1, rest=10.0)
-    with pytest.raises(InputError) as error:
+    with refused("compare.budget_too_small", worst="full", strategies=2) as error:
         spending("10m", seeds=3, full=slow, lora=quick)
-    text = str(error.value)
-    assert round(error.value.faults[0].values["epochs"], 2) == 0.42  # (95 s - 10 s) / 2 s a step
-    assert "budget=23m" in text  # 3 seeds * 2 strategies * 210 s / 0.95 = 1326 s
-    assert "seeds=1" in text  # 570 s suffice for 420 s
-    assert "budget.epochs=1 (about 13m)" in text  # 3 * (210 s + 20 s) / 0.95
+    told = error.value.faults[0].values
+    assert round(told["epochs"], 2) == 0.42  # (95 s - 10 s) / 2 s a step
+    assert "budget=23m" in told["fits"]  # 3 seeds * 2 strategies * 210 s / 0.95 = 1326 s
+    assert "seeds=1" in told["fits"]  # 570 s suffice for 420 s
+    assert "budget.epochs=1 (about 13m)" in told["fits"]  # 3 * (210 s + 20 s) / 0.95
     assert spending("23m", seeds=3, full=slow, lora=quick)["full"].max_steps >= 100
     assert spending("10m", seeds=1, full=slow, lora=quick)["full"].max_steps >= 100
     with pytest.raises(InputError):

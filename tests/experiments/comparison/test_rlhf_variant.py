@@ -12,7 +12,7 @@ import pytest
 from comparing import HEAD, carried_out, values_for, without_processes
 from faults import full, refused
 from support import STRATEGIES, make_rows, write_rows
-from welltuned.errors import Faults, InputError
+from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.variants import Variant, find_variants
 from welltuned.runs import Run
@@ -301,7 +301,7 @@ def test_ratings_of_test_texts_are_refused(
         tiny("bert"), sentiment, tmp_path / "c", strategies=[HEAD, "rlhf"],
         reward={"data": write_rows(tmp_path / "leak.jsonl", rows)}, ppo=PPO,
     )  # fmt: skip
-    with pytest.raises(InputError) as error:
+    where = "the test split, and 'reward.data' is learned from"
+    with refused("data.texts_shared", where=where):
         carried_out(values)
-    assert "texts are also in the test split, and 'reward.data' is learned from" in str(error.value)
     assert not (tmp_path / "c" / "cells").exists()
