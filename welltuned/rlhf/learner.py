@@ -308,9 +308,9 @@ def _require_agreement(
         raise RunFailed(
             Fault(
                 "rlhf.ratio_not_one",
-                "before a batch's first update the policy's ratio to itself is {error:.2g} away "
-                "from 1: sampling and judging do not compute the same, so nothing could be "
-                "learned from them",
+                "before a batch's first update the policy's probability ratio to itself is "
+                "{error:.2g} away from 1: log-probabilities as recorded in sampling and as "
+                "recomputed differ, so nothing could be learned from them",
                 None,
                 "this is a bug in welltuned or in the model's code; please report it",
                 error=error,

@@ -102,7 +102,7 @@ def _train(
     """An ordinary run, unless it has finished already."""
     folder = Path(str(config.output_dir))
     if is_finished(folder):
-        observer.noted(f"{title}: finished before, in {folder}")
+        observer.noted(f"{title}: already finished, in {folder}")
         return Run(folder)
     observer.noted(f"{title}: {folder}")
     fresh(folder)
@@ -120,7 +120,7 @@ def _rl(
 ) -> None:
     folder = _stage(run, "rl")
     if is_finished(folder):
-        observer.noted(f"{config.rl.title}: finished before, in {folder}")
+        observer.noted(f"{config.rl.title}: already finished, in {folder}")
         return
     observer.noted(f"{config.rl.title}: {folder}")
     fresh(folder)

@@ -84,8 +84,8 @@ class Safeguards:
         if stats.kl < -_BEYOND_CHANCE * stats.kl_error - 1e-3:
             return Fault(
                 "rlhf.kl_negative",
-                "the KL estimate is {kl:.3f} ± {error:.3f}, and KL cannot be negative: sampling "
-                "and judging do not compute the same",
+                "the KL estimate is {kl:.3f} ± {error:.3f}, and KL cannot be negative: "
+                "log-probabilities as recorded in sampling and as recomputed differ",
                 kl=stats.kl,
                 error=stats.kl_error,
             )

@@ -185,8 +185,8 @@ class GeneratorActor(Actor):
             raise RunFailed(
                 Fault(
                     "rlhf.sampling_differs",
-                    "sampling and judging differ by {error:.2g} in the policy's log-probabilities, "
-                    "so nothing could be learned from them",
+                    "the policy's log-probabilities as recorded in sampling and as recomputed "
+                    "differ by {error:.2g}, so nothing could be learned from them",
                     None,
                     "this is a bug in welltuned or in the model's code; please report it",
                     error=error,

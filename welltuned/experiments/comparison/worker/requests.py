@@ -95,13 +95,13 @@ def _note_spending(
         name, part = next(iter(short.items()))
         observer.noted(
             f"the budget is {part.planned_epochs:.2f} epochs of '{name}': not every training "
-            f"example is seen. budget.steps={part.steps_per_epoch} is one epoch"
+            f"example will be seen. budget.steps={part.steps_per_epoch} is one epoch"
         )
     for variant in variants:
         if variant.pipeline is not None:
             observer.noted(
-                f"'{variant.name}' has the budget of the others for its supervised stage; its "
-                "judge and RL come on top, and what they cost is told"
+                f"'{variant.name}' has the same budget as the others for its supervised stage; its "
+                "reward model and RL come on top, and their cost is reported"
             )
 
 
