@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from welltuned.data.duplicates import Overlap, count_repeats, find_overlaps, keys_of, normalise
 from welltuned.data.records import Records
@@ -30,9 +34,31 @@ def overlaps(**splits: list[str]) -> list[Overlap]:
         (":-)", ":-(", False),
         (":-)", " :-) ", True),
         ("", " ", True),
+        ("caf\u00e9", "cafe\u0301", True),
+        ("zero\u200bwidth", "\ufeffzerowidth", True),
+        ("a\u3000b", "a b", True),
+        ("काम।", "काम", True),
+        ("काम", "कम", False),
+        ("बुरा", "बारा", False),
+        ("مُدرِّس", "مدرس", False),
+        ("cafe", "café", False),
+        ("می\u200cروم", "میروم", False),
+        ("1.5", "15", False),
+        ("1,5", "15", False),
+        ("-5", "5", False),
+        ("5%", "5", False),
+        ("good 😀", "good 😡", False),
+        ("good :)", "good :(", False),
+        ("C", "C++", False),
+        ("C", "C#", False),
+        ("a < b", "a > b", False),
+        ("x²", "x2", False),
+        ("now here", "nowhere", False),
+        ("?", "!", False),
+        ("😀!", "😡!", False),
     ],
 )
-def test_texts_are_compared_by_letters_and_digits(one: str, other: str, same: bool) -> None:
+def test_texts_are_the_same_where_people_read_them_alike(one: str, other: str, same: bool) -> None:
     assert (normalise(one) == normalise(other)) == same
 
 
@@ -77,3 +103,29 @@ def test_repeats_within_a_split_are_no_overlap() -> None:
 def test_repeats_are_counted_after_the_first() -> None:
     assert count_repeats([("a",), ("b",), ("a",), ("a",)]) == 2
     assert count_repeats([]) == 0
+
+
+SCRIPTS = "aé1-+#%😀😡کمकाि्かがガ很มิ한ñß"
+SIGNS = st.text(st.sampled_from(SCRIPTS), min_size=1, max_size=6)
+
+
+@given(SIGNS, SIGNS)
+def test_different_texts_are_different_in_every_script(one: str, other: str) -> None:
+    assert (normalise(one) == normalise(other)) == (_plain(one) == _plain(other))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+@given(SIGNS, st.sampled_from(["{}", " {} ", "{}!", "{}.", "{}?!", "{} …", "{}。", "\u200b{}"]))
+def test_what_is_folded_makes_no_difference(text: str, written: str) -> None:
+    assert normalise(written.format(text)) == normalise(text)
+    assert normalise(normalise(text)) == normalise(text)
+
+
+def test_words_of_a_sentence_are_compared_as_its_text() -> None:
+    words = [["Good", "film", "."], ["good", "film"], ["good", "-", "film"]]
+    lists = Records("a", {"words": words}, [1, 2, 3], ("words",))
+    first, second, third = keys_of(lists, "text")
+    assert first == second != third

@@ -84,7 +84,8 @@ class DataConfig(Part):
     """Leakage, a validation or test text that is also in train: stop, drop it from train, or keep
     it and report it."""
     compare_as: Literal["text", "code"] = "text"
-    """When texts count as duplicates: by letters and digits alone, or (code) by everything but
+    """When texts count as duplicates. text: where they differ in nothing but case, white space,
+    the width of East Asian signs, apostrophes, and a mark at their end; code: in nothing but
     white space."""
     quoting: Literal["auto", "standard", "none"] = "auto"
     """Whether quotation marks enclose fields. auto: yes in CSV, no in TSV."""

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from welltuned.data.records import Records
 
+_TRAILING = ".!?…。．！？｡।॥۔؟።"
+"""Signs that end a sentence, in the scripts that have their own."""
+_APOSTROPHES = re.compile(r"(?<=\w)['’](?=\w)")
+_NO_WORD_SPACES = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+_IDLE_SPACES = re.compile(rf"(?<={_NO_WORD_SPACES}) | (?={_NO_WORD_SPACES})")
+"""Spaces beside Chinese and Japanese signs, which part no words."""
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+"""Soft hyphens and spaces without width; joiners, which change letters, are not among them."""
+
 
 def normalise(text: str, compare_as: str = "text") -> str:
-    """The form in which texts are compared.
+    """The form in which texts are compared: texts that people read alike, and no others.
 
-    text: letters and digits alone, case-folded after NFKC; code: all but white
-    space, since there every sign counts. A text of other signs only (`:-)`) is
-    compared as it stands.
+    text: case, the amount of white space, the width of East Asian signs, composed and combining
+    spellings of one letter, apostrophes within words, signs without width, and the full stop,
+    question or exclamation marks at the end make no difference; all else does, such as marks on
+    letters, signs, emoji and numbers. A text of such end marks only is compared as it stands.
+    code: all but white space counts.
     """
     if compare_as == "code":
         return "".join(text.split())
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum()) or folded.strip()
+    seen = "".join(map(_of_usual_width, text.translate(_UNSEEN)))
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).casefold())
+    spaced = _IDLE_SPACES.sub("", " ".join(_APOSTROPHES.sub("", folded).split()))
+    return spaced.rstrip(_TRAILING + " ") or spaced
+
+
+def _of_usual_width(sign: str) -> str:
+    """A full-width Latin or half-width Japanese sign as it is usually written."""
+    is_resized = unicodedata.decomposition(sign).startswith(("<wide>", "<narrow>"))
+    return unicodedata.normalize("NFKC", sign) if is_resized else sign
 
 
 def keys_of(records: Records, compare_as: str) -> list[tuple[str, ...]]:
-    """One comparison key a record: its inputs, normalised."""
+    """One comparison key a record: its inputs, normalised; words of a list parted by spaces."""
     columns = [records[role] for role in records.input_roles]
     return [
-        tuple(normalise(str(cell), compare_as) for cell in cells)
+        tuple(normalise(_as_text(cell), compare_as) for cell in cells)
         for cells in zip(*columns, strict=True)
     ]
+
+
+def _as_text(cell: object) -> str:
+    return " ".join(map(str, cell)) if isinstance(cell, list) else str(cell)
 
 
 @dataclass(frozen=True)
