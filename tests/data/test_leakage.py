@@ -14,7 +14,7 @@ def test_a_text_in_two_splits_stops_the_run_with_both_places(three: Any) -> None
     _, faults = gather(**three(*LEAK))
     assert len(faults) == 1
     assert faults[0].startswith("validation.jsonl:2 data.duplicates_across_splits")
-    assert "train/validation 1, train/test 1; 1 exactly, 1 but for case" in faults[0]
+    assert "train/validation 1, train/test 1; 1 exact, 1 differing only in case" in faults[0]
     assert faults[0].endswith("train.jsonl:3")
 
 

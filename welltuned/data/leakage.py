@@ -54,7 +54,7 @@ def _summary(overlaps: Sequence[Overlap], facts: DataFacts) -> Message:
     return message(
         "data.duplicates",
         "Texts of one split that are also in another: {number:,} ({pairs}; "
-        "{exact:,} exactly, {folded:,} but for case and punctuation)",
+        "{exact:,} exact, {folded:,} differing only in case or punctuation)",
         number=len(overlaps),
         pairs=", ".join(f"{pair} {number}" for pair, number in facts.overlaps.items()),
         exact=exact,

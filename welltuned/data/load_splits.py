@@ -142,7 +142,7 @@ def _cut(
     sizes = ", ".join(f"{split} {len(parts[split]):,}" for split in missing)
     facts.note(
         "data.cut_off",
-        "No file was given for {splits}, so it was cut off {source} (seed {seed}): {sizes}.",
+        "No file was given for {splits}: split off from {source} (seed {seed}): {sizes}.",
         splits=" and ".join(missing),
         source=train.source,
         seed=config.split.seed,

@@ -57,8 +57,7 @@ class TurnNotes:
         if number := self.same_role_twice:
             yield message(
                 "data.same_role_twice",
-                "{source}: conversations that have two turns of the same role in a row: "
-                "{number:,}.",
+                "{source}: conversations with two turns of the same role in a row: {number:,}.",
                 **_counted(source, number),
             )
         if self.empty:

@@ -67,7 +67,7 @@ def facts_of(data: DataSplits) -> PairFacts:
     data.facts.note(
         "task.longer_wins",
         "In train the longer response is the better one in {share:.1%} of the pairs; "
-        "whoever looks at nothing else is right that often.",
+        "a model that looks at nothing else is right that often.",
         share=share,
     )
     if most > _MANY:
@@ -75,7 +75,7 @@ def facts_of(data: DataSplits) -> PairFacts:
             "task.many_responses",
             "A prompt has up to {most:,} responses, which are read together: "
             "training.per_device_train_batch_size counts prompts, "
-            "training.max_tokens_per_step bounds what is read.",
+            "training.max_tokens_per_step limits the tokens read.",
             most=most,
         )
     return facts
@@ -89,7 +89,7 @@ def notes(examples: Examples, split: str) -> list[Message]:
     return [
         message(
             "task.pairs_alike",
-            "{split}: pairs of which the model would read the same, left out: {number:,} "
+            "{split}: pairs whose responses look the same to the model, left out: {number:,} "
             "(line {lines}).",
             split=split,
             number=len(examples.alike),

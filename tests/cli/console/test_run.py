@@ -43,7 +43,7 @@ def test_a_prepared_run_is_told_in_a_few_lines(tiny: Any, sentiment: str, tmp_pa
         f"lora on {tiny('bert')}: one of 2 labels (negative, positive); "
         "train 96, validation 12, test 12"
     )
-    assert any("validation and test, so it was cut off" in line for line in lines)
+    assert any("validation and test: split off from" in line for line in lines)
     assert any(line.startswith("· warmup_ratio = ") for line in lines)
     assert lines[-1] == f"· run folder {tmp_path / 'run'}"
 

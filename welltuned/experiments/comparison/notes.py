@@ -30,13 +30,13 @@ def _about_search(name: str, found: TunedRecord) -> Message:
     if found["usual"] is None:
         return message(
             "compare.tuned",
-            "{name} is at the best of {trials} trials: {values}. Validation "
+            "{name} uses the best settings of {trials} trials: {values}. Validation "
             "{metric}: {score}; the search took {time}.",
             **values,
         )
     return message(
         "compare.tuned_from",
-        "{name} is at the best of {trials} trials: {values}. Validation "
+        "{name} uses the best settings of {trials} trials: {values}. Validation "
         "{metric}: {score}, against {usual} as configured; the search took {time}.",
         usual=f"{found['usual']:.3f}",
         **values,

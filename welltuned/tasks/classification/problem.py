@@ -180,7 +180,7 @@ def count_notes(labels: Labels, counts: Mapping[str, np.ndarray]) -> list[Messag
             message(
                 "task.unbalanced",
                 "The classes are unbalanced: '{label}' has {least:,} training examples, "
-                "the largest {most:,}. task.class_weights=auto evens that out.",
+                "the largest {most:,}. task.class_weights=auto balances them.",
                 label=rare,
                 least=int(least),
                 most=int(most),

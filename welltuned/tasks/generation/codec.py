@@ -141,7 +141,8 @@ class ConversationCodec(Codec):
         return [
             message(
                 "task.long_texts_in_rows",
-                "{split}: {texts:,} texts became {rows:,} rows, for some are long.",
+                "{split}: {texts:,} texts became {rows:,} rows, because some are too long for "
+                "one row.",
                 split=split,
                 texts=texts,
                 rows=len(examples),

@@ -156,7 +156,7 @@ def _describe_tags(
     if added:
         facts.note(
             "task.tags_added",
-            "Known without an example in train: {tags}.",
+            "Tags included although train has no example of them: {tags}.",
             tags=", ".join(added),
         )
     for split in ("validation", "test"):
