@@ -28,9 +28,21 @@ LONGEST = 512
 def fit_max_length(config: RunConfig, model: ModelPlan, faults: Faults) -> int:
     """Tokens per example: as many as asked for or, with `auto`, as the model has room for."""
     limits = (model.anatomy.max_length, model.tokenizer.model_max_length)
-    taken = config.strategy.input_positions
-    room = min(limit for limit in limits if limit is not None) - taken
-    wanted = config.task.max_length
+    limit = min(limit for limit in limits if limit is not None)
+    taken, wanted = config.strategy.input_positions, config.task.max_length
+    room, least = limit - taken, model.tokenizer.num_special_tokens_to_add() + 1
+    if taken and room < least:
+        faults.add(
+            "strategy.no_room_for_text",
+            "the strategy's own vectors take {taken} of the {limit} tokens that the model takes, "
+            "which leaves no room for text",
+            None,
+            "lower strategy.num_virtual_tokens to at most {most}",
+            taken=taken,
+            limit=limit,
+            most=limit - least,
+        )
+        return least
     if wanted == "auto":
         return min(room, LONGEST)
     if wanted > room:
