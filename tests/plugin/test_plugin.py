@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,20 @@ import welltuned as wt
 from comparing import values_for, without_processes
 from faults import refused
 from pipelines import values_of
-from support import build, tune
+from support import build, config_values, tune
 from tabular import BEST, BETA, REFERENCES, REWARDS, learn
+from welltuned.config import run_config_from
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import METRICS, ClassPredictions, NumberPredictions
+from welltuned.reports.run import write_run_report
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.runs import Run
+from welltuned.schema import plugins
 from welltuned.strategies import STRATEGIES
 from welltuned.tasks import TASKS, restore_problem
 from welltuned.tasks.classification.labels import Labels
+from welltuned.training.prepare import prepare
 
 AUTO = {
     "learning_rate": "auto",
@@ -254,3 +260,56 @@ def test_doctor_names_the_package(call: Any) -> None:
     assert "plug-in     ordinal of welltuned-plugin-example (tasks)" in out
     assert "plug-in     matthews of welltuned-plugin-example (metrics)" in out
     assert "plug-in     grpo of welltuned-plugin-example (algorithms)" in out
+
+
+# --- What cannot be imported ------------------------------------------------------------
+
+GONE: dict[str, Any] = {"plugin": "novelty", "package": "another", "kind": "ModuleNotFoundError"}
+
+
+@pytest.fixture
+def broken_metric(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another package is installed, whose metric cannot be imported."""
+    installed = metadata.entry_points
+
+    def fail() -> Any:
+        raise ModuleNotFoundError("No module named 'gone'")
+
+    dist = SimpleNamespace(name="another")
+    broken = SimpleNamespace(name="novelty", value="gone:NOVELTY", dist=dist, load=fail)
+
+    def entry_points(group: str) -> list[Any]:
+        return [*installed(group=group), *([broken] if group == "welltuned.metrics" else [])]
+
+    monkeypatch.setattr(metadata, "entry_points", entry_points)
+    plugins.plugins.cache_clear()
+    yield
+    plugins.plugins.cache_clear()
+
+
+@pytest.mark.usefixtures("broken_metric")
+def test_a_run_that_a_broken_metric_cannot_score_is_refused(
+    tiny: Callable[..., str], sentiment: str, tmp_path: Path
+) -> None:
+    """Its score would be missing, and nobody would know why."""
+    config = run_config_from(config_values(tiny("bert"), sentiment, "full", tmp_path))
+    with refused("plugin.import_failed", **GONE) as told:
+        prepare(config)
+    (fault,) = told.value.faults
+    assert "No module named 'gone'" in fault.what and "another" in fault.remedy
+
+
+def test_nor_is_a_finished_model_scored_without_it(
+    biased: Run, sentiment: str, request: pytest.FixtureRequest
+) -> None:
+    predictor = wt.load(biased.folder)
+    request.getfixturevalue("broken_metric")
+    with refused("plugin.import_failed", **GONE):
+        predictor.evaluate(sentiment)
+
+
+@pytest.mark.usefixtures("broken_metric")
+def test_a_report_of_older_scores_does_without_it(biased: Run) -> None:
+    assert write_run_report(biased).exists()
+    names = [metric.name for metric in METRICS.added_to("single_label")]
+    assert names == ["matthews"]

@@ -17,6 +17,7 @@ from welltuned.data.records import Records, Role
 from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.predict import predict_outputs
+from welltuned.metrics import METRICS
 from welltuned.runs import Run
 from welltuned.tasks import Examples, Problem
 
@@ -175,6 +176,7 @@ class Predictor:
         """Scores with intervals on a labelled file. Raises `InputError` for what is wrong in it."""
         records = self._read(file, data or DataConfig(train=file), self.problem.codec.roles)
         faults = Faults()
+        METRICS.check_all(faults)
         self.problem.codec.read_targets(records, faults)
         faults.raise_if_any()
         examples = self._encode(records)

@@ -122,7 +122,10 @@ class _Metrics(Registry[Metric]):
         self.own.update({metric.name: metric for metric in metrics})
 
     def added_to(self, family: str) -> tuple[Metric, ...]:
-        """What packages add to a family; one that is broken adds nothing."""
+        """What packages add to a family; one that is broken adds nothing.
+
+        Whoever scores asks `check_all` first; a report of older scores needs no package.
+        """
         added = list(self.usable())[len(self.own) :]
         return tuple(metric for metric in added if metric.family == family)
 

@@ -23,7 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, SchemaValidator
 from pydantic_core import core_schema as schemas
 
-from welltuned.errors import Fault, InputError
+from welltuned.errors import Fault, Faults, InputError
 
 T = TypeVar("T")
 
@@ -65,7 +65,8 @@ class Plugin:
                 "plugin.import_failed",
                 self,
                 "{kind}: {error}",
-                "fix its package, or uninstall it",
+                "fix or uninstall {package}",
+                package=self.package,
                 kind=type(error).__name__,
                 error=error,
             ) from error
@@ -129,6 +130,14 @@ class Registry(Generic[T]):
         """Raise `PluginError` when a plug-in of this group cannot be used."""
         self._require_free(plugin)
         self._checked(plugin)
+
+    def check_all(self, faults: Faults) -> None:
+        """Record why any plug-in of this group cannot be used; imports all of them."""
+        for plugin in self.plugins:
+            try:
+                self.check(plugin)
+            except PluginError as error:
+                faults.extend(error.faults)
 
     @property
     def imported(self) -> list[T]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.metrics import METRICS
 from welltuned.protection import CheckContext
 from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable
@@ -14,6 +15,7 @@ from welltuned.training.model_plan import ModelPlan, collecting
 def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: Faults) -> None:
     """Record what in strategy, training, engine, task and evaluation cannot work together."""
     faults.extend(config.strategy.check(model.anatomy))
+    METRICS.check_all(faults)  # one that is left out would be missing from the scores
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
     _require_unpacked(config, faults)
