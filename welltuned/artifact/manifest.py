@@ -164,7 +164,9 @@ def _from_dict(values: dict[str, Any]) -> ArtifactManifest:
     return ArtifactManifest(
         problem=restore_problem(task),
         strategy=TypeAdapter[Any](AnyStrategy).validate_python(values["strategy"]),
-        base=ModelConfig.model_validate({key: base[key] for key in ModelConfig.model_fields}),
+        base=ModelConfig.model_validate(
+            {key: base[key] for key in ModelConfig.model_fields if key in base}
+        ),
         origin=Origin(base["fingerprint"], tuple(base["new"])),
         max_length=int(values["max_length"]),
         precision=TypeAdapter[Precision](Precision).validate_python(values["precision"]),

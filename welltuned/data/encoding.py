@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from welltuned.data import special_tokens
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -112,6 +114,7 @@ def encode_texts(
 
     `progress` hears how many are done.
 
+    Special tokens that are written in a text stay text, unless the tokenizer was told otherwise.
     A tokenizer file may ask for padding and truncation of its own; both are
     overridden here. Pairs lose tokens from the longer text first.
     """
@@ -120,14 +123,13 @@ def encode_texts(
     truncated: list[np.ndarray] = []
     for start in range(0, len(texts), _CHUNK):
         stop = start + _CHUNK
-        batch = tokenizer(
+        batch = special_tokens.tokenise(
+            tokenizer,
             list(texts[start:stop]),
             list(pairs[start:stop]) if pairs is not None else None,
-            padding=False,
             truncation=True,
             max_length=max_length,
             return_overflowing_tokens=False,
-            return_attention_mask=False,
         )
         ids += [np.asarray(row, dtype=np.int32) for row in batch["input_ids"]]
         if "token_type_ids" in batch:
@@ -163,12 +165,11 @@ def was_cut(
     cut = np.zeros(len(texts), dtype=bool)
     full = [i for i, row in enumerate(batch["input_ids"]) if len(row) >= max_length]  # type: ignore[index]
     if full:
-        again = tokenizer(
+        again = special_tokens.tokenise(
+            tokenizer,
             [texts[i] for i in full],
             [pairs[i] for i in full] if pairs is not None else None,
-            padding=False,
             truncation=False,
-            return_attention_mask=False,
             verbose=False,
         )
         for i, row in zip(full, again["input_ids"], strict=True):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from welltuned.data import special_tokens
 from welltuned.data.encoding import was_cut
 from welltuned.errors import Fault, InputError
 
@@ -60,13 +61,12 @@ def tokenise_words(
     for start in range(0, len(sentences), _CHUNK):
         part = sentences[start : start + _CHUNK]
         texts = [" ".join(words) for words in part]
-        batch: Any = tokenizer(
+        batch: Any = special_tokens.tokenise(
+            tokenizer,
             texts,
-            padding=False,
             truncation=True,
             max_length=max_length,
             return_offsets_mapping=True,
-            return_attention_mask=False,
         )
         for words, ids, offsets in zip(
             part, batch["input_ids"], batch["offset_mapping"], strict=True

@@ -44,6 +44,9 @@ class ModelConfig(Part):
     """Run Python code that comes with the model. Only for sources you trust."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision of frozen weights. Trainable weights are always float32."""
+    special_tokens_in_text: Literal["text", "tokens"] = "text"
+    """How special tokens that are written in texts, such as `</s>`, are read: as plain text, or
+    as the tokens themselves."""
 
     @property
     def location(self) -> str:
@@ -183,6 +186,8 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
                 )
             )
         tokenizer.pad_token = tokenizer.eos_token
+    # Saved with the tokenizer's files, where `data.special_tokens` reads it.
+    tokenizer.init_kwargs["special_tokens_in_text"] = model.special_tokens_in_text
     return tokenizer
 
 

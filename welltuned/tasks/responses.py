@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from welltuned.data import special_tokens
 from welltuned.data.encoding import IGNORED, Encoded, pad
 from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
@@ -34,7 +35,6 @@ auto: through the chat template where the tokenizer has one."""
 _AT_ONCE = 64
 """Rows per forward pass when nothing is learned; a prompt may have many responses."""
 _CHUNK = 1000
-_UNLIMITED = 2**31
 NO_ROW = -1
 """In a grid of rows: the record has no such response."""
 
@@ -254,7 +254,7 @@ def _rows(
             )
             for owner, said in pairs
         ]
-    encoded = chat.tokenise_chat(tokenizer, rendered, _UNLIMITED, progress)
+    encoded = chat.tokenise_chat(tokenizer, rendered, chat.UNLIMITED, progress)
     return [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
 
 
@@ -315,9 +315,7 @@ def _separated(
         stop = start + _CHUNK
         said = list(responses[start:stop])
         texts = (said,) if prompts is None else (list(prompts[start:stop]), said)
-        batch = tokenizer(
-            *texts, padding=False, truncation=False, return_attention_mask=False, verbose=False
-        )
+        batch = special_tokens.tokenise(tokenizer, *texts, truncation=False, verbose=False)
         kind_of = {None: _FIXED, 0: _PROMPT, len(texts) - 1: _RESPONSE}
         for i, ids in enumerate(batch["input_ids"]):
             kinds = [kind_of[number] for number in batch.sequence_ids(i)]

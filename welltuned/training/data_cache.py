@@ -25,6 +25,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.readers.formats import read_path
 from welltuned.data.records import Records
+from welltuned.data.special_tokens import stay_text
 from welltuned.data.storage import UnstorableError, load_stored, store
 from welltuned.data.table import Table
 from welltuned.errors import Faults
@@ -206,7 +207,8 @@ def _tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> Any:
     parts = {**json.loads(backend.to_str()), "truncation": None, "padding": None}
     sides = tokenizer.truncation_side, tokenizer.padding_side
     asks = tokenizer.special_tokens_map, tokenizer.chat_template, tokenizer.model_input_names
-    return _digest(json.dumps([parts, sides, asks], sort_keys=True, default=str).encode())
+    inert = stay_text(tokenizer)
+    return _digest(json.dumps([parts, sides, asks, inert], sort_keys=True, default=str).encode())
 
 
 def _digest(content: bytes) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
+from welltuned.data.special_tokens import note_special_tokens
 from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks import Examples, Problem
@@ -81,6 +82,7 @@ def encode_splits(
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
     for split in read:
+        data.facts.notes += note_special_tokens(tokenizer, data[split], split)
         data.facts.notes += problem.codec.notes(examples[split], split)
     return {**examples, "train": problem.codec.pack(examples["train"], max_length)}
 

@@ -12,6 +12,18 @@ import torch
 
 from faults import refused
 from support import make_tokenizer
+from talking import (
+    CHATML,
+    DEAF,
+    FORGETFUL,
+    INSTRUCT,
+    STRICT,
+    THINKING,
+    UNCLOSED,
+    byte_tokenizer,
+    chat,
+    with_own_tokens,
+)
 from welltuned.data.config import DataConfig
 from welltuned.data.conversations import convert_conversations
 from welltuned.data.encoding import IGNORED, Encoded, pad
@@ -31,65 +43,11 @@ from welltuned.tasks.chat import (
     windows,
 )
 
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role + '\n' + m.content }}<|im_end|>{{ '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{{ '\n' }}{% endif %}"
-)
-INSTRUCT = (
-    "{{ bos_token }}{% for m in messages %}"
-    "{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
-    "{% else %} {{ m.content | trim }}{{ eos_token }}{% endif %}{% endfor %}"
-)
-FORGETFUL = (  # earlier turns lose their thoughts, the last one is given empty ones
-    "{% for m in messages %}<|im_start|>{{ m.role + '\n' }}"
-    "{% if m.role == 'assistant' %}"
-    "{% if not loop.last %}{{ m.content.split('</think>')[-1] | trim }}"
-    "{% elif '</think>' in m.content %}{{ m.content }}"
-    "{% else %}{{ '<think>\n\n</think>\n\n' + m.content }}{% endif %}"
-    "{% else %}{{ m.content }}{% endif %}<|im_end|>{{ '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{{ '\n' }}{% endif %}"
-)
-THINKING = CHATML.replace(  # an answer is made to begin with a thought, and keeps none
-    "assistant{{ '\n' }}", "assistant{{ '\n<think>\n' }}"
-).replace("m.content", "m.content.split('</think>')[-1]")
-UNCLOSED = (
-    "{% for m in messages %}{{ '### ' + m.role + ':\n' + m.content + '\n\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '### assistant:\n' }}{% endif %}"
-)
-DEAF = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
-STRICT = (
-    "{% if messages[0].role != 'user' %}{{ raise_exception('user first') }}{% endif %}" + CHATML
-)
-
-
-def byte_tokenizer(template: str | None = None, **tokens: str) -> Any:
-    """One token a byte, so nothing is lost and a letter of Chinese has several tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE({token: i for i, token in enumerate(special + letters)}, []))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    backend.decoder = decoders.ByteLevel()
-    tokens = {"eos_token": "</s>", "pad_token": "</s>", **tokens}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, extra_special_tokens=special, **tokens
-    )
-    tokenizer.chat_template = template
-    return tokenizer
-
 
 def default_tokenizer(**tokens: str) -> Any:
     tokenizer = byte_tokenizer(**tokens)
     assert ensure_template(tokenizer)
     return tokenizer
-
-
-def chat(*said: str, first: str = "user") -> list[dict[str, str]]:
-    """Turns of user and assistant in turn."""
-    roles = ["user", "assistant"] if first == "user" else ["assistant", "user"]
-    return [{"role": roles[i % 2], "content": content} for i, content in enumerate(said)]
 
 
 def learned(tokenizer: Any, *args: Any, **options: Any) -> list[str]:
@@ -255,16 +213,6 @@ def test_a_prompt_alone_has_no_end_and_nothing_to_learn() -> None:
     assert render_plain(byte_tokenizer(), "2+2=", None) == Rendered("2+2=", (), plain=True)
 
 
-def with_own_tokens(single: str) -> Any:
-    from tokenizers import processors
-
-    tokenizer = byte_tokenizer(bos_token="<s>")
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single=single, special_tokens=[("<s>", 0), ("</s>", 1)]
-    )
-    return tokenizer
-
-
 @pytest.mark.parametrize("single", ["<s> $A", "<s> $A </s>"])
 def test_plain_text_has_the_tokenizers_own_tokens_and_ends_once(single: str) -> None:
     tokenizer = with_own_tokens(single)
@@ -367,22 +315,22 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
 
 def test_a_prompt_is_all_before_the_last_answer() -> None:
     tokenizer = default_tokenizer()
-    text, answer = prompt_of(tokenizer, chat("a", "b", "c", "d"))
-    assert text == "User:\na\nAssistant:\nb</s>\nUser:\nc\nAssistant:\n"
+    asked, answer = prompt_of(tokenizer, chat("a", "b", "c", "d"))
+    assert asked.text == "User:\na\nAssistant:\nb</s>\nUser:\nc\nAssistant:\n"
     assert answer == "d"
 
 
 def test_a_question_is_asked_whole_and_has_no_answer() -> None:
     tokenizer = default_tokenizer()
-    text, answer = prompt_of(tokenizer, chat("a", "b", "c"))
-    assert text.endswith("User:\nc\nAssistant:\n")
+    asked, answer = prompt_of(tokenizer, chat("a", "b", "c"))
+    assert asked.text.endswith("User:\nc\nAssistant:\n")
     assert answer is None
-    assert prompt_of(tokenizer, "Once") == ("Once", None)
+    assert prompt_of(tokenizer, "Once") == (Rendered("Once", (), plain=True), None)
 
 
 def test_an_answer_to_nothing_has_the_beginning_as_its_prompt() -> None:
-    text, answer = prompt_of(byte_tokenizer(CHATML), chat("Welcome", first="assistant"))
-    assert (text, answer) == ("<|im_start|>assistant\n", "Welcome")
+    asked, answer = prompt_of(byte_tokenizer(CHATML), chat("Welcome", first="assistant"))
+    assert (asked.text, answer) == ("<|im_start|>assistant\n", "Welcome")
 
 
 def test_an_answer_is_over_with_the_end_or_what_closes_a_turn() -> None:
@@ -564,7 +512,9 @@ def test_real_tokenizers_end_what_they_learn_and_ask_as_they_learned(
         labels = encoded.labels[encoded.offsets[index] : encoded.offsets[index + 1]]
         places = np.flatnonzero(labels != IGNORED)
         assert labels[places[-1]] == tokenizer.eos_token_id
-        prompt = tokenizer(prompt_of(tokenizer, messages)[0], add_special_tokens=False)["input_ids"]
+        prompt = tokenizer(prompt_of(tokenizer, messages)[0].text, add_special_tokens=False)[
+            "input_ids"
+        ]
         if labels[places[0]] != tokenizer.unk_token_id:
             assert encoded[index][: places[0]].tolist() == prompt
 

@@ -13,10 +13,19 @@ from welltuned.tasks.chat.rendering import (
     render_plain,
 )
 from welltuned.tasks.chat.template import DEFAULT_TEMPLATE, Messages, ensure_template
-from welltuned.tasks.chat.tokens import stop_ids, tokenise_chat, trained_tokens, windows
+from welltuned.tasks.chat.tokens import (
+    UNLIMITED,
+    stop_ids,
+    tokenise_beginning,
+    tokenise_chat,
+    tokenise_prompts,
+    trained_tokens,
+    windows,
+)
 
 __all__ = [
     "DEFAULT_TEMPLATE",
+    "UNLIMITED",
     "Messages",
     "Rendered",
     "TrainOn",
@@ -26,7 +35,9 @@ __all__ = [
     "render_chat",
     "render_plain",
     "stop_ids",
+    "tokenise_beginning",
     "tokenise_chat",
+    "tokenise_prompts",
     "trained_tokens",
     "windows",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from welltuned.data.special_tokens import Span, stay_text, written_in
 from welltuned.errors import Place
-from welltuned.tasks.chat.spans import Span, span_of
+from welltuned.tasks.chat.quoting import Quotes
+from welltuned.tasks.chat.spans import span_of
 from welltuned.tasks.chat.template import Messages, apply_template
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ class Rendered:
     spans: tuple[Span, ...]
     plain: bool = False
     """Whether the tokenizer adds its special tokens; a template has written them already."""
+    meant: tuple[Span, ...] | None = None
+    """Where special tokens are meant in a text that quotes some; None where it quotes none."""
 
 
 def render_chat(
@@ -37,15 +41,28 @@ def render_chat(
     What ends an answer belongs to it. Raises `InputError` when the template fails, or
     leaves out an answer; `place` says where the conversation comes from.
     """
+    quotes = Quotes(tokenizer)
+    messages = quotes.hide(messages)
     text = apply_template(tokenizer, messages, False, place)
+    spans = _learned(tokenizer, messages, text, train_on, place)
+    return Rendered(quotes.shown(text), spans, meant=quotes.meant(text))
+
+
+def _learned(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Messages,
+    text: str,
+    train_on: TrainOn,
+    place: Place | None,
+) -> tuple[Span, ...]:
     if train_on == "all":
-        return Rendered(text, ((0, len(text)),))
+        return ((0, len(text)),)
     spans: list[Span] = []
     for index, message in enumerate(messages):
         if message["role"] == "assistant":
             floor = spans[-1][1] if spans else 0
             spans.append(span_of(tokenizer, messages, index, text, floor, place))
-    return Rendered(text, tuple(spans[-1:] if train_on == "last" else spans))
+    return tuple(spans[-1:] if train_on == "last" else spans)
 
 
 def render_plain(
@@ -56,27 +73,52 @@ def render_plain(
 ) -> Rendered:
     """A prompt and its completion as they stand, and the tokenizer's end token.
 
-    Without a completion there is nothing to end, and nothing to learn.
+    Without a completion there is nothing to end, and nothing to learn. A completion that is
+    written with the end token has its end already.
     """
     if completion is None:
-        return Rendered(prompt, (), plain=True)
+        return _plain(tokenizer, prompt, "", ())
     end = tokenizer.eos_token or ""
-    text = prompt + completion
-    text += "" if end and text.endswith(end) else end
-    return Rendered(text, ((0 if train_on == "all" else len(prompt), len(text)),), plain=True)
+    text = (prompt + completion).removesuffix(end)
+    start = 0 if train_on == "all" else len(prompt)
+    return _plain(tokenizer, text, end, ((start, len(text) + len(end)),))
 
 
-def prompt_of(tokenizer: PreTrainedTokenizerBase, given: Messages | str) -> tuple[str, str | None]:
+def _plain(
+    tokenizer: PreTrainedTokenizerBase, text: str, end: str, spans: tuple[Span, ...]
+) -> Rendered:
+    """A text and what ends it; all other special tokens in it are quoted."""
+    quotes = stay_text(tokenizer) and written_in(tokenizer, text)
+    ends = ((len(text), len(text + end)),) if end else ()
+    return Rendered(text + end, spans, plain=True, meant=ends if quotes else None)
+
+
+def prompt_of(
+    tokenizer: PreTrainedTokenizerBase, given: Messages | str
+) -> tuple[Rendered, str | None]:
     """The text to generate from, and the answer to compare with where one is given.
 
     Of a conversation that ends with the assistant, that is all but its last turn.
     """
     if isinstance(given, str):
-        return given, None
+        return _plain(tokenizer, given, "", ()), None
     if given[-1]["role"] != "assistant":
-        return apply_template(tokenizer, given, True, None), None
+        return _asked(tokenizer, given), None
     answer = given[-1]["content"]
     if len(given) > 1:
-        return apply_template(tokenizer, given[:-1], True, None), answer
+        return _asked(tokenizer, given[:-1]), answer
     alone = render_chat(tokenizer, given)
-    return alone.text[: alone.spans[0][0]], answer
+    return _until(alone, alone.spans[0][0]), answer
+
+
+def _asked(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> Rendered:
+    quotes = Quotes(tokenizer)
+    text = apply_template(tokenizer, quotes.hide(messages), True, None)
+    return Rendered(quotes.shown(text), (), meant=quotes.meant(text))
+
+
+def _until(example: Rendered, end: int) -> Rendered:
+    """The beginning of an example."""
+    meant = example.meant
+    kept = None if meant is None else tuple(span for span in meant if span[1] <= end)
+    return Rendered(example.text[:end], (), example.plain, kept)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from welltuned.data.special_tokens import Span
 from welltuned.errors import Fault, InputError, Place
 from welltuned.tasks.chat.template import Messages, apply_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Span = tuple[int, int]
-"""Characters: from the first to, but not including, the second."""
 
 
 def span_of(

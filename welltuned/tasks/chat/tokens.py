@@ -14,12 +14,15 @@ import numpy as np
 
 from welltuned.data.encoding import IGNORED, Encoded
 from welltuned.errors import Fault, InputError
+from welltuned.tasks.chat.quoting import Track, tokenise_quoting
 from welltuned.tasks.chat.rendering import Rendered, render_chat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _CHUNK = 1000
+UNLIMITED = 2**31
+"""Room for any text."""
 
 
 def tokenise_chat(
@@ -46,9 +49,10 @@ def tokenise_chat(
     ids: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     for start in range(0, len(rendered), _CHUNK):
-        for row_ids, row_labels in _tokenise(tokenizer, rendered[start : start + _CHUNK]):
-            ids.append(row_ids)
-            labels.append(row_labels)
+        part = rendered[start : start + _CHUNK]
+        for example, track in zip(part, _tokenise(tokenizer, part), strict=True):
+            ids.append(track.ids_T)
+            labels.append(_labels(example, track))
         progress(min(start + _CHUNK, len(rendered)))
     return Encoded.of(
         [row[:max_length] for row in ids],
@@ -57,10 +61,43 @@ def tokenise_chat(
     )
 
 
-def _tokenise(
-    tokenizer: PreTrainedTokenizerBase, rendered: Sequence[Rendered]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ids and labels of each, uncut. All are plain or none is."""
+def tokenise_prompts(
+    tokenizer: PreTrainedTokenizerBase, rendered: Sequence[Rendered], room: int = UNLIMITED
+) -> Encoded:
+    """Texts to go on from, as tokens.
+
+    Too long ones lose their beginning, but not what the tokenizer puts before it.
+    """
+    tracks = _tokenise(tokenizer, rendered)
+    cut = [len(track.ids_T) > room for track in tracks]
+    return Encoded.of([_last(track, room) for track in tracks], cut)
+
+
+def tokenise_beginning(
+    tokenizer: PreTrainedTokenizerBase, rendered: Rendered, number: int
+) -> np.ndarray:
+    """The first tokens of a text, after those that the tokenizer puts before it."""
+    (track,) = _tokenise(tokenizer, [rendered])
+    return track.ids_T[: _before(track) + number]
+
+
+def _last(track: Track, room: int) -> np.ndarray:
+    """As many of a text's last tokens as there is room for."""
+    before = _before(track)
+    if before == len(track.ids_T):
+        return track.ids_T[:1]  # nothing to go on from but the token that begins a text
+    said = track.ids_T[before:]
+    return np.concatenate([track.ids_T[:before], said[-max(1, room - before) :]])
+
+
+def _before(track: Track) -> int:
+    """How many tokens the tokenizer puts before a text."""
+    said = np.flatnonzero(track.added_T == 0)
+    return int(said[0]) if len(said) else len(track.ids_T)
+
+
+def _tokenise(tokenizer: PreTrainedTokenizerBase, rendered: Sequence[Rendered]) -> list[Track]:
+    """Each uncut, without what the tokenizer puts behind it. All are plain or none is."""
     plain = bool(rendered) and rendered[0].plain
     batch = tokenizer(
         [example.text for example in rendered],
@@ -73,25 +110,35 @@ def _tokenise(
         verbose=False,
     )
     names = ("input_ids", "offset_mapping", "special_tokens_mask")
-    tracks = (_arrays(batch[name]) for name in names)
-    return [_labelled(*track) for track in zip(rendered, *tracks, strict=True)]
+    tracks = zip(*(_arrays(batch[name]) for name in names), strict=True)
+    return [
+        _without_end(
+            Track(*track)
+            if example.meant is None
+            else tokenise_quoting(tokenizer, example.text, example.meant, plain)
+        )
+        for example, track in zip(rendered, tracks, strict=True)
+    ]
 
 
 def _arrays(rows: Sequence[Sequence[object]]) -> list[np.ndarray]:
     return [np.asarray(row, dtype=np.int64) for row in rows]
 
 
-def _labelled(
-    example: Rendered, ids_T: np.ndarray, offsets_T2: np.ndarray, added_T: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """`added_T` marks what the tokenizer itself put around the text."""
+def _without_end(track: Track) -> Track:
+    """Until the text's last token: it has brought its own end."""
+    ids_T, offsets_T2, added_T = track
     text = np.flatnonzero(added_T == 0)
-    last = text[-1] + 1 if len(text) else len(ids_T)  # the text has brought its own end
-    ids_T, offsets_T2, added_T = ids_T[:last], offsets_T2.reshape(-1, 2)[:last], added_T[:last]
-    trained_T = np.zeros(last, dtype=bool)
+    last = text[-1] + 1 if len(text) else len(ids_T)
+    return Track(ids_T[:last], offsets_T2.reshape(-1, 2)[:last], added_T[:last])
+
+
+def _labels(example: Rendered, track: Track) -> np.ndarray:
+    """The tokens in the example's spans, but those that the tokenizer itself put around it."""
+    trained_T = np.zeros(len(track.ids_T), dtype=bool)
     for start, end in example.spans:
-        trained_T |= _within(offsets_T2, start, end)
-    return ids_T, np.where(trained_T & (added_T == 0), ids_T, IGNORED)
+        trained_T |= _within(track.offsets_T2, start, end)
+    return np.where(trained_T & (track.added_T == 0), track.ids_T, IGNORED)
 
 
 def _within(offsets_T2: np.ndarray, start: int, end: int) -> np.ndarray:
@@ -146,7 +193,7 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     if not tokenizer.chat_template:
         return sorted(end)
     exchange = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, exchange)], 2**31)
+    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, exchange)], UNLIMITED)
     assert encoded.labels is not None
     last = int(encoded.labels[encoded.labels != IGNORED][-1])
     closing = {last} & set(tokenizer.get_added_vocab().values())

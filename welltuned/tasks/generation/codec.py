@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from welltuned.tasks.generation.config import Generation
 
-_UNLIMITED = 2**31
-
 ROLES: tuple[Role, ...] = (
     Role("text", ("text",), is_input=True),
     Role("messages", ("messages",), required=False),
@@ -92,7 +90,7 @@ class ConversationCodec(Codec):
         rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
         splits = self._splits_texts(records)
         encoded = chat.tokenise_chat(
-            tokenizer, rendered, _UNLIMITED if splits else max_length, progress
+            tokenizer, rendered, chat.UNLIMITED if splits else max_length, progress
         )
         if splits:
             encoded, texts = chat.windows(encoded, max_length)
@@ -166,9 +164,10 @@ def reference_of(style: Style, records: Records, index: int) -> str | None:
 
 def question_of(
     tokenizer: PreTrainedTokenizerBase, style: Style, records: Records, index: int
-) -> str:
+) -> chat.Rendered:
     """The text to answer: everything before the last answer."""
     if style == "chat":
         return chat.prompt_of(tokenizer, records["messages"][index])[0]
     # A file of plain texts without answers holds beginnings to go on from.
-    return str(records["prompt"][index] or records["completion"][index] or "")
+    text = str(records["prompt"][index] or records["completion"][index] or "")
+    return chat.prompt_of(tokenizer, text)[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.data.records import Records
-from welltuned.tasks.generation.codec import ConversationCodec, question_of
+from welltuned.tasks import chat
+from welltuned.tasks.generation.codec import ConversationCodec
 from welltuned.tasks.parts import Prompter
 
 if TYPE_CHECKING:
@@ -28,16 +29,14 @@ class TextPrompter(Prompter):
     def prompt(
         self, tokenizer: PreTrainedTokenizerBase, records: Records, index: int, beginning: int
     ) -> tuple[list[int], str]:
-        style = self.codec.style
-        if style == "chat":
-            rendered = question_of(tokenizer, style, records, index)
-            return _tokens(tokenizer, rendered, special=False), _asked(records["messages"][index])
+        if self.codec.style == "chat":
+            turns = records["messages"][index]
+            return _tokens(tokenizer, turns), _asked(turns)
         if prompt := records["prompt"][index]:
-            return _tokens(tokenizer, prompt, special=True), prompt
+            return _tokens(tokenizer, prompt), prompt
         text = str(records["completion"][index] or records["text"][index])
-        ids = _tokens(tokenizer, text, special=True)
-        plain = _tokens(tokenizer, text, special=False)
-        ids = ids[: len(ids) - len(plain) + beginning]
+        asked, _ = chat.prompt_of(tokenizer, text)
+        ids = chat.tokenise_beginning(tokenizer, asked, beginning).tolist()
         return ids, str(tokenizer.decode(ids, skip_special_tokens=True))
 
     def as_answers(self, prompts: Sequence[str]) -> Records:
@@ -50,21 +49,9 @@ class TextPrompter(Prompter):
         return records
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, special: bool) -> list[int]:
-    """Token ids; special tokens behind the text, which would end it, are left out."""
-    found: Any = tokenizer(
-        text,
-        add_special_tokens=special,
-        truncation=False,
-        padding=False,
-        return_special_tokens_mask=True,
-        verbose=False,
-    )
-    ids, added = list(found["input_ids"]), list(found["special_tokens_mask"])
-    while special and ids and added[-1]:
-        ids.pop()
-        added.pop()
-    return ids or list(found["input_ids"][:1])
+def _tokens(tokenizer: PreTrainedTokenizerBase, given: chat.Messages | str) -> list[int]:
+    asked, _ = chat.prompt_of(tokenizer, given)
+    return chat.tokenise_prompts(tokenizer, [asked])[0].tolist()
 
 
 def _asked(messages: Sequence[dict[str, str]]) -> str:

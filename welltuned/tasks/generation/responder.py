@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from welltuned.data.encoding import pad
 from welltuned.data.records import Records
 from welltuned.metrics import Scores
 from welltuned.metrics.text import score_text
+from welltuned.tasks import chat
 from welltuned.tasks.generation.codec import (
     ConversationCodec,
     Style,
@@ -19,10 +21,12 @@ from welltuned.tasks.generation.codec import (
 from welltuned.tasks.parts import Responder
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
-    from transformers import BatchEncoding, PreTrainedTokenizerBase, TextStreamer
+    from transformers import PreTrainedTokenizerBase, TextStreamer
 
     from welltuned.tasks.generation.config import Generation
+    from welltuned.tasks.parts import Batch
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,16 @@ class TextResponder(Responder):
         return answers
 
     def _generate(
-        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: list[chat.Rendered],
+        limit: int,
     ) -> list[str]:
         import torch
 
-        batch = self.prompt_batch(tokenizer, prompts, limit).to(next(model.parameters()).device)
+        device = next(model.parameters()).device
+        batch = self._prompt_batch(tokenizer, prompts, limit, device)
         with torch.inference_mode():
             ids_BT = model.generate(**batch, **self.config.decoding.options(tokenizer))  # type: ignore[operator]
         new_BT = ids_BT[:, batch["input_ids"].shape[1] :]
@@ -80,33 +89,29 @@ class TextResponder(Responder):
 
         records = ConversationCodec(self.config, self.style).records_of([given])
         prompt = question_of(tokenizer, self.style, records, 0)
-        batch = self.prompt_batch(tokenizer, [prompt], max_length)
-        batch = batch.to(next(model.parameters()).device)
+        device = next(model.parameters()).device
+        batch = self._prompt_batch(tokenizer, [prompt], max_length, device)
         options = {**self.config.decoding.options(tokenizer), "num_beams": 1}
         with torch.inference_mode():
             ids_1T = model.generate(**batch, **options, streamer=_streamer(tokenizer, say))  # type: ignore[operator]
         new_T = ids_1T[0, batch["input_ids"].shape[1] :]
         return str(tokenizer.decode(new_T, skip_special_tokens=True)).strip()
 
-    def prompt_batch(
-        self, tokenizer: PreTrainedTokenizerBase, prompts: list[str], limit: int
-    ) -> BatchEncoding:
+    def _prompt_batch(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: list[chat.Rendered],
+        limit: int,
+        device: torch.device,
+    ) -> Batch:
         """Prompts as `generate` reads them: padded and, when too long, cut on the left."""
+        import torch
+
         room = max(1, limit - self.config.decoding.max_new_tokens)
-        sides = tokenizer.padding_side, tokenizer.truncation_side
-        tokenizer.padding_side = tokenizer.truncation_side = "left"
-        try:
-            return tokenizer(
-                prompts,
-                padding=True,
-                truncation=True,
-                max_length=room,
-                add_special_tokens=self.style == "plain",
-                return_token_type_ids=False,
-                return_tensors="pt",
-            )
-        finally:
-            tokenizer.padding_side, tokenizer.truncation_side = sides
+        encoded = chat.tokenise_prompts(tokenizer, prompts, room)
+        assert tokenizer.pad_token_id is not None, "read_tokenizer sees to it"
+        padded = pad(encoded, range(len(prompts)), tokenizer.pad_token_id, side="left")
+        return {name: torch.from_numpy(track).to(device) for name, track in padded.items()}
 
     def score(self, responses: Sequence[str], records: Records, intervals: bool = False) -> Scores:
         references = [reference_of(self.style, records, i) for i in range(len(responses))]
