@@ -20,6 +20,7 @@ from faults import codes, fails, refused
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import InputError
+from welltuned.reports.write import write_report
 from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.rlhf.stages import check_stages
 from welltuned.runs import Run
@@ -180,8 +181,6 @@ def test_pages_tell_the_story_from_the_folders_alone(bandit: Run, writer: Run) -
 
 
 def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
-    from welltuned.reports.write import write_report
-
     for folder in (copied.folder, copied.folder / "stages/rl", copied.folder / "stages/sft"):
         page = (folder / "report.html").read_text(encoding="utf-8")
         (folder / "report.html").unlink()
@@ -204,6 +203,26 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
     policy = Run(again.folder / "stages/rl")
     assert policy.results["cost"]["predicted"]["memory_bytes"] > 0
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
+
+
+def test_reports_of_earlier_releases_can_be_written_again(copied: Run, bandit: Run) -> None:
+    """As folders were while there was one algorithm alone."""
+    stage = Run(copied.folder / "stages" / "rl")
+    config = {key: value for key, value in stage.config.items() if key not in ("rl", "title")}
+    options = {key: value for key, value in stage.config["rl"].items() if key != "type"}
+    stage.write("config.yaml", {**config, "stage": "ppo", "ppo": options})
+    facts = stage.read("data.json")
+    facts["task"] = {"problem": "single_label", "labels": facts["task"]["labels"]}
+    stage.write("data.json", facts)
+    stages = {key: value for key, value in copied.results["stages"].items() if key != "rl"}
+    copied.write("results.json", {**copied.results, "stages": {**stages, "ppo": "stages/ppo"}})
+    stage.folder.rename(copied.folder / "stages" / "ppo")
+    for name, today in (("", "."), ("stages/ppo", "stages/rl")):
+        page = write_report(Run(copied.folder / name)).read_text(encoding="utf-8")
+        before = (bandit.folder / today / "report.html").read_text(encoding="utf-8")
+        assert "<h1>PPO" in page or "3 · PPO" in page
+        assert page.count("<svg") == before.count("<svg") > 0
+        assert page.count("<td") == before.count("<td") > 0
 
 
 def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from markupsafe import Markup
 
-from welltuned.reports import charts
+from welltuned.reports import charts, rl_folder
 from welltuned.reports.page import render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -90,7 +90,7 @@ def write_rl_report(run: Run) -> Path:
 
 def content(run: Run) -> dict[str, object]:
     """What the page shows."""
-    results, config, data = run.results, run.config, run.read("data.json")
+    results, config, data = run.results, rl_folder.stage_config(run), run.read("data.json")
     metrics = list(run.read_lines("metrics.jsonl"))
     predictions = list(run.read_lines("predictions.jsonl"))
     looks = [row for row in metrics if row["split"] == "validation"]
@@ -108,7 +108,7 @@ def content(run: Run) -> dict[str, object]:
         "confusions": confusions(results, data["task"].get("labels", [])),
         "samples": samples(predictions),
         "looks": looks,
-        "generates": data["task"]["actions"] == "text",
+        "generates": rl_folder.writes_text(data["task"]),
     }
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from welltuned.reports import rl
+from welltuned.reports import rl, rl_folder
 from welltuned.reports.page import metric_name, render_page
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -21,7 +21,8 @@ def write_pipeline_report(run: Run) -> Path:
 
 def _content(run: Run) -> dict[str, Any]:
     results, stages = run.results, run.results["stages"]
-    last = Run(run.folder / stages["rl"])
+    last = Run(rl_folder.stage_folder(run))
+    config = rl_folder.stage_config(last)
     shown = rl.content(last)
     return {
         **{key: shown[key] for key in ("curves", "confusions", "samples", "generates", "watched")},
@@ -29,18 +30,22 @@ def _content(run: Run) -> dict[str, Any]:
         "title": f"RLHF · {Path(run.config['model']['name']).name}",
         "config_text": (run.folder / "config.yaml").read_text(encoding="utf-8"),
         "results": results,
-        "config": last.config,
-        "algorithm": last.config["title"],
+        "config": config,
+        "algorithm": config["title"],
         "environment": last.read("environment.json"),
         "cards": rl.cards(results),
-        "stages": [_sft(run, stages, last), *_judges(run, stages), _rl(run, last)],
+        "stages": [
+            _sft(run, stages, config["title"]),
+            *_judges(run, stages),
+            _rl(run, last, config["title"]),
+        ],
     }
 
 
-def _sft(run: Run, stages: Stages, last: Run) -> dict[str, Any]:
+def _sft(run: Run, stages: Stages, algorithm: str) -> dict[str, Any]:
     title = "1 · supervised fine-tuning"
     if stages["sft"] is None:
-        told = f"Skipped: {last.config['title']} starts from the pretrained model."
+        told = f"Skipped: {algorithm} starts from the pretrained model."
         return {"title": title, "told": told, "scores": [], "link": None}
     folder = run.folder / stages["sft"]
     told = "The policy's first version, and the reference it is held to."
@@ -60,11 +65,11 @@ def _judges(run: Run, stages: Stages) -> list[dict[str, Any]]:
     return shown
 
 
-def _rl(run: Run, last: Run) -> dict[str, Any]:
+def _rl(run: Run, last: Run, algorithm: str) -> dict[str, Any]:
     training = last.results["training"]
     told = f"{training['episodes']:,} responses in {training['steps']:,} batches."
     return {
-        "title": f"3 · {last.config['title']}",
+        "title": f"3 · {algorithm}",
         "told": told,
         "scores": [],
         **_link(run, last.folder),

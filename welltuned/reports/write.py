@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from welltuned.reports import rl_folder
 from welltuned.reports.rl import write_rl_report
 from welltuned.reports.rlhf import write_pipeline_report
 from welltuned.reports.run import write_run_report
@@ -18,6 +19,6 @@ def write_report(run: Run, language: str | None = None) -> Path:
     config = run.config
     if config.get("pipeline") == "rlhf":
         return write_pipeline_report(run)
-    if config.get("stage") == "rl":
+    if rl_folder.is_stage(config):
         return write_rl_report(run)
     return write_run_report(run, language)
