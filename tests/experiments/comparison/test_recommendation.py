@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from welltuned.experiments.comparison.recommendation import cheapest, recommend
+from welltuned.experiments.comparison.recommendation import _over, cheapest, recommend
 from welltuned.experiments.comparison.rows import COSTS
 from welltuned.runs.comparison_schema import Recommendation
 from welltuned.schema.messages import render_message
@@ -173,3 +173,13 @@ def test_without_a_finished_run_there_is_nothing_to_recommend() -> None:
     nothing: Any = {**results(ROWS), "best": None, "rows": []}
     found = recommend(nothing, {})
     assert found["strategy"] is None and "no_finished_strategy" in reasons(found)
+
+
+def test_a_limit_is_held_against_the_headline() -> None:
+    entry = row("full", 0.9, kept=0.85)
+    assert _over(entry, {"retention": 0.8}) == []
+    (sentence,) = _over(entry, {"retention": 0.98})
+    assert sentence["code"] == "compare.over_retention"
+    assert sentence["values"] == {"name": "full", "value": "85.0%", "limit": "98.0%"}
+    entry["kept"] = None
+    assert _over(entry, {"retention": 0.98}) == []
