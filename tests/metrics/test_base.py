@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """Scores as functions of sums over examples: the same numbers as the metrics themselves."""
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def test_metrics_of_one_name_agree_in_direction_and_words() -> None:
     for metric in every_metric():
         first = metric_named(metric.name)
         assert first is not None
-        for trait in ("title", "lower_is_better", "is_share"):
+        for trait in ("title", "lower_is_better", "bounds"):
             assert getattr(metric, trait) == getattr(first, trait), metric.name
 
 
@@ -234,3 +235,58 @@ def test_a_score_that_the_rows_do_not_tell_is_none() -> None:
 def test_which_is_better_depends_on_the_score() -> None:
     assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
     assert is_better("loss", 0.8, 0.9) and not is_better("mae", 2.0, 1.0)
+||||||| parent of 913ffe2 (No interval reaches where no score can be, and all right of 30 leaves room for errors not seen)
+=======
+"""Metrics as objects: intervals that hold values which can be, also at the edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from welltuned.metrics import ClassPredictions, metric_named
+
+
+def predictions(right: int, wrong: int) -> ClassPredictions:
+    rows = [{"label": "ab"[i % 2], "prediction": "ab"[i % 2]} for i in range(right)]
+    rows += [{"label": "ab"[i % 2], "prediction": "ba"[i % 2]} for i in range(wrong)]
+    given = [{**row, "probabilities": {"a": 0.5, "b": 0.5}} for row in rows]
+    return ClassPredictions.from_rows(given, ["a", "b"])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+def test_all_right_leaves_room_for_errors_not_seen(name: str) -> None:
+    """30 of 30: the binomial says 0.884 to 1, whatever no resample can show."""
+    metric = metric_named(name)
+    assert metric is not None
+    exact = stats.binomtest(30, 30).proportion_ci(0.95, "exact")
+    assert metric.interval(predictions(30, 0)) == pytest.approx([exact.low, 1.0])
+    assert metric.interval(predictions(0, 30)) == pytest.approx([0.0, 1 - exact.low])
+
+
+def test_where_resamples_differ_they_count() -> None:
+    metric = metric_named("accuracy")
+    assert metric is not None
+    low, high = metric.interval(predictions(27, 3))
+    assert 0.7 < low < 0.9 < high <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("accuracy", 0.0, 1.0),
+        ("mae", 0.0, 9.0),
+        ("r2", -9.0, 1.0),
+        ("spearman", -1.0, 1.0),
+        ("margin", -9.0, 9.0),
+        ("perplexity", 1.0, 9.0),
+        ("bleu", 0.0, 9.0),
+    ],
+)
+def test_no_interval_reaches_where_no_value_can_be(name: str, low: float, high: float) -> None:
+    metric = metric_named(name)
+    assert metric is not None
+    assert metric.within_bounds(-9.0, 9.0) == (low, high)
+    assert np.isfinite(metric.within_bounds(-9.0, 9.0)).all()
+>>>>>>> 913ffe2 (No interval reaches where no score can be, and all right of 30 leaves room for errors not seen)

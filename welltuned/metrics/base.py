@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from welltuned.metrics.intervals import percentile_interval, resampled_sums
+from welltuned.metrics.intervals import interval_at_bound, percentile_interval, resampled_sums
 from welltuned.schema.plugins import Plugin, PluginError, Registry
 
 Row = Mapping[str, Any]
@@ -83,8 +83,8 @@ class Metric:
     has_interval: bool = True
     """Whether results.json gives a 95% interval."""
     lower_is_better: bool = False
-    is_share: bool = True
-    """Whether values lie between 0 and 1, so that a bar can be drawn."""
+    bounds: tuple[float, float] = (0.0, 1.0)
+    """The least and the greatest value there can be; no interval reaches beyond."""
     family: str | None = None
     """For a plug-in: the name of the `Predictions` that it scores."""
 
@@ -93,11 +93,24 @@ class Metric:
             return self.compute(predictions)
         return self._statistic(predictions).value
 
+    @property
+    def is_share(self) -> bool:
+        """Whether 1 is the best there can be, so that a bar can be drawn."""
+        return self.bounds[1] == 1.0
+
     def interval(self, predictions: Predictions) -> list[float]:
-        """The 95% bootstrap interval."""
-        if self.resample is not None:
-            return percentile_interval(self.resample(predictions))
-        return percentile_interval(self._statistic(predictions).resampled())
+        """The 95% interval: by bootstrap, or exact where every example is right, or none."""
+        resample = self.resample or (lambda given: self._statistic(given).resampled())
+        low, high = percentile_interval(resample(predictions))
+        if self.bounds == (0.0, 1.0) and low == high and low in self.bounds:
+            statistic = self.statistic(predictions)
+            if statistic is not None:
+                return interval_at_bound(low, len(statistic.parts_NM))
+        return [low, high]
+
+    def within_bounds(self, low: float, high: float) -> tuple[float, float]:
+        """An interval, cut where no value can be."""
+        return max(low, self.bounds[0]), min(high, self.bounds[1])
 
     def is_better(self, one: float, other: float) -> bool:
         """Whether one score is better than another."""

@@ -192,7 +192,7 @@ ClassPredictions.scored_by(
         compute=_compute_log_loss,
         has_interval=False,
         lower_is_better=True,
-        is_share=False,
+        bounds=(0.0, np.inf),
     ),
 )
 

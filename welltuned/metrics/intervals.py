@@ -19,6 +19,15 @@ def percentile_interval(draws_R: np.ndarray) -> list[float]:
     return [float(bound) for bound in np.percentile(draws_R, [2.5, 97.5])]
 
 
+def interval_at_bound(share: float, number: int) -> list[float]:
+    """The exact 95% interval of a share of 0 or 1 in `number` examples (Clopper & Pearson 1934).
+
+    No resample of such examples differs from another, so the bootstrap knows nothing of it.
+    """
+    reach = 0.025 ** (1 / number)
+    return [reach, 1.0] if share else [0.0, 1.0 - reach]
+
+
 def bootstrap_interval(
     measure: Callable[[np.ndarray, np.ndarray], float],
     labels_N: np.ndarray,

@@ -83,7 +83,7 @@ TokenPredictions.scored_by(
         compute=lambda predictions: predictions.values["loss"],
         resample=lambda predictions: predictions.resampled["loss"],
         lower_is_better=True,
-        is_share=False,
+        bounds=(0.0, np.inf),
     ),
     Metric(
         name="perplexity",
@@ -92,7 +92,7 @@ TokenPredictions.scored_by(
         compute=lambda predictions: predictions.values["perplexity"],
         resample=lambda predictions: predictions.resampled["perplexity"],
         lower_is_better=True,
-        is_share=False,
+        bounds=(1.0, np.inf),
     ),
     Metric(
         name="token_accuracy",

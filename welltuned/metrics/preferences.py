@@ -159,7 +159,7 @@ PairPredictions.scored_by(
         statistic=lambda predictions: mean_of(predictions.differences_Q),
         compute=lambda predictions: float(predictions.differences_Q.mean()),
         resample=_resampled_margin,
-        is_share=False,
+        bounds=(-np.inf, np.inf),
     ),
     Metric(
         name="log_loss",
@@ -168,7 +168,7 @@ PairPredictions.scored_by(
         compute=lambda predictions: float(np.logaddexp(0, -predictions.differences_Q).mean()),
         has_interval=False,
         lower_is_better=True,
-        is_share=False,
+        bounds=(0.0, np.inf),
     ),
     Metric(
         name="calibration_error",

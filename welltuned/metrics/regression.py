@@ -133,11 +133,11 @@ def _metric(
     return Metric(name, title, statistic, compute, resample, **traits)
 
 
-_ERROR = {"lower_is_better": True, "is_share": False}
+_ERROR = {"lower_is_better": True, "bounds": (0.0, np.inf)}
 
 NumberPredictions.scored_by(
-    _metric("r2", "R²", _r2, r2),
+    _metric("r2", "R²", _r2, r2, bounds=(-np.inf, 1.0)),
     _metric("mae", "mean absolute error", _mae, mean_absolute_error, **_ERROR),
     _metric("rmse", "root mean squared error", _rmse, root_mean_squared_error, **_ERROR),
-    _metric("spearman", "Spearman", _spearman, rank_correlation),
+    _metric("spearman", "Spearman", _spearman, rank_correlation, bounds=(-1.0, 1.0)),
 )

@@ -257,7 +257,7 @@ def _corpus_metric(name: str, title: str) -> Metric:
         metric = predictions.corpus_metrics[name]
         return lambda rows_NS: score_of_statistics(metric, rows_NS.sum(axis=0).tolist())
 
-    return _metric(name, title, parts, measure, is_share=False)
+    return _metric(name, title, parts, measure, bounds=(0.0, 100.0))
 
 
 TextPredictions.scored_by(
@@ -280,7 +280,7 @@ TextPredictions.scored_by(
             (_length(said), _length(wanted)) for said, wanted in predictions.normalised_N
         ],
         lambda predictions: _ratio,
-        is_share=False,
+        bounds=(0.0, np.inf),
     ),
     _metric(
         "empty",

@@ -29,6 +29,6 @@ MATTHEWS = Metric(
     name="matthews",
     title="Matthews correlation",
     statistic=_statistic,
-    is_share=False,
+    bounds=(-1.0, 1.0),
     family=ClassPredictions.name,
 )

@@ -192,7 +192,7 @@ def _columns(row: ComparisonRow, metric: str, kept: list[str]) -> list[Text]:
     columns = [
         row["name"] + failed,
         f"{score['mean']:.3f}",
-        f"±{(interval[1] - interval[0]) / 2:.3f}" if interval else "",
+        f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "",
         _shown(cost["train_seconds"], duration_text),
         _shown(cost["memory_bytes"], size_text),
         f"{share:.2%}" if share is not None else "",

@@ -9,7 +9,7 @@ import numpy as np
 
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.statistics import seeds_interval
-from welltuned.metrics import lower_is_better
+from welltuned.metrics import lower_is_better, metric_named
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
@@ -104,10 +104,18 @@ def _scores(tests: Mapping[int, Scores]) -> dict[str, ScoreSummary]:
         scores[name] = {
             "mean": float(values.mean()),
             "deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
-            "interval": seeds_interval(values),
+            "interval": _interval(name, values),
             "by_seed": {str(seed): test[name] for seed, test in tests.items()},
         }
     return scores
+
+
+def _interval(name: str, values_S: np.ndarray) -> tuple[float, float] | None:
+    """The interval over seeds, without values that the metric cannot have."""
+    interval, metric = seeds_interval(values_S), metric_named(name)
+    if interval is None or metric is None:
+        return interval
+    return metric.within_bounds(*interval)
 
 
 def _cost(run: Run, metric: str) -> dict[str, float | None]:

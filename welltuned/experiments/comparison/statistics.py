@@ -104,7 +104,10 @@ class Difference:
 
 
 def seeds_interval(values_S: np.ndarray) -> tuple[float, float] | None:
-    """The 95% interval of the mean over seeds, by Student's t; None for a single seed."""
+    """The 95% interval of the mean over seeds, by Student's t; None for a single seed.
+
+    It may reach beyond what a metric can be: `Metric.within_bounds`.
+    """
     from scipy.stats import t
 
     count = len(values_S)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from welltuned.experiments.search.power_law import PowerLaw, bootstrap
-from welltuned.metrics import lower_is_better
+from welltuned.metrics import lower_is_better, metric_named
 from welltuned.reports.advice import advise_on_curve
 from welltuned.reports.translations import ENGLISH
 
@@ -45,7 +45,9 @@ def extrapolate_curve(metric: str, sizes: np.ndarray, scores_NS: np.ndarray) -> 
     told = {
         "metric": metric,
         "examples": total,
-        "points": [_point(int(n), scores) for n, scores in zip(sizes, scores_NS, strict=True)],
+        "points": [
+            _point(metric, int(n), scores) for n, scores in zip(sizes, scores_NS, strict=True)
+        ],
         "law": {
             name: {"value": float(getattr(law, name)[0]), **_interval(getattr(draws, name))}
             for name in ("floor", "scale", "exponent")
@@ -84,18 +86,21 @@ def _predict(
     ]
 
 
-def _point(size: int, scores: np.ndarray) -> dict[str, Any]:
+def _point(metric: str, size: int, scores: np.ndarray) -> dict[str, Any]:
     """A measured size: its seeds, their mean, and the t-interval of the mean."""
     mean = float(scores.mean())
     half = float(
         stats.t.ppf((1 + _LEVEL) / 2, len(scores) - 1) * scores.std(ddof=1) / len(scores) ** 0.5
     )
+    low, high = mean - half, mean + half
+    if (known := metric_named(metric)) is not None:
+        low, high = known.within_bounds(low, high)
     return {
         "examples": size,
         "scores": [float(score) for score in scores],
         "value": mean,
-        "low": mean - half,
-        "high": mean + half,
+        "low": low,
+        "high": high,
     }
 
 
