@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """Scores as functions of sums over examples: the same numbers as the metrics themselves."""
 
 from __future__ import annotations
@@ -7,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from faults import refused
 from welltuned.metrics import (
@@ -235,17 +235,6 @@ def test_a_score_that_the_rows_do_not_tell_is_none() -> None:
 def test_which_is_better_depends_on_the_score() -> None:
     assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
     assert is_better("loss", 0.8, 0.9) and not is_better("mae", 2.0, 1.0)
-||||||| parent of 913ffe2 (No interval reaches where no score can be, and all right of 30 leaves room for errors not seen)
-=======
-"""Metrics as objects: intervals that hold values which can be, also at the edge."""
-
-from __future__ import annotations
-
-import numpy as np
-import pytest
-from scipy import stats
-
-from welltuned.metrics import ClassPredictions, metric_named
 
 
 def predictions(right: int, wrong: int) -> ClassPredictions:
@@ -289,4 +278,3 @@ def test_no_interval_reaches_where_no_value_can_be(name: str, low: float, high: 
     assert metric is not None
     assert metric.within_bounds(-9.0, 9.0) == (low, high)
     assert np.isfinite(metric.within_bounds(-9.0, 9.0)).all()
->>>>>>> 913ffe2 (No interval reaches where no score can be, and all right of 30 leaves room for errors not seen)

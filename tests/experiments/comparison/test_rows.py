@@ -1,11 +1,12 @@
-<<<<<<< HEAD
 """Rows of a comparison: means over seeds."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from welltuned.experiments.comparison.rows import _retention
+import pytest
+
+from welltuned.experiments.comparison.rows import _retention, _scores
 
 RUNS: list[dict[str, Any]] = [
     {"kept": share, "kept_ci95": [0.8, 1.0], "decided_by": "topics",
@@ -19,15 +20,6 @@ def test_sets_are_averaged_over_seeds_and_the_headline_is_none_of_them() -> None
     assert list(found) == ["topics"]
     assert abs(found["topics"]["kept"] - 0.85) < 1e-12
     assert found["topics"]["before"] == 0.8 and found["topics"]["kind"] == "probe"
-||||||| parent of 913ffe2 (No interval reaches where no score can be, and all right of 30 leaves room for errors not seen)
-=======
-"""Rows of a comparison: what each strategy scored, in numbers that can be."""
-
-from __future__ import annotations
-
-import pytest
-
-from welltuned.experiments.comparison.rows import _scores
 
 
 def test_two_seeds_that_differ_give_no_interval_beyond_the_metric() -> None:
@@ -43,4 +35,3 @@ def test_the_interval_stays_students_within_the_bounds() -> None:
     assert scores["accuracy"]["interval"] == pytest.approx(
         (0.81 - 0.024841, 0.81 + 0.024841), abs=1e-5
     )
->>>>>>> 913ffe2 (No interval reaches where no score can be, and all right of 30 leaves room for errors not seen)
