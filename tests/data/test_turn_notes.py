@@ -45,3 +45,15 @@ def test_usual_orders_are_not(turns: list[dict[str, Any]]) -> None:
 def test_keys_that_are_not_read_are_named_where_they_hold_something() -> None:
     odd: dict[str, Any] = {**ANSWER, "mood": "glad", "name": None}
     assert found(USER, odd) == ["data.keys_not_read source=a.jsonl keys=mood"]
+
+
+def test_turns_that_are_left_out_of_the_loss_are_counted() -> None:
+    unlearned = {**ANSWER, "weight": "0"}
+    assert found(USER, unlearned, USER, ANSWER) == [
+        "data.turns_not_learned source=a.jsonl number=1"
+    ]
+
+
+def test_other_turns_that_ask_to_be_learned_are_counted() -> None:
+    asking: dict[str, Any] = {**USER, "train": True}
+    assert found(asking, ANSWER) == ["data.weights_not_of_answers source=a.jsonl number=1"]

@@ -18,6 +18,7 @@ from welltuned.data.message_parsing import (
     as_text,
     as_turns,
     cell_as_list,
+    is_learned,
     turns_in,
     with_system,
 )
@@ -287,6 +288,8 @@ def _read(
         notes.observe(cells.values(), example.messages or ())
         if answers and _is_unanswered(example):
             notes.empty.append(table.lines[index])
+        elif answers and example.messages is not None and not _has_weight(example.messages):
+            notes.weightless.append(table.lines[index])
         else:
             read.append((index, example))
     if not read and len(faults) == before:
@@ -313,6 +316,11 @@ def _check(example: Example, answers: bool) -> None:
 def _is_unanswered(example: Example) -> bool:
     """Whether an answer is empty. Rows that are empty altogether are for others to count."""
     return bool(example.text.strip()) and not all(answer.strip() for answer in example.answers)
+
+
+def _has_weight(messages: Sequence[ChatMessage]) -> bool:
+    """Whether an answer is learned."""
+    return any(turn["role"] == "assistant" and is_learned(turn) for turn in messages)
 
 
 def _as_table(

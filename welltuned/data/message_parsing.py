@@ -6,12 +6,15 @@ A cell that cannot be read raises `Unreadable`, which says how to mend it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from welltuned.errors import Fault
 
 ChatMessage = dict[str, str]
-"""One turn: {"role": system, user, assistant or tool, "content": text}."""
+"""One turn: {"role": system, user, assistant or tool, "content": text}.
+
+Where its file says that it is not learned, it has "weight": "0", too."""
 
 _ROLES = {
     "system": "system",
@@ -26,7 +29,7 @@ _ROLES = {
     "observation": "tool",
     "function": "tool",
 }
-READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call"}
+READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call", "weight", "train"}
 """The keys of a turn that are read; others are told of."""
 
 
@@ -109,8 +112,7 @@ def _turn(turn: Any, column: str) -> ChatMessage:
             column=column,
             found=_kind(turn),
         )
-    given = turn.get("role", turn.get("from"))
-    role = _ROLES.get(str(given).casefold().strip())
+    given, role = turn.get("role", turn.get("from")), role_of(turn)
     if role is None:
         known = ", ".join(_ROLES)
         if given is None:
@@ -124,7 +126,45 @@ def _turn(turn: Any, column: str) -> ChatMessage:
             role=given,
             known=known,
         )
-    return {"role": role, "content": _content(turn, str(given))}
+    said = {"role": role, "content": _content(turn, str(given))}
+    return said if _learned(turn) is not False else {**said, "weight": "0"}
+
+
+def _learned(turn: dict[str, Any]) -> bool | None:
+    """Whether a turn is to be learned, by its `weight` or `train`; None where it has neither."""
+    given = {key: turn[key] for key in ("weight", "train") if turn.get(key) is not None}
+    for key, value in given.items():
+        if value not in (0, 1):  # as numbers, or as false and true
+            raise Unreadable(
+                "data.turn_weight",
+                "'{key}' of a turn is {value}, but a turn is learned or not",
+                "write 1 (or true) to learn the turn, and 0 (or false) to leave it out of the loss",
+                key=key,
+                value=value,
+            )
+    if len({bool(value) for value in given.values()}) > 1:
+        raise Unreadable(
+            "data.turn_weights_contradict",
+            "a turn has weight {weight} and train {train}",
+            "keep one of the two keys",
+            **given,
+        )
+    return next(map(bool, given.values()), None)
+
+
+def is_learned(turn: Mapping[str, str]) -> bool:
+    """Whether the file does not say that this turn is left out of the loss."""
+    return turn.get("weight") != "0"
+
+
+def asks_to_be_learned(turn: Mapping[str, object]) -> bool:
+    """Whether a turn as its file writes it says that it is learned."""
+    return any(turn.get(key) == 1 for key in ("weight", "train"))
+
+
+def role_of(turn: Mapping[str, object]) -> str | None:
+    """Whose turn it is, whatever its file calls that; None where it does not say."""
+    return _ROLES.get(str(turn.get("role", turn.get("from"))).casefold().strip())
 
 
 def _content(turn: dict[str, Any], role: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from welltuned.data.message_parsing import is_learned
 from welltuned.data.special_tokens import Span, stay_text, written_in
 from welltuned.errors import Place
 from welltuned.tasks.chat.quoting import Quotes
-from welltuned.tasks.chat.spans import span_of
+from welltuned.tasks.chat.spans import spans_of, without
 from welltuned.tasks.chat.template import Messages, apply_template
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ def _learned(
     train_on: TrainOn,
     place: Place | None,
 ) -> tuple[Span, ...]:
-    if train_on == "all":
+    if train_on == "all" and all(map(is_learned, messages)):
         return ((0, len(text)),)
-    spans: list[Span] = []
-    for index, message in enumerate(messages):
-        if message["role"] == "assistant":
-            floor = spans[-1][1] if spans else 0
-            spans.append(span_of(tokenizer, messages, index, text, floor, place))
-    return tuple(spans[-1:] if train_on == "last" else spans)
+    spans = spans_of(tokenizer, messages, text, place)
+    if train_on == "all":
+        return without(len(text), [spans[i] for i in spans if not is_learned(messages[i])])
+    answers = [i for i in spans if messages[i]["role"] == "assistant"]
+    chosen = answers[-1:] if train_on == "last" else answers
+    return tuple(spans[i] for i in chosen if is_learned(messages[i]))
 
 
 def render_plain(

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from welltuned.data.message_parsing import is_learned
 from welltuned.data.special_tokens import Span
 from welltuned.errors import Fault, InputError, Place
 from welltuned.tasks.chat.template import Messages, apply_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+def spans_of(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, text: str, place: Place | None
+) -> dict[int, Span]:
+    """Where each turn of the assistant stands in the text, by its number; and where that of
+    others does which are not learned.
+    """
+    spans: dict[int, Span] = {}
+    floor = 0
+    for index, turn in enumerate(messages):
+        if turn["role"] == "assistant":
+            spans[index] = span_of(tokenizer, messages, index, text, floor, place)
+        elif not is_learned(turn) and (found := _turn(tokenizer, messages, index, text, floor)):
+            spans[index] = found
+        floor = spans[index][1] if index in spans else floor
+    return spans
+
+
+def _turn(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, index: int, text: str, floor: int
+) -> Span | None:
+    """Where a turn that is no answer stands, with its header where that can be told."""
+    start = _length_of_start(_part(tokenizer, messages[:index], False) or "", text)
+    end = _length_of_start(_part(tokenizer, messages[: index + 1], False), text)
+    if start is not None and end is not None and start < end:
+        return start, end
+    return _find(text, messages[index]["content"], floor)
+
+
+def without(length: int, holes: Sequence[Span]) -> tuple[Span, ...]:
+    """What is left of a text of so many characters when some are taken out, in order."""
+    starts, ends = [0, *(end for _, end in holes)], [*(start for start, _ in holes), length]
+    return tuple((a, b) for a, b in zip(starts, ends, strict=True) if a < b)
 
 
 def span_of(

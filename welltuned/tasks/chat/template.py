@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Messages = Sequence[Mapping[str, str]]
-"""Turns, each with its `role` and `content`."""
+"""Turns, each with its `role` and `content`, and `weight` "0" where it is not learned."""
 
 DEFAULT_TEMPLATE = (
     "{{ bos_token }}"
@@ -47,7 +47,7 @@ def apply_template(
     try:
         return str(
             tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
+                [{key: said for key, said in turn.items() if key != "weight"} for turn in messages],
                 tokenize=False,
                 add_generation_prompt=prompting,
             )

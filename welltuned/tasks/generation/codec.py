@@ -10,6 +10,7 @@ import numpy as np
 
 from welltuned.data import conversations
 from welltuned.data.encoding import pad
+from welltuned.data.message_parsing import is_learned
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
@@ -154,12 +155,13 @@ def is_answered(style: Style, records: Records, index: int) -> bool:
 
 
 def reference_of(style: Style, records: Records, index: int) -> str | None:
-    """The example's own answer, None where it ends with a question."""
+    """The example's own answer; None where it ends with a question, or with a turn not learned."""
     if style == "plain":
         completion = records["completion"][index]
         return None if completion is None else completion.strip()
     last = records["messages"][index][-1]
-    return last["content"].strip() if last["role"] == "assistant" else None
+    answers = last["role"] == "assistant" and is_learned(last)
+    return last["content"].strip() if answers else None
 
 
 def question_of(
