@@ -14,13 +14,11 @@ from torch import nn
 
 from faults import fails
 from support import build, make_rows
-from welltuned.data.batching import BatchPlan
 from welltuned.data.records import Records
 from welltuned.engines import torch_loop
-from welltuned.engines.config import ResolvedTraining, TrainingConfig
+from welltuned.engines.config import TrainingConfig
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.job import Job
-from welltuned.engines.step_plan import StepPlan
 from welltuned.errors import Faults
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.freezing import hash_weights
@@ -383,19 +381,6 @@ def test_training_lasts_as_long_as_was_asked(
     assert outcome.epochs == pytest.approx(epochs)
     assert [step.step for step in heard(job).steps] == list(range(1, steps + 1))
     assert all(step.total == steps for step in heard(job).steps)
-
-
-@pytest.mark.parametrize(("steps", "tokens"), [(10**6, None), (500, 60), (1, 60)])
-def test_a_long_training_is_planned_in_no_time(steps: int, tokens: int | None) -> None:
-    """Epochs are counted in leaps, and none is begun in vain."""
-    lengths = np.arange(3, 53)
-    batches = BatchPlan(lengths, batch_size=8, max_tokens=tokens)
-    some = ResolvedTraining(learning_rate=1, metric_for_best_model="f1", max_steps=steps)
-    plan = StepPlan.of(batches, some)
-    assert plan.total == steps
-    assert sum(plan.steps_per_epoch[:-1]) < steps <= sum(plan.steps_per_epoch)
-    epochs = len(plan.steps_per_epoch)
-    assert list(plan.steps_per_epoch[:20]) == batches.count(min(epochs, 20))
 
 
 def test_every_example_is_read_once_an_epoch(still: str) -> None:
