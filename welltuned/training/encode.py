@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.data.special_tokens import note_special_tokens
@@ -81,6 +83,7 @@ def encode_splits(
     examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
+    _note_unknown(tokenizer, examples, data)
     for split in read:
         data.facts.notes += note_special_tokens(tokenizer, data[split], split)
         data.facts.notes += problem.codec.notes(examples[split], split)
@@ -166,4 +169,31 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSpli
                 max_length=max_length,
                 number=number,
                 share=number / len(lengths[split]),
+            )
+
+
+def _note_unknown(
+    tokenizer: PreTrainedTokenizerBase, examples: dict[str, Examples], data: DataSplits
+) -> None:
+    """Count what the tokenizer has no token for: the model cannot tell one such thing from another.
+
+    That is how a text in another language or script looks to a model that never met it.
+    """
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return
+    for split, part in examples.items():
+        is_unknown = part.encoded.ids == unknown
+        if is_unknown.any():
+            ends = part.encoded.offsets[1:]
+            texts = np.unique(np.searchsorted(ends, np.flatnonzero(is_unknown), side="right"))
+            data.facts.note(
+                "task.unknown_tokens",
+                "{split}: {share:.1%} of the tokens, in {texts:,} of {total:,} texts, stand for "
+                "something that the tokenizer does not know ({token}).",
+                split=split,
+                share=float(is_unknown.mean()),
+                texts=len(texts),
+                total=len(part),
+                token=str(tokenizer.unk_token),
             )
