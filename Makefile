@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
-.PHONY: demo test check golden docs pages pitfalls tree reference schemas errors test-lowest \
+.PHONY: demo test check golden docs pages pitfalls tree reference schemas readings errors test-lowest \
 	test-slow test-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
@@ -36,10 +36,13 @@ schemas: $(VENV)/ready     ## docs/run-folder.md and the JSON schemas of results
 pitfalls: $(VENV)/ready    ## the tests that docs/pitfalls.md names, as they are now
 	$(BIN)/python docs/tools/pitfall_tests.py
 
-pages: tree reference schemas pitfalls ## every page that is made from code
+pages: tree reference schemas pitfalls readings ## every page that is made from code
 
 tree: $(VENV)/ready        ## the file tree of both READMEs, from the docstrings of today
 	$(BIN)/python docs/tools/readme_tree.py
+
+readings: $(VENV)/ready    ## docs/readings.md, how doubtful files are read, from the questions of today
+	$(BIN)/python docs/tools/readings.py
 
 errors: $(VENV)/ready      ## docs/errors.md, from the codes of today
 	$(BIN)/python docs/tools/error_codes.py

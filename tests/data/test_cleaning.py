@@ -83,7 +83,7 @@ def test_a_wrong_column_is_told_for_every_file(three: Any) -> None:
 
 def test_faults_of_all_files_show_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a", "label": "b"}\n{\n')
-    (tmp_path / "b.csv").write_bytes(b"text,label\ncaf\xe9,a\n")
+    (tmp_path / "b.csv").write_bytes(b"text,label\n" + b"caf\xe9,a\n" + "été,b\n".encode() * 3)
     test = str(tmp_path / "c.csv")
     _, faults = gather(str(tmp_path / "a.jsonl"), validation=str(tmp_path / "b.csv"), test=test)
     told = "\n".join(faults)

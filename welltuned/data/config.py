@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from welltuned.schema.part import Part, conflict
+
+
+def _as_written(column: object) -> object:
+    """A number that names a column, as YAML reads `text: 0`."""
+    return str(column) if type(column) in (int, float) else column
+
+
+ColumnName = Annotated[str, BeforeValidator(_as_written)]
+"""The name of a column, also where it is a number."""
 
 
 class SplitConfig(Part):
@@ -39,7 +48,7 @@ class ExtraDataset(Part):
 
     data: str = Field(examples=["general.jsonl"])
     """A file as `data.train` takes it, or `demo:NAME`."""
-    columns: dict[str, str] = Field(default_factory=dict, examples=[{"text": "sentence"}])
+    columns: dict[str, ColumnName] = Field(default_factory=dict, examples=[{"text": "sentence"}])
     """Column mapping: which column has which role; inferred from names when not given."""
 
     @model_validator(mode="before")
@@ -65,7 +74,7 @@ class DataConfig(Part):
     replay: ExtraDataset | None = None
     """Replay examples from earlier training, for a protection that mixes them in or penalises
     drift on them."""
-    columns: dict[str, str] = Field(
+    columns: dict[str, ColumnName] = Field(
         default_factory=dict, examples=[{"text": "sentence", "label": "polarity"}]
     )
     """Column mapping: which column has which role, such as {text: sentence, label: polarity};
@@ -89,3 +98,39 @@ class DataConfig(Part):
     white space."""
     quoting: Literal["auto", "standard", "none"] = "auto"
     """Whether quotation marks enclose fields. auto: yes in CSV, no in TSV."""
+    header: bool | Literal["auto"] = "auto"
+    """Whether the first row of a CSV, TSV or Excel file names the columns. Without names they are
+    numbered from 0: `data.columns.text=0`."""
+    encoding: str = Field(default="auto", examples=["cp1252", "gb18030"])
+    """The encoding of text files, by Python's name for it. auto: UTF-8, or what is recognised."""
+    line_ends: Literal["auto", "any", "lf"] = "auto"
+    """What ends a line. any: LF, CRLF and CR; lf: LF and CRLF alone, and a bare CR is text. auto:
+    any, but lf where only so the rows of a table have equal numbers of cells."""
+    sheet: ColumnName | None = Field(default=None, examples=["Sheet1"])
+    """The sheet of an Excel file; default the first that is not empty."""
+    json_layout: Literal["auto", "records", "columns", "index"] = "auto"
+    """How a JSON document of one object holds a table: `records`, as one row or a list of rows;
+    `columns`, {column: {row: cell}}; `index`, {row: {column: cell}}."""
+    json_path: str | None = Field(default=None, examples=["data"])
+    """The key of the table within a JSON document, with dots between nested keys."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        if encoding != "auto" and not _names_an_encoding(encoding):
+            raise conflict(
+                "data.encoding_not_known",
+                "'{encoding}' is no encoding that Python knows",
+                "write for example utf-8, cp1252, gb18030, big5, shift_jis or utf-16",
+                encoding=encoding,
+            )
+        return encoding
+
+
+def _names_an_encoding(name: str) -> bool:
+    """Whether text can be read by it; other codecs, such as base64, turn bytes into bytes."""
+    try:
+        "".encode(name)
+    except LookupError:
+        return False
+    return True

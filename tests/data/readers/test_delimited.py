@@ -1,12 +1,17 @@
-"""CSV and TSV: marks, quotes and rows that are not whole."""
+"""CSV and TSV: marks, quotes, rows that are not whole; what was written is read."""
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
-from reading import read
+from reading import again, read, table_of_file
+from texts import texts
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -80,3 +85,54 @@ def test_rows_with_too_many_or_too_few_cells_are_told_and_left_out(tmp_path: Pat
         "a.csv:7:3 data.csv_width found=3 expected=2",
     ]
     assert table.columns["text"] == ["one", "four\nlines"]
+
+
+ROWS = some.lists(some.tuples(texts, some.sampled_from(["0", "1"])), min_size=1, max_size=8)
+RELAXED = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
+
+
+@RELAXED
+@given(
+    ROWS,
+    some.sampled_from(["\n", "\r\n", "\r"]),
+    some.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    some.booleans(),
+)
+def test_a_csv_gives_back_what_was_written(
+    tmp_path: Path, rows: list[tuple[str, str]], end: str, encoding: str, every: bool
+) -> None:
+    written = io.StringIO()
+    plain, quoted = (csv.writer(written, lineterminator=end, quoting=how) for how in (0, 1))
+    with_quotes = every or end == "\r"  # else the writer leaves an LF in a text without them
+    (quoted if with_quotes else plain).writerows([("text", "label"), *rows])
+    table = table_of_file(tmp_path / "a.csv", written.getvalue().encode(encoding))
+    assert table.columns == {
+        "text": [text for text, _ in rows],
+        "label": [label for _, label in rows],
+    }
+    assert {reading.question for reading in table.readings} <= {"encoding", "line_ends"}
+
+
+@RELAXED
+@given(ROWS)
+def test_a_csv_of_pandas_gives_back_what_was_written(
+    tmp_path: Path, rows: list[tuple[str, str]]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "a.csv", index=False)
+    table, faults = again(tmp_path / "a.csv")
+    assert faults == [] and table is not None
+    assert table.columns["text"] == [text for text, _ in rows]
+
+
+@RELAXED
+@given(ROWS)
+def test_a_tsv_gives_back_texts_without_tabs_and_line_ends(
+    tmp_path: Path, rows: list[tuple[str, str]]
+) -> None:
+    plain = [(" ".join(text.replace("\t", " ").split()), label) for text, label in rows]
+    lines = ["text\tlabel", *("\t".join(row) for row in plain)]
+    table = table_of_file(tmp_path / "a.tsv", "\n".join(lines) + "\n")
+    assert table.columns["text"] == [text for text, _ in plain]

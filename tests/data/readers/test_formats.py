@@ -60,9 +60,9 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str)
 
 
 def test_a_file_of_another_kind_is_refused_with_the_kinds_that_are_read(tmp_path: Path) -> None:
-    table, faults = read(tmp_path / "a.xlsx", "x")
+    table, faults = read(tmp_path / "a.pdf", "x")
     assert table is None
-    assert faults[0].startswith("a.xlsx data.type_unsupported suffix=.xlsx known=.csv, ")
+    assert faults[0].startswith("a.pdf data.type_unsupported suffix=.pdf known=.csv, ")
 
 
 def test_a_file_that_may_not_be_read_is_refused(

@@ -1,12 +1,15 @@
-"""JSON and JSON lines: records, and where they break."""
+"""JSON and JSON lines: records, and where they break; what was written is read."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
-from reading import read
+from reading import read, table_of_file
+from texts import texts
 
 
 def test_keys_that_come_late_or_are_left_out_are_nothing_elsewhere(tmp_path: Path) -> None:
@@ -20,44 +23,34 @@ def test_an_unusual_line_separator_inside_a_text_ends_no_line(tmp_path: Path) ->
     assert table.columns["text"] == ["a\u2028b\x85c", "d"]
 
 
-def test_every_broken_line_of_json_is_told_with_line_and_column(tmp_path: Path) -> None:
-    content = '{"text": "a"}\n{"text": }\n{"text": "c"}\n{"text" "d"}\n'
-    table, faults = read(tmp_path / "a.jsonl", content)
-    assert faults == [
-        "a.jsonl:2:10 data.bad_json reason=Expecting value",
-        "a.jsonl:4:9 data.bad_json reason=Expecting ':' delimiter",
-    ]
-    assert table.columns["text"] == ["a", "c"]
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (
-            '[\n{"text": "a"},\n{"text": }\n]',
-            "a.json:3:10 data.bad_json_array reason=Expecting value",
-        ),
-        (
-            '[\n{"text": "a"}\n{"text": "b"}]',
-            "a.json:3 data.bad_json_array reason=expecting ',' or ']'",
-        ),
-        ('[\n{"text": "a"},\n', "a.json:3 data.json_array_open"),
-        ('[\n{"text": "a"}\n', "a.json:3 data.bad_json_array reason=expecting ',' or ']'"),
-        ('[{"text": "a"}]\n\n{"x"', "a.json:3 data.json_array_trailing"),
-        ("[" * 100_000, "a.json:1 data.json_array_too_deep"),
-    ],
+ROWS = some.lists(
+    some.fixed_dictionaries({"text": texts, "label": some.integers(0, 1)}), min_size=1, max_size=6
 )
-def test_a_broken_array_is_told_where_it_breaks(tmp_path: Path, content: str, told: str) -> None:
-    _, faults = read(tmp_path / "a.json", content)
-    assert faults == [told]
+RELAXED = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
 
 
-def test_a_line_nested_too_deep_is_told(tmp_path: Path) -> None:
-    _, faults = read(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000 + "\n")
-    assert faults == ["a.jsonl:2 data.json_too_deep"]
-
-
-@pytest.mark.parametrize(("record", "kind"), [("3", "int"), ('"x"', "str"), ("[1]", "list")])
-def test_a_record_that_is_no_object_is_refused(tmp_path: Path, record: str, kind: str) -> None:
-    _, faults = read(tmp_path / "a.jsonl", f'{{"text": "a"}}\n{record}\n')
-    assert faults == [f"a.jsonl:2 data.record_not_an_object type={kind}"]
+@RELAXED
+@given(
+    ROWS,
+    some.booleans(),
+    some.sampled_from([None, 2]),
+    some.sampled_from(["\n", "\r\n", "\r"]),
+    some.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-be"]),
+)
+def test_json_gives_back_what_was_written(
+    tmp_path: Path,
+    rows: list[dict[str, object]],
+    escaped: bool,
+    indent: int | None,
+    end: str,
+    encoding: str,
+) -> None:
+    lines = "\n".join(json.dumps(row, ensure_ascii=escaped) for row in rows)
+    listed = json.dumps(rows, ensure_ascii=escaped, indent=indent)
+    within = json.dumps({"data": rows}, ensure_ascii=escaped, indent=indent)
+    for name, content in (("a.jsonl", lines), ("a.json", listed), ("b.json", within)):
+        written = content.replace("\n", end).encode(encoding)
+        table = table_of_file(tmp_path / name, written)
+        assert table.columns == {key: [row[key] for row in rows] for key in ("text", "label")}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from welltuned.data.config import DataConfig
 from welltuned.data.readers.decoding import decode
+from welltuned.data.readers.line_ends import split_lines
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message
@@ -129,7 +130,8 @@ def _check(cells: list[str], width: int, first: int, place: Place, faults: Fault
 
 def read_conll(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
     """One sentence per row, as words and their columns."""
-    text = decode(raw, name, faults)
-    if text is None:
+    decoded = decode(raw, name, config, faults)
+    if decoded is None:
         return None
-    return Table(name, *parse(enumerate(text.split("\n"), 1), name, faults))
+    lines, readings = split_lines(decoded.text, name, config)
+    return Table(name, *parse(lines, name, faults), (*decoded.readings, *readings))

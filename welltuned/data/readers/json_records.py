@@ -1,135 +1,118 @@
-"""JSON arrays and JSON lines."""
+"""JSON lines, and JSON documents in the layouts that are usual for tables."""
 
 from __future__ import annotations
 
-import bisect
 import json
-from collections.abc import Iterator
-from typing import Any
+import re
+from dataclasses import replace
+from pathlib import PurePath
 
 from welltuned.data.config import DataConfig
+from welltuned.data.readers.cells import table_of
 from welltuned.data.readers.decoding import decode
+from welltuned.data.readers.json_broken import array_records, line_records, stream_records
+from welltuned.data.readers.json_layouts import table_of_list, table_of_object, table_of_records
+from welltuned.data.readers.json_nodes import Node, root_of
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
+_LINES = (".jsonl", ".ndjson")
+_PROBED = 50
+"""How many lines are tried for whether each is a record."""
+
 
 def read_json(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
-    """Records as objects, in an array or one a line; a column that a record lacks is None."""
-    text = decode(raw, name, faults)
-    if text is None:
+    """Records one a line, in an array, or in an object of a layout that is known."""
+    decoded = decode(raw, name, config, faults)
+    if decoded is None:
         return None
-    records = _array_records if text.lstrip().startswith("[") else _line_records
-    columns: dict[str, list[Any]] = {}
-    starts: list[int] = []
-    for line, record in records(text, name, faults):
-        if not isinstance(record, dict):
-            faults.add_counted(
-                "data.record_not_an_object",
-                "a record must be an object, not {type}",
-                Place(name, line),
-                'write {{"text": …, "label": …}}',
-                type=type(record).__name__,
+    text = re.sub(r"\r+\n?", "\n", decoded.text)  # no string of JSON holds a bare line end
+    table = _read(text, name, config, faults)
+    return table and replace(table, readings=(*decoded.readings, *table.readings))
+
+
+def _read(text: str, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    lines = [pair for pair in enumerate(text.split("\n"), 1) if pair[1].strip()]
+    root = None if _holds_a_record_a_line(lines, name) else root_of(text)
+    if root is None:
+        return _read_records(text, lines, name, config, faults)
+    table = _follow(root, name, config, faults)
+    if table is None:
+        return None
+    if isinstance(table.value, list):
+        return table_of_list(table, name, config, faults)
+    if isinstance(table.value, dict):
+        return table_of_object(table, name, config, faults)
+    return table_of_records([(table.line, table.value)], name, faults)
+
+
+def _holds_a_record_a_line(lines: list[tuple[int, str]], name: str) -> bool:
+    """Whether the first two lines are values of their own; of JSON lines, one is enough."""
+    least = 1 if PurePath(name).suffix.lower() in _LINES else 2
+    return len(lines) >= least and all(_is_json(line) for _, line in lines[:2])
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _read_records(
+    text: str, lines: list[tuple[int, str]], name: str, config: DataConfig, faults: Faults
+) -> Table | None:
+    """Records that no document holds, or those of one up to where it breaks."""
+    if config.json_path is not None:
+        _refuse_path(config.json_path, "the file is not one JSON document", Place(name), faults)
+        return None
+    records = _records(text, lines, name, faults)
+    lists = [(line, record) for line, record in records if isinstance(record, list)]
+    if records and len(lists) == len(records):
+        return table_of(lists, name, config, "give each row all cells", faults)
+    return table_of_records(records, name, faults)
+
+
+def _records(
+    text: str, lines: list[tuple[int, str]], name: str, faults: Faults
+) -> list[tuple[int, object]]:
+    one_a_line = _holds_a_record_a_line(lines, name)
+    if not one_a_line and text.lstrip().startswith("["):
+        return list(array_records(text, name, faults))
+    is_document = PurePath(name).suffix.lower() not in _LINES
+    several = any(_is_json(line) for _, line in lines[:_PROBED] if line.startswith("{"))
+    if one_a_line or several or (not is_document and _breaks_at_once(text)):
+        return list(line_records(lines, name, faults))
+    return list(stream_records(text, name, faults))
+
+
+def _breaks_at_once(text: str) -> bool:
+    """Whether there is no whole object at the beginning."""
+    return not list(stream_records(text, "", Faults()))
+
+
+def _follow(root: Node, name: str, config: DataConfig, faults: Faults) -> Node | None:
+    """The value at `data.json_path`; the whole where none is given."""
+    node = root
+    for key in config.json_path.split(".") if config.json_path else ():
+        inner = dict(node.inner()) if isinstance(node.value, dict) else {}
+        if key not in inner:
+            known = ", ".join(inner) or "a list of rows, not keys"
+            _refuse_path(
+                config.json_path or "", f"the document has {known}", Place(name, node.line), faults
             )
-            continue
-        for column in record:
-            if column not in columns:
-                columns[column] = [None] * len(starts)
-        for column, cells in columns.items():
-            cells.append(record.get(column))
-        starts.append(line)
-    return Table(name, columns, starts)
+            return None
+        node = inner[key]
+    return node
 
 
-def _line_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            faults.add_counted(
-                "data.bad_json",
-                "invalid JSON: {reason}",
-                Place(name, number, error.colno),
-                "fix or remove this line",
-                reason=error.msg,
-            )
-        except RecursionError:
-            faults.add_counted(
-                "data.json_too_deep",
-                "JSON nested too deeply",
-                Place(name, number),
-                "fix or remove this line",
-            )
-
-
-def _array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, Any]]:
-    """The records of a JSON array one by one, each with its line."""
-    newlines = [i for i, character in enumerate(text) if character == "\n"]
-
-    def line_of(position: int) -> int:
-        return bisect.bisect_left(newlines, position) + 1
-
-    def skip(position: int) -> int:
-        while position < len(text) and text[position].isspace():
-            position += 1
-        return position
-
-    decoder = json.JSONDecoder()
-    position = skip(text.index("[") + 1)
-    while position < len(text) and text[position] != "]":
-        try:
-            record, end = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            faults.add(
-                "data.bad_json_array",
-                "invalid JSON: {reason}",
-                Place(name, error.lineno, error.colno),
-                "fix the array here",
-                reason=error.msg,
-            )
-            return
-        except RecursionError:
-            faults.add(
-                "data.json_array_too_deep",
-                "JSON nested too deeply",
-                Place(name, line_of(position)),
-                "fix the array here",
-            )
-            return
-        yield line_of(position), record
-        position = skip(end)
-        if position < len(text) and text[position] == ",":
-            position = skip(position + 1)
-        elif position >= len(text) or text[position] != "]":
-            faults.add(
-                "data.bad_json_array",
-                "invalid JSON: {reason}",
-                Place(name, line_of(position)),
-                "fix the array here",
-                reason="expecting ',' or ']'",
-            )
-            return
-    rest = skip(position + 1)
-    if position >= len(text):
-        _refuse_end(True, Place(name, line_of(position)), faults)
-    elif rest < len(text):
-        _refuse_end(False, Place(name, line_of(rest)), faults)
-
-
-def _refuse_end(is_open: bool, place: Place, faults: Faults) -> None:
-    """The array does not end, or the file goes on after it."""
-    if is_open:
-        faults.add(
-            "data.json_array_open",
-            "the JSON array is not closed",
-            place,
-            "the file may be truncated; close it with ']'",
-        )
-    else:
-        faults.add(
-            "data.json_array_trailing",
-            "there is more text after the JSON array",
-            place,
-            "remove what follows the ']'",
-        )
+def _refuse_path(path: str, found: str, place: Place, faults: Faults) -> None:
+    faults.add(
+        "data.json_path_unknown",
+        "nothing stands at '{path}': {found}",
+        place,
+        "name a key that is there in data.json_path, or leave it out",
+        path=path,
+        found=found,
+    )

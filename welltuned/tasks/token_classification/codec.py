@@ -52,7 +52,7 @@ def read_plain_text(table: Table, faults: Faults) -> Table:
         return table
     lines = zip(table.lines, table.columns["text"], strict=True)
     sentences = conll.parse(lines, table.source, faults)
-    return Table(table.source, *sentences)
+    return Table(table.source, *sentences, table.readings)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""Encodings older than Unicode, ranked by how likely they make the words of a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from welltuned.data.readers.legacy_encodings import CANDIDATES, Encoding, rank
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda one: one.name)
+def test_the_most_frequent_characters_of_a_candidate_can_be_written_in_it(
+    candidate: Encoding,
+) -> None:
+    """Signs and capitals at the end are shared between several."""
+    assert all(_writes(candidate.name, character) for character in candidate.characters[:30])
+    assert candidate.characters.isprintable() or "\xa0" in candidate.characters
+
+
+def _writes(encoding: str, character: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def test_what_reads_the_same_stands_once() -> None:
+    texts = [b"caf\xe9".decode(one.encoding) for one in rank(b"caf\xe9")]
+    assert len(set(texts)) == len(texts) and texts[0] == "café"
+
+
+def test_a_word_that_comes_often_is_no_stronger_evidence() -> None:
+    once, often = rank(b"caf\xe9\n"), rank(b"caf\xe9\n" * 50)
+    assert [one.score for one in once] == [one.score for one in often]
+
+
+def test_what_cannot_be_decoded_is_no_candidate() -> None:
+    assert "gb18030" not in {one.encoding for one in rank(b"caf\xff\n")}

@@ -1,0 +1,70 @@
+"""Values of a JSON document with where they stand in it."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+def skip_space(text: str, position: int) -> int:
+    """The next position that holds no white space."""
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+@dataclass(frozen=True)
+class JsonText:
+    """A JSON document as it is written."""
+
+    text: str
+
+    def line_of(self, position: int) -> int:
+        return bisect.bisect_left(self._newlines, position) + 1
+
+    @cached_property
+    def _newlines(self) -> list[int]:
+        return [at for at, character in enumerate(self.text) if character == "\n"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value within a valid document."""
+
+    document: JsonText
+    position: int
+    value: Any
+
+    @property
+    def line(self) -> int:
+        return self.document.line_of(self.position)
+
+    def inner(self) -> Iterator[tuple[str, Node]]:
+        """The values in an object or an array, with their keys (empty in an array)."""
+        text = self.document.text
+        position = skip_space(text, self.position + 1)
+        while text[position] not in "]}":
+            key = ""
+            if isinstance(self.value, dict):
+                key, position = _DECODER.raw_decode(text, position)
+                position = skip_space(text, skip_space(text, position) + 1)  # past the colon
+            value, end = _DECODER.raw_decode(text, position)
+            yield key, Node(self.document, position, value)
+            position = skip_space(text, end)
+            if text[position] == ",":
+                position = skip_space(text, position + 1)
+
+
+def root_of(text: str) -> Node | None:
+    """The whole of a document; None where it is not valid JSON, or more than one value."""
+    try:
+        return Node(JsonText(text), skip_space(text, 0), json.loads(text))
+    except (json.JSONDecodeError, RecursionError):
+        return None
