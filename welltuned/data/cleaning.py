@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+from welltuned.data.cells import as_list, is_missing
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
+from welltuned.data.missing_labels import leave_out_missing, refuse_hidden
+from welltuned.data.pair_columns import settle_pair
 from welltuned.data.records import Records, Role, map_columns, to_records
 from welltuned.data.table import Table
-from welltuned.errors import Faults
+from welltuned.errors import Faults, Place
 
 
 def clean(
@@ -29,23 +30,41 @@ def clean(
     """
     if not len(table):
         return None  # the reader has said why
-    mapping = _map(table, config, roles, facts, faults)
+    mapping = _map(table, split, config, roles, facts, faults)
     if mapping is None:
         return None
     records = to_records(table, roles, mapping)
     for role in roles:
         if role.is_target and role.name in records:
-            _require_cells(records, role.name, mapping, faults)
+            records = _with_targets(records, role, split, config, mapping, facts, faults)
     _write_as_text(records, roles, faults)
     return _leave_out_empty(records, split, facts, faults)
 
 
 def _map(
-    table: Table, config: DataConfig, roles: Sequence[Role], facts: DataFacts, faults: Faults
+    table: Table,
+    split: str,
+    config: DataConfig,
+    roles: Sequence[Role],
+    facts: DataFacts,
+    faults: Faults,
 ) -> dict[str, str] | None:
-    """Which column has which role; None when there were faults. The facts say what was found."""
+    """Which column has which role; None when there were faults. The facts say what was found.
+
+    The validation and test files are read as the training file was.
+    """
     before = len(faults)
-    mapping = map_columns(table, roles, {} if table.mapped else config.columns, faults)
+    asked = {} if table.mapped else _as_in_train(facts.columns, table, roles) | config.columns
+    needed = [_may_lack(role, split) for role in roles]
+    mapping = map_columns(table, needed, asked, faults)
+    if len(faults) > before:
+        return None
+    lacking = [role for role in roles if role.required and role.name not in mapping]
+    for role in lacking:
+        evidence = f"no column has the {role.name}"
+        refuse_hidden(Place(table.source, 1), split, evidence, faults)
+    if not facts.columns:
+        settle_pair(table, roles, mapping, config.columns, facts, faults)
     if len(faults) > before:
         return None
     facts.columns = facts.columns or mapping
@@ -55,6 +74,37 @@ def _map(
     facts.readings += table.readings
     facts.notes += table.notes
     return mapping
+
+
+def _as_in_train(columns: dict[str, str], table: Table, roles: Sequence[Role]) -> dict[str, str]:
+    """The columns that had roles in the training file; inputs that it lacked have none here."""
+    if not columns:
+        return {}
+    inputs = [role.name for role in roles if role.is_input and role.name not in columns]
+    same = {role: column for role, column in columns.items() if column in table.columns}
+    return {**dict.fromkeys(inputs, ""), **same}
+
+
+def _may_lack(role: Role, split: str) -> Role:
+    """Splits for testing without a target are told of in words of their own."""
+    is_hidden = role.is_target and split in ("validation", "test")
+    return replace(role, required=False) if is_hidden else role
+
+
+def _with_targets(
+    records: Records,
+    role: Role,
+    split: str,
+    config: DataConfig,
+    mapping: dict[str, str],
+    facts: DataFacts,
+    faults: Faults,
+) -> Records:
+    """The records that have a target; those without are faults, or left out as the config says."""
+    if not role.is_list:
+        records = leave_out_missing(records, role.name, split, config, facts, faults)
+    _require_cells(records, role.name, mapping, faults)
+    return records
 
 
 def _require_cells(records: Records, role: str, mapping: dict[str, str], faults: Faults) -> None:
@@ -109,8 +159,9 @@ def _leave_out_empty(
 def _lists(records: Records, role: str, faults: Faults) -> list[list[str]]:
     """The cells of a column of lists as lists of text."""
     cells: list[list[str]] = []
+    mark = _mark_between(records[role])
     for index, cell in enumerate(records[role]):
-        items = _as_list(cell)
+        items = _items(cell, mark)
         if items is None:
             faults.add_counted(
                 "data.cell_not_a_list_of_words",
@@ -124,25 +175,18 @@ def _lists(records: Records, role: str, faults: Faults) -> list[list[str]]:
     return cells
 
 
-def _as_list(cell: Any) -> list[str] | None:
-    """A list as it is, text split on spaces; None for anything else.
-
-    Tables of text hold lists as Python or JSON writes them: `['such', 'as', 'this']`.
-    """
-    if isinstance(cell, str) and _WRITTEN_LIST.fullmatch(cell.strip()):
-        with suppress(ValueError, SyntaxError):
-            cell = ast.literal_eval(cell.strip())
+def _items(cell: Any, mark: str | None) -> list[str] | None:
+    """A list as it is or is written, text split at `mark`; None for anything else."""
+    items = as_list(cell)
+    if items is not None:
+        return ["" if item is None else str(item).strip() for item in items]
     if isinstance(cell, str):
-        return cell.split()
-    if isinstance(cell, (list, tuple)):
-        return ["" if item is None else str(item).strip() for item in cell]
+        return [item.strip() for item in cell.split(mark)]
     return [] if is_missing(cell) else None
 
 
-_WRITTEN_LIST = re.compile(r"""\[(['"]).*['"]\]""", re.DOTALL)
-
-
-def is_missing(cell: Any) -> bool:
-    """Nothing, blanks, or the not-a-number that stands for nothing in tables."""
-    blank = isinstance(cell, str) and not cell.strip()
-    return cell is None or blank or (isinstance(cell, float) and cell != cell)
+def _mark_between(cells: Sequence[Any]) -> str | None:
+    """What parts the items of a column's texts: white space, or | where there is none."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
+    has_spaces = any(len(text.split()) > 1 and as_list(text) is None for text in texts)
+    return "|" if not has_spaces and any("|" in text for text in texts) else None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from welltuned.data.cells import join_names
 from welltuned.schema.part import Part, conflict
 
 
@@ -16,6 +17,17 @@ def _as_written(column: object) -> object:
 
 ColumnName = Annotated[str, BeforeValidator(_as_written)]
 """The name of a column, also where it is a number."""
+
+
+def _as_mapped(column: object) -> object:
+    """Several columns as one text, and null as a name that no column has."""
+    if isinstance(column, list):
+        return join_names(column)
+    return "" if column is None else _as_written(column)
+
+
+MappedColumn = Annotated[str, BeforeValidator(_as_mapped)]
+"""The name of a column that has a role, those of several, or none."""
 
 
 class SplitConfig(Part):
@@ -48,7 +60,7 @@ class ExtraDataset(Part):
 
     data: str = Field(examples=["general.jsonl"])
     """A file as `data.train` takes it, or `demo:NAME`."""
-    columns: dict[str, ColumnName] = Field(default_factory=dict, examples=[{"text": "sentence"}])
+    columns: dict[str, MappedColumn] = Field(default_factory=dict, examples=[{"text": "sentence"}])
     """Column mapping: which column has which role; inferred from names when not given."""
 
     @model_validator(mode="before")
@@ -74,11 +86,21 @@ class DataConfig(Part):
     replay: ExtraDataset | None = None
     """Replay examples from earlier training, for a protection that mixes them in or penalises
     drift on them."""
-    columns: dict[str, ColumnName] = Field(
+    columns: dict[str, MappedColumn] = Field(
         default_factory=dict, examples=[{"text": "sentence", "label": "polarity"}]
     )
     """Column mapping: which column has which role, such as {text: sentence, label: polarity};
-    inferred from names when not given."""
+    inferred from names when not given. An empty name says that no column has the role;
+    `labels: [toxic, insult]` names columns that each say 0 or 1 for one label."""
+    missing: list[str] | None = Field(default=None, examples=[["nan", "NA", "-1"]])
+    """Words that stand for a missing label; rows with one are left out and counted. `[]` takes
+    every word as a label. Without it, nan, None, NA, null and a doubtful -1 are asked about."""
+    leave_out: list[Literal["validation", "test"]] = Field(default=[], examples=[["test"]])
+    """Splits of a folder or data set not to use, such as a test split whose labels are hidden;
+    others are held out from the training data in their place."""
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    """The decimal mark of scores: comma reads 3,5 as a number, point takes a comma as what parts
+    thousands. auto: by what the column's other numbers allow, else asked."""
     split: SplitConfig = SplitConfig()
     """How missing splits are held out from the training data."""
     subset: str | None = Field(default=None, examples=["sst2"])
@@ -125,6 +147,18 @@ class DataConfig(Part):
                 encoding=encoding,
             )
         return encoding
+
+    @field_validator("missing", "leave_out", mode="before")
+    @classmethod
+    def _words_of_a_command_line(cls, given: Any) -> Any:
+        """`-1`, `nan,NA` and `[null, -1]` as the words they are."""
+        if isinstance(given, str):
+            return [word.strip() for word in given.split(",") if word.strip()]
+        if isinstance(given, (int, float)) and not isinstance(given, bool):
+            return [str(given)]
+        if isinstance(given, list):
+            return ["null" if word is None else str(word) for word in given]
+        return given
 
 
 def _names_an_encoding(name: str) -> bool:

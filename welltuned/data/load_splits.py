@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from welltuned.data import duplicates, splits
 from welltuned.data.cleaning import clean
@@ -54,9 +54,11 @@ def collect(
     before = len(faults)
     facts = DataFacts()
     records: dict[str, Records] = {}
-    for split, reader in find_sources(config, faults, read).items():
-        table = reader()
+    readers = find_sources(config, faults, read)
+    for split in (split for split in SPLITS if split in readers and split not in config.leave_out):
+        table = readers[split]()
         if table is not None and len(table):
+            table = replace(table, settled=tuple(facts.readings), decimal=config.decimal)
             table = convert(table, config.columns, faults)
         if table is not None:
             cleaned = clean(table, split, config, roles, facts, faults)
@@ -92,7 +94,7 @@ def collect_file(
     if table is None:
         return None
     if len(table):
-        table = convert(table, config.columns, faults)
+        table = convert(replace(table, decimal=config.decimal), config.columns, faults)
     return clean(table, "file", config, roles, DataFacts(), faults)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from welltuned.data.cells import as_flag, is_missing, join_names, split_names
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -26,6 +27,10 @@ class Role:
     is_list: bool = False
     """Whether a cell holds a list, such as the words of a sentence; text is split on spaces.
     Splits are not stratified by lists, which hardly ever repeat."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Names of two columns that are read together: the first one's, and this one's."""
+    plural: str = ""
+    """What it is called where several columns, of 0 and 1, hold one value each."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ def map_columns(
     """
     header = list(table.columns)
     found: dict[str, str] = {}
+    singular = {role.plural: role.name for role in roles if role.plural}
+    mapping = {singular.get(role, role): column for role, column in mapping.items()}
     for role_name, column in mapping.items():
         if role_name not in {role.name for role in roles}:
             close = difflib.get_close_matches(role_name, [role.name for role in roles], n=1)
@@ -110,7 +117,8 @@ def map_columns(
                 role=role_name,
                 hint=hint,
             )
-        elif column not in table.columns:
+        elif column and column not in table.columns:
+            column = next((one for one in split_names(column) if one not in header), column)
             close = difflib.get_close_matches(column, header, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
             faults.add(
@@ -123,22 +131,72 @@ def map_columns(
                 hint=hint,
                 columns=", ".join(header),
             )
-        else:
+        elif column:
             found[role_name] = column
     lower = {column.casefold().strip(): column for column in reversed(header)}
+    _find_pair(lower, roles, mapping, found)
     for role in roles:
-        if role.name in mapping:
+        if role.name in mapping or role.name in found:
             continue
         for candidate in role.candidates:
             named = lower.get(candidate)
             if named is not None and named not in found.values():
                 found[role.name] = named
                 break
-    _fill_in_the_only_choice(header, roles, mapping, found)
+    flags = _flags_for(table, roles, mapping, found)
+    left = [column for column in header if column not in flags]
+    open_roles = [role for role in roles if not (role.plural and flags)]
+    _fill_in_the_only_choice(left, open_roles, mapping, found)
     for role in roles:
-        if role.required and role.name not in found and role.name not in mapping:
-            add_missing_column(table, role.name, faults)
+        if role.required and role.name not in found and not mapping.get(role.name):
+            if role.plural and flags:
+                _ask_for_flags(table, role, flags, faults)
+            else:
+                add_missing_column(table, role.name, faults)
     return found
+
+
+def _find_pair(
+    lower: dict[str, str], roles: Sequence[Role], mapping: dict[str, str], found: dict[str, str]
+) -> None:
+    """Two columns that are known to be read together; not where the user names one of them."""
+    first = next((role.name for role in roles if role.is_input), "")
+    for role in roles:
+        if {first, role.name} & set(mapping):
+            continue
+        for one, other in role.pairs:
+            if one in lower and other in lower:
+                found |= {first: lower[one], role.name: lower[other]}
+                return
+
+
+def _flags_for(
+    table: Table, roles: Sequence[Role], mapping: dict[str, str], found: dict[str, str]
+) -> list[str]:
+    """Columns of 0 and 1 that may each be a value of a role which no column has."""
+    is_open = any(role.plural and not {role.name} & {*found, *mapping} for role in roles)
+    left = [column for column in table.columns if column not in found.values()]
+    flags = [column for column in left if _holds_flags(table.columns[column])] if is_open else []
+    return flags if len(flags) > 1 else []
+
+
+def _holds_flags(cells: Sequence[object]) -> bool:
+    filled = [cell for cell in cells if not is_missing(cell)]
+    return bool(filled) and all(as_flag(cell) is not None for cell in filled)
+
+
+def _ask_for_flags(table: Table, role: Role, flags: list[str], faults: Faults) -> None:
+    faults.add(
+        "data.flag_columns_unclear",
+        "no column found for {role}, but {columns} hold only 0 and 1",
+        Place(table.source, 1),
+        "data.columns.{plural}={names} reads each as a value of its own, "
+        "data.columns.{role}=NAME reads one of them alone",
+        role=role.name,
+        plural=role.plural,
+        columns=", ".join(flags),
+        names=join_names(flags),
+    )
 
 
 def add_missing_column(table: Table, role: str, faults: Faults) -> None:

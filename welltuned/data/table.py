@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from welltuned.data.readings import Reading
 from welltuned.errors import Place
@@ -28,6 +28,10 @@ class Table:
     notes: tuple[Message, ...] = field(default=())
     readings: tuple[Reading, ...] = field(default=())
     """How doubtful things in the file were read."""
+    settled: tuple[Reading, ...] = field(default=())
+    """How the training file was read, which holds for the others, too."""
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    """The decimal mark that the user says numbers have."""
     mapped: bool = False
     """Whether the columns bear the names of their roles already, as conversions leave them."""
 

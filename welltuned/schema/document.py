@@ -218,7 +218,12 @@ def apply_overrides(
 
 
 def yaml_value(text: str) -> Any:
-    """What a word on a command line stands for; itself where it is not YAML."""
+    """What a word on a command line stands for; itself where it is not YAML.
+
+    A sign that would begin a block of text, which no command line has, stands for itself.
+    """
+    if text.strip() in ("|", ">"):
+        return text.strip()
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError):

@@ -42,7 +42,7 @@ _UNREAD = {"pooling", "max_length"}
 """Options of a task that change nothing about how files are read."""
 _AFTER_READING = {
     *("train", "validation", "test", "replay", "split", "max_train_examples"),
-    *("sample_seed", "duplicates", "compare_as"),
+    *("sample_seed", "duplicates", "compare_as", "missing", "leave_out", "decimal"),
 }
 """Options of the data that matter only once a file is read."""
 

@@ -25,6 +25,35 @@ _TEXT = (
     "input",
 )
 _PAIR = ("text_b", "text_pair", "sentence2", "hypothesis", "question2")
+_PAIRS = (
+    ("text", "text_pair"),
+    ("text_a", "text_b"),
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_1", "text_2"),
+    ("sentence_1", "sentence_2"),
+    ("sentence_a", "sentence_b"),
+    ("question_1", "question_2"),
+    ("sent1", "sent2"),
+    ("s1", "s2"),
+    ("question", "sentence"),
+    ("question", "passage"),
+    ("question", "context"),
+    ("question", "document"),
+    ("question", "answer"),
+    ("query", "answer"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("query", "text"),
+    ("query", "response"),
+    ("query", "title"),
+    ("prompt", "response"),
+    ("claim", "evidence"),
+    ("anchor", "positive"),
+)
+"""Names of two columns that belong together, in data sets of pairs."""
 _LABEL = (
     "label",
     "labels",
@@ -43,8 +72,8 @@ _LABEL = (
 
 ROLES: tuple[Role, ...] = (
     Role("text", _TEXT, is_input=True),
-    Role("text_pair", _PAIR, required=False, is_input=True),
-    Role("label", _LABEL, is_target=True),
+    Role("text_pair", _PAIR, required=False, is_input=True, pairs=_PAIRS),
+    Role("label", _LABEL, is_target=True, plural="labels"),
     Role("id", ("id", "idx", "guid", "uid"), required=False),
     Role("group", (), required=False),
 )

@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from welltuned.data.cells import split_names
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Role
-from welltuned.data.table import SPLITS
+from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
 from welltuned.schema.part import conflict
 from welltuned.tasks.base import Actions, Problem, Task
 from welltuned.tasks.classification.columns import ROLES
+from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels, find_labels
 from welltuned.tasks.classification.multi_label import MultiLabel
 from welltuned.tasks.classification.problem import ClassificationProblem
@@ -37,18 +39,23 @@ class Classification(Task):
 
     type: Literal["classification"] = "classification"
     problem: Literal["auto", "single_label", "multi_label", "regression"] = "auto"
-    """auto: multi_label for lists of labels, regression for fractions, else single_label."""
+    """auto: multi_label for lists of labels, regression for fractions, else single_label; what is
+    picked is said."""
     pooling: Literal["auto", "model", "first", "mean", "last"] = "auto"
     """Pooling of the head's input. auto: as the model was trained, else by a quick linear probe;
     model: the family's own head."""
     class_weights: Literal["none", "auto"] | dict[str, float] = "none"
     """Class weights in the loss. auto: inversely proportional to class frequency."""
-    label_separator: str | None = Field(default=None, examples=["|"])
+    label_separator: str | None = Field(default=None, min_length=1, examples=["|"])
     """The separator of several labels in one cell, such as `|`."""
     label_names: dict[str, str] = Field(
         default_factory=dict, examples=[{"0": "negative", "1": "positive"}]
     )
-    """Display names of labels: {0: negative, 1: positive}."""
+    """Display names of labels: {0: negative, 1: positive}, or a list in the order of numbers from
+    0."""
+    merge_spellings: bool | None = None
+    """Whether labels that differ only in case, or in signs nobody sees, are one label. By default
+    they are asked about."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: the model's own limit, at most 512."""
 
@@ -57,6 +64,7 @@ class Classification(Task):
     def _names_as_text(cls, values: Any) -> Any:
         """Keys such as 0 and 1 are numbers in YAML and text here."""
         if isinstance(values, dict):
+            values = {**values, **_numbered(values.get("label_names"))}
             for key in ("label_names", "class_weights"):
                 if isinstance(values.get(key), dict):
                     values = {
@@ -91,11 +99,21 @@ class Classification(Task):
                 problem=self.problem,
             )
 
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        return LabelReader(self.problem, self.label_separator).convert(table, columns, faults)
+
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> ClassificationProblem | None:
         before = len(faults)
-        labels = find_labels(data, self.problem, self.label_separator, self.label_names, faults)
+        labels = find_labels(
+            data,
+            self.problem,
+            self.label_separator,
+            self.label_names,
+            faults,
+            self.merge_spellings,
+        )
         if labels is None or len(faults) > before:
             return None
         problem = PROBLEMS[labels.problem](labels)
@@ -151,3 +169,9 @@ class Classification(Task):
     def restore(cls, memory: Mapping[str, Any]) -> Problem:
         labels = Labels.from_dict(memory["labels"])
         return PROBLEMS[labels.problem].restored(labels, memory)
+
+
+def _numbered(names: Any) -> dict[str, Any]:
+    """A list of names, or names with commas between them, by their numbers from 0."""
+    listed = split_names(names) if isinstance(names, str) else names
+    return {"label_names": dict(enumerate(listed))} if isinstance(listed, list) else {}

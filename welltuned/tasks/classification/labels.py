@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import JsonValue
 
+from welltuned.data.cells import as_flag
+from welltuned.data.decimals import is_number, parse_number
 from welltuned.data.load_splits import DataSplits
+from welltuned.data.missing_labels import may_be_missing
 from welltuned.data.records import Records
-from welltuned.errors import Faults
+from welltuned.errors import Faults, Place
+from welltuned.tasks.classification.label_kinds import refuse_unreadable, tell_of_kind
+from welltuned.tasks.classification.label_sets import SEVERAL
+from welltuned.tasks.classification.spellings import (
+    as_key,
+    fold,
+    merged,
+    refuse_spelling,
+    refuse_twins,
+)
 
 ProblemType = Literal["single_label", "multi_label", "regression"]
 
@@ -32,6 +45,19 @@ class Labels:
     separator: str | None = None
     mean: float = 0.0
     deviation: float = 1.0
+    merged: bool = False
+    """Whether spellings that differ in case or in invisible signs alone are one label."""
+
+    def number_of(self, key: str) -> int | None:
+        """The number of a class, as it is written in the data or by its name; None if unknown."""
+        known = self._numbers
+        return known.get(key, known.get(fold(key)) if self.merged else None)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        names = {name: i for i, name in enumerate(self.names)}
+        known = names | {key: i for i, key in enumerate(self.keys)}
+        return {fold(key): i for key, i in known.items()} | known if self.merged else known
 
     def to_dict(self) -> dict[str, JsonValue]:
         return asdict(self)
@@ -46,26 +72,26 @@ class Labels:
 
 def read_classes(labels: Labels, records: Records, faults: Faults) -> np.ndarray:
     """The number of each record's class (N, int64)."""
-    number = _numbers_of(labels)
     targets_N = np.zeros(len(records["label"]), dtype=np.int64)
     for index, cell in enumerate(records["label"]):
-        if (key := as_key(cell)) in number:
-            targets_N[index] = number[key]
-        else:
+        number = labels.number_of(key := as_key(cell))
+        if number is None:
             _refuse_label(key, labels, records, index, faults)
+        else:
+            targets_N[index] = number
     return targets_N
 
 
 def read_label_sets(labels: Labels, records: Records, faults: Faults) -> np.ndarray:
     """1 for each class of a record, 0 for the others (N, K, float32)."""
-    number = _numbers_of(labels)
     targets_NK = np.zeros((len(records["label"]), len(labels.keys)), dtype=np.float32)
     for index, cell in enumerate(records["label"]):
         for key in split_cell(cell, labels.separator):
-            if key in number:
-                targets_NK[index, number[key]] = 1
-            else:
+            number = labels.number_of(key)
+            if number is None:
                 _refuse_label(key, labels, records, index, faults)
+            else:
+                targets_NK[index, number] = 1
     return targets_NK
 
 
@@ -76,17 +102,29 @@ def read_numbers(records: Records, faults: Faults) -> np.ndarray:
     return np.array(numbers, dtype=np.float32)
 
 
-def _numbers_of(labels: Labels) -> dict[str, int]:
-    """The number of a class by its name, and as it is written in the data."""
-    names = {name: i for i, name in enumerate(labels.names)}
-    return names | {key: i for i, key in enumerate(labels.keys)}
-
-
 def _refuse_label(key: str, labels: Labels, records: Records, index: int, faults: Faults) -> None:
+    """A label that train lacks: spelled otherwise there, one that may say there is none, or new."""
+    place = records.place(index)
+    alike = next((known for known in labels.keys if fold(known) == fold(key)), None)
+    if alike is not None:
+        refuse_spelling(key, alike, place, faults)
+    elif may_be_missing(key):
+        faults.add_counted(
+            "task.label_may_be_missing",
+            "the label '{label}' does not occur in train",
+            place,
+            "data.missing=[{label}] leaves rows without a label out",
+            label=key,
+        )
+    else:
+        _refuse_unseen(key, labels, place, faults)
+
+
+def _refuse_unseen(key: str, labels: Labels, place: Place, faults: Faults) -> None:
     faults.add_counted(
         "task.label_unseen",
         "the label '{label}' does not occur in train",
-        records.place(index),
+        place,
         "labels are: {known}",
         label=key,
         known=", ".join(labels.keys[:20]) + (", …" if len(labels.keys) > 20 else ""),
@@ -94,12 +132,8 @@ def _refuse_label(key: str, labels: Labels, records: Records, index: int, faults
 
 
 def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
-    try:
-        value = float(cell)
-        if np.isfinite(value):
-            return value
-    except (TypeError, ValueError):
-        pass
+    if is_number(cell):
+        return parse_number(cell) or 0.0
     faults.add_counted(
         "task.target_not_a_number",
         "the target {cell!r} is not a number",
@@ -113,19 +147,14 @@ def _number(cell: Any, records: Records, index: int, faults: Faults) -> float:
 # --- Cells --------------------------------------------------------------------------
 
 
-def as_key(cell: object) -> str:
-    """A label as text: 1, 1.0, "1" and " 1 " are one label."""
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    return str(cell).strip()
-
-
 def split_cell(cell: object, separator: str | None) -> list[str]:
-    """The labels in one cell: a list, or text with a separator. An empty cell has none."""
+    """The labels in one cell: a list, flags by label, or text. An empty cell has none."""
+    if isinstance(cell, dict):
+        return [as_key(label) for label, flag in cell.items() if as_flag(flag)]
     if isinstance(cell, (list, tuple)):
         return [as_key(item) for item in cell]
     parts = str(cell).split(separator) if separator else [str(cell)]
-    return [part.strip() for part in parts if part.strip()]
+    return [as_key(part) for part in parts if part.strip()]
 
 
 # --- Finding them -------------------------------------------------------------------
@@ -137,17 +166,31 @@ def find_labels(
     separator: str | None,
     label_names: dict[str, str],
     faults: Faults,
+    merge: bool | None = None,
 ) -> Labels | None:
-    """Work out the kind of problem and its classes from the training split."""
-    cells = data.train["label"]
+    """Work out the kind of problem and its classes from the training split.
+
+    `merge`: whether spellings that differ in case or invisible signs alone are one label; None
+    asks about them.
+    """
+    cells, before = data.train["label"], len(faults)
     kind: ProblemType = _guess(cells, separator) if problem == "auto" else problem  # type: ignore[assignment]
+    if problem == "auto":
+        tell_of_kind(kind, cells, data, faults)
     if kind == "regression":
         return _numbers(data, label_names, faults)
+    refuse_unreadable(kind, data.train, faults)
+    if len(faults) > before:
+        return None
     if kind == "multi_label":
-        separator = separator or _find_separator(cells)
+        separator = separator or _mark_in(data) or _find_separator(cells)
         counts = Counter(key for cell in cells for key in split_cell(cell, separator))
     else:
         counts = Counter(as_key(cell) for cell in cells)
+    flagged = next((list(cell) for cell in cells if isinstance(cell, dict)), [])
+    counts.update(dict.fromkeys(flagged, 0))
+    if merge:
+        counts = merged(counts)
     place = data.train.place(0)
     if len(counts) < 2:
         only = f"only one class, '{next(iter(counts))}'" if counts else "no label at all"
@@ -171,10 +214,23 @@ def find_labels(
             examples=len(cells),
         )
         return None
-    _refuse_twins(data, counts, kind, faults)
-    keys = sorted(counts, key=_natural(counts))
-    names = _names(keys, label_names, faults)
-    return Labels(kind, tuple(keys), tuple(names), separator)
+    if merge is None:
+        refuse_twins(data.train, counts, separator, faults)
+    keys = flagged or sorted(counts, key=_natural(counts))
+    names = _names(keys, _by_key(label_names, flagged), faults)
+    return Labels(kind, tuple(keys), tuple(names), separator, merged=bool(merge))
+
+
+def _by_key(label_names: dict[str, str], flagged: list[str]) -> dict[str, str]:
+    """Names of labels that stand in an order may be given by their place in it, from 0."""
+    places = {str(i): key for i, key in enumerate(flagged)}
+    return {places.get(key, key): name for key, name in label_names.items()}
+
+
+def _mark_in(data: DataSplits) -> str | None:
+    """The sign that was found to part labels when the training file was read."""
+    told = (one for one in data.facts.readings if one.question == SEVERAL.name)
+    return next((one.said["values"].get("mark") for one in told if one.picked == "parts"), None)
 
 
 def _names(keys: list[str], label_names: dict[str, str], faults: Faults) -> list[str]:
@@ -200,13 +256,12 @@ def _names(keys: list[str], label_names: dict[str, str], faults: Faults) -> list
 
 
 def _guess(cells: list[Any], separator: str | None) -> ProblemType:
-    if separator is not None or any(isinstance(cell, (list, tuple)) for cell in cells):
+    if separator is not None or any(isinstance(cell, (list, tuple, dict)) for cell in cells):
         return "multi_label"
-    try:
-        numbers = [float(cell) for cell in cells]
-    except (TypeError, ValueError):
+    numbers = [parse_number(cell) or 0.0 for cell in cells if is_number(cell)]
+    if len(numbers) < len(cells) or all(number.is_integer() for number in numbers):
         return "single_label"
-    return "single_label" if all(number.is_integer() for number in numbers) else "regression"
+    return "regression"
 
 
 def _numbers(data: DataSplits, label_names: dict[str, str], faults: Faults) -> Labels | None:
@@ -246,24 +301,3 @@ def _natural(counts: Counter[str]) -> Callable[[str], Any]:
     except ValueError:
         return lambda key: key
     return lambda key: float(key)
-
-
-def _refuse_twins(
-    data: DataSplits, counts: Counter[str], kind: ProblemType, faults: Faults
-) -> None:
-    """Labels that differ in case alone are one label misspelt."""
-    twins: dict[str, list[str]] = {}
-    for key in counts:
-        twins.setdefault(key.casefold(), []).append(key)
-    for spellings in twins.values():
-        if len(spellings) > 1 and kind == "single_label":
-            rare = min(spellings, key=lambda key: counts[key])
-            index = next(i for i, cell in enumerate(data.train["label"]) if as_key(cell) == rare)
-            others = ", ".join(f"'{key}' ({counts[key]:,})" for key in sorted(spellings))
-            faults.add(
-                "task.labels_differ_in_case",
-                "labels differ only in case: {spellings}",
-                data.train.place(index),
-                "spell each label one way",
-                spellings=others,
-            )

@@ -12,11 +12,13 @@ from pydantic import JsonValue
 
 from welltuned.data.encoding import encode_texts, pad
 from welltuned.data.records import Records, Role
+from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.models.loading import Head
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.base import Problem
 from welltuned.tasks.classification.columns import ROLES
+from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict
@@ -79,6 +81,12 @@ class TextCodec(Codec):
     labels: Labels
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        """Labels as the model knows them; what cannot be read is refused where it is needed."""
+        labels = self.labels
+        reader = LabelReader(labels.problem, labels.separator, labels.names)
+        return reader.convert(table, columns, Faults())
 
     def encode(
         self,

@@ -1,0 +1,71 @@
+"""Cells: lists and flags as tables write them."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_ITEM = r"""(?:'[^']*'|"[^"]*"|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|True|False)"""
+_NUMPY = re.compile(rf"\[\s*(?:{_ITEM}(?:\s+{_ITEM})*)?\s*\]")
+_NUMPY_ITEM = re.compile(_ITEM)
+_BRACKETS = ("[]", "()", "{}")
+_FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+
+
+def as_list(cell: object) -> list[Any] | None:
+    """The list that a cell is, or spells as Python, pandas, NumPy or JSON write one; else None.
+
+    >>> as_list("['good', 'nice']"), as_list('["good"]'), as_list("[1 0 0]"), as_list("good")
+    (['good', 'nice'], ['good'], [1, 0, 0], None)
+    """
+    if isinstance(cell, (list, tuple)):
+        return list(cell)
+    text = cell.strip() if isinstance(cell, str) else ""
+    if len(text) < 2 or text[0] + text[-1] not in _BRACKETS:
+        return None
+    readers: tuple[Callable[[str], object], ...] = (json.loads, _from_numpy, ast.literal_eval)
+    for read in readers:
+        try:
+            found = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+        if isinstance(found, (set, frozenset)):
+            return sorted(found, key=repr)
+        if isinstance(found, (list, tuple)):
+            return list(found)
+    return None
+
+
+def _from_numpy(text: str) -> list[Any]:
+    """Items parted by spaces alone, which Python would read as one text. Raises `ValueError`."""
+    if not _NUMPY.fullmatch(text):
+        raise ValueError("no array")
+    return [ast.literal_eval(item) for item in _NUMPY_ITEM.findall(text)]
+
+
+def as_flag(cell: object) -> bool | None:
+    """True for 1 and true, false for 0 and false, however they are written; else None."""
+    return _FLAGS.get(str(cell).strip().casefold())
+
+
+def is_missing(cell: object) -> bool:
+    """Nothing, blanks, or the not-a-number that stands for nothing in tables."""
+    blank = isinstance(cell, str) and not cell.strip()
+    return cell is None or blank or (isinstance(cell, float) and cell != cell)
+
+
+# --- Several names in one text -------------------------------------------------------
+
+
+def join_names(names: Iterable[object]) -> str:
+    """Names with commas between them; those that hold a comma are quoted."""
+    return ",".join(f'"{name}"' if "," in str(name) else str(name) for name in names)
+
+
+def split_names(text: str) -> list[str]:
+    """The names that `join_names` joined, or that somebody wrote with commas between them."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]

@@ -1,0 +1,235 @@
+"""Label columns: what stands in them, brought into one form before rows are cleaned.
+
+Whether a cell holds one label, several or flags is seen from the whole column. Several labels
+become a list, which is empty where the cell is; flags become {label: whether it applies}; numbers
+with a decimal comma become numbers. What is picked for the training file holds for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from welltuned.data import decimals
+from welltuned.data.cells import as_flag, as_list, is_missing, split_names
+from welltuned.data.decimals import DECIMAL, Mark, parse_number
+from welltuned.data.readings import Reading
+from welltuned.data.records import map_columns
+from welltuned.data.table import Table
+from welltuned.errors import Faults
+from welltuned.tasks.classification.columns import ROLES
+from welltuned.tasks.classification.label_sets import (
+    SEVERAL,
+    ask_for_lists,
+    ask_for_separator,
+    flag_width,
+    flags_read,
+    lists_read,
+    not_parted,
+    parted_by,
+    parts_read,
+)
+
+Form = Literal["one", "lists", "flags", "parts"]
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """The cells that hold labels, and where they stand."""
+
+    table: Table
+    name: str
+    cells: list[Any]
+
+    @property
+    def filled(self) -> list[Any]:
+        return [cell for cell in self.cells if not is_missing(cell)]
+
+    def settled(self, question: str) -> Reading | None:
+        """How the training file was read."""
+        return next((one for one in self.table.settled if one.question == question), None)
+
+    def first(self, cells: Iterable[object]) -> tuple[Any, int]:
+        """The first of these cells in the column, and its row."""
+        wanted = list(cells)
+        return next((cell, i) for i, cell in enumerate(self.cells) if cell in wanted)
+
+
+@dataclass(frozen=True)
+class LabelReader:
+    """How a classification reads its label column: by its config, or as a model knows it."""
+
+    problem: str
+    """As `task.problem`."""
+    separator: str | None = None
+    names: tuple[str, ...] = ()
+    """The labels that a model knows; none before training."""
+
+    def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
+        """The table with its label column in one form; as it is where it has no such column."""
+        table = _gathered(table, columns, self.names, faults)
+        name = map_columns(table, ROLES, columns, Faults()).get("label")
+        if name is None:
+            return table
+        column = LabelColumn(table, name, table.columns[name])
+        cells, readings = self._numbers(column, faults) or self._several(column, faults)
+        return replace(
+            table, columns={**table.columns, name: cells}, readings=(*table.readings, *readings)
+        )
+
+    # --- Numbers ---
+
+    def _numbers(
+        self, column: LabelColumn, faults: Faults
+    ) -> tuple[list[Any], list[Reading]] | None:
+        """Cells with commas as numbers, where they are some."""
+        may_be = self.problem in ("auto", "regression") and self.separator is None
+        if not may_be or not decimals.has_comma(column.filled):
+            return None
+        table = column.table
+        settled = column.settled(DECIMAL.name)
+        if settled is not None:
+            return _with_numbers(column, "comma" if settled.picked == "comma" else "point"), []
+        if table.decimal != "auto":
+            numbers = _with_numbers(column, table.decimal)
+            return (numbers, []) if decimals.are_numbers(numbers) else None
+        mark = decimals.mark_of(column.filled)
+        if mark is None:
+            return None
+        example, row = column.first(cell for cell in column.filled if decimals.has_comma([cell]))
+        if mark == "unclear":
+            decimals.ask_for_mark(column.name, example, table.place(row), faults)
+            return column.cells, []
+        readings = [decimals.mark_read(table.source, column.name, mark, example)]
+        return _with_numbers(column, mark), readings
+
+    # --- Several labels ---
+
+    def _several(self, column: LabelColumn, faults: Faults) -> tuple[list[Any], list[Reading]]:
+        if self.problem in ("single_label", "regression"):
+            return column.cells, []
+        settled = column.settled(SEVERAL.name)
+        if settled is None:
+            form, mark, readings = self._form_of(column, faults)
+        else:
+            form, mark, readings = settled.picked, settled.said["values"].get("mark"), []
+        cells: list[Any] = column.cells
+        if form in ("lists", "flags") or self.problem == "multi_label":
+            cells = [cell if (found := as_list(cell)) is None else found for cell in cells]
+        if form == "flags":
+            cells = self._with_flags(column, cells, faults)
+        elif form == "parts":
+            cells = [_parted(cell, mark) for cell in cells]
+        if form != "one" or self.problem == "multi_label" or self.separator is not None:
+            cells = [[] if is_missing(cell) else cell for cell in cells]
+        return cells, readings
+
+    def _form_of(
+        self, column: LabelColumn, faults: Faults
+    ) -> tuple[Form, str | None, list[Reading]]:
+        """What cells hold, the sign that parts labels, and what is said of it."""
+        filled = column.filled
+        lists = [found for cell in filled if (found := as_list(cell)) is not None]
+        if lists and len(lists) < len(filled) and self.problem == "auto":
+            odd = column.first(cell for cell in filled if as_list(cell) is None)
+            ask_for_lists(lists[0], odd[0], column.table.place(odd[1]), faults)
+            return "one", None, []
+        if lists and (width := flag_width(lists, self.names)):
+            return "flags", None, [flags_read(column.table.source, column.name, width)]
+        if lists:
+            written = [cell for cell in filled if isinstance(cell, str)]
+            said = [lists_read(column.table.source, column.name, cell) for cell in written[:1]]
+            return "lists", None, said
+        if self.problem == "auto" and self.separator is None:
+            return self._parts_of(column, faults)
+        return "one", None, []
+
+    def _parts_of(
+        self, column: LabelColumn, faults: Faults
+    ) -> tuple[Form, str | None, list[Reading]]:
+        texts = [cell for cell in column.filled if isinstance(cell, str)]
+        found = parted_by(texts)
+        if found is None:
+            return "one", None, []
+        mark, is_certain = found
+        example, row = column.first(text for text in texts if mark in text)
+        source = column.table.source
+        if is_certain is None:
+            ask_for_separator(mark, example, column.table.place(row), faults)
+            return "one", None, []
+        if not is_certain:
+            return "one", None, [not_parted(source, column.name, mark, example)]
+        return "parts", mark, [parts_read(source, column.name, mark, example)]
+
+    def _with_flags(self, column: LabelColumn, cells: list[Any], faults: Faults) -> list[Any]:
+        """{label: whether it applies} for each list of flags; others are faults."""
+        lists = [cell for cell in cells if isinstance(cell, list)]
+        width = len(self.names) or max(map(len, lists), key=[len(cell) for cell in lists].count)
+        names = self.names or tuple(f"label_{i}" for i in range(width))
+        for row, cell in enumerate(cells):
+            if isinstance(cell, list) and len(cell) != width:
+                faults.add_counted(
+                    "task.flags_differ_in_number",
+                    "{found} flags where other rows have {expected}",
+                    column.table.place(row),
+                    "write 0 or 1 for each label",
+                    found=len(cell),
+                    expected=width,
+                )
+        return [_named_flags(cell, names) if isinstance(cell, list) else cell for cell in cells]
+
+
+def _with_numbers(column: LabelColumn, mark: Mark) -> list[Any]:
+    """The cells as numbers where they are some."""
+    found = [(cell, parse_number(cell, mark)) for cell in column.cells]
+    return [cell if number is None else number for cell, number in found]
+
+
+def _parted(cell: object, mark: str | None) -> object:
+    if not isinstance(cell, str):
+        return cell
+    return [part.strip() for part in cell.split(mark) if part.strip()]
+
+
+def _named_flags(flags: Sequence[object], names: Sequence[str]) -> dict[str, bool] | list[object]:
+    """Flags by name; as they are where they are of another number."""
+    found = [as_flag(flag) for flag in flags]
+    if len(flags) != len(names) or None in found:
+        return list(flags)
+    return {name: bool(flag) for name, flag in zip(names, found, strict=True)}
+
+
+# --- A column for each label ---------------------------------------------------------
+
+
+def _gathered(table: Table, columns: dict[str, str], names: Sequence[str], faults: Faults) -> Table:
+    """The table with columns of flags as one column, as the user or the model names them."""
+    asked = columns.get("labels") or columns.get("label") or ""
+    wanted, joint = ([] if asked in table.columns else split_names(asked)), asked
+    if not asked and names and "label" not in map_columns(table, ROLES, columns, Faults()):
+        wanted, joint = list(names), "label"
+    if len(wanted) < 2 or not set(wanted) <= set(table.columns):
+        return table
+    cells = [_flags_of_row(table, row, wanted, faults) for row in range(len(table))]
+    others = {name: column for name, column in table.columns.items() if name not in wanted}
+    return replace(table, columns={**others, joint: cells})
+
+
+def _flags_of_row(
+    table: Table, row: int, columns: Sequence[str], faults: Faults
+) -> dict[str, bool] | None:
+    """Which labels apply; None where a cell does not say, which is a fault."""
+    flags = {column: as_flag(table.columns[column][row]) for column in columns}
+    unclear = next((column for column, flag in flags.items() if flag is None), None)
+    if unclear is None:
+        return {column: bool(flag) for column, flag in flags.items()}
+    faults.add_counted(
+        "task.flag_unreadable",
+        "'{column}' is {cell}, which is neither 0 nor 1",
+        table.place(row),
+        "write 0 or 1, or true or false",
+        column=unclear,
+        cell=repr(table.columns[unclear][row])[:60],
+    )
+    return None
