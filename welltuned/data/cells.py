@@ -7,7 +7,6 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
 _ITEM = r"""(?:'[^']*'|"[^"]*"|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|True|False)"""
 _NUMPY = re.compile(rf"\[\s*(?:{_ITEM}(?:\s+{_ITEM})*)?\s*\]")
@@ -16,7 +15,7 @@ _BRACKETS = ("[]", "()", "{}")
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
-def as_list(cell: object) -> list[Any] | None:
+def as_list(cell: object) -> list[object] | None:
     """The list that a cell is, or spells as Python, pandas, NumPy or JSON write one; else None.
 
     >>> as_list("['good', 'nice']"), as_list('["good"]'), as_list("[1 0 0]"), as_list("good")
@@ -40,7 +39,7 @@ def as_list(cell: object) -> list[Any] | None:
     return None
 
 
-def _from_numpy(text: str) -> list[Any]:
+def _from_numpy(text: str) -> list[object]:
     """Items parted by spaces alone, which Python would read as one text. Raises `ValueError`."""
     if not _NUMPY.fullmatch(text):
         raise ValueError("no array")

@@ -116,8 +116,8 @@ class DataConfig(Part):
     it and report it."""
     compare_as: Literal["text", "code"] = "text"
     """When texts count as duplicates. text: where they differ in nothing but case, white space,
-    the width of East Asian signs, apostrophes, and a mark at their end; code: in nothing but
-    white space."""
+    the width of East Asian signs, apostrophes, and stops and commas at the end of words; code:
+    in nothing but white space."""
     quoting: Literal["auto", "standard", "none"] = "auto"
     """Whether quotation marks enclose fields. auto: yes in CSV, no in TSV."""
     header: bool | Literal["auto"] = "auto"

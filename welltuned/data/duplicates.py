@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from welltuned.data.records import Records
 
-_TRAILING = ".!?…。．！？｡।॥۔؟።"
-"""Signs that end a sentence, in the scripts that have their own."""
+_STOPS = ".,;:!?…。、｡।॥۔،؛؟።"
+"""Signs that end sentences and their parts, in the scripts that have their own."""
 _APOSTROPHES = re.compile(r"(?<=\w)['’](?=\w)")
 _NO_WORD_SPACES = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 _IDLE_SPACES = re.compile(rf"(?<={_NO_WORD_SPACES}) | (?={_NO_WORD_SPACES})")
@@ -23,17 +23,18 @@ def normalise(text: str, compare_as: str = "text") -> str:
     """The form in which texts are compared: texts that people read alike, and no others.
 
     text: case, the amount of white space, the width of East Asian signs, composed and combining
-    spellings of one letter, apostrophes within words, signs without width, and the full stop,
-    question or exclamation marks at the end make no difference; all else does, such as marks on
-    letters, signs, emoji and numbers. A text of such end marks only is compared as it stands.
-    code: all but white space counts.
+    spellings of one letter, apostrophes within words, signs without width, and full stops, commas,
+    colons, question and exclamation marks at the end of words make no difference; all else does,
+    such as marks on letters, signs, emoji and numbers. A text of such stops only is compared as it
+    stands. code: all but white space counts.
     """
     if compare_as == "code":
         return "".join(text.split())
     seen = "".join(map(_of_usual_width, text.translate(_UNSEEN)))
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).casefold())
-    spaced = _IDLE_SPACES.sub("", " ".join(_APOSTROPHES.sub("", folded).split()))
-    return spaced.rstrip(_TRAILING + " ") or spaced
+    words = _APOSTROPHES.sub("", folded).split()
+    bare = [word.rstrip(_STOPS) for word in words]
+    return _IDLE_SPACES.sub("", " ".join(filter(None, bare)) or " ".join(words))
 
 
 def _of_usual_width(sign: str) -> str:

@@ -101,6 +101,39 @@ def map_columns(
     found: dict[str, str] = {}
     singular = {role.plural: role.name for role in roles if role.plural}
     mapping = {singular.get(role, role): column for role, column in mapping.items()}
+    _map_as_asked(table, roles, mapping, found, faults)
+    lower = {column.casefold().strip(): column for column in reversed(header)}
+    _find_pair(lower, roles, mapping, found)
+    for role in roles:
+        if role.name in mapping or role.name in found:
+            continue
+        for candidate in role.candidates:
+            named = lower.get(candidate)
+            if named is not None and named not in found.values():
+                found[role.name] = named
+                break
+    flags = _flags_for(table, roles, mapping, found)
+    left = [column for column in header if column not in flags]
+    open_roles = [role for role in roles if not (role.plural and flags)]
+    _fill_in_the_only_choice(left, open_roles, mapping, found)
+    for role in roles:
+        if role.required and role.name not in found and not mapping.get(role.name):
+            if role.plural and flags:
+                _ask_for_flags(table, role, flags, faults)
+            else:
+                add_missing_column(table, role.name, faults)
+    return found
+
+
+def _map_as_asked(
+    table: Table,
+    roles: Sequence[Role],
+    mapping: dict[str, str],
+    found: dict[str, str],
+    faults: Faults,
+) -> None:
+    """The columns that the user names; roles and columns that do not exist are faults."""
+    header = list(table.columns)
     for role_name, column in mapping.items():
         if role_name not in {role.name for role in roles}:
             close = difflib.get_close_matches(role_name, [role.name for role in roles], n=1)
@@ -133,27 +166,6 @@ def map_columns(
             )
         elif column:
             found[role_name] = column
-    lower = {column.casefold().strip(): column for column in reversed(header)}
-    _find_pair(lower, roles, mapping, found)
-    for role in roles:
-        if role.name in mapping or role.name in found:
-            continue
-        for candidate in role.candidates:
-            named = lower.get(candidate)
-            if named is not None and named not in found.values():
-                found[role.name] = named
-                break
-    flags = _flags_for(table, roles, mapping, found)
-    left = [column for column in header if column not in flags]
-    open_roles = [role for role in roles if not (role.plural and flags)]
-    _fill_in_the_only_choice(left, open_roles, mapping, found)
-    for role in roles:
-        if role.required and role.name not in found and not mapping.get(role.name):
-            if role.plural and flags:
-                _ask_for_flags(table, role, flags, faults)
-            else:
-                add_missing_column(table, role.name, faults)
-    return found
 
 
 def _find_pair(

@@ -16,13 +16,13 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks.classification.labels import (
     Labels,
-    as_key,
     find_labels,
     read_classes,
     read_label_sets,
     read_numbers,
     split_cell,
 )
+from welltuned.tasks.classification.spellings import as_key
 
 
 def records(cells: list[Any], source: str = "a.csv") -> Records:

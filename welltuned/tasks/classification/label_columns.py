@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, cast
 
 from welltuned.data import decimals
 from welltuned.data.cells import as_flag, as_list, is_missing, split_names
@@ -40,17 +40,17 @@ class LabelColumn:
 
     table: Table
     name: str
-    cells: list[Any]
+    cells: list[object]
 
     @property
-    def filled(self) -> list[Any]:
+    def filled(self) -> list[object]:
         return [cell for cell in self.cells if not is_missing(cell)]
 
     def settled(self, question: str) -> Reading | None:
         """How the training file was read."""
         return next((one for one in self.table.settled if one.question == question), None)
 
-    def first(self, cells: Iterable[object]) -> tuple[Any, int]:
+    def first(self, cells: Iterable[object]) -> tuple[object, int]:
         """The first of these cells in the column, and its row."""
         wanted = list(cells)
         return next((cell, i) for i, cell in enumerate(self.cells) if cell in wanted)
@@ -82,7 +82,7 @@ class LabelReader:
 
     def _numbers(
         self, column: LabelColumn, faults: Faults
-    ) -> tuple[list[Any], list[Reading]] | None:
+    ) -> tuple[list[object], list[Reading]] | None:
         """Cells with commas as numbers, where they are some."""
         may_be = self.problem in ("auto", "regression") and self.separator is None
         if not may_be or not decimals.has_comma(column.filled):
@@ -106,15 +106,16 @@ class LabelReader:
 
     # --- Several labels ---
 
-    def _several(self, column: LabelColumn, faults: Faults) -> tuple[list[Any], list[Reading]]:
+    def _several(self, column: LabelColumn, faults: Faults) -> tuple[list[object], list[Reading]]:
         if self.problem in ("single_label", "regression"):
             return column.cells, []
         settled = column.settled(SEVERAL.name)
         if settled is None:
             form, mark, readings = self._form_of(column, faults)
         else:
-            form, mark, readings = settled.picked, settled.said["values"].get("mark"), []
-        cells: list[Any] = column.cells
+            form, mark = cast(Form, settled.picked), settled.said["values"].get("mark")
+            readings = []
+        cells: list[object] = column.cells
         if form in ("lists", "flags") or self.problem == "multi_label":
             cells = [cell if (found := as_list(cell)) is None else found for cell in cells]
         if form == "flags":
@@ -153,8 +154,8 @@ class LabelReader:
         if found is None:
             return "one", None, []
         mark, is_certain = found
-        example, row = column.first(text for text in texts if mark in text)
-        source = column.table.source
+        example = next(text for text in texts if mark in text)
+        row, source = column.cells.index(example), column.table.source
         if is_certain is None:
             ask_for_separator(mark, example, column.table.place(row), faults)
             return "one", None, []
@@ -162,7 +163,7 @@ class LabelReader:
             return "one", None, [not_parted(source, column.name, mark, example)]
         return "parts", mark, [parts_read(source, column.name, mark, example)]
 
-    def _with_flags(self, column: LabelColumn, cells: list[Any], faults: Faults) -> list[Any]:
+    def _with_flags(self, column: LabelColumn, cells: list[object], faults: Faults) -> list[object]:
         """{label: whether it applies} for each list of flags; others are faults."""
         lists = [cell for cell in cells if isinstance(cell, list)]
         width = len(self.names) or max(map(len, lists), key=[len(cell) for cell in lists].count)
@@ -180,7 +181,7 @@ class LabelReader:
         return [_named_flags(cell, names) if isinstance(cell, list) else cell for cell in cells]
 
 
-def _with_numbers(column: LabelColumn, mark: Mark) -> list[Any]:
+def _with_numbers(column: LabelColumn, mark: Mark) -> list[object]:
     """The cells as numbers where they are some."""
     found = [(cell, parse_number(cell, mark)) for cell in column.cells]
     return [cell if number is None else number for cell, number in found]

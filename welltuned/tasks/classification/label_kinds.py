@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from welltuned.data.cells import as_flag
 from welltuned.data.decimals import is_number, parse_number
@@ -26,7 +25,7 @@ _SCALE = 3
 """Fewer values are two classes, about which there is no doubt."""
 
 
-def tell_of_kind(kind: str, cells: Sequence[Any], data: DataSplits, faults: Faults) -> None:
+def tell_of_kind(kind: str, cells: Sequence[object], data: DataSplits, faults: Faults) -> None:
     """Say whether numbers are read as classes or as numbers; ask where both are likely."""
     if kind == "multi_label" or not all(map(is_number, cells)):
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from welltuned.data.cells import as_flag
 from welltuned.data.readings import Reading, question, read_as
@@ -116,7 +115,7 @@ def not_parted(source: str, column: str, mark: str, example: str) -> Reading:
 # --- What is asked -------------------------------------------------------------------
 
 
-def ask_for_lists(example: Sequence[Any], other: object, place: Place, faults: Faults) -> None:
+def ask_for_lists(example: Sequence[object], other: object, place: Place, faults: Faults) -> None:
     faults.add(
         "task.label_lists_unclear",
         "some labels are lists, such as {example}, others are not, such as {other!r}",
