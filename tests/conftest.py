@@ -37,6 +37,27 @@ os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cach
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+LONGEST_FIRST = (
+    "test_documents.py",
+    "experiments/comparison/test_compare.py",
+    "contracts/test_processes.py",
+    "experiments/comparison/test_tasks.py",
+    "training/diagnosis/test_planted.py",
+    "cli/test_sweep.py",
+    "experiments/comparison/test_rlhf_variant.py",
+    "rlhf/test_pipeline.py",
+    "rlhf/test_forecast.py",
+    "test_cli.py",
+)
+"""Files that take longest; begun last, one of them would keep one worker busy and the other idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    ranks = {tests / name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 def only_what_is_meant(path: Path) -> AbstractContextManager[None]:
     """What tests expect of welltuned itself holds whatever is installed beside it."""
     hides = not {"plugin", "test_plugins"} & {*path.parts, path.stem}
