@@ -49,7 +49,7 @@ LONGEST_FIRST = (
     "rlhf/test_forecast.py",
     "test_cli.py",
 )
-"""Files that take longest; begun last, one of them would keep one worker busy and the other idle."""
+"""Files that take longest. Begun last, one would keep one worker busy and leave the other idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
