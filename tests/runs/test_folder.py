@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from faults import refused
+from welltuned.errors import InputError
 from welltuned.runs.folder import Run, list_runs, next_free, write_atomically
 
 
@@ -154,3 +155,22 @@ def test_a_free_name_is_the_stem_or_the_lowest_number_behind_it(tmp_path: Path) 
     assert next_free(tmp_path, "run") == tmp_path / "run-2"
     (tmp_path / "run-2").write_text("a file")
     assert next_free(tmp_path, "run") == tmp_path / "run-4"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"step": 3}'])
+def test_a_damaged_status_is_refused_and_can_be_written_anew(text: str, run: Run) -> None:
+    (run.folder / "status.json").write_text(text)
+    with pytest.raises(InputError) as caught:
+        _ = run.status
+    assert str(caught.value.faults[0].place).startswith(str(run.folder / "status.json"))
+    assert (run.is_finished, run.is_running, run.step) == (False, False, 0)
+    run.set_status("failed", 3, "it was damaged")
+    assert (run.state, run.step) == ("failed", 3)
+
+
+def test_a_run_stands_where_its_status_says(run: Run) -> None:
+    assert not run.is_finished and not run.is_running
+    run.set_status("running", 2)
+    assert run.is_running and not run.is_finished and run.step == 2
+    run.set_status("finished", 4)
+    assert run.is_finished and not run.is_running

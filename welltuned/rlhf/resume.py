@@ -93,7 +93,7 @@ def _differences(was: Any, now: Any, path: str) -> dict[str, tuple[Any, Any]]:
 
 def is_finished(folder: Path) -> bool:
     """Whether a stage's run has finished."""
-    return (folder / "status.json").exists() and Run(folder).state == "finished"
+    return Run(folder).is_finished
 
 
 def fresh(folder: Path) -> None:

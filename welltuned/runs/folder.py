@@ -28,6 +28,7 @@ import yaml
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs.results_schema import RunResults
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
+from welltuned.schema.written_file import read_mapping
 
 MANIFEST = "welltuned.json"
 """The file in the model folder that says what the artifact is."""
@@ -118,13 +119,51 @@ class Run:
 
     @property
     def status(self) -> RunStatus:
-        """`{"state", "step", "error"}`, and `diagnosis` once there is one."""
-        return cast(RunStatus, self.read("status.json"))
+        """`{"state", "step", "error"}`, and `diagnosis` once there is one.
+
+        Raises `InputError` where the file is damaged.
+        """
+        file = self.folder / "status.json"
+        values = read_mapping(file)
+        if "state" not in values:
+            raise InputError(
+                Fault(
+                    "run.status_without_state",
+                    "the file does not say how the run stands: it has no 'state'",
+                    Place(str(file)),
+                    "restore it, or move its folder away",
+                )
+            )
+        return cast(RunStatus, values)
 
     @property
     def state(self) -> str:
         """running, finished, failed or stopped."""
         return str(self.status["state"])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has finished; one that is missing or whose status is damaged has not."""
+        return self._stands_at("finished")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it says that it is at work, as one that was killed does too."""
+        return self._stands_at("running")
+
+    def _stands_at(self, state: str) -> bool:
+        try:
+            return self.state == state
+        except (OSError, InputError):
+            return False
+
+    @property
+    def step(self) -> int:
+        """How far it says that it has come; 0 where it does not say."""
+        try:
+            return self.status.get("step", 0)
+        except (OSError, InputError):
+            return 0
 
     @property
     def config(self) -> dict[str, Any]:
@@ -133,11 +172,7 @@ class Run:
         Raises `InputError` when a newer version has written it.
         """
         file = self.folder / "config.yaml"
-        if not file.exists():
-            return {}
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        RUN_CONFIG.check(values, file)
-        return values
+        return RUN_CONFIG.read(file) if file.exists() else {}
 
     @property
     def results(self) -> RunResults:
@@ -154,8 +189,8 @@ class Run:
         return "test" if "test" in self.results else "validation"
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder."""
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        """A JSON file of the folder. Raises `InputError` where it is damaged."""
+        return read_mapping(self.folder / name)
 
     def read_lines(self, name: str) -> Iterator[dict[str, Any]]:
         """The rows of a JSON-lines file, none when it is missing.
@@ -189,7 +224,10 @@ class Run:
 
     def set_status(self, state: str, step: int = 0, error: str | None = None) -> None:
         """Say how the run stands. A diagnosis that was made stays."""
-        made: Mapping[str, object] = self.status if (self.folder / "status.json").exists() else {}
+        try:
+            made: Mapping[str, object] = self.status
+        except (OSError, InputError):
+            made = {}
         kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
         self.write("status.json", {"state": state, "step": step, "error": error, **kept})
 

@@ -19,19 +19,19 @@ def recorded(run: Run) -> Iterator[None]:
         try:
             yield
         except (Stopped, KeyboardInterrupt) as stop:
-            run.set_status("stopped", run.status.get("step", 0), str(stop) or "interrupted")
+            run.set_status("stopped", run.step, str(stop) or "interrupted")
             raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
         except Pruned as pruned:
-            run.set_status("stopped", run.status.get("step", 0), str(pruned))
+            run.set_status("stopped", run.step, str(pruned))
             raise
         except BaseException as error:
-            run.set_status("failed", run.status.get("step", 0), f"{type(error).__name__}: {error}")
+            run.set_status("failed", run.step, f"{type(error).__name__}: {error}")
             if isinstance(error, WelltunedError) or not isinstance(error, Exception):
                 raise
             raise RunFailed(
                 Fault("run.crashed", "{error}", error=f"{type(error).__name__}: {error}")
             ) from error
-    run.set_status("finished", run.status.get("step", 0))
+    run.set_status("finished", run.step)
 
 
 @contextmanager

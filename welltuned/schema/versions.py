@@ -6,7 +6,6 @@ version is read. Files that say no version were written before there was a secon
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.schema.document import Document
+from welltuned.schema.written_file import read_mapping
 
 KEY = "schema_version"
 
@@ -70,8 +70,8 @@ class FileFormat:
         return written
 
     def read(self, file: Path) -> dict[str, Any]:
-        """A JSON file of this kind. Raises `InputError` as `check` does."""
-        values = json.loads(file.read_text(encoding="utf-8"))
+        """A file of this kind. Raises `InputError` as `check` does, and where it is damaged."""
+        values = read_mapping(file)
         self.check(values, file)
         return values
 

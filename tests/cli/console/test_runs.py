@@ -61,7 +61,45 @@ def test_what_a_newer_version_has_written_is_listed_by_its_fault(tmp_path: Path)
     assert rows["new"]["state"] == rows["comparison"]["state"] == "unreadable"
     assert "schema version 7" in str(rows["new"]["error"])
     assert "schema version 8" in str(rows["comparison"]["error"])
-    assert "a run's results of schema version 7" in shown(tmp_path)
+    assert "has schema version 7" in shown(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("status.json", ""),
+        ("status.json", '{"state": "runn'),
+        ("status.json", "{}"),
+        ("status.json", "[]"),
+        ("results.json", '{"test": '),
+        ("results.json", '{"test": 3}'),
+        ("config.yaml", "model: [\n"),
+        ("config.yaml", "model: 3\n"),
+    ],
+)
+def test_one_damaged_file_hides_no_other_run(file: str, text: str, tmp_path: Path) -> None:
+    make_run(tmp_path / "whole", "stopped", 1000)
+    damaged = make_run(tmp_path / "damaged", "finished", 2000)
+    (damaged.folder / file).write_text(text)
+    rows = {Path(row["run"]).name: row for row in describe_runs(tmp_path)}
+    assert rows["whole"]["state"] == "stopped"
+    assert rows["damaged"]["state"] == "unreadable"
+    assert rows["damaged"]["error"]
+    assert "damaged" in shown(tmp_path) and "whole" in shown(tmp_path)
+
+
+def test_the_damaged_file_is_named(tmp_path: Path) -> None:
+    (make_run(tmp_path / "run", "finished", 1000).folder / "status.json").write_text("{")
+    assert "status.json: the file is damaged" in shown(tmp_path)
+
+
+def test_a_damaged_comparison_hides_no_run(tmp_path: Path) -> None:
+    make_run(tmp_path / "whole", "stopped", 1000)
+    (tmp_path / "comparison").mkdir()
+    for text in ("{", "{}", '{"rows": 3}'):
+        (tmp_path / "comparison" / "comparison.json").write_text(text)
+        rows = {Path(row["run"]).name: row["state"] for row in describe_runs(tmp_path)}
+        assert rows == {"whole": "stopped", "comparison": "unreadable"}
 
 
 def test_runs_are_listed_oldest_first_with_those_inside_others(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ from welltuned.runs.results_schema import Scores
 from welltuned.schema.units import duration_text
 
 
+_ERROR = 80
+"""So many characters of an error fit into the table; with --json there are all."""
+
+
 class ListedRun(TypedDict):
     """A run or a comparison, as a list of runs has it."""
 
@@ -61,23 +65,32 @@ def describe_runs(folder: Path) -> list[ListedRun]:
 
 
 def _described(folder: Path, file: str, describe: Callable[[], ListedRun]) -> ListedRun:
-    """The row of a folder; one that a newer version has written is listed by its fault."""
+    """The row of a folder; one that cannot be read is listed by what is wrong with it."""
     try:
         return describe()
     except InputError as error:
-        return {
-            "strategy": None,
-            "model": None,
-            "data": None,
-            "metric": None,
-            "interval": None,
-            "seconds": None,
-            "run": str(folder),
-            "state": "unreadable",
-            "error": error.faults[0].what,
-            "score": None,
-            "written": _written(folder / file),
-        }
+        fault = error.faults[0]
+        where = Path(fault.place.source).name + ": " if fault.place else ""
+        return _unreadable(folder, file, where + fault.what)
+    except (LookupError, TypeError, AttributeError, OSError) as error:
+        said = f"its files are not what we write ({type(error).__name__}: {error})"
+        return _unreadable(folder, file, said)
+
+
+def _unreadable(folder: Path, file: str, error: str) -> ListedRun:
+    return {
+        "strategy": None,
+        "model": None,
+        "data": None,
+        "metric": None,
+        "interval": None,
+        "seconds": None,
+        "run": str(folder),
+        "state": "unreadable",
+        "error": error,
+        "score": None,
+        "written": _written(folder / file),
+    }
 
 
 def _describe_run(run: Run) -> ListedRun:
@@ -143,7 +156,7 @@ def runs_table(rows: Sequence[ListedRun]) -> Table:
             score += f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]"
         if row.get("split") == "validation":
             score += " (validation)"
-        score = " ".join(filter(None, (score, row.get("runs"), (row["error"] or "")[:60])))
+        score = " ".join(filter(None, (score, row.get("runs"), (row["error"] or "")[:_ERROR])))
         seconds = duration_text(row["seconds"]) if row["seconds"] is not None else ""
         model = Path(row["model"] or "").name
         cells = (row["run"], row["state"], row["strategy"], model, row["data"], score, seconds)

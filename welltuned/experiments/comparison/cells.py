@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from welltuned.config import RunConfig
+from welltuned.errors import InputError
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.rlhf_variant import whole
@@ -37,13 +37,13 @@ class Cell:
     @property
     def is_finished(self) -> bool:
         """Whether it is there, whole, and made from the same."""
-        return cell_record(self.run).get("key") == self.key and _state(self.run) == "finished"
+        return cell_record(self.run).get("key") == self.key and self.run.is_finished
 
     @property
     def is_stale(self) -> bool:
         """Whether it is there, whole, but made from something else."""
         record = cell_record(self.run)
-        return bool(record) and record["key"] != self.key and _state(self.run) == "finished"
+        return bool(record) and record["key"] != self.key and self.run.is_finished
 
     def request(self, settled: SharedSettings) -> Request:
         """What its process is asked to do, with what was settled for all cells."""
@@ -115,12 +115,8 @@ def cell_record(run: Run) -> dict[str, Any]:
     """cell.json of a cell's run; empty when it has none."""
     try:
         return run.read("cell.json")
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, InputError):
         return {}
-
-
-def _state(run: Run) -> str:
-    return run.state if (run.folder / "status.json").exists() else "missing"
 
 
 def freeze_shared_settings(config: RunConfig, settled: SharedSettings) -> RunConfig:

@@ -176,7 +176,7 @@ def _ended(event: Event, cell: Cell, state: CellState, plan: ComparisonPlan) -> 
     else:
         state.state, state.error = "failed", event.values["error"]
         if (cell.run.folder / "status.json").exists():
-            cell.run.set_status("failed", cell.run.status.get("step", 0), state.error)
+            cell.run.set_status("failed", cell.run.step, state.error)
     plan.write("running")
 
 

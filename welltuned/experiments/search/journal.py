@@ -172,12 +172,12 @@ class Journal:
 
         file = self._folder(frozen.number) / "status.json"
         run = Run(file.parent) if file.exists() else None
-        value = self.score(run) if run is not None and run.state == "finished" else None
+        value = self.score(run) if run is not None and run.is_finished else None
         if value is not None:
             self.study.tell(frozen.number, value)
             return
-        if run is not None and run.state == "running":
-            run.set_status("failed", run.status["step"], "its process ended without a word")
+        if run is not None and run.is_running:
+            run.set_status("failed", run.step, "its process ended without a word")
         attempt = int(frozen.user_attrs.get("attempt", 1))
         parameters = frozen.params or frozen.system_attrs.get("fixed_params", {})
         if attempt < _ATTEMPTS and parameters:

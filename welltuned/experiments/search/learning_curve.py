@@ -203,7 +203,7 @@ def _measure(
     """The validation score of one run, from its folder where it is there already."""
     folder = plan.run_folder(size, seed)
     seconds = None
-    if not _is_finished(folder):
+    if not Run(folder).is_finished:
         shutil.rmtree(folder, ignore_errors=True)  # what a stopped or killed run has left
         observer.point_started(size, seed)
         run = run_training(plan.run(size, seed), Forwarded(observer), cache=cache)
@@ -225,7 +225,3 @@ def _measure(
         )
     observer.point_ended(size, seed, float(score), seconds)
     return float(score)
-
-
-def _is_finished(folder: Path) -> bool:
-    return (folder / "status.json").exists() and Run(folder).state == "finished"
