@@ -164,6 +164,17 @@ def test_other_results_give_another_page(copy: Run) -> None:
     assert "Training stopped early." in page.text
 
 
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [("en", "8.0 s/example · 2.0 tokens/s"), ("zh", "每条 8.0 秒 · 2.0 词元/秒")],
+)
+def test_a_slow_run_is_told_in_seconds_each(language: str, shown: str, copy: Run) -> None:
+    results = copy.results
+    slow = {"examples_per_second": 0.125, "tokens_per_second": 2.0}
+    copy.write("results.json", {**results, "cost": {**results["cost"], **slow}})
+    assert shown in write_run_report(copy, language).read_text(encoding="utf-8")
+
+
 def test_without_the_untrained_baseline_it_is_not_mentioned(copy: Run) -> None:
     change(copy, "results.json", lambda results: results["baselines"].pop("untrained"))
     text = written(copy).text

@@ -7,7 +7,7 @@ import pytest
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import BudgetConfig, LimitsConfig
 from welltuned.schema.document import Document
-from welltuned.schema.units import duration_text, size_text
+from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.schema.validation import validate
 
 
@@ -75,3 +75,19 @@ def test_durations_are_written_for_people(seconds: float, text: str) -> None:
 )  # fmt: skip
 def test_sizes_are_written_for_people(size: float, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("per_second", "shown"),
+    [
+        (1234.4, "1234 examples/s"),
+        (12.0, "12 examples/s"),
+        (3.25, "3.2 examples/s"),
+        (1.0, "1.0 examples/s"),
+        (0.5, "2.0 s/example"),
+        (0.004, "250 s/example"),
+        (0.0, "0 examples/s"),
+    ],
+)
+def test_what_is_slow_is_told_in_seconds_each(per_second: float, shown: str) -> None:
+    assert rate_text(per_second, "examples") == shown

@@ -24,6 +24,7 @@ from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs import process_memory
 from welltuned.runs.results_schema import BatchSizeSearch
+from welltuned.schema.units import brief_number
 from welltuned.strategies.base import END
 
 _STEPS = 3
@@ -90,7 +91,7 @@ def choose_batch_size(tries: list[Try]) -> BatchSearch:
     best = max(rates.values())
     size = min(size for size, rate in rates.items() if rate >= _AS_GOOD * best)
     told = ", ".join(
-        f"{found.size}: {found.examples_per_second:.0f}"
+        f"{found.size}: {brief_number(found.examples_per_second)}"
         if found.examples_per_second is not None
         else f"{found.size}: does not fit"
         for found in tries

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from welltuned.metrics import lower_is_better, metric_named
 from welltuned.reports.translations import Translator
 from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
-from welltuned.schema.units import duration_text, size_text
+from welltuned.schema.units import brief_number, duration_text, size_text
 
 OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second reward model"}
 """What is told of policies beside metrics, by the names people know it by."""
@@ -32,11 +32,20 @@ def render_page(template: str, content: Mapping[str, object], language: str = "e
         "score": lambda value: f"{value:.3f}",
         "bytes": size_text,
         "duration": duration_text,
+        "brief": brief_number,
         "metric": metric_name,
         "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
     }
-    environment.globals |= {"_": Translator(language), "language": language}
+    environment.globals |= {"_": Translator(language), "language": language, "speed": speed}
     return environment.get_template(template).render(content)
+
+
+def speed(per_second: float, many: str, few: str) -> str:
+    """A rate by one of two labels: `many` a second or, below one, the seconds that `few` takes."""
+    slow = 0 < per_second < 1
+    return (few if slow else many).format(
+        number=brief_number(1 / per_second if slow else per_second)
+    )
 
 
 def metric_name(name: str) -> str:

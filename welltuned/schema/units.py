@@ -75,6 +75,23 @@ def size_text(size: float) -> str:
     return f"{size:.1f} GB"
 
 
+def rate_text(per_second: float, unit: str) -> str:
+    """A rate for people, `12 examples/s`, and below one a second `4.2 s/example`.
+
+    `unit` is a plural.
+    """
+    if 0 < per_second < 1:
+        return f"{brief_number(1 / per_second)} s/{unit.removesuffix('s')}"
+    return f"{brief_number(per_second)} {unit}/s"
+
+
+def brief_number(value: float) -> str:
+    """A measured number for people: whole from ten on, two digits below, never 0 for a few."""
+    if value >= 10 or value == 0:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
 Duration = Annotated[
     float, BeforeValidator(read_duration), Field(gt=0), Written("time, such as 1h30m", "20m")
 ]

@@ -10,6 +10,7 @@ from welltuned.engines.events import Step
 from welltuned.runs import Run
 from welltuned.runs.results_schema import FindingRecord, Scores
 from welltuned.schema.messages import render_message
+from welltuned.schema.units import rate_text
 from welltuned.training.diagnosis.finding import Finding
 from welltuned.training.observer import Observer
 
@@ -61,8 +62,9 @@ class LoggingObserver(Observer):
 
     def stepped(self, step: Step) -> None:
         if self._is_due(step.step, step.total):
-            told = (step.step, step.total, step.epoch, step.loss)
-            log.info("step %d/%d: epoch %.2f, loss %.4f", *told)
+            speed = rate_text(step.examples / max(step.seconds, 1e-9), "examples")
+            told = (step.step, step.total, step.epoch, step.loss, speed)
+            log.info("step %d/%d: epoch %.2f, loss %.4f, %s", *told)
 
     def changed(self, step: int, what: str) -> None:
         log.info("step %d: %s", step, what)

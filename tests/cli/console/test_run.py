@@ -102,6 +102,13 @@ def test_without_a_terminal_few_plain_lines_are_printed() -> None:
     ]
 
 
+def test_a_slow_step_is_told_in_seconds_an_example() -> None:
+    observer, buffer = watching()
+    observer.started(1)
+    observer.stepped(Step(1, 1, 1.0, 0.5, 0.01, 1.0, examples=2, tokens=9, seconds=25.0))
+    assert "12 s/example" in buffer.getvalue() and "0 examples/s" not in buffer.getvalue()
+
+
 def test_on_a_terminal_one_line_lives() -> None:
     observer, buffer = watching(terminal=True)
     observer.started(40)

@@ -26,7 +26,7 @@ from welltuned.reports.forgetting import forgetting_lines
 from welltuned.runs import Run
 from welltuned.runs.results_schema import FindingRecord, Scores
 from welltuned.schema.messages import render_message
-from welltuned.schema.units import duration_text, size_text
+from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
 
@@ -98,7 +98,7 @@ class ConsoleObserver(Observer):
         self._rate = rate if not self._rate else 0.9 * self._rate + 0.1 * rate
         text = (
             f"epoch {step.epoch:.2f} · loss {step.loss:.4f} · "
-            f"{self._rate:.0f} examples/s{self._validation}"
+            f"{rate_text(self._rate, 'examples')}{self._validation}"
         )
         if self._console.is_terminal:
             self._bar("training", step.step, step.total, text)
@@ -199,7 +199,7 @@ def results_lines(run: Run) -> list[str]:
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
         f"cost        {duration_text(cost['train_seconds'])} · "
-        f"{cost['examples_per_second']:.0f} examples/s · "
+        f"{rate_text(cost['examples_per_second'], 'examples')} · "
         f"{size_text(cost['peak_memory_bytes'])} · "
         f"artifact {size_text(cost['artifact_bytes'])} · "
         f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
@@ -234,7 +234,7 @@ def policy_lines(run: Run) -> list[str]:
         lines.append(f"stopped     {results['training']['exploded']}")
     lines.append(
         f"cost        {duration_text(cost['train_seconds'])} · "
-        f"{cost['examples_per_second']:.1f} responses/s · "
+        f"{rate_text(cost['examples_per_second'], 'responses')} · "
         f"{size_text(cost['peak_memory_bytes'])} · "
         f"artifact {size_text(cost['artifact_bytes'])}"
     )

@@ -17,7 +17,6 @@ from welltuned.runs.comparison_folder import Comparison, list_comparisons
 from welltuned.runs.results_schema import Scores
 from welltuned.schema.units import duration_text
 
-
 _ERROR = 80
 """So many characters of an error fit into the table; with --json there are all."""
 
