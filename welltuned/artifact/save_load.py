@@ -111,6 +111,7 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
             config=transformers.AutoConfig.from_pretrained(folder),
             dtype=base.dtype,
             revision=base.revision,
+            ignore_mismatched_sizes=True,  # heads: the adapter has one of its own
         )
     except OSError as error:
         raise InputError(
@@ -166,7 +167,9 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
     trust = ", trust_remote_code=True" if pooled and not adapter else ""
     if adapter:
         lines += ['config = AutoConfig.from_pretrained("THIS_FOLDER")']
-        lines += [f'base = {auto_class}.from_pretrained("{base.location}", config=config)']
+        lines += [f"base = {auto_class}.from_pretrained("]
+        lines += [f'    "{base.location}", config=config, ignore_mismatched_sizes=True']
+        lines += [")"]
         lines += ['model = PeftModel.from_pretrained(base, "THIS_FOLDER")']
     else:
         lines += [f'model = {auto_class}.from_pretrained("THIS_FOLDER"{trust})']

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from welltuned.models.anatomy import Anatomy
+    from welltuned.models.head_match import HeadMatch
 
 Pooling = Literal["model", "first", "mean", "last"]
 
@@ -225,6 +226,8 @@ class Head:
     config: PreTrainedConfig
     new: bool = True
     """Whether it is newly initialised; the output layer of a language model is not."""
+    match: HeadMatch | None = None
+    """What it takes over from the base's own head, where the base has one for labels."""
 
 
 def build_skeleton(head: Head) -> PreTrainedModel:
@@ -261,21 +264,22 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     """
     import torch
 
-    from welltuned.models import cpu_attention
+    from welltuned.models import cpu_attention, head_match
 
     torch.manual_seed(seed)
     with quiet():
         loaded, report = head.auto_class.from_pretrained(
             str(Path(model.location).expanduser()),
-            config=head.config,
+            config=head_match.config_to_read(head.config, head.match),
             dtype=getattr(torch, model.dtype),
             revision=model.revision,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
         cpu_attention.use_in(loaded)
+    changed = head_match.take_over(loaded, head.match, anatomy.head, seed) if head.match else ()
     resized = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
-    new = sorted({*report["missing_keys"], *resized})
+    new = sorted({*report["missing_keys"], *resized, *changed})
     lacking = [name for name in new if anatomy.depth(name) > 0]
     if lacking:
         raise RunFailed(

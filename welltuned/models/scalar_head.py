@@ -32,6 +32,16 @@ def fold(layer: nn.Linear, scale: float, shift: float) -> None:
     layer.bias.mul_(scale).add_(shift)
 
 
+def unfold_kept(model: nn.Module, new: Collection[str], scale: float, shift: float) -> None:
+    """Undo `fold` on a last layer that a checkpoint had: what it says, less `shift`, over `scale`.
+
+    `new` names the weights that no checkpoint had.
+    """
+    name, layer = _named_scalar_layer(model)
+    if f"{name}.weight" not in new:
+        fold(layer, 1 / scale, -shift / scale)
+
+
 @torch.no_grad()
 def start_small(model: nn.Module, new: Collection[str], seed: int) -> None:
     """Initialise the last layer, if it is new, with deviation 1 / sqrt(d + 1), its bias 0.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from welltuned.errors import Faults, InputError
@@ -24,18 +24,39 @@ T = TypeVar("T")
 class Pretrained:
     """A pretrained model's own config and tokenizer."""
 
-    base: PreTrainedConfig
+    own: PreTrainedConfig
+    """The config as it was found, with the head that the model may come with."""
     tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def trunk(self) -> PreTrainedConfig:
+        """The config of its family; a head with a choice of pooling puts its own around it."""
+        return self.own.get_text_config() if pooling_of(self.own) else self.own
+
+
+@dataclass(frozen=True)
+class OwnPooling:
+    """How a base was trained to pool, and how that is known, in words."""
+
+    pooling: str
+    reason: str
+    tuned: bool = False
+    """Whether it is that of a head which was tuned with it."""
 
 
 @dataclass(frozen=True)
 class ModelPlan:
     """A pretrained model with the head that a problem needs."""
 
-    base: PreTrainedConfig
-    tokenizer: PreTrainedTokenizerBase
+    pretrained: Pretrained
     head: Head
     anatomy: Anatomy
+    own_pooling: OwnPooling | None
+    """The pooling that the base was trained with, where that is known."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.pretrained.tokenizer
 
     @property
     def pad_id(self) -> int:
@@ -50,19 +71,19 @@ class ModelPlan:
 
     def with_pooling(self, problem: Problem, pooling: str) -> ModelPlan:
         """The same with a head that reads something else."""
-        head = problem.objective.head(self.base, pooling)
-        return ModelPlan(self.base, self.tokenizer, head, _anatomy_of(head))
+        return _plan(self.pretrained, problem, pooling, self.own_pooling)
 
 
 def read_pretrained(model: ModelConfig, faults: Faults) -> Pretrained | None:
     """None when there were faults; they are recorded."""
-    base = collecting(lambda: loading.read_model_config(model), faults)
+    own = collecting(lambda: loading.read_model_config(model), faults)
     # Where there is no model, a second fault would only say so again.
-    tokenizer = collecting(lambda: loading.read_tokenizer(model), faults) if base else None
-    if base is None or tokenizer is None:
+    tokenizer = collecting(lambda: loading.read_tokenizer(model), faults) if own else None
+    if own is None or tokenizer is None:
         return None
-    base.pad_token_id = tokenizer.pad_token_id
-    return Pretrained(base, tokenizer)
+    pretrained = Pretrained(own, tokenizer)
+    own.pad_token_id = pretrained.trunk.pad_token_id = tokenizer.pad_token_id
+    return pretrained
 
 
 def plan_model(
@@ -73,20 +94,46 @@ def plan_model(
     The pooling is as configured or as the model was trained; `mean` stands in while a probe has
     yet to choose.
     """
-    pooling = config.task.pooling
+    pooling, own = config.task.pooling, None
     if pooling == "auto":
-        pooling = loading.own_pooling(config.model) or "mean"
-    head = collecting(lambda: problem.objective.head(pretrained.base, pooling), faults)
-    anatomy = collecting(lambda: _anatomy_of(head), faults) if head is not None else None
-    if head is None or anatomy is None:
-        return None
-    return ModelPlan(pretrained.base, pretrained.tokenizer, head, anatomy)
+        own = _find_pooling(config.model, pretrained, problem)
+        pooling = own.pooling if own else "mean"
+    return collecting(lambda: _plan(pretrained, problem, pooling, own), faults)
 
 
-def _anatomy_of(head: Head) -> Anatomy:
+def _plan(
+    pretrained: Pretrained, problem: Problem, pooling: str, own: OwnPooling | None
+) -> ModelPlan:
+    """Raises `InputError` where the problem cannot have its head."""
     from welltuned.models import anatomy
 
-    return anatomy.examine_anatomy(loading.build_skeleton(head), head.new)
+    head = problem.objective.head(pretrained.trunk, pooling)
+    skeleton = loading.build_skeleton(head)
+    found = anatomy.examine_anatomy(skeleton, head.new)
+    if head.new:
+        from welltuned.models.head_match import match_head
+
+        head = replace(head, match=match_head(pretrained.own, skeleton, found))
+    return ModelPlan(pretrained, head, found, own)
+
+
+def _find_pooling(
+    model: ModelConfig, pretrained: Pretrained, problem: Problem
+) -> OwnPooling | None:
+    """How the base was trained to pool: by its config, by its head, or by a file of its own."""
+    if pooling := pooling_of(pretrained.own):
+        return OwnPooling(pooling, "as the base was tuned", tuned=True)
+    built_in = collecting(lambda: _plan(pretrained, problem, "model", None), Faults())
+    if built_in and built_in.head.match and built_in.head.match.outcome != "new":
+        return OwnPooling("model", "the base's own head, which is kept", tuned=True)
+    if pooling := loading.own_pooling(model):
+        return OwnPooling(pooling, "the model's own pooling file")
+    return None
+
+
+def pooling_of(config: PreTrainedConfig) -> str | None:
+    """The pooling that a config of our own head names."""
+    return getattr(config, "pooling", None) if hasattr(config, "trunk") else None
 
 
 def collecting(make: Callable[[], T], faults: Faults) -> T | None:

@@ -31,6 +31,7 @@ from welltuned.training.defaults import Choice, resolve
 from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
 from welltuned.training.load_data import load_data
 from welltuned.training.model_plan import ModelPlan, plan_model, read_pretrained
+from welltuned.training.starting_point import starting_notes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -128,6 +129,7 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
     model = plan_model(config, pretrained, problem, faults)
     if model is None:
         raise InputError(faults)
+    splits.facts.notes += starting_notes(model)
     check_parts(config, problem, model, faults)
     read, speaks = cache.read_path, model.has_lm_head
     sets = collect_sets(config.evaluation, splits, config.data, faults, speaks, read)

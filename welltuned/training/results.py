@@ -11,10 +11,18 @@ from welltuned.data.batching import padding_fraction
 from welltuned.engines.device import autocast, matmul_rate
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
-from welltuned.runs.results_schema import Cost, Evaluated, HeldOutScores, ParameterCount, Scores
+from welltuned.runs.results_schema import (
+    Cost,
+    Evaluated,
+    HeldOutScores,
+    ParameterCount,
+    Scores,
+    StartedFrom,
+)
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session, TrainedSession, before_training
+from welltuned.training.starting_point import starting_point
 
 _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
@@ -35,8 +43,11 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         "predictions.jsonl", problem.presenter.rows(outputs, read, {"response": responses})
     )
     test: HeldOutScores = {"test": scores} if judged == "test" else {}
+    start = starting_point(prepared.model)
+    started: StartedFrom = {"start": start} if start else {}
     results: Evaluated = {
         **test,
+        **started,
         "train": _with_interval(session, "training examples", _some_training(session)),
         "validation": scores
         if judged == "validation"

@@ -253,10 +253,10 @@ def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
     task = prepared.config.task
     if task.pooling != "auto":
         return prepared
-    pooling, reason = loading.own_pooling(prepared.config.model), "the model's own pooling file"
+    own = prepared.model.own_pooling
+    pooling, reason = (own.pooling, own.reason) if own else (None, "usual for the task")
     if pooling is None:
         pooling = prepared.problem.objective.usual_pooling(prepared.anatomy.kind)
-        reason = "usual for the task"
     if pooling is None:
         observer.working("choosing the pooling", 0, 1)
         model = loading.load_model(
@@ -273,7 +273,7 @@ def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
             examples.targets.dtype == np.float32 and examples.targets.ndim == 1,
             prepared.pad_id,
         )
-        pooling, reason = choice.pooling, choice.reason  # type: ignore[assignment]
+        pooling, reason = choice.pooling, choice.reason
         observer.working("choosing the pooling", 1, 1)
     observer.noted(f"the head reads {_READS[str(pooling)]} ({reason})")
     model_plan = prepared.model.with_pooling(prepared.problem, str(pooling))
@@ -283,7 +283,12 @@ def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
     return replace(prepared, config=config, model=model_plan)
 
 
-_READS = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
+_READS = {
+    "mean": "the mean of all tokens",
+    "first": "the first token",
+    "last": "the last token",
+    "model": "what the model's own classifier reads",
+}
 
 
 def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Origin]:

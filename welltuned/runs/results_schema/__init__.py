@@ -50,6 +50,7 @@ from welltuned.runs.results_schema.run_results import (
     RunResults,
 )
 from welltuned.runs.results_schema.stages import PolicyMemory, RewardStage, Stages
+from welltuned.runs.results_schema.start import StartedFrom, StartingHead, StartingPoint
 
 __all__ = [
     "CLOSED",
@@ -88,6 +89,9 @@ __all__ = [
     "Score",
     "Scores",
     "Stages",
+    "StartedFrom",
+    "StartingHead",
+    "StartingPoint",
     "TrainingProgress",
     "UnfreezingHint",
     "WeightInterpolation",

@@ -13,6 +13,7 @@ from welltuned.runs.results_schema.cost import Cost, ParameterCount, TrainingPro
 from welltuned.runs.results_schema.fields import CLOSED, OPEN, Baselines, Scores
 from welltuned.runs.results_schema.retention import LayerProbe, Retention, WeightInterpolation
 from welltuned.runs.results_schema.stages import PolicyMemory, Stages
+from welltuned.runs.results_schema.start import StartedFrom
 
 
 class KnownSoFar(TypedDict, total=False):
@@ -33,7 +34,7 @@ class HeldOutScores(TypedDict):
 
 
 @with_config(CLOSED)
-class Evaluated(HeldOutScores):
+class Evaluated(HeldOutScores, StartedFrom):
     """What a tuned model is judged by."""
 
     train: NotRequired[Scores]

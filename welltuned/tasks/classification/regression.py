@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
@@ -147,6 +147,12 @@ class LeastSquares(PooledObjective):
                     family=base.model_type,
                 )
             )
+
+    def initialise(self, model: nn.Module, new: Sequence[str], seed: int) -> None:
+        """A head that was kept says numbers in the user's units; here they are standardised."""
+        from welltuned.models.scalar_head import unfold_kept
+
+        unfold_kept(model, new, self.labels.deviation, self.labels.mean)
 
     def loss_sum(self, outputs_BK: torch.Tensor, batch: Batch) -> torch.Tensor:
         from torch.nn import functional

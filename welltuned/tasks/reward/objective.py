@@ -89,6 +89,12 @@ class RatingSquares(RewardObjective):
     scale: float
     shift: float
 
+    def initialise(self, model: nn.Module, new: Sequence[str], seed: int) -> None:
+        from welltuned.models.scalar_head import unfold_kept
+
+        super().initialise(model, new, seed)
+        unfold_kept(model, new, self.scale, self.shift)
+
     def count(self, batch: Batch) -> float:
         return float(len(batch["scores"]))
 

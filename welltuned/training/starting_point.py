@@ -1,0 +1,116 @@
+"""What a run starts from: what it takes over from a base that has learned something, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from welltuned.schema.messages import Message, message
+
+if TYPE_CHECKING:
+    from welltuned.models.head_match import HeadMatch
+    from welltuned.runs.results_schema import StartingHead, StartingPoint
+    from welltuned.training.model_plan import ModelPlan
+
+_SHOWN = 8
+
+
+def starting_notes(model: ModelPlan) -> Iterator[Message]:
+    """What people should know of it."""
+    pooling = model.own_pooling
+    if pooling is not None and pooling.tuned:
+        yield message(
+            "model.pooling_kept",
+            "The base model's own pooling ({pooling}) is kept.",
+            pooling=pooling.pooling,
+        )
+    if (match := model.head.match) is not None:
+        yield _of_number(match) if match.is_number else _of_labels(match)
+        if match.kept and match.dropped:
+            yield message(
+                "model.head_labels_dropped",
+                "Labels of the base model that are not in the data lose their rows: {labels}.",
+                labels=_some(match.dropped),
+            )
+
+
+def _of_labels(match: HeadMatch) -> Message:
+    if match.outcome == "kept":
+        return message(
+            "model.head_kept",
+            "The base model's head already has the labels {labels}; its rows are matched by name "
+            "and kept.",
+            labels=_some(match.labels),
+        )
+    if match.outcome == "extended":
+        return message(
+            "model.head_extended",
+            "The base model's head has rows for {kept}, which are matched by name and kept; those "
+            "for {added} are initialised.",
+            kept=_some(match.kept),
+            added=_some(match.added),
+        )
+    if match.is_unnamed:
+        return message(
+            "model.head_unnamed",
+            "The base model's head does not name its labels ({before}), so a new head is "
+            "initialised. To keep it, name them under id2label in the model's config.json.",
+            before=_some(match.before),
+        )
+    if not match.shares_a_label:
+        return message(
+            "model.head_new",
+            "None of the labels of the base model's head ({before}) is in the data, so a new head "
+            "is initialised. If they mean the same, write them alike in the data or under id2label "
+            "in the model's config.json.",
+            before=_some(match.before),
+        )
+    return _built_differently(match)
+
+
+def _of_number(match: HeadMatch) -> Message:
+    if match.outcome == "kept":
+        return message(
+            "model.number_kept",
+            "The base model's head already gives one number ({before}) and is kept.",
+            before=match.before[0],
+        )
+    if match.output is None or len(match.before) > 1:
+        return _built_differently(match)
+    return message(
+        "model.number_new",
+        "The base model's head gives another number ({before}, not {label}), so a new head is "
+        "initialised.",
+        before=match.before[0],
+        label=match.labels[0],
+    )
+
+
+def _built_differently(match: HeadMatch) -> Message:
+    return message(
+        "model.head_built_differently",
+        "The base model's head ({architecture}, {outputs:,} outputs) is for another task or "
+        "another pooling, so a new head is initialised.",
+        architecture=match.architecture,
+        outputs=len(match.before),
+    )
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:_SHOWN]) + (", …" if len(labels) > _SHOWN else "")
+
+
+def starting_point(model: ModelPlan) -> StartingPoint:
+    """As results.json keeps it."""
+    start: StartingPoint = {}
+    if model.own_pooling is not None and model.own_pooling.tuned:
+        start["pooling"] = model.own_pooling.pooling
+    if (match := model.head.match) is not None:
+        head: StartingHead = {
+            "outcome": match.outcome,
+            "kept": list(match.kept),
+            "initialised": list(match.added),
+            "dropped": list(match.dropped),
+        }
+        start["head"] = head
+    return start
