@@ -101,6 +101,9 @@ class DataConfig(Part):
     decimal: Literal["auto", "point", "comma"] = "auto"
     """The decimal mark of scores: comma reads 3,5 as a number, point takes a comma as what parts
     thousands. auto: by what the column's other numbers allow, else asked."""
+    prompt_in_answers: Literal["auto", "remove", "keep"] = "auto"
+    """What is done with a prompt that answers repeat at their beginning: it is taken off once, or
+    left there. auto: by whether all answers do; transcripts are parted into prompt and answer."""
     split: SplitConfig = SplitConfig()
     """How missing splits are held out from the training data."""
     subset: str | None = Field(default=None, examples=["sst2"])

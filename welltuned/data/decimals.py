@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from welltuned.data.cells import is_missing
 from welltuned.data.readings import Reading, question, read_as
+from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import message
 
@@ -89,11 +91,39 @@ def are_numbers(values: Iterable[object]) -> bool:
     return all(isinstance(value, (int, float)) for value in values)
 
 
-def has_comma(cells: Iterable[object]) -> bool:
-    return any(isinstance(cell, str) and "," in cell for cell in cells)
+def settle_numbers(
+    table: Table, column: str, faults: Faults
+) -> tuple[list[object], list[Reading]] | None:
+    """A column's cells as numbers, and what is said of it.
+
+    None where it has no comma, or holds no numbers. What the training file was read as holds.
+    """
+    cells = table.columns[column]
+    filled = [cell for cell in cells if not is_missing(cell)]
+    example = next((cell for cell in filled if isinstance(cell, str) and "," in cell), None)
+    settled = next((one for one in table.settled if one.question == DECIMAL.name), None)
+    if example is None:
+        return None
+    if settled is not None or table.decimal != "auto":
+        mark: Mark = "comma" if "comma" in (table.decimal, settled and settled.picked) else "point"
+        numbers = _as_numbers(cells, mark)
+        return (numbers, []) if settled or are_numbers(_as_numbers(filled, mark)) else None
+    found = mark_of(filled)
+    if found is None:
+        return None
+    if found == "unclear":
+        _ask(column, example, table.place(cells.index(example)), faults)
+        return list(cells), []
+    return _as_numbers(cells, found), [_mark_read(table.source, column, found, example)]
 
 
-def mark_read(source: str, column: str, mark: Mark, example: object) -> Reading:
+def _as_numbers(cells: Sequence[object], mark: Mark) -> list[object]:
+    """The cells as numbers where they are some."""
+    found = [(cell, parse_number(cell, mark)) for cell in cells]
+    return [cell if number is None else number for cell, number in found]
+
+
+def _mark_read(source: str, column: str, mark: Mark, example: object) -> Reading:
     """That the numbers of a column were read with this decimal mark."""
     if mark == "comma":
         said = message(
@@ -116,7 +146,7 @@ def mark_read(source: str, column: str, mark: Mark, example: object) -> Reading:
     return read_as(DECIMAL, mark, said)
 
 
-def ask_for_mark(column: str, example: object, place: Place, faults: Faults) -> None:
+def _ask(column: str, example: object, place: Place, faults: Faults) -> None:
     faults.add(
         "data.decimal_unclear",
         "{example} in '{column}' may have a decimal comma or not",

@@ -58,7 +58,7 @@ def collect(
     for split in (split for split in SPLITS if split in readers and split not in config.leave_out):
         table = readers[split]()
         if table is not None and len(table):
-            table = replace(table, settled=tuple(facts.readings), decimal=config.decimal)
+            table = replace(_as_asked(table, config), settled=tuple(facts.readings))
             table = convert(table, config.columns, faults)
         if table is not None:
             cleaned = clean(table, split, config, roles, facts, faults)
@@ -94,8 +94,13 @@ def collect_file(
     if table is None:
         return None
     if len(table):
-        table = convert(replace(table, decimal=config.decimal), config.columns, faults)
+        table = convert(_as_asked(table, config), config.columns, faults)
     return clean(table, "file", config, roles, DataFacts(), faults)
+
+
+def _as_asked(table: Table, config: DataConfig) -> Table:
+    """The table with what the user says of its cells."""
+    return replace(table, decimal=config.decimal, prompt_in_answers=config.prompt_in_answers)
 
 
 def _cut(

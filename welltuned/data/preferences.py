@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from welltuned.data.decimals import settle_numbers
 from welltuned.data.facts import layout_messages, some_lines
 from welltuned.data.message_parsing import Unreadable
 from welltuned.data.preference_rows import (
@@ -26,7 +27,9 @@ from welltuned.data.preference_rows import (
     prompt_text,
     read_judgement,
 )
+from welltuned.data.readings import Reading
 from welltuned.data.records import Role, add_missing_column, map_columns
+from welltuned.data.repeated_prompts import settle_prompts
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message
@@ -73,13 +76,28 @@ def convert_preferences(
     if layout is None:
         return nothing
     before, notes = len(faults), _Notes()
+    table, readings = _settled(table, layout, faults)
+    if len(faults) > before:
+        return nothing
     read = _read(table, layout, notes, faults)
     if not read and len(faults) == before:
         _add_nothing_to_learn(table, layout, faults)
     if len(faults) > before:
         return nothing
     records = _by_prompt(table, read, notes) if layout.kind != "ratings" else _one_by_one(read)
-    return _as_table(table, layout, records, notes)
+    return replace(_as_table(table, layout, records, notes), readings=(*table.readings, *readings))
+
+
+def _settled(table: Table, layout: PreferenceLayout, faults: Faults) -> tuple[Table, list[Reading]]:
+    """The table with its numbers as numbers and its prompts apart, and what is said of it."""
+    table, readings = settle_prompts(table, layout, faults)
+    for column in (layout.columns[role] for role in ("score", "margin") if role in layout.columns):
+        found = settle_numbers(table, column, faults)
+        if found is not None:
+            table = replace(table, columns={**table.columns, column: found[0]})
+            readings += found[1]
+    told = {reading.question for reading in table.settled}
+    return table, [reading for reading in readings if reading.question not in told]
 
 
 def _add_nothing_to_learn(table: Table, layout: PreferenceLayout, faults: Faults) -> None:

@@ -32,6 +32,8 @@ class Table:
     """How the training file was read, which holds for the others, too."""
     decimal: Literal["auto", "point", "comma"] = "auto"
     """The decimal mark that the user says numbers have."""
+    prompt_in_answers: Literal["auto", "remove", "keep"] = "auto"
+    """What the user says is to be done with a prompt that its answers repeat."""
     mapped: bool = False
     """Whether the columns bear the names of their roles already, as conversions leave them."""
 

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from welltuned.data import decimals
 from welltuned.data.cells import as_flag, as_list, is_missing, split_names
-from welltuned.data.decimals import DECIMAL, Mark, parse_number
+from welltuned.data.decimals import settle_numbers
 from welltuned.data.readings import Reading
 from welltuned.data.records import map_columns
 from welltuned.data.table import Table
@@ -73,38 +72,12 @@ class LabelReader:
         if name is None:
             return table
         column = LabelColumn(table, name, table.columns[name])
-        cells, readings = self._numbers(column, faults) or self._several(column, faults)
+        may_be_numbers = self.problem in ("auto", "regression") and self.separator is None
+        numbers = settle_numbers(table, name, faults) if may_be_numbers else None
+        cells, readings = numbers or self._several(column, faults)
         return replace(
             table, columns={**table.columns, name: cells}, readings=(*table.readings, *readings)
         )
-
-    # --- Numbers ---
-
-    def _numbers(
-        self, column: LabelColumn, faults: Faults
-    ) -> tuple[list[object], list[Reading]] | None:
-        """Cells with commas as numbers, where they are some."""
-        may_be = self.problem in ("auto", "regression") and self.separator is None
-        if not may_be or not decimals.has_comma(column.filled):
-            return None
-        table = column.table
-        settled = column.settled(DECIMAL.name)
-        if settled is not None:
-            return _with_numbers(column, "comma" if settled.picked == "comma" else "point"), []
-        if table.decimal != "auto":
-            numbers = _with_numbers(column, table.decimal)
-            return (numbers, []) if decimals.are_numbers(numbers) else None
-        mark = decimals.mark_of(column.filled)
-        if mark is None:
-            return None
-        example, row = column.first(cell for cell in column.filled if decimals.has_comma([cell]))
-        if mark == "unclear":
-            decimals.ask_for_mark(column.name, example, table.place(row), faults)
-            return column.cells, []
-        readings = [decimals.mark_read(table.source, column.name, mark, example)]
-        return _with_numbers(column, mark), readings
-
-    # --- Several labels ---
 
     def _several(self, column: LabelColumn, faults: Faults) -> tuple[list[object], list[Reading]]:
         if self.problem in ("single_label", "regression"):
@@ -179,12 +152,6 @@ class LabelReader:
                     expected=width,
                 )
         return [_named_flags(cell, names) if isinstance(cell, list) else cell for cell in cells]
-
-
-def _with_numbers(column: LabelColumn, mark: Mark) -> list[object]:
-    """The cells as numbers where they are some."""
-    found = [(cell, parse_number(cell, mark)) for cell in column.cells]
-    return [cell if number is None else number for cell, number in found]
 
 
 def _parted(cell: object, mark: str | None) -> object:
