@@ -75,7 +75,7 @@ class DataConfig(Part):
     shorthand: ClassVar[str | None] = "train"
 
     train: str = Field(examples=["train.jsonl"])
-    """A CSV, TSV, JSON, JSON-lines, Parquet or CoNLL file, a folder that holds
+    """A CSV, TSV, JSON, JSON-lines, Excel, Parquet or CoNLL file, a folder that holds
     train/validation/test files, a folder saved by `datasets`, a hub name, or `demo:NAME`."""
     validation: str | None = Field(default=None, examples=["validation.jsonl"])
     """The validation file, which selects the best checkpoint. Without one, a split is held out from

@@ -8,6 +8,7 @@ from pathlib import Path
 from welltuned.data.config import DataConfig
 from welltuned.data.readers.conll import read_conll
 from welltuned.data.readers.delimited import read_csv, read_tsv
+from welltuned.data.readers.excel import read_excel
 from welltuned.data.readers.json_records import read_json
 from welltuned.data.readers.parquet import read_parquet
 from welltuned.data.readers.plain_text import read_lines
@@ -21,6 +22,8 @@ FORMATS: dict[str, Callable[[bytes, str, DataConfig, Faults], Table | None]] = {
     ".jsonl": read_json,
     ".ndjson": read_json,
     ".parquet": read_parquet,
+    ".xlsx": read_excel,
+    ".xlsm": read_excel,
     ".conll": read_conll,
     ".iob": read_conll,
     ".bio": read_conll,
