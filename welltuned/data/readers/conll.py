@@ -119,13 +119,18 @@ def _check(cells: list[str], width: int, first: int, place: Place, faults: Fault
             expected=width,
         )
     elif not cells[0].strip(" ") or not cells[-1].strip(" "):
-        faults.add_counted(
-            "data.conll_cell_missing",
-            "the {cell} is missing",
-            place,
-            "fill it in, or remove the line",
-            cell="tag" if cells[0].strip(" ") else "word",
-        )
+        refuse_missing("tag" if cells[0].strip(" ") else "word", place, faults)
+
+
+def refuse_missing(cell: str, place: Place, faults: Faults) -> None:
+    """Record that a word or its tag is missing."""
+    faults.add_counted(
+        "data.conll_cell_missing",
+        "the {cell} is missing",
+        place,
+        "fill it in, or remove the line",
+        cell=cell,
+    )
 
 
 def read_conll(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:

@@ -19,6 +19,7 @@ from welltuned.metrics.entities import split_tag
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec
+from welltuned.tasks.token_classification.word_rows import SENTENCE, group_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,13 +44,14 @@ ROLES: tuple[Role, ...] = (
     Role("tags", _TAGS, is_target=True, is_list=True),
     Role("id", ("id", "idx", "guid", "uid"), required=False),
     Role("group", (), required=False),
+    SENTENCE,
 )
 
 
-def read_plain_text(table: Table, faults: Faults) -> Table:
-    """The lines of a `.txt` file as words and tags; any other table as it is."""
+def read_sentences(table: Table, columns: dict[str, str], faults: Faults) -> Table:
+    """A table of sentences: the lines of a `.txt` file, or one word a row, are grouped."""
     if PurePath(table.source).suffix.lower() != ".txt":
-        return table
+        return group_words(table, ROLES, columns, faults)
     lines = zip(table.lines, table.columns["text"], strict=True)
     sentences = conll.parse(lines, table.source, faults)
     return Table(table.source, *sentences, table.readings)
@@ -87,7 +89,7 @@ class SentenceCodec(Codec):
     roles: ClassVar[tuple[Role, ...]] = ROLES
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
-        return read_plain_text(table, faults)
+        return read_sentences(table, columns, faults)
 
     def encode(
         self,

@@ -16,7 +16,7 @@ from welltuned.errors import Faults
 from welltuned.metrics.entities import OUTSIDE, mark_entities, split_tag
 from welltuned.schema.part import conflict
 from welltuned.tasks.base import Task
-from welltuned.tasks.token_classification.codec import ROLES, read_plain_text
+from welltuned.tasks.token_classification.codec import ROLES, read_sentences
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem
 
 _MOST_TAGS = 1000
@@ -49,7 +49,7 @@ class TokenClassification(Task):
         return self
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
-        return read_plain_text(table, faults)
+        return read_sentences(table, columns, faults)
 
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
