@@ -10,6 +10,7 @@ from welltuned.data.cells import as_list, is_missing
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
 from welltuned.data.missing_labels import leave_out_missing, refuse_hidden
+from welltuned.data.nested import refuse_nested
 from welltuned.data.pair_columns import settle_pair
 from welltuned.data.records import Records, Role, map_columns, to_records
 from welltuned.data.table import Table
@@ -34,6 +35,8 @@ def clean(
     if mapping is None:
         return None
     records = to_records(table, roles, mapping)
+    if not table.mapped:
+        refuse_nested(records, roles, mapping, faults)
     for role in roles:
         if role.is_target and role.name in records:
             records = _with_targets(records, role, split, config, mapping, facts, faults)

@@ -90,7 +90,8 @@ class DataConfig(Part):
         default_factory=dict, examples=[{"text": "sentence", "label": "polarity"}]
     )
     """Column mapping: which column has which role, such as {text: sentence, label: polarity};
-    inferred from names when not given. An empty name says that no column has the role;
+    inferred from names when not given. Dots lead to keys within a column: {text: review.text}. An
+    empty name says that no column has the role;
     `labels: [toxic, insult]` names columns that each say 0 or 1 for one label."""
     missing: list[str] | None = Field(default=None, examples=[["nan", "NA", "-1"]])
     """Words that stand for a missing label; rows with one are left out and counted. `[]` takes

@@ -36,7 +36,14 @@ ROWS = [["text", "label"], ["one", "a"], ["two", "b"]]
 
 
 def test_rows_have_the_numbers_of_the_sheet_and_blanks_are_left_out(tmp_path: Path) -> None:
-    rows = [[], ["text", "label", None], ["one", "a"], [None, None], ["two", "b", " "], [" "]]
+    rows: list[list[object]] = [
+        [],
+        ["text", "label", None],
+        ["one", "a"],
+        [None, None],
+        ["two", "b", " "],
+        [" "],
+    ]
     table = table_of_file(tmp_path / "a.xlsx", workbook(Data=rows))
     assert table.columns == {"text": ["one", "two"], "label": ["a", "b"]}
     assert table.lines == [3, 5]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from welltuned.data.config import DataConfig
+from welltuned.data.nested import with_nested
 from welltuned.data.readers.conll import read_conll
 from welltuned.data.readers.delimited import read_csv, read_tsv
 from welltuned.data.readers.excel import read_excel
@@ -68,4 +69,4 @@ def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Tabl
     if table is not None and not len(table) and len(faults) == before:
         faults.add("data.no_rows", "the file has no rows", Place(name), "give a file with rows")
         return None
-    return table
+    return table and with_nested(table, config.columns.values())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from welltuned.data.config import DataConfig
+from welltuned.data.nested import with_nested
 from welltuned.data.readers.class_names import name_classes
 from welltuned.data.table import SPLIT_NAMES, Table
 from welltuned.errors import Faults
@@ -56,8 +57,8 @@ def readers_of_dataset(
     for split, names in SPLIT_NAMES.items():
         for known in names:
             if known in loaded and split not in readers:
-                readers[split] = lambda part=loaded[known], label=f"{name}[{known}]": _from_dataset(
-                    part, label
+                readers[split] = lambda part=loaded[known], label=f"{name}[{known}]": with_nested(
+                    _from_dataset(part, label), config.columns.values()
                 )  # type: ignore[misc]
     if not readers:
         faults.add(

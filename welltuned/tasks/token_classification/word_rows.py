@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
 from welltuned.data.readers.cells import is_blank
@@ -38,7 +38,7 @@ def group_words(
     Where no sentences can be told, the fault is recorded and the table is empty.
     """
     found = map_columns(table, roles, columns, Faults())
-    of_words = {role: found[role] for role in ("words", "tags") if role in found}
+    of_words: dict[str, str] = {role: found[role] for role in ("words", "tags") if role in found}
     if "words" not in found or not _are_words(table, list(of_words.values()), columns):
         return table
     numbers, reading = _sentences(table, found.get("sentence"), "sentence" in columns)
@@ -98,7 +98,7 @@ def _counted_gaps(table: Table) -> Iterator[int]:
         yield number
 
 
-def _refuse_blank(table: Table, of_words: dict[str, str], faults: Faults) -> None:
+def _refuse_blank(table: Table, of_words: Mapping[str, str], faults: Faults) -> None:
     """Record every row without a word or a tag."""
     for role, column in of_words.items():
         for index, cell in enumerate(table.columns[column]):
