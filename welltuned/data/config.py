@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from welltuned.data.cells import join_names
+from welltuned.data.cells import join_names, split_names
 from welltuned.schema.part import Part, conflict
 
 
@@ -139,6 +139,12 @@ class DataConfig(Part):
     `columns`, {column: {row: cell}}; `index`, {row: {column: cell}}."""
     json_path: str | None = Field(default=None, examples=["data"])
     """The key of the table within a JSON document, with dots between nested keys."""
+
+    @property
+    def named_columns(self) -> set[str]:
+        """Every column that `columns` names, alone or as one of several."""
+        parts = (name for column in self.columns.values() for name in split_names(column))
+        return {*self.columns.values(), *parts}
 
     @field_validator("encoding")
     @classmethod

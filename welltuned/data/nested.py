@@ -19,7 +19,7 @@ def with_nested(table: Table, names: Iterable[str]) -> Table:
     no cell has is no column.
     """
     added: dict[str, list[object]] = {}
-    for name in names:
+    for name in sorted(names):
         column, keys = _column_of(name, table.columns)
         if keys:
             cells = [_inside(cell, keys) for cell in table.columns[column]]

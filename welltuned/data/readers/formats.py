@@ -69,4 +69,4 @@ def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Tabl
     if table is not None and not len(table) and len(faults) == before:
         faults.add("data.no_rows", "the file has no rows", Place(name), "give a file with rows")
         return None
-    return table and with_nested(table, config.columns.values())
+    return table and with_nested(table, config.named_columns)

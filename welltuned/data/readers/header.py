@@ -64,7 +64,7 @@ def read_header(
     numbered = [str(number) for number in range(len(first))]
     if config.header != "auto":
         return Header(first, False) if config.header else Header(numbered, True)
-    if set(config.columns.values()) & set(first) or len(rows) < 2:
+    if config.named_columns & set(first) or len(rows) < 2:
         return Header(first, False)
     below = rows[1 : 1 + _LOOKED_AT]
     if first == numbered:

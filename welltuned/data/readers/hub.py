@@ -58,7 +58,7 @@ def readers_of_dataset(
         for known in names:
             if known in loaded and split not in readers:
                 readers[split] = lambda part=loaded[known], label=f"{name}[{known}]": with_nested(
-                    _from_dataset(part, label), config.columns.values()
+                    _from_dataset(part, label), config.named_columns
                 )  # type: ignore[misc]
     if not readers:
         faults.add(

@@ -182,7 +182,7 @@ def _of_objects(
 
 def _signs(config: DataConfig) -> list[Callable[[Sequence[str]], bool]]:
     """What tells keys that are columns from others, the strongest first."""
-    mapped = set(config.columns.values())
+    mapped = config.named_columns
     return [
         lambda keys: bool(mapped & set(keys)),
         lambda keys: not all(map(str.isdigit, keys)),
