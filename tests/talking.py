@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from faults import noted
+from welltuned.tasks.chat import findings, prompt_of, render_chat
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role + '\n' + m.content }}<|im_end|>{{ '\n' }}"
@@ -35,19 +39,23 @@ STRICT = (
 )
 
 
-def byte_tokenizer(template: str | None = None, **tokens: str) -> Any:
+SPECIAL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
+
+
+def byte_tokenizer(
+    template: str | None = None, special: Sequence[str] = SPECIAL, **tokens: str
+) -> Any:
     """One token a byte, so nothing is lost and a letter of Chinese has several tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    special = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE({token: i for i, token in enumerate(special + letters)}, []))
+    backend = Tokenizer(models.BPE({token: i for i, token in enumerate([*special, *letters])}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     tokens = {"eos_token": "</s>", "pad_token": "</s>", **tokens}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, extra_special_tokens=special, **tokens
+        tokenizer_object=backend, extra_special_tokens=list(special), **tokens
     )
     tokenizer.chat_template = template
     return tokenizer
@@ -67,3 +75,11 @@ def with_own_tokens(single: str) -> Any:
         single=single, special_tokens=[("<s>", 0), ("</s>", 1)]
     )
     return tokenizer
+
+
+def told(tokenizer: Any, *talks: Any, train_on: Any = "assistant") -> list[str]:
+    """What is told of some conversations, on lines 1, 2 and so on."""
+    rendered = [render_chat(tokenizer, one, train_on) for one in talks]
+    lines = list(range(1, len(talks) + 1))
+    said = findings(tokenizer, rendered, lines, lambda i: prompt_of(tokenizer, talks[i])[0])
+    return [words.replace(" split=", "", 1) for words in noted(said)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
+from welltuned.schema.messages import Message
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,20 @@ class Examples:
     encoded: Encoded
     targets: np.ndarray | None
     records: Records
+    said: tuple[Message, ...] = field(default=(), kw_only=True)
+    """What a person should know of how they are read; the value `split` is left empty."""
 
     def __len__(self) -> int:
         return len(self.encoded)
+
+    def notes_of(self, split: str) -> list[Message]:
+        """`said` of the split of this name."""
+        return [
+            {**one, "values": {**one["values"], "split": split}}
+            if "split" in one["values"]
+            else one
+            for one in self.said
+        ]
 
     @property
     def lengths(self) -> np.ndarray:

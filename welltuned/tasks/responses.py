@@ -19,6 +19,7 @@ from welltuned.data.encoding import IGNORED, Encoded, pad
 from welltuned.data.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
+from welltuned.schema.messages import Message
 from welltuned.tasks import chat
 from welltuned.tasks.examples import Examples
 
@@ -78,8 +79,7 @@ class Grouped(Examples):
         return int(self.sizes.max(initial=1))
 
     def rows_of(self, indices: Sequence[int]) -> list[int]:
-        spans = (range(self.starts[index], self.starts[index + 1]) for index in indices)
-        return [row for span in spans for row in span]
+        return [row for i in indices for row in range(self.starts[i], self.starts[i + 1])]
 
     def take(self, indices: Sequence[int]) -> Grouped:
         """The prompts at `indices`, in that order."""
@@ -166,11 +166,10 @@ class _Row:
         """The prompt loses its beginning first, then the response its end."""
         prompt, response = (np.flatnonzero(self.kinds_T == kind) for kind in (_PROMPT, _RESPONSE))
         spare = np.concatenate([prompt, response[::-1]])[: max(0, len(self) - max_length)]
-        types_T = self.types_T
         return _Row(
             np.delete(self.ids_T, spare),
             np.delete(self.kinds_T, spare),
-            None if types_T is None else np.delete(types_T, spare),
+            None if self.types_T is None else np.delete(self.types_T, spare),
         )
 
     @property
@@ -194,9 +193,8 @@ def encode_responses(
 ) -> Grouped:
     """Every response with its prompt, and what is left of the judgements.
 
-    `joint` parts prompt and response where they would touch in plain text. `learned`: rows
-    have labels, the tokens of the response; where one is cut, its end is lost, which else
-    stays, for that is where a score is read.
+    `joint` parts prompt and response where they would touch. `learned`: rows have labels, the
+    tokens of the response, which loses its end when cut; else that stays, a score is read there.
     """
     owners = [i for i, responses in enumerate(records["responses"]) for _ in responses]
 
@@ -204,7 +202,7 @@ def encode_responses(
         progress(owners[done - 1] + 1 if done else 0)
 
     said = [response for responses in records["responses"] for response in responses]
-    whole = _rows(tokenizer, records, owners, said, form, joint, learned, heard)
+    whole, told = _rows(tokenizer, records, owners, said, form, joint, learned, heard)
     rows = [row.cut(max_length) for row in whole]
     encoded = Encoded.of(
         [row.ids_T for row in rows],
@@ -213,7 +211,7 @@ def encode_responses(
         type_ids=_told_apart(rows),
     )
     starts = np.concatenate([[0], np.cumsum([len(group) for group in records["responses"]])])
-    examples = Grouped(encoded, judged(records), records, starts.astype(np.int64))
+    examples = Grouped(encoded, judged(records), records, starts.astype(np.int64), said=told)
     return examples if examples.targets is None else _without_alike(examples, rows)
 
 
@@ -232,12 +230,12 @@ def _rows(
     joint: str,
     learned: bool,
     progress: Callable[[int], None],
-) -> list[_Row]:
-    """The rows, uncut. `owners`: which record each response belongs to."""
+) -> tuple[list[_Row], tuple[Message, ...]]:
+    """The rows, uncut, and what is told of them. `owners`: the record of each response."""
     alone = all(prompt is None for prompt in records["prompt"])
     if tokenizer.sep_token is not None and not learned:
         prompts = None if alone else [records["prompt"][owner] or "" for owner in owners]
-        return list(_separated(tokenizer, prompts, responses, progress))
+        return list(_separated(tokenizer, prompts, responses, progress)), ()
     pairs = list(zip(owners, responses, strict=True))
     if alone or style_of(tokenizer, form) == "plain":
         rendered = [
@@ -255,12 +253,14 @@ def _rows(
             for owner, said in pairs
         ]
     encoded = chat.tokenise_chat(tokenizer, rendered, chat.UNLIMITED, progress)
-    return [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
+    rows = [_marked(encoded.take([i]), tokenizer, learned) for i in range(len(encoded))]
+    lines = [records.lines[owner] for owner in owners]
+    return rows, chat.findings(tokenizer, rendered, lines, learned=learned)
 
 
 def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, form: Form) -> None:
-    """Conversations need a template."""
-    if form == "chat":
+    """Conversations need a template, and one that lacks nothing."""
+    if form == "chat" or (form == "auto" and tokenizer.chat_template):
         chat.ensure_template(tokenizer)
 
 

@@ -86,6 +86,8 @@ def encode_splits(
     _note_unknown(tokenizer, examples, data)
     for split in read:
         data.facts.notes += note_special_tokens(tokenizer, data[split], split)
+        notes = examples[split].notes_of(split)
+        data.facts.notes += [note for note in notes if note not in data.facts.notes]
         data.facts.notes += problem.codec.notes(examples[split], split)
     return {**examples, "train": problem.codec.pack(examples["train"], max_length)}
 

@@ -4,6 +4,8 @@ A template writes a conversation as text; what is learned are spans of that text
 carried over to tokens by their offsets.
 """
 
+from welltuned.tasks.chat.findings import findings
+from welltuned.tasks.chat.mending import ensure_template
 from welltuned.tasks.chat.packing import pack
 from welltuned.tasks.chat.rendering import (
     Rendered,
@@ -12,7 +14,7 @@ from welltuned.tasks.chat.rendering import (
     render_chat,
     render_plain,
 )
-from welltuned.tasks.chat.template import DEFAULT_TEMPLATE, Messages, ensure_template
+from welltuned.tasks.chat.template import DEFAULT_TEMPLATE, Messages
 from welltuned.tasks.chat.tokens import (
     UNLIMITED,
     stop_ids,
@@ -30,6 +32,7 @@ __all__ = [
     "Rendered",
     "TrainOn",
     "ensure_template",
+    "findings",
     "pack",
     "prompt_of",
     "render_chat",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from welltuned.data.message_parsing import is_learned
 from welltuned.data.special_tokens import Span, stay_text, written_in
 from welltuned.errors import Place
+from welltuned.tasks.chat.lost_turns import lost_turns
 from welltuned.tasks.chat.quoting import Quotes
 from welltuned.tasks.chat.spans import spans_of, without
 from welltuned.tasks.chat.template import Messages, apply_template
@@ -29,6 +30,8 @@ class Rendered:
     """Whether the tokenizer adds its special tokens; a template has written them already."""
     meant: tuple[Span, ...] | None = None
     """Where special tokens are meant in a text that quotes some; None where it quotes none."""
+    lost: tuple[str, ...] = ()
+    """Whose turns, or parts of turns, the template leaves out."""
 
 
 def render_chat(
@@ -46,7 +49,8 @@ def render_chat(
     messages = quotes.hide(messages)
     text = apply_template(tokenizer, messages, False, place)
     spans = _learned(tokenizer, messages, text, train_on, place)
-    return Rendered(quotes.shown(text), spans, meant=quotes.meant(text))
+    lost = lost_turns(tokenizer, messages, text)
+    return Rendered(quotes.shown(text), spans, meant=quotes.meant(text), lost=lost)
 
 
 def _learned(
@@ -58,12 +62,13 @@ def _learned(
 ) -> tuple[Span, ...]:
     if train_on == "all" and all(map(is_learned, messages)):
         return ((0, len(text)),)
-    spans = spans_of(tokenizer, messages, text, place)
+    answers = [i for i, turn in enumerate(messages) if turn["role"] == "assistant"]
+    chosen = answers[-1:] if train_on == "last" else answers
+    needed = {i for i in chosen if is_learned(messages[i])}
+    spans = spans_of(tokenizer, messages, text, needed, place)
     if train_on == "all":
         return without(len(text), [spans[i] for i in spans if not is_learned(messages[i])])
-    answers = [i for i in spans if messages[i]["role"] == "assistant"]
-    chosen = answers[-1:] if train_on == "last" else answers
-    return tuple(spans[i] for i in chosen if is_learned(messages[i]))
+    return tuple(spans[i] for i in sorted(needed))
 
 
 def render_plain(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from welltuned.data.message_parsing import is_learned
@@ -15,20 +15,38 @@ if TYPE_CHECKING:
 
 
 def spans_of(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, text: str, place: Place | None
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Messages,
+    text: str,
+    needed: Collection[int],
+    place: Place | None,
 ) -> dict[int, Span]:
     """Where each turn of the assistant stands in the text, by its number; and where that of
-    others does which are not learned.
+    others does which are not learned. Raises `InputError` when one that is needed is lost.
     """
     spans: dict[int, Span] = {}
     floor = 0
     for index, turn in enumerate(messages):
-        if turn["role"] == "assistant":
-            spans[index] = span_of(tokenizer, messages, index, text, floor, place)
-        elif not is_learned(turn) and (found := _turn(tokenizer, messages, index, text, floor)):
-            spans[index] = found
-        floor = spans[index][1] if index in spans else floor
+        found = None
+        if index in needed:
+            found = span_of(tokenizer, messages, index, text, floor, place)
+        elif turn["role"] == "assistant":
+            found = _if_any(tokenizer, messages, index, text, floor)
+        elif not is_learned(turn):
+            found = _turn(tokenizer, messages, index, text, floor)
+        if found is not None:
+            spans[index], floor = found, found[1]
     return spans
+
+
+def _if_any(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, index: int, text: str, floor: int
+) -> Span | None:
+    """Where an answer stands that may be left out, for nothing is learned of it."""
+    try:
+        return span_of(tokenizer, messages, index, text, floor, None)
+    except InputError:
+        return None
 
 
 def _turn(
@@ -95,11 +113,20 @@ def _length_of_start(part: str | None, text: str) -> int | None:
 def _floors(messages: Messages, index: int, text: str, floor: int, before: str | None) -> list[int]:
     """From where to look for a turn, so that what others said is not taken for it."""
     said = [at for at in range(index) if messages[at]["role"] == "assistant"]
-    for message in messages[said[-1] + 1 if said else 0 : index]:
-        other = _find(text, message["content"], floor)
-        floor = other[1] if other else floor
+    others = messages[said[-1] + 1 if said else 0 : index]
+    after = _after(others, text, floor)
     common = _shared(before or "", text)
-    return [max(common, floor), floor]  # what is common may reach into the turn by a letter
+    # What is common may reach into the turn by a letter; a system text may stand behind the turn.
+    asked = [turn for turn in others if turn["role"] != "system"]
+    return [max(common, after), after, _after(asked, text, floor)]
+
+
+def _after(turns: Messages, text: str, floor: int) -> int:
+    """Where the last of these turns ends that are found one behind the other."""
+    for turn in turns:
+        found = _find(text, turn["content"], floor)
+        floor = found[1] if found else floor
+    return floor
 
 
 def _shared(one: str, other: str) -> int:

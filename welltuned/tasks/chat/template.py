@@ -29,17 +29,6 @@ word that follows; so a prompt alone has the tokens that it has before its answe
 """
 
 
-def ensure_template(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Give the tokenizer a template when it has none; saved with it, the template travels.
-
-    Returns whether one was given.
-    """
-    if tokenizer.chat_template:
-        return False
-    tokenizer.chat_template = DEFAULT_TEMPLATE
-    return True
-
-
 def apply_template(
     tokenizer: PreTrainedTokenizerBase, messages: Messages, prompting: bool, place: Place | None
 ) -> str:

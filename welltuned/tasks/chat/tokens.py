@@ -184,6 +184,25 @@ def windows(encoded: Encoded, max_length: int) -> tuple[Encoded, list[int]]:
     return rows, texts
 
 
+# --- Where answers end ---------------------------------------------------------
+
+
+def answer_tokens(
+    tokenizer: PreTrainedTokenizerBase, rendered: Sequence[Rendered]
+) -> list[list[list[int]]]:
+    """The tokens of each answer that is learned, by example."""
+    found = zip(rendered, _tokenise(tokenizer, rendered), strict=True)
+    return [
+        [track.ids_T[_within(track.offsets_T2, *span)].tolist() for span in example.spans]
+        for example, track in found
+    ]
+
+
+def is_end(tokenizer: PreTrainedTokenizerBase, token: int) -> bool:
+    """Whether an answer is over after a token: no text has it but where one ends."""
+    return token == tokenizer.eos_token_id or token in tokenizer.get_added_vocab().values()
+
+
 def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens after which an answer is over.
 
@@ -193,8 +212,6 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     if not tokenizer.chat_template:
         return sorted(end)
     exchange = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    encoded = tokenise_chat(tokenizer, [render_chat(tokenizer, exchange)], UNLIMITED)
-    assert encoded.labels is not None
-    last = int(encoded.labels[encoded.labels != IGNORED][-1])
-    closing = {last} & set(tokenizer.get_added_vocab().values())
-    return sorted(closing | end)
+    answers = answer_tokens(tokenizer, [render_chat(tokenizer, exchange)])[0]
+    closing = {tokens[-1] for tokens in answers if tokens}
+    return sorted(end | {token for token in closing if is_end(tokenizer, token)})

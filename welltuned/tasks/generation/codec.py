@@ -88,6 +88,7 @@ class ConversationCodec(Codec):
         An example without any, such as one whose prompt fills `max_length`, is left out.
         """
         self.fit_tokenizer(tokenizer)
+        read = records
         rendered = [self._render(tokenizer, records, i) for i in range(len(records))]
         splits = self._splits_texts(records)
         encoded = chat.tokenise_chat(
@@ -98,7 +99,18 @@ class ConversationCodec(Codec):
             records = records.take(texts)
         trained = chat.trained_tokens(encoded)
         kept = np.flatnonzero(trained).tolist()
-        return Examples(encoded.take(kept), trained[kept], records.take(kept))
+        said = self._findings(tokenizer, rendered, read)
+        return Examples(encoded.take(kept), trained[kept], records.take(kept), said=said)
+
+    def _findings(
+        self, tokenizer: PreTrainedTokenizerBase, rendered: list[chat.Rendered], records: Records
+    ) -> tuple[Message, ...]:
+        asks = self.style == "chat" and self.config.train_on != "all"
+
+        def ask(index: int) -> chat.Rendered:
+            return question_of(tokenizer, self.style, records, index)
+
+        return chat.findings(tokenizer, rendered, records.lines, ask if asks else None)
 
     def _splits_texts(self, records: Records) -> bool:
         """Only texts that go on by themselves: an answer without its question teaches nothing."""
