@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import ModelConfig
+from welltuned.models.locations import locate
 from welltuned.runs import Run
 from welltuned.runs.folder import MANIFEST, write_json
 from welltuned.schema.versions import ARTIFACT
@@ -114,7 +115,7 @@ class ArtifactManifest:
         """The base model's folder or hub name; the folder beside where it has left its place."""
         path = Path(self.base.location).expanduser()
         if self.base_beside and not path.exists() and (folder / self.base_beside).exists():
-            path = folder / self.base_beside
+            path = Path(locate(str(folder / self.base_beside)))
         return str(path)
 
 

