@@ -29,7 +29,7 @@ DOCUMENTS = sorted(
     for file in (ROOT / folder).glob("*.md")
 )
 FOR_ENGINEERS = {"docs/architecture.md", "docs/pitfalls.md"}
-MADE = {"docs/config.md", "docs/errors.md", "docs/run-folder.md"}
+MADE = {"docs/config.md", "docs/errors.md", "docs/readings.md", "docs/run-folder.md"}
 """Made from code, whose own words are English."""
 CHINESE = {"README.md": "README.zh.md"} | {
     name: name.replace("docs/", "docs/zh/")

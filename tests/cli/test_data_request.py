@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from faults import refused
@@ -37,3 +39,31 @@ def test_no_data_is_a_fault_and_an_unknown_key_too() -> None:
         read_data_request(None, [])
     with refused("config.key_unknown", key="tsak"):
         read_data_request("demo:sentiment_en", ["tsak=classification"])
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "value"),
+    [
+        ("data.missing=-1", "missing", ["-1"]),
+        ("data.missing=[nan,-1]", "missing", ["nan", "-1"]),
+        ("data.missing=nan,NA", "missing", ["nan", "NA"]),
+        ("data.missing=[null]", "missing", ["null"]),
+        ("data.missing=[]", "missing", []),
+        ("data.leave_out=[test]", "leave_out", ["test"]),
+        ("data.leave_out=test", "leave_out", ["test"]),
+        ("data.decimal=comma", "decimal", "comma"),
+        ("data.columns.text_pair=", "columns", {"text_pair": ""}),
+        ("data.columns.labels=a,b c", "columns", {"labels": "a,b c"}),
+        ("data.columns.labels=[a, 2]", "columns", {"labels": "a,2"}),
+    ],
+)
+def test_what_remedies_say_can_be_written_on_the_line(
+    sentiment: str, written: str, key: str, value: Any
+) -> None:
+    assert getattr(read_data_request(sentiment, [written]).data, key) == value
+
+
+@pytest.mark.parametrize("mark", ["|", ",", ";"])
+def test_a_separator_can_be_written_on_the_line(sentiment: str, mark: str) -> None:
+    asked = read_data_request(sentiment, [f"task.label_separator={mark}"])
+    assert asked.task.label_separator == mark

@@ -11,6 +11,10 @@ import pytest
 from faults import noted
 from gathering import gather, good
 from support import make_rows, write_rows
+from welltuned.data.config import DataConfig
+from welltuned.data.load_splits import collect_file
+from welltuned.errors import Faults
+from welltuned.tasks import TokenClassification
 
 
 def test_empty_texts_are_left_out_counted_and_located(three: Any) -> None:
@@ -89,3 +93,33 @@ def test_faults_of_all_files_show_at_once(tmp_path: Path) -> None:
     told = "\n".join(faults)
     for part in ("a.jsonl:2:2 data.bad_json", "b.csv:2:4 data.not_utf8", "c.csv data.file_missing"):
         assert part in told
+
+
+@pytest.mark.parametrize(
+    ("words", "tags"),
+    [
+        (["Ada", "sings"], [0, 1.0]),
+        ("['Ada', 'sings']", "[0, 1]"),
+        ('["Ada", "sings"]', '["0", "1.0"]'),
+        ("['Ada' 'sings']", "[0 1]"),
+        ("Ada sings", "0 1"),
+        ("Ada|sings", "0|1"),
+        ("Ada sings", "0|1"),
+    ],
+)
+def test_words_and_tags_are_lists_however_they_are_written(
+    tmp_path: Path, words: Any, tags: Any
+) -> None:
+    given = [{"words": words, "tags": tags}, {"words": ["no"], "tags": ["0.0"]}] * 10
+    config = DataConfig(train=write_rows(tmp_path / "a.jsonl", given), duplicates="keep")
+    records = collect_file(config.train, config, TokenClassification.roles, faults := Faults())
+    assert list(faults) == [] and records is not None
+    assert (records["words"][0], records["tags"][0]) == (["Ada", "sings"], ["0", "1"])
+    assert records["tags"][1] == ["0"]
+
+
+def test_a_sign_in_a_sentence_of_words_parts_none(tmp_path: Path) -> None:
+    given = [{"words": "a|b c", "tags": "x y"}, {"words": "d", "tags": "x"}]
+    config = DataConfig(train=write_rows(tmp_path / "a.jsonl", given))
+    records = collect_file(config.train, config, TokenClassification.roles, Faults())
+    assert records is not None and records["words"] == [["a|b", "c"], ["d"]]

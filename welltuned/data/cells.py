@@ -1,4 +1,4 @@
-"""Cells: lists and flags as tables write them."""
+"""Cells: lists, flags and labels as tables write them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ast
 import csv
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
 _ITEM = r"""(?:'[^']*'|"[^"]*"|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|True|False)"""
 _NUMPY = re.compile(rf"\[\s*(?:{_ITEM}(?:\s+{_ITEM})*)?\s*\]")
 _NUMPY_ITEM = re.compile(_ITEM)
 _BRACKETS = ("[]", "()", "{}")
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
@@ -49,6 +51,15 @@ def _from_numpy(text: str) -> list[object]:
 def as_flag(cell: object) -> bool | None:
     """True for 1 and true, false for 0 and false, however they are written; else None."""
     return _FLAGS.get(str(cell).strip().casefold())
+
+
+def as_key(cell: object) -> str:
+    """A label as text: 1, 1.0, "1.0" and " 1 " are one label, and so are NFC and NFD."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    text = unicodedata.normalize("NFC", str(cell).strip())
+    whole = _WHOLE.fullmatch(text)
+    return str(int(whole[1])) if whole else text
 
 
 def is_missing(cell: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from welltuned.data.cells import as_list, is_missing
+from welltuned.data.cells import as_key, as_list, is_missing
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
 from welltuned.data.missing_labels import leave_out_missing, refuse_hidden
@@ -126,10 +126,10 @@ def _require_cells(records: Records, role: str, mapping: dict[str, str], faults:
 
 def _write_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> None:
     """Columns of lists as lists of text, and all other inputs as text."""
-    lists = [role.name for role in roles if role.is_list and role.name in records]
-    for name in lists:
-        records.columns[name] = _lists(records, name, faults)
-    for name in set(records.input_roles) - set(lists):
+    lists = [role for role in roles if role.is_list and role.name in records]
+    for role in lists:
+        records.columns[role.name] = _lists(records, role.name, role.is_target, faults)
+    for name in set(records.input_roles) - {role.name for role in lists}:
         records.columns[name] = ["" if is_missing(cell) else str(cell) for cell in records[name]]
 
 
@@ -159,12 +159,14 @@ def _leave_out_empty(
     return records.take(full) if empty else records
 
 
-def _lists(records: Records, role: str, faults: Faults) -> list[list[str]]:
-    """The cells of a column of lists as lists of text."""
+def _lists(records: Records, role: str, is_target: bool, faults: Faults) -> list[list[str]]:
+    """The cells of a column of lists as lists of text; labels as they are compared."""
     cells: list[list[str]] = []
     mark = _mark_between(records[role])
     for index, cell in enumerate(records[role]):
         items = _items(cell, mark)
+        if is_target:
+            items = items and [as_key(item) for item in items]
         if items is None:
             faults.add_counted(
                 "data.cell_not_a_list_of_words",

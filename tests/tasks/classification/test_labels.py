@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from faults import full
+from welltuned.data.cells import as_key
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
@@ -22,7 +23,6 @@ from welltuned.tasks.classification.labels import (
     read_numbers,
     split_cell,
 )
-from welltuned.tasks.classification.spellings import as_key
 
 
 def records(cells: list[Any], source: str = "a.csv") -> Records:

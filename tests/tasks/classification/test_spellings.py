@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from gathering import bind, bound, table_of
 from support import write_rows
+from welltuned.data.cells import as_key
 from welltuned.errors import Faults
-from welltuned.tasks.classification.spellings import as_key, visible
+from welltuned.tasks.classification.spellings import visible
 
 
 @pytest.mark.parametrize(

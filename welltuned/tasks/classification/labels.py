@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.cells import as_flag
+from welltuned.data.cells import as_flag, as_key
 from welltuned.data.decimals import is_number, parse_number
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.missing_labels import may_be_missing
@@ -20,7 +20,6 @@ from welltuned.errors import Faults, Place
 from welltuned.tasks.classification.label_kinds import refuse_unreadable, tell_of_kind
 from welltuned.tasks.classification.label_sets import SEVERAL
 from welltuned.tasks.classification.spellings import (
-    as_key,
     fold,
     merged,
     refuse_spelling,

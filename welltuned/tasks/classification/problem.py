@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from welltuned.data.encoding import encode_texts, pad
 from welltuned.data.records import Records, Role
-from welltuned.data.table import Table
+from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
 from welltuned.models.loading import Head
 from welltuned.schema.messages import Message, message
@@ -194,7 +194,7 @@ def count_notes(labels: Labels, counts: Mapping[str, np.ndarray]) -> list[Messag
                 most=int(most),
             )
         )
-    for split in ("validation", "test"):
+    for split in SPLITS:
         absent = [name for name, number in zip(names, counts[split], strict=True) if not number]
         if absent:
             notes.append(

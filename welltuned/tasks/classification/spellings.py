@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 
+from welltuned.data.cells import as_key
 from welltuned.data.readings import question
 from welltuned.data.records import Records
 from welltuned.errors import Faults, Place
@@ -18,16 +18,6 @@ SPELLINGS = question(
     "width are asked about.",
     key="task.merge_spellings",
 )
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
-
-
-def as_key(cell: object) -> str:
-    """A label as text: 1, 1.0, "1.0" and " 1 " are one label, and so are NFC and NFD."""
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    text = unicodedata.normalize("NFC", str(cell).strip())
-    whole = _WHOLE.fullmatch(text)
-    return str(int(whole[1])) if whole else text
 
 
 def fold(key: str) -> str:
