@@ -10,10 +10,12 @@ import pytest
 
 from faults import brief, codes
 from reading import table_of_file
+from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.records import Role
 from welltuned.errors import Fault, Faults
+from welltuned.tasks import Classification
 
 ROLES = (
     Role("text", ("text",), is_input=True),
@@ -78,3 +80,20 @@ def test_a_path_that_no_row_has_is_no_column(tmp_path: Path) -> None:
     rows = [{"text": {"en": text}, "label": "a"} for text in TEXTS]
     _, faults = collected(tmp_path / "a.jsonl", rows, columns={"text": "text.de"})
     assert codes(faults) == ["data.column_unknown"]
+
+
+def test_flags_of_labels_are_for_their_task_to_read(tmp_path: Path) -> None:
+    """Lists of 0 and 1, a column a label, and objects of flags."""
+    texts = [f"text {i}" for i in range(40)]
+    rows = {
+        "lists": [{"text": t, "labels": [i % 2, 1 - i % 2]} for i, t in enumerate(texts)],
+        "columns": [{"text": t, "a": i % 2, "b": 1 - i % 2} for i, t in enumerate(texts)],
+        "objects": [{"text": t, "label": {"a": 1, "b": i % 2}} for i, t in enumerate(texts)],
+    }
+    named: dict[str, Any] = {"columns": {"columns": {"labels": "a,b"}}}
+    for name, some in rows.items():
+        file = write_rows(tmp_path / f"{name}.jsonl", some)
+        config = DataConfig(train=file, **named.get(name, {}))
+        faults = Faults()
+        found = collect(config, Classification.roles, faults, Classification().convert)
+        assert list(faults) == [] and found is not None, name

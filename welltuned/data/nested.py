@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from welltuned.data.cells import as_flag
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
@@ -58,14 +59,16 @@ def refuse_nested(
 ) -> None:
     """Record every cell of a text that is an object or a list, and every target that is an object.
 
-    Lists of words and of labels are read as such by their roles.
+    Lists of words and of labels, and flags such as {"toxic": 1, "insult": 0}, are read as such by
+    their roles.
     """
     for role in roles:
         if role.is_list or role.name not in records or not (role.is_input or role.is_target):
             continue
         for index, cell in enumerate(records[role.name]):
             path = _path_to_text(cell)
-            if isinstance(cell, dict) or (role.is_input and _is_nested(cell)):
+            is_odd = _is_nested(cell) if role.is_input else _is_object(cell)
+            if is_odd:
                 faults.add_counted(
                     "data.cell_nested",
                     "the {role} is {kind}, not text",
@@ -101,3 +104,8 @@ def _kind(cell: object) -> str:
     if isinstance(cell, dict):
         return f"an object with the keys {', '.join(map(str, cell))}"[:80]
     return "bytes" if isinstance(cell, bytes) else f"a list of {len(cell)}"  # type: ignore[arg-type]
+
+
+def _is_object(cell: object) -> bool:
+    """Whether a target is an object, and not one of flags."""
+    return isinstance(cell, dict) and any(as_flag(flag) is None for flag in cell.values())
