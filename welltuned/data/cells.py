@@ -53,6 +53,11 @@ def as_flag(cell: object) -> bool | None:
     return _FLAGS.get(str(cell).strip().casefold())
 
 
+def are_flags(cell: object) -> bool:
+    """Whether a cell says of each of some labels whether it applies: {"toxic": 1, "insult": 0}."""
+    return isinstance(cell, dict) and all(as_flag(flag) is not None for flag in cell.values())
+
+
 def as_key(cell: object) -> str:
     """A label as text: 1, 1.0, "1.0" and " 1 " are one label, and so are NFC and NFD."""
     if isinstance(cell, float) and cell.is_integer():

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gathering import bind, bound, picked, table_of
-from support import write_rows
+from support import tune, write_rows
+from welltuned.artifact.predictor import Predictor
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect_file
 from welltuned.data.table import Table
@@ -142,6 +143,12 @@ def test_a_column_a_label_is_asked_about_and_the_remedy_works(tmp_path: Path) ->
         assert set() in targets(data, problem) and {"toxic", "insult"} in targets(data, problem)
 
 
+def test_objects_of_flags_are_labels_that_apply(tmp_path: Path) -> None:
+    cells = [{"a": 1, "b": 0}, {"a": 0, "b": True}, {"a": 0, "b": 0}] * 10
+    data, problem = bound(table_of(tmp_path / "a.jsonl", cells))
+    assert problem.labels == ("a", "b") and set() in targets(data, problem)
+
+
 def test_a_flag_that_is_none_is_refused_at_its_line(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", [*TOXIC, {**TOXIC[0], "threat": "maybe"}])
     _, _, faults = bind(file, columns={"labels": "toxic,insult,threat"})
@@ -167,7 +174,8 @@ def test_a_tuned_model_reads_labels_as_it_was_trained_on(tmp_path: Path) -> None
 @pytest.mark.parametrize("label", [{"name": "neg"}, ["a", ["b"]]])
 def test_labels_that_are_objects_are_refused(tmp_path: Path, label: Any) -> None:
     _, _, faults = bind(table_of(tmp_path / "a.jsonl", [label, "b", "c"] * 10), {"problem": "auto"})
-    assert any("task.label_is_an_object" in fault or "unclear" in fault for fault in faults)
+    refusals = "data.cell_nested", "task.label_is_an_object", "task.label_lists_unclear"
+    assert faults and all(any(code in fault for code in refusals) for fault in faults)
 
 
 def test_a_list_where_one_label_is_asked_for_is_refused(tmp_path: Path) -> None:
@@ -175,6 +183,18 @@ def test_a_list_where_one_label_is_asked_for_is_refused(tmp_path: Path) -> None:
         table_of(tmp_path / "a.jsonl", [["a"], ["b"]] * 10), {"problem": "single_label"}
     )
     assert faults[0] == "a.jsonl:1 task.label_is_a_list cell=['a']"
+
+
+def test_a_whole_run_learns_and_evaluates_columns_of_flags(tiny: Any, tmp_path: Path) -> None:
+    """One label never applies; the file is scored as it was learned, without being asked."""
+    file = write_rows(tmp_path / "a.jsonl", TOXIC)
+    data = {"train": file, "columns": {"labels": ["toxic", "insult", "threat"]}}
+    run = tune(tiny("bert"), data, "full", tmp_path / "run", training={"num_train_epochs": 1})
+    predictor = Predictor.load(str(run.folder))
+    answers = predictor.predict(["comment 1", "comment 2"])
+    assert all(set(a["probabilities"]) == {"toxic", "insult", "threat"} for a in answers)
+    assert predictor.evaluate(file)["examples"] == len(TOXIC)
+    assert len(list(predictor.answer_file(file))) == len(TOXIC)
 
 
 # --- Numbers -------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from welltuned.data.cells import as_flag
+from welltuned.data.cells import are_flags
 from welltuned.data.decimals import is_number, parse_number
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.readings import Reading, question, read_as
@@ -97,6 +97,6 @@ def refuse_unreadable(kind: str, train: Records, faults: Faults) -> None:
 def _holds_labels(cell: object) -> bool:
     """Whether it is a plain value, a list of these, or says of each label whether it applies."""
     if isinstance(cell, dict):
-        return all(as_flag(flag) is not None for flag in cell.values())
+        return are_flags(cell)
     items = cell if isinstance(cell, (list, tuple)) else [cell]
     return not any(isinstance(item, (list, tuple, dict)) for item in items)
