@@ -329,7 +329,7 @@ def test_texts_on_the_line_are_answered_in_order(finished: Run, call: Any) -> No
     assert (status, err) == (0, "")
     rows = rows_of(out)
     assert [row["text"] for row in rows] == TEXTS
-    assert all(set(row) == {"text", "prediction", "probabilities"} for row in rows)
+    assert all(set(row) == {"id", "text", "prediction", "probabilities"} for row in rows)
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
@@ -343,18 +343,18 @@ def test_a_file_of_texts_needs_no_labels(
         write_rows(file, [{"text": text} for text in TEXTS])
     status, out, _ = call("predict", finished.folder, f"data={file}")
     assert status == 0
-    assert rows_of(out) == rows_of(call("predict", finished.folder, *TEXTS)[1])
+    first = 2 if suffix == "csv" else 1
+    rows = rows_of(out)
+    lines = range(first, first + len(TEXTS))
+    assert [row.pop("id") for row in rows] == [f"{file}:{line}" for line in lines]
+    on_the_line = rows_of(call("predict", finished.folder, *TEXTS)[1])
+    assert rows == [{key: row[key] for key in row if key != "id"} for row in on_the_line]
 
 
 def test_lines_of_standard_input_are_texts(finished: Run, call: Any) -> None:
     status, out, _ = call("predict", finished.folder, stdin="\n".join([*TEXTS, "", "  "]))
     assert status == 0
-    assert [row["text"] for row in rows_of(out)] == TEXTS
-
-
-def test_a_tab_parts_a_pair(finished: Run, call: Any) -> None:
-    _, out, _ = call("predict", finished.folder, "good film\tbad room")
-    assert rows_of(out)[0]["text"] == ["good film", "bad room"]
+    assert [row["text"] for row in rows_of(out)] == [*TEXTS, "", "  "]
 
 
 def test_letters_of_all_scripts_come_out_as_they_are(finished: Run, call: Any) -> None:
@@ -376,7 +376,7 @@ def test_texts_and_a_file_together_are_refused(finished: Run, call: Any, sentime
     """Rather than answering one and forgetting the other."""
     status, out, err = call("predict", finished.folder, "good", f"data={sentiment}")
     assert (status, out) == (2, "")
-    assert "either texts or one data=FILE" in err
+    assert "[cli.predict_texts_or_file]" in err
 
 
 def test_a_run_that_is_not_there_is_refused(call: Any, tmp_path: Path) -> None:

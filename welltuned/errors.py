@@ -206,6 +206,12 @@ class Faults:
     def __len__(self) -> int:
         return len(list(iter(self)))
 
+    @property
+    def only_of_rows(self) -> bool:
+        """Whether every fault is one of a row, so that the other rows can be read."""
+        spelled_out = sum(min(alike.number, self._shown) for alike in self._alike.values())
+        return spelled_out == len(self._faults)
+
     def raise_if_any(self) -> None:
         """Raise `InputError` with everything collected so far."""
         if len(self):

@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import welltuned as wt
 from faults import refused
-from support import logits, make_rows
+from support import logits, make_rows, short_tune
 from welltuned.artifact.export import export_run
 from welltuned.runs import Run
 
@@ -98,3 +99,23 @@ def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> N
     with refused("run.without_model"):
         export_run(folder, tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
+
+
+def test_a_pipeline_of_transformers_cuts_where_the_run_did(
+    tiny: Any, sentiment: str, tmp_path: Path
+) -> None:
+    """The base takes 64 tokens, the run took 12."""
+    from transformers import pipeline
+
+    task = {"pooling": "model", "max_length": 12}
+    run = short_tune(tiny("bert"), sentiment, {"type": "full"}, tmp_path / "run", task=task)
+    target = export_run(run.folder, tmp_path / "plain")
+    assert AutoTokenizer.from_pretrained(target).model_max_length == 12
+    texts = ["good " * 11 + "bad " * 30, "bad film", "the film was " * 9 + "superb"]
+    rows = wt.load(run).predict(texts)
+    assert [row.get("cut") for row in rows] == [True, None, True]
+    ask = pipeline("text-classification", model=str(target), top_k=None, truncation=True)
+    answers: Any = ask(texts)
+    for row, found in zip(rows, answers, strict=True):
+        scores = {one["label"]: one["score"] for one in found}
+        assert scores == pytest.approx(row["probabilities"], abs=1e-5)

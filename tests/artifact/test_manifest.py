@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from welltuned.artifact.manifest import (
     is_adapter,
     is_artifact,
 )
+from welltuned.artifact.save_load import load_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import ModelConfig
 from welltuned.runs import Run
@@ -164,3 +166,31 @@ def test_where_there_is_none_is_said(tmp_path: Path) -> None:
     with refused("artifact.neither_run_nor_model"):
         find_artifact(tmp_path)
     assert refusal(tmp_path).code == "artifact.manifest_missing"
+
+
+# --- What the model reads, and the files it was saved as ------------------------------
+
+
+def test_the_inputs_and_the_files_are_remembered(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "README.md").touch()
+    replace(MANIFEST, inputs=("text", "text_pair")).write(tmp_path)
+    again = ArtifactManifest.read(tmp_path)
+    assert (again.inputs, again.files) == (("text", "text_pair"), ("model.safetensors",))
+
+
+def test_older_manifests_do_not_know_them(tmp_path: Path) -> None:
+    MANIFEST.write(tmp_path)
+    file = tmp_path / "welltuned.json"
+    values = json.loads(file.read_text(encoding="utf-8"))
+    del values["inputs"], values["files"]
+    file.write_text(json.dumps(values))
+    again = ArtifactManifest.read(tmp_path)
+    assert (again.inputs, again.files) == (None, ())
+
+
+def test_a_missing_file_is_named(finished: Run, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(finished.model, tmp_path / "model"))
+    (model / "modeling_pooled.py").unlink()
+    with refused("artifact.file_missing", place=f"{model}/modeling_pooled.py"):
+        load_artifact(model)

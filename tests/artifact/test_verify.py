@@ -134,7 +134,8 @@ def test_a_saved_weight_that_is_not_finite_is_found(
         save_file(tensors, file, metadata={"format": "pt"})
 
     after_saving(monkeypatch, tamper)
-    assert "differ by nan" in failing("proof.reload_differs").status["error"]
+    error = failing("artifact.weights_not_finite").status["error"]
+    assert "layer.0.output.dense.weight" in error
 
 
 def test_a_saved_pooling_that_differs_is_found(

@@ -57,6 +57,7 @@ def test_a_run_leaves_the_folder_that_is_promised(finished: Run) -> None:
         "checkpoints",
         "model",
         "report.html",
+        "trained_on.npy",
     }
     assert {path.name for path in finished.model.iterdir()} >= {
         "config.json",

@@ -34,5 +34,7 @@ def export_run(run_folder: str | Path, to: str | Path) -> Path:
         shutil.copyfile(modelling, target / modelling.name)
     with quiet():
         merged.save_pretrained(target)
+        # Pipelines cut texts to this where they are asked to, as the run did.
+        artifact.tokenizer.model_max_length = artifact.max_length
         artifact.tokenizer.save_pretrained(target)
     return target

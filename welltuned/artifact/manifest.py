@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from welltuned.schema.versions import ARTIFACT
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import Problem, restore_problem
 
+CARD = "README.md"
 Precision = Literal["fp32", "bf16"]
 """The inference precision of a tuned model."""
 
@@ -59,6 +60,12 @@ class ArtifactManifest:
     """Tokens per example, special tokens included."""
     precision: Precision
     """The inference precision."""
+    inputs: tuple[str, ...] | None = None
+    """The inputs it was trained on, such as one text or two; None where nobody knows."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Which column of the training file had which role, where their names differ."""
+    files: tuple[str, ...] = ()
+    """The names of the files it was saved as, but for the manifest and the card."""
     base_beside: str | None = None
     """The base model's folder as seen from the artifact's, so that both can be moved."""
 
@@ -83,6 +90,7 @@ class ArtifactManifest:
             values = json.loads(file.read_text(encoding="utf-8"))
             if ARTIFACT.check(values, file) == 1:
                 values["strategy"] = _options_of_version_1(folder, values["strategy"])
+            values = {"inputs": None, "columns": {}, "files": [], **values}
             return _from_dict(values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
@@ -107,6 +115,9 @@ class ArtifactManifest:
             "strategy": self.strategy.model_dump(mode="json"),
             "max_length": self.max_length,
             "precision": self.precision,
+            "files": _files_of(folder),
+            "columns": {role: name for role, name in self.columns.items() if role != name},
+            "inputs": None if self.inputs is None else list(self.inputs),
             "base": base,
         }
         write_json(folder / MANIFEST, ARTIFACT.stamp(values))
@@ -171,8 +182,15 @@ def _from_dict(values: dict[str, Any]) -> ArtifactManifest:
         origin=Origin(base["fingerprint"], tuple(base["new"])),
         max_length=int(values["max_length"]),
         precision=TypeAdapter[Precision](Precision).validate_python(values["precision"]),
+        inputs=None if values["inputs"] is None else tuple(values["inputs"]),
+        columns=values["columns"],
+        files=tuple(values["files"]),
         base_beside=base.get("beside"),
     )
+
+
+def _files_of(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir() if file.name not in (MANIFEST, CARD))
 
 
 def _options_of_version_1(folder: Path, kind: str) -> dict[str, Any]:

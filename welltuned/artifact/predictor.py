@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from heapq import merge
+from operator import itemgetter
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from welltuned.artifact.answers import Row, empty_row, refused_row, scored_rows
+from welltuned.artifact.given import Reader, in_parts
 from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.save_load import Artifact, load_artifact
 from welltuned.data.config import DataConfig
+from welltuned.data.facts import DataFacts
+from welltuned.data.inputs import Inputs, read_inputs
 from welltuned.data.load_splits import collect_file
-from welltuned.data.records import Records, Role
+from welltuned.data.records import Records, question_roles
 from welltuned.engines.device import autocast, choose_device
-from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.metrics import METRICS
 from welltuned.runs import Run
@@ -26,15 +32,16 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-Text = str | tuple[str, str] | list[str]
-"""One text, a pair of texts for models trained on pairs, or the words of a sentence."""
+Given = Iterable[Any] | Mapping[str, Any]
+"""Inputs: a text or several, dicts by column names, or a DataFrame."""
 
 
 class Predictor:
     """A tuned model, ready for inference."""
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, run_folder: Path | None = None) -> None:
         self._artifact = artifact
+        self._run_folder = run_folder
 
     @classmethod
     def load(cls, run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
@@ -42,7 +49,8 @@ class Predictor:
 
         Raises `InputError` when it is none of these.
         """
-        return cls(load_artifact(find_artifact(run), choose_device(device)))
+        folder = find_artifact(run)
+        return cls(load_artifact(folder, choose_device(device)), folder.resolve().parent)
 
     @property
     def problem(self) -> Problem:
@@ -61,28 +69,93 @@ class Predictor:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self._artifact.tokenizer
 
-    def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[Mapping[str, Any]]:
-        """One row a text, in order.
+    def predict(self, texts: Given, batch_size: int = 64) -> list[Row]:
+        """One row an input, in order; one text is one input.
 
-        Each holds `prediction`, and `probabilities` by label where there are labels.
+        Takes texts (or whatever the task reads, such as pairs) in a list, tuple or iterator; dicts
+        by column names, one a row or a list a column; or a DataFrame. Each row holds `id` and
+        `prediction`, and `probabilities` by label where there are labels. An input that is empty
+        has the prediction None with its `reason`; `cut` is true where the end was not read.
+
+        Raises `InputError` for what cannot be read, all of it at once.
         """
-        return list(self.stream(texts, batch_size)) if texts else []
+        read = self._reader.read(self._reader.unpack(texts))
+        _raise_refused(read)
+        return [row for part in read for _, row in self.rows(part, batch_size)]
 
-    def stream(self, texts: Iterable[Text], batch_size: int = 64) -> Iterator[Mapping[str, Any]]:
+    def stream(self, texts: Given, batch_size: int = 64) -> Iterator[Row]:
         """As `predict`, but streaming: reads a batch, predicts, reads on."""
-        waiting = iter(texts)
-        while batch := list(islice(waiting, batch_size)):
-            yield from self.answer(self.problem.codec.records_of(batch), batch_size)
+        start = 1
+        for batch in in_parts(self._reader.unpack(texts), batch_size):
+            read = self._reader.read(batch, start=start)
+            _raise_refused(read)
+            for part in read:
+                yield from (row for _, row in self.rows(part, batch_size))
+            start += len(batch)
 
-    def answer(self, records: Records, batch_size: int = 64) -> Sequence[Mapping[str, Any]]:
+    def answer_all(
+        self, given: Iterable[object], source: str, batch_size: int = 64
+    ) -> Iterator[tuple[object, Row]]:
+        """Each input with its row, as `stream`; a `Fault` among them, and what cannot be read, too.
+
+        `source` names where inputs come from, for their ids.
+        """
+        start = 1
+        for batch in in_parts(given, batch_size):
+            for part in self._reader.read(batch, source, start):
+                yield from self.rows(part, batch_size, batch, start)
+            start += len(batch)
+
+    def rows(
+        self, inputs: Inputs, batch_size: int = 64, given: Sequence[object] = (), start: int = 1
+    ) -> Iterator[tuple[object, Row]]:
+        """Each input as it is shown, with its row, in order of lines.
+
+        `given` are the inputs as they came, numbered from `start`, to show where they are no
+        records.
+        """
+        refused = (
+            (_line(fault), _at(given, _line(fault) - start), refused_row(fault))
+            for fault in sorted(inputs.refused, key=_line)
+        )
+        answered = self._answered(inputs.records, batch_size) if inputs.records else iter(())
+        for _, asked, row in merge(answered, refused, key=itemgetter(0)):
+            yield asked, row
+
+    def _answered(self, records: Records, batch_size: int) -> Iterator[tuple[int, object, Row]]:
+        """(line, what was asked, row) of each record."""
+        presenter = self.problem.presenter
+        for start in range(0, len(records), batch_size):
+            part = records.take(range(start, min(start + batch_size, len(records))))
+            for i, row in enumerate(self.answer(part, batch_size)):
+                shown = list(presenter.shown(part, i).values())
+                yield part.lines[i], shown[0] if len(shown) == 1 else tuple(shown), row
+
+    def answer(self, records: Records, batch_size: int = 64) -> list[Row]:
         """One row a record, in order."""
+        empty = [records.empty_roles(i) for i in range(len(records))]
+        full = [i for i, roles in enumerate(empty) if not roles]
+        found = iter(self._full_rows(records.take(full), batch_size) if full else ())
+        return [
+            empty_row(records.id(i), roles) if roles else {"id": records.id(i), **next(found)}
+            for i, roles in enumerate(empty)
+        ]
+
+    def _full_rows(self, records: Records, batch_size: int) -> list[Row]:
+        """One row a record that has a text."""
         artifact = self._artifact
         if (responder := self.problem.responder) is not None:
-            responses = responder.respond(
-                artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
-            )
-            return [{"prediction": response} for response in responses]
-        return self.problem.presenter.answers(self.outputs(records, batch_size), records)
+            model = artifact.model, artifact.tokenizer
+            responses = responder.respond(*model, records, artifact.max_length, batch_size)
+            rows: Sequence[Row] = [{"prediction": response} for response in responses]
+            cut = responder.cut(artifact.tokenizer, records, artifact.max_length)
+        else:
+            examples = self._encode(records)
+            outputs = self._outputs(examples, batch_size)
+            rows, cut = self.problem.presenter.answers(outputs, records), examples.cut
+        return [
+            {**row, "cut": True} if short else row for row, short in zip(rows, cut, strict=True)
+        ]
 
     def rewards(
         self, prompts: Sequence[object], responses: Sequence[str], batch_size: int = 64
@@ -139,20 +212,31 @@ class Predictor:
         )
 
     def answer_file(
-        self, file: str, batch_size: int = 64
-    ) -> Iterator[tuple[object, Mapping[str, Any]]]:
-        """Each input of a file, labelled or not, with its row. Raises `InputError`."""
-        roles = [role for role in self.problem.codec.roles if role.is_input or not role.required]
-        records = self._read(file, DataConfig(train=file), roles)
-        for start in range(0, len(records), batch_size):
-            part = records.take(range(start, min(start + batch_size, len(records))))
-            for i, row in enumerate(self.answer(part, batch_size)):
-                shown = list(self.problem.presenter.shown(part, i).values())
-                yield shown[0] if len(shown) == 1 else tuple(shown), row
+        self, file: str, batch_size: int = 64, data: DataConfig | None = None
+    ) -> Iterator[tuple[object, Row]]:
+        """Each row of a file, labelled or not, with its answer; rows that are broken have none.
+
+        Raises `InputError` where the file as a whole cannot be read.
+        """
+        codec, config = self.problem.codec, data or DataConfig(train=file)
+        roles, columns = question_roles(codec.roles), self._artifact.manifest.columns
+        inputs = read_inputs(file, config, roles, codec.convert, columns)
+        self._check(inputs.records)
+        yield from self.rows(inputs, batch_size)
 
     def outputs(self, records: Records, batch_size: int = 64) -> np.ndarray:
         """Raw outputs (N, K)."""
         return self._outputs(self._encode(records), batch_size)
+
+    @property
+    def _reader(self) -> Reader:
+        manifest = self._artifact.manifest
+        return Reader(self.problem.codec, manifest.inputs, manifest.columns)
+
+    def _check(self, records: Records | None) -> None:
+        """Raise `InputError` where a file has columns that the model does not read."""
+        if records is not None and (fault := self._reader.misfit(records)) is not None:
+            raise InputError(fault.at(Place(records.source, 1)))
 
     def _encode(self, records: Records) -> Examples:
         artifact = self._artifact
@@ -161,7 +245,7 @@ class Predictor:
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
         precision = autocast(artifact.precision, self.device)
-        return predict_outputs(
+        outputs = predict_outputs(
             artifact.model,
             artifact.problem,
             examples,
@@ -169,16 +253,21 @@ class Predictor:
             batch_size,
             precision,
         )
+        _require_finite(outputs, examples.records)
+        return outputs
 
     def evaluate(
         self, file: str, data: DataConfig | None = None, batch_size: int = 64
     ) -> dict[str, Any]:
-        """Scores with intervals on a labelled file. Raises `InputError` for what is wrong in it."""
-        records = self._read(file, data or DataConfig(train=file), self.problem.codec.roles)
-        faults = Faults()
-        METRICS.check_all(faults)
-        self.problem.codec.read_targets(records, faults)
-        faults.raise_if_any()
+        """Scores with intervals on a labelled file.
+
+        Beside them `rows` and `examples`, which were scored; how many were `empty`, `left_out` for
+        nothing in them can be scored, and `cut`; how many of the texts the model was `trained_on`,
+        None where nobody knows; and `notes` that say so. Raises `InputError` for what is wrong in
+        the file.
+        """
+        facts = DataFacts(columns=dict(self._artifact.manifest.columns))
+        records = self._read(file, data or DataConfig(train=file), facts)
         examples = self._encode(records)
         if not len(examples):
             raise InputError(
@@ -199,11 +288,48 @@ class Predictor:
                 artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
             )
             scores |= responder.score(responses, records, intervals=True)
-        return {"examples": len(records), **scores}
+        return {**scored_rows(records, examples, facts, self._run_folder), **scores}
 
-    def _read(self, file: str, data: DataConfig, roles: Sequence[Role]) -> Records:
-        faults = Faults()
-        records = collect_file(file, data, roles, faults, self.problem.codec.convert)
+    def _read(self, file: str, data: DataConfig, facts: DataFacts) -> Records:
+        faults, codec = Faults(), self.problem.codec
+        METRICS.check_all(faults)
+        records = collect_file(file, data, codec.roles, faults, codec.convert, facts=facts)
         faults.raise_if_any()
         assert records is not None
+        self._check(records)
+        codec.read_targets(records, faults)
+        faults.raise_if_any()
         return records
+
+
+def _raise_refused(read: Sequence[Inputs]) -> None:
+    """Raise `InputError` with all that cannot be read."""
+    faults = Faults()
+    for fault in (fault for part in read for fault in part.refused):
+        faults.count(fault)
+    faults.raise_if_any()
+
+
+def _line(fault: Fault) -> int:
+    return (fault.place and fault.place.line) or 0
+
+
+def _at(given: Sequence[object], index: int) -> object:
+    return given[index] if 0 <= index < len(given) else None
+
+
+def _require_finite(outputs_NK: np.ndarray, records: Records) -> None:
+    """Raise `RunFailed` where outputs are no numbers, of which no answer can be made."""
+    broken = np.flatnonzero(~np.isfinite(outputs_NK).reshape(len(outputs_NK), -1).all(axis=1))
+    if broken.size:
+        raise RunFailed(
+            Fault(
+                "predict.output_not_finite",
+                "the model's output is not finite for {number:,} of {total:,} inputs",
+                records.place(int(broken[0])),
+                "its weights or its precision do not carry it: train again with a lower "
+                "training.learning_rate, or in training.precision=fp32",
+                number=int(broken.size),
+                total=len(records),
+            )
+        )

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from welltuned.artifact.manifest import ArtifactManifest, Precision, is_adapter
-from welltuned.errors import Fault, InputError, Place
+from welltuned.artifact.manifest import CARD, ArtifactManifest, Precision, is_adapter
+from welltuned.errors import Fault, Faults, InputError, Place, RunFailed, WelltunedError
 from welltuned.models import cpu_attention
+from welltuned.models.checkpoint_files import check_files
 from welltuned.models.loading import quiet, weights_fingerprint
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def save_artifact(artifact: Artifact, folder: Path) -> int:
     artifact.tokenizer.save_pretrained(folder)
     manifest.write(folder)
     card = _card(manifest, pooled, is_adapter(folder))
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
@@ -86,13 +87,60 @@ def load_artifact(folder: Path, device: torch.device | None = None) -> Artifact:
     from transformers import AutoTokenizer
 
     manifest = ArtifactManifest.read(folder)
-    with quiet():
-        model = _load_model(folder, manifest)
-        cpu_attention.use_in(model)
+    _require_files(folder, manifest)
+    try:
+        with quiet():
+            model = _load_model(folder, manifest)
+            cpu_attention.use_in(model)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+    except WelltunedError:
+        raise
+    except Exception as error:  # whatever damaged files make their readers say
+        raise InputError(
+            Fault(
+                "artifact.unreadable",
+                "the model cannot be loaded: {reason}",
+                Place(str(folder)),
+                "copy the folder again from where it is whole, or train again",
+                reason=(str(error).splitlines() or [type(error).__name__])[0],
+            )
+        ) from error
+    _require_finite(model, folder)
     model.eval()
     if device is not None:
         model.to(device)
-    return Artifact(model, AutoTokenizer.from_pretrained(folder), model.config, manifest)
+    return Artifact(model, tokenizer, model.config, manifest)
+
+
+def _require_files(folder: Path, manifest: ArtifactManifest) -> None:
+    """Raise `InputError` with every file that is missing or damaged."""
+    faults = Faults()
+    for name in manifest.files:
+        if not (folder / name).exists():
+            faults.add(
+                "artifact.file_missing",
+                "the file is missing, though the model was saved with it",
+                Place(str(folder / name)),
+                "copy the folder again from where it is whole, or train again",
+            )
+    faults.raise_if_any()
+    check_files(folder)
+
+
+def _require_finite(model: nn.Module, folder: Path) -> None:
+    """Raise `RunFailed` where weights are no numbers: every answer would be none either."""
+    for name, parameter in model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise RunFailed(
+                Fault(
+                    "artifact.weights_not_finite",
+                    "the weights '{name}' are not finite, so no answer can be given",
+                    Place(str(folder)),
+                    "copy the folder again from where it is whole, or train again with a lower "
+                    "training.learning_rate",
+                    name=name,
+                )
+            )
 
 
 def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
@@ -101,10 +149,14 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
 
     auto_class = getattr(transformers, manifest.problem.auto_class)
     if not is_adapter(folder):
-        return auto_class.from_pretrained(folder)
+        model, report = auto_class.from_pretrained(folder, output_loading_info=True)
+        _require_complete(report, folder)
+        return model
     from peft import PeftModel
 
     base = manifest.base
+    if (location := Path(manifest.base_location(folder))).is_dir():
+        check_files(location)
     try:
         model = auto_class.from_pretrained(
             manifest.base_location(folder),
@@ -136,6 +188,22 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
             )
         )
     return PeftModel.from_pretrained(model, str(folder))
+
+
+def _require_complete(report: Any, folder: Path) -> None:
+    """Raise `InputError` where weights are missing, which would be drawn at random."""
+    lacking = sorted(map(str, report["missing_keys"]))
+    if lacking:
+        raise InputError(
+            Fault(
+                "artifact.weights_missing",
+                "{number} weights are missing from the files, '{first}' among them",
+                Place(str(folder)),
+                "copy the folder again from where it is whole, or train again",
+                number=len(lacking),
+                first=lacking[0],
+            )
+        )
 
 
 def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from typing import Annotated
 
 import typer
 
 from welltuned.cli.app import Json, app, print_json
-
-if TYPE_CHECKING:
-    from welltuned.data.config import DataConfig
+from welltuned.cli.data_keys import data_config
+from welltuned.schema.messages import render_message
 
 
 @app.command("evaluate")
@@ -26,11 +26,13 @@ def evaluate_command(
     """Score a tuned model on another labelled file."""
     from welltuned.artifact.predictor import Predictor
 
-    config = _data_config(arguments or [])
+    config = data_config(arguments or [])
     scores = Predictor.load(run).evaluate(config.train, config)
     if as_json:
         print_json(scores)
         return
+    for note in scores["notes"]:
+        print(render_message(note), file=sys.stderr)
     for name, value in scores.items():
         if isinstance(value, (int, float)):
             interval = scores.get(f"{name}_ci95")
@@ -40,23 +42,3 @@ def evaluate_command(
                 if isinstance(value, float)
                 else f"{name:20} {value:,}"
             )
-
-
-def _data_config(arguments: list[str]) -> DataConfig:
-    """`data=FILE` and keys of `data:` such as `data.columns.text=review`, as a DataConfig."""
-    from welltuned.data import config as data_config
-    from welltuned.errors import Faults
-    from welltuned.schema.document import Document, apply_overrides
-    from welltuned.schema.part import Part
-    from welltuned.schema.validation import validate
-
-    class Request(Part):
-        data: data_config.DataConfig
-
-    faults = Faults()
-    document = Document()
-    apply_overrides(document, arguments, Request, faults)
-    request = validate(Request, document, faults)
-    faults.raise_if_any()
-    assert request is not None
-    return request.data

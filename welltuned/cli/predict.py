@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from welltuned.cli.app import Json, app
 from welltuned.cli.console.answers import pretty
+from welltuned.cli.data_keys import data_config, is_data_key
 from welltuned.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from welltuned.artifact.answers import Row, Tally
+
+    Answers = Iterator[tuple[object, Row]]
 
 
 @app.command("predict")
@@ -21,51 +26,117 @@ def predict_command(
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TEXT …] [data=FILE]",
-            help="Texts; without any, lines of standard input. A tab parts a pair.",
+            metavar="[TEXT …] [data=FILE …]",
+            help="Texts, or a file and keys of `data:`; without any, lines of standard input.",
         ),
     ] = None,
+    pair: Annotated[
+        bool, typer.Option("--pair", help="The first tab of a text parts two texts.")
+    ] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Texts are JSON: objects by column names, or strings.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Answer texts from the line, a file or standard input, as they come."""
+    """Answer texts from the line, a file or standard input, as they come: one row each, in order.
+
+    Each row has the id of its input, or where it stands. What is empty or cannot be read has the
+    prediction null with the reason; standard error counts these, and what was cut, at the end.
+    """
+    from welltuned.artifact.answers import Tally
     from welltuned.artifact.predictor import Predictor
 
     given = texts or []
-    files = [text.removeprefix("data=") for text in given if text.startswith("data=")]
-    if len(files) > 1 or (files and len(given) > 1):
+    keys = [text for text in given if is_data_key(text)]
+    if (keys and len(keys) < len(given)) or (pair and jsonl) or (keys and (pair or jsonl)):
         raise InputError(
             Fault(
                 "cli.predict_texts_or_file",
-                "predict takes either texts or one data=FILE",
+                "predict takes texts, with --pair or --jsonl where they need it, or else data=FILE "
+                "and keys of data",
                 None,
                 "call it twice",
             )
         )
     predictor = Predictor.load(run)
-    if files:
-        answers = predictor.answer_file(files[0])
+    take = _json_value if jsonl else _pair if pair else _text
+    if keys:
+        config = data_config(keys)
+        answers = predictor.answer_file(config.train, data=config)
+    elif given:
+        answers = predictor.answer_all(map(take, given), "argument")
     else:
-        lines = (line.rstrip("\n") for line in sys.stdin if line.strip())
-        answers = _answers(predictor, map(_pair, given or lines), one_by_one=not given)
-    for_people = sys.stdout.isatty() and not as_json
-    for text, row in answers:
-        print(
-            pretty(text, row)
-            if for_people
-            else json.dumps({"text": text, **row}, ensure_ascii=False),
-            flush=True,
-        )
+        answers = predictor.answer_all(map(take, _lines()), "stdin", batch_size=1)
+    tally = Tally()
+    _print(answers, tally, for_people=sys.stdout.isatty() and not as_json)
+    _end(tally, as_json)
 
 
-def _pair(text: str) -> Any:
+def _lines() -> Iterator[str | Fault]:
+    """The lines of standard input without their ends; faults where they are no UTF-8."""
+    for line in getattr(sys.stdin, "buffer", sys.stdin):
+        try:
+            text = line if isinstance(line, str) else line.decode("utf-8-sig")
+            yield text.removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            yield Fault(
+                "predict.input_not_utf8",
+                "the line is no UTF-8: {reason}",
+                None,
+                "convert it, for example with iconv -t UTF-8",
+                reason=str(error),
+            )
+
+
+def _text(text: str | Fault) -> str | Fault:
+    return text
+
+
+def _pair(text: str | Fault) -> object:
+    if isinstance(text, Fault):
+        return text
     first, tab, second = text.partition("\t")
     return (first, second) if tab else text
 
 
-def _answers(
-    predictor: Any, inputs: Iterable[Any], one_by_one: bool
-) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Each input with its answer; lines of standard input are answered at once, each by itself."""
-    waiting = iter(inputs)
-    while batch := list(islice(waiting, 1 if one_by_one else 64)):
-        yield from zip(batch, predictor.predict(batch), strict=True)
+def _json_value(text: str | Fault) -> object:
+    """What a line of JSON says; a fault where it is none."""
+    if isinstance(text, Fault):
+        return text
+    try:
+        return json.loads(text) if text.strip() else ""
+    except (json.JSONDecodeError, RecursionError) as error:
+        return Fault(
+            "predict.input_not_json",
+            "the line is no JSON: {reason}",
+            None,
+            'write an object such as {{"text": "…"}}, or leave out --jsonl',
+            reason=str(error),
+        )
+
+
+def _print(answers: Answers, tally: Tally, for_people: bool) -> None:
+    for text, row in answers:
+        tally.add(row)
+        shown = (
+            pretty(text, row) if for_people else _as_line({"id": row["id"], "text": text, **row})
+        )
+        print(shown, flush=True)
+
+
+def _as_line(row: dict[str, Any]) -> str:
+    """As JSON; letters that no encoding knows are escaped."""
+    line = json.dumps(row, ensure_ascii=False, default=str)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, default=str)
+    return line
+
+
+def _end(tally: Tally, as_json: bool) -> None:
+    """Count on standard error what was not answered or cut; unreadable inputs are a failure."""
+    if tally.line:
+        print(_as_line(tally.as_dict()) if as_json else tally.line, file=sys.stderr)
+    if tally.unreadable:
+        sys.exit(1)

@@ -24,9 +24,11 @@ def clean(
     roles: Sequence[Role],
     facts: DataFacts,
     faults: Faults,
+    keep_empty: bool = False,
 ) -> Records | None:
     """Map the columns, refuse missing targets, and leave out empty texts (counted).
 
+    `keep_empty`: rows with an empty text stay.
     None when there were faults; they are recorded.
     """
     if not len(table):
@@ -41,7 +43,7 @@ def clean(
         if role.is_target and role.name in records:
             records = _with_targets(records, role, split, config, mapping, facts, faults)
     _write_as_text(records, roles, faults)
-    return _leave_out_empty(records, split, facts, faults)
+    return records if keep_empty else _leave_out_empty(records, split, facts, faults)
 
 
 def _map(
@@ -137,11 +139,7 @@ def _leave_out_empty(
     records: Records, split: str, facts: DataFacts, faults: Faults
 ) -> Records | None:
     """The records that have a text; the others are counted. None when none has."""
-    full = [
-        i
-        for i in range(len(records))
-        if all("".join(records[role][i]).strip() for role in records.input_roles)
-    ]
+    full = [i for i in range(len(records)) if not records.empty_roles(i)]
     empty = len(records) - len(full)
     facts.splits[split] = SplitFacts(records.source, empty=empty)
     if empty:

@@ -61,7 +61,7 @@ class DataFacts:
         return {**asdict(self), "fingerprint": self.fingerprint}
 
 
-def some_lines(lines: Sequence[int]) -> str:
+def some_lines(lines: Sequence[object]) -> str:
     """The first of many lines, for people."""
     return ", ".join(map(str, lines[:_SHOWN])) + (", …" if len(lines) > _SHOWN else "")
 

@@ -58,7 +58,7 @@ def collect(
     for split in (split for split in SPLITS if split in readers and split not in config.leave_out):
         table = readers[split]()
         if table is not None and len(table):
-            table = replace(_as_asked(table, config), settled=tuple(facts.readings))
+            table = replace(as_asked(table, config), settled=tuple(facts.readings))
             table = convert(table, config.columns, faults)
         if table is not None:
             cleaned = clean(table, split, config, roles, facts, faults)
@@ -88,17 +88,21 @@ def collect_file(
     faults: Faults,
     convert: Convert = keep_columns,
     read: ReadPath = read_path,
+    facts: DataFacts | None = None,
 ) -> Records | None:
-    """One file as records, for evaluation and prediction. None when there were faults."""
+    """One file as records, for evaluation. None when there were faults.
+
+    `facts` are told what was left out, of the split `file`.
+    """
     table = read_file(name, config, faults, read)
     if table is None:
         return None
     if len(table):
-        table = convert(_as_asked(table, config), config.columns, faults)
-    return clean(table, "file", config, roles, DataFacts(), faults)
+        table = convert(as_asked(table, config), config.columns, faults)
+    return clean(table, "file", config, roles, facts or DataFacts(), faults)
 
 
-def _as_asked(table: Table, config: DataConfig) -> Table:
+def as_asked(table: Table, config: DataConfig) -> Table:
     """The table with what the user says of its cells."""
     return replace(table, decimal=config.decimal, prompt_in_answers=config.prompt_in_answers)
 

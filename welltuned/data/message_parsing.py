@@ -229,3 +229,14 @@ def with_system(system: str, messages: list[ChatMessage]) -> list[ChatMessage]:
     if not system.strip() or (messages and messages[0]["role"] == "system"):
         return messages
     return [{"role": "system", "content": system}, *messages]
+
+
+def is_conversation(given: object) -> bool:
+    """Whether it is a list of turns with a role and a text, and nothing less tidy."""
+    if not isinstance(given, (list, tuple)) or not given:
+        return False
+    return all(
+        isinstance(turn, dict)
+        and all(isinstance(turn.get(key), str) for key in ("role", "content"))
+        for turn in given
+    )

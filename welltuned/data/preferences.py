@@ -39,7 +39,7 @@ RECORD_ROLES = (
     Role("prompt", ("prompt",), required=False),
     Role("messages", ("messages",), required=False),
     Role("responses", ("responses",), required=False),
-    Role("pairs", ("pairs",), required=False),
+    Role("pairs", ("pairs",), required=False, is_judgement=True),
     Role("score", ("score",), required=False, is_target=True),
     Role("id", ("id",), required=False),
     Role("group", ("group",), required=False),

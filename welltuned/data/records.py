@@ -24,6 +24,8 @@ class Role:
     is_target: bool = False
     """Whether it is what the model shall say.
     It must not be missing, and splits are stratified by it."""
+    is_judgement: bool = False
+    """Whether it says which of several answers is better, and so is nothing that is asked."""
     is_list: bool = False
     """Whether a cell holds a list, such as the words of a sentence; text is split on spaces.
     Splits are not stratified by lists, which hardly ever repeat."""
@@ -31,6 +33,16 @@ class Role:
     """Names of two columns that are read together: the first one's, and this one's."""
     plural: str = ""
     """What it is called where several columns, of 0 and 1, hold one value each."""
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether files of questions need not have it, and it is not read in them."""
+        return self.is_target or self.is_judgement
+
+
+def question_roles(roles: Sequence[Role]) -> list[Role]:
+    """How files of questions are read, which may lack answers."""
+    return [role for role in roles if role.is_input or not role.is_answer]
 
 
 @dataclass(frozen=True)
@@ -55,12 +67,13 @@ class Records:
         return Place(self.source, self.lines[index])
 
     def id(self, index: int) -> str:
-        """The record's own id where there is an `id` column, else file and line."""
-        return (
-            str(self.columns["id"][index])
-            if "id" in self.columns
-            else f"{self.source}:{self.lines[index]}"
-        )
+        """The record's own id where it has one, else file and line."""
+        own = self.columns["id"][index] if "id" in self.columns else None
+        return f"{self.source}:{self.lines[index]}" if own in (None, "") else str(own)
+
+    def empty_roles(self, index: int) -> list[str]:
+        """The inputs of a record that hold nothing but white space."""
+        return [role for role in self.input_roles if not "".join(self.columns[role][index]).strip()]
 
     def take(self, indices: Sequence[int]) -> Records:
         """The records at `indices`, in that order."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault, InputError, RunFailed
+from welltuned.models.checkpoint_files import check_files
 from welltuned.models.locations import locate, require_model_there
 from welltuned.schema.part import Part
 
@@ -82,6 +83,8 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
                 name=model.name,
             )
         )
+    if folder.is_dir():
+        check_files(folder)
     try:
         return AutoConfig.from_pretrained(
             str(folder) if folder.is_dir() else location, **model.source
@@ -237,6 +240,8 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     from welltuned.models import cpu_attention, head_match
 
     torch.manual_seed(seed)
+    if (folder := Path(model.location).expanduser()).is_dir():
+        check_files(folder)
     with quiet():
         loaded, report = head.auto_class.from_pretrained(
             str(Path(model.location).expanduser()),

@@ -125,6 +125,8 @@ def _from_pretrained(
             origin=origin,
             max_length=prepared.max_length,
             precision=precision_of(config.model),
+            inputs=prepared.data.train.input_roles,
+            columns=prepared.data.facts.columns,
         ),
     )
 

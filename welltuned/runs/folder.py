@@ -5,6 +5,7 @@ status.json         {"state": "running|finished|failed|stopped", "step", "error"
                     "diagnosis" once there is one
 environment.json    versions, device, commit, fingerprints, seed
 data.json           what is known of the data
+trained_on.npy      hashes of the training texts, by which evaluation knows them again
 metrics.jsonl       one fsynced line per log step
 results.json        scores, baselines, cost, proof
 predictions.jsonl   the test split: id, label, prediction, probabilities

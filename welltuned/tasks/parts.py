@@ -48,6 +48,7 @@ class Codec(ABC):
 
     roles: ClassVar[tuple[Role, ...]]
     """How files are read."""
+    expects: ClassVar[str] = "a text"
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """The user's columns as the roles expect them; answers may be missing.
@@ -55,6 +56,10 @@ class Codec(ABC):
         `columns` is the user's mapping from role to column.
         """
         return table
+
+    def accepts(self, given: object) -> bool:
+        """Whether `records_of` can read an input; `expects` says for people what it can."""
+        return isinstance(given, str)
 
     @abstractmethod
     def records_of(self, inputs: Sequence[object]) -> Records:
@@ -255,6 +260,10 @@ class Responder(ABC):
         batch_size: int,
     ) -> list[str]:
         """One answer a record, in order."""
+
+    @abstractmethod
+    def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
+        """Which questions are too long to be read whole (N)."""
 
     @abstractmethod
     def stream(

@@ -156,6 +156,8 @@ class LoadedModel:
             origin=self.origin,
             max_length=self.prepared.max_length,
             precision=self.precision_in_use,
+            inputs=self.prepared.data.train.input_roles,
+            columns=self.prepared.data.facts.columns,
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
 from welltuned.config import RunConfig
+from welltuned.data.trained_on import write_trained_on
 from welltuned.engines import distributed, torch_loop
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
@@ -111,6 +112,7 @@ def _write_start(run: Run, session: Session, command: str | None) -> None:
     prepared = session.prepared
     run.write("config.yaml", RUN_CONFIG.stamp(prepared.config.model_dump(mode="json")))
     run.write("data.json", prepared.data.facts.as_dict())
+    write_trained_on(prepared.data.train, run.folder)
     environment = {
         **describe_environment(),
         "device": torch.cuda.get_device_name(session.device)

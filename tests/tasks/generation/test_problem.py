@@ -118,8 +118,8 @@ def test_a_tuned_model_answers_texts_and_conversations(tuned: Any) -> None:
     predictor = wt.load(tuned)
     asked: list[Any] = ["was it good", [{"role": "user", "content": "was it good"}]]
     rows = predictor.predict(asked)
-    assert [set(row) for row in rows] == [{"prediction"}] * 2
-    assert rows[0] == rows[1]
+    assert [set(row) for row in rows] == [{"id", "prediction"}] * 2
+    assert rows[0] == {**rows[1], "id": "texts:1"}
 
 
 def test_a_file_of_questions_is_answered_and_scored(tuned: Any, instructions: str) -> None:

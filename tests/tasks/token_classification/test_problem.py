@@ -206,10 +206,10 @@ def test_all_pieces_may_carry_it_and_an_entity_goes_on() -> None:
 
 def test_without_tags_there_are_no_labels() -> None:
     asked = PROBLEM.codec.records_of(["the good-film was", ["it is", "so"], ("a b", "c")])
-    assert asked["words"] == [["the", "good-film", "was"], ["it is", "so"], ["a", "b", "c"]]
+    assert asked["words"] == [["the", "good-film", "was"], ["it is", "so"], ["a b", "c"]]
     examples, batch, _ = batch_of(PROBLEM, asked)
     assert examples.targets is None and "labels" not in batch
-    assert batch["first_tokens"].tolist() == [[1, 2, 5], [1, 3, -1], [1, 2, 3]]
+    assert batch["first_tokens"].tolist() == [[1, 2, 5], [1, 3, -1], [1, 3, -1]]
 
 
 def test_the_width_is_that_of_the_whole_split() -> None:

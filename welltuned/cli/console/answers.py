@@ -7,10 +7,18 @@ from typing import Any
 
 
 def pretty(text: Any, row: Mapping[str, Any]) -> str:
+    if row["prediction"] is None:
+        return f"no answer: {row['reason']} ({row['id']})"
+    if row.get("cut"):
+        return f"{_answered(text, row)}  (cut)"
+    return _answered(text, row)
+
+
+def _answered(text: Any, row: Mapping[str, Any]) -> str:
     if "words" in row:
         return _tagged(row)
     prediction = row["prediction"]
-    if isinstance(prediction, list) and isinstance(prediction[0], float):
+    if isinstance(prediction, list) and prediction and isinstance(prediction[0], float):
         prompt, responses = text
         return _rewarded(prompt, responses, prediction)
     shown = text if isinstance(text, str) else " | ".join(text)

@@ -81,6 +81,7 @@ class TextCodec(Codec):
     labels: Labels
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
+    expects: ClassVar[str] = "a text, or a tuple of two texts for models that read pairs"
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """Labels as the model knows them; what cannot be read is refused where it is needed."""
@@ -108,11 +109,17 @@ class TextCodec(Codec):
             batch["labels"] = examples.targets[list(indices)]
         return batch
 
+    def accepts(self, given: object) -> bool:
+        if not isinstance(given, (tuple, list)):
+            return isinstance(given, str)
+        return len(given) == 2 and all(isinstance(one, str) for one in given)
+
     def records_of(self, inputs: Sequence[Any]) -> Records:
+        """Texts, or pairs of texts; all alike."""
         first = [given if isinstance(given, str) else given[0] for given in inputs]
         columns: dict[str, list[Any]] = {"text": first}
         if any(not isinstance(given, str) for given in inputs):
-            columns["text_pair"] = ["" if isinstance(given, str) else given[1] for given in inputs]
+            columns["text_pair"] = [given[1] for given in inputs]
         return Records("texts", columns, list(range(1, len(inputs) + 1)), tuple(columns))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from welltuned.data import conversations
 from welltuned.data.encoding import pad
-from welltuned.data.message_parsing import is_learned
+from welltuned.data.message_parsing import is_conversation, is_learned
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
@@ -45,12 +45,18 @@ class ConversationCodec(Codec):
     style: Style
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
+    expects: ClassVar[str] = (
+        'a text, or a list of messages such as {"role": "user", "content": "…"}'
+    )
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """As the task does, but questions without answers will do."""
         return conversations.convert_conversations(
             table, columns, faults, self.config.format, answers=False
         )
+
+    def accepts(self, given: object) -> bool:
+        return isinstance(given, str) or is_conversation(given)
 
     def records_of(self, inputs: Sequence[Any]) -> Records:
         """Texts, or lists of messages, as questions without answers."""

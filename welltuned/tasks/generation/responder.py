@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from welltuned.data.encoding import pad
 from welltuned.data.records import Records
 from welltuned.metrics import Scores
@@ -60,6 +62,14 @@ class TextResponder(Responder):
             answers += self._generate(model, tokenizer, part, max_length)
         return answers
 
+    def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
+        prompts = [question_of(tokenizer, self.style, records, i) for i in range(len(records))]
+        return chat.tokenise_prompts(tokenizer, prompts, self._room(limit)).truncated
+
+    def _room(self, limit: int) -> int:
+        """The tokens of a prompt, so that its answer has room too."""
+        return max(1, limit - self.config.decoding.max_new_tokens)
+
     def _generate(
         self,
         model: nn.Module,
@@ -107,8 +117,7 @@ class TextResponder(Responder):
         """Prompts as `generate` reads them: padded and, when too long, cut on the left."""
         import torch
 
-        room = max(1, limit - self.config.decoding.max_new_tokens)
-        encoded = chat.tokenise_prompts(tokenizer, prompts, room)
+        encoded = chat.tokenise_prompts(tokenizer, prompts, self._room(limit))
         assert tokenizer.pad_token_id is not None, "read_tokenizer sees to it"
         padded = pad(encoded, range(len(prompts)), tokenizer.pad_token_id, side="left")
         return {name: torch.from_numpy(track).to(device) for name, track in padded.items()}

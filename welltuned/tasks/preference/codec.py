@@ -32,6 +32,11 @@ class ComparedCodec(Codec):
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
 
+    expects: ClassVar[str] = ConversationCodec.expects
+
+    def accepts(self, given: object) -> bool:
+        return self.plain.accepts(given)
+
     def records_of(self, inputs: Sequence[object]) -> Records:
         return self.plain.records_of(inputs)
 

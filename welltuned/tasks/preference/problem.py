@@ -174,6 +174,11 @@ class PromptResponder(Responder):
         asked = answered(records, generation.style)
         return generation.responder.respond(model, tokenizer, asked, max_length, batch_size)
 
+    def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
+        generation = self._generation(tokenizer)
+        asked = answered(records, generation.style)
+        return generation.responder.cut(tokenizer, asked, limit)
+
     def stream(
         self,
         model: nn.Module,

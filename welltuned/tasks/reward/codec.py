@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from welltuned.data import preferences
+from welltuned.data.message_parsing import is_conversation
 from welltuned.data.preference_rows import prompt_text
 from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
@@ -35,6 +36,7 @@ class JudgedCodec(Codec):
     form: Form
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
+    expects: ClassVar[str] = "a tuple of prompt and response; a text for models without prompts"
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """As the task does, but responses without judgements will do."""
@@ -49,6 +51,13 @@ class JudgedCodec(Codec):
             )
         return converted
 
+    def accepts(self, given: object) -> bool:
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            return isinstance(given, str)
+        prompt, response = given
+        asked = isinstance(prompt, str) or is_conversation(prompt)
+        return asked and isinstance(response, str)
+
     def records_of(self, inputs: Sequence[Any]) -> Records:
         """Pairs of a prompt (a text or a list of messages) and a response; or texts."""
         given = [(None, one) if isinstance(one, str) else tuple(one) for one in inputs]
@@ -58,7 +67,8 @@ class JudgedCodec(Codec):
                     "task.prompt_missing",
                     "responses are judged with their prompts, and a prompt is missing",
                     None,
-                    "give pairs of prompt and response; on the command line, separated by a tab",
+                    "give tuples of prompt and response; on the command line, --pair with a tab "
+                    "between, or --jsonl with the keys prompt and response",
                 )
             )
         asked = [None if prompt is None else prompt_text(prompt) for prompt, _ in given]

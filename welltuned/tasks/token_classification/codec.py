@@ -87,6 +87,11 @@ class SentenceCodec(Codec):
     label_all_pieces: bool = False
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
+    expects: ClassVar[str] = "a text whose words are parted by spaces, or a list of words"
+
+    def accepts(self, given: object) -> bool:
+        words = isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given)
+        return isinstance(given, str) or words
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return read_sentences(table, columns, faults)
@@ -142,11 +147,9 @@ class SentenceCodec(Codec):
             first_BW[row, : len(seen)] = seen
         return {**batch, "first_tokens": first_BW}
 
-    def records_of(self, inputs: Sequence[object]) -> Records:
+    def records_of(self, inputs: Sequence[Any]) -> Records:
         """Texts, whose words are parted by spaces, or lists of words; as sentences without tags."""
-        words = [
-            given if isinstance(given, list) else _text(given).split() or [""] for given in inputs
-        ]
+        words = [given.split() if isinstance(given, str) else list(given) for given in inputs]
         return Records("texts", {"words": words}, list(range(1, len(words) + 1)), ("words",))
 
     def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
@@ -194,11 +197,6 @@ class SentenceCodec(Codec):
                 share=unseen / total,
             )
         ]
-
-
-def _text(given: Any) -> str:
-    """One line, also where a tab parted it into two texts."""
-    return given if isinstance(given, str) else " ".join(given)
 
 
 def _unknown_tag(word: str, tag: str, position: int, place: Place, known: str) -> Fault:

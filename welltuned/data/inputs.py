@@ -1,0 +1,118 @@
+"""Inputs: what a tuned model is asked, with every row accounted for.
+
+Training leaves out rows without a text, and refuses a file with a broken row. Here every row stays
+in its place: as a record, or as the fault that says why it cannot be read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+from welltuned.data.cleaning import clean
+from welltuned.data.config import DataConfig
+from welltuned.data.facts import DataFacts
+from welltuned.data.load_splits import Convert
+from welltuned.data.records import Records, Role
+from welltuned.data.sources import read_file
+from welltuned.data.table import Table
+from welltuned.errors import Fault, Faults, InputError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is asked, in order of lines: the rows that can be read, and why others cannot."""
+
+    records: Records | None
+    """None where no row can be read."""
+    refused: tuple[Fault, ...] = ()
+    """One fault a row that cannot be read; its place has the row's line."""
+
+
+def read_inputs(name: str, config: DataConfig, roles: Sequence[Role], convert: Convert) -> Inputs:
+    """The rows of a file. Raises `InputError` where the file as a whole cannot be read."""
+    faults = _every_fault()
+    table = read_file(name, config, faults)
+    refused = _of_rows(faults)
+    if table is None:
+        return Inputs(None, refused)
+    if not any(role.is_list for role in roles):  # blank lines part sentences of words
+        table = _with_blank_lines(table)
+    found = inputs_of(table, config, roles, convert)
+    return replace(found, refused=(*refused, *found.refused))
+
+
+def inputs_of(table: Table, config: DataConfig, roles: Sequence[Role], convert: Convert) -> Inputs:
+    """The rows of a table. Raises `InputError` where the table as a whole cannot be read."""
+    table = replace(table, decimal=config.decimal)
+    refused: list[Fault] = []
+    while len(table):
+        faults = _every_fault()
+        converted = convert(table, config.columns, faults)
+        records = clean(converted, "file", config, roles, DataFacts(), faults, keep_empty=True)
+        broken = _of_rows(faults)
+        if not broken:
+            return without_broken_texts(Inputs(records, tuple(refused)))
+        lines = {fault.place.line for fault in broken if fault.place}
+        if not lines & set(table.lines):
+            raise InputError(faults)
+        refused += {fault.place.line: fault for fault in reversed(broken) if fault.place}.values()
+        table = _without(table, lines)
+    return Inputs(None, tuple(refused))
+
+
+def without_broken_texts(inputs: Inputs) -> Inputs:
+    """Rows with half a character, which no tokenizer takes, are refused."""
+    records = inputs.records
+    broken = [i for i in range(len(records or ())) if records and not _is_unicode(records, i)]
+    if not broken or records is None:
+        return inputs
+    kept = sorted(set(range(len(records))) - set(broken))
+    refused = [
+        Fault(
+            "predict.text_not_unicode",
+            "the text holds half a character (a surrogate by itself)",
+            records.place(i),
+            "write the character as UTF-8, or as both halves of its JSON escape",
+        )
+        for i in broken
+    ]
+    return Inputs(records.take(kept) if kept else None, (*inputs.refused, *refused))
+
+
+def _is_unicode(records: Records, index: int) -> bool:
+    try:
+        "".join(str(records[role][index]) for role in records.columns).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _every_fault() -> Faults:
+    """None is merely counted, for each stands for a row."""
+    return Faults(shown=sys.maxsize)
+
+
+def _of_rows(faults: Faults) -> tuple[Fault, ...]:
+    """Faults of single rows. Raises `InputError` where one is of the file as a whole."""
+    if not faults.only_of_rows:
+        raise InputError(faults)
+    return tuple(faults)
+
+
+def _without(table: Table, lines: Collection[int | None]) -> Table:
+    kept = [i for i, line in enumerate(table.lines) if line not in lines]
+    columns = {name: [cells[i] for i in kept] for name, cells in table.columns.items()}
+    return replace(table, columns=columns, lines=[table.lines[i] for i in kept])
+
+
+def _with_blank_lines(table: Table) -> Table:
+    """Of a plain text file also the blank lines between others, which its reader leaves out."""
+    if PurePath(table.source).suffix.lower() != ".txt" or not len(table):
+        return table
+    texts: dict[int, Any] = dict(zip(table.lines, table.columns["text"], strict=True))
+    lines = list(range(1, table.lines[-1] + 1))
+    return replace(table, columns={"text": [texts.get(n, "") for n in lines]}, lines=lines)

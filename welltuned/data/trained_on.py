@@ -1,0 +1,47 @@
+"""Which texts a model was trained on, as hashes beside it: evaluation on these says little.
+
+A hash is of a record's inputs in NFC and with white space evened out, 64 bits each, so that among a
+million texts another one is taken for a known one with a chance of one in 10^13.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+from welltuned.data.records import Records
+
+TRAINED_ON = "trained_on.npy"
+"""The file in a run's folder."""
+
+
+def text_hashes(records: Records) -> np.ndarray:
+    """The hash of each record's inputs (N, uint64)."""
+    return np.array([_hash(records, i) for i in range(len(records))], dtype=np.uint64)
+
+
+def write_trained_on(records: Records, folder: Path) -> None:
+    """Note the texts that a run trains on, in its folder."""
+    draft = folder / f".{TRAINED_ON}.new"
+    with draft.open("wb") as file:
+        np.save(file, np.unique(text_hashes(records)))
+    draft.replace(folder / TRAINED_ON)
+
+
+def count_trained_on(records: Records, folder: Path) -> int | None:
+    """How many of the records a run was trained on; None where its folder does not say."""
+    try:
+        known = np.load(folder / TRAINED_ON, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return int(np.isin(text_hashes(records), known).sum())
+
+
+def _hash(records: Records, index: int) -> int:
+    cells = (records[role][index] for role in sorted(records.input_roles))
+    texts = (cell if isinstance(cell, str) else " ".join(cell) for cell in cells)
+    evened = "\x1f".join(" ".join(unicodedata.normalize("NFC", text).split()) for text in texts)
+    return int.from_bytes(hashlib.blake2b(evened.encode(), digest_size=8).digest(), "little")
