@@ -174,8 +174,10 @@ def test_where_there_is_none_is_said(tmp_path: Path) -> None:
 def test_the_inputs_and_the_files_are_remembered(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
     (tmp_path / "README.md").touch()
-    replace(MANIFEST, inputs=("text", "text_pair")).write(tmp_path)
+    columns = {"text": "review", "label": "label"}
+    replace(MANIFEST, inputs=("text", "text_pair"), columns=columns).write(tmp_path)
     again = ArtifactManifest.read(tmp_path)
+    assert again.columns == {"text": "review"}
     assert (again.inputs, again.files) == (("text", "text_pair"), ("model.safetensors",))
 
 
@@ -183,7 +185,7 @@ def test_older_manifests_do_not_know_them(tmp_path: Path) -> None:
     MANIFEST.write(tmp_path)
     file = tmp_path / "welltuned.json"
     values = json.loads(file.read_text(encoding="utf-8"))
-    del values["inputs"], values["files"]
+    del values["inputs"], values["columns"], values["files"]
     file.write_text(json.dumps(values))
     again = ArtifactManifest.read(tmp_path)
     assert (again.inputs, again.files) == (None, ())

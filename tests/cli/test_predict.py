@@ -41,7 +41,7 @@ def short(rows: list[dict[str, Any]]) -> list[tuple[str, Any, bool]]:
         ("p.jsonl", '{"text":"A lovely film"}\n{"text":""}\n{"text":"A dull film"}\n', 1),
         ("p.txt", "A lovely film\n\nA dull film\n", 1),
         ("p.json", '[{"text":"A lovely film"},\n{"text":null},\n{"text":"A dull film"}]', 1),
-        ("p.tsv", "text\tid\nA lovely film\t\n \t\nA dull film\t\n", 2),
+        ("p.tsv", "text\tn\nA lovely film\t1\n \t2\nA dull film\t3\n", 2),
     ],
 )
 def test_an_empty_text_of_a_file_has_a_row_and_is_counted(

@@ -19,11 +19,13 @@ ROLES = (Role("text", ("text",), is_input=True), Role("id", ("id",), required=Fa
 
 def read(file: Path, text: str | bytes, roles: Any = ROLES) -> Inputs:
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_inputs(str(file), DataConfig(train=str(file)), roles, keep_columns)
+    return read_inputs(str(file), DataConfig(train=str(file)), roles, keep_columns, {})
 
 
 def test_rows_without_a_text_stay(tmp_path: Path) -> None:
-    found = read(tmp_path / "a.csv", 'text,id\nA lovely film,7\n"",8\n  ,\nA dull film,9\n')
+    found = read(
+        tmp_path / "a.csv", 'text,id,n\nA lovely film,7,1\n"",8,1\n  ,,1\nA dull film,9,1\n'
+    )
     assert found.records is not None and found.refused == ()
     assert found.records["text"] == ["A lovely film", "", "", "A dull film"]
     assert [found.records.id(i) for i in range(4)] == ["7", "8", f"{tmp_path}/a.csv:4", "9"]
@@ -61,7 +63,7 @@ def test_half_characters_are_faults_in_their_place(tmp_path: Path) -> None:
 
 
 def test_a_file_in_which_every_row_is_broken_has_no_records(tmp_path: Path) -> None:
-    found = read(tmp_path / "a.jsonl", "{\n[1]\n")
+    found = read(tmp_path / "a.jsonl", '{"text"\n[1]\n')
     assert found.records is None and len(found.refused) == 2
 
 

@@ -7,7 +7,7 @@ in its place: as a record, or as the fault that says why it cannot be read.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -32,8 +32,17 @@ class Inputs:
     """One fault a row that cannot be read; its place has the row's line."""
 
 
-def read_inputs(name: str, config: DataConfig, roles: Sequence[Role], convert: Convert) -> Inputs:
-    """The rows of a file. Raises `InputError` where the file as a whole cannot be read."""
+def read_inputs(
+    name: str,
+    config: DataConfig,
+    roles: Sequence[Role],
+    convert: Convert,
+    trained: Mapping[str, str],
+) -> Inputs:
+    """The rows of a file. Raises `InputError` where the file as a whole cannot be read.
+
+    `trained`: what columns of the training file were called, which counts where this one has them.
+    """
     faults = _every_fault()
     table = read_file(name, config, faults)
     refused = _of_rows(faults)
@@ -41,13 +50,20 @@ def read_inputs(name: str, config: DataConfig, roles: Sequence[Role], convert: C
         return Inputs(None, refused)
     if not any(role.is_list for role in roles):  # blank lines part sentences of words
         table = _with_blank_lines(table)
-    found = inputs_of(table, config, roles, convert)
+    found = inputs_of(table, config, roles, convert, trained)
     return replace(found, refused=(*refused, *found.refused))
 
 
-def inputs_of(table: Table, config: DataConfig, roles: Sequence[Role], convert: Convert) -> Inputs:
-    """The rows of a table. Raises `InputError` where the table as a whole cannot be read."""
+def inputs_of(
+    table: Table,
+    config: DataConfig,
+    roles: Sequence[Role],
+    convert: Convert,
+    trained: Mapping[str, str],
+) -> Inputs:
+    """The rows of a table, as `read_inputs`."""
     table = replace(table, decimal=config.decimal)
+    config = _as_in_training(config, table, roles, trained)
     refused: list[Fault] = []
     while len(table):
         faults = _every_fault()
@@ -89,6 +105,15 @@ def _is_unicode(records: Records, index: int) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _as_in_training(
+    config: DataConfig, table: Table, roles: Sequence[Role], trained: Mapping[str, str]
+) -> DataConfig:
+    """With the columns that had other names than their roles in training, too."""
+    known = {role.name for role in roles}
+    same = {role: name for role, name in trained.items() if role in known and name in table.columns}
+    return config.model_copy(update={"columns": {**same, **config.columns}})
 
 
 def _every_fault() -> Faults:
