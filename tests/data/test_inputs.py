@@ -63,7 +63,7 @@ def test_half_characters_are_faults_in_their_place(tmp_path: Path) -> None:
 
 
 def test_a_file_in_which_every_row_is_broken_has_no_records(tmp_path: Path) -> None:
-    found = read(tmp_path / "a.jsonl", '{"text"\n[1]\n')
+    found = read(tmp_path / "a.jsonl", '{"text": "\\ud83d"}\n' * 2)
     assert found.records is None and len(found.refused) == 2
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts
-from welltuned.data.load_splits import Convert
+from welltuned.data.load_splits import Convert, as_asked
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table
@@ -62,7 +62,7 @@ def inputs_of(
     trained: Mapping[str, str],
 ) -> Inputs:
     """The rows of a table, as `read_inputs`."""
-    table = replace(table, decimal=config.decimal)
+    table = as_asked(table, config)
     config = _as_in_training(config, table, roles, trained)
     refused: list[Fault] = []
     while len(table):
