@@ -49,6 +49,9 @@ class ModelConfig(Part):
     special_tokens_in_text: Literal["text", "tokens"] = "text"
     """How special tokens that are written in texts, such as `</s>`, are read: as plain text, or
     as the tokens themselves."""
+    resize_embeddings: bool = False
+    """Add embeddings for tokens of the tokenizer that the model has none for. Each starts as the
+    mean of the others."""
 
     @property
     def location(self) -> str:
@@ -237,21 +240,23 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     """
     import torch
 
-    from welltuned.models import cpu_attention, head_match
+    from welltuned.models import cpu_attention, head_match, vocabulary
 
+    config = head_match.config_to_read(head.config, head.match)
     torch.manual_seed(seed)
     if (folder := Path(model.location).expanduser()).is_dir():
         check_files(folder)
     with quiet():
         loaded, report = head.auto_class.from_pretrained(
             str(Path(model.location).expanduser()),
-            config=head_match.config_to_read(head.config, head.match),
+            config=vocabulary.with_rows(config, vocabulary.rows_of(read_model_config(model))),
             dtype=getattr(torch, model.dtype),
             revision=model.revision,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
         cpu_attention.use_in(loaded)
+    vocabulary.add_rows(loaded, vocabulary.rows_of(head.config))
     changed = head_match.take_over(loaded, head.match, anatomy.head, seed) if head.match else ()
     resized = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
     new = sorted({*report["missing_keys"], *resized, *changed})

@@ -8,6 +8,7 @@ from welltuned.metrics import METRICS
 from welltuned.protection import CheckContext
 from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable
+from welltuned.strategies import default_strategy
 from welltuned.tasks import Problem
 from welltuned.training.model_plan import ModelPlan, collecting
 
@@ -16,6 +17,7 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     """Record what in strategy, training, engine, task and evaluation cannot work together."""
     faults.extend(config.strategy.check(model.anatomy))
     METRICS.check_all(faults)  # one that is left out would be missing from the scores
+    _require_saved_rows(config, model, faults)
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
     _require_unpacked(config, faults)
@@ -78,4 +80,18 @@ def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None
             None,
             "set evaluation.probe to false",
             task=problem.title,
+        )
+
+
+def _require_saved_rows(config: RunConfig, model: ModelPlan, faults: Faults) -> None:
+    if model.pretrained.new_rows and not config.strategy.saves_whole_model:
+        faults.add(
+            "strategy.embeddings_not_saved",
+            "strategy '{strategy}' saves only what it adds to the model, and neither trains nor "
+            "saves the {rows:,} embeddings that 'model.resize_embeddings' adds",
+            None,
+            "set strategy={whole}",
+            strategy=config.strategy.type,
+            whole=default_strategy().type,
+            rows=model.pretrained.new_rows,
         )

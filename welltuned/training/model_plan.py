@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from welltuned.errors import Faults, InputError
-from welltuned.models import loading
+from welltuned.models import loading, vocabulary
 from welltuned.tasks import Problem
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Pretrained:
     own: PreTrainedConfig
     """The config as it was found, with the head that the model may come with."""
     tokenizer: PreTrainedTokenizerBase
+    new_rows: int = 0
+    """Embeddings that are added for tokens which the model has none for."""
 
     @property
     def trunk(self) -> PreTrainedConfig:
@@ -81,7 +83,12 @@ def read_pretrained(model: ModelConfig, faults: Faults) -> Pretrained | None:
     tokenizer = collecting(lambda: loading.read_tokenizer(model), faults) if own else None
     if own is None or tokenizer is None:
         return None
-    pretrained = Pretrained(own, tokenizer)
+    before = vocabulary.rows_of(own)
+    if not model.resize_embeddings:
+        collecting(lambda: vocabulary.check_vocabulary(model.name, own, tokenizer), faults)
+    else:
+        own.get_text_config().vocab_size = vocabulary.rows_needed(own, tokenizer)
+    pretrained = Pretrained(own, tokenizer, vocabulary.rows_of(own) - before)
     own.pad_token_id = pretrained.trunk.pad_token_id = tokenizer.pad_token_id
     return pretrained
 

@@ -17,6 +17,14 @@ _SHOWN = 8
 
 def starting_notes(model: ModelPlan) -> Iterator[Message]:
     """What people should know of it."""
+    if rows := model.pretrained.new_rows:
+        yield message(
+            "model.embeddings_added",
+            "The tokenizer has tokens that the model has no embeddings for: {rows:,} are added, "
+            "each the mean of the others. They train where the strategy trains embeddings, and are "
+            "saved with the model.",
+            rows=rows,
+        )
     pooling = model.own_pooling
     if pooling is not None and pooling.tuned:
         yield message(
