@@ -13,6 +13,7 @@ from faults import full, noted
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.conversations import convert_conversations
+from welltuned.data.message_parsing import as_turns
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table
 from welltuned.errors import Faults
@@ -269,6 +270,13 @@ def test_a_bad_conversation_is_a_fault_with_its_line(turns: Any, what: str) -> N
     (fault,) = faults_of({"messages": CHAT}, {"messages": turns})
     assert fault.startswith("a.jsonl:2 ")
     assert what in fault
+
+
+@pytest.mark.parametrize("key", ["text", "value", "content"])
+def test_parts_of_text_are_read_whatever_their_key(key: str) -> None:
+    parts = [{"type": "text", key: "Hel"}, {"type": "text", key: "lo"}, "!"]
+    turns = as_turns([{"role": "user", "content": parts}, ANSWER], "messages")
+    assert turns[0]["content"] == "Hello!"
 
 
 def test_bad_rows_of_one_kind_are_counted() -> None:

@@ -25,7 +25,7 @@ def splits(config: DataConfig) -> tuple[dict[str, Table | None], list[str]]:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     table, faults = read(tmp_path / "nowhere.csv")
     assert table is None
-    assert faults == ["nowhere.csv data.file_missing"]
+    assert [fault.partition(" remedy=")[0] for fault in faults] == ["nowhere.csv data.file_missing"]
 
 
 def test_many_broken_lines_are_counted_and_hide_no_other_file(tmp_path: Path) -> None:
@@ -79,7 +79,8 @@ def test_all_missing_files_are_told_at_once() -> None:
     config = DataConfig(train="a.csv", validation="b.csv", test="c.csv")
     tables, faults = splits(config)
     assert tables == {}
-    assert faults == [f"{name}.csv data.file_missing" for name in "abc"]
+    told = [fault.partition(" remedy=")[0] for fault in faults]
+    assert told == [f"{name}.csv data.file_missing" for name in "abc"]
 
 
 @pytest.mark.parametrize("name", ["demo:sentiment_en", "demo:sentiment_zh"])
@@ -96,3 +97,51 @@ def test_an_unknown_embedded_data_set_lists_the_known_ones() -> None:
     (fault,) = full(faults)
     assert fault.startswith("data.demo_unknown name=demo:nothing known=demo:")
     assert "demo:sentiment_en, demo:sentiment_zh" in fault
+
+
+# --- Names of nothing that is here ---------------------------------------------
+
+
+@pytest.fixture
+def asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The names that the hub is asked for; here is a folder `data` with reviews.csv."""
+    asked: list[str] = []
+
+    def ask(name: str, *rest: object, **more: object) -> dict[str, object]:
+        asked.append(name)
+        return {}
+
+    monkeypatch.setattr("welltuned.data.sources.readers_of_dataset", ask)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "reviews.csv").write_text("text,label\na,b\n")
+    monkeypatch.chdir(tmp_path)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gone.csv", "/gone", "./gone", "../gone", "~/gone", "data\\gone", "a/b/gone", "data/gone",
+     "data/reviews", "gone/reviews.jsonl", "gone.v2"],
+)  # fmt: skip
+def test_a_path_to_nothing_is_missing_and_no_hub_is_asked(asked_for: list[str], name: str) -> None:
+    table = read_file(name, DataConfig(train=name), faults := Faults())
+    assert table is None and asked_for == []
+    assert [fault.code for fault in faults] == ["data.file_missing"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("imdb", "imdb"), ("stanfordnlp/sst2", "stanfordnlp/sst2"), ("hub:a/b.v2", "a/b.v2")],
+)
+def test_other_names_are_asked_for(asked_for: list[str], name: str, asked: str) -> None:
+    read_file(name, DataConfig(train=name), Faults())
+    assert asked_for == [asked]
+
+
+@pytest.mark.parametrize("name", ["data/reviews", "data/review.csv", "data/Reviews.csv"])
+def test_the_remedy_names_the_file_that_was_meant(asked_for: list[str], name: str) -> None:
+    read_file(name, DataConfig(train=name), faults := Faults())
+    (fault,) = faults
+    meant = fault.remedy.removeprefix("did you mean ").split("?")[0]
+    assert meant == "data/reviews.csv"
+    assert read_file(meant, DataConfig(train=meant), Faults()) is not None

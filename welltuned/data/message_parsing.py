@@ -199,6 +199,8 @@ def _said(content: Any, role: str) -> str:
 
 def _part(part: Any) -> str:
     text = part.get("text") if isinstance(part, dict) else part
+    if isinstance(part, dict) and part.get("type") == "text" and text is None:
+        text = part.get("value", part.get("content"))
     if isinstance(text, str):
         return text
     kind = part.get("type") if isinstance(part, dict) else type(part).__name__

@@ -6,6 +6,7 @@ line and column where it stands, and reading goes on, so that all are shown.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from welltuned.data.readers.formats import FORMATS, ReadPath, read_path
 from welltuned.data.readers.hub import readers_of_dataset
 from welltuned.data.table import SPLIT_NAMES, SPLITS, Table
 from welltuned.errors import Faults, Place
+from welltuned.schema.local_path import is_local_path
 
 
 def name_of(data: str, generic: Collection[str] = SPLITS) -> str:
@@ -85,10 +87,39 @@ def _readers_of(
         return _readers_of_folder(path, name, config, faults, read)
     if path.exists():
         return {"train": lambda: read(path, name, config, faults)}
-    if name.startswith("hub:") or (not path.suffix and name.count("/") <= 1):
+    if name.startswith("hub:") or not _is_missing_here(name):
         return readers_of_dataset(name.removeprefix("hub:"), config, faults, local=False)
-    faults.add("data.file_missing", "no such data file", Place(name), "check the path")
+    faults.add(
+        "data.file_missing",
+        "no such data file",
+        Place(name),
+        "{remedy}",
+        remedy=_nearest(path),
+    )
     return {}
+
+
+def _is_missing_here(name: str) -> bool:
+    """Whether a name that is no file was meant to be one: the hub is not asked for it."""
+    path = Path(name).expanduser()
+    in_folder = len(path.parts) > 1 and path.parent.is_dir()
+    return is_local_path(name) or bool(path.suffix) or in_folder or bool(_with_suffix(path))
+
+
+def _with_suffix(path: Path) -> list[str]:
+    """Data files of a name that was given without its suffix."""
+    return [str(path) + suffix for suffix in FORMATS if Path(str(path) + suffix).is_file()]
+
+
+def _nearest(path: Path) -> str:
+    """How to mend a path: the files there whose names are close to it."""
+    there = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [file.name for file in there]
+    close = _with_suffix(path) or [
+        str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=3)
+    ]
+    meant = f"did you mean {' or '.join(close)}?" if close else "check the path"
+    return f"{meant} A data set on the hub is written hub:NAME"
 
 
 def _readers_of_folder(
