@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from dataclasses import replace
 
 from welltuned.data.cells import as_flag
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
-from welltuned.errors import Faults
+from welltuned.errors import Faults, Place
 
 
 def with_nested(table: Table, names: Iterable[str]) -> Table:
@@ -66,24 +66,38 @@ def refuse_nested(
         if role.is_list or role.name not in records or not (role.is_input or role.is_target):
             continue
         for index, cell in enumerate(records[role.name]):
-            path = _path_to_text(cell)
-            is_odd = _is_nested(cell) if role.is_input else _is_object(cell)
-            if is_odd:
-                faults.add_counted(
-                    "data.cell_nested",
-                    "the {role} is {kind}, not text",
-                    records.place(index),
-                    "name what holds it within '{column}', such as data.columns.{role}={path}, or "
-                    "write it as text",
-                    role=role.name,
-                    kind=_kind(cell),
-                    column=mapping[role.name],
-                    path=".".join([mapping[role.name], *path]),
-                )
+            place, column = records.place(index), mapping[role.name]
+            if isinstance(cell, dict) and (role.is_input or not _holds_flags(cell)):
+                _refuse_object(cell, role.name, column, place, faults)
+            elif role.is_input and isinstance(cell, (list, tuple, set, bytes)):
+                _refuse_list(cell, role.name, column, place, faults)
 
 
-def _is_nested(cell: object) -> bool:
-    return isinstance(cell, (dict, list, tuple, set, bytes))
+def _refuse_object(
+    cell: dict[str, object], role: str, column: str, place: Place, faults: Faults
+) -> None:
+    faults.add_counted(
+        "data.cell_is_object",
+        "the {role} is an object with the keys {keys}",
+        place,
+        "name what holds it within '{column}', such as data.columns.{role}={path}",
+        role=role,
+        keys=", ".join(map(str, cell))[:80],
+        column=column,
+        path=".".join([column, *_path_to_text(cell)]),
+    )
+
+
+def _refuse_list(cell: Sized, role: str, column: str, place: Place, faults: Faults) -> None:
+    faults.add_counted(
+        "data.cell_is_list",
+        "the {role} is {kind}, not text",
+        place,
+        "write its items as one text; data.columns.{role}={path} reads the first item alone",
+        role=role,
+        kind="bytes" if isinstance(cell, bytes) else f"a list of {len(cell)}",
+        path=".".join([column, *_path_to_text(cell)]),
+    )
 
 
 def _path_to_text(cell: object) -> list[str]:
@@ -100,12 +114,5 @@ def _path_to_text(cell: object) -> list[str]:
     return [pairs[0][0], *_path_to_text(pairs[0][1])]
 
 
-def _kind(cell: object) -> str:
-    if isinstance(cell, dict):
-        return f"an object with the keys {', '.join(map(str, cell))}"[:80]
-    return "bytes" if isinstance(cell, bytes) else f"a list of {len(cell)}"  # type: ignore[arg-type]
-
-
-def _is_object(cell: object) -> bool:
-    """Whether a target is an object, and not one of flags."""
-    return isinstance(cell, dict) and any(as_flag(flag) is None for flag in cell.values())
+def _holds_flags(cell: dict[str, object]) -> bool:
+    return all(as_flag(flag) is not None for flag in cell.values())

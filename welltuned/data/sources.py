@@ -118,8 +118,8 @@ def _nearest(path: Path) -> str:
     close = _with_suffix(path) or [
         str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=3)
     ]
-    meant = f"did you mean {' or '.join(close)}?" if close else "check the path"
-    return f"{meant} A data set on the hub is written hub:NAME"
+    meant = f"did you mean {' or '.join(close)}?" if close else "check the path;"
+    return f"{meant} a data set on the hub is written hub:NAME"
 
 
 def _readers_of_folder(

@@ -68,6 +68,17 @@ def test_a_name_that_the_mapping_has_is_a_name(tmp_path: Path) -> None:
     assert table.columns == {"spam": ["ham", "spam"], "hi": ["ho", "hu"]}
 
 
+def test_a_mapping_of_numbers_says_that_there_are_no_names(tmp_path: Path) -> None:
+    """But not where the first row speaks for names: then the numbers are no columns."""
+    bare = write([("hi", "x"), ("ho", "y"), ("hu", "z")])
+    assert list(table_of_file(tmp_path / "a.csv", bare).columns) == ["hi", "x"]
+    table = table_of_file(tmp_path / "a.csv", bare, columns={"text": "0"})
+    assert table.columns["0"] == ["hi", "ho", "hu"] and answers(table) == {"header": "data"}
+    named = write([("text", "label"), *zip(LONG, LABELS, strict=True)])
+    table = table_of_file(tmp_path / "a.csv", named, columns={"text": "0"})
+    assert list(table.columns) == ["text", "label"]
+
+
 def test_where_columns_contradict_it_asks_and_both_remedies_work(tmp_path: Path) -> None:
     rows = [("verdict", LONG[0]), *((str(i), LONG[i]) for i in range(1, 4))]
     path = tmp_path / "a.csv"

@@ -17,8 +17,8 @@ HEADER = question(
     asks="Does the first row name the columns, or is it data?",
     evidence="Names: data.columns has one of them; one is a usual name, such as text or label; a "
     "word stands over numbers, classes or long texts. Data: a cell comes again in its column, or "
-    "is a number or a long text like those below it. Asked for where columns contradict each "
-    "other.",
+    "is a number or a long text like those below it; data.columns counts columns. Asked for where "
+    "columns contradict each other.",
     key="data.header",
 )
 USUAL_NAMES = {
@@ -70,7 +70,14 @@ def read_header(
     if first == numbered:
         return Header(first, False, (read_as(HEADER, "names", _counted(first, place)),))
     columns = [[row[at] for row in below if at < len(row)] for at in range(len(first))]
-    return _count(first, list(map(_vote, first, columns)), place, faults)
+    votes = list(map(_vote, first, columns))
+    if config.named_columns and config.named_columns <= set(numbered) and _are_open(votes):
+        return Header(numbered, True, (read_as(HEADER, "data", _mapped(first, place)),))
+    return _count(first, votes, place, faults)
+
+
+def _are_open(votes: Sequence[Vote]) -> bool:
+    return not {Vote.NAME, Vote.USUAL} & set(votes)
 
 
 def _count(first: list[str], votes: Sequence[Vote], place: Place, faults: Faults) -> Header | None:
@@ -134,6 +141,16 @@ def _usual(name: str, like: str, place: Place) -> Message:
         source=place.source,
         name=name,
         like=like,
+    )
+
+
+def _mapped(first: Sequence[str], place: Place) -> Message:
+    return message(
+        "data.header_mapped",
+        "{source}: the first row ({cells}) is data, for data.columns counts columns from 0 "
+        "(data.header=true takes it for names).",
+        source=place.source,
+        cells=", ".join(f"'{cell[:30]}'" for cell in first[:5]),
     )
 
 
