@@ -97,3 +97,5 @@ def test_texts_that_are_words_for_nothing_stay_texts(tmp_path: Path) -> None:
     data, _ = bound(write_rows(tmp_path / "a.jsonl", rows + make_rows(60)))
     known = {text for split in ("train", "validation", "test") for text in data[split]["text"]}
     assert set(WORDS) <= known
+    (note,) = [one for one in noted(data.facts.notes) if "texts_like_nothing" in one]
+    assert note == "data.texts_like_nothing source=a.jsonl word=nan number=5 lines=1, 2, 3, 4, 5"

@@ -9,7 +9,7 @@ from typing import Any
 from welltuned.data.cells import as_key, as_list, is_missing
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
-from welltuned.data.missing_labels import leave_out_missing, refuse_hidden
+from welltuned.data.missing_labels import leave_out_missing, refuse_hidden, tell_of_words
 from welltuned.data.nested import refuse_nested
 from welltuned.data.pair_columns import settle_pair
 from welltuned.data.records import Records, Role, map_columns, to_records
@@ -43,6 +43,7 @@ def clean(
         if role.is_target and role.name in records:
             records = _with_targets(records, role, split, config, mapping, facts, faults)
     _write_as_text(records, roles, faults)
+    tell_of_words(records, facts)
     return records if keep_empty else _leave_out_empty(records, split, facts, faults)
 
 

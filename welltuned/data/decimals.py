@@ -107,7 +107,10 @@ def settle_numbers(
     if settled is not None or table.decimal != "auto":
         mark: Mark = "comma" if "comma" in (table.decimal, settled and settled.picked) else "point"
         numbers = _as_numbers(cells, mark)
-        return (numbers, []) if settled or are_numbers(_as_numbers(filled, mark)) else None
+        if settled:
+            return numbers, []
+        said = [_mark_read(table.source, column, mark, example)]
+        return (numbers, said) if are_numbers(_as_numbers(filled, mark)) else None
     found = mark_of(filled)
     if found is None:
         return None

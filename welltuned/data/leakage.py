@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from welltuned.data import duplicates
+from welltuned.data.cells import as_key
 from welltuned.data.config import DataConfig
 from welltuned.data.duplicates import Overlap
 from welltuned.data.facts import DataFacts
@@ -95,7 +96,7 @@ def count_repeats(
     if target is not None:
         answers: dict[tuple[str, ...], set[str]] = {}
         for key, cell in zip(keys, records[target], strict=True):
-            answers.setdefault(key, set()).add(str(cell))
+            answers.setdefault(key, set()).add(as_key(cell))
         part.conflicts = sum(len(found) > 1 for found in answers.values())
     if part.repeats:
         facts.note(

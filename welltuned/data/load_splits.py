@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from welltuned.data import duplicates, splits
+from welltuned.data.cells import as_key
 from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts
@@ -182,7 +183,7 @@ def _strata(records: Records, roles: Sequence[Role]) -> list[Hashable]:
     target = next((role.name for role in targets if role.name in records), None)
     if target is None:
         return [0] * len(records)
-    values = [str(cell) for cell in records[target]]
+    values = [as_key(cell) for cell in records[target]]
     return list(values) if len(set(values)) <= max(20, len(values) // 10) else [0] * len(records)
 
 

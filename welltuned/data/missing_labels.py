@@ -68,6 +68,29 @@ def leave_out_missing(
     return records.take(sorted(set(range(len(records))) - set(lost)))
 
 
+def tell_of_words(records: Records, facts: DataFacts) -> None:
+    """Say where texts are a word that programs write for nothing; they stay texts."""
+    rows = [
+        row
+        for row in range(len(records))
+        if any(str(records[role][row]).strip().casefold() in WORDS for role in records.input_roles)
+    ]
+    if rows:
+        facts.note(
+            "data.texts_like_nothing",
+            "{source}: texts that are a word for nothing, such as '{word}', are read as texts: "
+            "{number:,} (line {lines}). Leave a cell empty where there is no text.",
+            source=records.source,
+            word=next(
+                str(records[role][rows[0]]).strip()
+                for role in records.input_roles
+                if str(records[role][rows[0]]).strip().casefold() in WORDS
+            ),
+            number=len(rows),
+            lines=some_lines([records.lines[row] for row in rows]),
+        )
+
+
 def refuse_hidden(place: Place, split: str, evidence: str, faults: Faults) -> None:
     """Record that a split has no labels."""
     faults.add(

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from gathering import bind, bound, picked, table_of
 from support import tune, write_rows
 from welltuned.artifact.predictor import Predictor
+from welltuned.data.cells import as_key
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect_file
+from welltuned.data.missing_labels import may_be_missing
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import split_cell
+from welltuned.tasks.classification.spellings import fold
 
 SETS = ["a", "a|b", "", "b", "a|b", "", "b|c", "c"] * 8
 FLAGS = [[1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 1, 0]] * 10
@@ -241,6 +244,43 @@ def test_other_files_have_the_decimal_mark_of_the_training_file(tmp_path: Path) 
     test = write_rows(tmp_path / "b.jsonl", [{"text": "x", "label": "1,250"}])
     data, _ = bound(train, test=test)
     assert data.test["label"] == [1.25]
+
+
+def test_a_tuned_model_reads_numbers_with_the_mark_it_learned(tmp_path: Path) -> None:
+    ambiguous = table_of(tmp_path / "b.jsonl", ["1,250", "2,500"])
+    for cells, values in ((["3,0", "4,5"], [1.25, 2.5]), (["3.0", "4.5"], [1250.0, 2500.0])):
+        _, problem = bound(table_of(tmp_path / "a.jsonl", cells * 20))
+        codec, faults = problem.codec, Faults()
+        config = DataConfig(train=ambiguous)
+        records = collect_file(ambiguous, config, codec.roles, faults, codec.convert)
+        assert records is not None and codec.read_targets(records, faults).tolist() == values
+        assert list(faults) == []
+
+
+LABELS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs", "Cf", "Cc", "Z", "P", "Sm"]), min_size=1),
+    min_size=2,
+    max_size=5,
+    unique_by=lambda label: fold(as_key(label)),
+).filter(lambda labels: not any(may_be_missing(as_key(label)) for label in labels))
+
+
+@given(LABELS, st.sampled_from(["jsonl", "csv"]))
+def test_labels_of_every_script_come_back_from_files(
+    tmp_path_factory: pytest.TempPathFactory, labels: list[str], suffix: str
+) -> None:
+    file = tmp_path_factory.mktemp("labels") / f"a.{suffix}"
+    rows = [{"text": f"text {i}", "label": label} for i, label in enumerate(labels * 20)]
+    if suffix == "csv":
+        lines = ["text,label", *(f"{row['text']},{row['label']}" for row in rows)]
+        file.write_text("\n".join(lines), encoding="utf-8")
+    else:
+        write_rows(file, rows)
+    data, problem = bound(str(file), {"problem": "single_label"})
+    found = problem.codec.read_targets(data.train, Faults())
+    known = {line: as_key(row["label"]) for line, row in enumerate(rows, 1 + (suffix == "csv"))}
+    told = [problem.labels[number] for number in found]
+    assert told == [known[line] for line in data.train.lines]
 
 
 @given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1), min_size=1), st.sampled_from("|;,"))

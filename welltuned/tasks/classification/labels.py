@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from welltuned.data.cells import as_flag, as_key
-from welltuned.data.decimals import is_number, parse_number
+from welltuned.data.decimals import DECIMAL, Mark, is_number, parse_number
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.missing_labels import may_be_missing
 from welltuned.data.records import Records
@@ -44,6 +44,8 @@ class Labels:
     separator: str | None = None
     mean: float = 0.0
     deviation: float = 1.0
+    decimal: Mark = "point"
+    """The decimal mark of numbers in the training file."""
     merged: bool = False
     """Whether spellings that differ in case or in invisible signs alone are one label."""
 
@@ -284,7 +286,14 @@ def _numbers(data: DataSplits, label_names: dict[str, str], faults: Faults) -> L
         (name,),
         mean=float(targets.mean()),
         deviation=float(targets.std()),
+        decimal="comma" if _has_comma(data) else "point",
     )
+
+
+def _has_comma(data: DataSplits) -> bool:
+    """Whether the training file's numbers had a decimal comma."""
+    told = (one for one in data.facts.readings if one.question == DECIMAL.name)
+    return any(one.picked == "comma" for one in told)
 
 
 def _find_separator(cells: list[Any]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -87,6 +87,8 @@ class TextCodec(Codec):
         """Labels as the model knows them; what cannot be read is refused where it is needed."""
         labels = self.labels
         reader = LabelReader(labels.problem, labels.separator, labels.names)
+        if table.decimal == "auto" and labels.problem == "regression":
+            table = replace(table, decimal=labels.decimal)
         return reader.convert(table, columns, Faults())
 
     def encode(
