@@ -66,4 +66,4 @@ def test_what_remedies_say_can_be_written_on_the_line(
 @pytest.mark.parametrize("mark", ["|", ",", ";"])
 def test_a_separator_can_be_written_on_the_line(sentiment: str, mark: str) -> None:
     asked = read_data_request(sentiment, [f"task.label_separator={mark}"])
-    assert asked.task.label_separator == mark
+    assert getattr(asked.task, "label_separator", None) == mark

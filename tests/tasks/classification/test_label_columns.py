@@ -191,7 +191,7 @@ def test_a_list_where_one_label_is_asked_for_is_refused(tmp_path: Path) -> None:
 def test_a_whole_run_learns_and_evaluates_columns_of_flags(tiny: Any, tmp_path: Path) -> None:
     """One label never applies; the file is scored as it was learned, without being asked."""
     file = write_rows(tmp_path / "a.jsonl", TOXIC)
-    data = {"train": file, "columns": {"labels": ["toxic", "insult", "threat"]}}
+    data: Any = {"train": file, "columns": {"labels": ["toxic", "insult", "threat"]}}
     run = tune(tiny("bert"), data, "full", tmp_path / "run", training={"num_train_epochs": 1})
     predictor = Predictor.load(str(run.folder))
     answers = predictor.predict(["comment 1", "comment 2"])
