@@ -99,3 +99,9 @@ def test_columns_are_found_by_their_names_in_training(tmp_path: Path) -> None:
     mapped = config.model_copy(update={"columns": {"text": "text"}})
     found = read_inputs(str(file), mapped, ROLES, keep_columns, trained)
     assert found.records is not None and found.records["text"] == ["x"]
+
+
+def test_blank_rows_between_others_are_empty_texts(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", "text,id\ngood,1\n , \n,\nbad,2\n,\n")
+    assert found.records is not None and found.records["text"] == ["good", "", "", "bad"]
+    assert found.records.lines == [2, 3, 4, 5]

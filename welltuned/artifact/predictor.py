@@ -211,6 +211,13 @@ class Predictor:
             artifact.model, artifact.tokenizer, given, artifact.max_length, hear
         )
 
+    def forgets(self, given: object) -> bool:
+        """Whether a text or a list of messages is too long for `say` to read it whole."""
+        responder, artifact = self.problem.responder, self._artifact
+        records = self.problem.codec.records_of([given])
+        tokenizer, limit = artifact.tokenizer, artifact.max_length
+        return responder is not None and bool(responder.cut(tokenizer, records, limit)[0])
+
     def answer_file(
         self, file: str, batch_size: int = 64, data: DataConfig | None = None
     ) -> Iterator[tuple[object, Row]]:

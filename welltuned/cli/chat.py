@@ -23,6 +23,8 @@ def chat_command(run: Annotated[str, typer.Argument(help="A run or model folder.
             continue
         turns.append({"role": "user", "content": line})
         answer = predictor.say(turns, _write)
+        if predictor.forgets(turns):
+            print("\n(too long: the beginning was not read)", end="", file=sys.stderr)
         print(flush=True)
         turns.append({"role": "assistant", "content": answer})
 

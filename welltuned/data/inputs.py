@@ -10,7 +10,6 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
 
 from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
@@ -49,7 +48,7 @@ def read_inputs(
     if table is None:
         return Inputs(None, refused)
     if not any(role.is_list for role in roles):  # blank lines part sentences of words
-        table = _with_blank_lines(table)
+        table = _with_blank_rows(table)
     found = inputs_of(table, config, roles, convert, trained)
     return replace(found, refused=(*refused, *found.refused))
 
@@ -62,7 +61,7 @@ def inputs_of(
     trained: Mapping[str, str],
 ) -> Inputs:
     """The rows of a table, as `read_inputs`."""
-    table = as_asked(table, config)
+    table = replace(as_asked(table, config), questions=True)
     config = _as_in_training(config, table, roles, trained)
     refused: list[Fault] = []
     while len(table):
@@ -134,10 +133,17 @@ def _without(table: Table, lines: Collection[int | None]) -> Table:
     return replace(table, columns=columns, lines=[table.lines[i] for i in kept])
 
 
-def _with_blank_lines(table: Table) -> Table:
-    """Of a plain text file also the blank lines between others, which its reader leaves out."""
-    if PurePath(table.source).suffix.lower() != ".txt" or not len(table):
+def _with_blank_rows(table: Table) -> Table:
+    """With the blank lines and rows between others, which readers leave out."""
+    blank = set(table.blank_lines)
+    if PurePath(table.source).suffix.lower() == ".txt" and len(table):
+        blank = set(range(1, table.lines[-1])) - set(table.lines)
+    if not blank:
         return table
-    texts: dict[int, Any] = dict(zip(table.lines, table.columns["text"], strict=True))
-    lines = list(range(1, table.lines[-1] + 1))
-    return replace(table, columns={"text": [texts.get(n, "") for n in lines]}, lines=lines)
+    lines = sorted([*table.lines, *blank])
+    where = {line: i for i, line in enumerate(table.lines)}
+    columns = {
+        name: [cells[where[line]] if line in where else None for line in lines]
+        for name, cells in table.columns.items()
+    }
+    return replace(table, columns=columns, lines=lines)

@@ -84,7 +84,8 @@ def convert_preferences(
         _add_nothing_to_learn(table, layout, faults)
     if len(faults) > before:
         return nothing
-    records = _by_prompt(table, read, notes) if layout.kind != "ratings" else _one_by_one(read)
+    alone = layout.kind == "ratings" or table.questions
+    records = _one_by_one(read) if alone else _by_prompt(table, read, notes)
     return replace(_as_table(table, layout, records, notes), readings=(*table.readings, *readings))
 
 
@@ -223,7 +224,9 @@ def _read(table: Table, layout: PreferenceLayout, notes: _Notes, faults: Faults)
             faults.count(bad.fault.at(table.place(index)))
             continue
         said = [response.strip() for response in judgement.responses]
-        if not all(said):
+        if table.questions:
+            read.append((judgement, index))
+        elif not all(said):
             notes.empty.append(line)
         elif layout.kind != "ratings" and len(set(said)) < 2:
             notes.same.append(line)
@@ -300,9 +303,17 @@ def _as_table(
             columns.setdefault("group", prompts)  # else one prompt could be in two splits
         if "score" in layout.columns:
             columns["score"] = [record.score for record in records]
+    if table.questions:
+        columns["text"] = [_question(r, p) for r, p in zip(records, prompts, strict=True)]
     said = (*table.notes, *_messages(table, layout, records), *notes.messages(table.source))
     lines = [table.lines[record.row] for record in records]
     return Table(table.source, columns, lines, said, mapped=True)
+
+
+def _question(record: _Record, prompt: str | None) -> str:
+    """All that is to be judged; nothing where a response is empty, which is no question."""
+    whole = all(response.strip() for response in record.responses)
+    return "\n".join(filter(None, (prompt, *record.responses))) if whole else ""
 
 
 def _messages(

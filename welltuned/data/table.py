@@ -34,6 +34,10 @@ class Table:
     """The decimal mark that the user says numbers have."""
     prompt_in_answers: Literal["auto", "remove", "keep"] = "auto"
     """What the user says is to be done with a prompt that its answers repeat."""
+    blank_lines: tuple[int, ...] = ()
+    """Lines of rows without a filled cell that stand between others, and were left out."""
+    questions: bool = False
+    """Whether each row is to be answered by itself: none is left out or joined with another."""
     mapped: bool = False
     """Whether the columns bear the names of their roles already, as conversions leave them."""
 

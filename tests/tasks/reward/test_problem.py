@@ -255,14 +255,19 @@ def test_a_file_is_evaluated_and_answered(rewarded: Run, tmp_path: Path) -> None
     scores = predictor.evaluate(file)
     assert scores["pairs"] == 13 and scores["examples"] == 10
     assert scores["pair_accuracy"] > 0.9 and "pair_accuracy_ci95" in scores
-    (asked, row), *_ = predictor.answer_file(file)
-    first = [rows[0]["chosen"], rows[0]["rejected"], rows[1]["chosen"], rows[1]["rejected"]]
-    assert asked == (rows[0]["prompt"], first) and len(row["prediction"]) == 4
+    every = list(predictor.answer_file(file))
+    assert [row["id"] for _, row in every] == [f"{file}:{n}" for n in range(1, len(rows) + 1)]
+    for given, (asked, row) in zip(rows, every, strict=True):
+        assert asked == (given["prompt"], [given["chosen"], given["rejected"]])
+        assert len(row["prediction"]) == 2
     single = [{"prompt": row["prompt"], "response": row["chosen"]} for row in rows]
     answers = list(predictor.answer_file(write_rows(tmp_path / "single.jsonl", single)))
     wanted = predictor.rewards([row["prompt"] for row in rows], [row["chosen"] for row in rows])
     assert [row["prediction"] for _, row in answers] == pytest.approx(wanted, abs=1e-5)
     assert answers[0][0] == (rows[0]["prompt"], rows[0]["chosen"])
+    single[1]["response"] = " "
+    answers = list(predictor.answer_file(write_rows(tmp_path / "blank.jsonl", single)))
+    assert [row["prediction"] is None for _, row in answers] == [i == 1 for i in range(len(rows))]
 
 
 def test_files_that_cannot_be_judged_are_refused(rewarded: Run, tmp_path: Path) -> None:

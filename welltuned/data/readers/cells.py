@@ -42,6 +42,9 @@ def table_of(
         [line for line, _ in fitting],
         tuple(_left_out(len(rows) - len(full), max(widest, width) - len(kept), name)),
         header.readings,
+        blank_lines=tuple(
+            line for line, cells in rows if _is_blank_row(cells) and full[0][0] < line < full[-1][0]
+        ),
     )
 
 
