@@ -56,6 +56,35 @@ def test_rows_within_an_object_are_read(
     assert indent is None or len(set(table.lines)) == 3
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"columns": ["text", "label"], "rows": [list(row.values()) for row in ROWS]},
+        {"data": {"text": TEXTS, "label": LABELS}},
+        {"a": {"rows": ROWS, "count": 3}},
+    ],
+    ids=["rows of cells", "columns within", "rows within"],
+)
+def test_people_wrap_tables_in_other_ways(content: dict[str, Any], tmp_path: Path) -> None:
+    table = table_of_file(tmp_path / "a.json", json.dumps(content))
+    assert table.columns == {"text": TEXTS, "label": LABELS}
+
+
+def test_lists_beside_other_values_are_asked_for_and_the_remedies_work(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    content = json.dumps({"version": "1.0", "text": TEXTS, "label": LABELS})
+    fault = fault_of_file(path, content, "data.json_lists_unclear")
+    row, columns = (again(path, **remedy)[0] for remedy in remedies(fault))
+    assert row is not None and row.columns["text"] == [TEXTS]
+    assert columns is not None and columns.columns == {"text": TEXTS, "label": LABELS}
+
+
+def test_lists_of_unequal_length_are_told_with_their_lengths(tmp_path: Path) -> None:
+    content = json.dumps({"text": TEXTS, "label": LABELS, "names": ["neg", "pos"]})
+    fault = fault_of_file(tmp_path / "a.json", content, "data.json_lists_unclear")
+    assert fault.values["lists"] == "text (3), label (3), names (2)"
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 def test_lists_of_equal_length_are_columns(indent: int | None, tmp_path: Path) -> None:
     content = json.dumps({"text": TEXTS, "label": LABELS}, indent=indent)
@@ -128,10 +157,20 @@ def test_objects_that_may_be_rows_or_columns_are_asked_for(tmp_path: Path) -> No
 def test_several_lists_are_asked_for_and_the_remedy_works(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     content = json.dumps({"train": ROWS, "test": ROWS[:1]}, indent=1)
-    fault = fault_of_file(path, content, "data.json_lists_several")
+    fault = fault_of_file(path, content, "data.json_tables_several")
     table, faults = again(path, **remedies(fault)[0])
     assert faults == [] and table is not None and table.columns["text"] == TEXTS
     assert table.lines == [3, 7, 11]
+
+
+def test_several_objects_of_columns_are_asked_for_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    part = {"text": TEXTS, "label": LABELS}
+    fault = fault_of_file(path, json.dumps({"a": part, "b": part}), "data.json_tables_several")
+    table, _ = again(path, **remedies(fault)[0])
+    assert table is not None and table.columns == part
+    rows = table_of_file(path, json.dumps({"0": WORDS, "1": WORDS}))
+    assert rows.columns == {key: [cell] * 2 for key, cell in WORDS.items()}
 
 
 def test_a_path_leads_to_a_table_further_in(tmp_path: Path) -> None:

@@ -31,19 +31,22 @@ def table_of_object(root: Node, name: str, config: DataConfig, faults: Faults) -
     parts = dict(root.inner())
     if config.json_layout != "auto":
         return _forced(root, parts, name, config, faults)
+    if "columns" in parts and (rows := _lists_of_cells(parts)):
+        return _of_split(parts["columns"], rows, name, faults)
     data = parts.get("data")
-    if data and "columns" in parts and isinstance(data.value, list):
-        return _of_split(parts, name, faults)
     if data and "schema" in parts and _holds_records(data.value):
         return _of_schema(parts, name, config, faults)
-    lists = [key for key, node in parts.items() if _holds_records(node.value)]
-    if len(lists) > 1:
-        _refuse_several(lists, root, name, faults)
+    within = [key for key, node in parts.items() if _holds_table(node.value)]
+    if len(within) > 1 and not all(map(str.isdigit, within)):
+        _refuse_several(within, root, name, faults)
         return None
-    if lists:
-        table = table_of_list(parts[lists[0]], name, config, faults)
-        return _told(table, f"rows in {lists[0]}", _rows_in(lists[0], name))
-    return _of_values(root, parts, name, config, faults)
+    if len(within) != 1:
+        return _of_values(root, parts, name, config, faults)
+    only = parts[within[0]]
+    if isinstance(only.value, dict):
+        return table_of_object(only, name, config, faults)
+    table = table_of_list(only, name, config, faults)
+    return _told(table, f"rows in {within[0]}", _rows_in(within[0], name))
 
 
 def _of_values(
@@ -52,6 +55,10 @@ def _of_values(
     values = [node.value for node in parts.values()]
     if _are_columns(values):
         return _told(_of_columns(parts, name), "columns", _lists_as_columns(name))
+    lists = {key: len(node.value) for key, node in parts.items() if _is_list_of_cells(node.value)}
+    if len(lists) > 1:
+        _ask_of_lists(lists, root, name, faults)
+        return None
     if values and all(isinstance(value, dict) and value for value in values):
         return _of_objects(root, parts, name, config, faults)
     return _of_records([root], name, faults)
@@ -63,7 +70,7 @@ def _forced(
     """The layout that the config names."""
     fits: dict[str, Callable[[Any], bool]] = {
         "records": lambda values: True,
-        "columns": lambda values: _are_columns(values) or _all_objects(values),
+        "columns": lambda values: _are_columns(_lists(values)) or _all_objects(values),
         "index": _all_objects,
     }
     if not fits[config.json_layout]([node.value for node in parts.values()]):
@@ -123,11 +130,10 @@ def table_of_records(records: Sequence[tuple[int, object]], name: str, faults: F
     )
 
 
-def _of_split(parts: Mapping[str, Node], name: str, faults: Faults) -> Table | None:
+def _of_split(columns: Node, data: Node, name: str, faults: Faults) -> Table | None:
     """`columns` names the cells of the lists in `data`, as pandas' `split` has it."""
-    rows = [(node.line, node.value) for _, node in parts["data"].inner()]
-    names = parts["columns"].value
-    header = (parts["columns"].line, names)
+    rows = [(node.line, node.value) for _, node in data.inner()]
+    header = (columns.line, columns.value)
     config = DataConfig(train=name, header=True)
     return table_of([header, *rows], name, config, "give each row all cells", faults)
 
@@ -146,8 +152,9 @@ def _of_schema(
 
 
 def _of_columns(parts: Mapping[str, Node], name: str) -> Table:
-    """A list, or an object of cells by row, for each column."""
-    cells = {column: [one for _, one in node.inner()] for column, node in parts.items()}
+    """A list, or an object of cells by row, for each column; what is neither is none."""
+    columns_of = {key: node for key, node in parts.items() if isinstance(node.value, (list, dict))}
+    cells = {column: [one for _, one in node.inner()] for column, node in columns_of.items()}
     first = next(iter(cells.values()))
     columns = {column: [one.value for one in nodes] for column, nodes in cells.items()}
     return Table(name, columns, [one.line for one in first])
@@ -212,6 +219,31 @@ def _are_columns(values: Sequence[Any]) -> bool:
     )
 
 
+def _lists(values: Sequence[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, list)]
+
+
+def _is_list_of_cells(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and not isinstance(value[0], dict)
+
+
+def _lists_of_cells(parts: Mapping[str, Node]) -> Node | None:
+    """The only list of lists."""
+    found = [
+        node
+        for node in parts.values()
+        if isinstance(node.value, list) and node.value and isinstance(node.value[0], list)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _holds_table(value: Any) -> bool:
+    """A list of records, an object of columns, or one that holds a list of records."""
+    if not isinstance(value, dict):
+        return _holds_records(value)
+    return _are_columns(list(value.values())) or any(map(_holds_records, value.values()))
+
+
 def _all_objects(values: Sequence[Any]) -> bool:
     return bool(values) and all(isinstance(value, dict) and value for value in values)
 
@@ -225,10 +257,22 @@ def _ask(root: Node, name: str, faults: Faults) -> None:
     )
 
 
-def _refuse_several(keys: Sequence[str], root: Node, name: str, faults: Faults) -> None:
+def _ask_of_lists(lengths: Mapping[str, int], root: Node, name: str, faults: Faults) -> None:
     faults.add(
-        "data.json_lists_several",
-        "the JSON object holds several lists of objects: {keys}",
+        "data.json_lists_unclear",
+        "the JSON object may be one row, or its lists columns: {lists}",
+        Place(name, root.line),
+        "data.json_layout=records reads one row; data.json_layout=columns reads columns, which "
+        "must have equal lengths",
+        lists=", ".join(f"{key} ({length:,})" for key, length in lengths.items()),
+    )
+
+
+def _refuse_several(keys: Sequence[str], root: Node, name: str, faults: Faults) -> None:
+    """Record that a table is to be chosen."""
+    faults.add(
+        "data.json_tables_several",
+        "the JSON object holds several tables: {keys}",
         Place(name, root.line),
         "name one: data.json_path={first}",
         keys=", ".join(keys),

@@ -69,6 +69,8 @@ def tell_text(text: str, name: str) -> Reading:
 
 def count_bare(text: str, cells: Iterable[str] = ()) -> int:
     """How many bare CRs stand besides LFs, outside of quoted cells."""
+    if BARE_CR.search(text) is None:
+        return 0
     within = "\0".join(cells)
     feeds = text.count("\n") - within.count("\n")
     bare = len(BARE_CR.findall(text)) - len(BARE_CR.findall(within))
