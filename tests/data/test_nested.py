@@ -86,7 +86,7 @@ def test_a_path_that_no_row_has_is_no_column(tmp_path: Path) -> None:
 def test_flags_of_labels_are_for_their_task_to_read(tmp_path: Path) -> None:
     """Lists of 0 and 1, a column a label, and objects of flags."""
     texts = [f"text {i}" for i in range(40)]
-    rows = {
+    rows: dict[str, list[dict[str, Any]]] = {
         "lists": [{"text": t, "labels": [i % 2, 1 - i % 2]} for i, t in enumerate(texts)],
         "columns": [{"text": t, "a": i % 2, "b": 1 - i % 2} for i, t in enumerate(texts)],
         "objects": [{"text": t, "label": {"a": 1, "b": i % 2}} for i, t in enumerate(texts)],
