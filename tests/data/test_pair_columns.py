@@ -44,7 +44,7 @@ def test_a_pair_of_less_usual_names_is_said_and_the_key_reads_one_alone(tmp_path
     file = file_of(tmp_path, "question", "sentence")
     assert picked(bound(file)[0]) == {"one text or two": "pair"}
     data, _ = bound(file, columns={"text_pair": None})
-    assert data.train.input_roles == ("text",)
+    assert data.facts.columns == {"text": "question", "label": "label"}
     data, _ = bound(file, columns={"text": "sentence"})
     assert data.facts.columns == {"text": "sentence", "label": "label"}
 

@@ -184,14 +184,18 @@ def _map_as_asked(
 def _find_pair(
     lower: dict[str, str], roles: Sequence[Role], mapping: dict[str, str], found: dict[str, str]
 ) -> None:
-    """Two columns that are known to be read together; not where the user names one of them."""
+    """Two columns that are known to be read together; not where the user names one of them.
+
+    Where the user wants no second text, the first one is the first of the pair all the same.
+    """
     first = next((role.name for role in roles if role.is_input), "")
     for role in roles:
-        if {first, role.name} & set(mapping):
+        if first in mapping or mapping.get(role.name):
             continue
         for one, other in role.pairs:
             if one in lower and other in lower:
-                found |= {first: lower[one], role.name: lower[other]}
+                both = {first: lower[one], role.name: lower[other]}
+                found |= {name: column for name, column in both.items() if name not in mapping}
                 return
 
 

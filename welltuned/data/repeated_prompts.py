@@ -74,7 +74,7 @@ def _as_turns(table: Table, columns: Sequence[str]) -> tuple[Table, list[Reading
     said = message(
         "data.read_as_transcripts",
         "{source}: {columns} are read as transcripts of turns, whose common beginning is the "
-        "prompt; data.columns.prompt=NAME names prompts, data.prompt_in_answers=keep reads texts.",
+        "prompt; data.columns.prompt=NAME reads prompts from a column of their own.",
         source=table.source,
         columns=" and ".join(f"'{name}'" for name in columns),
     )

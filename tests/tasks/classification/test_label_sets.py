@@ -35,6 +35,8 @@ def test_flags_are_lists_of_0_and_1_that_no_set_of_labels_could_be(
         (["a|b", "a"], ("|", True)),
         (["a|b", "b|c"], ("|", True)),
         (["a|b", "c|d"], ("|", False)),
+        (["a|b", "a|c"], ("|", None)),
+        (["a|b", "a|b|c"], ("|", True)),
         (["a, b", "a"], (",", True)),
         (["a, b", "b, c"], (",", None)),
         (["a, b", "c"], (",", False)),

@@ -15,8 +15,8 @@ SEVERAL = question(
     asks="Does a cell hold one label, several labels, or 0 and 1 for each label there is?",
     evidence="Lists, also as Python, NumPy or JSON write them, hold several labels; lists of equal "
     "length with nothing but 0 and 1 say for each label whether it applies. A sign such as | parts "
-    "labels where some part of a cell is also a label by itself. Where a comma or semicolon parts "
-    "what recurs but never stands by itself, or where only some cells are lists, it is asked.",
+    "labels where some part of a cell is also a label by itself, and | also where parts recur in "
+    "other places. Where parts recur otherwise, or only some cells are lists, it is asked.",
     key="task.problem",
 )
 _MARKS = "|;,"
@@ -51,12 +51,20 @@ def parted_by(texts: Sequence[str]) -> tuple[str, bool | None] | None:
         if not joined:
             continue
         alone = {text.strip() for text in texts if mark not in text}
-        parts = Counter(part for text in joined for part in {*map(str.strip, text.split(mark))})
-        recurs = any(number > 1 for part, number in parts.items() if part)
-        if alone & set(parts) or (recurs and mark == "|"):
+        parted = [[part.strip() for part in text.split(mark)] for text in sorted(joined)]
+        parts = Counter(part for found in parted for part in set(found) if part)
+        recurs = any(number > 1 for number in parts.values())
+        if alone & set(parts) or (recurs and mark == "|" and not _are_levels(parted)):
             return mark, True
         return mark, None if recurs else False
     return None
+
+
+def _are_levels(parted: Sequence[Sequence[str]]) -> bool:
+    """Whether parts could be levels, as of `animals|dogs`: as many, each at one level alone."""
+    places = {(part, place) for found in parted for place, part in enumerate(found)}
+    are_as_many = len({len(found) for found in parted}) == 1
+    return are_as_many and len({part for part, _ in places}) == len(places)
 
 
 # --- What is said --------------------------------------------------------------------
