@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import welltuned as wt
-from faults import noted
-from support import loaded_for, make_rows, session_for, tune, write_rows
+from faults import noted, refused
+from support import config_values, loaded_for, make_rows, session_for, tune, write_rows
+from welltuned.artifact.export import export_run
+from welltuned.config import run_config_from
 from welltuned.runs import Run
+from welltuned.training.prepare import prepare
 
 HEAD = {"type": "partial", "num_blocks": 0}
 AUTO: dict[str, Any] = {"pooling": "auto"}
@@ -71,8 +75,6 @@ def test_labels_that_mean_the_same_are_matched_as_the_note_says(
     finished: Run, tmp_path: Path
 ) -> None:
     """Written alike under id2label of the base's config.json."""
-    import shutil
-
     base = tmp_path / "base"
     shutil.copytree(finished.model, base)
     file = base / "config.json"
@@ -150,3 +152,51 @@ def test_a_run_goes_on_under_its_own_name(finished: Run, sentiment: str, tmp_pat
     run = tune(str(finished.model), sentiment, HEAD, tmp_path / "run", task=AUTO)
     answers = wt.load(run).predict(["a good great film", "an awful poor room"])
     assert [one["prediction"] for one in answers] == ["positive", "negative"]
+
+
+# --- Runs and adapters -----------------------------------------------------------
+
+
+def test_a_lora_run_is_merged_and_goes_on(adapted: Run, sentiment: str, tmp_path: Path) -> None:
+    """The merged model answers as the run does, and what is tuned from it is loaded again."""
+    before = session_for(str(adapted.folder), sentiment, HEAD, task=AUTO)
+    assert [one.split()[0] for one in about_the_base(before.prepared.data.facts.notes)] == [
+        "model.from_run",
+        "model.adapter_merged",
+        "model.pooling_kept",
+        "model.head_kept",
+    ]
+    assert before.config.task.pooling == "model" and before.origin.new == ()
+    was = adapted.results["validation"]["log_loss"]
+    assert before.score("validation", "fp32")["log_loss"] == pytest.approx(was, rel=1e-3)
+    run = tune(
+        str(adapted.folder), sentiment, {"type": "lora", "r": 2}, tmp_path / "run", task=AUTO
+    )
+    assert run.results["start"]["run"] == str(adapted.folder)
+    assert run.results["start"]["merged_into"] == adapted.config["model"]["name"]
+    again = tune(str(run.folder), sentiment, {"type": "lora", "r": 2}, tmp_path / "b", task=AUTO)
+    assert again.state == "finished" and wt.load(again).predict(["good film"])
+    exported = export_run(run.folder, tmp_path / "exported")
+    once_more = session_for(str(exported), sentiment, HEAD, task=AUTO)
+    assert once_more.score("validation", "fp32")["log_loss"] == pytest.approx(
+        run.results["validation"]["log_loss"], rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("pooling", ["mean", "model"])
+def test_a_run_gives_its_pooling(pooling: str, tiny: Any, sentiment: str, tmp_path: Path) -> None:
+    """An adapter of ours over a pooled head included, and other labels too."""
+    lora = {"type": "lora", "r": 2}
+    first = tune(tiny("bert"), sentiment, lora, tmp_path / "run", task={"pooling": pooling})
+    data = relabelled(tmp_path / "flip.jsonl", SWAPPED)
+    before = loaded_for(str(first.folder), data, HEAD, task=AUTO)
+    assert before.config.task.pooling == pooling
+
+
+def test_a_run_that_has_failed_is_refused(finished: Run, sentiment: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    Run(tmp_path / "run").set_status("failed", error="it broke")
+    with refused("run.without_model", state="failed"):
+        prepare(
+            run_config_from(config_values(str(tmp_path / "run"), sentiment, HEAD, tmp_path / "n"))
+        )

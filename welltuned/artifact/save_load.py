@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from welltuned.artifact.manifest import CARD, ArtifactManifest, Precision, is_adapter
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed, WelltunedError
 from welltuned.models import cpu_attention
+from welltuned.models.adapters import find_adapter
 from welltuned.models.checkpoint_files import check_files
-from welltuned.models.loading import quiet, weights_fingerprint
+from welltuned.models.loading import quiet, read_weights, weights_fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -158,13 +159,9 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
     if (location := Path(manifest.base_location(folder))).is_dir():
         check_files(location)
     try:
-        model = auto_class.from_pretrained(
-            manifest.base_location(folder),
-            config=transformers.AutoConfig.from_pretrained(folder),
-            dtype=base.dtype,
-            revision=base.revision,
-            ignore_mismatched_sizes=True,  # heads: the adapter has one of its own
-        )
+        there = base.model_copy(update={"name": manifest.base_location(folder)})
+        config = transformers.AutoConfig.from_pretrained(folder)
+        model, _ = read_weights(there, auto_class, config)
     except OSError as error:
         raise InputError(
             Fault(
@@ -231,12 +228,15 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
     if adapter:
         lines += ["from peft import PeftModel"]
     auto_class = problem.auto_class
+    location = "MERGED_BASE" if adapter and find_adapter(base.location) else base.location
     lines += [f"from transformers import AutoConfig, {auto_class}", ""]
     trust = ", trust_remote_code=True" if pooled and not adapter else ""
     if adapter:
+        if location != base.location:  # transformers would not merge it
+            lines += [f"# first: welltuned export {base.name} MERGED_BASE"]
         lines += ['config = AutoConfig.from_pretrained("THIS_FOLDER")']
         lines += [f"base = {auto_class}.from_pretrained("]
-        lines += [f'    "{base.location}", config=config, ignore_mismatched_sizes=True']
+        lines += [f'    "{location}", config=config, ignore_mismatched_sizes=True']
         lines += [")"]
         lines += ['model = PeftModel.from_pretrained(base, "THIS_FOLDER")']
     else:

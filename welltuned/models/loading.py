@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault, InputError, RunFailed
+from welltuned.models.adapters import AdapterFolder, find_adapter
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.locations import locate, require_model_there
 from welltuned.schema.part import Part
@@ -76,6 +77,11 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
     location = model.location
     require_model_there(location)
     folder = Path(location).expanduser()
+    if folder.is_dir():
+        check_files(folder)
+    if adapter := find_adapter(location):
+        adapter.require_mergeable()
+        return adapter.config(read_model_config(_base_of(adapter, model)))
     if folder.is_dir() and not (folder / "config.json").exists():
         raise InputError(
             Fault(
@@ -86,8 +92,6 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
                 name=model.name,
             )
         )
-    if folder.is_dir():
-        check_files(folder)
     try:
         return AutoConfig.from_pretrained(
             str(folder) if folder.is_dir() else location, **model.source
@@ -124,10 +128,12 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     """The model's own tokenizer, with a padding token (the end token serves when it has none)."""
     from transformers import AutoTokenizer
 
+    folder = Path(model.location).expanduser()
+    adapter = find_adapter(model.location)
+    if adapter and not (folder / "tokenizer_config.json").exists():
+        return read_tokenizer(_base_of(adapter, model))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(Path(model.location).expanduser()), **model.source
-        )
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **model.source)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -247,14 +253,8 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     if (folder := Path(model.location).expanduser()).is_dir():
         check_files(folder)
     with quiet():
-        loaded, report = head.auto_class.from_pretrained(
-            str(Path(model.location).expanduser()),
-            config=vocabulary.with_rows(config, vocabulary.rows_of(read_model_config(model))),
-            dtype=getattr(torch, model.dtype),
-            revision=model.revision,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )
+        rows = vocabulary.rows_of(read_model_config(model))
+        loaded, report = read_weights(model, head.auto_class, vocabulary.with_rows(config, rows))
         cpu_attention.use_in(loaded)
     vocabulary.add_rows(loaded, vocabulary.rows_of(head.config))
     changed = head_match.take_over(loaded, head.match, anatomy.head, seed) if head.match else ()
@@ -275,6 +275,44 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
             )
         )
     return Loaded(loaded, tuple(new), tuple(sorted(report["unexpected_keys"])))
+
+
+def read_weights(
+    model: ModelConfig, auto_class: Any, config: PreTrainedConfig
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The weights as they are, an adapter's merged into its base model, and what transformers says
+    of them."""
+    import torch
+
+    from welltuned.models.compat.transformers_api import model_class
+
+    options = {
+        "config": config,
+        "dtype": getattr(torch, model.dtype),
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+    }
+    adapter = find_adapter(model.location)
+    if adapter is None:
+        location = str(Path(model.location).expanduser())
+        return auto_class.from_pretrained(location, revision=model.revision, **options)
+    merged: Any = _merge(adapter, model)
+    family: Any = model_class(auto_class, config)
+    return family.from_pretrained(None, state_dict=merged.state_dict(), **options)
+
+
+def _merge(adapter: AdapterFolder, model: ModelConfig) -> PreTrainedModel:
+    from welltuned.models.compat.transformers_api import model_class
+
+    base = _base_of(adapter, model)
+    config = adapter.config(read_model_config(base))
+    before, _ = read_weights(base, model_class(adapter.class_name, config), config)
+    return adapter.merge(before, weights_fingerprint(before, adapter.origin.get("new", ())))
+
+
+def _base_of(adapter: AdapterFolder, model: ModelConfig) -> ModelConfig:
+    own = {"name": adapter.base, "revision": adapter.revision}
+    return model.model_copy(update={**own, "dtype": adapter.origin.get("dtype", model.dtype)})
 
 
 @contextmanager

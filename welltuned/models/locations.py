@@ -26,8 +26,12 @@ def locate(name: str) -> str:
     """
     if name.startswith(_PACKAGE):
         return str(_model_of_package(name.removeprefix(_PACKAGE)))
-    folder = Path(name).expanduser()
-    return str(Run(folder).proven_model()) if (folder / "status.json").is_file() else name
+    return str(Run(Path(name).expanduser()).proven_model()) if is_run(name) else name
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is that of a run's folder."""
+    return (Path(name).expanduser() / "status.json").is_file()
 
 
 def require_model_there(name: str) -> None:

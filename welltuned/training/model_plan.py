@@ -24,6 +24,7 @@ T = TypeVar("T")
 class Pretrained:
     """A pretrained model's own config and tokenizer."""
 
+    model: ModelConfig
     own: PreTrainedConfig
     """The config as it was found, with the head that the model may come with."""
     tokenizer: PreTrainedTokenizerBase
@@ -88,7 +89,7 @@ def read_pretrained(model: ModelConfig, faults: Faults) -> Pretrained | None:
         collecting(lambda: vocabulary.check_vocabulary(model.name, own, tokenizer), faults)
     else:
         own.get_text_config().vocab_size = vocabulary.rows_needed(own, tokenizer)
-    pretrained = Pretrained(own, tokenizer, vocabulary.rows_of(own) - before)
+    pretrained = Pretrained(model, own, tokenizer, vocabulary.rows_of(own) - before)
     own.pad_token_id = pretrained.trunk.pad_token_id = tokenizer.pad_token_id
     return pretrained
 
@@ -103,7 +104,7 @@ def plan_model(
     """
     pooling, own = config.task.pooling, None
     if pooling == "auto":
-        own = _find_pooling(config.model, pretrained, problem)
+        own = _find_pooling(pretrained, problem)
         pooling = own.pooling if own else "mean"
     return collecting(lambda: _plan(pretrained, problem, pooling, own), faults)
 
@@ -124,16 +125,14 @@ def _plan(
     return ModelPlan(pretrained, head, found, own)
 
 
-def _find_pooling(
-    model: ModelConfig, pretrained: Pretrained, problem: Problem
-) -> OwnPooling | None:
+def _find_pooling(pretrained: Pretrained, problem: Problem) -> OwnPooling | None:
     """How the base was trained to pool: by its config, by its head, or by a file of its own."""
     if pooling := pooling_of(pretrained.own):
         return OwnPooling(pooling, "as the base was tuned", tuned=True)
     built_in = collecting(lambda: _plan(pretrained, problem, "model", None), Faults())
     if built_in and built_in.head.match and built_in.head.match.outcome != "new":
         return OwnPooling("model", "the base's own head, which is kept", tuned=True)
-    if pooling := loading.own_pooling(model):
+    if pooling := loading.own_pooling(pretrained.model):
         return OwnPooling(pooling, "the model's own pooling file")
     return None
 

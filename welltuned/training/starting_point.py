@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from welltuned.models.adapters import find_adapter
+from welltuned.models.locations import is_run
 from welltuned.schema.messages import Message, message
 
 if TYPE_CHECKING:
@@ -17,6 +19,16 @@ _SHOWN = 8
 
 def starting_notes(model: ModelPlan) -> Iterator[Message]:
     """What people should know of it."""
+    base = model.pretrained.model
+    if is_run(base.name):
+        yield message("model.from_run", "Training goes on from the run {run}.", run=base.name)
+    if adapter := find_adapter(base.location):
+        yield message(
+            "model.adapter_merged",
+            "The adapter in {folder} is merged into its base model {base}.",
+            folder=base.location,
+            base=adapter.base,
+        )
     if rows := model.pretrained.new_rows:
         yield message(
             "model.embeddings_added",
@@ -110,7 +122,12 @@ def _some(labels: Sequence[str]) -> str:
 
 def starting_point(model: ModelPlan) -> StartingPoint:
     """As results.json keeps it."""
+    base = model.pretrained.model
     start: StartingPoint = {}
+    if is_run(base.name):
+        start["run"] = base.name
+    if adapter := find_adapter(base.location):
+        start["merged_into"] = adapter.base
     if model.own_pooling is not None and model.own_pooling.tuned:
         start["pooling"] = model.own_pooling.pooling
     if (match := model.head.match) is not None:

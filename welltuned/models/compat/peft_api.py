@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from peft import PeftConfig, mapping
+from peft import PeftConfig, PromptLearningConfig, mapping
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
 from transformers import PreTrainedModel
 
-__all__ = ["LoraLayer", "MethodLayer", "MethodTuner", "register_method"]
+__all__ = ["LoraLayer", "MethodLayer", "MethodTuner", "can_merge", "register_method"]
 
 
 def register_method(
@@ -73,3 +73,15 @@ class MethodTuner(BaseTuner, Generic[Layer, Config]):
             layer.requires_grad_(False)
         if not there:
             self._replace_module(parent, target_name, layer, target)
+
+
+def can_merge(kind: str) -> bool:
+    """Whether PEFT can merge adapters of a kind, as `adapter_config.json` names it.
+
+    Prompts have no tuner that replaces modules, and methods of our own add computation.
+    """
+    tuner = mapping.PEFT_TYPE_TO_TUNER_MAPPING.get(kind)  # type: ignore[call-overload]
+    config = mapping.PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)  # type: ignore[call-overload]
+    if tuner is None or config is None or issubclass(config, PromptLearningConfig):
+        return False
+    return not issubclass(tuner, MethodTuner)

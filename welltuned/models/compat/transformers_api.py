@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub import constants as hub
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.activations import ACT2FN
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -32,6 +38,7 @@ __all__ = [
     "explicit_mask",
     "file_of_model",
     "is_offline",
+    "model_class",
     "recompute_activations",
     "register_attention",
     "sdpa_attention_forward",
@@ -102,3 +109,12 @@ def file_of_model(model: str, name: str, folder: str, revision: str | None) -> P
 def is_offline() -> bool:
     """Whether the environment forbids to ask the Hub."""
     return bool(hub.HF_HUB_OFFLINE)
+
+
+def model_class(given: str | type, config: PreTrainedConfig) -> type[PreTrainedModel]:
+    """A class of transformers, or its name; of an auto class, the one it takes for a config."""
+    named: Any = getattr(transformers, given) if isinstance(given, str) else given
+    if not hasattr(named, "_model_mapping"):
+        return named
+    found = named._model_mapping[type(config)]
+    return found[0] if isinstance(found, (list, tuple)) else found

@@ -28,6 +28,10 @@ class StartingHead(TypedDict):
 class StartingPoint(TypedDict):
     """What a run took over from a base model that had been tuned before."""
 
+    run: NotRequired[str]
+    """The run that it goes on from."""
+    merged_into: NotRequired[str]
+    """Where the base was an adapter: the base model that this was merged into."""
     pooling: NotRequired[str]
     """The base model's own pooling, where it was kept."""
     head: NotRequired[StartingHead]
