@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
+from welltuned.models.compat.transformers_api import initialise_as_family
+
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -196,7 +198,7 @@ def take_over(model: PreTrainedModel, match: HeadMatch, head: Sequence[str], see
     layer = nn.Linear(
         old.in_features, len(match.rows), old.bias is not None, dtype=old.weight.dtype
     )
-    model._init_weights(layer)
+    initialise_as_family(model, layer)
     kept = [(row, source) for row, source in enumerate(match.rows) if source is not None]
     for row, source in kept:
         for part, parameter in layer.named_parameters():
@@ -212,9 +214,7 @@ def _renew(model: Any, head: Sequence[str]) -> set[str]:
     names = set()
     for name in head:
         for inner, module in model.get_submodule(name).named_modules():
-            for part, parameter in module.named_parameters(recurse=False):
+            for part, _ in module.named_parameters(recurse=False):
                 names.add(".".join(filter(None, (name, inner, part))))
-                # transformers spares what it has marked as loaded.
-                parameter.__dict__.pop("_is_hf_initialized", None)
-            model._init_weights(module)
+            initialise_as_family(model, module)
     return names

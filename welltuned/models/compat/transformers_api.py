@@ -37,6 +37,7 @@ __all__ = [
     "attends_by_sdpa",
     "explicit_mask",
     "file_of_model",
+    "initialise_as_family",
     "is_offline",
     "model_class",
     "recompute_activations",
@@ -104,6 +105,13 @@ def file_of_model(model: str, name: str, folder: str, revision: str | None) -> P
         _raise_exceptions_for_connection_errors=False,
     )
     return None if found is None else Path(found)
+
+
+def initialise_as_family(model: PreTrainedModel, module: nn.Module) -> None:
+    """Initialise one module's own weights as the model's family does, loaded ones included."""
+    for parameter in module.parameters(recurse=False):
+        vars(parameter).pop("_is_hf_initialized", None)  # what transformers spares
+    model._init_weights(module)
 
 
 def is_offline() -> bool:
