@@ -31,6 +31,14 @@ def test_a_csv_may_be_separated_otherwise_and_says_so(tmp_path: Path, mark: str)
     assert (table.notes == ()) == (mark == ",")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_separator_that_excel_states_is_no_header(tmp_path: Path, end: str) -> None:
+    content = end.join(["sep=;", "text,label;label", "one;a", ""])
+    table, faults = read(tmp_path / "a.csv", content)
+    assert faults == [] and table.columns == {"text,label": ["one"], "label": ["a"]}
+    assert table.lines == [3]
+
+
 def test_a_comma_in_a_quoted_header_separates_nothing(tmp_path: Path) -> None:
     table, _ = read(tmp_path / "a.csv", '"text, or so";label\none;a\n')
     assert list(table.columns) == ["text, or so", "label"]

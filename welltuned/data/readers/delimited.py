@@ -23,6 +23,9 @@ from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message
 
+_STATED = re.compile(r"sep=([,;\t|])[\r\n]")
+"""The line that Excel puts before the header to state the separator."""
+
 
 def read_csv(
     raw: bytes, name: str, config: DataConfig, faults: Faults, tab: bool = False
@@ -32,8 +35,10 @@ def read_csv(
     if decoded is None:
         return None
     quoted = config.quoting == "standard" or (config.quoting == "auto" and not tab)
-    delimiter = "\t" if tab else _delimiter(decoded.text)
+    stated = _STATED.match(decoded.text)
+    delimiter = stated[1] if stated else "\t" if tab else _delimiter(decoded.text)
     rows, ends = _read_rows(decoded.text, delimiter, quoted, name, config, faults)
+    rows = rows[1:] if stated else rows
     if not rows or _refuse_blank_header(rows, name, config, faults):
         return None
     mend = "quote cells that contain the separator" if quoted else "remove stray tabs"
