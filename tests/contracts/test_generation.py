@@ -260,7 +260,8 @@ def test_texts_in_one_row_do_not_see_each_other(strategy: str, family: str, tune
     with torch.no_grad():
         alone = torch.cat([model(input_ids=row[None]).logits[0] for row in ROWS])
         packed = model(**packed_rows(), use_cache=False).logits[0]
-    torch.testing.assert_close(packed, alone, atol=1e-4, rtol=1e-4)
+    # A text that saw its neighbour would be off by a hundredth and more.
+    torch.testing.assert_close(packed, alone, atol=1e-3, rtol=1e-3)
 
 
 def test_a_prompt_refuses_several_texts_in_one_row(tuned: Any) -> None:
