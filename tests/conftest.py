@@ -168,7 +168,9 @@ def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`built_once(name, build)`: a folder that `build` has filled, for all files of a worker.
 
-    Not for all workers: runs name the data and the model of the worker that made them.
+    Not for all workers: runs name the data and the model of the worker that made them. And
+    without plug-ins, whichever file asks first: what is of the session is made before the
+    module's own fixtures, which hide them.
     """
     root = tmp_path_factory.getbasetemp()
 
@@ -177,7 +179,8 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         with holding(root / f"shared-{name}.lock"):
             if not done.exists():
                 folder.mkdir()  # where an earlier attempt has failed this fails too, and says so
-                fill(folder)
+                with without_plugins():
+                    fill(folder)
                 done.touch()
         return folder
 
