@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from faults import fails
 from welltuned.runs.checkpoints import (
     is_whole,
     keep_only,
@@ -117,7 +118,7 @@ def test_a_save_that_fails_leaves_the_checkpoint_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with fails("run.disk_full", reason="No space left on device"):
         save(tmp_path, 2)
     assert newest_checkpoint(tmp_path) == tmp_path / "step-1"
 

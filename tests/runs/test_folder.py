@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import refused
+from faults import fails, refused
 from welltuned.errors import InputError
 from welltuned.runs.folder import Run, list_runs, next_free, write_atomically
 
@@ -111,7 +111,7 @@ def test_a_write_that_fails_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with fails("run.disk_full", reason="No space left on device"):
         write_atomically(file, "new")
     assert file.read_text() == "old"
 

@@ -9,6 +9,7 @@ from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.save_load import load_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import quiet
+from welltuned.runs.disk import make_folder, writing
 
 
 def export_run(run_folder: str | Path, to: str | Path) -> Path:
@@ -28,11 +29,12 @@ def export_run(run_folder: str | Path, to: str | Path) -> Path:
         )
     artifact = load_artifact(folder)
     merged = artifact.manifest.strategy.merge(artifact.model)
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     modelling = folder / "modeling_pooled.py"
-    if modelling.exists():
-        shutil.copyfile(modelling, target / modelling.name)
-    with quiet():
+    needed = sum(weight.nbytes for weight in merged.parameters())
+    with quiet(), writing(target, needed, half=target):
+        if modelling.exists():
+            shutil.copyfile(modelling, target / modelling.name)
         merged.save_pretrained(target)
         # Pipelines cut texts to this where they are asked to, as the run did.
         artifact.tokenizer.model_max_length = artifact.max_length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from heapq import merge
 from operator import itemgetter
 from os import PathLike
@@ -21,6 +22,7 @@ from welltuned.data.inputs import Inputs, read_inputs
 from welltuned.data.load_splits import collect_file
 from welltuned.data.records import Records, question_roles
 from welltuned.engines.device import autocast, choose_device
+from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.metrics import METRICS
@@ -146,7 +148,8 @@ class Predictor:
         artifact = self._artifact
         if (responder := self.problem.responder) is not None:
             model = artifact.model, artifact.tokenizer
-            responses = responder.respond(*model, records, artifact.max_length, batch_size)
+            with self._telling_memory(batch_size):
+                responses = responder.respond(*model, records, artifact.max_length, batch_size)
             rows: Sequence[Row] = [{"prediction": response} for response in responses]
             cut = responder.cut(artifact.tokenizer, records, artifact.max_length)
         else:
@@ -249,17 +252,23 @@ class Predictor:
         artifact = self._artifact
         return artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length)
 
+    def _telling_memory(self, batch_size: int) -> AbstractContextManager[None]:
+        shorter = f"give shorter texts (up to {self._artifact.max_length} tokens are read)"
+        alone = "give texts on standard input, which reads them one by one"
+        return telling_memory("predicting", [*lower("batch_size", batch_size), alone, shorter])
+
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
         precision = autocast(artifact.precision, self.device)
-        outputs = predict_outputs(
-            artifact.model,
-            artifact.problem,
-            examples,
-            artifact.tokenizer.pad_token_id,
-            batch_size,
-            precision,
-        )
+        with self._telling_memory(batch_size):
+            outputs = predict_outputs(
+                artifact.model,
+                artifact.problem,
+                examples,
+                artifact.tokenizer.pad_token_id,
+                batch_size,
+                precision,
+            )
         _require_finite(outputs, examples.records)
         return outputs
 

@@ -21,6 +21,7 @@ from welltuned.models import cpu_attention
 from welltuned.models.adapters import find_adapter
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.loading import quiet, read_weights, weights_fingerprint
+from welltuned.runs.disk import writing
 
 if TYPE_CHECKING:
     import torch
@@ -57,8 +58,19 @@ class Artifact:
 
 
 def save_artifact(artifact: Artifact, folder: Path) -> int:
-    """Write the folder; returns its size in bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the folder; returns its size in bytes.
+
+    Raises `RunFailed` where there is no room; nothing of it stays then.
+    """
+    whole = artifact.manifest.strategy.saves_whole_model
+    weights = (w for w in artifact.model.parameters() if whole or w.requires_grad)
+    with writing(folder, sum(weight.nbytes for weight in weights), half=folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(artifact, folder)
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _write(artifact: Artifact, folder: Path) -> None:
     model, config, manifest = artifact.model, artifact.config, artifact.manifest
     strategy: Strategy = manifest.strategy
     pooled = config.model_type == "welltuned-pooled"
@@ -77,7 +89,6 @@ def save_artifact(artifact: Artifact, folder: Path) -> int:
     manifest.write(folder)
     card = _card(manifest, pooled, is_adapter(folder))
     (folder / CARD).write_text(card, encoding="utf-8")
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def load_artifact(folder: Path, device: torch.device | None = None) -> Artifact:

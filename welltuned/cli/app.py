@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from welltuned.errors import WelltunedError
+from welltuned.errors import Fault, Place, RunFailed, WelltunedError
 
 app = typer.Typer(
     help="Fine-tune a pretrained language model on your own data, "
@@ -61,3 +61,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        fault = _fault_of_system(error)
+        _print_faults(RunFailed(fault))
+        sys.exit(RunFailed.exit_status)
+
+
+def _fault_of_system(error: OSError) -> Fault:
+    """A file that could not be read or written where no words of ours stand ready."""
+    place = Place(str(error.filename)) if error.filename else None
+    reason = error.strerror or str(error)
+    return Fault("cli.system_refused", "{reason}", place, "check the path", reason=reason)

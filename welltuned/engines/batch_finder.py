@@ -18,6 +18,7 @@ import torch
 
 from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
+from welltuned.engines.memory_faults import is_out_of_memory
 from welltuned.engines.sandbox import untouched
 from welltuned.engines.step_plan import StepPlan
 from welltuned.evaluation.predict import to_device
@@ -107,7 +108,9 @@ def _try(job: Job, steps: list[np.ndarray], sizes: list[int]) -> Iterator[Try]:
         held = process_memory.held()
         try:
             _pass(job, longest[:size])
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if size == sizes[0]:
                 raise
             yield Try(size, None)

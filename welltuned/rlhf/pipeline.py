@@ -15,6 +15,7 @@ from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
+from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.errors import Fault, InputError
 from welltuned.reports.rlhf import write_pipeline_report
 from welltuned.rlhf.config import RlhfConfig
@@ -125,8 +126,15 @@ def _rl(
     observer.noted(f"{config.rl.title}: {folder}")
     fresh(folder)
     stage = Run.create(folder)
-    with recorded(stage):
+    with recorded(stage), telling_memory("training", _saving_memory(config)):
         run_rl_stage(config, sft, sources, stage, observer, command, cache)
+
+
+def _saving_memory(config: RlhfConfig) -> list[str]:
+    return [
+        *lower("rl.per_device_train_batch_size", config.rl.per_device_train_batch_size),
+        *lower("rl.rollout_batch_size", config.rl.rollout_batch_size),
+    ]
 
 
 def _stage(run: Run, name: str) -> Path:

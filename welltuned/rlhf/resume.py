@@ -9,6 +9,7 @@ from welltuned.data.sources import name_of
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
+from welltuned.runs.disk import make_folder, why_unwritable
 from welltuned.runs.folder import next_free
 from welltuned.schema.versions import RUN_CONFIG
 
@@ -39,13 +40,15 @@ def place(config: RlhfConfig) -> RlhfConfig:
                 )
             )
         _require_unchanged(Run(folder), config.model_dump(mode="json"))
+    elif (fault := why_unwritable(folder)) is not None:
+        raise InputError(fault)
     return config
 
 
 def begin(config: RlhfConfig) -> Run:
     """The pipeline's folder, new or gone on with."""
     folder = Path(str(config.output_dir))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     run = Run(folder)
     values = config.model_dump(mode="json")
     run.write("config.yaml", RUN_CONFIG.stamp(values))

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from welltuned.runs.disk import writing
+
 if TYPE_CHECKING:
     import torch
 
@@ -26,23 +28,28 @@ _WEIGHTS, _STATE = "weights.safetensors", "state.json"
 def save_checkpoint(
     folder: Path, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, object]
 ) -> Path:
-    """Write `step-N` with these weights and this state; returns its folder."""
+    """Write `step-N` with these weights and this state; returns its folder.
+
+    Raises `RunFailed` where there is no room; older checkpoints stay.
+    """
     from safetensors.torch import save_file
 
     target, beside = folder / f"step-{step}", folder / f".step-{step}.new"
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    save_file(
-        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
-        beside / _WEIGHTS,
-    )
-    record = {"step": step, **state, "sha256": _hash(beside / _WEIGHTS)}
-    (beside / _STATE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    for path in (beside / _WEIGHTS, beside / _STATE, beside):
-        _fsync(path)
-    shutil.rmtree(target, ignore_errors=True)
-    beside.rename(target)
-    _fsync(folder)
+    needed = sum(tensor.nbytes for tensor in weights.values())
+    with writing(target, needed, half=beside):
+        beside.mkdir(parents=True)
+        save_file(
+            {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
+            beside / _WEIGHTS,
+        )
+        record = {"step": step, **state, "sha256": _hash(beside / _WEIGHTS)}
+        (beside / _STATE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        for path in (beside / _WEIGHTS, beside / _STATE, beside):
+            _fsync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+        _fsync(folder)
     return target
 
 

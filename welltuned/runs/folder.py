@@ -26,7 +26,8 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import yaml
 
-from welltuned.errors import Fault, InputError, Place
+from welltuned.errors import Fault, InputError, Place, RunFailed
+from welltuned.runs.disk import make_folder, writing
 from welltuned.runs.results_schema import RunResults
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 from welltuned.schema.written_file import read_mapping
@@ -55,7 +56,7 @@ class Run:
     @classmethod
     def create(cls, folder: Path) -> Run:
         """Begin a run in a new or empty folder. Raises `InputError` when it holds anything."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if any(folder.iterdir()):
             raise InputError(
                 Fault(
@@ -218,8 +219,9 @@ class Run:
 
     def append(self, name: str, row: Mapping[str, object]) -> None:
         """One line at the end of a JSON-lines file, on disk when this returns."""
-        with (self.folder / name).open("a", encoding="utf-8") as file:
-            file.write(_json(row) + "\n")
+        line = _json(row) + "\n"
+        with writing(self.folder / name, len(line)), (self.folder / name).open("ab") as file:
+            file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -230,7 +232,21 @@ class Run:
         except (OSError, InputError):
             made = {}
         kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
-        self.write("status.json", {"state": state, "step": step, "error": error, **kept})
+        values = {"state": state, "step": step, "error": error, **kept}
+        try:
+            self.write("status.json", values)
+        except RunFailed:
+            if not made:
+                raise
+            self._overwrite("status.json", values)
+
+    def _overwrite(self, name: str, values: Mapping[str, object]) -> None:
+        """A small file in the room that it has: a full disk must not keep a run from saying so."""
+        with (self.folder / name).open("r+b") as file:
+            file.write((_json(values, indent=2) + "\n").encode())
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
 
     def set_diagnosis(self, words: Mapping[str, str]) -> None:
         """Say what its curves tell: the verdict, what shows it, and what to try."""
@@ -255,14 +271,17 @@ def next_free(parent: Path, stem: str) -> Path:
 def write_atomically(file: Path, text: str) -> None:
     """Write beside, fsync and rename.
 
-    A reader sees the old file or the new one, never half of one.
+    A reader sees the old file or the new one, never half of one. Raises `RunFailed` where there
+    is no room or no permission.
     """
     beside = file.with_name(f".{file.name}.new")
-    with beside.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    beside.replace(file)
+    content = text.encode()
+    with writing(file, len(content), half=beside):
+        with beside.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(file)
 
 
 def write_json(file: Path, values: Mapping[str, object]) -> None:

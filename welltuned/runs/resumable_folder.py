@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.runs.disk import make_folder
 from welltuned.runs.folder import write_atomically
 from welltuned.runs.locks import holding
 
@@ -22,7 +23,7 @@ def enter(folder: Path, identity: Mapping[str, object]) -> None:
 
     Raises `InputError`, naming the differences, when it holds anything else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     asked = json.loads(json.dumps(identity))
     with holding(folder / LOCKS / "folder"):
         file = folder / CONFIG

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from welltuned.errors import Fault, Pruned, RunFailed, Stopped, WelltunedError
+from welltuned.runs.disk import fault_of_full_disk
 from welltuned.runs.folder import Run
 
 
@@ -25,13 +26,24 @@ def recorded(run: Run) -> Iterator[None]:
             run.set_status("stopped", run.step, str(pruned))
             raise
         except BaseException as error:
-            run.set_status("failed", run.step, f"{type(error).__name__}: {error}")
+            told = _with_words(error, run)
+            with suppress(WelltunedError, OSError):  # what went wrong matters more than saying so
+                run.set_status("failed", run.step, f"{type(told).__name__}: {told}")
+            if told is not error:
+                raise told from error
             if isinstance(error, WelltunedError) or not isinstance(error, Exception):
                 raise
-            raise RunFailed(
-                Fault("run.crashed", "{error}", error=f"{type(error).__name__}: {error}")
-            ) from error
+            named = f"{type(error).__name__}: {error}"
+            raise RunFailed(Fault("run.crashed", "{error}", error=named)) from error
     run.set_status("finished", run.step)
+
+
+def _with_words(error: BaseException, run: Run) -> BaseException:
+    """The error; of a full disk, whichever library says so, one of ours."""
+    if isinstance(error, WelltunedError) or not isinstance(error, Exception):
+        return error
+    fault = fault_of_full_disk(error, run.folder)
+    return RunFailed(fault) if fault is not None else error
 
 
 @contextmanager

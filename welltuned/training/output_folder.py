@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from welltuned.data.sources import name_of
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.anatomy import Anatomy
+from welltuned.runs.disk import nearest_that_exists, why_unwritable
 from welltuned.runs.folder import next_free
 from welltuned.schema.units import size_text
 from welltuned.strategies.base import InjectedStrategy
@@ -50,7 +50,7 @@ def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
 
     Raises `InputError` where the disk has less.
     """
-    parent = _nearest_that_exists(folder)
+    parent = nearest_that_exists(folder)
     whole = not isinstance(config.strategy, InjectedStrategy)
     needed = 4 * anatomy.parameters * 3 if whole else anatomy.parameters
     free = shutil.disk_usage(parent).free
@@ -81,16 +81,6 @@ def _free_folder(config: RunConfig, faults: Faults) -> Path:
             )
     else:
         folder = next_free(Path("runs"), usual_name(config))
-    parent = _nearest_that_exists(folder)
-    if not os.access(parent, os.W_OK):
-        faults.add(
-            "run.folder_not_writable",
-            "no permission to write here",
-            Place(str(parent)),
-            "choose another output_dir",
-        )
+    if not folder.is_file() and (fault := why_unwritable(folder)) is not None:
+        faults.extend([fault])
     return folder
-
-
-def _nearest_that_exists(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents, Path(".")) if path.exists())

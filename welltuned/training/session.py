@@ -24,6 +24,7 @@ from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import autocast, choose_device, choose_precision, gain_of
 from welltuned.engines.events import Listener
 from welltuned.engines.job import Job, Outcome
+from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models import loading
@@ -73,15 +74,21 @@ class LoadedModel:
             if observer
             else (lambda done: None)
         )
-        return predict_outputs(
-            self.model,
-            self.problem,
-            examples,
-            self.prepared.pad_id,
-            self.config.training.per_device_eval_batch_size,
-            autocast(precision, self.device),
-            tell,
-        )
+        size = self.config.training.per_device_eval_batch_size
+        remedies = [
+            *lower("training.per_device_eval_batch_size", size),
+            *lower("task.max_length", self.prepared.max_length),
+        ]
+        with telling_memory(f"evaluating {what}", remedies):
+            return predict_outputs(
+                self.model,
+                self.problem,
+                examples,
+                self.prepared.pad_id,
+                size,
+                autocast(precision, self.device),
+                tell,
+            )
 
     def score(self, split: str, precision: str) -> Scores:
         """Scores of a split, without intervals."""

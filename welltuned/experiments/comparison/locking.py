@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.runs.disk import make_folder
 from welltuned.runs.locks import Lock
 
 _NAME = ".lock"
@@ -18,6 +19,7 @@ _NAME = ".lock"
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder. Raises `InputError`, naming the holder, when another process has it."""
     file = folder / _NAME
+    make_folder(folder)
     lock = Lock(file)
     if not lock.acquire(wait=False):
         holder = file.read_text(encoding="utf-8").strip() or "?"
