@@ -128,6 +128,7 @@ def test_a_tally_counts_what_was_not_answered_or_cut_with_ids() -> None:
     counts = {"rows": 4, "answered": 2, "empty": 1, "unreadable": 1, "cut": 1}
     assert tally.as_dict() == {
         **counts,
+        "notes": [],
         "ids": {"cut": ["a:1"], "empty": ["a:2"], "unreadable": ["a:4"]},
     }
     assert all(id in tally.line for id in ("a:1", "a:2", "a:4")) and "2 of 4" in tally.line
@@ -190,3 +191,12 @@ def test_examples_without_an_answer_in_reach_are_counted_by_evaluate(
     scores = wt.load(answering("chat")).evaluate(write_rows(tmp_path / "some.jsonl", rows))
     assert (scores["rows"], scores["examples"], scores["left_out"]) == (2, 1, 1)
     assert "predict.left_out source=some.jsonl number=1" in noted(scores["notes"])
+
+
+def test_logits_that_are_not_finite_are_refused(answering: Answering) -> None:
+    """Where weights are finite and yet nothing can be chosen by what they make."""
+    predictor = wt.load(answering("chat"))
+    head: Any = predictor.model.get_output_embeddings()  # type: ignore[operator]
+    head.register_forward_hook(lambda module, given, logits: logits * float("nan"))
+    with fails("predict.logits_not_finite"):
+        predictor.predict("was it good")

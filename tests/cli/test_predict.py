@@ -278,3 +278,16 @@ def test_texts_come_back_from_python_and_json_lines(
     rows = rows_of(out)
     assert [row["text"] for row in rows] == texts
     assert [row["id"] for row in rows] == [f"stdin:{n}" for n in range(1, len(texts) + 1)]
+
+
+def test_what_is_told_of_a_file_is_told_at_the_end(
+    answering: Answering, call: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text("text;n\ngood film;1\n;\n")
+    status, out, err = call("predict", answering("single").folder, f"data={file}")
+    assert status == 0 and len(rows_of(out)) == 1
+    assert "separated by" in err and "left out" in err
+    _, _, err = call("predict", answering("single").folder, f"data={file}", "--json")
+    counts = json.loads(err)
+    assert (counts["answered"], len(counts["notes"])) == (1, 2)

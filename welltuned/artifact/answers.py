@@ -9,7 +9,7 @@ from typing import Any
 
 from welltuned.data.facts import DataFacts, some_lines
 from welltuned.data.records import Records
-from welltuned.data.trained_on import count_trained_on
+from welltuned.data.trained_on import TRAINED_ON, count_trained_on
 from welltuned.errors import Fault, Place
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples
@@ -45,6 +45,8 @@ class Tally:
     empty: int = 0
     unreadable: int = 0
     cut: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What is told of a file besides."""
     ids: dict[str, list[str]] = field(default_factory=dict, repr=False)
     """Of rows without an answer and of those cut, by what they are counted as."""
 
@@ -66,7 +68,7 @@ class Tally:
 
     @property
     def line(self) -> str:
-        """All of it on one line; empty where every input was read whole and answered."""
+        """All that is counted on one line; empty where each input was read whole and answered."""
         words = {"empty": "empty", "unreadable": "not readable", "cut": "cut, for they are long"}
         told = [f"{len(ids):,} {words[kind]} ({some_lines(ids)})" for kind, ids in self.ids.items()]
         return "; ".join([f"answered {self.answered:,} of {self.rows:,}", *told]) if told else ""
@@ -123,6 +125,7 @@ def _notes(records: Records, counts: Mapping[str, Any]) -> Iterator[Message]:
         yield message(
             "predict.training_texts_unknown",
             "{source}: whether the model was trained on these texts is not known, for it stands "
-            "without its run.",
+            "without the {file} of its run.",
             source=source,
+            file=TRAINED_ON,
         )

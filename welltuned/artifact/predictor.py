@@ -228,11 +228,15 @@ class Predictor:
 
         Raises `InputError` where the file as a whole cannot be read.
         """
+        yield from self.rows(self.read_file(file, data), batch_size)
+
+    def read_file(self, file: str, data: DataConfig | None = None) -> Inputs:
+        """The rows of a file, for `rows`, as `answer_file`."""
         codec, config = self.problem.codec, data or DataConfig(train=file)
         roles, columns = question_roles(codec.roles), self._artifact.manifest.columns
         inputs = read_inputs(file, config, roles, codec.convert, columns)
         self._check(inputs.records)
-        yield from self.rows(inputs, batch_size)
+        return inputs
 
     def outputs(self, records: Records, batch_size: int = 64) -> np.ndarray:
         """Raw outputs (N, K)."""

@@ -13,6 +13,7 @@ from welltuned.cli.app import Json, app
 from welltuned.cli.console.answers import pretty
 from welltuned.cli.data_keys import data_config, is_data_key
 from welltuned.errors import Fault, InputError
+from welltuned.schema.messages import render_message
 
 if TYPE_CHECKING:
     from welltuned.artifact.answers import Row, Tally
@@ -58,16 +59,17 @@ def predict_command(
                 "call it twice",
             )
         )
-    predictor = Predictor.load(run)
+    predictor, tally = Predictor.load(run), Tally()
     take = _json_value if jsonl else _pair if pair else _text
     if keys:
         config = data_config(keys)
-        answers = predictor.answer_file(config.train, data=config)
+        inputs = predictor.read_file(config.train, config)
+        tally.notes += map(render_message, inputs.notes)
+        answers = predictor.rows(inputs)
     elif given:
         answers = predictor.answer_all(map(take, given), "argument")
     else:
         answers = predictor.answer_all(map(take, _lines()), "stdin", batch_size=1)
-    tally = Tally()
     _print(answers, tally, for_people=sys.stdout.isatty() and not as_json)
     _end(tally, as_json)
 
@@ -136,7 +138,8 @@ def _as_line(row: dict[str, Any]) -> str:
 
 def _end(tally: Tally, as_json: bool) -> None:
     """Count on standard error what was not answered or cut; unreadable inputs are a failure."""
-    if tally.line:
-        print(_as_line(tally.as_dict()) if as_json else tally.line, file=sys.stderr)
+    told = [*tally.notes, *filter(None, [tally.line])]
+    if told:
+        print(_as_line(tally.as_dict()) if as_json else "\n".join(told), file=sys.stderr)
     if tally.unreadable:
         sys.exit(1)

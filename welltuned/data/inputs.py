@@ -19,6 +19,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table
 from welltuned.errors import Fault, Faults, InputError
+from welltuned.schema.messages import Message
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Inputs:
     """None where no row can be read."""
     refused: tuple[Fault, ...] = ()
     """One fault a row that cannot be read; its place has the row's line."""
+    notes: tuple[Message, ...] = ()
+    """How doubtful things were read, and what was left out."""
 
 
 def read_inputs(
@@ -67,10 +70,11 @@ def inputs_of(
     while len(table):
         faults = _every_fault()
         converted = convert(table, config.columns, faults)
-        records = clean(converted, "file", config, roles, DataFacts(), faults, keep_empty=True)
+        facts = DataFacts()
+        records = clean(converted, "file", config, roles, facts, faults, keep_empty=True)
         broken = _of_rows(faults)
         if not broken:
-            return without_broken_texts(Inputs(records, tuple(refused)))
+            return without_broken_texts(Inputs(records, tuple(refused), tuple(facts.said)))
         lines = {fault.place.line for fault in broken if fault.place}
         if not lines & set(table.lines):
             raise InputError(faults)
@@ -95,7 +99,8 @@ def without_broken_texts(inputs: Inputs) -> Inputs:
         )
         for i in broken
     ]
-    return Inputs(records.take(kept) if kept else None, (*inputs.refused, *refused))
+    left = records.take(kept) if kept else None
+    return replace(inputs, records=left, refused=(*inputs.refused, *refused))
 
 
 def _is_unicode(records: Records, index: int) -> bool:

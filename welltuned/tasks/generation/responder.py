@@ -10,6 +10,7 @@ import numpy as np
 
 from welltuned.data.encoding import pad
 from welltuned.data.records import Records
+from welltuned.errors import Fault, RunFailed
 from welltuned.metrics import Scores
 from welltuned.metrics.text import score_text
 from welltuned.tasks import chat
@@ -82,7 +83,7 @@ class TextResponder(Responder):
         device = next(model.parameters()).device
         batch = self._prompt_batch(tokenizer, prompts, limit, device)
         with torch.inference_mode():
-            ids_BT = model.generate(**batch, **self.config.decoding.options(tokenizer))  # type: ignore[operator]
+            ids_BT = model.generate(**batch, **self._options(tokenizer))  # type: ignore[operator]
         new_BT = ids_BT[:, batch["input_ids"].shape[1] :]
         return [text.strip() for text in tokenizer.batch_decode(new_BT, skip_special_tokens=True)]
 
@@ -101,11 +102,14 @@ class TextResponder(Responder):
         prompt = question_of(tokenizer, self.style, records, 0)
         device = next(model.parameters()).device
         batch = self._prompt_batch(tokenizer, [prompt], max_length, device)
-        options = {**self.config.decoding.options(tokenizer), "num_beams": 1}
+        options = {**self._options(tokenizer), "num_beams": 1}
         with torch.inference_mode():
             ids_1T = model.generate(**batch, **options, streamer=_streamer(tokenizer, say))  # type: ignore[operator]
         new_T = ids_1T[0, batch["input_ids"].shape[1] :]
         return str(tokenizer.decode(new_T, skip_special_tokens=True)).strip()
+
+    def _options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, object]:
+        return {**self.config.decoding.options(tokenizer), "logits_processor": [_require_finite]}
 
     def _prompt_batch(
         self,
@@ -133,6 +137,20 @@ class TextResponder(Responder):
             return {}
         predictions, answers = zip(*pairs, strict=True)
         return score_text(predictions, answers, intervals, self.config.metrics)
+
+
+def _require_finite(ids_BT: torch.Tensor, logits_BV: torch.Tensor) -> torch.Tensor:
+    """The logits as they are. Raises `RunFailed` where no token can be chosen by them."""
+    if not bool(logits_BV.max(dim=-1).values.isfinite().all()):
+        raise RunFailed(
+            Fault(
+                "predict.logits_not_finite",
+                "the model's logits are not finite, so no token can be chosen",
+                None,
+                "train again with a lower training.learning_rate, or in training.precision=fp32",
+            )
+        )
+    return logits_BV
 
 
 def _streamer(tokenizer: PreTrainedTokenizerBase, say: Callable[[str], object]) -> TextStreamer:
