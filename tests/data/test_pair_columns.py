@@ -63,6 +63,13 @@ def test_a_column_of_texts_that_is_not_read_is_told_of(tmp_path: Path) -> None:
     assert reading.picked == "one text" and reading.said["values"]["other"] == "summary"
 
 
+def test_a_file_without_the_second_text_of_the_training_file_is_refused(tmp_path: Path) -> None:
+    train = file_of(tmp_path, "premise", "hypothesis")
+    test = write_rows(tmp_path / "b.jsonl", [{"premise": "one", "label": "a"}])
+    (fault,) = bind(train, test=test)[2]
+    assert fault.startswith("b.jsonl:1 data.column_missing role=text_pair")
+
+
 def test_other_files_are_paired_as_the_training_file_is(tmp_path: Path) -> None:
     train = file_of(tmp_path, "text")
     rows = [{"text": "one", "text_pair": "two", "label": "a"}]

@@ -12,7 +12,7 @@ from welltuned.data.facts import DataFacts, SplitFacts, some_lines
 from welltuned.data.missing_labels import leave_out_missing, refuse_hidden, tell_of_words
 from welltuned.data.nested import refuse_nested
 from welltuned.data.pair_columns import settle_pair
-from welltuned.data.records import Records, Role, map_columns, to_records
+from welltuned.data.records import Records, Role, add_missing_column, map_columns, to_records
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -65,6 +65,9 @@ def _map(
     mapping = map_columns(table, needed, asked, faults)
     if len(faults) > before:
         return None
+    for role in roles:
+        if role.is_input and role.name in facts.columns and role.name not in mapping:
+            add_missing_column(table, role.name, faults)
     lacking = [role for role in roles if role.required and role.name not in mapping]
     for role in lacking:
         evidence = f"no column has the {role.name}"

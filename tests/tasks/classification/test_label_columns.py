@@ -177,7 +177,7 @@ def test_a_tuned_model_reads_labels_as_it_was_trained_on(tmp_path: Path) -> None
 @pytest.mark.parametrize("label", [{"name": "neg"}, ["a", ["b"]]])
 def test_labels_that_are_objects_are_refused(tmp_path: Path, label: Any) -> None:
     _, _, faults = bind(table_of(tmp_path / "a.jsonl", [label, "b", "c"] * 10), {"problem": "auto"})
-    refusals = "data.cell_nested", "task.label_is_an_object", "task.label_lists_unclear"
+    refusals = "data.cell_is_object", "task.label_is_an_object", "task.label_lists_unclear"
     assert faults and all(any(code in fault for code in refusals) for fault in faults)
 
 
