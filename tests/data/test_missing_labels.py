@@ -89,7 +89,10 @@ def test_a_hidden_label_that_train_lacks_is_told_with_the_key_that_leaves_it_out
 
 def test_a_file_in_which_every_label_is_missing_is_refused(tmp_path: Path) -> None:
     file = table_of(tmp_path / "a.jsonl", ["nan", "NA"] * 10)
-    assert any("data.labels_hidden" in fault for fault in bind(file, missing=["nan", "NA"])[2])
+    assert bind(file, missing=["nan", "NA"])[2] == ["a.jsonl:1 data.no_labels role=label"]
+    train = write_rows(tmp_path / "b.jsonl", make_rows(60))
+    (fault,) = bind(train, test=file, missing=["nan", "NA"])[2]
+    assert "a.jsonl data.labels_hidden split=test" in fault
 
 
 def test_texts_that_are_words_for_nothing_stay_texts(tmp_path: Path) -> None:

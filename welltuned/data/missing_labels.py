@@ -54,8 +54,7 @@ def leave_out_missing(
     if not lost:
         return records
     if len(lost) == len(words):
-        evidence = "each is one of data.missing"
-        refuse_hidden(Place(records.source), split, evidence, faults)
+        _refuse_all(records, role, split, faults)
         return records
     facts.note(
         "data.labels_left_out",
@@ -66,6 +65,20 @@ def leave_out_missing(
         lines=some_lines([records.lines[i] for i in lost]),
     )
     return records.take(sorted(set(range(len(records))) - set(lost)))
+
+
+def _refuse_all(records: Records, role: str, split: str, faults: Faults) -> None:
+    """Record that not one row has a label."""
+    if split in ("validation", "test"):
+        refuse_hidden(Place(records.source), split, "each is one of data.missing", faults)
+        return
+    faults.add(
+        "data.no_labels",
+        "no row has a {role} that is not one of data.missing",
+        records.place(0),
+        "check data.columns.{role} and data.missing",
+        role=role,
+    )
 
 
 def tell_of_words(records: Records, facts: DataFacts) -> None:
