@@ -18,11 +18,11 @@ from welltuned.tasks.parts import (
     Objective,
     Presenter,
     Prompter,
-    Responder,
     Scorer,
     Verdict,
 )
 from welltuned.tasks.preference import Preference, PreferenceProblem
+from welltuned.tasks.responder import Responder
 from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.token_classification import TokenClassification, TokenClassificationProblem
 

@@ -25,10 +25,10 @@ from welltuned.tasks.parts import (
     Objective,
     Presenter,
     Prompter,
-    Responder,
     Scorer,
     Verdict,
 )
+from welltuned.tasks.responder import Responder
 
 if TYPE_CHECKING:
     from torch import nn

@@ -237,50 +237,6 @@ class Presenter(ABC, Generic[Target]):
 # --- What only some problems have -----------------------------------------------------
 
 
-class Responder(ABC):
-    """Free text in answer to records."""
-
-    @property
-    @abstractmethod
-    def number(self) -> int:
-        """How many test examples are answered."""
-
-    @property
-    @abstractmethod
-    def max_new_tokens(self) -> int:
-        """How many tokens an answer has at most."""
-
-    @abstractmethod
-    def respond(
-        self,
-        model: nn.Module,
-        tokenizer: PreTrainedTokenizerBase,
-        records: Records,
-        max_length: int,
-        batch_size: int,
-    ) -> list[str]:
-        """One answer a record, in order."""
-
-    @abstractmethod
-    def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
-        """Which questions are too long to be read whole (N)."""
-
-    @abstractmethod
-    def stream(
-        self,
-        model: nn.Module,
-        tokenizer: PreTrainedTokenizerBase,
-        given: object,
-        max_length: int,
-        say: Callable[[str], object],
-    ) -> str:
-        """Answer one text or list of messages, handing on each piece of text as it comes."""
-
-    def score(self, responses: Sequence[str], records: Records, intervals: bool = False) -> Scores:
-        """Scores of free text against the records' own answers."""
-        return {}
-
-
 class Prompter(ABC):
     """How a policy that writes text is asked."""
 

@@ -12,12 +12,14 @@ from welltuned.engines.device import autocast, matmul_rate
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
 from welltuned.runs.results_schema import (
+    AnswerEnd,
     Cost,
     Evaluated,
     HeldOutScores,
     ParameterCount,
     Scores,
     StartedFrom,
+    Written,
 )
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
@@ -48,6 +50,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
     results: Evaluated = {
         **test,
         **started,
+        **_written(session),
         "train": _with_interval(session, "training examples", _some_training(session)),
         "validation": scores
         if judged == "validation"
@@ -98,6 +101,27 @@ def read_split(
     if responses:
         scores |= responder.score(responses, first, intervals)
     return outputs, scores, responses
+
+
+def _written(session: Session) -> Written:
+    """Whether the model ends its answer to the validation example with the shortest one."""
+    prepared, responder = session.prepared, session.problem.responder
+    if responder is None:
+        return {}
+    validation = prepared.examples["validation"]
+    one = validation.records.take([int(validation.lengths.argmin())])
+    with autocast(session.precision_in_use, session.device):
+        tokens = responder.answer_length(
+            session.model, prepared.tokenizer, one, prepared.max_length
+        )
+    codes = {note["code"] for note in prepared.data.facts.notes}
+    end: AnswerEnd = {
+        "id": one.id(0),
+        "tokens": tokens,
+        "max_new_tokens": responder.max_new_tokens,
+        "end_was_learned": "task.stop_not_learned" not in codes,
+    }
+    return {"answer_end": end}
 
 
 def _some_training(session: Session) -> Examples:

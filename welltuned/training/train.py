@@ -198,6 +198,8 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
     problem, records = finished.saved_as(prepared.tokenizer, validation.records.take(some))
+    if problem.responder is not None:
+        problem.responder.settle(session.model, prepared.tokenizer)
     manifest, config = session.manifest(problem), prepared.head.config
     artifact = Artifact(session.model, prepared.tokenizer, config, manifest)
     artifact_bytes = save_artifact(artifact, run.model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from welltuned.runs.results_schema import KnownSoFar
 from welltuned.training.diagnosis import HEALTHY, Finding, diagnose, finding_lines, verdict
@@ -227,6 +228,20 @@ def test_a_long_run_that_learned_early_is_measured_from_its_beginning() -> None:
 def test_a_loss_that_rests_where_little_is_left_to_learn_is_no_plateau() -> None:
     course = np.concatenate([np.linspace(0.7, 0.1, 6), np.full(34, 0.1)])
     assert fault(rows(noisy(course)), results(0.97, 0.95)) == HEALTHY
+
+
+# --- Endless ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tokens", "learned", "verdict"),
+    [(None, False, "endless"), (None, True, HEALTHY), (7, False, HEALTHY)],
+)
+def test_answers_that_do_not_end_are_named_where_no_end_was_learned(
+    tokens: int | None, learned: bool, verdict: str
+) -> None:
+    end = {"id": "a:1", "tokens": tokens, "max_new_tokens": 9, "end_was_learned": learned}
+    assert fault(rows(LEARNED), results(answer_end=end)) == verdict
 
 
 # --- Telling ---------------------------------------------------------------------

@@ -13,7 +13,13 @@ from welltuned.runs.results_schema.auto_tune import (
     LearningRateSearch,
     RangeTestResult,
 )
-from welltuned.runs.results_schema.checks import Diagnosis, FindingRecord, Pathology, ProofRecord
+from welltuned.runs.results_schema.checks import (
+    AnswerEnd,
+    Diagnosis,
+    FindingRecord,
+    Pathology,
+    ProofRecord,
+)
 from welltuned.runs.results_schema.cost import (
     Cost,
     MemoryParts,
@@ -48,6 +54,7 @@ from welltuned.runs.results_schema.run_results import (
     KnownSoFar,
     PolicyResults,
     RunResults,
+    Written,
 )
 from welltuned.runs.results_schema.stages import PolicyMemory, RewardStage, Stages
 from welltuned.runs.results_schema.start import StartedFrom, StartingHead, StartingPoint
@@ -56,6 +63,7 @@ __all__ = [
     "CLOSED",
     "OPEN",
     "AlphaPoint",
+    "AnswerEnd",
     "AutoTuned",
     "Baselines",
     "BatchSizeSearch",
@@ -95,4 +103,5 @@ __all__ = [
     "TrainingProgress",
     "UnfreezingHint",
     "WeightInterpolation",
+    "Written",
 ]

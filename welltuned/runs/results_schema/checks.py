@@ -31,7 +31,23 @@ class ProofRecord(TypedDict):
     """The greatest difference of any output between the trained and the reloaded model."""
 
 
-Pathology = Literal["diverged", "collapsed", "overfitted", "cut short", "underfitted", "plateaued"]
+@with_config(CLOSED)
+class AnswerEnd(TypedDict):
+    """Whether the tuned model knows where an answer ends, tried on one validation example."""
+
+    id: str
+    """The example."""
+    tokens: int | None
+    """The tokens of its answer; null where it did not end."""
+    max_new_tokens: int
+    """How many it was given."""
+    end_was_learned: bool
+    """Whether the answers that were learned had a token that ends generation."""
+
+
+Pathology = Literal[
+    "diverged", "collapsed", "overfitted", "cut short", "underfitted", "plateaued", "endless"
+]
 
 
 @with_config(CLOSED)

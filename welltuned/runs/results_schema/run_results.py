@@ -8,7 +8,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from welltuned.runs.results_schema.auto_tune import AutoTuned
-from welltuned.runs.results_schema.checks import Diagnosis, ProofRecord
+from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
 from welltuned.runs.results_schema.cost import Cost, ParameterCount, TrainingProgress
 from welltuned.runs.results_schema.fields import CLOSED, OPEN, Baselines, Scores
 from welltuned.runs.results_schema.retention import LayerProbe, Retention, WeightInterpolation
@@ -23,6 +23,7 @@ class KnownSoFar(TypedDict, total=False):
     validation: Scores
     train: Scores
     baselines: Baselines
+    answer_end: AnswerEnd
 
 
 @with_config(CLOSED)
@@ -34,7 +35,15 @@ class HeldOutScores(TypedDict):
 
 
 @with_config(CLOSED)
-class Evaluated(HeldOutScores, StartedFrom):
+class Written(TypedDict):
+    """What is tried of a model that writes text."""
+
+    answer_end: NotRequired[AnswerEnd]
+    """Of a model that writes text: whether an answer ends."""
+
+
+@with_config(CLOSED)
+class Evaluated(HeldOutScores, StartedFrom, Written):
     """What a tuned model is judged by."""
 
     train: NotRequired[Scores]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from welltuned.tasks.generation.codec import (
     question_of,
     reference_of,
 )
-from welltuned.tasks.parts import Responder
+from welltuned.tasks.responder import Responder
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +86,26 @@ class TextResponder(Responder):
             ids_BT = model.generate(**batch, **self._options(tokenizer))  # type: ignore[operator]
         new_BT = ids_BT[:, batch["input_ids"].shape[1] :]
         return [text.strip() for text in tokenizer.batch_decode(new_BT, skip_special_tokens=True)]
+
+    def answer_length(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int
+    ) -> int | None:
+        import torch
+
+        device = next(model.parameters()).device
+        prompt = question_of(tokenizer, self.style, records, 0)
+        batch = self._prompt_batch(tokenizer, [prompt], limit, device)
+        greedy = self.config.decoding.model_copy(update={"temperature": 0.0, "num_beams": 1})
+        with torch.inference_mode():
+            ids_1T = model.generate(**batch, **greedy.options(tokenizer))  # type: ignore[operator]
+        new_T = ids_1T[0, batch["input_ids"].shape[1] :].tolist()
+        stops = chat.stop_ids(tokenizer)
+        return next((i + 1 for i, token in enumerate(new_T) if token in stops), None)
+
+    def settle(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+        config: Any = getattr(model, "generation_config", None)
+        if config is not None and (stops := chat.stop_ids(tokenizer)):
+            config.eos_token_id = stops[0] if len(stops) == 1 else stops
 
     def stream(
         self,

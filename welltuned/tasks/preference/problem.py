@@ -21,9 +21,10 @@ from welltuned.tasks import pairs, responses
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation import Generation, GenerationProblem
-from welltuned.tasks.parts import Presenter, Responder, Scorer
+from welltuned.tasks.parts import Presenter, Scorer
 from welltuned.tasks.preference.codec import ComparedCodec, answered
 from welltuned.tasks.preference.objective import PreferenceObjective
+from welltuned.tasks.responder import Responder
 from welltuned.tasks.responses import Form, ResponseTarget
 
 if TYPE_CHECKING:
@@ -178,6 +179,16 @@ class PromptResponder(Responder):
         generation = self._generation(tokenizer)
         asked = answered(records, generation.style)
         return generation.responder.cut(tokenizer, asked, limit)
+
+    def answer_length(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int
+    ) -> int | None:
+        generation = self._generation(tokenizer)
+        asked = answered(records.take([0]), generation.style)
+        return generation.responder.answer_length(model, tokenizer, asked, limit)
+
+    def settle(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._generation(tokenizer).responder.settle(model, tokenizer)
 
     def stream(
         self,

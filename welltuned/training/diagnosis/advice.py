@@ -51,6 +51,12 @@ def _change(
         return message("diagnosis.try_more_weights", "more trainable weights"), _another(
             everything.type, training
         )
+    if fault == "endless":
+        return message(
+            "diagnosis.try_closing_template",
+            "again, once the tokenizer has a chat_template that closes each answer with its "
+            "eos_token",
+        ), ()
     return (
         message("diagnosis.try_range_test", "another learning rate, found by a range test"),
         ("training.learning_rate=find",),

@@ -216,6 +216,20 @@ def _plateaued(evidence: Evidence) -> Message | None:
     )
 
 
+def _endless(evidence: Evidence) -> Message | None:
+    """Not where an end was learned: then more training may teach it."""
+    end = evidence.answer_end
+    if end is None or end["tokens"] is not None or end["end_was_learned"]:
+        return None
+    return message(
+        "diagnosis.endless",
+        "the answer to {id} did not end within {tokens:,} tokens, and the answers that were "
+        "learned have no token that ends generation",
+        id=end["id"],
+        tokens=end["max_new_tokens"],
+    )
+
+
 # Gravest first: each speaks only of what those before it do not explain.
 WHEN_OVER: dict[Fault, Look] = {
     "diverged": _diverged,
@@ -224,6 +238,7 @@ WHEN_OVER: dict[Fault, Look] = {
     "cut short": _cut_short,
     "plateaued": _plateaued,
     "underfitted": _underfitted,
+    "endless": _endless,
 }
 WHILE_TRAINING: dict[Fault, Look] = {
     "diverged": _diverged,

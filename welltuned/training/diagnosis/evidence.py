@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from welltuned.metrics import lower_is_better
-from welltuned.runs.results_schema import KnownSoFar, Scores
+from welltuned.runs.results_schema import AnswerEnd, KnownSoFar, Scores
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Evidence:
     """How often that class is right."""
     predicted: str
     """That class."""
+    answer_end: AnswerEnd | None = None
+    """Of a model that writes text: whether an answer of its own ended."""
 
     @property
     def way(self) -> np.ndarray:
@@ -92,6 +94,7 @@ def gather(metrics: Sequence[dict[str, Any]], results: KnownSoFar) -> Evidence:
         predicted_share=predicted_share,
         true_share=true_share,
         predicted=predicted,
+        answer_end=results.get("answer_end"),
     )
 
 

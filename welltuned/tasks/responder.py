@@ -1,0 +1,70 @@
+"""The part of a problem that answers in free text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from welltuned.data.records import Records
+from welltuned.metrics import Scores
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+
+class Responder(ABC):
+    """Free text in answer to records."""
+
+    @property
+    @abstractmethod
+    def number(self) -> int:
+        """How many test examples are answered."""
+
+    @property
+    @abstractmethod
+    def max_new_tokens(self) -> int:
+        """How many tokens an answer has at most."""
+
+    @abstractmethod
+    def respond(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        batch_size: int,
+    ) -> list[str]:
+        """One answer a record, in order."""
+
+    @abstractmethod
+    def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
+        """Which questions are too long to be read whole (N)."""
+
+    @abstractmethod
+    def answer_length(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int
+    ) -> int | None:
+        """The tokens of the likeliest answer to the first record; None where it does not end."""
+
+    @abstractmethod
+    def settle(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Write into the model where answers end, so that plain libraries end them there too."""
+
+    @abstractmethod
+    def stream(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        given: object,
+        max_length: int,
+        say: Callable[[str], object],
+    ) -> str:
+        """Answer one text or list of messages, handing on each piece of text as it comes."""
+
+    def score(self, responses: Sequence[str], records: Records, intervals: bool = False) -> Scores:
+        """Scores of free text against the records' own answers."""
+        return {}
