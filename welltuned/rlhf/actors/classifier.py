@@ -41,9 +41,7 @@ class TextPrompts:
         return len(self.examples)
 
     def take(self, indices: Sequence[int]) -> TextPrompts:
-        encoded, targets, records = vars(self.examples).values()
-        chosen = None if targets is None else targets[list(indices)]
-        return TextPrompts(Examples(encoded.take(indices), chosen, records.take(indices)))
+        return TextPrompts(self.examples.take(indices))
 
 
 @dataclass
