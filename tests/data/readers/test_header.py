@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,18 @@ import pytest
 
 from reading import again, answers, attempt, fault_of_file, remedies, table_of_file
 from welltuned.config import read_run_config
+from welltuned.data.readers.header import USUAL_NAMES
 from welltuned.errors import Faults
+from welltuned.tasks import (
+    Classification,
+    Generation,
+    Preference,
+    Reward,
+    Task,
+    TokenClassification,
+)
+
+TASKS = (Classification, Generation, Preference, Reward, TokenClassification)
 
 LONG = [f"A {word} film from its start to the end" for word in ("dull", "great", "fine", "weak")]
 LABELS = ["neg", "pos", "pos", "neg"]
@@ -112,3 +124,11 @@ def test_numbers_name_columns_on_the_line_and_in_yaml(tmp_path: Path) -> None:
 def test_a_single_row_has_names_as_ever(tmp_path: Path) -> None:
     _, faults = attempt(tmp_path / "a.csv", "text,label\n")
     assert [fault.code for fault in faults] == ["data.no_rows"]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name__)
+def test_the_names_that_tasks_look_for_are_usual(task: type[Task]) -> None:
+    """But for spellings of one that stands there."""
+    names = {name for role in task.roles for name in role.candidates}
+    spelt = {re.sub(r"sentence[ _]?(id|no|number)", "sentence_id", name) for name in names}
+    assert spelt - USUAL_NAMES == set()

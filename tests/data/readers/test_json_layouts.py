@@ -137,7 +137,7 @@ def test_indented_objects_may_follow_one_another(tmp_path: Path) -> None:
 
 # --- Asked for -----------------------------------------------------------------------
 
-UNCLEAR = {"red": {"x": "one", "y": "two"}, "blue": {"x": "three", "y": "four"}}
+UNCLEAR = {"red": {"p": "one", "q": "two"}, "blue": {"p": "three", "q": "four"}}
 
 
 def test_objects_that_may_be_rows_or_columns_are_asked_for(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_objects_that_may_be_rows_or_columns_are_asked_for(tmp_path: Path) -> No
     rows, _ = again(path, **remedies(fault)[0])
     columns, _ = again(path, json_layout="columns")
     one, _ = again(path, json_layout="records")
-    assert rows is not None and rows.columns == {"x": ["one", "three"], "y": ["two", "four"]}
+    assert rows is not None and rows.columns == {"p": ["one", "three"], "q": ["two", "four"]}
     assert columns is not None and list(columns.columns) == ["red", "blue"]
     assert one is not None and len(one) == 1
     mapped, _ = again(path, columns={"text": "red"})

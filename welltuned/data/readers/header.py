@@ -22,12 +22,18 @@ HEADER = question(
     key="data.header",
 )
 USUAL_NAMES = {
-    "text", "texts", "sentence", "sentence1", "sentence2", "review", "comment", "content", "tweet",
-    "label", "labels", "class", "category", "target", "sentiment", "score", "rating", "id", "idx",
-    "question", "answer", "query", "prompt", "completion", "response", "instruction", "input",
-    "output", "chosen", "rejected", "premise", "hypothesis", "words", "tokens", "tags", "title",
-    "body", "messages", "word", "tag", "token", "pos",
+    "text", "texts", "sentence", "sentence1", "sentence2", "text_a", "text_b", "text_pair", "title",
+    "review", "review_text", "review_body", "comment", "comment_text", "content", "tweet", "body",
+    "tweet_text", "utterance", "message", "code", "func", "document", "context", "story", "summary",
+    "label", "labels", "class", "category", "target", "sentiment", "polarity", "intent", "topic",
+    "y", "score", "rating", "stars", "premise", "hypothesis", "question", "question1", "question2",
+    "answer", "query", "prompt", "completion", "response", "responses", "instruction", "input",
+    "output", "chosen", "rejected", "pairs", "messages", "conversation", "conversations", "history",
+    "system", "system_prompt", "word", "words", "token", "tokens", "tag", "tags", "entities", "ner",
+    "ner_tags", "pos", "pos_tags", "upos", "chunk_tags", "sent", "sent_id", "sentence #",
+    "sentence_id", "sentence_idx", "id", "idx", "uid", "guid", "group", "index",
 }  # fmt: skip
+"""Names that columns often have; all that tasks look for are among them."""
 _LOOKED_AT = 1000
 _LONG = 25
 """The median length in characters from which a column holds texts."""
