@@ -12,8 +12,12 @@ import welltuned as wt
 from faults import noted, refused
 from support import make_config, make_tokenizer, tune
 from welltuned.config import run_config_from
+from welltuned.data.config import DataConfig
+from welltuned.models.loading import ModelConfig
 from welltuned.models.vocabulary import add_rows, rows_needed, rows_of, with_rows
+from welltuned.tasks import Classification, Generation
 from welltuned.training.data_cache import DataCache
+from welltuned.training.data_summary import summarise_data
 from welltuned.training.prepare import check_run
 
 NEW = ["wombat", "quokka", "numbat"]
@@ -79,6 +83,12 @@ def test_it_is_refused_before_weights_are_loaded_and_the_remedy_works(
     (tmp_path / "base" / "model.safetensors").unlink()  # no weight is read
     with refused("model.vocabulary_too_small", new=3):
         check_run(run_config_from({**asked, "model": base}), DataCache())
+    with refused("model.vocabulary_too_small", rows=rows_of(make_config(family))):
+        summarise_data(
+            DataConfig(train=asked["data"]),
+            (Classification if kind == "encoder" else Generation)(),
+            ModelConfig(name=base),
+        )
     resized = {**asked, "model": {"name": base, "resize_embeddings": True}}
     checked = check_run(run_config_from(resized), DataCache())
     assert checked.model.pretrained.new_rows == 3

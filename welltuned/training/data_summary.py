@@ -16,6 +16,7 @@ from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.errors import Faults, InputError
 from welltuned.models.loading import ModelConfig, read_model_config, read_tokenizer
+from welltuned.models.vocabulary import check_vocabulary
 from welltuned.tasks import Examples, Problem, Task
 from welltuned.training.encode import LONGEST, encode_splits
 
@@ -82,6 +83,8 @@ def summarise_data(data: DataConfig, task: Task, model: ModelConfig | None = Non
         shown = tuple(_as_text(problem, splits))
     else:
         tokenizer = read_tokenizer(model)
+        if not model.resize_embeddings:
+            check_vocabulary(model.name, read_model_config(model), tokenizer)
         max_length = _max_length(task, model, tokenizer)
         train = encode_splits(problem, tokenizer, splits, max_length)["train"]
         shown = tuple(_as_read(problem, tokenizer, train))
