@@ -11,6 +11,7 @@ from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
 from welltuned.runs.disk import make_folder, why_unwritable
 from welltuned.runs.folder import next_free
+from welltuned.schema.secrets import masked
 from welltuned.schema.versions import RUN_CONFIG
 
 _MADE_WITH = {
@@ -39,7 +40,7 @@ def place(config: RlhfConfig) -> RlhfConfig:
                     "choose another output_dir; nothing is ever overwritten",
                 )
             )
-        _require_unchanged(Run(folder), config.model_dump(mode="json"))
+        _require_unchanged(Run(folder), masked(config.model_dump(mode="json")))
     elif (fault := why_unwritable(folder)) is not None:
         raise InputError(fault)
     return config

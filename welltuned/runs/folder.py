@@ -29,6 +29,7 @@ import yaml
 from welltuned.errors import Fault, InputError, Place, RunFailed
 from welltuned.runs.disk import make_folder, writing
 from welltuned.runs.results_schema import RunResults
+from welltuned.schema.secrets import MASK, masked, masked_keys
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 from welltuned.schema.written_file import read_mapping
 
@@ -206,12 +207,11 @@ class Run:
         yield from (json.loads(line) for line in lines[:-1])
 
     def write(self, name: str, values: Mapping[str, object]) -> None:
-        """A whole file, as YAML or JSON by its suffix."""
+        """A whole file, as YAML or JSON by its suffix; secrets in it are masked."""
         if name.endswith(".yaml"):
-            text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=100)
+            write_atomically(self.folder / name, yaml_text(values))
         else:
-            text = _json(values, indent=2) + "\n"
-        write_atomically(self.folder / name, text)
+            write_json(self.folder / name, values)
 
     def write_lines(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
         """A whole JSON-lines file."""
@@ -243,7 +243,7 @@ class Run:
     def _overwrite(self, name: str, values: Mapping[str, object]) -> None:
         """A small file in the room that it has: a full disk must not keep a run from saying so."""
         with (self.folder / name).open("r+b") as file:
-            file.write((_json(values, indent=2) + "\n").encode())
+            file.write((_json(masked(values), indent=2) + "\n").encode())
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
@@ -285,8 +285,18 @@ def write_atomically(file: Path, text: str) -> None:
 
 
 def write_json(file: Path, values: Mapping[str, object]) -> None:
-    """A whole JSON file; numbers that are not finite become null."""
-    write_atomically(file, _json(values, indent=2) + "\n")
+    """A whole JSON file; numbers that are not finite become null, and secrets are masked."""
+    write_atomically(file, _json(masked(values), indent=2) + "\n")
+
+
+def yaml_text(values: Mapping[str, object]) -> str:
+    """A config as YAML; secrets are masked, and the first line says which."""
+    hidden = masked(values)
+    text = yaml.safe_dump(hidden, sort_keys=False, allow_unicode=True, width=100)
+    keys = ", ".join(masked_keys(hidden))
+    return (
+        f"# {MASK} stands for secrets that are not written down: {keys}\n{text}" if keys else text
+    )
 
 
 def _json(values: Mapping[str, object], indent: int | None = None) -> str:

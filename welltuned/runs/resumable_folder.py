@@ -11,8 +11,9 @@ import yaml
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs.disk import make_folder
-from welltuned.runs.folder import write_atomically
+from welltuned.runs.folder import write_atomically, yaml_text
 from welltuned.runs.locks import holding
+from welltuned.schema.secrets import masked
 
 CONFIG, LOCKS = "config.yaml", ".locks"
 _SHOWN = 3
@@ -24,7 +25,7 @@ def enter(folder: Path, identity: Mapping[str, object]) -> None:
     Raises `InputError`, naming the differences, when it holds anything else.
     """
     make_folder(folder)
-    asked = json.loads(json.dumps(identity))
+    asked = json.loads(json.dumps(masked(identity)))
     with holding(folder / LOCKS / "folder"):
         file = folder / CONFIG
         if file.exists():
@@ -39,8 +40,7 @@ def enter(folder: Path, identity: Mapping[str, object]) -> None:
                 )
             )
         else:
-            text = yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, width=100)
-            write_atomically(file, text)
+            write_atomically(file, yaml_text(asked))
 
 
 def _require_same(found: Any, asked: Any, folder: Path) -> None:

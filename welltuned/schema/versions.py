@@ -13,6 +13,7 @@ from typing import Any
 
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.schema.document import Document
+from welltuned.schema.secrets import masked_keys
 from welltuned.schema.written_file import read_mapping
 
 KEY = "schema_version"
@@ -85,6 +86,14 @@ def drop_version(document: Document, faults: Faults) -> bool:
     document.values.pop(KEY, None)
     if fault is not None:
         faults.extend([fault])
+    for key in masked_keys(document.values):
+        faults.add(
+            "config.secret_masked",
+            "'{key}' was masked when this config was written",
+            document.place(key.split(".")),
+            "give the secret again, {key}=…, or remove the key",
+            key=key,
+        )
     return fault is None
 
 

@@ -15,6 +15,7 @@ from welltuned.experiments.comparison.variants import Variant
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SplitRecord
 from welltuned.runs.folder import next_free
+from welltuned.schema.secrets import masked
 from welltuned.training.data_cache import DataCache
 
 
@@ -110,7 +111,7 @@ def _own_folder(config: CompareConfig) -> Comparison:
 
 def asked_for(config: CompareConfig) -> dict[str, object]:
     """The config as it is remembered; how the report reads makes no other comparison."""
-    return config.model_dump(mode="json", exclude={"output_dir", "report"})
+    return masked(config.model_dump(mode="json", exclude={"output_dir", "report"}))
 
 
 def _is_left_over(path: Path) -> bool:

@@ -10,12 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from welltuned.experiments.search.journal import TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.runs import Run
-from welltuned.runs.folder import write_atomically, write_json
+from welltuned.runs.folder import write_atomically, write_json, yaml_text
 from welltuned.schema import versions
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def _best_config(plan: SweepPlan, best: TrialRow) -> str:
         f"# The best of a sweep: validation {plan.metric} {best.value:.4f} (trial {best.number}).\n"
         "# The test split has not been read yet.\n"
     )
-    return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    return header + yaml_text(values)
 
 
 def importance(rows: list[TrialRow], study: optuna.Study) -> dict[str, float]:

@@ -1,0 +1,74 @@
+"""Secrets are known by their key or their form, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import pytest
+
+from welltuned.schema.secrets import MASK, masked, masked_command, masked_keys, masked_text
+
+FORMS = [
+    "hf_AbCdEfGhIjKlMnOpQrStUvWxYz12345678",
+    "sk-proj-abcdefghijklmnop1234567890",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz",
+    "AKIAIOSFODNN7EXAMPLE",
+    "xoxb-123456789012-abcdefghij",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+]
+
+
+@pytest.mark.parametrize("secret", FORMS)
+def test_what_has_the_form_of_a_secret_is_masked_in_any_text(secret: str) -> None:
+    assert masked_text(f"401 for {secret}, retry") == f"401 for {MASK}, retry"
+    assert masked({"error": [{"said": secret}]}) == {"error": [{"said": MASK}]}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "hub_token",
+        "token",
+        "api_key",
+        "apikey",
+        "WANDB_API_KEY",
+        "password",
+        "aws_secret_access_key",
+    ],
+)
+def test_what_has_the_key_of_a_secret_is_masked_whatever_it_is(key: str) -> None:
+    values = masked({"training": {"trainer": {key: "correct horse", "other": "kept"}}})
+    assert values == {"training": {"trainer": {key: MASK, "other": "kept"}}}
+    assert list(masked_keys(values)) == [f"training.trainer.{key}"]
+    assert masked(values) == values, "masking twice changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("train training.trainer.hub_token=correct", f"train training.trainer.hub_token={MASK}"),
+        (
+            "train 'trainer={hub_token: correct, a: 1}'",
+            f"train 'trainer={{hub_token: {MASK}, a: 1}}'",
+        ),
+        ("train --api-key correct a=1", f"train --api-key {MASK} a=1"),
+        ("train password='correct horse' a=1", f"train password={MASK} a=1"),
+        ("data=https://me:correct@host/x.csv", f"data=https://{MASK}@host/x.csv"),
+    ],
+)
+def test_a_command_line_keeps_all_but_its_secrets(given: str, written: str) -> None:
+    assert masked_command(given) == written
+    assert masked({"command": given}) == {"command": written}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"max_tokens_per_step": 100, "num_virtual_tokens": 5, "eos_token": "</s>"},
+        {"data": {"columns": {"token": "word"}}, "token": None, "secret": ""},
+        {"name": "hf_transformers", "path": "models/hf_internal_testing", "task": "sk-learn"},
+        {"fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+        {"command": "welltuned train task=token_classification task.max_length=64"},
+    ],
+)  # fmt: skip
+def test_nothing_else_is_masked(values: dict[str, object]) -> None:
+    assert masked(values) == values and list(masked_keys(values)) == []
