@@ -481,6 +481,13 @@ def test_ratings_of_other_words_than_the_labels_are_refused(
     )
 
 
+def test_a_pipeline_can_begin_from_a_run(adapted: Run, sentiment: str, tmp_path: Path) -> None:
+    """Of an adapter: SFT, the judge and the policy go on from the merged model."""
+    reward = rated(tmp_path / "rated.jsonl", "negative", "positive")
+    values = values_of(str(adapted.folder), sentiment, tmp_path / "run", reward=reward)
+    assert check_stages(rlhf_config_from(values), tmp_path / "run", DataCache()) == []
+
+
 def test_a_label_that_nobody_rated_is_noted(
     tiny: Callable[..., str], sentiment: str, tmp_path: Path
 ) -> None:

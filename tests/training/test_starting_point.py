@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 import welltuned as wt
+from comparing import carried_out, values_for, without_processes
 from faults import noted, refused
-from support import config_values, loaded_for, make_rows, session_for, tune, write_rows
+from support import WORDS, config_values, loaded_for, make_rows, session_for, tune, write_rows
 from welltuned.artifact.export import export_run
 from welltuned.config import run_config_from
 from welltuned.runs import Run
+from welltuned.runs.folder import list_runs
 from welltuned.training.prepare import prepare
 
 HEAD = {"type": "partial", "num_blocks": 0}
@@ -200,3 +202,56 @@ def test_a_run_that_has_failed_is_refused(finished: Run, sentiment: str, tmp_pat
         prepare(
             run_config_from(config_values(str(tmp_path / "run"), sentiment, HEAD, tmp_path / "n"))
         )
+
+
+# --- Other tasks, comparisons and pipelines -------------------------------------------
+
+
+def tagged(path: Path, names: dict[str, str]) -> str:
+    """Every word has a tag, by which opinion it holds."""
+    rows = []
+    for row in make_rows(80, seed=4):
+        words = row["text"].split()
+        kinds = ["good" if w in WORDS[:8] else "bad" if w in WORDS[8:16] else "none" for w in words]
+        rows.append({"tokens": words, "tags": [names[kind] for kind in kinds]})
+    return write_rows(path, rows)
+
+
+def test_a_tagger_goes_on_under_tags_in_another_order(tiny: Any, tmp_path: Path) -> None:
+    first = {"good": "GOOD", "bad": "BAD", "none": "O"}
+    data = tagged(tmp_path / "first.jsonl", first)
+    task = {"task": "token_classification", "training": {"learning_rate": 3e-3}}
+    run = tune(tiny("bert"), data, "full", tmp_path / "run", **task)
+    again = tagged(tmp_path / "again.jsonl", {**first, "bad": "bad", "none": "a new tag"})
+    before = session_for(str(run.folder), again, HEAD, **task)
+    match = before.prepared.head.match
+    assert match is not None and set(match.kept) == {"GOOD", "bad"}
+    assert match.dropped == ("O",) and match.added == ("a new tag",)
+    assert about_the_base(before.prepared.data.facts.notes)[-1].endswith("labels=O")
+    # A classifier of texts with the very same labels has no head for words.
+    texts = write_rows(
+        tmp_path / "texts.jsonl",
+        [r | {"label": {"positive": "GOOD", "negative": "BAD"}[r["label"]]} for r in make_rows(60)],
+    )
+    before = session_for(str(run.folder), texts, HEAD, task=AUTO)
+    assert before.prepared.head.match.outcome == "new"
+
+
+def test_a_reward_model_goes_on(rewarded: Run, preferences: str) -> None:
+    """Its one number is kept, and says at once what it said."""
+    before = session_for(str(rewarded.folder), preferences, HEAD, task={"type": "reward"})
+    assert before.origin.new == ()
+    assert about_the_base(before.prepared.data.facts.notes)[-1] == "model.number_kept before=reward"
+    was = rewarded.results["validation"]["pair_accuracy"]
+    assert before.score("validation", "fp32")["pair_accuracy"] == pytest.approx(was)
+
+
+def test_a_comparison_can_begin_from_a_run(
+    adapted: Run, sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every cell goes on from it."""
+    without_processes(monkeypatch, reports=False)
+    values = values_for(str(adapted.folder), sentiment, tmp_path / "c", seeds=1, task=AUTO)
+    runs = list_runs(carried_out(values).folder)
+    assert len(runs) == 2 and {run.state for run in runs} == {"finished"}
+    assert {run.results["start"]["run"] for run in runs} == {str(adapted.folder)}

@@ -11,6 +11,7 @@ import yaml
 
 from support import config_values
 from welltuned.errors import Fault
+from welltuned.runs import Run
 from welltuned.strategies import Prefix
 from welltuned.training.forecast import plan as module
 from welltuned.training.forecast.forecast import forecast_run
@@ -166,3 +167,15 @@ def test_a_model_that_is_too_large_is_told_without_trying_batches(
     monkeypatch.setattr(module, "forecast_run", counted)
     advice = json.loads(call("plan", file, "memory=1MiB", "--json")[1])["advice"]
     assert "a smaller model may" in advice[0] and rehearsed == ["once"]
+
+
+@pytest.mark.usefixtures("alone")
+def test_what_is_taken_over_from_a_run_is_told(call: Any, file: Path, adapted: Run) -> None:
+    """Before any weight is loaded; with a run of an adapter for the model."""
+    model = f"model={adapted.folder}"
+    status, out, err = call("plan", file, model, "task.pooling=auto")
+    told = [line for line in out.splitlines() if line.startswith("base ")]
+    assert status == 0 and len(told) == 4, err
+    assert "negative, positive" in told[-1]
+    status, out, _ = call("plan", file, model, "task.pooling=auto", "--json")
+    assert status == 0 and len(json.loads(out)["notes"]) == 4

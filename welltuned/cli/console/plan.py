@@ -49,6 +49,7 @@ def _lines(plan: ResourcePlan) -> Iterator[str]:
             yield f"memory      {of}{_parts(row.forecast.memory)}"
     for i, advice in enumerate(plan.advice):
         yield f"{'change' if i == 0 else '':11} {advice}"
+    yield from (f"base        {note}" for note in plan.notes)
     if not plan.machine.complete and plan.machine.key["device"] == "cpu":
         yield "note        the memory of libraries and allocator is assumed, not measured here"
 

@@ -13,6 +13,7 @@ from welltuned.config import RunConfig
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import choose_device
 from welltuned.runs import process_memory
+from welltuned.schema.messages import render_message
 from welltuned.strategies import STRATEGIES, Strategy
 from welltuned.training import defaults
 from welltuned.training.encode import Working
@@ -24,6 +25,7 @@ from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.reference_runs import complete
 from welltuned.training.output_folder import prepare_in_folder
 from welltuned.training.prepare import RunPlan
+from welltuned.training.starting_point import starting_notes
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class ResourcePlan:
     advice: list[str]
     machine: Machine
     of: Literal["strategy", "stage"] = "strategy"
+    notes: tuple[str, ...] = ()
+    """What is taken over from a base model that has been tuned before."""
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -69,6 +73,7 @@ class ResourcePlan:
             ],
             "limits": asdict(self.limits),
             "advice": self.advice,
+            "notes": list(self.notes),
             "machine": asdict(self.machine),
         }
 
@@ -92,7 +97,8 @@ def plan_resources(config: RunConfig, limits: Limits, progress: Working) -> Reso
             # Strategies compute alike, so that they can be compared.
             planner = replace(planner, precision=row.forecast.precision)
         progress("rehearsing strategies", i + 1, len(strategies))
-    return ResourcePlan(rows, limits, list(_advise(planner, rows)), machine)
+    notes = tuple(render_message(note) for note in starting_notes(prepared.model))
+    return ResourcePlan(rows, limits, list(_advise(planner, rows)), machine, notes=notes)
 
 
 def held_before(device: torch.device) -> int:
