@@ -302,6 +302,32 @@ def test_without_a_folder_the_same_comparison_goes_on_where_it_was(
     assert find_folder(other, facts).folder == Path("comparisons/sentiment-2")
 
 
+def test_without_a_folder_changed_data_are_told_and_overwrite_nothing(
+    compared: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from welltuned.errors import Faults
+    from welltuned.experiments.comparison.config import comparison_from
+    from welltuned.experiments.comparison.folder import check_data, find_folder
+    from welltuned.experiments.comparison.variants import find_variants
+    from welltuned.schema.document import Document
+
+    monkeypatch.chdir(tmp_path)
+    config = comparison_from({**compared.record["asked"], "output_dir": None})
+    facts = check_data(find_variants(config, Document(), Faults()), DataCache())
+    shutil.copytree(compared.folder, tmp_path / "comparisons/sentiment")
+    begun = Comparison(Path("comparisons/sentiment"))
+    noted: list[str] = []
+    record: Any = begun.record
+    splits = {**record["data"]["splits"], "train": {"rows": 7, "fingerprint": "other"}}
+    data = {"fingerprint": "other", "splits": splits}
+    begun.write("comparison.json", {**record, "data": data})
+    found = find_folder(config, facts, noted.append)
+    assert found.folder == Path("comparisons/sentiment-2")
+    [note] = noted
+    assert "comparisons/sentiment: train has 96 examples, not 7" in note
+    assert begun.report.exists() and not found.folder.exists()
+
+
 # --- What goes wrong ----------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ def run_comparison(
     faults.raise_if_any()
     cache = DataCache(version=code_version())
     facts = check_data(variants, cache)
-    comparison = find_folder(config, facts)
+    comparison = find_folder(config, facts, observer.noted)
     with locked(comparison.folder), _signals(), _shared(cache, comparison):
         plan = plan_comparison(comparison, config, variants, facts, cache, observer, command)
         observer.planned(comparison, plan.board)

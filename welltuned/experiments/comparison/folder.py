@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from welltuned.config import RunConfig
@@ -74,10 +74,15 @@ def _difference(these: dict[str, SplitRecord], those: dict[str, SplitRecord]) ->
     return "; ".join(parts)
 
 
-def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
-    """The comparison's folder, where it may go on. Raises `InputError` when it must not."""
+def find_folder(
+    config: CompareConfig, facts: DataFacts, note: Callable[[str], object] = lambda text: None
+) -> Comparison:
+    """The comparison's folder, where it may go on. Raises `InputError` when it must not.
+
+    `note` hears why a comparison that was begun does not go on in a folder that is chosen for it.
+    """
     if config.output_dir is None:
-        return _own_folder(config)
+        return _own_folder(config, facts, note)
     folder = Path(config.output_dir).expanduser()
     if folder.exists() and not folder.is_dir():
         raise InputError(_in_use(folder))
@@ -85,27 +90,42 @@ def find_folder(config: CompareConfig, facts: DataFacts) -> Comparison:
     held = [path for path in folder.glob("*") if not _is_left_over(path)]
     if held and not Comparison.is_at(folder):
         raise InputError(_in_use(folder))
-    before = comparison.record.get("data")
-    if before and before["fingerprint"] != facts.fingerprint and _has_finished(comparison):
+    if (difference := _other_data(comparison, facts)) is not None:
         raise InputError(
             Fault(
                 "compare.folder_of_other_data",
                 "the comparison in this folder used other data: {difference}",
                 Place(str(folder)),
                 "choose another output_dir, or bring the data back",
-                difference=_difference(splits_of(facts), before["splits"]),
+                difference=difference,
             )
         )
     return comparison
 
 
-def _own_folder(config: CompareConfig) -> Comparison:
-    """Where the same comparison was begun, or a new folder."""
+def _other_data(comparison: Comparison, facts: DataFacts) -> str | None:
+    """How the data differ from those that cells have finished with, if they do."""
+    before = comparison.record.get("data")
+    if not before or before["fingerprint"] == facts.fingerprint or not _has_finished(comparison):
+        return None
+    return _difference(splits_of(facts), before["splits"])
+
+
+def _own_folder(
+    config: CompareConfig, facts: DataFacts, note: Callable[[str], object]
+) -> Comparison:
+    """Where the same comparison of the same data was begun, or a new folder."""
     name = name_of(config.data.train) or "data"
     asked, parent = asked_for(config), Path("comparisons")
+    changed = None
     for folder in sorted(parent.glob(f"{name}*")):
-        if Comparison(folder).record.get("asked") == asked:
+        if Comparison(folder).record.get("asked") != asked:
+            continue
+        if (difference := _other_data(Comparison(folder), facts)) is None:
             return Comparison(folder)
+        changed = f"the data have changed since {folder}: {difference}; it stays as it is"
+    if changed is not None:
+        note(changed)
     return Comparison(next_free(parent, name))
 
 
