@@ -6,9 +6,8 @@
     wt.load(run).predict(["a text"])
 
 `__all__` is the public interface. What it names is imported when it is asked for, so that
-`import welltuned` loads neither torch nor transformers. Progress is logged, at INFO:
-
-    logging.basicConfig(level=logging.INFO)
+`import welltuned` loads neither torch nor transformers. Progress is logged at INFO and, where no
+logging is set up, printed to standard error; `observer=wt.Observer()` keeps a call silent.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from welltuned.errors import (
     WelltunedError,
 )
 from welltuned.models.compat import AUTO_MODELS
+from welltuned.schema.progress import show_progress
 
 if TYPE_CHECKING:
     from welltuned.artifact.predictor import Predictor
@@ -116,6 +116,8 @@ def train(
         wt.train(model="…", data="train.jsonl", strategy={"type": "lora", "r": 16})
         wt.train("reviews.yaml", **{"training.seed": 1})
     """
+    if observer is None:
+        show_progress("train", "checking config and data")
     from welltuned.training.log import LoggingObserver
 
     observer = observer or LoggingObserver()
@@ -141,6 +143,8 @@ def compare(
 
         wt.compare(model="…", data="train.jsonl", strategies=["full", "lora"], seeds=3)
     """
+    if observer is None:
+        show_progress("compare", "checking config and data")
     from welltuned.experiments.comparison.compare import run_comparison
     from welltuned.experiments.comparison.config import (
         CompareConfig,
