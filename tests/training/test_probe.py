@@ -62,4 +62,4 @@ def test_text_cannot_be_probed(causal: Any, instructions: str, call: Any) -> Non
         "task.max_length=48",
     )  # fmt: skip
     assert (status, out) == (2, "")
-    assert "a linear map cannot answer the task 'generation'" in err
+    assert "[probe.task_unsupported]" in err

@@ -85,7 +85,7 @@ def _drop(
     return ordered
 
 
-def count_repeats(
+def note_repeats(
     split: str, records: Records, config: DataConfig, roles: Sequence[Role], facts: DataFacts
 ) -> None:
     """Count texts that a split repeats, and those whose labels contradict."""

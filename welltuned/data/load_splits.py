@@ -12,7 +12,7 @@ from welltuned.data.cells import as_key
 from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts
-from welltuned.data.leakage import count_repeats, separate
+from welltuned.data.leakage import note_repeats, separate
 from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import find_sources, read_file
@@ -78,7 +78,7 @@ def collect(
         part = facts.splits.setdefault(split, SplitFacts(records[split].source))
         part.rows = len(records[split])
         part.fingerprint = _fingerprint(records[split])
-        count_repeats(split, records[split], config, roles, facts)
+        note_repeats(split, records[split], config, roles, facts)
     return DataSplits(records["train"], records["validation"], records["test"], facts)
 
 

@@ -37,7 +37,7 @@ class TriedValues(TypedDict):
     """Its validation scores on the way."""
 
 
-class Trial(TriedValues):
+class ShownTrial(TriedValues):
     """A trial, whether or not it came to its end."""
 
     value: float | None
@@ -51,7 +51,7 @@ class FinishedTrial(TriedValues):
 
 
 def history(
-    trials: Sequence[Trial],
+    trials: Sequence[ShownTrial],
     metric: str,
     maximize: bool,
     usual: float | None,
@@ -92,7 +92,7 @@ def history(
 
 
 def slices(
-    trials: Sequence[Trial],
+    trials: Sequence[ShownTrial],
     space: Mapping[str, TriedDimension],
     metric: str,
     best: int,
@@ -103,11 +103,11 @@ def slices(
     return [_slice(finished, key, dimension, metric, best, _) for key, dimension in space.items()]
 
 
-def _finished(trials: Sequence[Trial]) -> list[FinishedTrial]:
+def _finished(trials: Sequence[ShownTrial]) -> list[FinishedTrial]:
     return [trial for trial in trials if _has_score(trial)]
 
 
-def _has_score(trial: Trial) -> TypeGuard[FinishedTrial]:
+def _has_score(trial: ShownTrial) -> TypeGuard[FinishedTrial]:
     return trial["value"] is not None
 
 
@@ -148,7 +148,7 @@ def _place(value: Any, dimension: TriedDimension) -> float:
 
 
 def parallel(
-    trials: Sequence[Trial],
+    trials: Sequence[ShownTrial],
     space: Mapping[str, TriedDimension],
     metric: str,
     best: int,

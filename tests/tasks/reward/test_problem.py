@@ -152,7 +152,7 @@ def test_r5_all_pairs_of_a_prompt_are_in_one_batch(tiny: Any, preferences: str) 
 def test_a_run_learns_what_is_preferred(rewarded: Run) -> None:
     test, baselines = rewarded.results["test"], rewarded.results["baselines"]
     assert test["pair_accuracy"] == 1 and test["margin"] > 0.3
-    assert test["pair_accuracy_ci95"] == [1, 1]
+    assert test["pair_accuracy_ci95"][0] > 0.5 and test["pair_accuracy_ci95"][1] == 1
     assert baselines["majority"]["pair_accuracy"] == 0.5
     assert baselines["majority"]["log_loss"] == pytest.approx(math.log(2))
     assert 0 < baselines["longer"]["pair_accuracy"] < 1

@@ -44,18 +44,32 @@ def refuse_twins(
     for spellings in (same for same in twins.values() if len(same) > 1):
         rare = min(spellings, key=lambda key: counts[key])
         index = next(i for i, cell in enumerate(train["label"]) if rare in _keys(cell, separator))
-        by_case = len({key.casefold() for key in spellings}) == 1
         others = ", ".join(f"'{visible(key)}' ({counts[key]:,})" for key in sorted(spellings))
-        faults.add(
-            "task.labels_differ_in_case" if by_case else "task.labels_differ_invisibly",
-            "labels differ only in case: {spellings}"
-            if by_case
-            else "labels differ only in signs that nobody sees: {spellings}",
-            train.place(index),
-            "task.merge_spellings=true reads them as one label, task.merge_spellings=false as "
-            "different ones",
-            spellings=others,
-        )
+        by_case = len({key.casefold() for key in spellings}) == 1
+        ask = _ask_about_case if by_case else _ask_about_unseen_signs
+        ask(others, train.place(index), faults)
+
+
+def _ask_about_case(spellings: str, place: Place, faults: Faults) -> None:
+    faults.add(
+        "task.labels_differ_in_case",
+        "labels differ only in case: {spellings}",
+        place,
+        "task.merge_spellings=true reads them as one label, task.merge_spellings=false as "
+        "different ones",
+        spellings=spellings,
+    )
+
+
+def _ask_about_unseen_signs(spellings: str, place: Place, faults: Faults) -> None:
+    faults.add(
+        "task.labels_differ_invisibly",
+        "labels differ only in signs that nobody sees: {spellings}",
+        place,
+        "task.merge_spellings=true reads them as one label, task.merge_spellings=false as "
+        "different ones",
+        spellings=spellings,
+    )
 
 
 def _keys(cell: object, separator: str | None) -> set[str]:
