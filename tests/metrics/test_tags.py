@@ -59,14 +59,14 @@ def test_intervals_resample_sentences() -> None:
     scores = score(EntityPredictions(true, predicted, ()), intervals=True)
     rng = np.random.default_rng(7)
     draws = []
-    for _ in range(300):
+    for _ in range(600):
         rows = rng.integers(0, 60, 60)
         some = score(
             EntityPredictions([true[i] for i in rows], [predicted[i] for i in rows], ()), False
         )
         draws.append([some["entity_f1"], some["accuracy"]])
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-    assert scores["entity_f1_ci95"] == pytest.approx([low[0], high[0]], abs=0.02)
+    assert scores["entity_f1_ci95"] == pytest.approx([low[0], high[0]], abs=0.03)
     assert scores["accuracy_ci95"] == pytest.approx([low[1], high[1]], abs=0.02)
 
 

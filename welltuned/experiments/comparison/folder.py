@@ -75,14 +75,14 @@ def _difference(these: dict[str, SplitRecord], those: dict[str, SplitRecord]) ->
 
 
 def find_folder(
-    config: CompareConfig, facts: DataFacts, note: Callable[[str], object] = lambda text: None
+    config: CompareConfig, facts: DataFacts, tell: Callable[[str], object] = lambda text: None
 ) -> Comparison:
     """The comparison's folder, where it may go on. Raises `InputError` when it must not.
 
-    `note` hears why a comparison that was begun does not go on in a folder that is chosen for it.
+    `tell` hears why a comparison that was begun does not go on in a folder that is chosen for it.
     """
     if config.output_dir is None:
-        return _own_folder(config, facts, note)
+        return _own_folder(config, facts, tell)
     folder = Path(config.output_dir).expanduser()
     if folder.exists() and not folder.is_dir():
         raise InputError(_in_use(folder))
@@ -112,7 +112,7 @@ def _other_data(comparison: Comparison, facts: DataFacts) -> str | None:
 
 
 def _own_folder(
-    config: CompareConfig, facts: DataFacts, note: Callable[[str], object]
+    config: CompareConfig, facts: DataFacts, tell: Callable[[str], object]
 ) -> Comparison:
     """Where the same comparison of the same data was begun, or a new folder."""
     name = name_of(config.data.train) or "data"
@@ -125,7 +125,7 @@ def _own_folder(
             return Comparison(folder)
         changed = f"the data have changed since {folder}: {difference}; it stays as it is"
     if changed is not None:
-        note(changed)
+        tell(changed)
     return Comparison(next_free(parent, name))
 
 
