@@ -9,6 +9,7 @@ import pytest
 
 from faults import brief, codes
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed, Stopped, WelltunedError
+from welltuned.schema.messages import render_message
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,13 @@ def test_a_fault_is_the_same_after_a_way_as_plain_data() -> None:
 def test_as_plain_data_values_are_what_json_can_hold() -> None:
     fault = Fault("a.b", "{path}", path=Path("x"), number=3)
     assert fault.as_dict()["values"] == {"path": "x", "number": 3}
+
+
+def test_a_fault_as_a_message_says_what_is_wrong_alone() -> None:
+    said = Fault("a.b", "{value} {{}} {path}", Place("c"), "mend it", value="{y}", path=Path("x"))
+    message = json.loads(json.dumps(said.as_message()))
+    assert message["code"] == "a.b" and message["values"] == {"value": "{y}", "path": "x"}
+    assert render_message(message) == said.what == "{y} {} x"
 
 
 def test_an_input_error_holds_all_faults_one_a_line() -> None:

@@ -81,6 +81,11 @@ class Fault:
             "values": {name: _plain(value) for name, value in self.values.items()},
         }
 
+    def as_message(self) -> dict[str, object]:
+        """What is wrong, without place and remedy, as a message that reports translate."""
+        values = {name: _plain(value) for name, value in self.values.items()}
+        return {"code": self.code, "say": _escaped(self.what), "values": values}
+
     @classmethod
     def from_dict(cls, written: Mapping[str, Any]) -> Fault:
         """The fault that `as_dict` wrote."""

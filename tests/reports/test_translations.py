@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from jinja2 import Environment, nodes
 
 import welltuned
-from error_codes import messages
+from error_codes import faults, messages
 from welltuned.metrics import FAMILIES, every_metric
+from welltuned.reports.forgetting import HOW, KINDS
 from welltuned.reports.page import OF_POLICIES
+from welltuned.reports.rl import CHARTS, WATCHED
 from welltuned.reports.translations import ENGLISH, Translator, catalogue
 from welltuned.schema.messages import message
 from welltuned.training.diagnosis import HEALTHY
@@ -24,13 +27,20 @@ LANGUAGES = sorted(file.stem for file in (ROOT / "reports/translations").glob("*
 NAMES = (
     "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
     "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
+    "before", "after", "embeddings", "memory: policy", "memory: gradients and optimizer",
+    "memory: reference", "memory: value", "memory: reward",
 )  # fmt: skip
-"""Words that templates translate without knowing them: baselines, splits, states, pathologies."""
+"""Words that templates translate without knowing them: baselines, splits, states, pathologies,
+when, parts of a network, roles."""
+
+
+def read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
 
 
 def in_templates() -> Iterator[str]:
     for file in (ROOT / "reports/templates").glob("*.j2"):
-        tree = Environment().parse(file.read_text(encoding="utf-8"))
+        tree = Environment().parse(read(file))
         for call in tree.find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name == "_":
                 yield from (n.value for n in call.args[0].find_all(nodes.Const))
@@ -40,7 +50,7 @@ def in_templates() -> Iterator[str]:
 
 def in_code() -> Iterator[str]:
     for file in (ROOT / "reports").rglob("*.py"):
-        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for call in ast.walk(ast.parse(read(file))):
             named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
             if named and call.func.id == "_" and call.args:  # type: ignore[attr-defined]
                 first = call.args[0]  # type: ignore[attr-defined]
@@ -53,8 +63,17 @@ OF_METRICS = {
     *(family.counted for family in FAMILIES.values()),
     *OF_POLICIES.values(),
 }
-LABELS = sorted({*in_templates(), *in_code(), *OF_METRICS, *NAMES})
-MESSAGES = {found.code: found.text for found in messages()}
+OF_MEASURES = {*KINDS.values(), *HOW.values(), *WATCHED.values(), *(title for _, title in CHARTS)}
+LABELS = sorted({*in_templates(), *in_code(), *OF_METRICS, *OF_MEASURES, *NAMES})
+DIVERGED = re.compile(r'DivergedError\(\s*Fault\(\s*"([\w.]+)"')
+EXPLOSIONS = {
+    *(found.code for found in faults() if "rlhf/safeguards.py" in found.place),
+    *(code for file in (ROOT / "rlhf").rglob("*.py") for code in DIVERGED.findall(read(file))),
+}
+"""Faults that end the training of a policy: its report tells them as messages."""
+MESSAGES = {found.code: found.text for found in messages()} | {
+    found.code: found.text for found in faults() if found.code in EXPLOSIONS
+}
 
 
 def fields(text: str) -> set[str | None]:
@@ -65,6 +84,7 @@ def test_there_is_a_second_language_and_much_to_translate() -> None:
     assert "zh" in LANGUAGES and len(LABELS) > 100 and len(MESSAGES) > 30
     assert "Which strategy for {data}?" in LABELS, "templates are read"
     assert "compare.no_finished_strategy" in MESSAGES, "reasons are read"
+    assert len(EXPLOSIONS) == 6, "faults that end a policy's training are read"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -303,7 +303,7 @@ def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) 
     assert kl[3] < kl[4] < kl[5]
     again = restart(copied, rl={"max_kl": (kl[4] + kl[5]) / 2})
     training = again.results["training"]
-    assert "beyond rl.max_kl" in str(training["exploded"]) and training["went_back_to"] == 4
+    assert training["exploded"]["code"] == "rlhf.kl_too_large" and training["went_back_to"] == 4
     assert training["steps"] == 5 and again.state == "finished"
     kept = newest_checkpoint(again.folder / "stages/rl/checkpoints")
     assert kept is not None and kept.name == "step-4"
@@ -339,7 +339,7 @@ def test_weights_that_are_no_numbers_are_an_explosion(
 
     monkeypatch.setattr(loop, "step", spoil)
     again = restart(copied)
-    assert again.results["training"]["exploded"] == "the policy's probabilities are not finite"
+    assert again.results["training"]["exploded"]["code"] == "rlhf.probabilities_not_finite"
     assert again.results["training"]["went_back_to"] == 4
 
 

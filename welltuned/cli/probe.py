@@ -30,7 +30,8 @@ def probe_command(
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
     try:
-        found = run_layer_probe(load_config(file, overrides), observer)
+        config = load_config(file, overrides)
+        found = run_layer_probe(config, observer)
     finally:
         observer.close()
     if as_json:
@@ -38,4 +39,4 @@ def probe_command(
     else:
         results_console().print(render_layer_probe(found))
     if chart is not None:
-        print(write_probe(found, Path(chart)), file=sys.stderr)
+        print(write_probe(found, Path(chart), config.report.language), file=sys.stderr)

@@ -17,6 +17,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from welltuned.reports.page import region_name
 from welltuned.reports.translations import ENGLISH, Translator
 from welltuned.runs.results_schema import AlphaPoint
 
@@ -254,6 +255,7 @@ def layer_probe(
     after: Sequence[float] | None,
     metric: str,
     chance: float,
+    _: Translator = ENGLISH,
 ) -> Markup:
     """How well a task can be read off the embeddings and every block, before and after tuning."""
     places = range(len(regions))
@@ -261,19 +263,29 @@ def layer_probe(
         figure = Figure(figsize=(7.2, 3.2))
         axis = figure.subplots()
         axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-        axis.annotate("chance", (0, chance), fontsize=8, color=MUTED, va="bottom")
-        axis.plot(places, before, color=FIRST, marker="o", markersize=5, label="before tuning")
+        axis.annotate(_("chance"), (0, chance), fontsize=8, color=MUTED, va="bottom")
+        axis.plot(places, before, color=FIRST, marker="o", markersize=5, label=_("before tuning"))
         if after is not None:
-            axis.plot(places, after, color=SECOND, marker="s", markersize=5, label="after tuning")
-        axis.set_xticks(list(places), [region.replace("block ", "") for region in regions])
-        axis.set(xlabel="block, from below", ylabel=f"linear probe, {metric}")
+            axis.plot(
+                places, after, color=SECOND, marker="s", markersize=5, label=_("after tuning")
+            )
+        axis.set_xticks(list(places), [_short(region, _) for region in regions])
+        axis.set(xlabel=_("block, from below"), ylabel=_("linear probe, {metric}", metric=metric))
         axis.margins(y=0.15)
         axis.legend(loc="best")
-        told = [f"{region} {score:.3f}" for region, score in zip(regions, before, strict=True)]
-        return to_svg(figure, f"Linear probe of every block before tuning: {', '.join(told)}")
+        scores = zip(regions, before, strict=True)
+        told = ", ".join(f"{region_name(region, _)} {score:.3f}" for region, score in scores)
+        return to_svg(figure, _("Linear probe of every block before tuning: {scores}", scores=told))
 
 
-def alpha_curve(curve: Sequence[AlphaPoint], metric: str, chosen: float) -> Markup:
+def _short(region: str, _: Translator) -> str:
+    """A region below an axis of blocks: a block by its number alone."""
+    return _(region.removeprefix("block "))
+
+
+def alpha_curve(
+    curve: Sequence[AlphaPoint], metric: str, chosen: float, _: Translator = ENGLISH
+) -> Markup:
     """Validation score over what was kept, at every place between the two sets of weights.
 
     Where nothing tells what was kept, over alpha.
@@ -296,10 +308,21 @@ def alpha_curve(curve: Sequence[AlphaPoint], metric: str, chosen: float) -> Mark
                     x, y, marker="o", markersize=10, markerfacecolor="none",
                     markeredgecolor=SECOND, markeredgewidth=1.6,
                 )  # fmt: skip
-        axis.set(xlabel="kept" if kept else "alpha", ylabel=f"validation {metric}")
+        across_name = _("kept") if kept else "alpha"
+        axis.set(xlabel=across_name, ylabel=_("validation {metric}", metric=metric))
         axis.margins(0.15)
-        return to_svg(
-            figure,
-            f"Validation {metric} {'and what was kept ' if kept else ''}for every alpha from the "
-            f"weights before tuning (0) to those after (1); chosen: {chosen:g}",
-        )
+        return to_svg(figure, _alpha_title(kept, metric, chosen, _))
+
+
+def _alpha_title(kept: bool, metric: str, chosen: float, _: Translator) -> str:
+    if kept:
+        return _(
+            "Validation {metric} and what was kept for every alpha from the weights before tuning "
+            "(0) to those after (1); chosen: {alpha}",
+            metric=metric, alpha=f"{chosen:g}",
+        )  # fmt: skip
+    return _(
+        "Validation {metric} for every alpha from the weights before tuning (0) to those after "
+        "(1); chosen: {alpha}",
+        metric=metric, alpha=f"{chosen:g}",
+    )  # fmt: skip

@@ -21,6 +21,16 @@ KINDS = {
     "kl": "divergence from the untouched model",
 }
 """The kinds of measures for people."""
+HOW = {
+    "probe": "accuracy of a linear probe on the frozen features of {examples} texts (chance "
+    "{chance}); kept = after / before",
+    "cka": "linear CKA of the last hidden states with those before, over {examples} texts; "
+    "1 = the same up to rotation and scale",
+    "loss": "loss per token on {examples} texts; kept = exp(before - after), the share of a "
+    "token's probability that is left",
+    "kl": "KL(before || after) per token in nats, on {examples} texts; kept = exp(-KL)",
+}
+"""How each kind is measured: labels with values of an entry."""
 
 
 def forgetting_lines(results: RunResults) -> list[str]:
@@ -49,7 +59,7 @@ class Forgetting(TypedDict):
 
     retention: Retention
     rows: list[Mapping[str, object]]
-    """Its entries, each with its name and what it measures in words."""
+    """Its entries, each with its name, what it measures and how."""
     probe: LayerProbe | None
     wise: WeightInterpolation | None
 
@@ -63,7 +73,7 @@ def forgetting_content(results: RunResults) -> Forgetting | None:
     return {
         "retention": retention,
         "rows": [
-            {**entry, "name": name, "kind": KINDS[entry["kind"]]}
+            {**entry, "name": name, "kind": KINDS[entry["kind"]], "how": HOW[entry["kind"]]}
             for name, entry in _entries(retention).items()
         ],
         "probe": probe,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -13,6 +14,14 @@ from welltuned.schema.units import brief_number, duration_text, size_text
 
 OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second reward model"}
 """What is told of policies beside metrics, by the names people know it by."""
+
+
+def language_of(config: Mapping[str, Any], asked: str | None = None) -> str:
+    """The language asked for, else that of a run's config.
+
+    Configs of pipelines did not always name one; those are English.
+    """
+    return asked or str(config.get("report", {}).get("language", "en"))
 
 
 def render_page(template: str, content: Mapping[str, object], language: str = "en") -> str:
@@ -36,7 +45,9 @@ def render_page(template: str, content: Mapping[str, object], language: str = "e
         "metric": metric_name,
         "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
     }
-    environment.globals |= {"_": Translator(language), "language": language, "speed": speed}
+    environment.globals |= {
+        "_": Translator(language), "language": language, "speed": speed, "region_name": region_name,
+    }  # fmt: skip
     return environment.get_template(template).render(content)
 
 
@@ -52,6 +63,12 @@ def metric_name(name: str) -> str:
     """A score's name for people; a user's own metric has its import path."""
     metric = metric_named(name)
     return metric.title if metric is not None else OF_POLICIES.get(name, name)
+
+
+def region_name(region: str, _: Translator) -> str:
+    """A part of the network, as an anatomy calls it, for people: the embeddings, or a block."""
+    block = region.removeprefix("block ")
+    return _(region) if block == region else _("block {number}", number=block)
 
 
 def number(value: float) -> str:

@@ -9,13 +9,14 @@ from typing import Any, TypedDict
 from markupsafe import Markup
 
 from welltuned.reports import charts, rl_folder
-from welltuned.reports.page import render_page
+from welltuned.reports.page import language_of, render_page
+from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
 from welltuned.runs.results_schema import RunResults
 
 _SAMPLES = 15
-_CHARTS = (
+CHARTS = (
     ("reward", "reward"),
     ("kl", "KL to the reference, nats a response"),
     ("second_reward", "second reward model"),
@@ -28,7 +29,7 @@ _CHARTS = (
     ("explained_variance", "returns foreseen"),
 )
 """What is drawn, where a run has it."""
-_WATCHED = {
+WATCHED = {
     "reward": "reward",
     "second_reward": "second reward model",
     "kl": "KL",
@@ -82,13 +83,18 @@ class Confusion(TypedDict):
     rows: list[ConfusionRow]
 
 
-def write_rl_report(run: Run) -> Path:
-    """Write `report.html` into the run's folder and return its path."""
-    write_atomically(run.report, render_page("rl.html.j2", content(run)))
+def write_rl_report(run: Run, language: str | None = None) -> Path:
+    """Write `report.html` into the run's folder and return its path.
+
+    In the language of its config, unless another is asked for.
+    """
+    language = language_of(run.config, language)
+    html = render_page("rl.html.j2", content(run, Translator(language)), language)
+    write_atomically(run.report, html)
     return run.report
 
 
-def content(run: Run) -> dict[str, object]:
+def content(run: Run, _: Translator) -> dict[str, object]:
     """What the page shows."""
     results, config, data = run.results, rl_folder.stage_config(run), run.read("data.json")
     metrics = list(run.read_lines("metrics.jsonl"))
@@ -103,8 +109,8 @@ def content(run: Run) -> dict[str, object]:
         "data": data,
         "environment": run.read("environment.json"),
         "cards": cards(results),
-        "curves": rl_curves(metrics),
-        "watched": safeguard_rows(looks),
+        "curves": rl_curves(metrics, _),
+        "watched": safeguard_rows(looks, _),
         "confusions": confusions(results, data["task"].get("labels", [])),
         "samples": samples(predictions),
         "looks": looks,
@@ -129,10 +135,10 @@ def cards(results: RunResults) -> list[ScoreChange]:
     ]
 
 
-def rl_curves(metrics: Sequence[Mapping[str, Any]]) -> Markup:
-    """Every number of `_CHARTS` that the run has, over batches."""
+def rl_curves(metrics: Sequence[Mapping[str, Any]], _: Translator) -> Markup:
+    """Every number of `CHARTS` that the run has, over batches."""
     shown = []
-    for name, title in _CHARTS:
+    for name, title in CHARTS:
         train, validation = (
             [
                 (row["step"], row[name])
@@ -142,15 +148,15 @@ def rl_curves(metrics: Sequence[Mapping[str, Any]]) -> Markup:
             for split in ("train", "validation")
         )
         if len(train) > 1 or len(validation) > 1:
-            shown.append(charts.Panel(title, train, validation))
-    return charts.panels(shown, "batch", "Reward, divergence and their like over batches")
+            shown.append(charts.Panel(_(title), train, validation))
+    return charts.panels(shown, _("batch"), _("Reward, divergence and their like over batches"))
 
 
-def safeguard_rows(looks: Sequence[Mapping[str, object]]) -> Looks:
+def safeguard_rows(looks: Sequence[Mapping[str, object]], _: Translator) -> Looks:
     """The table of looks at the validation prompts: heads, and rows of numbers."""
-    names = [name for name in _WATCHED if any(name in row for row in looks)]
+    names = [name for name in WATCHED if any(name in row for row in looks)]
     shares = [name for name in looks[-1] if name.startswith("share.")] if looks else []
-    heads = [_WATCHED[name] for name in names] + [name.removeprefix("share.") for name in shares]
+    heads = [_(WATCHED[name]) for name in names] + [name.removeprefix("share.") for name in shares]
     rows = [[row["step"], *(row.get(name) for name in (*names, *shares))] for row in looks]
     return {"heads": heads, "rows": rows}
 

@@ -9,7 +9,7 @@ from typing import Any
 from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
 from welltuned.reports.forgetting import forgetting_content
-from welltuned.reports.page import render_page
+from welltuned.reports.page import language_of, render_page
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -24,7 +24,7 @@ def write_run_report(run: Run, language: str | None = None) -> Path:
 
     In the language of its config, unless another is asked for.
     """
-    language = language or str(run.config.get("report", {}).get("language", "en"))
+    language = language_of(run.config, language)
     html = render_page("run.html.j2", _content(run, Translator(language)), language)
     write_atomically(run.report, html)
     return run.report
@@ -54,7 +54,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         "curves": _curves(metrics, results["metric"], _),
         "warnings": [row for row in metrics if "warning" in row],
         "found": _found(results.get("found", {}), _),
-        "forgetting": _forgetting(results),
+        "forgetting": _forgetting(results, _),
         "judged": run.judged,
         "looks": [row for row in metrics if row.get(results["metric"]) is not None],
         "per_class": judged.get("per_type", judged.get("per_class", {})),
@@ -111,15 +111,15 @@ def _score_rows(judged: Scores, results: RunResults) -> list[dict[str, Any]]:
     return rows
 
 
-def _forgetting(results: RunResults) -> dict[str, Any] | None:
+def _forgetting(results: RunResults, _: Translator) -> dict[str, Any] | None:
     content = forgetting_content(results)
     if content is None:
         return None
     probe, wise = content["probe"], content["wise"]
     layers = probe and charts.layer_probe(
-        probe["regions"], probe["before"], probe.get("after"), probe["metric"], probe["chance"]
+        probe["regions"], probe["before"], probe.get("after"), probe["metric"], probe["chance"], _
     )
-    alphas = wise and charts.alpha_curve(wise["curve"], wise["metric"], wise["alpha"])
+    alphas = wise and charts.alpha_curve(wise["curve"], wise["metric"], wise["alpha"], _)
     return {**content, "layers": layers, "alphas": alphas}
 
 

@@ -15,15 +15,15 @@ from welltuned.runs import Run
 def write_report(run: Run, language: str | None = None) -> Path:
     """Write the report of a pipeline, of its RL stage, or of any other run.
 
-    `language` is for ordinary runs, and without one it is that of their config. Raises
-    `InputError` where the run has come to no results.
+    Without a `language` it is that of the run's config. Raises `InputError` where the run has
+    come to no results.
     """
     _require_results(run)
     config = run.config
     if config.get("pipeline") == "rlhf":
-        return write_pipeline_report(run)
+        return write_pipeline_report(run, language)
     if rl_folder.is_stage(config):
-        return write_rl_report(run)
+        return write_rl_report(run, language)
     return write_run_report(run, language)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from welltuned.config import ReportConfig
 from welltuned.data.config import DataConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
@@ -40,6 +41,8 @@ class RlhfConfig(Part):
     name, is short for `rl: {type: ppo, …}`."""
     engine: Literal["torch", "hf"] = Field(default="torch", examples=["torch"])
     """Reinforcement learning runs on torch. The other stages take an engine of their own."""
+    report: ReportConfig = ReportConfig()
+    """How the reports of the pipeline and of its runs are written."""
     output_dir: str | None = Field(default=None, examples=["runs/mine"])
     """The pipeline's folder; its runs are in stages/. Without one: runs/DATA-rlhf-N."""
 

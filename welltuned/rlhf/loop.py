@@ -27,6 +27,7 @@ from welltuned.runs.checkpoints import (
     newest_checkpoint,
     save_checkpoint,
 )
+from welltuned.schema.messages import Message
 from welltuned.strategies import Progress
 from welltuned.training.observer import Observer
 
@@ -44,8 +45,8 @@ class LoopTotals:
     optimizer_steps: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """By what they were spent on: rollout, reward, learning, looking."""
-    exploded: str | None = None
-    """What exploded, in words."""
+    exploded: Message | None = None
+    """What exploded."""
     went_back_to: int | None = None
     """The batch whose weights were kept then."""
     validation: dict[str, Any] = field(default_factory=dict)
@@ -183,7 +184,7 @@ class Loop:
         with torch.no_grad():
             for name, tensor in weights.items():
                 parameters[name].copy_(tensor)
-        self.course.exploded, self.course.went_back_to = trouble.what, int(state["step"])
+        self.course.exploded, self.course.went_back_to = trouble.as_message(), int(state["step"])
         self.course.validation = state["validation"]
         self.observer.noted(
             f"batch {number} of {batches_of(self.learner.algorithm)}: stopped: {trouble.what}; "

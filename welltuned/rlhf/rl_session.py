@@ -159,6 +159,7 @@ def write_start(
             "reward": judges,
             "rl": config.rl.model_dump(mode="json"),
             "title": config.rl.title,
+            "report": config.report.model_dump(mode="json"),
         },
     )
     facts = ready.data.facts

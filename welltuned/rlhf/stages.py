@@ -46,6 +46,7 @@ def sft_run(config: RlhfConfig, folder: Path) -> RunConfig:
         training=stage.training,
         evaluation=stage.evaluation,
         engine=stage.engine,
+        report=config.report,
         output_dir=str(folder),
     )
 
@@ -82,6 +83,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
         training=source.training,
         evaluation=source.evaluation,
         engine=source.engine,
+        report=config.report,
         output_dir=str(folder),
     )
 

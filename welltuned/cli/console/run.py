@@ -23,6 +23,7 @@ from rich.table import Table
 
 from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
+from welltuned.reports.translations import ENGLISH
 from welltuned.runs import Run
 from welltuned.runs.results_schema import FindingRecord, Scores
 from welltuned.schema.messages import render_message
@@ -230,8 +231,8 @@ def policy_lines(run: Run) -> list[str]:
     for name in ("accuracy", "macro_f1", "second_reward", "length", "distinct_2"):
         if name in test:
             lines.append(f"{name:11} {before[name]:.3f} -> {test[name]:.3f}")
-    if results["training"]["exploded"]:
-        lines.append(f"stopped     {results['training']['exploded']}")
+    if exploded := results["training"]["exploded"]:
+        lines.append(f"stopped     {ENGLISH.message(exploded)}")
     lines.append(
         f"cost        {duration_text(cost['train_seconds'])} · "
         f"{rate_text(cost['examples_per_second'], 'responses')} · "

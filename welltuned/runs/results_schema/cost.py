@@ -8,6 +8,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from welltuned.runs.results_schema.fields import CLOSED
+from welltuned.schema.messages import Message
 
 
 @with_config(CLOSED)
@@ -104,7 +105,8 @@ class TrainingProgress(TypedDict):
     """In an RL stage: steps of the optimizer."""
     episodes: NotRequired[int]
     """In an RL stage: responses that were sampled."""
-    exploded: NotRequired[str | None]
-    """In an RL stage: why training was ended, where a safeguard ended it."""
+    exploded: NotRequired[Message | str | None]
+    """In an RL stage: why training was ended, where a safeguard ended it; earlier releases wrote it
+    in English words alone."""
     went_back_to: NotRequired[int | None]
     """In an RL stage: the batch whose weights were restored, where they were."""
