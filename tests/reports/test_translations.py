@@ -27,7 +27,8 @@ LANGUAGES = sorted(file.stem for file in (ROOT / "reports/translations").glob("*
 NAMES = (
     "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
     "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
-    "before", "after", "embeddings", "memory: policy", "memory: gradients and optimizer",
+    "before", "after", "embeddings", "head", "everything below the head", "the head alone trains",
+    "memory: policy", "memory: gradients and optimizer",
     "memory: reference", "memory: value", "memory: reward",
 )  # fmt: skip
 """Words that templates translate without knowing them: baselines, splits, states, pathologies,

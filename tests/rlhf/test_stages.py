@@ -28,6 +28,13 @@ def test_supervised_fine_tuning_takes_what_all_stages_share() -> None:
     assert run.strategy.type == "lora" and run.output_dir == str(FOLDER / "sft")
 
 
+def test_the_reports_of_its_runs_are_in_the_language_of_the_pipeline() -> None:
+    config = config_of(report={"language": "zh"})
+    (reward,) = reward_runs(config, FOLDER / "reward")
+    assert reward is not None
+    assert sft_run(config, FOLDER).report.language == reward.report.language == "zh"
+
+
 def test_what_a_stage_says_of_itself_goes_first() -> None:
     stage = {"strategy": "full", "data": "own.jsonl", "training": {"seed": 5}}
     run = sft_run(config_of(strategy="lora", sft=stage), FOLDER / "sft")

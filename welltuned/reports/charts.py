@@ -123,7 +123,7 @@ def training_curves(
             for axis in (upper, lower):
                 axis.axvline(row["step"], color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
             upper.annotate(
-                row["change"].removeprefix("unfroze "), (row["step"], 1),
+                region_name(row["change"].removeprefix("unfroze "), _), (row["step"], 1),
                 xycoords=("data", "axes fraction"), rotation=90,
                 va="top", ha="right", fontsize=7, color=MUTED,
             )  # fmt: skip

@@ -165,6 +165,7 @@ def whole(pipeline: RlhfConfig, run: RunConfig) -> RlhfConfig:
             "sft": stage,
             "reward": tuple(_seeded(source, seed) for source in pipeline.reward),
             "rl": pipeline.rl.model_copy(update={"seed": seed}),
+            "report": run.report,
             "output_dir": run.output_dir,
         }
     )
@@ -222,7 +223,12 @@ def identity(pipeline: RlhfConfig, cache: DataCache) -> list[object]:
         if (collected := cache.splits(config, task, Faults())) is not None
     ]
     judges = [_contents(source) for source in pipeline.reward]
-    return [pipeline.model_dump(mode="json"), contents, judges, code_version("rlhf")]
+    return [
+        pipeline.model_dump(mode="json", exclude={"report"}),
+        contents,
+        judges,
+        code_version("rlhf"),
+    ]
 
 
 def _contents(source: RewardSource) -> str:
