@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from jinja2 import Environment, nodes
 
 import welltuned
@@ -29,7 +30,8 @@ NAMES = (
     "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
     "before", "after", "embeddings", "head", "everything below the head", "the head alone trains",
     "memory: policy", "memory: gradients and optimizer",
-    "memory: reference", "memory: value", "memory: reward",
+    "memory: reference", "memory: value", "memory: reward", " and ",
+    "usual for classification", "usual for generation",
 )  # fmt: skip
 """Words that templates translate without knowing them: baselines, splits, states, pathologies,
 when, parts of a network, roles."""
@@ -65,7 +67,8 @@ OF_METRICS = {
     *OF_POLICIES.values(),
 }
 OF_MEASURES = {*KINDS.values(), *HOW.values(), *WATCHED.values(), *(title for _, title in CHARTS)}
-LABELS = sorted({*in_templates(), *in_code(), *OF_METRICS, *OF_MEASURES, *NAMES})
+REASONS = set(yaml.safe_load(read(ROOT / "strategies/defaults.yaml"))["sources"].values())
+LABELS = sorted({*REASONS, *in_templates(), *in_code(), *OF_METRICS, *OF_MEASURES, *NAMES})
 DIVERGED = re.compile(r'DivergedError\(\s*Fault\(\s*"([\w.]+)"')
 EXPLOSIONS = {
     *(found.code for found in faults() if "rlhf/safeguards.py" in found.place),
@@ -120,6 +123,13 @@ def test_a_message_is_found_by_its_code_whatever_its_english() -> None:
     said = message("compare.only_one_left", "Whatever it said then: {name}.", name="lora")
     assert Translator("zh").message(said) == "剩下的是 lora。"
     assert ENGLISH.message(said) == "Whatever it said then: lora."
+
+
+def test_splits_have_their_names_in_every_language_and_values_of_users_have_not() -> None:
+    values = {"splits": "validation and test", "source": "train", "seed": 0, "sizes": "test"}
+    said = message("data.cut_off", "{splits}, {source}, {seed}, {sizes}", **values)
+    assert ENGLISH.message(said) == "validation and test, train, 0, test"
+    assert Translator("zh").message(said).startswith("验证和测试 没有单独的文件，从 train 中")
 
 
 def test_a_message_without_a_code_is_told_in_its_own_words() -> None:

@@ -46,7 +46,8 @@ def render_page(template: str, content: Mapping[str, object], language: str = "e
         "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
     }
     environment.globals |= {
-        "_": Translator(language), "language": language, "speed": speed, "region_name": region_name,
+        "_": Translator(language), "language": language, "speed": speed,
+        "region_name": region_name, "choice_with_reason": choice_with_reason,
     }  # fmt: skip
     return environment.get_template(template).render(content)
 
@@ -69,6 +70,12 @@ def region_name(region: str, _: Translator) -> str:
     """A part of the network, as an anatomy calls it, for people: the embeddings, or a block."""
     block = region.removeprefix("block ")
     return _(region) if block == region else _("block {number}", number=block)
+
+
+def choice_with_reason(choice: str, _: Translator) -> str:
+    """`KEY = VALUE (REASON)`, as it was chosen for the user, with the usual reasons translated."""
+    chosen, bracket, reason = choice.removesuffix(")").partition(" (")
+    return f"{chosen} ({_(reason)})" if bracket else choice
 
 
 def number(value: float) -> str:

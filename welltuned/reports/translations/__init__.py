@@ -40,7 +40,14 @@ class Translator:
         if isinstance(message, str):
             return message
         text = self._messages.get(message.get("code", ""), message["say"])
-        return str(text).format(**message["values"])
+        values = {name: self._value(name, value) for name, value in message["values"].items()}
+        return str(text).format(**values)
+
+    def _value(self, name: str, value: object) -> object:
+        """Splits have names in every language; other values come from data and settings."""
+        if name not in ("split", "splits") or not isinstance(value, str):
+            return value
+        return self(" and ").join(self(split) for split in value.split(" and "))
 
 
 @cache
