@@ -126,10 +126,11 @@ def test_a_message_is_found_by_its_code_whatever_its_english() -> None:
 
 
 def test_splits_have_their_names_in_every_language_and_values_of_users_have_not() -> None:
-    values = {"splits": "validation and test", "source": "train", "seed": 0, "sizes": "test"}
+    values = {"splits": "validation and test", "source": "train", "seed": 0, "sizes": "test 6"}
     said = message("data.cut_off", "{splits}, {source}, {seed}, {sizes}", **values)
-    assert ENGLISH.message(said) == "validation and test, train, 0, test"
+    assert ENGLISH.message(said) == "validation and test, train, 0, test 6"
     assert Translator("zh").message(said).startswith("验证和测试 没有单独的文件，从 train 中")
+    assert "测试 6" in Translator("zh").message(said)
 
 
 def test_a_message_without_a_code_is_told_in_its_own_words() -> None:

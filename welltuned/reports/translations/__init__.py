@@ -7,12 +7,17 @@ from settings is shown as it is.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import resources
 
 import yaml
 
 from welltuned.schema.messages import Message
+
+_OF_SPLITS = {"split", "splits", "sizes", "pairs"}
+"""Values of messages that hold names of splits, and no words of users."""
+_SPLIT = re.compile("train|validation|test| and ")
 
 
 class Translator:
@@ -45,9 +50,9 @@ class Translator:
 
     def _value(self, name: str, value: object) -> object:
         """Splits have names in every language; other values come from data and settings."""
-        if name not in ("split", "splits") or not isinstance(value, str):
+        if name not in _OF_SPLITS or not isinstance(value, str):
             return value
-        return self(" and ").join(self(split) for split in value.split(" and "))
+        return _SPLIT.sub(lambda found: self(found.group()), value)
 
 
 @cache
