@@ -296,6 +296,12 @@ def test_a_reward_that_breaks_loses_nothing(copied: Run) -> None:
 # --- Explosions -------------------------------------------------------------------
 
 
+def code_of(said: object) -> str:
+    """The code of a message in a run's results."""
+    assert isinstance(said, dict)
+    return str(said["code"])
+
+
 def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) -> None:
     unfinish(copied, "rl")
     limit = lines(copied.folder / "stages/rl/metrics.jsonl")
@@ -303,7 +309,7 @@ def test_an_explosion_stops_and_goes_back_to_the_last_good_weights(copied: Run) 
     assert kl[3] < kl[4] < kl[5]
     again = restart(copied, rl={"max_kl": (kl[4] + kl[5]) / 2})
     training = again.results["training"]
-    assert training["exploded"]["code"] == "rlhf.kl_too_large" and training["went_back_to"] == 4
+    assert code_of(training["exploded"]) == "rlhf.kl_too_large" and training["went_back_to"] == 4
     assert training["steps"] == 5 and again.state == "finished"
     kept = newest_checkpoint(again.folder / "stages/rl/checkpoints")
     assert kept is not None and kept.name == "step-4"
@@ -339,7 +345,7 @@ def test_weights_that_are_no_numbers_are_an_explosion(
 
     monkeypatch.setattr(loop, "step", spoil)
     again = restart(copied)
-    assert again.results["training"]["exploded"]["code"] == "rlhf.probabilities_not_finite"
+    assert code_of(again.results["training"]["exploded"]) == "rlhf.probabilities_not_finite"
     assert again.results["training"]["went_back_to"] == 4
 
 
