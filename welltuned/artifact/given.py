@@ -89,7 +89,7 @@ class Reader:
         lines = [one.number for one in asked]
         if asked[0].shape[0] == _ROWS:
             rows: list[Any] = [one.given for one in asked]
-            return self._rows(table_of(rows, _ROWS if source == _TEXTS else source, lines))
+            return self._rows(table_of_rows(rows, _ROWS if source == _TEXTS else source, lines))
         if asked[0].shape[0] != _TEXTS:
             return Inputs(None, tuple(self._fault(one, source) for one in asked))
         records = self.codec.records_of([one.given for one in asked])
@@ -213,7 +213,7 @@ def _of_keys(fault: Fault, table: Table) -> Fault:
     )
 
 
-def table_of(rows: Sequence[Mapping[Any, Any]], source: str, lines: list[int]) -> Table:
+def table_of_rows(rows: Sequence[Mapping[Any, Any]], source: str, lines: list[int]) -> Table:
     """Rows of the same keys as a table."""
     columns = {str(key): [row[key] for row in rows] for key in rows[0]}
     return Table(source, columns, lines)

@@ -36,7 +36,7 @@ _SIGNS: tuple[tuple[type, str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenAs:
     """How people write a value whose Python type does not say it: `20m` for seconds."""
 
     words: str
@@ -63,7 +63,7 @@ def type_text(annotation: object, metadata: Sequence[object] = ()) -> str:
 def _choices(annotation: Any, metadata: Sequence[Any]) -> Iterator[str]:
     """The alternatives of a union, each in words; the bounds are those of its numbers."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    written = next((mark for mark in _flat(metadata) if isinstance(mark, Written)), None)
+    written = next((mark for mark in _flat(metadata) if isinstance(mark, WrittenAs)), None)
     if annotation is type(None):
         return  # what is not given is none; nobody writes it
     if origin is Annotated:
@@ -177,7 +177,7 @@ def _offers(annotation: Any, metadata: Sequence[Any], default: Any) -> Iterator[
     """Values that an annotation allows, the most telling first."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     for mark in _flat(metadata):
-        if isinstance(mark, Written):
+        if isinstance(mark, WrittenAs):
             yield mark.example
         elif isinstance(mark, Range):
             yield f"{mark.high:g}"

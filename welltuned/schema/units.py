@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from welltuned.schema.field_types import Written
+from welltuned.schema.field_types import WrittenAs
 from welltuned.schema.part import conflict
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -93,10 +93,10 @@ def brief_number(value: float) -> str:
 
 
 Duration = Annotated[
-    float, BeforeValidator(read_duration), Field(gt=0), Written("time, such as 1h30m", "20m")
+    float, BeforeValidator(read_duration), Field(gt=0), WrittenAs("time, such as 1h30m", "20m")
 ]
 """Seconds; `90s`, `20m` and `1h30m` are read."""
 Size = Annotated[
-    float, BeforeValidator(read_size), Field(gt=0), Written("size, such as 500MB", "4GiB")
+    float, BeforeValidator(read_size), Field(gt=0), WrittenAs("size, such as 500MB", "4GiB")
 ]
 """Bytes; `500MB` (millions) and `4GiB` (powers of two) are read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from welltuned.data.readers.legacy_encodings import CANDIDATES, Encoding, rank
+from welltuned.data.readers.legacy_encodings import CANDIDATES, Encoding, rank_encodings
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda one: one.name)
@@ -25,14 +25,14 @@ def _writes(encoding: str, character: str) -> bool:
 
 
 def test_what_reads_the_same_stands_once() -> None:
-    texts = [b"caf\xe9".decode(one.encoding) for one in rank(b"caf\xe9")]
+    texts = [b"caf\xe9".decode(one.encoding) for one in rank_encodings(b"caf\xe9")]
     assert len(set(texts)) == len(texts) and texts[0] == "café"
 
 
 def test_a_word_that_comes_often_is_no_stronger_evidence() -> None:
-    once, often = rank(b"caf\xe9\n"), rank(b"caf\xe9\n" * 50)
+    once, often = rank_encodings(b"caf\xe9\n"), rank_encodings(b"caf\xe9\n" * 50)
     assert [one.score for one in once] == [one.score for one in often]
 
 
 def test_what_cannot_be_decoded_is_no_candidate() -> None:
-    assert "gb18030" not in {one.encoding for one in rank(b"caf\xff\n")}
+    assert "gb18030" not in {one.encoding for one in rank_encodings(b"caf\xff\n")}

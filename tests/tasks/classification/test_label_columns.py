@@ -20,7 +20,7 @@ from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import split_cell
-from welltuned.tasks.classification.spellings import fold
+from welltuned.tasks.classification.spellings import fold_spelling
 
 SETS = ["a", "a|b", "", "b", "a|b", "", "b|c", "c"] * 8
 FLAGS = [[1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 1, 0]] * 10
@@ -261,7 +261,7 @@ LABELS = st.lists(
     st.text(st.characters(exclude_categories=["Cs", "Cf", "Cc", "Z", "P", "Sm"]), min_size=1),
     min_size=2,
     max_size=5,
-    unique_by=lambda label: fold(as_key(label)),
+    unique_by=lambda label: fold_spelling(as_key(label)),
 ).filter(lambda labels: not any(may_be_missing(as_key(label)) for label in labels))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from welltuned.data.config import DataConfig
-from welltuned.data.readers.legacy_encodings import Ranked, rank
+from welltuned.data.readers.legacy_encodings import Ranked, rank_encodings
 from welltuned.data.readings import Reading, question, read_as
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message
@@ -132,7 +132,7 @@ def _recognise(raw: bytes, name: str, faults: Faults) -> Decoded | None:
     if _is_damaged_utf8(raw):
         _refuse_utf8(raw, name, faults)
         return None
-    ranked = [one for one in rank(raw) if one.per_byte > _LEAST]
+    ranked = [one for one in rank_encodings(raw) if one.per_byte > _LEAST]
     if not ranked:
         faults.add(
             "data.encoding_unknown",

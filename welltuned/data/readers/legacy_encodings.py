@@ -151,7 +151,7 @@ class Ranked:
     """The same by byte that is not ASCII."""
 
 
-def rank(raw: bytes) -> list[Ranked]:
+def rank_encodings(raw: bytes) -> list[Ranked]:
     """What may have been meant, the likeliest first; encodings that read the same stand once."""
     words = list(dict.fromkeys(_WORD.findall(raw)))[:_MOST_WORDS]
     found: dict[str, Ranked] = {}

@@ -20,7 +20,7 @@ from welltuned.errors import Faults, Place
 from welltuned.tasks.classification.label_kinds import refuse_unreadable, tell_of_kind
 from welltuned.tasks.classification.label_sets import SEVERAL
 from welltuned.tasks.classification.spellings import (
-    fold,
+    fold_spelling,
     merged,
     refuse_spelling,
     refuse_twins,
@@ -52,13 +52,13 @@ class Labels:
     def number_of(self, key: str) -> int | None:
         """The number of a class, as it is written in the data or by its name; None if unknown."""
         known = self._numbers
-        return known.get(key, known.get(fold(key)) if self.merged else None)
+        return known.get(key, known.get(fold_spelling(key)) if self.merged else None)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
         names = {name: i for i, name in enumerate(self.names)}
         known = names | {key: i for i, key in enumerate(self.keys)}
-        return {fold(key): i for key, i in known.items()} | known if self.merged else known
+        return {fold_spelling(key): i for key, i in known.items()} | known if self.merged else known
 
     def to_dict(self) -> dict[str, JsonValue]:
         return asdict(self)
@@ -106,7 +106,9 @@ def read_numbers(records: Records, faults: Faults) -> np.ndarray:
 def _refuse_label(key: str, labels: Labels, records: Records, index: int, faults: Faults) -> None:
     """A label that train lacks: spelled otherwise there, one that may say there is none, or new."""
     place = records.place(index)
-    alike = next((known for known in labels.keys if fold(known) == fold(key)), None)
+    alike = next(
+        (known for known in labels.keys if fold_spelling(known) == fold_spelling(key)), None
+    )
     if alike is not None:
         refuse_spelling(key, alike, place, faults)
     elif may_be_missing(key):

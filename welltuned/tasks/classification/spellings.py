@@ -20,7 +20,7 @@ SPELLINGS = question(
 )
 
 
-def fold(key: str) -> str:
+def fold_spelling(key: str) -> str:
     """A label without what nobody sees, in one case."""
     seen = "".join(sign for sign in key if unicodedata.category(sign) != "Cf")
     return " ".join(seen.casefold().split())
@@ -30,7 +30,7 @@ def merged(counts: Counter[str]) -> Counter[str]:
     """The labels, of alike spellings only the most frequent."""
     spellings: dict[str, list[str]] = {}
     for key in sorted(counts, key=lambda key: (-counts[key], key)):
-        spellings.setdefault(fold(key), []).append(key)
+        spellings.setdefault(fold_spelling(key), []).append(key)
     return Counter({same[0]: sum(map(counts.__getitem__, same)) for same in spellings.values()})
 
 
@@ -40,7 +40,7 @@ def refuse_twins(
     """Labels that differ in case or in signs nobody sees may be one label misspelt."""
     twins: dict[str, list[str]] = {}
     for key in counts:
-        twins.setdefault(fold(key), []).append(key)
+        twins.setdefault(fold_spelling(key), []).append(key)
     for spellings in (same for same in twins.values() if len(same) > 1):
         rare = min(spellings, key=lambda key: counts[key])
         index = next(i for i, cell in enumerate(train["label"]) if rare in _keys(cell, separator))
