@@ -38,16 +38,19 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 LONGEST_FIRST = (
-    "test_documents.py",
-    "experiments/comparison/test_compare.py",
-    "contracts/test_processes.py",
-    "experiments/comparison/test_tasks.py",
-    "training/diagnosis/test_planted.py",
-    "cli/test_sweep.py",
-    "experiments/comparison/test_rlhf_variant.py",
+    "contracts/test_strategies.py",
     "rlhf/test_pipeline.py",
-    "rlhf/test_forecast.py",
+    "test_documents.py",
+    "contracts/test_engines.py",
     "test_cli.py",
+    "contracts/test_judged.py",
+    "contracts/test_generation.py",
+    "experiments/comparison/test_compare.py",
+    "experiments/comparison/test_tasks.py",
+    "training/forecast/test_forecast.py",
+    "rlhf/test_forecast.py",
+    "contracts/test_processes.py",
+    "experiments/comparison/test_rlhf_variant.py",
 )
 """Files that take longest. Begun last, one would keep one worker busy and leave the other idle."""
 

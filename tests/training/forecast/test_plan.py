@@ -115,7 +115,7 @@ def test_a_model_whose_config_cannot_be_read_is_one_clear_line(
     (tmp_path / "broken" / "config.json").write_text("{ no json")
     status, out, err = call("plan", file, f"model={tmp_path / 'broken'}")
     assert (status, out) == (2, "") and len(err.splitlines()) == 1
-    assert "cannot read the model" in err and "broken" in err
+    assert "broken/config.json" in err and "[model.file_damaged]" in err
 
 
 @pytest.mark.usefixtures("alone")
