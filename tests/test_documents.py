@@ -90,7 +90,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (ROOT / "welltuned/data/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
     )
     rows = [json.loads(line) for line in demo]
-    for name, some in (("reviews.csv", rows[:120]), ("more.csv", rows[200:230])):
+    for name, some in (("reviews.csv", rows[:60]), ("more.csv", rows[200:215])):
         lines = ["text,label", *(f"{json.dumps(row['text'])},{row['label']}" for row in some)]
         text = "\n".join(line.replace('\\"', '""') for line in lines)
         (tmp_path / name).write_text(text + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second rewar
 """What is told of policies beside metrics, by the names people know it by."""
 
 
-def language_of(config: Mapping[str, Any], asked: str | None = None) -> str:
+def report_language(config: Mapping[str, Any], asked: str | None = None) -> str:
     """The language asked for, else that of a run's config.
 
     Configs of pipelines did not always name one; those are English.

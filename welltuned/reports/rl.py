@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from markupsafe import Markup
 
 from welltuned.reports import charts, rl_folder
-from welltuned.reports.page import language_of, render_page
+from welltuned.reports.page import render_page, report_language
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -88,7 +88,7 @@ def write_rl_report(run: Run, language: str | None = None) -> Path:
 
     In the language of its config, unless another is asked for.
     """
-    language = language_of(run.config, language)
+    language = report_language(run.config, language)
     html = render_page("rl.html.j2", content(run, Translator(language)), language)
     write_atomically(run.report, html)
     return run.report

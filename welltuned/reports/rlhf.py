@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.reports import rl, rl_folder
-from welltuned.reports.page import language_of, metric_name, render_page
+from welltuned.reports.page import metric_name, render_page, report_language
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -19,7 +19,7 @@ def write_pipeline_report(run: Run, language: str | None = None) -> Path:
 
     In the language of its config, unless another is asked for.
     """
-    language = language_of(run.config, language)
+    language = report_language(run.config, language)
     html = render_page("rlhf.html.j2", _content(run, Translator(language)), language)
     write_atomically(run.report, html)
     return run.report

@@ -9,7 +9,7 @@ from typing import Any
 from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
 from welltuned.reports.forgetting import forgetting_content
-from welltuned.reports.page import language_of, render_page
+from welltuned.reports.page import render_page, report_language
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -24,7 +24,7 @@ def write_run_report(run: Run, language: str | None = None) -> Path:
 
     In the language of its config, unless another is asked for.
     """
-    language = language_of(run.config, language)
+    language = report_language(run.config, language)
     html = render_page("run.html.j2", _content(run, Translator(language)), language)
     write_atomically(run.report, html)
     return run.report
