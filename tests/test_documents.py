@@ -99,6 +99,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(600)  # a dozen commands, among them two trainings and a comparison
 @pytest.mark.skipif(not HAS_MODEL, reason="the package with the demo model is not installed")
 def test_every_command_of_the_readme_runs(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
