@@ -8,6 +8,7 @@ from pathlib import Path
 
 from welltuned.errors import Fault, InputError
 from welltuned.runs import Run
+from welltuned.schema.local_path import is_local_path
 
 _PACKAGE = "package:"
 _FILES = {
@@ -63,12 +64,7 @@ def require_model_there(name: str) -> None:
 
 def _is_path_like(name: str) -> bool:
     """Whether no name on the Hub looks like this."""
-    return (
-        name.startswith(("/", "./", "../", "~"))
-        or "\\" in name
-        or name.count("/") > 1
-        or Path(name).suffix.lower() in _FILES
-    )
+    return is_local_path(name) or Path(name).suffix.lower() in _FILES
 
 
 def _models_beside(path: Path) -> list[str]:
