@@ -41,6 +41,12 @@ def test_a_broken_array_is_told_where_it_breaks(tmp_path: Path, content: str, to
     assert faults == [told]
 
 
+@pytest.mark.parametrize("close", ["", "]" * 100_000 + "}"])
+def test_an_object_nested_too_deep_is_told(tmp_path: Path, close: str) -> None:
+    _, faults = read(tmp_path / "a.json", '{\n"text": ' + "[" * 100_000 + close)
+    assert faults == ["a.json:1 data.json_document_too_deep"]
+
+
 def test_a_line_nested_too_deep_is_told(tmp_path: Path) -> None:
     _, faults = read(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": ' + "[" * 100_000 + "\n")
     assert faults == ["a.jsonl:2 data.json_too_deep"]

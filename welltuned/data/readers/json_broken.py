@@ -50,6 +50,14 @@ def stream_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
                 reason=error.msg,
             )
             return
+        except RecursionError:
+            faults.add(
+                "data.json_document_too_deep",
+                "JSON nested too deeply",
+                Place(name, line_of(position)),
+                "fix the document here",
+            )
+            return
         yield line_of(position), record
         position = skip_space(text, end)
 
