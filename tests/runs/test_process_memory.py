@@ -17,10 +17,11 @@ def test_a_peak_is_forgotten() -> None:
     block = bytearray(b"x" * SIZE)
     with_block = process_memory.peak()
     del block
-    assert process_memory.peak() == with_block
+    # Linux counts pages per processor and adds them up late: two readings may differ a little.
+    assert process_memory.peak() > with_block - SIZE // 2
     if not process_memory.forget_peak():
         pytest.skip("this system does not let a peak be forgotten")
-    assert process_memory.peak() < with_block
+    assert process_memory.peak() < with_block - SIZE // 2
 
 
 @linux
