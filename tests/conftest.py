@@ -296,6 +296,6 @@ def machine() -> Any:
 @pytest.fixture
 def known(machine: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Every plan is made for that machine."""
-    for place in ("training.forecast.plan", "rlhf.forecast"):
+    for place in ("training.forecast.plan", "training.forecast.accuracy", "rlhf.forecast"):
         monkeypatch.setattr(f"welltuned.{place}.measured", lambda device, progress: machine)
     return machine

@@ -54,7 +54,6 @@ def plant(kind: str, seed: int, model: str, folder: Path) -> Any:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("welltuned.training.train.write_run_report", lambda run: None)
-        patch.setattr("welltuned.training.train.forecast_run_cost", lambda prepared, observer: {})
         with suppress(NotFinite):
             run_training(run_config_from(values))
     return Run(folder / "run")

@@ -343,7 +343,7 @@ def fit(engine: Any, job: Any) -> Any:
 
 
 def short_tune(model: Any, data: Any, strategy: Any, output: Path, **parts: Any) -> Any:
-    """A run of one epoch without report, forecast, baseline or checkpoints."""
+    """A run of one epoch without report, baseline or checkpoints."""
     import pytest
 
     from welltuned.training import train
@@ -359,5 +359,4 @@ def short_tune(model: Any, data: Any, strategy: Any, output: Path, **parts: Any)
     parts = {"task": {"pooling": "mean"}, "evaluation": {"untrained": False}, **parts}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "write_run_report", lambda run: None)
-        patch.setattr(train, "forecast_run_cost", lambda prepared, observer: {})
         return tune(model, data, strategy, output, **parts, training=training)

@@ -18,7 +18,6 @@ from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.runs import Run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.plan import ResourcePlan
-from welltuned.training.forecast.prices import Machine
 
 Values = Callable[..., dict[str, Any]]
 
@@ -53,13 +52,9 @@ def test_a_judge_on_the_policys_backbone_costs_its_adapter_alone(values: Values)
     assert whole.memory.roles["reference"] == 4 * whole.trainable
 
 
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("strategy", ["lora", pytest.param("full", marks=pytest.mark.slow)])
-def test_roles_weigh_what_was_foreseen(
-    strategy: str, values: Values, machine: Machine, monkeypatch: pytest.MonkeyPatch, known: Any
-) -> None:
-    monkeypatch.setattr(
-        "welltuned.training.forecast.run_forecast.this_machine", lambda device: machine
-    )
+def test_roles_weigh_what_was_foreseen(strategy: str, values: Values) -> None:
     asked = values(strategy, allow_weak_reward=True)
     made = plan(asked)
     run = pipeline.run_pipeline(rlhf_config_from(asked))
@@ -72,8 +67,6 @@ def test_roles_weigh_what_was_foreseen(
     assert foreseen.memory.weights == pytest.approx(real["policy"], rel=0.05)
     three = foreseen.memory.optimizer * 1.5
     assert three == pytest.approx(real["gradients and optimizer"], rel=0.05)
-    kept = results["cost"]["predicted"]
-    assert kept["memory"]["roles"] == roles and kept["train_seconds"] > 0
 
 
 @pytest.mark.usefixtures("known")

@@ -200,8 +200,6 @@ def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path:
     values |= {"sft": str(ppo), "output_dir": str(tmp_path / "again"), "strategy": None}
     values["rl"] |= {"total_episodes": 16}
     again = wt.train(values)
-    policy = Run(again.folder / "stages/rl")
-    assert policy.results["cost"]["predicted"]["memory_bytes"] > 0
     assert again.results["baselines"]["sft"]["reward"] == bandit.results["test"]["reward"]
 
 
@@ -366,7 +364,6 @@ def test_a_finished_run_replaces_the_first_stage(
     assert used.resolve() == sft.resolve()
     ppo = Run(run.folder / "stages/rl")
     assert ppo.config["strategy"]["type"] == "lora"
-    assert ppo.results["cost"]["predicted"]["memory_bytes"] > 0
 
 
 def test_a_generator_may_skip_it(

@@ -20,7 +20,7 @@ def plan_command(
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Compare the forecasts of finished runs with them.")
+        bool, typer.Option("--check", help="Forecast finished runs, and compare.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -70,8 +70,8 @@ def _check(arguments: list[str], as_json: bool) -> None:
     from pathlib import Path
 
     from welltuned.cli.console.plan import render_check
-    from welltuned.cli.console.run import results_console
-    from welltuned.training.forecast import accuracy as check
+    from welltuned.cli.console.run import ConsoleObserver, results_console
+    from welltuned.training.forecast.accuracy import check_forecasts
 
     if len(arguments) > 1 or any("=" in argument for argument in arguments):
         raise InputError(
@@ -82,8 +82,12 @@ def _check(arguments: list[str], as_json: bool) -> None:
                 "for example: welltuned plan --check runs",
             )
         )
-    pairs = check.read_pairs(Path(arguments[0] if arguments else "runs"))
+    observer = ConsoleObserver()
+    try:
+        checks = check_forecasts(Path(arguments[0] if arguments else "runs"), observer.working)
+    finally:
+        observer.close()
     if as_json:
-        print_json(check.as_dict(pairs))
+        print_json(checks.as_dict())
     else:
-        results_console().print(render_check(pairs))
+        results_console().print(render_check(checks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -29,6 +30,12 @@ def render_page(template: str, content: Mapping[str, object], language: str = "e
 
     In the template `_("…")` is a sentence in the page's language.
     """
+    return _environment(language).get_template(template).render(content)
+
+
+@cache
+def _environment(language: str) -> Environment:
+    """What templates are compiled in, once for all pages of a process."""
     environment = Environment(
         loader=PackageLoader("welltuned.reports"),
         autoescape=select_autoescape(default_for_string=True, default=True),
@@ -49,7 +56,7 @@ def render_page(template: str, content: Mapping[str, object], language: str = "e
         "_": Translator(language), "language": language, "speed": speed,
         "region_name": region_name, "choice_with_reason": choice_with_reason,
     }  # fmt: skip
-    return environment.get_template(template).render(content)
+    return environment
 
 
 def speed(per_second: float, many: str, few: str) -> str:

@@ -23,8 +23,7 @@ from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
 from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
-from welltuned.runs import Run
-from welltuned.runs.results_schema import PredictedCost
+from welltuned.runs import Run, process_memory
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END
 from welltuned.training import defaults
@@ -33,12 +32,10 @@ from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.memory import FLOAT, foresee_memory
-from welltuned.training.forecast.plan import PlanRow, ResourcePlan, held_before, measured
+from welltuned.training.forecast.plan import PlanRow, ResourcePlan, measured
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.forecast.run_forecast import foreseen
 from welltuned.training.forecast.step_counts import positions
-from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 
 _LOOKS = 2
@@ -50,28 +47,13 @@ def plan_pipeline(config: RlhfConfig, limits: Limits, progress: Working) -> Reso
     config, cache = place(config), DataCache()
     check_stages(config, Path(str(config.output_dir)), cache)
     device = choose_device(config.rl.device)
-    held, machine = held_before(device), measured(device, progress)
+    held, machine = process_memory.held_at_start(device.type), measured(device, progress)
     limits = limits.or_what_is_left(Path(str(config.output_dir)), device, held)
     rows = []
     for name, found in _stages(config, machine, held, cache):
         rows.append(PlanRow(name, True, found, exceeds=limits.exceeded_by(found)))
         progress("rehearsing stages", len(rows), 2 + len(config.reward))
     return ResourcePlan(rows, limits, list(_advise(rows)), machine, "stage")
-
-
-def forecast_pipeline_cost(
-    config: RlhfConfig, observer: Observer, cache: DataCache
-) -> PredictedCost:
-    """The RL stage's forecast, kept beside what is measured; empty where there can be none."""
-    stages = Path(str(config.output_dir)) / "stages"
-
-    def foresee(machine: Machine, held: int) -> Forecast:
-        policy = prepare(_policy_run(config, stages), cache=cache)
-        return foresee_rl(
-            config, policy, _judges(config, policy, stages, cache), machine, held, cache
-        )
-
-    return foreseen(choose_device(config.rl.device), foresee, observer)
 
 
 def _stages(

@@ -10,7 +10,6 @@ from welltuned.engines.device import autocast
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.rl import write_rl_report
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.rlhf.forecast import forecast_pipeline_cost
 from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
@@ -35,7 +34,6 @@ def run_rl_stage(
     Raises `InputError` or `RunFailed`.
     """
     process_memory.forget_peak()
-    predicted = forecast_pipeline_cost(config, observer, cache)
     ready = make_ready(config, sft, sources, observer, cache)
     write_start(ready, sft, sources, run, command)
     loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
@@ -47,7 +45,6 @@ def run_rl_stage(
     artifact_bytes = ready.policy.save(run.model)
     proof = _prove(ready, run, moved)
     results = _results(ready, course, after, first, artifact_bytes)
-    results["cost"]["predicted"] = predicted
     run.write("results.json", {**results, "proof": proof})
     run.write_lines("predictions.jsonl", _predictions(ready, after, first))
     write_rl_report(run)

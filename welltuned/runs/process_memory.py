@@ -25,6 +25,11 @@ def held() -> int:
     return _read("VmRSS")
 
 
+def held_at_start(device: str) -> int:
+    """Bytes the process holds before a model comes; on a GPU, whose memory is another, 0."""
+    return 0 if device == "cuda" else held()
+
+
 def peak() -> int:
     """The most bytes it held since `forget_peak`, or else since it started; 0 where unknown."""
     if found := _read("VmHWM"):

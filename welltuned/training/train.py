@@ -35,7 +35,6 @@ from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.data_cache import DataCache
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
-from welltuned.training.forecast.run_forecast import forecast_run_cost
 from welltuned.training.observer import Observer, Recorder
 from welltuned.training.output_folder import prepare_in_folder
 from welltuned.training.prepare import RunPlan
@@ -82,7 +81,7 @@ def _saving_memory(prepared: RunPlan) -> list[str]:
 
 
 def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | None) -> None:
-    predicted = forecast_run_cost(prepared, observer)
+    held = process_memory.held_at_start(choose_device(prepared.config.training.device).type)
     session = auto_tune(load_session(prepared, observer), observer)
     _write_start(run, session, command)
     base = retention_steps.measure_base(session, observer)
@@ -97,7 +96,7 @@ def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | N
     trained = _save_and_prove(session, run, outcome)
     kept = retention_steps.measure_retention(trained, base, observer)
     evaluated = evaluate_run(trained, run, observer)
-    evaluated["cost"]["predicted"] = predicted
+    evaluated["cost"]["memory_at_start_bytes"] = held
     results = {**evaluated, **kept, **finished, "proof": trained.proof}
     diagnosis = diagnose_run(run, cast(KnownSoFar, results))
     run.write("results.json", cast(RunResults, {**results, "diagnosis": diagnosis}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from faults import refused
 from support import STRATEGIES, tune
 from welltuned.runs import Run
-from welltuned.training.forecast.accuracy import ForecastCheck, read_pairs, summarise_accuracy
+from welltuned.training.forecast.accuracy import ForecastCheck, ForecastChecks, check_forecasts
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +23,19 @@ def run(tiny: Any, sentiment: str, tmp_path_factory: pytest.TempPathFactory) -> 
     return tune(tiny("bert"), sentiment, STRATEGIES["lora"], folder, **parts)
 
 
-def test_a_run_keeps_what_was_foreseen_beside_what_it_took(run: Run) -> None:
+@pytest.mark.usefixtures("known")
+def test_a_finished_run_is_forecast_by_its_own_config(run: Run) -> None:
     cost = run.results["cost"]
-    assert {"memory_bytes", "train_seconds", "artifact_bytes", "memory"} == set(cost["predicted"])
-    assert cost["predicted"]["memory_bytes"] > 0 < cost["predicted"]["train_seconds"]
-    page = run.report.read_text(encoding="utf-8")
-    assert "forecast" in page
-
-
-def test_the_artifact_is_as_large_as_foreseen(run: Run) -> None:
-    cost = run.results["cost"]
+    assert "predicted" not in cost  # whoever waits for a run does not wait for that
+    (found,) = check_forecasts(run.folder.parent, lambda *_: None).runs
+    assert found.strategy == "lora" and found.predicted["time"] > 0
+    assert found.predicted["memory"] > cost["memory_at_start_bytes"] > 0
     weights = sum(file.stat().st_size for file in run.model.glob("*.safetensors"))
-    assert cost["artifact_bytes"] == pytest.approx(
-        cost["predicted"]["artifact_bytes"], abs=max(40_000, weights)
-    )
+    expected = pytest.approx(found.predicted["disk"], abs=max(40_000, weights))
+    assert cost["artifact_bytes"] == found.measured["disk"] == expected
 
 
+@pytest.mark.usefixtures("known")
 def test_the_command_tells_the_errors(call: Any, run: Run) -> None:
     status, out, err = call("plan", "--check", run.folder.parent)
     assert status == 0, err
@@ -48,9 +46,30 @@ def test_the_command_tells_the_errors(call: Any, run: Run) -> None:
     assert {row["quantity"] for row in found["accuracy"]} == {"memory", "time", "disk"}
 
 
+@pytest.mark.usefixtures("known")
+def test_what_cannot_be_forecast_here_is_left_out_with_a_reason(
+    call: Any, run: Run, tmp_path: Path
+) -> None:
+    for name in ("here", "moved", "elsewhere"):
+        shutil.copytree(run.folder, tmp_path / name)
+    config = (tmp_path / "moved" / "config.yaml").read_text(encoding="utf-8")
+    (tmp_path / "moved" / "config.yaml").write_text(config.replace("sentiment.jsonl", "gone.jsonl"))
+    environment = {**run.read("environment.json"), "cpu": "another"}
+    (tmp_path / "elsewhere" / "environment.json").write_text(json.dumps(environment))
+    found = check_forecasts(tmp_path, lambda *_: None)
+    assert [one.run for one in found.runs] == [str(tmp_path / "here")]
+    assert "another" in found.left_out[str(tmp_path / "elsewhere")]
+    assert "gone.jsonl" in found.left_out[str(tmp_path / "moved")]
+    status, out, _ = call("plan", "--check", tmp_path)
+    assert status == 0 and out.count("left out") == 2
+    shutil.rmtree(tmp_path / "here")
+    with refused("plan.no_forecasts", place=str(tmp_path)):
+        check_forecasts(tmp_path, lambda *_: None)
+
+
 def test_a_folder_without_forecasts_is_one_line(call: Any, tmp_path: Path) -> None:
     with refused("plan.no_forecasts", place=str(tmp_path)):
-        read_pairs(tmp_path)
+        check_forecasts(tmp_path, lambda *_: None)
     status, out, err = call("plan", "--check", tmp_path)
     assert (status, out) == (2, "") and len(err.splitlines()) == 1
 
@@ -66,7 +85,7 @@ def test_errors_are_summed_up() -> None:
             ("memory", "time", "disk"), 1.0))
         for i, p in enumerate((1.1, 0.9, 1.2, 2.0))
     ]  # fmt: skip
-    memory = summarise_accuracy(pairs)[0]
+    memory = next(ForecastChecks(pairs, {}).accuracy())
     assert (memory.runs, memory.worst_run) == (4, "3")
     assert memory.worst == pytest.approx(1.0) and memory.median == pytest.approx(0.15)
     assert memory.within[0.15] == 0.5 and memory.within[0.25] == 0.75

@@ -11,7 +11,7 @@ import yaml
 
 from support import config_values
 from welltuned.errors import Fault
-from welltuned.runs import Run
+from welltuned.runs import Run, process_memory
 from welltuned.strategies import Prefix
 from welltuned.training.forecast import plan as module
 from welltuned.training.forecast.forecast import forecast_run
@@ -37,7 +37,7 @@ def alone(known: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Tests share a process, which grows from one plan to the next: that is kept out of them too.
     """
     monkeypatch.setattr(module, "_strategies", lambda asked: [asked])
-    monkeypatch.setattr(module, "held_before", lambda device: 300_000_000)
+    monkeypatch.setattr(process_memory, "held_at_start", lambda device: 300_000_000)
 
 
 @pytest.mark.usefixtures("known")

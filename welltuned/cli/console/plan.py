@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from welltuned.schema.units import duration_text, size_text
-from welltuned.training.forecast.accuracy import ForecastCheck, summarise_accuracy
+from welltuned.training.forecast.accuracy import ForecastChecks
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.memory import MemoryForecast
 from welltuned.training.forecast.plan import PlanRow, ResourcePlan
@@ -79,11 +79,11 @@ def _parts(memory: MemoryForecast) -> str:
     return " · ".join(f"{name} {size_text(taken)}" for name, taken in parts.items() if taken)
 
 
-def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
-    """The accuracy of each quantity, and every run."""
+def render_check(checks: ForecastChecks) -> RenderableType:
+    """The accuracy of each quantity, every run, and what was left out."""
     summary = _table("forecast of", ("runs", "median error", "within 15%", "within 25%", "worst"))
     summary.add_column("in run")
-    for accuracy in summarise_accuracy(pairs):
+    for accuracy in checks.accuracy():
         shares = (f"{share:.0%}" for share in accuracy.within.values())
         summary.add_row(
             accuracy.quantity,
@@ -94,7 +94,7 @@ def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
             accuracy.worst_run,
         )
     runs = _table("run", ("strategy", "memory", "was", "off", "training", "was", "off"))
-    for pair in pairs:
+    for pair in checks.runs:
         runs.add_row(
             pair.run,
             pair.strategy,
@@ -105,7 +105,8 @@ def render_check(pairs: Sequence[ForecastCheck]) -> RenderableType:
             duration_text(pair.measured["time"]),
             f"{pair.error('time'):+.0%}",
         )
-    return Group(summary, Text(""), runs)
+    left = [Text(f"left out    {run}: {why}") for run, why in checks.left_out.items()]
+    return Group(summary, Text(""), runs, *left)
 
 
 def _table(first: str, others: Sequence[str]) -> Table:

@@ -22,9 +22,7 @@ from welltuned.runs.results_schema.checks import (
 )
 from welltuned.runs.results_schema.cost import (
     Cost,
-    MemoryParts,
     ParameterCount,
-    PredictedCost,
     TrainingProgress,
 )
 from welltuned.runs.results_schema.fields import (
@@ -79,13 +77,11 @@ __all__ = [
     "KnownSoFar",
     "LayerProbe",
     "LearningRateSearch",
-    "MemoryParts",
     "Number",
     "ParameterCount",
     "Pathology",
     "PolicyMemory",
     "PolicyResults",
-    "PredictedCost",
     "ProbeResult",
     "ProbedTexts",
     "ProofRecord",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired
+from typing import Any, NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -22,44 +22,6 @@ class ParameterCount(TypedDict):
 
 
 @with_config(CLOSED)
-class MemoryParts(TypedDict):
-    """A forecast peak of memory by what it is for, in bytes."""
-
-    process: int
-    """What the process holds before any weight."""
-    libraries: int
-    """What libraries take once they are used."""
-    weights: int
-    """The weights."""
-    gradients: int
-    """Their gradients."""
-    optimizer: int
-    """The optimizer's moments."""
-    activations: dict[str, int]
-    """What waits for the backward pass, by the part of the model."""
-    allocator: int
-    """What was freed but stays with the process."""
-    elsewhere: int
-    """By how much saving, proof or evaluation reaches above a training step."""
-    roles: NotRequired[dict[str, int]]
-    """In an RL stage what its other roles take: `reference`, `value`, `reward`."""
-
-
-@with_config(CLOSED)
-class PredictedCost(TypedDict, total=False):
-    """What was forecast before the first step; empty where steps cannot be rehearsed."""
-
-    memory_bytes: int
-    """The peak of memory."""
-    train_seconds: float
-    """Seconds of all optimizer steps."""
-    artifact_bytes: int
-    """The size of the artifact."""
-    memory: MemoryParts
-    """The peak by what it is for."""
-
-
-@with_config(CLOSED)
 class Cost(TypedDict):
     """What the run took."""
 
@@ -73,8 +35,10 @@ class Cost(TypedDict):
     """The most memory held: on a GPU by tensors, else by the process."""
     artifact_bytes: int
     """The size of the artifact's folder."""
-    predicted: NotRequired[PredictedCost]
-    """What was forecast before the first step."""
+    memory_at_start_bytes: NotRequired[int]
+    """What the process held before any weight was loaded; 0 on a GPU, whose memory is another."""
+    predicted: NotRequired[dict[str, Any]]
+    """Earlier releases forecast every run before its first step, and kept it here."""
     padding_fraction: NotRequired[float]
     """The share of computed positions that were padding."""
     padding_fraction_unsorted: NotRequired[float]

@@ -18,7 +18,7 @@ from welltuned.runs.user_cache import cache_folder
 from welltuned.training.forecast.calibration import calibrate_machine
 from welltuned.training.forecast.prices import Machine
 
-_VERSION = 6
+_VERSION = 7
 """To be raised when what is measured changes."""
 
 

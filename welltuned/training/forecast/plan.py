@@ -85,7 +85,7 @@ def plan_resources(config: RunConfig, limits: Limits, progress: Working) -> Reso
     """
     prepared = prepare_in_folder(config, progress)
     device = choose_device(config.training.device)
-    held = held_before(device)
+    held = process_memory.held_at_start(device.type)
     machine = measured(device, progress)
     limits = limits.or_what_is_left(Path(str(prepared.config.output_dir)), device, held)
     planner = _Planner(config, prepared, machine, held, limits)
@@ -99,11 +99,6 @@ def plan_resources(config: RunConfig, limits: Limits, progress: Working) -> Reso
         progress("rehearsing strategies", i + 1, len(strategies))
     notes = tuple(render_message(note) for note in starting_notes(prepared.model))
     return ResourcePlan(rows, limits, list(_advise(planner, rows)), machine, notes=notes)
-
-
-def held_before(device: torch.device) -> int:
-    """Bytes this process holds before it plans; on a GPU, whose memory is another, 0."""
-    return 0 if device.type == "cuda" else process_memory.held()
 
 
 def measured(device: torch.device, progress: Working) -> Machine:

@@ -24,7 +24,7 @@ import yaml
 from welltuned.config import run_config_from
 from welltuned.models.loading import quiet
 from welltuned.runs import Run
-from welltuned.training.forecast.forecast import forecast_run
+from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.machine_profile import keep, with_reference
 from welltuned.training.forecast.prices import CHURN, Machine
 from welltuned.training.prepare import RunPlan, prepare
@@ -105,17 +105,18 @@ def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
         check=True,
     )
     cost = json.loads((folder / "run" / "results.json").read_text(encoding="utf-8"))["cost"]
-    parts = cost["predicted"]["memory"]
-    unknown = parts["libraries"] + parts["allocator"]
-    known = cost["predicted"]["memory_bytes"] - unknown
+    prepared = prepare(run_config_from(config))
+    memory = _forecast(prepared, machine, cost["memory_at_start_bytes"]).memory
+    known = memory.total - memory.libraries - memory.allocator
     first = next(Run(folder / "run").read_lines("metrics.jsonl"))["seconds"]
     usual = (cost["train_seconds"] - first) / (_STEPS - 1)
-    prepared = prepare(run_config_from(config))
     free = replace(machine, call=0.0, counting=0.0, pace=1.0, start=0.0)
-    work, with_calls = (_seconds(prepared, replace(free, call=call)) for call in (0.0, 1.0))
+    work, with_calls = (
+        _forecast(prepared, replace(free, call=call)).train_seconds for call in (0.0, 1.0)
+    )
     return _Tried(
         beyond=cost["peak_memory_bytes"] - known,
-        scored=parts["allocator"] / CHURN,
+        scored=memory.allocator / CHURN,
         start=max(0.0, first - usual),
         seconds=_STEPS * usual,
         work=work,
@@ -123,11 +124,9 @@ def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
     )
 
 
-def _seconds(prepared: RunPlan, machine: Machine) -> float:
+def _forecast(prepared: RunPlan, machine: Machine, held: int = 0) -> Forecast:
     config = prepared.config
-    return forecast_run(
-        prepared, config.strategy, config.training.resolved(), machine, 0
-    ).train_seconds
+    return forecast_run(prepared, config.strategy, config.training.resolved(), machine, held)
 
 
 def _config(folder: Path, width: int, blocks: int) -> dict[str, Any]:
