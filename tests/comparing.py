@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from welltuned.experiments.comparison import compare as carry_out
 from welltuned.experiments.comparison.compare import run_comparison
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.observer import ComparisonObserver
-from welltuned.experiments.comparison.worker import process, requests
-from welltuned.experiments.comparison.worker.client import Event, Worker
+from welltuned.experiments.executors import process
+from welltuned.experiments.executors.base import Worker
+from welltuned.experiments.executors.local import LocalPool
 from welltuned.rlhf import pipeline as stages
 from welltuned.rlhf import rl_stage
 from welltuned.runs.comparison_folder import Comparison
@@ -24,11 +24,10 @@ from welltuned.training import train
 HEAD = {"type": "partial", "num_blocks": 0, "name": "head"}
 
 
-class LocalWorker(Worker):
+class Thread(Worker):
     """A worker without a process of its own."""
 
     def start(self) -> Worker:
-        self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
         return self
@@ -36,24 +35,20 @@ class LocalWorker(Worker):
     def sample(self) -> None:
         self.memory_bytes = max(self.memory_bytes, 1)
 
+    def ask_to_stop(self) -> None:
+        pass
+
     def stop(self) -> None:
         self._thread.join()
 
-    def _last_words(self) -> str:
-        return ""  # there is no standard error of its own
-
     def _work(self) -> None:
-        def tell(event: str, **values: Any) -> None:
-            self._hear({"event": event, **values})
-            self.events.put(Event(self, event, values))
-
-        request: Any = self.request
         try:
-            status = process.handle_request(request, tell)
+            status = process.handle_request(
+                self.request, lambda event, **values: self.hear({"event": event, **values})
+            )
         except Exception as error:  # a crash, as far as the comparison can see
             self.error, status = f"{type(error).__name__}: {error}", 1
-        ended = {"status": status, "seconds": self.seconds}
-        self.events.put(Event(self, "ended", {**ended, "error": self._reason(status)}))
+        self.end(status)
 
 
 def values_for(model: str, data: str, folder: Path, **parts: Any) -> dict[str, Any]:
@@ -76,9 +71,8 @@ def carried_out(values: dict[str, Any], observer: ComparisonObserver | None = No
 
 
 def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
-    """Let workers work in this process, and draw the reports of runs only where one is read."""
-    patch.setattr(carry_out, "Worker", LocalWorker)
-    patch.setattr(requests, "Worker", LocalWorker)
+    """Let workers be threads here, and draw the reports of runs only where one is read."""
+    patch.setattr(LocalPool, "start", lambda pool, *asked: Thread(*asked).start())
     if not reports:
         patch.setattr(train, "write_run_report", lambda run: None)
         patch.setattr(rl_stage, "write_rl_report", lambda run: None)

@@ -14,6 +14,7 @@ from welltuned.experiments.comparison.cells import (
     keep_record,
     make_room,
 )
+from welltuned.experiments.comparison.worker.protocol import TRAIN
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 
@@ -98,7 +99,7 @@ def test_what_is_finished_is_put_aside_every_time(cell: Cell, comparison: Compar
 
 def test_the_request_has_what_was_settled_for_all_cells(cell: Cell) -> None:
     asked = cell.request({"precision": "bf16", "pooling": "mean"})
-    assert asked["do"] == "train"
+    assert asked["do"] == TRAIN
     assert asked["config"]["training"]["precision"] == "bf16"
     assert asked["config"]["task"]["pooling"] == "mean"
     assert run_config_from(asked["config"]).strategy == cell.config.strategy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -22,15 +21,14 @@ from faults import refused
 from support import config_values, make_rows, write_rows
 from welltuned.config import run_config_from
 from welltuned.errors import Stopped
-from welltuned.experiments.comparison import compare
 from welltuned.experiments.comparison.cells import cell_record
-from welltuned.experiments.comparison.compare import threads_for
 from welltuned.experiments.comparison.observer import (
     Board,
     CellState,
     ComparisonObserver,
     StrategyRow,
 )
+from welltuned.experiments.comparison.run_cells import CellRunner
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.training import train as pipeline
 from welltuned.training.data_cache import JOURNAL, DataCache
@@ -100,8 +98,8 @@ def test_variants_times_seeds_read_and_tokenise_once(
 def test_processes_of_their_own_read_and_tokenise_once(
     tiny: Any, sentiment: str, tmp_path: Path, unread: None
 ) -> None:
-    comparison = carried_out(values_for(tiny("bert"), sentiment, tmp_path / "new", seeds=1))
-    assert made(comparison) == {"splits": 1, "examples": 3}
+    values = values_for(tiny("bert"), sentiment, tmp_path / "new", seeds=1, strategies=[HEAD])
+    assert made(carried_out(values)) == {"splits": 1, "examples": 3}
 
 
 # --- What is there afterwards ------------------------------------------------------
@@ -442,42 +440,20 @@ def test_ctrl_c_ends_it_and_says_so(
 ) -> None:
     for seed in (0, 1):
         shutil.rmtree(copy.cell("head", seed).folder)
-    hear = compare._hear
+    hear = CellRunner._hear
 
-    def interrupt(*arguments: Any) -> None:
-        hear(*arguments)
+    def interrupt(runner: CellRunner) -> None:
+        hear(runner)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare, "_hear", interrupt)
+    monkeypatch.setattr(CellRunner, "_hear", interrupt)
     with pytest.raises(Stopped) as stop:
         again(copy)
     assert stop.value.exit_status == 128 + signal.SIGINT
     assert copy.record["state"] == "stopped"
-    monkeypatch.setattr(compare, "_hear", hear)
+    monkeypatch.setattr(CellRunner, "_hear", hear)
     again(copy)
     assert copy.record["state"] == "finished"
-
-
-def test_workers_share_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    assert threads_for(1) is None
-    assert [threads_for(workers) for workers in (2, 3, 16)] == [4, 2, 1]
-
-
-def test_two_workers_run_side_by_side(
-    tiny: Any, sentiment: str, tmp_path: Path, here: None
-) -> None:
-    most = 0
-
-    class Counting(Watching):
-        def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
-            nonlocal most
-            most = max(most, sum(cell.state == "running" for cell in board.cells))
-
-    values = values_for(tiny("bert"), sentiment, tmp_path / "c", workers=2, budget={"steps": 2})
-    comparison = carried_out(values, Counting())
-    assert most == 2
-    assert "Runs were parallel" in comparison.report.read_text()
 
 
 # --- Processes of their own ------------------------------------------------------------
@@ -508,12 +484,12 @@ def test_killed_in_the_middle_it_loses_at_most_the_cell_in_progress(
     process.wait()
     assert not (second.folder / "cell.json").exists()
     _wait_for(lambda: not _cells_alive(folder))
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        without_processes(patch, reports=False)
+        done = carried_out({**values, "seeds": 2})
     assert (first.folder / "cell.json").stat().st_mtime_ns == written
     assert (first.state, second.state) == ("finished", "finished")
-    assert "recommended  head" in done.stdout
-    assert cell_record(second)["cost"]["memory_bytes"] > 1e8, "torch alone takes more"
+    assert done.results["recommendation"]["strategy"] == "head"
 
 
 def _wait_for(condition: Any, seconds: float = 240) -> None:
@@ -527,10 +503,7 @@ def _cells_alive(folder: Path) -> bool:
     """Whether a process still has the folder in what it was asked; Linux only, else False."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (
-                b"welltuned.experiments.comparison.worker.process"
-                in (process / "cmdline").read_bytes()
-            ):
+            if b"welltuned.experiments.executors" in (process / "cmdline").read_bytes():
                 parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
                 if parent == 1:
                     return True

@@ -13,7 +13,7 @@ from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.rlhf_variant import whole
 from welltuned.experiments.comparison.variants import Variant
-from welltuned.experiments.comparison.worker.protocol import Request
+from welltuned.experiments.comparison.worker.protocol import RLHF, TRAIN, Request
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -48,11 +48,11 @@ class Cell:
     def request(self, settled: SharedSettings) -> Request:
         """What its process is asked to do, with what was settled for all cells."""
         config = freeze_shared_settings(self.config, settled)
-        asked: Request = {"do": "train", "config": config.model_dump(mode="json")}
+        asked: Request = {"do": TRAIN, "config": config.model_dump(mode="json")}
         if self.pipeline is None:
             return asked
         stages = whole(self.pipeline, config).model_dump(mode="json")
-        return {**asked, "do": "rlhf", "pipeline": stages}
+        return {**asked, "do": RLHF, "pipeline": stages}
 
 
 def plan_cells(

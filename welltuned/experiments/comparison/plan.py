@@ -14,7 +14,6 @@ from welltuned.experiments.comparison.folder import asked_for, splits_of
 from welltuned.experiments.comparison.observer import (
     Board,
     CellState,
-    ComparisonObserver,
     StrategyRow,
 )
 from welltuned.experiments.comparison.rlhf_variant import identity
@@ -89,7 +88,7 @@ def plan_comparison(
     variants: list[Variant],
     facts: DataFacts,
     cache: DataCache,
-    observer: ComparisonObserver,
+    requester: requests.Requester,
     command: str | None,
 ) -> ComparisonPlan:
     """Plan the cells, by what is known of them already or by finding it out.
@@ -103,7 +102,7 @@ def plan_comparison(
     if before.get("key") == key:
         scouted = before["scouted"]
     else:
-        scouted = requests.request_feasibility(comparison, config, variants, observer)
+        scouted = requests.request_feasibility(comparison, config, variants, requester)
     record: ComparisonRecord = {
         "schema_version": COMPARISON.version,
         "key": key,
@@ -122,12 +121,12 @@ def plan_comparison(
     possible = [v for v in variants if v.name not in scouted["impossible"]]
     if record["settled"].get("key") != baselines_key:
         _note(comparison, record)
-        settled = requests.request_baselines(comparison, possible[0], observer)
+        settled = requests.request_baselines(comparison, possible[0], requester)
         record["settled"] = {**settled, "key": baselines_key}
     _note(comparison, record)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(
-        comparison, config, possible, spending, record["settled"], facts.fingerprint, observer
+        comparison, config, possible, spending, record["settled"], facts.fingerprint, requester
     )
     record["tuned"] = tuned.found
     cells = plan_cells(

@@ -20,9 +20,9 @@ from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key, code_version
 from welltuned.experiments.comparison.cells import freeze_shared_settings
 from welltuned.experiments.comparison.config import CompareConfig
-from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
-from welltuned.experiments.comparison.worker.requests import events_of
+from welltuned.experiments.comparison.worker.protocol import TUNE
+from welltuned.experiments.comparison.worker.requests import Requester
 from welltuned.experiments.search.space_reading import with_found
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SharedSettings, TunedRecord
@@ -47,7 +47,7 @@ def tune(
     spending: dict[str, CellBudget],
     settled: SharedSettings,
     data: str,
-    observer: ComparisonObserver,
+    requester: Requester,
 ) -> TunedVariants:
     """Every variant with the best values of `config.tune` trials; without that, as they are."""
     if config.tune is None:
@@ -60,7 +60,7 @@ def tune(
             variant.config.model_copy(update={"training": training}), settled
         )
         try:
-            found = _find(comparison, variant, tried, config.tune, data, observer)
+            found = _find(comparison, variant, tried, config.tune, data, requester)
         except RunFailed as error:
             tuned.failed[variant.name] = f"its {config.tune} trials found nothing: {error}"
             continue
@@ -83,7 +83,7 @@ def _find(
     tried: RunConfig,
     trials: int,
     data: str,
-    observer: ComparisonObserver,
+    requester: Requester,
 ) -> TunedRecord:
     """What the trials of one variant found: from its file where it is there, else by trying."""
     folder = comparison.folder / "tuning" / variant.slug
@@ -99,7 +99,7 @@ def _find(
     folder.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {"key": key})
     request = {
-        "do": "tune",
+        "do": TUNE,
         "data": str(comparison.data),
         "name": variant.name,
         "config": _left_open(tried),
@@ -107,7 +107,7 @@ def _find(
         "folder": str(folder),
     }
     found = cast(TunedRecord, {})
-    for event in events_of(request, observer):
+    for event in requester.events_of(request):
         if event.name == "tuned":
             found = cast(TunedRecord, {"key": key, "trials": trials, **event.values})
     write_json(file, found)

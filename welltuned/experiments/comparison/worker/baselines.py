@@ -25,7 +25,7 @@ from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.session import load_session
 
 if TYPE_CHECKING:
-    from welltuned.experiments.comparison.worker.protocol import Tell
+    from welltuned.experiments.executors.process import Tell
 
 MAJORITY, UNTOUCHED, TFIDF = "majority", "untouched", "tf-idf"
 _STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
@@ -46,7 +46,6 @@ def run_baselines(request: Request, tell: Tell) -> None:
         _tfidf(prepared, folder)
     settled = _untouched(prepared, folder, observer)
     tell("settled", **settled)
-    tell("finished", memory_bytes=0)
 
 
 def _write(

@@ -26,7 +26,7 @@ from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
 
 if TYPE_CHECKING:
-    from welltuned.experiments.comparison.worker.protocol import Tell
+    from welltuned.experiments.executors.process import Tell
 
 _TIMED_STEPS = 12
 _WARM_UP = 4

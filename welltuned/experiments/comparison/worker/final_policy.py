@@ -27,7 +27,7 @@ from welltuned.training.prepare import prepare
 from welltuned.training.results import read_split
 
 if TYPE_CHECKING:
-    from welltuned.experiments.comparison.worker.protocol import Tell
+    from welltuned.experiments.executors.process import Tell
 
 
 def carry_out_pipeline(request: Request, tell: Tell) -> None:

@@ -12,7 +12,7 @@ from welltuned.runs.results_schema import Scores
 from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
-    from welltuned.experiments.comparison.worker.protocol import Tell
+    from welltuned.experiments.executors.process import Tell
 
 _SECONDS = 0.2
 """The least time between two events of the same kind; the last of a kind is always told."""

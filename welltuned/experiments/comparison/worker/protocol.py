@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
 from welltuned.experiments.comparison.cache_key import code_version
 from welltuned.training.data_cache import DataCache
 
-Tell = Callable[..., None]
-"""Sends an event: `tell("stepped", step=3)`."""
+_HERE = __name__.rpartition(".")[0]
+SCOUT = f"{_HERE}.feasibility:check_feasibility"
+BASELINES = f"{_HERE}.baselines:run_baselines"
+TUNE = f"{_HERE}.trials:find_best"
+TRAIN = f"{_HERE}.cell:train_cell"
+RLHF = f"{_HERE}.final_policy:carry_out_pipeline"
+"""Who carries a request out; imported in its process alone."""
 
 
 class Candidate(TypedDict):
@@ -25,7 +29,7 @@ class Request(TypedDict, total=False):
     """What a worker is asked to do. Each `do` has keys of its own."""
 
     do: str
-    """`scout`, `baselines`, `tune`, `train` or `rlhf`."""
+    """Who does it: `SCOUT`, `BASELINES`, `TUNE`, `TRAIN` or `RLHF`."""
     data: str
     """The folder of what the comparison's processes have read and tokenised."""
     folder: str
@@ -33,17 +37,17 @@ class Request(TypedDict, total=False):
     config: dict[str, Any]
     """A run's config, as its file would hold it."""
     pipeline: dict[str, Any]
-    """Of `rlhf`: the config of all stages."""
+    """Of `RLHF`: the config of all stages."""
     command: str | None
     """What a report says would do the same."""
     variants: list[Candidate]
-    """Of `scout`."""
+    """Of `SCOUT`."""
     timed: bool
-    """Of `scout`: whether to time a few steps of each."""
+    """Of `SCOUT`: whether to time a few steps of each."""
     name: str
-    """Of `tune`: the variant."""
+    """Of `TUNE`: the variant."""
     trials: int
-    """Of `tune`: how many."""
+    """Of `TUNE`: how many."""
 
 
 def shared_data(request: Request) -> DataCache:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from welltuned.errors import Fault, InputError, RunFailed
@@ -15,18 +16,45 @@ from welltuned.experiments.comparison.budget import CellBudget, Feasibility, spe
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.variants import Variant
-from welltuned.experiments.comparison.worker.client import Event, Worker
-from welltuned.experiments.comparison.worker.protocol import Candidate, Request
+from welltuned.experiments.comparison.worker.protocol import BASELINES, SCOUT, Candidate, Request
+from welltuned.experiments.executors.base import Event, Pool
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import Scouted, SharedSettings
 from welltuned.strategies import default_strategy
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who carries requests out, and who hears how far they are."""
+
+    pool: Pool
+    observer: ComparisonObserver
+
+    def events_of(self, request: Mapping[str, object]) -> Iterator[Event]:
+        """The events of a request as they come, its progress passed on.
+
+        Raises what it ended with.
+        """
+        events: queue.Queue[Event] = queue.Queue()
+        worker = self.pool.start(request, events)
+        try:
+            while (event := events.get()).name != "ended":
+                if event.name == "working":
+                    self.observer.working(**event.values)
+                yield event
+        finally:
+            worker.stop()
+        if worker.refused:
+            raise InputError([Fault.from_dict(values) for values in worker.refused])
+        if reason := event.values["error"]:
+            raise RunFailed(Fault("compare.worker_failed", "{reason}", reason=reason))
 
 
 def request_feasibility(
     comparison: Comparison,
     config: CompareConfig,
     variants: Sequence[Variant],
-    observer: ComparisonObserver,
+    requester: Requester,
 ) -> Scouted:
     """Look which variants can start and what an epoch is, and share the budget out.
 
@@ -35,7 +63,7 @@ def request_feasibility(
     timed = config.budget is not None and config.budget.time is not None
     able = [variant for variant in variants if variant.impossible is None]
     request: Request = {
-        "do": "scout",
+        "do": SCOUT,
         "data": str(comparison.data),
         "variants": [_described(variant) for variant in able],
         "timed": timed,
@@ -44,7 +72,7 @@ def request_feasibility(
     found: dict[str, dict[str, Any]] = {}
     impossible: dict[str, list[Fault]] = {}
     startup, spent = 0.0, 0.0
-    for event in events_of(request, observer):
+    for event in requester.events_of(request):
         startup = startup or event.worker.seconds
         spent = event.worker.seconds
         if event.name in ("checked", "timed"):
@@ -59,7 +87,7 @@ def request_feasibility(
     trainings = {v.name: v.config.training for v in variants}
     parts = {name: Feasibility(**values) for name, values in found.items()}
     spending = spend(config, parts, trainings, spent)
-    _note_spending(spending, [v for v in able if v.name in found], observer)
+    _note_spending(spending, [v for v in able if v.name in found], requester.observer)
     reasons = {name: "; ".join(fault.what for fault in them) for name, them in impossible.items()}
     return {
         "metric": next(iter(parts.values())).metric,
@@ -106,35 +134,18 @@ def _note_spending(
 
 
 def request_baselines(
-    comparison: Comparison, variant: Variant, observer: ComparisonObserver
+    comparison: Comparison, variant: Variant, requester: Requester
 ) -> SharedSettings:
     """Measure the baselines; returns what is settled for all cells: precision and pooling."""
     config = variant.config.model_dump(mode="json", exclude={"output_dir", "strategy"})
     request: Request = {
-        "do": "baselines",
+        "do": BASELINES,
         "data": str(comparison.data),
         "config": {**config, "strategy": {"type": default_strategy().type}},
         "folder": str(comparison.folder / "baselines"),
     }
     settled: SharedSettings = {}
-    for event in events_of(request, observer):
+    for event in requester.events_of(request):
         if event.name == "settled":
             settled = cast(SharedSettings, event.values)
     return settled
-
-
-def events_of(request: Mapping[str, object], observer: ComparisonObserver) -> Iterator[Event]:
-    """The events of a request as they come, its progress passed on. Raises what it ended with."""
-    events: queue.Queue[Event] = queue.Queue()
-    worker = Worker(request, events).start()
-    try:
-        while (event := events.get()).name != "ended":
-            if event.name == "working":
-                observer.working(**event.values)
-            yield event
-    finally:
-        worker.stop()
-    if worker.refused:
-        raise InputError([Fault.from_dict(values) for values in worker.refused])
-    if event.values["error"]:
-        raise RunFailed(Fault("compare.worker_failed", "{reason}", reason=event.values["error"]))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from welltuned.config import run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingTrials
-from welltuned.experiments.comparison.worker.protocol import Request, Tell, shared_data
+from welltuned.experiments.comparison.worker.protocol import Request, shared_data
+from welltuned.experiments.executors.process import Tell
 from welltuned.experiments.search.best_of import find
 
 
@@ -22,4 +23,3 @@ def find_best(request: Request, tell: Tell) -> None:
         shared_data(request),
     )
     tell("tuned", **best.as_dict())
-    tell("finished", memory_bytes=0)

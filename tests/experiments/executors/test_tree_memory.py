@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from welltuned.experiments.comparison.worker.tree_memory import tree_memory
+from welltuned.experiments.executors.tree_memory import tree_memory
 
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 

@@ -1,4 +1,4 @@
-"""Worker main program: `python -m welltuned.experiments.comparison.worker.process`.
+"""Worker main program: `python -m welltuned.experiments.executors.process`.
 
 It reads one request from standard input, a line of JSON, and tells what happens
 on standard output, a line of JSON an event. A crash ends this process and nothing
@@ -7,16 +7,19 @@ else; when the process that asked is gone, this one goes too.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from welltuned.config import run_config_from
 from welltuned.errors import InputError, Stopped, WelltunedError
-from welltuned.experiments.comparison.worker.protocol import Request, Tell, shared_data
+
+Tell = Callable[..., None]
+"""Sends an event: `tell("stepped", step=3)`."""
 
 
 def run_worker() -> None:
@@ -24,13 +27,20 @@ def run_worker() -> None:
     tell = _claim_stdout()
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if request["threads"] is not None:
+        limit_threads(request["threads"])
     sys.exit(handle_request(request, tell))
 
 
-def handle_request(request: Request, tell: Tell) -> int:
-    """Do what a request asks for; returns the exit status. What is wrong is told."""
+def handle_request(request: Mapping[str, object], tell: Tell) -> int:
+    """Do what a request asks for; returns the exit status. What is wrong is told.
+
+    Its `do` names who does it, `MODULE:FUNCTION`, which is called with the request and `tell`.
+    """
+    computed = _cpu_seconds()
     try:
-        _TASKS[request["do"]](request, tell)
+        module, _, function = str(request["do"]).partition(":")
+        getattr(importlib.import_module(module), function)(request, tell)
     except InputError as error:
         tell("refused", faults=[fault.as_dict() for fault in error.faults])
         return error.exit_status
@@ -39,7 +49,17 @@ def handle_request(request: Request, tell: Tell) -> int:
     except WelltunedError as error:
         tell("failed", error=str(error))
         return error.exit_status
+    tell("finished", memory_bytes=_own_peak(), cpu_seconds=_cpu_seconds() - computed)
     return 0
+
+
+def limit_threads(threads: int) -> None:
+    """So many threads for each product of matrices: they decide how sums are rounded, too."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")
 
 
 def _claim_stdout() -> Tell:
@@ -60,48 +80,10 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(request: Request, tell: Tell) -> None:
-    from welltuned.experiments.comparison.worker.observers import TellingObserver
-    from welltuned.training.train import run_training
-
-    config, observer = run_config_from(request["config"]), TellingObserver(tell)
-    run_training(config, observer, request["command"], shared_data(request))
-    tell("finished", memory_bytes=_own_peak())
-
-
-def _rlhf(request: Request, tell: Tell) -> None:
-    from welltuned.experiments.comparison.worker.final_policy import carry_out_pipeline
-
-    carry_out_pipeline(request, tell)
-    tell("finished", memory_bytes=_own_peak())
-
-
-def _scout(request: Request, tell: Tell) -> None:
-    from welltuned.experiments.comparison.worker.feasibility import check_feasibility
-
-    check_feasibility(request, tell)
-
-
-def _baselines(request: Request, tell: Tell) -> None:
-    from welltuned.experiments.comparison.worker.baselines import run_baselines
-
-    run_baselines(request, tell)
-
-
-def _tune(request: Request, tell: Tell) -> None:
-    from welltuned.experiments.comparison.worker.trials import find_best
-
-    find_best(request, tell)
-
-
-_TASKS: dict[str, Callable[[Request, Tell], None]] = {
-    "scout": _scout,
-    "baselines": _baselines,
-    "tune": _tune,
-    "train": _train,
-    "rlhf": _rlhf,
-}
-"""Who carries a request out, by the request's `do`."""
+def _cpu_seconds() -> float:
+    """What this process and its ended children have computed."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def _own_peak() -> int:

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from welltuned.errors import Fault, InputError, Place, RunFailed, Stopped
-from welltuned.experiments.comparison.worker import process
-from welltuned.experiments.comparison.worker.process import handle_request
+from welltuned.experiments.executors.process import handle_request
 
 
 class Told(list[tuple[str, dict[str, Any]]]):
@@ -32,15 +32,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], A
             if error is not None:
                 raise error
 
-        monkeypatch.setitem(process._TASKS, "work", work)
+        monkeypatch.setitem(sys.modules, "of_test", SimpleNamespace(work=work))
         told = Told()
-        return handle_request({"do": "work", "name": "lora"}, told), told
+        return handle_request({"do": "of_test:work", "name": "lora"}, told), told
 
     return ask
 
 
 def test_a_request_goes_to_who_carries_it_out(asked: Any) -> None:
-    assert asked(None) == (0, [("started", {"of": "lora"})])
+    status, told = asked(None)
+    assert status == 0 and told[0] == ("started", {"of": "lora"})
+    event, values = told[1]
+    assert event == "finished" and values["memory_bytes"] > 0 and values["cpu_seconds"] >= 0
 
 
 def test_wrong_input_is_told_fault_by_fault(asked: Any) -> None:
@@ -76,7 +79,7 @@ def test_what_nobody_foresaw_is_not_swallowed(asked: Any) -> None:
 
 PROGRAM = """
 import os, time
-from welltuned.experiments.comparison.worker import process
+from welltuned.experiments.executors import process
 
 def work(request, tell):
     print("from Python", flush=True)
@@ -84,7 +87,6 @@ def work(request, tell):
     tell("told", value="ä")
     time.sleep(60)
 
-process._TASKS["work"] = work
 process.run_worker()
 """
 
@@ -94,7 +96,7 @@ def test_only_events_reach_standard_output_and_a_worker_goes_with_its_parent() -
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as worker:
         assert worker.stdin and worker.stdout and worker.stderr
-        worker.stdin.write('{"do": "work"}\n')
+        worker.stdin.write('{"do": "__main__:work", "threads": null}\n')
         worker.stdin.flush()
         first = worker.stdout.readline()
         worker.stdin.close()  # as it is when the parent is gone

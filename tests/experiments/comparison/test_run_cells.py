@@ -1,0 +1,94 @@
+"""Cells side by side: how many threads each has, and what becomes of one whose process dies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comparing import HEAD, Thread, carried_out, values_for
+from welltuned.experiments.comparison.observer import (
+    Board,
+    CellState,
+    ComparisonObserver,
+    StrategyRow,
+)
+from welltuned.experiments.comparison.run_cells import threads_for
+
+
+class Watching(ComparisonObserver):
+    """Remembers how many cells ran at once, and what was noted."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.notes: list[str] = []
+
+    def noted(self, text: str) -> None:
+        self.notes.append(text)
+
+    def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
+        self.most = max(self.most, sum(cell.state == "running" for cell in board.cells))
+
+
+def test_workers_share_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert threads_for(1) is None
+    assert [threads_for(workers) for workers in (2, 3, 16)] == [4, 2, 1]
+
+
+def test_two_workers_run_side_by_side(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None
+) -> None:
+    watching = Watching()
+    values = values_for(tiny("bert"), sentiment, tmp_path / "c", workers=2, budget={"steps": 2})
+    comparison = carried_out(values, watching)
+    assert watching.most == 2
+    assert "Runs were parallel" in comparison.report.read_text()
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch, here: None) -> Any:
+    """`dying(times)`: the process of a cell is killed so many times before it has done anything."""
+
+    def dies(times: int) -> list[int]:
+        left = [times]
+        carry_out = Thread._work
+
+        def work(worker: Thread) -> None:
+            if "cell" in str(worker.request["do"]) and left[0]:
+                left[0] -= 1
+                worker.end(-9)
+            else:
+                carry_out(worker)
+
+        monkeypatch.setattr(Thread, "_work", work)
+        return left
+
+    return dies
+
+
+def test_a_cell_whose_process_dies_is_tried_once_more(
+    tiny: Any, sentiment: str, tmp_path: Path, dying: Any
+) -> None:
+    dying(1)
+    watching = Watching()
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", strategies=[HEAD], seeds=1, budget={"steps": 2}
+    )
+    comparison = carried_out(values, watching)
+    assert comparison.cell("head", 0).is_finished
+    assert "head, seed 0: its process was ended by SIGKILL" in watching.notes[-1]
+
+
+def test_one_that_dies_again_has_failed(
+    tiny: Any, sentiment: str, tmp_path: Path, dying: Any
+) -> None:
+    left = dying(3)
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", strategies=[HEAD], seeds=1, budget={"steps": 2}
+    )
+    [failed] = carried_out(values).results["rows"][0]["failed"]
+    assert left == [1]
+    assert "its process was ended by SIGKILL" in str(failed["error"])
