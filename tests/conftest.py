@@ -32,6 +32,8 @@ from welltuned.schema.plugins import without_plugins
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
+os.fsync = lambda descriptor: None  # no test pulls the plug, and a disk may take its time
+
 os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -165,6 +167,12 @@ def ratings(tmp_path_factory: pytest.TempPathFactory) -> str:
 def sentiment(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of 120 labelled texts."""
     return write_rows(tmp_path_factory.mktemp("data") / "sentiment.jsonl", make_rows(120))
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 60 labelled texts: enough for six steps."""
+    return write_rows(tmp_path_factory.mktemp("data") / "few.jsonl", make_rows(60))
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from welltuned.training.defaults import defaults_for
 
@@ -33,6 +36,23 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "parallel": {"type": "adapter", "reduction_factor": 8, "placement": "parallel", "scale": 4},
 }
 """Every strategy, in the variants that the contract tests try."""
+
+
+def is_quick(strategy: str, family: str) -> bool:
+    """Whether a pair is among the third, evenly spread, that `make test` tries.
+
+    Every strategy and every family is in it several times; `make test-slow` tries the others.
+    """
+    return (list(STRATEGIES).index(strategy) + FAMILIES.index(family)) % 3 == 0
+
+
+def each_pair(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
+    """Once for every pair of a strategy and a family; two thirds of them are slow tests."""
+    every = [
+        pytest.param(*pair, id="-".join(pair), marks=[] if is_quick(*pair) else pytest.mark.slow)
+        for pair in pairs
+    ]
+    return pytest.mark.parametrize(("strategy", "family"), every)
 
 
 def default_rate(strategy: str) -> float:
@@ -344,8 +364,6 @@ def fit(engine: Any, job: Any) -> Any:
 
 def short_tune(model: Any, data: Any, strategy: Any, output: Path, **parts: Any) -> Any:
     """A run of one epoch without report, baseline or checkpoints."""
-    import pytest
-
     from welltuned.training import train
 
     training = {

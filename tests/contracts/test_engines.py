@@ -61,7 +61,7 @@ def turn(
 @pytest.mark.parametrize("accumulation", [1, 4])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_engines_agree_step_by_step(
-    strategy: str, accumulation: int, tiny: Any, sentiment: str, tmp_path: Path
+    strategy: str, accumulation: int, tiny: Any, few: str, tmp_path: Path
 ) -> None:
     model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     training: dict[str, Any] = {
@@ -69,8 +69,8 @@ def test_the_engines_agree_step_by_step(
         "gradient_accumulation_steps": accumulation,
         "per_device_train_batch_size": 4,
     }
-    plain, weights = turn(torch_loop, model, sentiment, strategy, tmp_path, **training)
-    hf, hf_weights = turn(hf_trainer, model, sentiment, strategy, tmp_path, **training)
+    plain, weights = turn(torch_loop, model, few, strategy, tmp_path, **training)
+    hf, hf_weights = turn(hf_trainer, model, few, strategy, tmp_path, **training)
     assert [step.step for step in plain.steps] == [step.step for step in hf.steps]
     for ours, theirs in zip(plain.steps, hf.steps, strict=True):
         assert theirs.loss == pytest.approx(ours.loss, abs=1e-6)

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import nn
 
-from support import DECODERS, STRATEGIES, make_config, make_tokenizer, strategy_of
+from support import DECODERS, STRATEGIES, each_pair, make_config, make_tokenizer, strategy_of
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, load_model, read_tokenizer
 from welltuned.strategies import Context
@@ -30,10 +30,7 @@ NEW = 12
 
 
 def pairs(names: Iterable[str] = TRIED) -> pytest.MarkDecorator:
-    every = [(strategy, family) for family in DECODERS for strategy in names]
-    return pytest.mark.parametrize(
-        ("strategy", "family"), every, ids=[f"{strategy}-{family}" for strategy, family in every]
-    )
+    return each_pair((strategy, family) for family in DECODERS for strategy in names)
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,13 @@ from support import (
     FAMILIES,
     STRATEGIES,
     build,
+    each_pair,
     encode,
+    is_quick,
     logits,
     make_rows,
     short_tune,
     tune,
-    write_rows,
 )
 from welltuned.artifact.export import export_run
 from welltuned.artifact.save_load import load_artifact
@@ -44,10 +45,7 @@ TEXTS = [row["text"] for row in make_rows(12, seed=9)]
 
 
 def pairs(*chosen: str) -> pytest.MarkDecorator:
-    every = pairs_of(chosen or tuple(STRATEGIES))
-    return pytest.mark.parametrize(
-        ("strategy", "family"), every, ids=[f"{strategy}-{family}" for strategy, family in every]
-    )
+    return each_pair(pairs_of(chosen or tuple(STRATEGIES)))
 
 
 def pairs_of(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -55,14 +53,14 @@ def pairs_of(names: Iterable[str]) -> list[tuple[str, str]]:
     return [pair for pair in every if pair not in REFUSED]
 
 
+of_pairs = pytest.mark.parametrize(
+    "quick",
+    [pytest.param(True, id="quick"), pytest.param(False, id="slow", marks=pytest.mark.slow)],
+)
+
+
 def pooling_of(strategy: str) -> str:
     return "model" if strategy in PLAIN else "mean"
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file of 60 labelled texts: enough for six steps."""
-    return write_rows(tmp_path_factory.mktemp("data") / "few.jsonl", make_rows(60))
 
 
 @pytest.fixture(scope="module")
@@ -134,18 +132,21 @@ def heads(tiny: Any) -> Any:
     return make
 
 
+@of_pairs
 def test_plain_libraries_answer_the_same_in_a_process_without_welltuned(
-    tuned: Any, loaded: Any, tmp_path: Path
+    quick: bool, tuned: Any, loaded: Any, tmp_path: Path
 ) -> None:
     """Whole weights by transformers, LoRA by PEFT; and as the trained model did in its run."""
-    asked = pairs_of(PLAIN)
+    asked = [pair for pair in pairs_of(PLAIN) if is_quick(*pair) == quick]
     compare_with_another_process(asked, tuned, loaded, tmp_path, import_welltuned=False)
 
 
+@of_pairs
 def test_peft_answers_the_same_in_a_process_that_imports_welltuned(
-    tuned: Any, loaded: Any, tmp_path: Path
+    quick: bool, tuned: Any, loaded: Any, tmp_path: Path
 ) -> None:
-    asked = pairs_of(name for name in STRATEGIES if name not in PLAIN)
+    names = [name for name in STRATEGIES if name not in PLAIN]
+    asked = [pair for pair in pairs_of(names) if is_quick(*pair) == quick]
     compare_with_another_process(asked, tuned, loaded, tmp_path, import_welltuned=True)
 
 
@@ -271,9 +272,14 @@ def test_a_pair_that_cannot_work_is_refused_before_weights_load(
 def test_the_same_seed_gives_the_same_run_bit_for_bit(
     strategy: str, tiny: Any, few: str, tmp_path: Path
 ) -> None:
+    few_steps = {"num_train_epochs": "auto", "max_steps": 3}
     runs = [
         short_tune(
-            tiny("bert"), few, STRATEGIES[strategy], tmp_path / name, training={"seed": seed}
+            tiny("bert"),
+            few,
+            STRATEGIES[strategy],
+            tmp_path / name,
+            training={"seed": seed, **few_steps},
         )
         for name, seed in (("a", 3), ("b", 3), ("c", 4))
     ]
