@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,37 @@ def test_single_label_scores_are_scikit_learns(drawn: Any) -> None:
     assert scores["log_loss"] == pytest.approx(
         -np.log(probabilities[np.arange(300), labels]).mean()
     )
+
+
+def test_values_are_scikit_learns_to_the_last_bit() -> None:
+    random = np.random.default_rng(2)
+    for number in (1, 40, 700):
+        labels = random.integers(0, 3, number)
+        probabilities = random.dirichlet(np.ones(3), number).astype(np.float32)
+        guesses, classes = probabilities.argmax(axis=1), [0, 1, 2]
+        found = score(ClassPredictions.of(labels, probabilities, NAMES))
+        whole = probabilities.astype(np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that float32 does not sum to 1
+            assert found["log_loss"] == metrics.log_loss(labels, whole, labels=classes)
+        assert found["accuracy"] == metrics.accuracy_score(labels, guesses)
+        theirs = metrics.precision_recall_fscore_support(
+            labels, guesses, labels=classes, zero_division=0
+        )
+        assert found["macro_f1"] == theirs[2].mean()
+        for k, name in enumerate(NAMES):
+            assert tuple(found["per_class"][name].values()) == tuple(part[k] for part in theirs)
+
+
+def test_scores_of_label_sets_are_scikit_learns_to_the_last_bit(flags: Any) -> None:
+    labels, probabilities = flags
+    found = score(LabelSetPredictions.of(labels, probabilities, NAMES))
+    guesses = probabilities > 0.5
+    args: Any = {"average": None, "zero_division": 0}
+    theirs = metrics.precision_recall_fscore_support(labels, guesses, **args)
+    assert found["micro_f1"] == metrics.f1_score(labels, guesses, average="micro")
+    for k, name in enumerate(NAMES):
+        assert tuple(found["per_class"][name].values()) == tuple(part[k] for part in theirs)
 
 
 def test_a_worked_example_comes_out_as_by_hand() -> None:

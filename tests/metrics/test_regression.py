@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import metrics
 
 from welltuned.metrics import NumberPredictions, score
 
@@ -68,3 +70,18 @@ def test_every_score_has_an_interval_that_holds_it() -> None:
     for name in ("r2", "mae", "rmse", "spearman"):
         low, high = scores[f"{name}_ci95"]
         assert low < scores[name] < high
+
+
+@pytest.mark.parametrize("said", [np.float32, np.float64])
+@pytest.mark.parametrize("true", [np.float32, np.float64])
+def test_values_are_scikit_learns_and_scipys_to_the_last_bit(true: Any, said: Any) -> None:
+    random = np.random.default_rng(3)
+    for number in (2, 17, 300):
+        labels = random.normal(5, 3, number).round(1).astype(true)
+        guesses = (labels + random.normal(size=number)).round(1).astype(said)
+        assert score(NumberPredictions(labels, guesses)) == {
+            "r2": float(metrics.r2_score(labels, guesses)),
+            "mae": float(metrics.mean_absolute_error(labels, guesses)),
+            "rmse": float(metrics.root_mean_squared_error(labels, guesses)),
+            "spearman": float(stats.spearmanr(labels, guesses).statistic),
+        }

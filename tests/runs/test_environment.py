@@ -69,6 +69,7 @@ def test_a_changed_checkout_says_so(checkout: Path) -> None:
     (checkout.parent / "new.txt").write_text("not tracked, so of no account")
     assert describe_environment()["commit"] == commit
     checkout.write_text("changed")
+    environment._commit.cache_clear()  # a process asks once
     assert describe_environment()["commit"] == commit + "+changes"
 
 

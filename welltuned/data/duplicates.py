@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from welltuned.data.records import Records
 
@@ -30,13 +31,17 @@ def normalise(text: str, compare_as: str = "text") -> str:
     """
     if compare_as == "code":
         return "".join(text.split())
-    seen = "".join(map(_of_usual_width, text.translate(_UNSEEN)))
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).casefold())
+    if text.isascii():
+        folded = text.lower()
+    else:
+        seen = "".join(map(_of_usual_width, text.translate(_UNSEEN)))
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).casefold())
     words = _APOSTROPHES.sub("", folded).split()
     bare = [word.rstrip(_STOPS) for word in words]
     return _IDLE_SPACES.sub("", " ".join(filter(None, bare)) or " ".join(words))
 
 
+@cache
 def _of_usual_width(sign: str) -> str:
     """A full-width Latin or half-width Japanese sign as it is usually written."""
     is_resized = unicodedata.decomposition(sign).startswith(("<wide>", "<narrow>"))

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 
 import torch
 
@@ -95,8 +96,12 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     )
 
 
+@cache
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of square matrix products on this device: the best of several short tries."""
+    """FLOP/s of square matrix products on this device: the best of several short tries.
+
+    Measured once in a process.
+    """
     left, right = (torch.randn(_SIZE, _SIZE, device=device).to(dtype) for _ in range(2))
     best = float("inf")
     for _ in range(6):

@@ -1,6 +1,7 @@
 """Classification metrics with 95% bootstrap intervals.
 
-scikit-learn defines the scores. The intervals resample test examples; for
+Scores are scikit-learn's to the last bit; it checks its arguments for longer than the sums take,
+a thousand times an interval, so the sums are taken here. The intervals resample test examples; for
 scores that depend only on how often each (label, prediction) pair occurs, a
 resample of N examples is one multinomial draw of the confusion matrix, which
 makes a thousand of them cost next to nothing and changes nothing else.
@@ -31,14 +32,9 @@ from welltuned.metrics.intervals import RESAMPLES
 
 _LEAST_WRITTEN = 1e-6
 """Probabilities are written with six digits."""
+_LEAST = np.finfo(np.float64).eps
+"""No probability counts as less, so that no loss is infinite."""
 _BINS = 10
-
-
-def _sklearn() -> Any:
-    """Imported late: names and directions of metrics are needed where nothing is computed."""
-    from sklearn import metrics
-
-    return metrics
 
 
 # --- One label ------------------------------------------------------------------------
@@ -75,16 +71,15 @@ class ClassPredictions(Predictions):
     @cached_property
     def confusion_KK(self) -> np.ndarray:
         """Rows: truth."""
-        classes = list(range(len(self.names)))
-        return _sklearn().confusion_matrix(self.true_N, self.said_N, labels=classes)
+        number = len(self.names)
+        pairs_N = self.true_N * number + self.said_N
+        return np.bincount(pairs_N, minlength=number**2).reshape(number, number)
 
     @cached_property
     def by_class(self) -> tuple[np.ndarray, ...]:
         """Precision, recall, F1 and support, (K) each."""
-        classes = list(range(len(self.names)))
-        return _sklearn().precision_recall_fscore_support(
-            self.true_N, self.said_N, labels=classes, zero_division=0
-        )
+        counts_KK = self.confusion_KK
+        return class_scores(counts_KK.diagonal(), counts_KK.sum(axis=1), counts_KK.sum(axis=0))
 
     @cached_property
     def resampled_confusions(self) -> np.ndarray:
@@ -134,9 +129,9 @@ def _log_loss(predictions: ClassPredictions) -> Statistic:
 
 
 def _compute_log_loss(predictions: ClassPredictions) -> float:
-    probabilities_NK = predictions.probabilities_NK.astype(np.float64)
-    classes = list(range(len(predictions.names)))
-    return float(_sklearn().log_loss(predictions.true_N, probabilities_NK, labels=classes))
+    rows_N = np.arange(len(predictions.true_N))
+    true_N = predictions.probabilities_NK[rows_N, predictions.true_N].astype(np.float64)
+    return float(-np.log(np.clip(true_N, _LEAST, 1 - _LEAST)).mean())
 
 
 def _calibration(predictions: ClassPredictions) -> Statistic:
@@ -163,9 +158,7 @@ ClassPredictions.scored_by(
         name="accuracy",
         title="accuracy",
         statistic=_accuracy,
-        compute=lambda predictions: float(
-            _sklearn().accuracy_score(predictions.true_N, predictions.said_N)
-        ),
+        compute=lambda predictions: float((predictions.true_N == predictions.said_N).mean()),
         resample=_resampled_accuracy,
     ),
     Metric(
@@ -225,9 +218,7 @@ class LabelSetPredictions(Predictions):
     @cached_property
     def by_class(self) -> tuple[np.ndarray, ...]:
         """Precision, recall, F1 and support, (K) each."""
-        return _sklearn().precision_recall_fscore_support(
-            self.true_NK, self.said_NK, average=None, zero_division=0
-        )
+        return class_scores(*_counts(self.true_NK, self.said_NK).T)
 
     @cached_property
     def draws(self) -> list[np.ndarray]:
@@ -281,9 +272,7 @@ LabelSetPredictions.scored_by(
         title="micro-F1",
         statistic=_micro_f1,
         compute=lambda predictions: float(
-            _sklearn().f1_score(
-                predictions.true_NK, predictions.said_NK, average="micro", zero_division=0
-            )
+            f1(*_counts(predictions.true_NK, predictions.said_NK).sum(axis=0))
         ),
         resample=lambda predictions: f1(*predictions.resampled_counts.sum(axis=1).T),
     ),
@@ -309,6 +298,15 @@ LabelSetPredictions.scored_by(
 
 
 # --- Functions of arrays --------------------------------------------------------------
+
+
+def class_scores(hits: np.ndarray, true: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Precision, recall, F1 and support of each class, (K) each; 0 where there is nothing."""
+    return _share(hits, said), _share(hits, true), f1(hits, true, said), true
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
 
 
 def calibration_error(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TypedDict
@@ -45,10 +46,11 @@ def describe_environment() -> Environment:
         "cpu_count": os.cpu_count(),
         "memory_bytes": _memory(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "commit": _commit(),
+        "commit": _commit(Path(__file__).parents[2]),
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
@@ -74,9 +76,12 @@ def _memory() -> int | None:
         return None
 
 
-def _commit() -> str | None:
-    """The code's commit, with `+changes` when files differ from it; None outside a checkout."""
-    root = Path(__file__).parents[2]
+@cache
+def _commit(root: Path) -> str | None:
+    """The code's commit, with `+changes` when files differ from it; None outside a checkout.
+
+    As it is when this process first asks: it has imported that code.
+    """
     if not (root / ".git").exists():
         return None
     try:

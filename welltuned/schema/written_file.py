@@ -10,6 +10,9 @@ import yaml
 
 from welltuned.errors import Fault, InputError, Place
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C, where PyYAML was built with it, is ten times as fast."""
+
 
 def read_mapping(file: Path) -> dict[str, Any]:
     """The content of a JSON or YAML file, by its suffix.
@@ -29,7 +32,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
 
 
 def _parse(text: str, suffix: str) -> object:
-    return yaml.safe_load(text) if suffix == ".yaml" else json.loads(text)
+    return yaml.load(text, _LOADER) if suffix == ".yaml" else json.loads(text)
 
 
 def _damaged(place: Place, reason: str) -> InputError:

@@ -11,7 +11,7 @@ from welltuned.models import loading, vocabulary
 from welltuned.tasks import Problem
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from welltuned.config import RunConfig
     from welltuned.models.anatomy import Anatomy
@@ -113,16 +113,27 @@ def _plan(
     pretrained: Pretrained, problem: Problem, pooling: str, own: OwnPooling | None
 ) -> ModelPlan:
     """Raises `InputError` where the problem cannot have its head."""
-    from welltuned.models import anatomy
-
     head = problem.objective.head(pretrained.trunk, pooling)
     skeleton = loading.build_skeleton(head)
-    found = anatomy.examine_anatomy(skeleton, head.new)
+    found = _examined(head, skeleton)
     if head.new:
         from welltuned.models.head_match import match_head
 
         head = replace(head, match=match_head(pretrained.own, skeleton, found))
     return ModelPlan(pretrained, head, found, own)
+
+
+_EXAMINED: dict[tuple[object, ...], Anatomy] = {}
+
+
+def _examined(head: Head, skeleton: PreTrainedModel) -> Anatomy:
+    """The anatomy; runs of one process that have the same head on the same model share it."""
+    from welltuned.models.anatomy import examine_anatomy
+
+    key = type(skeleton), skeleton.config.to_json_string(use_diff=False), head.new
+    if key not in _EXAMINED:
+        _EXAMINED[key] = examine_anatomy(skeleton, head.new)
+    return _EXAMINED[key]
 
 
 def _find_pooling(pretrained: Pretrained, problem: Problem) -> OwnPooling | None:
