@@ -51,10 +51,8 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         **test,
         **started,
         **_written(session),
-        "train": _with_interval(session, "training examples", _some_training(session)),
-        "validation": scores
-        if judged == "validation"
-        else _with_interval(session, "validation", prepared.examples["validation"]),
+        "train": _training_scores(session, observer),
+        "validation": scores if judged == "validation" else _validation_scores(session, observer),
         "baselines": problem.scorer.baselines(train_targets, read.targets),
         "parameters": _count_parameters(session),
         "cost": _cost(session),
@@ -134,10 +132,18 @@ def _some_training(session: Session) -> Examples:
     return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
-def _with_interval(session: Session, what: str, examples: Examples) -> Scores:
-    assert examples.targets is not None
-    outputs = session.predict_examples(examples, what, session.precision_in_use)
-    return session.problem.scorer.score(outputs, examples.targets, intervals=True)
+def _training_scores(session: Session, observer: Observer) -> Scores:
+    some, what = _some_training(session), "training examples"
+    assert some.targets is not None
+    outputs = session.predict_examples(some, what, session.precision_in_use, observer)
+    return session.problem.scorer.score(outputs, some.targets, intervals=True)
+
+
+def _validation_scores(session: Session, observer: Observer) -> Scores:
+    targets = session.prepared.examples["validation"].targets
+    assert targets is not None
+    outputs = session.predict("validation", session.precision_in_use, observer)
+    return session.problem.scorer.score(outputs, targets, intervals=True)
 
 
 def _count_parameters(session: Session) -> ParameterCount:

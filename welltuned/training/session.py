@@ -8,7 +8,7 @@ TrainedSession  and it has been trained, saved and proved
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from welltuned.runs.user_cache import remembered
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 from welltuned.training.observer import Observer
+from welltuned.training.output_memo import OutputMemo, weights_key
 from welltuned.training.prepare import RunPlan
 
 
@@ -51,6 +52,8 @@ class LoadedModel:
     problem: Problem
     before: WeightHashes
     origin: Origin
+    memo: OutputMemo = field(default_factory=OutputMemo, kw_only=True)
+    """Outputs of validation, which all states of the model share."""
 
     @property
     def config(self) -> RunConfig:
@@ -63,7 +66,13 @@ class LoadedModel:
 
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
-        return self.predict_examples(self.prepared.examples[split], split, precision, observer)
+
+        def read() -> np.ndarray:
+            return self.predict_examples(self.prepared.examples[split], split, precision, observer)
+
+        if split != "validation":
+            return read()
+        return self.memo.outputs(weights_key(self.model, self.before.trainable, precision), read)
 
     def predict_examples(
         self, examples: Examples, what: str, precision: str, observer: Observer | None = None
@@ -109,6 +118,11 @@ class LoadedModel:
         guards: Sequence[Guard] = (),
     ) -> Job:
         """What an engine is given to train the model as it is now."""
+
+        def keep_best(step: int, scores: Scores) -> None:
+            self.memo.keep_last()
+            keep(step, scores)
+
         return Job(
             model=self.model,
             anatomy=self.prepared.anatomy,
@@ -121,7 +135,7 @@ class LoadedModel:
             precision=self.precision,
             guards=guards,
             validate=lambda: self.score("validation", self.precision),
-            keep=keep,
+            keep=keep_best,
             listener=listener or Listener(),
             folder=folder,
         )
