@@ -17,8 +17,6 @@ from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import wrapt
-
 from welltuned.errors import (
     Fault,
     Faults,
@@ -31,6 +29,7 @@ from welltuned.errors import (
     WelltunedError,
 )
 from welltuned.models.compat import AUTO_MODELS
+from welltuned.schema.imports import after_import
 from welltuned.schema.progress import show_progress
 
 if TYPE_CHECKING:
@@ -89,12 +88,11 @@ _MODULES = {
 
 # Both libraries learn of our parts when they are imported themselves: `import welltuned` stays
 # instant. A hook named by its path is not imported before it is called.
-wrapt.register_post_import_hook(
-    "welltuned.strategies.peft_methods.register:register_with_peft", "peft"
-)
-wrapt.register_post_import_hook(
-    "welltuned.models.register:register_with_transformers",
-    AUTO_MODELS,
+after_import(
+    {
+        "peft": "welltuned.strategies.peft_methods.register:register_with_peft",
+        AUTO_MODELS: "welltuned.models.register:register_with_transformers",
+    }
 )
 
 
@@ -121,13 +119,16 @@ def train(
     from welltuned.training.log import LoggingObserver
 
     observer = observer or LoggingObserver()
+    # What is wrong with a config is told before torch is imported, which takes seconds.
     if _names_pipeline(config, values):
+        pipeline = _rlhf_config(config, values)
         from welltuned.rlhf.pipeline import run_pipeline
 
-        return run_pipeline(_rlhf_config(config, values), observer)
+        return run_pipeline(pipeline, observer)
+    run = _run_config(config, values)
     from welltuned.training.train import run_training
 
-    return run_training(_run_config(config, values), observer)
+    return run_training(run, observer)
 
 
 def compare(
@@ -172,9 +173,12 @@ def load(run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
 
         wt.load("runs/mine").predict(["a text", "another"])
     """
+    from welltuned.artifact.manifest import find_artifact
+
+    folder = find_artifact(run)  # what is none is told before torch is imported
     from welltuned.artifact.predictor import Predictor
 
-    return Predictor.load(run, device)
+    return Predictor.load(folder, device)
 
 
 def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:

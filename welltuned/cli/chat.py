@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from welltuned import load
 from welltuned.cli.app import app
+from welltuned.schema.imports import collector_paused
 
 
 @app.command("chat")
 def chat_command(run: Annotated[str, typer.Argument(help="A run or model folder.")]) -> None:
     """Talk with a tuned generator; /new begins again, an empty line or /quit ends."""
-    from welltuned.artifact.predictor import Predictor
-
-    predictor = Predictor.load(run)
+    with collector_paused():
+        predictor = load(run)
     turns: list[dict[str, str]] = []
     while (line := _ask("> ")) not in ("", "/quit"):
         if line == "/new":

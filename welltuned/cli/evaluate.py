@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from welltuned import load
 from welltuned.cli.app import Json, app, print_json
 from welltuned.cli.data_keys import data_config
+from welltuned.schema.imports import collector_paused
 from welltuned.schema.messages import render_message
 
 
@@ -24,10 +26,10 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Score a tuned model on another labelled file."""
-    from welltuned.artifact.predictor import Predictor
-
     config = data_config(arguments or [])
-    scores = Predictor.load(run).evaluate(config.train, config)
+    with collector_paused():
+        predictor = load(run)
+    scores = predictor.evaluate(config.train, config)
     if as_json:
         print_json(scores)
         return

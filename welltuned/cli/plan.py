@@ -35,7 +35,6 @@ def plan_command(
 
 
 def _plan(arguments: list[str] | None, as_json: bool) -> None:
-    from welltuned.cli.console.plan import render_plan
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.errors import Faults
     from welltuned.schema.document import peek
@@ -48,21 +47,26 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
     observer = ConsoleObserver()
     try:
         if peek(file, overrides, "pipeline") is not None:
-            from welltuned.rlhf import forecast, read_config
+            from welltuned.rlhf.read_config import load_rlhf_config
 
-            made = forecast.plan_pipeline(
-                read_config.load_rlhf_config(file, overrides), limits, observer.working
-            )
+            pipeline = load_rlhf_config(file, overrides)
+            from welltuned.rlhf.forecast import plan_pipeline
+
+            made = plan_pipeline(pipeline, limits, observer.working)
         else:
-            from welltuned.training.forecast.plan import plan_resources
             from welltuned.training.load_config import load_config
 
-            made = plan_resources(load_config(file, overrides), limits, observer.working)
+            config = load_config(file, overrides)
+            from welltuned.training.forecast.plan import plan_resources
+
+            made = plan_resources(config, limits, observer.working)
     finally:
         observer.close()
     if as_json:
         print_json(made.as_dict())
     else:
+        from welltuned.cli.console.plan import render_plan
+
         results_console().print(render_plan(made))
 
 

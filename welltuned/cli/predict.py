@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from welltuned import load
 from welltuned.cli.app import Json, app
 from welltuned.cli.console.answers import pretty
 from welltuned.cli.data_keys import data_config, is_data_key
 from welltuned.errors import Fault, InputError
+from welltuned.schema.imports import collector_paused
 from welltuned.schema.messages import render_message
 
 if TYPE_CHECKING:
@@ -45,7 +47,6 @@ def predict_command(
     prediction null with the reason; standard error counts these, and what was cut, at the end.
     """
     from welltuned.artifact.answers import Tally
-    from welltuned.artifact.predictor import Predictor
 
     given = texts or []
     keys = [text for text in given if is_data_key(text)]
@@ -59,7 +60,8 @@ def predict_command(
                 "call it twice",
             )
         )
-    predictor, tally = Predictor.load(run), Tally()
+    with collector_paused():
+        predictor, tally = load(run), Tally()
     take = _json_value if jsonl else _pair if pair else _text
     if keys:
         config = data_config(keys)

@@ -25,12 +25,13 @@ def probe_command(
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.reports.probe import write_probe
     from welltuned.training.load_config import load_config
-    from welltuned.training.probe import run_layer_probe
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
     try:
         config = load_config(file, overrides)
+        from welltuned.training.probe import run_layer_probe
+
         found = run_layer_probe(config, observer)
     finally:
         observer.close()

@@ -14,12 +14,13 @@ def sweep_command(arguments: Arguments = None, as_json: Json = False) -> None:
     the one sweep.
     """
     from welltuned.cli.console.run import print_lines
-    from welltuned.cli.console.sweep import SweepConsole, sweep_lines
     from welltuned.experiments.search.config import read_sweep_config
-    from welltuned.experiments.search.sweep import run_sweep
     from welltuned.schema.versions import SWEEP
 
     config, document = read_sweep_config(*split_arguments(arguments))
+    from welltuned.cli.console.sweep import SweepConsole, sweep_lines
+    from welltuned.experiments.search.sweep import run_sweep
+
     observer = SweepConsole()
     try:
         folder = run_sweep(config, document, observer)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.schema.imports import collector_paused
 
 if TYPE_CHECKING:
     from welltuned.runs import Run
@@ -38,15 +39,21 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
     from welltuned.schema.document import peek
 
     if peek(file, overrides, "pipeline") is not None:
-        from welltuned.rlhf import pipeline, read_config
+        from welltuned.rlhf.read_config import load_rlhf_config
 
-        return pipeline.run_pipeline(
-            read_config.load_rlhf_config(file, overrides), observer, command
-        )
+        pipeline = load_rlhf_config(file, overrides)
+        with collector_paused():
+            from welltuned.rlhf.pipeline import run_pipeline
+
+        return run_pipeline(pipeline, observer, command)
     from welltuned.training.load_config import load_config
-    from welltuned.training.train import run_training as carry_out
 
-    return carry_out(load_config(file, overrides), observer, command=command)
+    # What is wrong with it is told before torch is imported, which takes seconds.
+    config = load_config(file, overrides)
+    with collector_paused():
+        from welltuned.training.train import run_training
+
+    return run_training(config, observer, command=command)
 
 
 def _print_run(run: Run, as_json: bool) -> None:

@@ -19,13 +19,15 @@ def tune_learning_rate_command(arguments: Arguments = None, as_json: Json = Fals
     The model is left untouched; the curve goes into the output folder.
     """
     from welltuned.cli.console.run import ConsoleObserver, print_lines
-    from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
     from welltuned.training.load_config import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()
     try:
-        test, folder = run_lr_range_test(load_config(file, overrides), observer)
+        config = load_config(file, overrides)
+        from welltuned.experiments.search.lr_range import range_test_lines, run_lr_range_test
+
+        test, folder = run_lr_range_test(config, observer)
     finally:
         observer.close()
     if as_json:
@@ -41,14 +43,15 @@ def tune_data_command(arguments: Arguments = None, as_json: Json = False) -> Non
     `seeds=5` and `shares=[0.1, 0.2, 0.5, 1]` may stand on the line. The same command again
     goes on where it was.
     """
-    from welltuned.cli.console.learning_curve import CurveConsole, curve_lines
     from welltuned.cli.console.run import print_lines
     from welltuned.experiments.search.config import CurveConfig, CurveSettings, read_asked
-    from welltuned.experiments.search.learning_curve import learning_curve
     from welltuned.schema.versions import LEARNING_CURVE
 
     given = split_arguments(arguments)
     config, document = read_asked(CurveConfig, "curve", CurveSettings, *given)
+    from welltuned.cli.console.learning_curve import CurveConsole, curve_lines
+    from welltuned.experiments.search.learning_curve import learning_curve
+
     observer = CurveConsole()
     try:
         folder = learning_curve(config, document, observer)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from peft import PeftModel
 from torch import nn
 
 from welltuned.data.batching import evaluation_batches
@@ -31,7 +30,8 @@ _READ = ("input_ids", "attention_mask", "token_type_ids")
 
 def trunk_of(model: nn.Module, anatomy: Anatomy) -> nn.Module:
     """The trunk inside a model with a head, wrapped by PEFT or not."""
-    inner: nn.Module = model.get_base_model() if isinstance(model, PeftModel) else model
+    unwrap: Any = getattr(model, "get_base_model", None)  # PEFT's wrappers alone have it
+    inner: nn.Module = model if unwrap is None else unwrap()
     return inner.get_submodule(anatomy.trunk)
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
 from welltuned.reports.page import region_name
 from welltuned.reports.translations import ENGLISH, Translator
 from welltuned.runs.results_schema import AlphaPoint
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, MUTED, GRID, FIRST, SECOND, SURFACE = (
     "#010101",
@@ -63,6 +65,19 @@ STYLE: Any = {
 }
 
 
+@contextmanager
+def figure_in_style(width: float, height: float) -> Iterator[Figure]:
+    """An empty figure of so many inches, to be drawn and written in the style of the pages.
+
+    matplotlib takes most of a second to import, and a run draws only when it has finished.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        yield Figure(figsize=(width, height))
+
+
 def to_svg(figure: Figure, title: str) -> Markup:
     """The figure as an `<svg>` that fills its container.
 
@@ -96,8 +111,7 @@ def to_svg(figure: Figure, title: str) -> Markup:
 
 def drawn(draw: Callable[[Figure], None], size: tuple[float, float], title: str) -> Markup:
     """A chart in the style of the pages; `draw` knows what belongs into it."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size)
+    with figure_in_style(*size) as figure:
         draw(figure)
         return to_svg(figure, title)
 
@@ -110,8 +124,7 @@ def training_curves(
     _: Translator = ENGLISH,
 ) -> Markup:
     """Training loss above, validation score below, over optimizer steps."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2))
+    with figure_in_style(7.2, 4.2) as figure:
         upper, lower = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"hspace": 0.12, "height_ratios": (3, 2)}
         )
@@ -168,8 +181,7 @@ def reliability(
     filled = [group for group in members if group]
     mean_confidence = [sum(confidences[i] for i in group) / len(group) for group in filled]
     accuracy = [sum(correct[i] for i in group) / len(group) for group in filled]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.6, 3.4))
+    with figure_in_style(3.6, 3.4) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axis.plot(mean_confidence, accuracy, color=FIRST, linewidth=1)
@@ -191,8 +203,7 @@ def scatter(
     _: Translator = ENGLISH,
 ) -> Markup:
     """Predicted against true numbers."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 4.2))
+    with figure_in_style(4.6, 4.2) as figure:
         axis = figure.subplots()
         low, high = min(*labels, *predictions), max(*labels, *predictions)
         axis.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
@@ -213,8 +224,7 @@ class Panel:
 def panels(charts: Sequence[Panel], steps: str, title: str) -> Markup:
     """Small charts side by side, two in a row; `steps` names what they go over."""
     rows = -(-len(charts) // 2)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 2.1 * rows))
+    with figure_in_style(7.6, 2.1 * rows) as figure:
         axes = figure.subplots(rows, 2, sharex=True, squeeze=False).flatten()
         figure.subplots_adjust(hspace=0.42, wspace=0.26)
         for axis, chart in zip(axes, charts, strict=False):
@@ -259,8 +269,7 @@ def layer_probe(
 ) -> Markup:
     """How well a task can be read off the embeddings and every block, before and after tuning."""
     places = range(len(regions))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.2))
+    with figure_in_style(7.2, 3.2) as figure:
         axis = figure.subplots()
         axis.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axis.annotate(_("chance"), (0, chance), fontsize=8, color=MUTED, va="bottom")
@@ -294,8 +303,7 @@ def alpha_curve(
     kept = len(shares) == len(curve)
     across = shares if kept else [point["alpha"] for point in curve]
     scores = [point["validation"][metric] for point in curve]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.6))
+    with figure_in_style(4.8, 3.6) as figure:
         axis = figure.subplots()
         axis.plot(across, scores, color=FIRST, marker="o", markersize=4, linewidth=1.2)
         for point, x, y in zip(curve, across, scores, strict=True):

@@ -7,18 +7,16 @@ and by colour, never by colour alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib import ticker
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
-from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, STYLE, to_svg
+from welltuned.reports.charts import FIRST, INK, MUTED, SERIES, figure_in_style, to_svg
 from welltuned.reports.translations import Translator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Dash = str | tuple[float, tuple[float, ...]]
 _MARKERS = "osD^vPX*"
@@ -84,8 +82,7 @@ def look_of(number: int) -> Look:
 
 def score_dots(rows: Sequence[Dots], metric: str, _: Translator) -> Markup:
     """A line a strategy: every seed's score, their mean, and its interval over seeds."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 0.8 + 0.36 * len(rows)))
+    with figure_in_style(9.0, 0.8 + 0.36 * len(rows)) as figure:
         axis = figure.subplots()
         for place, row in enumerate(rows):
             colour = FIRST if row["in_group"] else MUTED
@@ -122,8 +119,7 @@ def against(
 
     With `front`, a line joins those that nothing beats in both (Pareto).
     """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.4, 3.9))
+    with figure_in_style(5.4, 3.9) as figure:
         axis = figure.subplots()
         if front:
             best = pareto(points, lower_is_better)
@@ -133,10 +129,7 @@ def against(
             look: Look = {**look_of(point["number"]), "linestyle": "none"}
             axis.plot(point["x"], point["y"], markersize=8, **look)
         if logarithmic and _wide(points):
-            axis.set_xscale("log")
-            axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
-            axis.xaxis.set_minor_formatter(ticker.NullFormatter())
-            axis.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+            _use_logarithms(axis)
         axis.margins(0.16)
         _name(figure, axis, points)
         axis.set_xlabel(axis_title)
@@ -160,8 +153,20 @@ def _wide(points: Sequence[Point]) -> bool:
     return bool(max(places) > 5 * min(places) > 0)
 
 
+def _use_logarithms(axis: Axes) -> None:
+    from matplotlib import ticker
+
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axis.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+
+
 def _name(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
     """Each point's name beside it, where there is neither a name nor a point yet."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.transforms import Bbox
+
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
@@ -187,8 +192,7 @@ _BESIDE = [(side * 8, height) for height in (0, 11, -11, 22, -22) for side in (1
 
 def validation_curves(lines: Sequence[Line], metric: str, _: Translator) -> Markup:
     """Validation score over seconds of training."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 3.4))
+    with figure_in_style(8.0, 3.4) as figure:
         axis = figure.subplots()
         for line in lines:
             axis.plot(line["x"], line["y"], markersize=4.5, linewidth=1.5,
@@ -202,8 +206,7 @@ def validation_curves(lines: Sequence[Line], metric: str, _: Translator) -> Mark
 
 def blocks(probes: Sequence[ProbedBlocks], before: Sequence[float], _: Translator) -> Markup:
     """What a linear probe reads from every block, before and after tuning."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.0, 3.2))
+    with figure_in_style(8.0, 3.2) as figure:
         axis = figure.subplots()
         axis.plot(range(len(before)), before, color=INK, linewidth=2.5, label=_("before tuning"))
         for probe in probes:

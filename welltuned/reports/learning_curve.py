@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from welltuned.reports.advice import advise_on_curve
 from welltuned.reports.charts import FIRST, MUTED, SECOND, drawn
@@ -15,6 +13,9 @@ from welltuned.reports.page import metric_name, render_page
 from welltuned.reports.translations import Translator
 from welltuned.runs.folder import write_atomically
 from welltuned.schema.versions import LEARNING_CURVE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_curve_report(folder: Path, language: str | None = None) -> Path:
@@ -49,6 +50,8 @@ def _chart(found: dict[str, Any], _: Translator) -> Markup:
     points, ahead = found["points"], found["predictions"][1:]
 
     def draw(figure: Figure) -> None:
+        from matplotlib.ticker import FuncFormatter, NullFormatter
+
         axis = figure.subplots()
         sizes = [row["examples"] for row in curve]
         low, high = ([row[end] for row in curve] for end in ("low", "high"))

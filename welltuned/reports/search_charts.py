@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, STYLE, to_svg
+from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, figure_in_style, to_svg
 from welltuned.reports.translations import ENGLISH, Translator
 from welltuned.runs.results_schema import BatchSizeTry, LearningRateSearch
 
@@ -20,8 +18,7 @@ def range_test_chart(test: LearningRateSearch, _: Translator = ENGLISH) -> Marku
     """The loss over growing learning rates, and the rate that is suggested."""
     rates, smooth = test["rates"], test["smoothed"]
     least = min(range(len(smooth)), key=lambda i: smooth[i])
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.0))
+    with figure_in_style(7.2, 3.0) as figure:
         axis = figure.subplots()
         axis.plot(rates, test["losses"], color=GRID, linewidth=1.2)
         axis.plot(rates, smooth, color=FIRST)
@@ -45,8 +42,7 @@ def throughput(tries: Sequence[BatchSizeTry], chosen: int, _: Translator = ENGLI
         for each in tries
         if (speed := each["examples_per_second"]) is not None
     ]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 2.6))
+    with figure_in_style(4.6, 2.6) as figure:
         axis = figure.subplots()
         sizes = [size for size, _speed in fitting]
         speeds = [speed for _size, speed in fitting]

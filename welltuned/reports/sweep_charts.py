@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeGuard
+from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from welltuned.reports.charts import FIRST, GRID, MUTED, SECOND, drawn
 from welltuned.reports.translations import Translator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _DASHED = (0, (3, 3))
 
@@ -60,6 +61,8 @@ def history(
     """The score of each trial in the order they began, and the best so far."""
 
     def draw(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axis = figure.subplots()
         finished = _finished(trials)
         pruned = [
@@ -127,12 +130,7 @@ def _slice(
         chosen = next(i for i, trial in enumerate(finished) if trial["number"] == best)
         axis.scatter([places[chosen]], [scores[chosen]], s=90, facecolors="none", edgecolors=SECOND)
         if dimension.get("log"):
-            axis.set_xscale("log")
-            axis.set_xlim(dimension["low"] / 1.15, dimension["high"] * 1.15)
-            wide = dimension["high"] / dimension["low"] > 50
-            axis.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-            axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-            axis.xaxis.set_minor_formatter(NullFormatter())
+            _use_logarithms(axis, dimension["low"], dimension["high"])
         if "values" in dimension:
             labels = [str(value) for value in dimension["values"]]
             axis.set_xticks(range(len(labels)), labels)
@@ -181,6 +179,16 @@ def parallel(
 
     title = _("Values and validation {metric} of each finished trial", metric=metric)
     return drawn(draw, (7.2, 3.4), title)
+
+
+def _use_logarithms(axis: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    axis.set_xlim(low / 1.15, high * 1.15)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1,) if high / low > 50 else (1, 2, 5)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _mark(axis: Axes, place: int, ticks: list[tuple[float, str]]) -> None:

@@ -9,11 +9,14 @@ field is its documentation; nothing here is written by hand.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import inspect
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -50,7 +53,7 @@ class Key:
     @property
     def doc(self) -> str:
         """What it means."""
-        told = self.field.description
+        told = field_docs(self.declared_in).get(self.name)
         if told is None and self.name == "type":
             told = part_doc(self.owner).partition("\n\n")[0]
         return " ".join((told or "").split())
@@ -156,6 +159,27 @@ def sections(schemas: Sequence[type[Part]]) -> list[Section]:
 def part_doc(part: type[Part]) -> str:
     """What a part is, as its docstring says."""
     return inspect.cleandoc(part.__doc__ or "")
+
+
+@cache
+def field_docs(part: type[Part]) -> dict[str, str]:
+    """The strings under the fields that a part's own class declares, by field.
+
+    Read off its source when they are asked for: pydantic would parse the source of every part
+    whenever a config is read.
+    """
+    try:
+        source = inspect.getsource(part)
+    except (OSError, TypeError):  # a class that was written at a prompt has none
+        return {}
+    [declared] = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(declared, ast.ClassDef)
+    found: dict[str, str] = {}
+    for line, below in pairwise(declared.body):
+        match line, below:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(doc))):
+                found[name] = inspect.cleandoc(doc)
+    return found
 
 
 def type_of(part: type[Part]) -> str | None:
