@@ -12,6 +12,7 @@ import pytest
 import welltuned as wt
 from answering import questions
 from faults import full, refused
+from welltuned.artifact.given import WINDOW, in_parts
 from welltuned.artifact.predictor import Predictor
 from welltuned.errors import InputError
 from welltuned.runs import Run
@@ -175,3 +176,16 @@ def test_a_model_of_one_text_does_not_take_pairs(single: Predictor) -> None:
 def test_half_a_character_is_refused(single: Predictor) -> None:
     with refused("predict.text_not_unicode", place="texts:2"):
         single.predict(["good", "\ud83d", "bad"])
+
+
+# --- Some at a time ------------------------------------------------------------
+
+
+def test_parts_grow_from_a_batch_to_a_window() -> None:
+    sizes = [len(part) for part in in_parts(range(400), 3)]
+    assert sizes[:5] == [3, 3, 12, 48, 48] and max(sizes) == 3 * WINDOW
+    assert [one for part in in_parts(range(400), 3) for one in part] == list(range(400))
+
+
+def test_nothing_is_read_ahead_of_a_batch_of_one() -> None:
+    assert [len(part) for part in in_parts(range(9), 1)] == [1] * 9

@@ -130,6 +130,18 @@ def test_a_stream_is_answered_batch_by_batch(predictor: Predictor) -> None:
     assert len(read) == 6
 
 
+def test_texts_of_like_length_are_batched_wherever_they_stand(predictor: Predictor) -> None:
+    texts = ["good", "bad " * 40] * 16
+    widths: list[int] = []
+
+    def hear(module: object, given: object, named: Mapping[str, torch.Tensor]) -> None:
+        widths.append(named["input_ids"].shape[1])
+
+    with predictor.model.register_forward_pre_hook(hear, with_kwargs=True):
+        predictor.predict(texts, batch_size=8)
+    assert widths == [42, 42, 3, 3]
+
+
 def test_a_text_longer_than_the_model_takes_is_cut(predictor: Predictor) -> None:
     long = "good " * 500
     (cut,), (whole,) = predictor.predict([long]), predictor.predict(["good " * 62])

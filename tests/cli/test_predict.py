@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from answering import questions
 from support import write_rows
 from welltuned.artifact.predictor import Predictor
+from welltuned.cli.predict import _arrived
 from welltuned.runs import Run
 
 Answering = Callable[[str], Run]
@@ -58,6 +59,25 @@ def test_an_empty_text_of_a_file_has_a_row_and_is_counted(
     _, _, err = call("predict", answering("single").folder, f"data={tmp_path / name}", "--json")
     counts = json.loads(err)
     assert (counts["rows"], counts["answered"], counts["empty"]) == (3, 2, 1)
+
+
+def test_lines_are_answered_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a read ends with: a line, the middle of one, or of a letter."""
+    chunks = [b"good\n", b"b\xc3", b"\xa4d\nfi", b"ne\r\n\nlast"]
+
+    class Raw(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            chunk = chunks.pop(0) if chunks else b""
+            buffer[: len(chunk)] = chunk
+            return len(chunk)
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Raw())))
+    arrived = _arrived()
+    assert next(arrived) == ["good"] and len(chunks) == 3
+    assert list(arrived) == [["bäd"], ["fine", ""], ["last"]]
 
 
 def test_empty_lines_of_standard_input_have_rows(answering: Answering, call: Any) -> None:

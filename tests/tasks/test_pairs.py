@@ -13,7 +13,7 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import score
 from welltuned.tasks import pairs
-from welltuned.tasks.responses import Grouped, ResponseTarget
+from welltuned.tasks.grouped import Grouped, ResponseTarget
 
 
 def judged(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,7 +16,7 @@ from welltuned.data.preferences import RECORD_ROLES, convert_preferences
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks import responses
-from welltuned.tasks.responses import NO_ROW, Grouped
+from welltuned.tasks.grouped import NO_ROW, Grouped
 
 USER = {"role": "user", "content": "was it good"}
 TEMPLATE = (
@@ -214,40 +213,6 @@ THREE = records_of(
     ("it", ["so", "not so", "and so it was"], [pair(2, 0, 2), pair(1, 0, 3)]),
     ("the film", ["fine", "bad"], [pair()]),
 )
-
-
-def test_a_batch_says_which_rows_belong_together(bert: Any) -> None:
-    examples = encoded(bert, THREE)
-    batch = responses.collate(examples, [2, 1], 0)
-    assert batch["input_ids"].shape == (5, 8)
-    assert batch["grid"].tolist() == [[0, 1, NO_ROW], [2, 3, 4]]
-    assert batch["pairs"].tolist() == [[0, 1], [4, 2], [3, 2]]
-    assert batch["weights"].tolist() == [1, 1, 1] and batch["margins"].tolist() == [0, 0, 0]
-    assert np.isnan(batch["scores"]).all()
-    rows = examples.encoded
-    assert batch["input_ids"][4, :8].tolist() == rows[4].tolist()
-    assert batch["attention_mask"].sum(1).tolist() == [len(rows[i]) for i in (5, 6, 2, 3, 4)]
-
-
-def test_without_judgements_a_batch_has_no_pairs(bert: Any) -> None:
-    records = records_of(("was it", ["good"], None))
-    del records.columns["pairs"]
-    batch = responses.collate(encoded(bert, records), [0], 0)
-    assert "pairs" not in batch and batch["grid"].tolist() == [[0]]
-
-
-def test_an_example_is_as_long_as_its_longest_row(bert: Any) -> None:
-    examples = encoded(bert, THREE)
-    assert examples.lengths.tolist() == [7, 8, 6] and examples.sizes.tolist() == [2, 3, 2]
-    assert examples.width == 3
-    assert examples.rows_of([1, 0]) == [2, 3, 4, 0, 1]
-
-
-def test_examples_can_be_taken(bert: Any) -> None:
-    part = encoded(bert, THREE).take([2, 1])
-    assert part.starts.tolist() == [0, 2, 5] and part.records.lines == [3, 2]
-    assert texts_of(bert, part)[0] == "[CLS] the film [SEP] fine [SEP]"
-    assert part.targets is not None and len(part.targets[1].pairs) == 2
 
 
 def test_values_of_rows_are_put_by_prompt() -> None:

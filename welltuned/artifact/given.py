@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, groupby
+from itertools import count, groupby, islice
 from typing import Any
 
 from welltuned.data.config import DataConfig
@@ -18,6 +18,9 @@ from welltuned.data.table import Table
 from welltuned.errors import Fault, InputError, Place
 from welltuned.tasks.parts import Codec
 
+WINDOW = 16
+"""Batches whose texts are answered together, those of like length in one: enough to pad little,
+and few enough to answer a file of any size within the same memory."""
 _TEXTS, _ROWS = "texts", "rows"
 """What ids are made of where inputs have none: `texts:3`."""
 
@@ -227,16 +230,20 @@ def described(given: object) -> str:
     return f"{type(given).__name__} {text[:40]}{'…' if len(text) > 40 else ''}"
 
 
-def in_parts(given: Iterable[object], size: int) -> Iterator[list[object]]:
-    """Some at a time, as they come."""
-    part: list[object] = []
-    for one in given:
-        part.append(one)
-        if len(part) == size:
-            yield part
-            part = []
-    if part:
+def in_parts(given: Iterable[object], batch_size: int) -> Iterator[list[object]]:
+    """Some at a time, as they come: a batch, another, and then four times as many up to a window.
+
+    The first answers come soon, and later ones fast: texts of a window are batched by length.
+    Nothing is read ahead of a batch of one, for whoever asks on may wait for the answer.
+    """
+    source, size = iter(given), batch_size
+    for number in count():
+        part = list(islice(source, size))
+        if not part:
+            return
         yield part
+        if number and batch_size > 1:
+            size = min(4 * size, WINDOW * batch_size)
 
 
 def _is_pandas(given: object) -> bool:

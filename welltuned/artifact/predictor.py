@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from welltuned.artifact.answers import Row, empty_row, refused_row, scored_rows
-from welltuned.artifact.given import Reader, in_parts
+from welltuned.artifact.given import WINDOW, Reader, in_parts
 from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.save_load import Artifact, load_artifact
 from welltuned.data.config import DataConfig
@@ -86,7 +86,10 @@ class Predictor:
         return [row for part in read for _, row in self.rows(part, batch_size)]
 
     def stream(self, texts: Given, batch_size: int = 64) -> Iterator[Row]:
-        """As `predict`, but streaming: reads a batch, predicts, reads on."""
+        """As `predict`, but streaming: reads a batch, predicts, reads on, soon some batches ahead.
+
+        With `batch_size=1` each text is answered before the next is read.
+        """
         start = 1
         for batch in in_parts(self._reader.unpack(texts), batch_size):
             read = self._reader.read(batch, start=start)
@@ -96,17 +99,17 @@ class Predictor:
             start += len(batch)
 
     def answer_all(
-        self, given: Iterable[object], source: str, batch_size: int = 64
+        self, parts: Iterable[Sequence[object]], source: str, batch_size: int = 64
     ) -> Iterator[tuple[object, Row]]:
-        """Each input with its row, as `stream`; a `Fault` among them, and what cannot be read, too.
+        """Each input with its row, in order; a `Fault` among them, and what cannot be read, too.
 
-        `source` names where inputs come from, for their ids.
+        Inputs come in `parts`, each answered before the next is read, from `source`, for their ids.
         """
         start = 1
-        for batch in in_parts(given, batch_size):
-            for part in self._reader.read(batch, source, start):
-                yield from self.rows(part, batch_size, batch, start)
-            start += len(batch)
+        for given in parts:
+            for part in self._reader.read(given, source, start):
+                yield from self.rows(part, batch_size, given, start)
+            start += len(given)
 
     def rows(
         self, inputs: Inputs, batch_size: int = 64, given: Sequence[object] = (), start: int = 1
@@ -127,8 +130,10 @@ class Predictor:
     def _answered(self, records: Records, batch_size: int) -> Iterator[tuple[int, object, Row]]:
         """(line, what was asked, row) of each record."""
         presenter = self.problem.presenter
-        for start in range(0, len(records), batch_size):
-            part = records.take(range(start, min(start + batch_size, len(records))))
+        # Text is written batch by batch, so that none waits for the others of its window.
+        size = batch_size * (WINDOW if self.problem.responder is None else 1)
+        for start in range(0, len(records), size):
+            part = records.take(range(start, min(start + size, len(records))))
             for i, row in enumerate(self.answer(part, batch_size)):
                 shown = list(presenter.shown(part, i).values())
                 yield part.lines[i], shown[0] if len(shown) == 1 else tuple(shown), row
@@ -258,7 +263,7 @@ class Predictor:
 
     def _telling_memory(self, batch_size: int) -> AbstractContextManager[None]:
         shorter = f"give shorter texts (up to {self._artifact.max_length} tokens are read)"
-        alone = "give texts on standard input, which reads them one by one"
+        alone = "give texts one at a time"
         return telling_memory("predicting", [*lower("batch_size", batch_size), alone, shorter])
 
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:

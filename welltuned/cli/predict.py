@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     Answers = Iterator[tuple[object, Row]]
 
 
+_CHUNK = 1 << 16
+"""Bytes of standard input that are read at once, at most."""
+
+
 @app.command("predict")
 def predict_command(
     run: Annotated[str, typer.Argument(help="A run or model folder.")],
@@ -69,27 +73,47 @@ def predict_command(
         tally.notes += map(render_message, inputs.notes)
         answers = predictor.rows(inputs)
     elif given:
-        answers = predictor.answer_all(map(take, given), "argument")
+        answers = predictor.answer_all([[take(text) for text in given]], "argument")
     else:
-        answers = predictor.answer_all(map(take, _lines()), "stdin", batch_size=1)
+        arrived = ([take(line) for line in lines] for lines in _arrived())
+        answers = predictor.answer_all(arrived, "stdin")
     _print(answers, tally, for_people=sys.stdout.isatty() and not as_json)
     _end(tally, as_json)
 
 
-def _lines() -> Iterator[str | Fault]:
-    """The lines of standard input without their ends; faults where they are no UTF-8."""
-    for line in getattr(sys.stdin, "buffer", sys.stdin):
-        try:
-            text = line if isinstance(line, str) else line.decode("utf-8-sig")
-            yield text.removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            yield Fault(
-                "predict.input_not_utf8",
-                "the line is no UTF-8: {reason}",
-                None,
-                "convert it, for example with iconv -t UTF-8",
-                reason=str(error),
-            )
+def _arrived() -> Iterator[list[str | Fault]]:
+    """The lines of standard input, as many as have come: one typed, or the next of a file."""
+    rest = b""
+    for chunk in _chunks():
+        *lines, rest = (rest + chunk).split(b"\n")
+        if lines:
+            yield [_decoded(line) for line in lines]
+    if rest:
+        yield [_decoded(rest)]
+
+
+def _chunks() -> Iterator[bytes]:
+    """What can be read of standard input without waiting for more."""
+    buffer: Any = getattr(sys.stdin, "buffer", None)
+    if buffer is None:  # a text stream that stands in for it
+        yield sys.stdin.read().encode("utf-8", "surrogatepass")
+        return
+    while chunk := buffer.read1(_CHUNK):
+        yield chunk
+
+
+def _decoded(line: bytes) -> str | Fault:
+    """A line without its end; a fault where it is no UTF-8."""
+    try:
+        return line.decode("utf-8-sig").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        return Fault(
+            "predict.input_not_utf8",
+            "the line is no UTF-8: {reason}",
+            None,
+            "convert it, for example with iconv -t UTF-8",
+            reason=str(error),
+        )
 
 
 def _text(text: str | Fault) -> str | Fault:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from welltuned.data import special_tokens
+from welltuned.data import ragged, special_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,10 +45,9 @@ class Encoded:
         **tracks: Sequence[Sequence[int] | np.ndarray] | None,
     ) -> Encoded:
         """From token ids a text, and further tracks of the same lengths under their field names."""
-        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
         return cls(
             _flat(rows, np.int32),
-            offsets,
+            ragged.offsets_of([len(row) for row in rows]),
             np.asarray(truncated, dtype=bool),
             **{
                 name: _flat(track, np.int8 if name == "type_ids" else np.int32)
@@ -69,9 +68,7 @@ class Encoded:
 
     def take(self, indices: Sequence[int]) -> Encoded:
         """The texts at `indices`, in that order."""
-        spans = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in indices]
-        where = np.concatenate(spans) if spans else np.zeros(0, dtype=np.int64)
-        offsets = np.concatenate([[0], np.cumsum([len(span) for span in spans])]).astype(np.int64)
+        where, offsets = ragged.take(self.offsets, indices)
         tracks = (self.type_ids, self.labels, self.positions)
         taken = [track[where] if track is not None else None for track in tracks]
         return Encoded(self.ids[where], offsets, self.truncated[list(indices)], *taken)
@@ -144,7 +141,7 @@ def encode_texts(
             )
         )
         progress(min(stop, len(texts)))
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
+    offsets = ragged.offsets_of([len(row) for row in ids])
     flat_types = np.concatenate(types) if types else None
     if flat_types is not None and not flat_types.any():
         flat_types = None  # one segment only: the models' own default
@@ -185,25 +182,15 @@ def pad(
     It holds `input_ids` and `attention_mask` (B, T), and of the same shape
     `token_type_ids`, `labels` and `position_ids` where the texts have them.
     """
-    lengths = encoded.lengths[list(indices)]
-    shape = len(indices), int(lengths.max())
-    tracks = {
-        "input_ids": (encoded.ids, pad_id),
-        "token_type_ids": (encoded.type_ids, 0),
-        "labels": (encoded.labels, IGNORED),
-        "position_ids": (encoded.positions, 0),
-    }
-    batch = {
-        name: np.full(shape, filler, dtype=np.int64)
-        for name, (track, filler) in tracks.items()
-        if track is not None
-    }
-    batch["attention_mask"] = np.zeros(shape, dtype=np.int64)
-    for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
-        where = slice(0, length) if side == "right" else slice(shape[1] - length, shape[1])
-        span = slice(encoded.offsets[index], encoded.offsets[index + 1])
-        batch["attention_mask"][row, where] = 1
-        for name, (track, _) in tracks.items():
-            if track is not None:
-                batch[name][row, where] = track[span]
+    real_BT, where_N = ragged.grid(encoded.offsets, indices, side=side)
+    batch = {"attention_mask": real_BT.astype(np.int64)}
+    for name, track, filler in (
+        ("input_ids", encoded.ids, pad_id),
+        ("token_type_ids", encoded.type_ids, 0),
+        ("labels", encoded.labels, IGNORED),
+        ("position_ids", encoded.positions, 0),
+    ):
+        if track is not None:
+            batch[name] = np.full(real_BT.shape, filler, dtype=np.int64)
+            batch[name][real_BT] = track[where_N]
     return batch

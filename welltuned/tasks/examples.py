@@ -50,8 +50,7 @@ class Examples:
     @property
     def cut(self) -> np.ndarray:
         """Which examples were too long to be read whole (N)."""
-        rows = (list(self.rows_of([i])) for i in range(len(self)))
-        return np.array([bool(self.encoded.truncated[row].any()) for row in rows])
+        return self.encoded.truncated
 
     def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
         """The encoded rows of some examples, where an example is not just one."""

@@ -16,7 +16,8 @@ from welltuned.metrics import PairPredictions
 from welltuned.metrics.preferences import score_lengths, share_right, sigmoid
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.examples import Examples
-from welltuned.tasks.responses import Form, Grouped, ResponseTarget, judged
+from welltuned.tasks.grouped import Grouped, ResponseTarget
+from welltuned.tasks.responses import Form, judged
 
 _MANY = 4
 """Responses to a prompt from which on a batch of prompts may be larger than one thinks."""

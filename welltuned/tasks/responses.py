@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from welltuned.data import special_tokens
-from welltuned.data.encoding import IGNORED, Encoded, pad
-from welltuned.data.preferences import PreferencePair
+from welltuned.data.encoding import IGNORED, Encoded
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
 from welltuned.schema.messages import Message
 from welltuned.tasks import chat
-from welltuned.tasks.examples import Examples
+from welltuned.tasks.grouped import NO_ROW, Grouped, ResponseTarget
 
 if TYPE_CHECKING:
     import torch
@@ -36,90 +35,6 @@ auto: through the chat template where the tokenizer has one."""
 _AT_ONCE = 64
 """Rows per forward pass when nothing is learned; a prompt may have many responses."""
 _CHUNK = 1000
-NO_ROW = -1
-"""In a grid of rows: the record has no such response."""
-
-
-@dataclass(frozen=True)
-class ResponseTarget:
-    """What is known of one record's K responses."""
-
-    lengths_K: np.ndarray
-    """Characters."""
-    pairs: tuple[PreferencePair, ...] = ()
-    score: float | None = None
-    reference_K: np.ndarray | None = None
-    """What the untuned model makes of each, where the problem compares with that."""
-
-
-@dataclass(frozen=True)
-class Grouped(Examples):
-    """N prompts whose responses are M encoded rows. Targets are N times `ResponseTarget`."""
-
-    starts: np.ndarray
-    """Where each prompt's rows start (N + 1)."""
-    alike: tuple[int, ...] = ()
-    """The lines of pairs that were left out, since what is read of both is the same."""
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each example's longest row (N), to which all its others are padded."""
-        return np.maximum.reduceat(self.encoded.lengths, self.starts[:-1])
-
-    @property
-    def sizes(self) -> np.ndarray:
-        return np.diff(self.starts)
-
-    @property
-    def width(self) -> int:
-        """As many responses as a prompt has at most."""
-        return int(self.sizes.max(initial=1))
-
-    def rows_of(self, indices: Sequence[int]) -> list[int]:
-        return [row for i in indices for row in range(self.starts[i], self.starts[i + 1])]
-
-    def take(self, indices: Sequence[int]) -> Grouped:
-        """The prompts at `indices`, in that order."""
-        sizes = self.sizes[list(indices)]
-        return replace(
-            self,
-            encoded=self.encoded.take(self.rows_of(indices)),
-            targets=None if self.targets is None else self.targets[list(indices)],
-            records=self.records.take(indices),
-            starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        )
-
-
-def collate(examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
-    """The rows of some prompts as one padded batch, and how they belong together.
-
-    `grid` (B, W) holds each prompt's rows, and `NO_ROW` where it has fewer than the split's
-    widest. With targets: `pairs` (Q, 2) of rows, the better first, `margins` and `weights`
-    (Q), and `scores` (B), not a number where none is given.
-    """
-    assert isinstance(examples, Grouped)
-    batch = pad(examples.encoded, examples.rows_of(indices), pad_id)
-    sizes = examples.sizes[list(indices)]
-    first_B = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    places_W = np.arange(examples.width)
-    grid_BW = first_B[:, None] + places_W
-    batch["grid"] = np.where(places_W < sizes[:, None], grid_BW, NO_ROW)
-    if examples.targets is None:
-        return batch
-    found = [
-        (first + pair.winner, first + pair.loser, pair.margin, pair.weight)
-        for first, index in zip(first_B, indices, strict=True)
-        for pair in examples.targets[index].pairs
-    ]
-    table_Q4 = np.array(found, dtype=np.float64).reshape(-1, 4)
-    batch["pairs"] = table_Q4[:, :2].astype(np.int64)
-    batch["margins"], batch["weights"] = table_Q4[:, 2:].T.astype(np.float32)
-    scores = [examples.targets[index].score for index in indices]
-    batch["scores"] = np.array([np.nan if s is None else s for s in scores], dtype=np.float32)
-    return batch
 
 
 def read_rows(compute: Callable[[Batch], torch.Tensor], inputs: Batch) -> torch.Tensor:

@@ -15,8 +15,9 @@ from welltuned.schema.messages import Message
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation.codec import ConversationCodec
+from welltuned.tasks.grouped import Grouped, collate
 from welltuned.tasks.parts import Codec
-from welltuned.tasks.responses import Form, Grouped
+from welltuned.tasks.responses import Form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,13 +65,9 @@ class ComparedCodec(Codec):
 
         Not numbers while they are not known, so that nothing is learned by mistake.
         """
-        batch = responses.collate(examples, indices, pad_id)
-        targets = [examples.targets[index] for index in indices]  # type: ignore[index]
-        known = [
-            np.full(len(t.lengths_K), np.nan) if t.reference_K is None else t.reference_K
-            for t in targets
-        ]
-        return {**batch, "reference": np.concatenate(known).astype(np.float32)}
+        assert isinstance(examples, Grouped)
+        batch = collate(examples, indices, pad_id)
+        return {**batch, "reference": examples.references_M[examples.rows_of(indices)]}
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
         return pairs.notes(examples, split)

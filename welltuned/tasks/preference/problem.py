@@ -21,11 +21,12 @@ from welltuned.tasks import pairs, responses
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation import Generation, GenerationProblem
+from welltuned.tasks.grouped import ResponseTarget
 from welltuned.tasks.parts import Presenter, Scorer
 from welltuned.tasks.preference.codec import ComparedCodec, answered
 from welltuned.tasks.preference.objective import PreferenceObjective
 from welltuned.tasks.responder import Responder
-from welltuned.tasks.responses import Form, ResponseTarget
+from welltuned.tasks.responses import Form
 
 if TYPE_CHECKING:
     from torch import nn

@@ -18,8 +18,9 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.schema.messages import Message
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.grouped import Grouped, collate
 from welltuned.tasks.parts import Codec
-from welltuned.tasks.responses import Form, Grouped
+from welltuned.tasks.responses import Form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -102,7 +103,7 @@ class JudgedCodec(Codec):
     def collate(
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
-        return responses.collate(examples, indices, pad_id)
+        return collate(examples, indices, pad_id)
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
         return pairs.notes(examples, split)

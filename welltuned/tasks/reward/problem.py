@@ -13,8 +13,9 @@ from welltuned.data.records import Records
 from welltuned.tasks import pairs
 from welltuned.tasks.base import Problem, Trained
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.grouped import ResponseTarget
 from welltuned.tasks.parts import Presenter, Verdict
-from welltuned.tasks.responses import Form, ResponseTarget
+from welltuned.tasks.responses import Form
 from welltuned.tasks.reward.codec import JudgedCodec
 from welltuned.tasks.reward.objective import BradleyTerry, RatingSquares, RewardObjective
 from welltuned.tasks.reward.scorer import (

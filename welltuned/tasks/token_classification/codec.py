@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from welltuned.data import ragged
 from welltuned.data.encoding import IGNORED, Encoded, pad
 from welltuned.data.readers import conll
 from welltuned.data.records import Records, Role
@@ -65,6 +67,12 @@ class TaggedSentences(Examples):
     """For each sentence the place of its words' first tokens; `NONE` for words without one."""
     width: int
     """As many words as the longest sentence shows to the model."""
+
+    @cached_property
+    def flat_first_tokens(self) -> tuple[np.ndarray, np.ndarray]:
+        """`first_tokens` end to end (M), and where each sentence's start (N + 1)."""
+        starts = ragged.offsets_of([len(first_W) for first_W in self.first_tokens])
+        return np.concatenate(self.first_tokens), starts
 
     def take(self, indices: Sequence[int]) -> TaggedSentences:
         plain = super().take(indices)
@@ -141,10 +149,10 @@ class SentenceCodec(Codec):
         """`first_tokens` (B, W) beside what the model reads, as wide as the whole split needs."""
         assert isinstance(examples, TaggedSentences)
         batch = pad(examples.encoded, indices, pad_id)
-        first_BW = np.full((len(indices), examples.width), NONE)
-        for row, index in enumerate(indices):
-            seen = examples.first_tokens[index][: examples.width]
-            first_BW[row, : len(seen)] = seen
+        first_M, starts = examples.flat_first_tokens
+        real_BW, where = ragged.grid(starts, indices, examples.width)
+        first_BW = np.full(real_BW.shape, NONE)
+        first_BW[real_BW] = first_M[where]
         return {**batch, "first_tokens": first_BW}
 
     def records_of(self, inputs: Sequence[Any]) -> Records:
