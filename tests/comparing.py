@@ -59,6 +59,7 @@ def values_for(model: str, data: str, folder: Path, **parts: Any) -> dict[str, A
     return {
         "task": {"pooling": "mean"},
         "seeds": 2,
+        "workers": 1,
         "budget": {"epochs": 1},
         **values,
         "strategies": strategies,

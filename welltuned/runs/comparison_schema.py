@@ -100,6 +100,12 @@ class SharedSettings(TypedDict, total=False):
     """What they train in."""
     pooling: str
     """What a new head reads."""
+    device: str
+    """What they train on."""
+    memory_bytes: int
+    """What one is expected to hold, before any has ended."""
+    threads: int
+    """Threads of each on a CPU."""
     key: str
     """A hash of what this was settled from."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from welltuned.cli.console import comparison as module
 from welltuned.cli.console.comparison import LiveTable, conclusion, results_table
 from welltuned.experiments.comparison.observer import Board, CellState, StrategyRow
 from welltuned.reports.page import metric_name
@@ -53,6 +55,19 @@ def test_without_a_terminal_there_is_a_line_a_cell() -> None:
         "1/4 full, seed 0: macro-F1 0.8123, 30.0 s · about 1 min 30 s left",
         "✕ lora, seed 0: MemoryError: [red]",
     ]
+
+
+def test_a_log_is_not_silent_while_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    table, buffer = plain()
+    current = board()
+    cells = current.rows[0].cells[0], current.rows[1].cells[0]
+    for row, cell in zip(current.rows, cells, strict=False):
+        cell.state, cell.doing = "running", "step 3/10"
+        table.changed(current, row, cell)
+    assert buffer.getvalue() == ""
+    table.changed(current, current.rows[1], cells[1])
+    assert buffer.getvalue() == "· full, seed 0: step 3/10 · lora, seed 0: step 3/10\n"
 
 
 def test_the_plan_names_what_is_left_out(compared: Comparison) -> None:

@@ -21,7 +21,7 @@ def config(**values: Any) -> CompareConfig:
 def test_without_a_word_it_is_all_strategies_with_three_seeds() -> None:
     assert config().strategies == ("all",)
     assert config().seed_list == (0, 1, 2)
-    assert config().budget is None and config().workers == 1
+    assert config().budget is None and config().workers == "auto"
 
 
 def test_seeds_are_a_number_or_a_list() -> None:

@@ -1,21 +1,21 @@
-"""Cells side by side: how many threads each has, and what becomes of one whose process dies."""
+"""Cells side by side: how many, how they are timed, and one whose process dies."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comparing import HEAD, Thread, carried_out, values_for
+from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.observer import (
     Board,
     CellState,
     ComparisonObserver,
     StrategyRow,
 )
-from welltuned.experiments.comparison.run_cells import threads_for
+from welltuned.runs import process_memory
 
 
 class Watching(ComparisonObserver):
@@ -32,20 +32,35 @@ class Watching(ComparisonObserver):
         self.most = max(self.most, sum(cell.state == "running" for cell in board.cells))
 
 
-def test_workers_share_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    assert threads_for(1) is None
-    assert [threads_for(workers) for workers in (2, 3, 16)] == [4, 2, 1]
-
-
 def test_two_workers_run_side_by_side(
-    tiny: Any, sentiment: str, tmp_path: Path, here: None
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None
 ) -> None:
+    """Their times are CPU seconds, and the results say so."""
     watching = Watching()
-    values = values_for(tiny("bert"), sentiment, tmp_path / "c", workers=2, budget={"steps": 2})
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", strategies=[HEAD], workers=2, budget={"steps": 2}
+    )
     comparison = carried_out(values, watching)
     assert watching.most == 2
-    assert "Runs were parallel" in comparison.report.read_text()
+    [told] = comparison.results["remarks"]
+    assert told["code"] == "compare.side_by_side" and told["values"]["runs"] == 2
+    taken = [cell_record(comparison.cell("head", seed))["cost"] for seed in (0, 1)]
+    computed = sum(cost["cpu_seconds"] for cost in taken) / 2
+    assert comparison.results["rows"][0]["cost"]["seconds"] == pytest.approx(computed)
+
+
+def test_no_more_run_than_memory_has_room_for(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(process_memory, "available", lambda: 0)
+    watching = Watching()
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", strategies=[HEAD], workers="auto",
+        budget={"steps": 2},
+    )  # fmt: skip
+    carried_out(values, watching)
+    assert watching.most == 1
 
 
 @pytest.fixture

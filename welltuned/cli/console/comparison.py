@@ -33,6 +33,8 @@ _MARKS = {
     "stopped": ("○", "yellow"),
 }
 _WIDTH = 88
+_SILENCE = 10.0
+"""Seconds after which a log is told how far the cells under way are."""
 
 
 class LiveTable(ComparisonObserver):
@@ -44,7 +46,7 @@ class LiveTable(ComparisonObserver):
         self._working = ""
         self._board: Board | None = None
         self._known: dict[str, str] = {}
-        self._started = time.monotonic()
+        self._started = self._told = time.monotonic()
 
     def __enter__(self) -> LiveTable:
         return self
@@ -91,6 +93,8 @@ class LiveTable(ComparisonObserver):
         if cell.state != self._known.get(cell.folder):
             self._known[cell.folder] = cell.state
             self._tell(board, row, cell)
+        elif not self._console.is_terminal:
+            self._tell_now_and_then(board)
 
     def ended(self, comparison: Comparison, results: ComparisonResults) -> None:
         self._close()
@@ -110,6 +114,18 @@ class LiveTable(ComparisonObserver):
                 f"[dim]{done}/{len(board.cells)}[/] {escape(row.name)}, seed {cell.seed}: "
                 f"{score}{duration_text(cell.seconds or 0)}{self._left(board)}"
             )
+
+    def _tell_now_and_then(self, board: Board) -> None:
+        """A line for all cells under way, in a log that was silent for a while."""
+        if time.monotonic() - self._told < _SILENCE:
+            return
+        running = [
+            f"{row.name}, seed {cell.seed}: {cell.doing}"
+            for row in board.rows
+            for cell in row.cells
+            if cell.state == "running"
+        ]
+        self._print(f"[dim]· {escape(' · '.join(running))}[/]")
 
     def _left(self, board: Board) -> str:
         left = board.seconds_left()
@@ -136,13 +152,13 @@ class LiveTable(ComparisonObserver):
             marks.append(mark, style=style)
         scores = [cell.score for cell in row.cells if cell.score is not None]
         seconds = [cell.seconds for cell in row.cells if cell.seconds]
-        now = next((cell for cell in row.cells if cell.state == "running"), None)
+        now = [f"seed {c.seed}: {c.doing}" for c in row.cells if c.state == "running"]
         return [
             Text(row.name),
             marks,
             Text(f"{sum(scores) / len(scores):.3f}" if scores else ""),
             Text(duration_text(sum(seconds) / len(seconds)) if seconds else ""),
-            Text(f"seed {now.seed}: {now.doing}" if now else "", style="cyan"),
+            Text(" · ".join(now), style="cyan"),
         ]
 
     def _show(self, picture: RenderableType) -> None:
@@ -152,6 +168,7 @@ class LiveTable(ComparisonObserver):
         self._live.update(picture)
 
     def _print(self, text: str) -> None:
+        self._told = time.monotonic()
         (self._live.console if self._live else self._console).print(text)
 
     def _close(self) -> None:

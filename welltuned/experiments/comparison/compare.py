@@ -50,7 +50,7 @@ def run_comparison(
         requester = Requester(pool, observer)
         plan = plan_comparison(comparison, config, variants, facts, cache, requester, command)
         observer.planned(comparison, plan.board)
-        CellRunner(plan, pool, config.workers, observer).run()
+        CellRunner(plan, pool, observer).run()
         results = summarise_comparison(comparison)
         write_comparison_report(comparison)
         plan.write("finished")

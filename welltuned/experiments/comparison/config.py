@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -83,9 +83,12 @@ class CompareConfig(RunConfig):
     Without it each is compared as configured."""
     limits: LimitsConfig = LimitsConfig()
     """Constraints on the recommendation."""
-    workers: int = Field(default=1, ge=1)
-    """Runs in parallel. More than one slow each other down, so their times are not comparable with
-    those of a single run."""
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Runs side by side. auto: one a core, as far as memory goes; one on a GPU or where the budget
+    is a time. Times of runs side by side are CPU seconds."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of each run. They decide how sums are rounded: equal numbers give equal results, side
+    by side or one after the other. Default: cores / workers."""
     output_dir: str | None = Field(default=None, examples=["comparisons/mine"])
     """The comparison's folder. Default: comparisons/DATA-N, where the same comparison resumes if it
     is there."""
@@ -118,7 +121,8 @@ class CompareConfig(RunConfig):
                 "'seeds' is empty, or has duplicates",
                 "write seeds: 3, or [0, 1, 2]",
             )
-        if self.budget is not None and self.budget.time is not None and self.workers > 1:
+        timed = self.budget is not None and self.budget.time is not None
+        if timed and self.workers not in ("auto", 1):
             raise conflict(
                 "compare.time_budget_in_parallel",
                 "'budget' is a time, but parallel runs ('workers') cannot be timed",

@@ -7,15 +7,28 @@ from typing import Any
 
 from welltuned.experiments.comparison.recommendation import known
 from welltuned.reports.page import metric_name
-from welltuned.runs.comparison_schema import ComparisonRow, TunedRecord
+from welltuned.runs.comparison_schema import ComparisonRow, SharedSettings, TunedRecord
 from welltuned.schema.messages import Message, message
 from welltuned.schema.units import duration_text
 
 
-def remarks(rows: list[ComparisonRow]) -> list[Message]:
-    """A sentence for each strategy that was tuned first, or whose training has stages."""
+def remarks(rows: list[ComparisonRow], beside: int, settled: SharedSettings) -> list[Message]:
+    """How runs were timed where several went side by side; then a sentence for each strategy that
+    was tuned first, or whose training has stages.
+    """
+    timed = [_about_time(beside, settled["threads"])] if beside > 1 else []
     tuned = [_about_search(row["name"], row["tuned"]) for row in rows if row["tuned"]]
-    return tuned + [_about_stages(row, row["stages"]) for row in rows if row["stages"]]
+    return timed + tuned + [_about_stages(row, row["stages"]) for row in rows if row["stages"]]
+
+
+def _about_time(beside: int, threads: int) -> Message:
+    return message(
+        "compare.side_by_side",
+        "{runs} runs went side by side, {threads} thread(s) each: their times are CPU seconds, "
+        "which do not count waiting for one another.",
+        runs=beside,
+        threads=threads,
+    )
 
 
 def _about_search(name: str, found: TunedRecord) -> Message:

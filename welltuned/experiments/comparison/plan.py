@@ -16,6 +16,7 @@ from welltuned.experiments.comparison.observer import (
     CellState,
     StrategyRow,
 )
+from welltuned.experiments.comparison.parallel import settle_threads
 from welltuned.experiments.comparison.rlhf_variant import identity
 from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
@@ -133,15 +134,21 @@ def plan_comparison(
         comparison, tuned.variants, config.seed_list, spending, facts.fingerprint, besides
     )
     impossible = {**scouted["impossible"], **tuned.failed}
-    board = _board(comparison, variants, impossible, cells, config.workers, scouted["metric"])
+    workers = settle_threads(config, sum(not cell.is_finished for cell in cells), record["settled"])
+    board = _board(comparison, variants, impossible, cells, workers, scouted["metric"])
     plan = ComparisonPlan(comparison, config, cells, board, record, command)
-    for cell in cells:
+    _recall(plan)
+    plan.write("running" if any(not cell.is_finished for cell in cells) else "finished")
+    return plan
+
+
+def _recall(plan: ComparisonPlan) -> None:
+    """What finished cells have come to."""
+    for cell in plan.cells:
         if cell.is_finished:
             state = plan.state(cell)
             state.state, state.score = "finished", plan.score(cell)
             state.seconds = cell_record(cell.run)["cost"]["seconds"]
-    plan.write("running" if any(not cell.is_finished for cell in cells) else "finished")
-    return plan
 
 
 def _note(comparison: Comparison, record: ComparisonRecord) -> None:

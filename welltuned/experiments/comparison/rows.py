@@ -31,9 +31,12 @@ _NEARLY_FINAL = 0.95
 
 
 def strategy_row(
-    comparison: Comparison, row: StrategyRecord, record: ComparisonRecord
+    comparison: Comparison, row: StrategyRecord, record: ComparisonRecord, beside: bool = False
 ) -> ComparisonRow:
-    """A strategy's scores and cost over its finished cells."""
+    """A strategy's scores and cost over its finished cells.
+
+    Where cells ran `beside` others, their times are CPU seconds.
+    """
     tuned = record.get("tuned", {}).get(row["name"])
     runs = {
         cell["seed"]: comparison.cell(row["slug"], cell["seed"])
@@ -41,7 +44,7 @@ def strategy_row(
         if cell["state"] == "finished"
     }
     results = {seed: run.results for seed, run in runs.items()}
-    costs = [_cost(run, record["metric"]) for run in runs.values()]
+    costs = [_cost(run, record["metric"], beside) for run in runs.values()]
     for cost in costs:
         cost["tuning_seconds"] = tuned["seconds"] if tuned else None
     failed: list[FailedCell] = [
@@ -59,7 +62,7 @@ def strategy_row(
         "scores": _scores({seed: r["test"] for seed, r in results.items()}),
         "cost": _costs({name: _mean(cost[name] for cost in costs) for name in COSTS}),
         "tuned": tuned,
-        "stages": _stages([r["cost"].get("stages") for r in results.values()]),
+        "stages": _stages([_own_stages(run, beside) for run in runs.values()]),
         "retention": _retention([r.get("retention", {}) for r in results.values()]),
         "kept": _mean(r.get("retention", {}).get("kept") for r in results.values()),
         "probe": next((r["probe"] for r in results.values() if r.get("probe")), None),
@@ -118,20 +121,34 @@ def _interval(name: str, values_S: np.ndarray) -> tuple[float, float] | None:
     return metric.within_bounds(*interval)
 
 
-def _cost(run: Run, metric: str) -> dict[str, float | None]:
+def ran_beside(runs: Iterable[Run]) -> int:
+    """The most cells that ran side by side; wall time is no cell's own where that is above 1."""
+    return max((cell_record(run)["cost"].get("workers", 1) for run in runs), default=1)
+
+
+def _own_share(run: Run, beside: bool) -> float:
+    """The share of a cell's wall time that its process computed; 1 where it had the machine."""
+    taken = cell_record(run)["cost"]
+    computed = taken.get("cpu_seconds") if beside else None
+    return 1.0 if computed is None else float(computed / taken["seconds"])
+
+
+def _cost(run: Run, metric: str, beside: bool) -> dict[str, float | None]:
     """What a cell took."""
     results, taken = run.results, cell_record(run)["cost"]
+    own = _own_share(run, beside)
+    to_95 = seconds_to_share(list(run.read_lines("metrics.jsonl")), metric)
     on_gpu = run.read("environment.json")["device"] not in ("cpu", "mps")
     parameters, cost = results["parameters"], results["cost"]
     return {
-        "seconds": taken["seconds"],
-        "train_seconds": cost["train_seconds"],
-        "examples_per_second": cost["examples_per_second"],
+        "seconds": own * taken["seconds"],
+        "train_seconds": own * cost["train_seconds"],
+        "examples_per_second": cost["examples_per_second"] / own,
         "memory_bytes": cost["peak_memory_bytes"] if on_gpu else taken["memory_bytes"],
         "artifact_bytes": cost["artifact_bytes"],
         "trainable": parameters["trainable"],
         "trainable_share": parameters["trainable"] / parameters["total"],
-        "seconds_to_95": seconds_to_share(list(run.read_lines("metrics.jsonl")), metric),
+        "seconds_to_95": None if to_95 is None else own * to_95,
         "epochs": results["training"]["epochs"],
     }
 
@@ -155,6 +172,11 @@ def seconds_to_share(rows: Sequence[dict[str, Any]], metric: str) -> float | Non
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def _own_stages(run: Run, beside: bool) -> dict[str, float] | None:
+    stages, own = run.results["cost"].get("stages"), _own_share(run, beside)
+    return stages and {name: own * seconds for name, seconds in stages.items()}
 
 
 def _stages(found: list[dict[str, float] | None]) -> dict[str, float | None] | None:

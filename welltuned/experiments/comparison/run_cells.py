@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from collections import Counter
 
 from welltuned.experiments.comparison.cells import Cell, keep_record, make_room
 from welltuned.experiments.comparison.observer import CellState, ComparisonObserver
+from welltuned.experiments.comparison.parallel import Room
 from welltuned.experiments.comparison.plan import ComparisonPlan
 from welltuned.experiments.executors.base import Event, Pool, Worker
 
@@ -18,13 +18,13 @@ _ATTEMPTS = 2
 
 
 class CellRunner:
-    """Runs cells, `workers` at a time, each by a worker of its own."""
+    """Runs cells, several at a time, each by a worker of its own."""
 
-    def __init__(
-        self, plan: ComparisonPlan, pool: Pool, workers: int, observer: ComparisonObserver
-    ) -> None:
+    def __init__(self, plan: ComparisonPlan, pool: Pool, observer: ComparisonObserver) -> None:
         self._plan, self._pool, self._observer = plan, pool, observer
-        self._workers = workers
+        self._settled = plan.record["settled"]
+        self._workers = plan.board.workers
+        self._room = Room(self._settled)
         self._waiting = [cell for cell in plan.cells if not cell.is_finished]
         self._running: dict[Worker, Cell] = {}
         self._begun: Counter[str] = Counter()
@@ -37,12 +37,20 @@ class CellRunner:
         self._plan.write("running")
         try:
             while self._waiting or self._running:
-                while self._waiting and len(self._running) < self._workers:
+                while self._waiting and self._has_room():
                     self._start(self._waiting.pop(0))
                 self._hear()
         except BaseException:
             self._stop()
             raise
+
+    def _has_room(self) -> bool:
+        """Whether another cell may begin beside those under way."""
+        if not self._running:
+            return True
+        if len(self._running) >= self._workers:
+            return False
+        return self._plan.config.workers != "auto" or self._room.has_one_more(self._running)
 
     def _start(self, cell: Cell) -> None:
         aside = make_room(cell, self._plan.comparison)
@@ -53,12 +61,12 @@ class CellRunner:
         state = self._plan.state(cell)
         state.state, state.doing, state.error, state.done = "running", "starting", None, 0.0
         request = {
-            **cell.request(self._plan.record["settled"]),
+            **cell.request(self._settled),
             "command": self._plan.command,
             "data": str(self._plan.comparison.data),
         }
         self._begun[cell.key] += 1
-        worker = self._pool.start(request, self._events, threads_for(self._workers))
+        worker = self._pool.start(request, self._events, self._settled["threads"])
         self._running[worker] = cell
         self._tell(cell, state)
 
@@ -88,8 +96,11 @@ class CellRunner:
         if event.values["error"] is None:
             cost = {
                 "seconds": event.values["seconds"],
+                "cpu_seconds": event.worker.cpu_seconds,
                 "memory_bytes": event.worker.memory_bytes,
+                "workers": self._workers,
             }
+            self._room.learn(event.worker.memory_bytes)
             keep_record(cell, cost)
             state.state, state.score = "finished", self._plan.score(cell)
         elif event.values["lost"] and self._begun[cell.key] < _ATTEMPTS:
@@ -115,11 +126,3 @@ class CellRunner:
 
     def _tell(self, cell: Cell, state: CellState) -> None:
         self._observer.changed(self._plan.board, self._plan.row(cell), state)
-
-
-def threads_for(workers: int) -> int | None:
-    """Threads of each of several workers, so that they share the machine; None: torch's choice."""
-    if workers == 1:
-        return None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // workers)

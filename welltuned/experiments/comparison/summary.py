@@ -12,7 +12,7 @@ from welltuned import metrics
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.notes import remarks
 from welltuned.experiments.comparison.recommendation import recommend, write_config
-from welltuned.experiments.comparison.rows import baseline_row, strategy_row
+from welltuned.experiments.comparison.rows import baseline_row, ran_beside, strategy_row
 from welltuned.experiments.comparison.statistics import (
     ALPHA,
     Difference,
@@ -21,6 +21,7 @@ from welltuned.experiments.comparison.statistics import (
     score_all,
 )
 from welltuned.metrics import Metric, Predictions, Statistic, family_of
+from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
     ComparisonRecord,
@@ -46,7 +47,8 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
     basis = _basis(comparison, record)
     if before.get("basis") == basis:
         return before
-    rows = [strategy_row(comparison, row, record) for row in record["rows"]]
+    beside = ran_beside(_finished(comparison, record))
+    rows = [strategy_row(comparison, row, record, beside > 1) for row in record["rows"]]
     rows += [row for name in BASELINES if (row := baseline_row(comparison, name)) is not None]
     ranked: RankedRows = {"rows": rows, **_judge(comparison, record, rows)}
     recommendation = recommend(ranked, record["asked"]["limits"])
@@ -57,11 +59,21 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
         "name": comparison.name,
         "asked_metric": record["metric"],
         **ranked,
-        "remarks": remarks([row for row in rows if row["seeds"]]),
+        "remarks": remarks([row for row in rows if row["seeds"]], beside, record["settled"]),
         "recommendation": recommendation,
     }
     comparison.write("results.json", results)
     return results
+
+
+def _finished(comparison: Comparison, record: ComparisonRecord) -> list[Run]:
+    """The runs of all cells that have finished."""
+    return [
+        comparison.cell(row["slug"], cell["seed"])
+        for row in record["rows"]
+        for cell in row["cells"]
+        if cell["state"] == "finished"
+    ]
 
 
 def _basis(comparison: Comparison, record: ComparisonRecord) -> str:

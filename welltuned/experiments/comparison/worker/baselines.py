@@ -18,7 +18,7 @@ from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.observers import TellingObserver
 from welltuned.experiments.comparison.worker.protocol import Request, shared_data
 from welltuned.metrics import is_better
-from welltuned.runs import Run
+from welltuned.runs import Run, process_memory
 from welltuned.tasks import LinearReadout, Scorer
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAJORITY, UNTOUCHED, TFIDF = "majority", "untouched", "tf-idf"
 _STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Inverse strengths of the linear model's regularisation; the validation split chooses."""
+_TRAINING = 4
+"""How many times its weights a model needs to train: gradients, two moments, best weights."""
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff]")
 """Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Han."""
 
@@ -77,7 +79,13 @@ def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str,
     scores = tuned.problem.scorer.score(outputs, targets, intervals=True)
     rows = list(tuned.problem.presenter.rows(outputs, tuned.prepared.examples["test"], {}))
     _write(folder, UNTOUCHED, {"test": scores}, rows)
-    return {"precision": tuned.precision, "pooling": tuned.config.task.pooling}
+    weights = sum(p.numel() * p.element_size() for p in tuned.model.parameters())
+    return {
+        "precision": tuned.precision,
+        "pooling": tuned.config.task.pooling,
+        "device": tuned.device.type,
+        "memory_bytes": process_memory.peak() + _TRAINING * weights,
+    }
 
 
 # --- TF-IDF and a linear model --------------------------------------------------
