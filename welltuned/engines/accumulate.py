@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from welltuned.engines.throughput import Meter
 from welltuned.errors import Fault, NotFinite, RunFailed
 from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
+
+_HOST = torch.device("cpu")
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
@@ -42,26 +44,39 @@ def accumulate(
     """
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
     batches = [
-        to_device(job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id), job.device)
+        to_device(job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id), _HOST)
         for indices in mine
     ]
+    # Counts are read on the host, so that a GPU is not waited for.
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
-    loss = 0.0
-    for batch, indices in zip(batches, mine, strict=True):
+    losses = []
+    for batch in batches:
         with meter.measuring(batch):
             with autocast(job.precision, job.device):
                 # Without anything to learn, loss and count are 0.
-                part = job.problem.objective.loss(job.model, batch) / (count or 1.0)
-            value = part.item()
-            if not math.isfinite(value):
-                raise not_finite("loss", job, indices)
+                summed = job.problem.objective.loss(job.model, _moved(batch, job.device))
+                part = summed / (count or 1.0)
             backward(part)
-        loss += value
+        losses.append(part.detach())
+    loss = _sum_of_finite(losses, job, mine)
     distributed.sum_gradients(job.model.parameters())
     if step.number == 1:
         _require_gradients(job)
     meter.penalty = sum(guard.penalise(step.number) for guard in job.guards)
     return distributed.totals(loss)[0]
+
+
+def _moved(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def _sum_of_finite(losses: list[torch.Tensor], job: Job, mine: Sequence[np.ndarray]) -> float:
+    """The sum, read from the device at once. Raises `NotFinite` naming the first that is none."""
+    values = torch.stack(losses).tolist() if losses else []
+    for value, indices in zip(values, mine, strict=True):
+        if not math.isfinite(value):
+            raise not_finite("loss", job, indices)
+    return sum(values, 0.0)
 
 
 def not_finite(what: str, job: Job, indices: np.ndarray) -> NotFinite:

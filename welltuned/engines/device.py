@@ -11,6 +11,7 @@ from functools import cache
 import torch
 
 from welltuned.engines.config import TrainingConfig
+from welltuned.engines.threads import keep_to_usable_cores
 from welltuned.models.anatomy import Anatomy
 from welltuned.runs.environment import processor
 
@@ -26,7 +27,8 @@ A close call would flip from run to run."""
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device to train on; auto prefers a GPU."""
+    """The device to train on; auto prefers a GPU. Of a CPU, only the cores at hand are used."""
+    keep_to_usable_cores()
     if wanted != "auto":
         return torch.device(wanted)
     if torch.cuda.is_available():
