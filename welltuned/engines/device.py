@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -26,6 +27,14 @@ CLEARLY = 1.2
 A close call would flip from run to run."""
 
 
+@dataclass(frozen=True)
+class Gain:
+    """How many times as fast a step is in bf16 as in fp32, and how that is known."""
+
+    speed: float
+    why: str
+
+
 def choose_device(wanted: str) -> torch.device:
     """The device to train on; auto prefers a GPU. Of a CPU, only the cores at hand are used."""
     keep_to_usable_cores()
@@ -40,14 +49,9 @@ def choose_precision(
     training: TrainingConfig,
     model_dtype: str,
     device: torch.device,
-    step: Callable[[], None],
-    remembered: Callable[[Callable[[], float]], float] = lambda measure: measure(),
+    gain: Callable[[], Gain],
 ) -> tuple[str, str]:
-    """(`fp32` or `bf16`, why). On a CPU `step`, a forward and backward pass, is timed in both.
-
-    The speed of matrix products alone would not tell: casting and small operations
-    can eat the gain, and do on many CPUs. `remembered` may know the gain from before.
-    """
+    """(`fp32` or `bf16`, why). On a CPU by `gain`, how much faster a step in bf16 is there."""
     if model_dtype == "bfloat16":
         return "bf16", "the frozen weights are bfloat16"
     if training.precision != "auto":
@@ -60,13 +64,8 @@ def choose_precision(
         )
     if device.type != "cpu":
         return "fp32", f"the safe choice on {device.type}"
-    state = torch.get_rng_state()
-    gain = remembered(lambda: _seconds(step, "fp32", device) / _seconds(step, "bf16", device))
-    torch.set_rng_state(state)
-    return (
-        "bf16" if gain > CLEARLY else "fp32",
-        f"probe: a step in bf16 has {gain:.2f} times the speed of fp32 here",
-    )
+    found = gain()
+    return ("bf16" if found.speed > CLEARLY else "fp32"), found.why
 
 
 def gain_of(anatomy: Anatomy) -> str:
@@ -78,17 +77,6 @@ def gain_of(anatomy: Anatomy) -> str:
         f"speed of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, {anatomy.family} of {anatomy.num_blocks} x {anatomy.hidden_size}"
     )
-
-
-def _seconds(step: Callable[[], None], precision: str, device: torch.device) -> float:
-    """The faster of two steps, after one to warm up."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        with autocast(precision, device):
-            step()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:

@@ -21,22 +21,22 @@ from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
 from welltuned.engines.config import ResolvedTraining
-from welltuned.engines.device import autocast, choose_device, choose_precision, gain_of
+from welltuned.engines.device import autocast, choose_device, choose_precision
 from welltuned.engines.events import Listener
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.evaluation.eval_model import EvalModel
-from welltuned.evaluation.predict import predict_outputs, to_device
+from welltuned.evaluation.predict import predict_outputs
 from welltuned.models import loading
 from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
-from welltuned.runs.user_cache import remembered
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 from welltuned.training.observer import Observer
 from welltuned.training.output_memo import OutputMemo, weights_key
+from welltuned.training.precision import probe_precision
 from welltuned.training.prepare import RunPlan
 
 
@@ -212,8 +212,7 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
             config.training,
             config.model.dtype,
             device,
-            lambda: _try_step(model, prepared),
-            lambda measure: remembered(gain_of(prepared.anatomy), measure),
+            lambda: probe_precision(model, prepared, observer),
         )
     )
     observer.noted(f"precision {precision} on {device.type} ({why})")
@@ -254,19 +253,6 @@ def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Obs
                 examples, predict_outputs(model, *args, tell)
             )
     return replace(prepared, examples=noted)
-
-
-def _try_step(model: nn.Module, prepared: RunPlan) -> None:
-    """A forward and backward pass over a few training examples that leaves nothing behind."""
-    examples = prepared.examples["train"]
-    size = prepared.config.training.resolved().per_device_train_batch_size
-    some = list(range(min(len(examples), size)))
-    batch = to_device(
-        prepared.problem.codec.collate(examples, some, prepared.pad_id),
-        next(model.parameters()).device,
-    )
-    prepared.problem.objective.loss(model, batch).backward()
-    model.zero_grad(set_to_none=True)
 
 
 def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:

@@ -39,8 +39,10 @@ def forecast_precision(
         return training.precision
     if machine.key["device"] == "cuda":
         return "bf16"
-    gain = recalled(gain_of(rehearsal.prepared.anatomy))
-    if gain is None:
+    known = recalled(gain_of(rehearsal.prepared.anatomy))
+    if known is not None:
+        gain = known.value
+    else:
         full, half = (
             machine.seconds(replace(rehearsal, precision=precision).step([batch]))
             for precision in ("fp32", "bf16")
