@@ -32,7 +32,7 @@ from welltuned.schema.plugins import without_plugins
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
-os.fsync = lambda descriptor: None  # no test pulls the plug, and a disk may take its time
+os.fsync = lambda fd: None  # no test pulls the plug, and a disk may take its time
 
 os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
 

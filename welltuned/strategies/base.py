@@ -148,8 +148,9 @@ class Strategy(Part):
 
     @property
     def head_scale(self) -> float:
+        """The number in `head_learning_rate_scale`. Raises `ValueError` while it says auto."""
         if self.head_learning_rate_scale == "auto":
-            return 1.0
+            raise ValueError("head_learning_rate_scale is still auto; a run puts its default there")
         return self.head_learning_rate_scale
 
     def parameter_groups(self, model: nn.Module, anatomy: Anatomy) -> list[ParameterGroup]:
