@@ -68,6 +68,9 @@ class TrainingConfig(Part):
     faster."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """The device to train on."""
+    cache_frozen_blocks: bool | Auto = "auto"
+    """Frozen-boundary cache: keep the hidden states above frozen blocks, so that these run once
+    for each example. auto: on a CPU, where nothing changes by a bit."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     seed: int = Field(default=0, ge=0)

@@ -85,6 +85,8 @@ class Strategy(Part):
     """Whether the initial model computes exactly what the base model does."""
     starts_with_head: ClassVar[bool] = False
     """Whether the head trains first, and what lies below it later."""
+    deepens: ClassVar[bool] = False
+    """Whether training reaches further down block by block, while the rest is frozen."""
     merge_refusal: ClassVar[str | None] = None
     """Why it cannot be merged into the pretrained weights; none where it can."""
     rl_learning_rate: ClassVar[float | None] = None

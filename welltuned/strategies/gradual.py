@@ -30,6 +30,7 @@ class Gradual(Strategy):
 
     rl_learning_rate: ClassVar[float | None] = 3e-5
     starts_with_head: ClassVar[bool] = True
+    deepens: ClassVar[bool] = True
 
     type: Literal["gradual"] = "gradual"
     unit: Literal["fraction", "epoch"] = "fraction"

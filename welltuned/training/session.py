@@ -34,6 +34,7 @@ from welltuned.protection import Guard
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
+from welltuned.training.frozen_blocks import keep_frozen_states
 from welltuned.training.observer import Observer
 from welltuned.training.output_memo import OutputMemo, weights_key
 from welltuned.training.precision import probe_precision
@@ -232,7 +233,9 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
             recompute_activations(model)
     before = WeightHashes.of(model, groups)
     problem = prepared.problem
-    return LoadedModel(prepared, model, groups, device, precision, problem, before, origin)
+    loaded = LoadedModel(prepared, model, groups, device, precision, problem, before, origin)
+    keep_frozen_states(loaded, observer)
+    return loaded
 
 
 def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
@@ -329,4 +332,6 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
 def before_training(session: LoadedModel) -> LoadedModel:
     """A second model as the first was before any step, built again from the seed."""
     model, _ = build_model(session.prepared, session.device)
-    return replace(session, model=model.eval(), problem=session.prepared.problem)
+    before = replace(session, model=model.eval(), problem=session.prepared.problem)
+    keep_frozen_states(before, Observer())
+    return before

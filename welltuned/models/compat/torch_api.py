@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch._ops import OpOverload, OpOverloadPacket
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import (
     FlopCounterMode,
@@ -28,6 +30,7 @@ __all__ = [
     "storage_id",
     "tree_leaves",
     "tree_map",
+    "uncounted",
 ]
 
 FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -35,6 +38,11 @@ FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 FUSED_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 READ_VALUE = torch.ops.aten._local_scalar_dense.default
 """What `bool(tensor)`, `int(tensor)` and `tensor.item()` call."""
+
+
+def uncounted() -> AbstractContextManager[object]:
+    """Context whose operations no counter around it sees."""
+    return _disable_current_modes()
 
 
 def operation_of(overload: OpOverload) -> OpOverloadPacket:

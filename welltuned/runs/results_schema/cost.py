@@ -44,7 +44,8 @@ class Cost(TypedDict):
     padding_fraction_unsorted: NotRequired[float]
     """What it would have been in random batches."""
     flops: NotRequired[float]
-    """Floating-point operations of all training steps."""
+    """Floating-point operations of all training steps, without those of frozen blocks whose states
+    are kept."""
     hardware_efficiency: NotRequired[float]
     """Those per second, as a share of what the device reaches in a large matrix product."""
     seconds: NotRequired[dict[str, float]]

@@ -1,0 +1,47 @@
+"""What is kept stays within its limit; what is oldest makes room."""
+
+from __future__ import annotations
+
+import torch
+
+from welltuned.models.frozen_cache.row_store import RowStore
+
+
+def rows(*names: bytes) -> dict[bytes, torch.Tensor]:
+    return {name: torch.ones(5, 2) for name in names}  # 40 bytes each
+
+
+def test_states_are_kept_by_what_computed_them() -> None:
+    store = RowStore(200)
+    assert store.keep("one", rows(b"a"))
+    assert set(store.rows("one")) == {b"a"} and not store.rows("other")
+    assert store.held == 40
+
+
+def test_the_frozen_part_that_was_asked_for_longest_ago_goes_first() -> None:
+    store = RowStore(100)
+    store.keep("one", rows(b"a"))
+    store.keep("two", rows(b"a"))
+    store.rows("one")
+    assert store.keep("three", rows(b"a"))
+    assert store.rows("one") and not store.rows("two")
+
+
+def test_what_has_no_room_is_not_kept() -> None:
+    store = RowStore(100)
+    assert not store.keep("one", rows(b"a", b"b", b"c"))
+    assert store.held == 0
+    assert store.keep("one", rows(b"a", b"b"))
+    assert not store.keep("one", rows(b"c"))
+    assert set(store.rows("one")) == {b"a", b"b"}
+
+
+def test_a_limit_that_nobody_gave_follows_from_free_memory() -> None:
+    assert RowStore().limit > 0
+
+
+def test_everything_can_be_let_go() -> None:
+    store = RowStore(100)
+    store.keep("one", rows(b"a"))
+    store.clear()
+    assert store.held == 0 and not store.rows("one")

@@ -1,0 +1,46 @@
+"""The frozen-boundary cache in a run: where it is used, and tried before the first step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from welltuned.models.frozen_cache.cached_trunk import CachedTrunk
+from welltuned.models.frozen_cache.row_store import STORE
+from welltuned.training.observer import Observer
+
+if TYPE_CHECKING:
+    from welltuned.training.session import LoadedModel
+
+_TRIED = 4
+"""Examples that it is tried on."""
+
+
+def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk | None:
+    """Let frozen blocks run once for each example, where that changes nothing.
+
+    On other devices than a CPU no two batches add alike: there it is the user's choice.
+    """
+    wanted = loaded.config.training.cache_frozen_blocks
+    if loaded.device.type != "cpu" and wanted is not True:
+        return None
+    trunk = CachedTrunk(
+        loaded.model,
+        loaded.prepared.anatomy,
+        _lowest(loaded),
+        STORE if wanted else None,
+        observer.noted,
+    )
+    if trunk.depth:
+        examples = loaded.prepared.examples["train"]
+        some = examples.take(list(range(min(_TRIED, len(examples)))))
+        loaded.predict_examples(some, "a few examples", loaded.precision)
+    return trunk
+
+
+def _lowest(loaded: LoadedModel) -> int | None:
+    """The fewest blocks that will be frozen, where they become fewer one by one."""
+    if not loaded.config.strategy.deepens:
+        return None
+    anatomy = loaded.prepared.anatomy
+    deepest = max(anatomy.depth(name) for name in loaded.before.trainable)
+    return max(1, anatomy.num_blocks - deepest)
