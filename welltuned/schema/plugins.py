@@ -27,7 +27,7 @@ from welltuned.errors import Fault, Faults, InputError
 
 T = TypeVar("T")
 
-GROUPS = ("strategies", "tasks", "protections", "metrics", "algorithms")
+GROUPS = ("strategies", "tasks", "protections", "metrics", "algorithms", "executors")
 """What packages may add: entry points of the groups `welltuned.strategies` and so on."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from typing import Any
 
@@ -18,11 +17,6 @@ from welltuned.experiments.comparison.parallel import (
 )
 from welltuned.runs import process_memory
 from welltuned.runs.comparison_schema import SharedSettings
-
-
-@pytest.fixture(autouse=True)
-def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +37,17 @@ def test_they_share_the_machine(
     asked: dict[str, Any], cells: int, device: str, workers: int, threads: int
 ) -> None:
     config = comparison_from({"model": "bert", "data": "demo:sentiment_en", **asked})
-    assert workers_for(config, cells, device) == workers
-    assert threads_for(config, workers) == threads
+    assert workers_for(config, cells, device, 8) == workers
+    assert threads_for(config, workers, 8) == threads
     settled: SharedSettings = {"device": device}
-    assert settle_threads(config, cells, settled) == workers and settled["threads"] == threads
+    assert settle_threads(config, cells, settled, 8) == workers and settled["threads"] == threads
 
 
 def test_who_goes_on_keeps_the_threads() -> None:
     values: dict[str, Any] = {"model": "bert", "data": "demo:sentiment_en"}
     settled: SharedSettings = {"threads": 5}
-    assert settle_threads(comparison_from(values), 4, settled) == 4 and settled["threads"] == 5
-    settle_threads(comparison_from({**values, "threads": 2}), 4, settled)
+    assert settle_threads(comparison_from(values), 4, settled, 8) == 4 and settled["threads"] == 5
+    settle_threads(comparison_from({**values, "threads": 2}), 4, settled, 8)
     assert settled["threads"] == 2
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TypedDict
 
+from welltuned.experiments.executors import EXECUTORS
 from welltuned.metrics import METRICS
 from welltuned.protection import PROTECTIONS
 from welltuned.rlhf.algorithms import ALGORITHMS
@@ -100,7 +101,7 @@ def _devices() -> Devices:
 
 def _plugins() -> Iterator[PluginState]:
     """What installed packages add, and what is wrong with it."""
-    for registry in (STRATEGIES, TASKS, PROTECTIONS, METRICS, ALGORITHMS):
+    for registry in (STRATEGIES, TASKS, PROTECTIONS, METRICS, ALGORITHMS, EXECUTORS):
         for plugin in registry.plugins:
             try:
                 registry.check(plugin)

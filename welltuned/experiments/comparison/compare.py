@@ -18,7 +18,6 @@ from welltuned.experiments.comparison.run_cells import CellRunner
 from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.experiments.comparison.worker.requests import Requester
-from welltuned.experiments.executors.local import LocalPool
 from welltuned.reports.comparison import write_comparison_report
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.status import stoppable
@@ -45,8 +44,11 @@ def run_comparison(
     facts = check_data(variants, cache)
     comparison = find_folder(config, facts, observer.noted)
     with (
-        locked(comparison.folder), _signals(), _shared(cache, comparison), LocalPool() as pool
-    ):  # fmt: skip
+        locked(comparison.folder),
+        _signals(),
+        _shared(cache, comparison),
+        config.executor.open() as pool,
+    ):
         requester = Requester(pool, observer)
         plan = plan_comparison(comparison, config, variants, facts, cache, requester, command)
         observer.planned(comparison, plan.board)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.experiments.executors import AnyExecutor, Local
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.read_config import place_algorithm, place_judges
 from welltuned.rlhf.stage_config import RewardSource, ensure_list
@@ -89,6 +90,8 @@ class CompareConfig(RunConfig):
     threads: int | None = Field(default=None, ge=1)
     """Threads of each run. They decide how sums are rounded: equal numbers give equal results, side
     by side or one after the other. Default: cores / workers."""
+    executor: AnyExecutor = Local()
+    """Where runs are carried out: `local` processes, or `ray` tasks."""
     output_dir: str | None = Field(default=None, examples=["comparisons/mine"])
     """The comparison's folder. Default: comparisons/DATA-N, where the same comparison resumes if it
     is there."""

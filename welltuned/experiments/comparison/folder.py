@@ -130,8 +130,8 @@ def _own_folder(
 
 
 def asked_for(config: CompareConfig) -> dict[str, object]:
-    """The config as it is remembered; how the report reads makes no other comparison."""
-    return masked(config.model_dump(mode="json", exclude={"output_dir", "report"}))
+    """The config as it is remembered: neither how its report reads nor who runs it matters."""
+    return masked(config.model_dump(mode="json", exclude={"output_dir", "report", "executor"}))
 
 
 def _is_left_over(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from welltuned.experiments.comparison.config import CompareConfig
@@ -11,7 +10,7 @@ from welltuned.runs import process_memory
 from welltuned.runs.comparison_schema import SharedSettings
 
 
-def workers_for(config: CompareConfig, cells: int, device: str) -> int:
+def workers_for(config: CompareConfig, cells: int, device: str, cores: int) -> int:
     """As configured; `auto` is one cell a core on a CPU.
 
     One where cells share a GPU, or where their budget is a time: that has to be measured alone.
@@ -19,27 +18,20 @@ def workers_for(config: CompareConfig, cells: int, device: str) -> int:
     if config.workers != "auto":
         return config.workers
     timed = config.budget is not None and config.budget.time is not None
-    return 1 if timed or device != "cpu" else max(1, min(cores(), cells))
+    return 1 if timed or device != "cpu" else max(1, min(cores, cells))
 
 
-def settle_threads(config: CompareConfig, cells: int, settled: SharedSettings) -> int:
+def settle_threads(config: CompareConfig, cells: int, settled: SharedSettings, cores: int) -> int:
     """Note how many threads all cells have, unless it was noted before; returns the workers."""
-    workers = workers_for(config, cells, settled.get("device", "cpu"))
+    workers = workers_for(config, cells, settled.get("device", "cpu"), cores)
     if config.threads is not None or "threads" not in settled:
-        settled["threads"] = threads_for(config, workers)
+        settled["threads"] = threads_for(config, workers, cores)
     return workers
 
 
-def threads_for(config: CompareConfig, workers: int) -> int:
+def threads_for(config: CompareConfig, workers: int, cores: int) -> int:
     """Threads of each cell, so that together they have the whole machine."""
-    return config.threads or max(1, cores() // workers)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return config.threads or max(1, cores // workers)
 
 
 class Room:

@@ -134,7 +134,8 @@ def plan_comparison(
         comparison, tuned.variants, config.seed_list, spending, facts.fingerprint, besides
     )
     impossible = {**scouted["impossible"], **tuned.failed}
-    workers = settle_threads(config, sum(not cell.is_finished for cell in cells), record["settled"])
+    missing, cores = sum(not cell.is_finished for cell in cells), requester.pool.cores
+    workers = settle_threads(config, missing, record["settled"], cores)
     board = _board(comparison, variants, impossible, cells, workers, scouted["metric"])
     plan = ComparisonPlan(comparison, config, cells, board, record, command)
     _recall(plan)

@@ -50,7 +50,8 @@ class CellRunner:
             return True
         if len(self._running) >= self._workers:
             return False
-        return self._plan.config.workers != "auto" or self._room.has_one_more(self._running)
+        asked = self._plan.config.workers != "auto" or not self._pool.shares_memory
+        return asked or self._room.has_one_more(self._running)
 
     def _start(self, cell: Cell) -> None:
         aside = make_room(cell, self._plan.comparison)

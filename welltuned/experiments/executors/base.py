@@ -102,6 +102,14 @@ class Worker(ABC):
 class Pool(ABC):
     """Starts workers, each in a process of its own."""
 
+    shares_memory = True
+    """Whether its workers live in this machine's memory."""
+
+    @property
+    @abstractmethod
+    def cores(self) -> int:
+        """Cores that workers have together."""
+
     @abstractmethod
     def start(
         self, request: Mapping[str, object], events: queue.Queue[Event], threads: int | None = None

@@ -17,9 +17,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from welltuned.experiments.executors.base import Event, Pool, Worker
+from welltuned.experiments.executors.executor import Executor
 from welltuned.experiments.executors.fork_server import PRELOADED, ForkServer, forks_safely
 from welltuned.experiments.executors.tree_memory import tree_memory
 
@@ -119,6 +120,15 @@ class LocalWorker(Worker):
         self.end(status, words)
 
 
+class Local(Executor):
+    """Processes on this machine."""
+
+    type: Literal["local"] = "local"
+
+    def open(self) -> Pool:
+        return LocalPool()
+
+
 class LocalPool(Pool):
     """Processes on this machine: forks of one that has imported everything, where that is safe."""
 
@@ -126,6 +136,12 @@ class LocalPool(Pool):
         self._server: ForkServer | None = None
         self._forks = forks_safely() if forks is None else forks
         self._preloaded = preloaded
+
+    @property
+    def cores(self) -> int:
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
     def start(
         self, request: Mapping[str, object], events: queue.Queue[Event], threads: int | None = None
