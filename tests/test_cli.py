@@ -81,7 +81,8 @@ def test_training_ends_with_zero_and_results_on_standard_output(trained: Any) ->
     assert run.state == "finished"
     names = [line.split()[0] for line in process.stdout.splitlines()]
     told = ["diagnosis", "next"] if run.results["diagnosis"]["finding"] else ["diagnosis"]
-    assert names == ["run", "test", "majority", "cost", "proof", *told, "report"]
+    assert names == ["run", "test", "majority", "cost", "time", "proof", *told, "report"]
+    assert {"import", "train"} <= set(run.results["cost"]["phases"])
     assert str(run.folder) in process.stdout and str(run.report) in process.stdout
     test = run.results["test"]
     low, high = test["accuracy_ci95"]

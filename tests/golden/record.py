@@ -41,7 +41,7 @@ _ENVIRONMENT = {
     "WELLTUNED_CACHE": str(Path(tempfile.gettempdir()) / "welltuned-golden-cache"),
 }
 """Of every process. The speed of the machine is measured once, apart from the user's own cache."""
-_OF_THE_MACHINE = re.compile(r"seconds?$|_bytes$|_efficiency$|^memory$|^signatures$|^say$")
+_OF_THE_MACHINE = re.compile(r"seconds?$|_bytes$|_efficiency$|^phases$|^memory$|^signatures$|^say$")
 """Keys of results.json that speak of clocks, memory and versions, or hold the words of messages
 (codes and values are compared), and not of what was computed."""
 

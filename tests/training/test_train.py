@@ -108,6 +108,9 @@ def test_the_numbers_of_cost_fit_together(finished: Run) -> None:
     assert cost["artifact_bytes"] == sum(path.stat().st_size for path in files)
     assert 1e7 < cost["peak_memory_bytes"] < 1e12
     assert 0 < cost["hardware_efficiency"] < 1
+    taken = {"data", "load", "train", "validate", "test", "baseline", "save", "proof", "report"}
+    assert taken <= set(cost["phases"]) and min(cost["phases"].values()) > 0
+    assert "Where the time went" in finished.report.read_text(encoding="utf-8")
 
 
 def test_the_weights_are_counted(finished: Run, adapted: Run) -> None:

@@ -46,11 +46,12 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
             from welltuned.rlhf.pipeline import run_pipeline
 
         return run_pipeline(pipeline, observer, command)
+    from welltuned.runs.phases import phase
     from welltuned.training.load_config import load_config
 
     # What is wrong with it is told before torch is imported, which takes seconds.
     config = load_config(file, overrides)
-    with collector_paused():
+    with phase("import"), collector_paused():
         from welltuned.training.train import run_training
 
     return run_training(config, observer, command=command)

@@ -10,6 +10,7 @@ from torch import nn
 from welltuned.engines.device import Gain, gain_of
 from welltuned.engines.precision_probe import bf16_gain
 from welltuned.evaluation.predict import to_device
+from welltuned.runs.phases import phase
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan
@@ -20,6 +21,7 @@ _TOKENS = (64, 512)
 """... and the fewest and most tokens it has: in fewer, casting weights would be all there is."""
 
 
+@phase("probe")
 def probe_precision(model: nn.Module, prepared: RunPlan, observer: Observer) -> Gain:
     """How much faster bf16 is, known from before or by steps over a few examples of the run.
 

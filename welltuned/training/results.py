@@ -11,6 +11,7 @@ from welltuned.data.batching import padding_fraction
 from welltuned.engines.device import autocast, matmul_rate
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
+from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import (
     AnswerEnd,
     Cost,
@@ -30,6 +31,7 @@ _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
 
 
+@phase("test")
 def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evaluated:
     """Read the test split, once, and set the scores beside the baselines and the cost.
 
@@ -67,9 +69,9 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         "metric": session.metric,
     }
     if session.config.evaluation.untrained:
-        _, results["baselines"]["untrained"], before = read_split(
-            judged, before_training(session), observer
-        )
+        with phase("baseline"):
+            untouched = before_training(session)
+            _, results["baselines"]["untrained"], before = read_split(judged, untouched, observer)
         if before:
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
@@ -92,7 +94,7 @@ def read_split(
     if (responder := problem.responder) is None or split != "test":
         return outputs, scores, []
     first = examples.records.take(range(min(responder.number, len(examples))))
-    with autocast(session.precision_in_use, session.device):
+    with phase("generate"), autocast(session.precision_in_use, session.device):
         responses = responder.respond(
             session.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
         )
@@ -132,6 +134,7 @@ def _some_training(session: Session) -> Examples:
     return train.take(np.random.default_rng(0).permutation(len(train))[:number].tolist())
 
 
+@phase("validate")
 def _training_scores(session: Session, observer: Observer) -> Scores:
     some, what = _some_training(session), "training examples"
     assert some.targets is not None

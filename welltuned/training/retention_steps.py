@@ -12,6 +12,7 @@ from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
 from welltuned.evaluation.retention import BaseAnswers
 from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
 from welltuned.protection import FinishContext, Guard, GuardContext
+from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import Kept, LayerProbe, Scores
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session
@@ -28,6 +29,7 @@ class BaseMeasurements:
     them."""
 
 
+@phase("retention")
 def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
     """Measure on the base model everything that will be measured on the tuned one."""
     config, prepared = session.config, session.prepared
@@ -86,6 +88,7 @@ def finish_protections(
     return found
 
 
+@phase("retention")
 def measure_retention(
     session: LoadedModel, untouched: BaseMeasurements, observer: Observer
 ) -> Kept:

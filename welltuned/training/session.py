@@ -31,6 +31,7 @@ from welltuned.models import loading
 from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
+from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
@@ -68,6 +69,7 @@ class LoadedModel:
     def predict(self, split: str, precision: str, observer: Observer | None = None) -> np.ndarray:
         """Outputs (N, K) for a split, by the model as it is now."""
 
+        @phase("test" if split == "test" else "validate")
         def read() -> np.ndarray:
             return self.predict_examples(self.prepared.examples[split], split, precision, observer)
 
@@ -238,6 +240,7 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     return loaded
 
 
+@phase("baseline")
 def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
     """The base model's output on all examples, where the problem compares with it.
 

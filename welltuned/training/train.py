@@ -27,6 +27,7 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.environment import describe_environment
+from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar, RunResults
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
@@ -57,7 +58,9 @@ def run_training(
     """
     observer = observer or Observer()
     process_memory.forget_peak()
-    prepared = prepare_in_folder(config, observer.working, cache)
+    CLOCK.begin()
+    with phase("data"):
+        prepared = prepare_in_folder(config, observer.working, cache)
     folder = Path(str(prepared.config.output_dir))
     if distributed.processes() > 1:
         return _train_together(prepared, folder, observer, command)
@@ -82,25 +85,40 @@ def _saving_memory(prepared: RunPlan) -> list[str]:
 
 def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | None) -> None:
     held = process_memory.held_at_start(choose_device(prepared.config.training.device).type)
-    session = auto_tune(load_session(prepared, observer), observer)
+    with phase("load"):
+        loaded = load_session(prepared, observer)
+    with phase("probe"):
+        session = auto_tune(loaded, observer)
     _write_start(run, session, command)
     base = retention_steps.measure_base(session, observer)
     try:
-        outcome = _tune(session, run, observer)
+        with phase("train"):
+            outcome = _tune(session, run, observer)
     except NotFinite as error:
         for line in note_divergence(run, error).lines:
             observer.noted(line)
         raise
-    _restore_best(session, run, observer)
-    finished = retention_steps.finish_protections(session, base, observer)
+    with phase("train"):
+        _restore_best(session, run, observer)
+        finished = retention_steps.finish_protections(session, base, observer)
     trained = _save_and_prove(session, run, outcome)
     kept = retention_steps.measure_retention(trained, base, observer)
     evaluated = evaluate_run(trained, run, observer)
     evaluated["cost"]["memory_at_start_bytes"] = held
     results = {**evaluated, **kept, **finished, "proof": trained.proof}
     diagnosis = diagnose_run(run, cast(KnownSoFar, results))
-    run.write("results.json", cast(RunResults, {**results, "diagnosis": diagnosis}))
-    write_run_report(run)
+    _write_results(run, cast(RunResults, {**results, "diagnosis": diagnosis}))
+
+
+def _write_results(run: Run, results: RunResults) -> None:
+    """Results and report. What the report took is known, and written, after it."""
+    taken = CLOCK.end()
+    results["cost"]["phases"] = taken
+    run.write("results.json", results)
+    with phase("report"):
+        write_run_report(run)
+    results["cost"]["phases"] = taken | CLOCK.end()
+    run.write("results.json", results)
 
 
 def _train_together(
@@ -188,6 +206,7 @@ def _restore_best(session: Session, run: Run, observer: Observer) -> None:
     observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
 
 
+@phase("save")
 def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSession:
     """Write the artifact, load it afresh, and compare."""
     prepared, strategy = session.prepared, session.config.strategy
@@ -211,6 +230,7 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
         EXAMPLES,
         autocast(session.precision_in_use, session.device),
     )
-    proof = prove(moved, session.before, outputs, run.model, records, session.device).as_dict()
+    with phase("proof"):
+        proof = prove(moved, session.before, outputs, run.model, records, session.device).as_dict()
     state = {**vars(session), "problem": finished}
     return TrainedSession(**state, outcome=outcome, artifact_bytes=artifact_bytes, proof=proof)

@@ -205,6 +205,8 @@ def results_lines(run: Run) -> list[str]:
         f"artifact {size_text(cost['artifact_bytes'])} · "
         f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
     )
+    if phases := cost.get("phases"):
+        lines.append(f"time        {_phases(phases)}")
     proof = results["proof"]
     lines.append(
         f"proof       reloaded outputs differ by {proof['reloaded_difference']:.1g} · "
@@ -215,6 +217,12 @@ def results_lines(run: Run) -> list[str]:
     lines += [f"{name:11} {line}" for name, line in told]
     lines.append(f"report      {run.report}")
     return lines
+
+
+def _phases(seconds: dict[str, float]) -> str:
+    """Where the time went, the longest first."""
+    longest = sorted(seconds.items(), key=lambda item: -item[1])
+    return " · ".join(f"{name} {duration_text(taken)}" for name, taken in longest)
 
 
 def policy_lines(run: Run) -> list[str]:

@@ -48,6 +48,10 @@ class Cost(TypedDict):
     are kept."""
     hardware_efficiency: NotRequired[float]
     """Those per second, as a share of what the device reaches in a large matrix product."""
+    phases: NotRequired[dict[str, float]]
+    """Seconds of wall time by what they went into: `import`, `data`, `load`, `probe` (settings that
+    were tried), `baseline` (the untouched model), `train`, `validate`, `test`, `generate`,
+    `retention`, `save`, `proof`, `report`."""
     seconds: NotRequired[dict[str, float]]
     """In an RL stage: seconds by part (`rollout`, `reward`, `learning`, …)."""
     stages: NotRequired[dict[str, float]]
