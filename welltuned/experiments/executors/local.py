@@ -23,6 +23,7 @@ from welltuned.experiments.executors.base import Event, Pool, Worker
 from welltuned.experiments.executors.executor import Executor
 from welltuned.experiments.executors.fork_server import PRELOADED, ForkServer, forks_safely
 from welltuned.experiments.executors.tree_memory import tree_memory
+from welltuned.runs.usable_cores import usable_cores
 
 _PATIENCE = 10.0
 """Seconds a process is given to end by itself before it is killed."""
@@ -139,9 +140,7 @@ class LocalPool(Pool):
 
     @property
     def cores(self) -> int:
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return usable_cores()
 
     def start(
         self, request: Mapping[str, object], events: queue.Queue[Event], threads: int | None = None
