@@ -71,21 +71,16 @@ class BatchPlan:
         if self.max_tokens is None:
             return [ordered[start : start + size] for start in range(0, len(ordered), size)]
         batches: list[np.ndarray] = []
-        current: list[int] = []
-        longest = rows = 0
-        for index in ordered:
-            length, own = int(self.lengths[index]), self._rows(index)
-            if current and (
-                max(longest, length) * (rows + own) > self.max_tokens or len(current) == size
-            ):
-                batches.append(np.array(current))
-                current, longest, rows = [], 0, 0
-            current.append(int(index))
-            longest, rows = max(longest, length), rows + own
-        return [*batches, np.array(current)] if current else batches
+        while len(ordered):
+            some = ordered[:size]
+            tokens = np.maximum.accumulate(self.lengths[some]) * np.cumsum(self._rows(some))
+            fits = max(1, int(np.searchsorted(tokens, self.max_tokens, side="right")))
+            batches.append(ordered[:fits])
+            ordered = ordered[fits:]
+        return batches
 
-    def _rows(self, index: int) -> int:
-        return 1 if self.rows is None else int(self.rows[index])
+    def _rows(self, indices: np.ndarray) -> np.ndarray:
+        return np.ones_like(indices) if self.rows is None else self.rows[indices]
 
     def _micro_batches(self, batch: np.ndarray) -> list[np.ndarray]:
         parts = (
