@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from welltuned.engines.device import autocast
+from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.frozen_cache.cached_trunk import CachedTrunk
 from welltuned.models.frozen_cache.row_store import STORE
 from welltuned.training.observer import Observer
@@ -33,7 +35,8 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
     if trunk.depth:
         examples = loaded.prepared.examples["train"]
         some = examples.take(list(range(min(_TRIED, len(examples)))))
-        loaded.predict_examples(some, "a few examples", loaded.precision)
+        half = autocast(loaded.precision, loaded.device)
+        predict_outputs(loaded.model, loaded.problem, some, loaded.prepared.pad_id, _TRIED, half)
     return trunk
 
 

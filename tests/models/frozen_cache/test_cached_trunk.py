@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from support import DECODERS, FAMILIES, STRATEGIES, build, encode, logits, make_rows
 from welltuned.models.frozen_cache.cached_trunk import CachedTrunk
 from welltuned.models.frozen_cache.frozen_part import FrozenPart
+from welltuned.models.frozen_cache.row_folder import RowFolder
 from welltuned.models.frozen_cache.row_store import RowStore
 
 TEXTS = [row["text"] for row in make_rows(24, seed=3)]
@@ -184,3 +186,28 @@ def test_fingerprints_are_taken_once(
     for _ in range(3):
         logits(model, encode(tiny("bert"), TEXTS[:2]))
     assert hashed == [4]
+
+
+def test_a_folder_that_cannot_be_written_is_left(tiny: Callable[..., str], tmp_path: Path) -> None:
+    folder = tiny("bert")
+    model, anatomy, _ = build(folder, STRATEGIES["head"])
+    blocked = tmp_path / "file"
+    blocked.touch()  # no folder can be made here
+    said: list[str] = []
+    store = RowStore(2**26, lambda: RowFolder(blocked))
+    trunk = trunk_of(model, anatomy, store=store, tell=said.append)
+    batch = encode(folder, TEXTS[:6])
+    assert torch.equal(logits(model, batch), logits(model, batch))
+    assert len(said) == 1 and (trunk.computed, trunk.found) == (6, 6)
+
+
+def test_a_later_process_finds_what_an_earlier_one_kept(
+    tiny: Callable[..., str], tmp_path: Path
+) -> None:
+    folder, found = tiny("bert"), []
+    for computed in (6, 0):
+        model, anatomy, _ = build(folder, STRATEGIES["partial"])
+        trunk = trunk_of(model, anatomy, store=RowStore(2**26, lambda: RowFolder(tmp_path)))
+        found.append(logits(model, encode(folder, TEXTS[:6])))
+        assert trunk.computed == computed
+    assert torch.equal(*found)

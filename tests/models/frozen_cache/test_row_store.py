@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from welltuned.models.frozen_cache.row_folder import RowFolder
 from welltuned.models.frozen_cache.row_store import RowStore
 
 
@@ -13,7 +16,7 @@ def rows(*names: bytes) -> dict[bytes, torch.Tensor]:
 
 def test_states_are_kept_by_what_computed_them() -> None:
     store = RowStore(200)
-    assert store.keep("one", rows(b"a"))
+    store.keep("one", rows(b"a"))
     assert set(store.rows("one")) == {b"a"} and not store.rows("other")
     assert store.held == 40
 
@@ -23,16 +26,16 @@ def test_the_frozen_part_that_was_asked_for_longest_ago_goes_first() -> None:
     store.keep("one", rows(b"a"))
     store.keep("two", rows(b"a"))
     store.rows("one")
-    assert store.keep("three", rows(b"a"))
+    store.keep("three", rows(b"a"))
     assert store.rows("one") and not store.rows("two")
 
 
 def test_what_has_no_room_is_not_kept() -> None:
     store = RowStore(100)
-    assert not store.keep("one", rows(b"a", b"b", b"c"))
+    store.keep("one", rows(b"a", b"b", b"c"))
     assert store.held == 0
-    assert store.keep("one", rows(b"a", b"b"))
-    assert not store.keep("one", rows(b"c"))
+    store.keep("one", rows(b"a", b"b"))
+    store.keep("one", rows(b"c"))
     assert set(store.rows("one")) == {b"a", b"b"}
 
 
@@ -45,3 +48,14 @@ def test_everything_can_be_let_go() -> None:
     store.keep("one", rows(b"a"))
     store.clear()
     assert store.held == 0 and not store.rows("one")
+
+
+def test_what_is_in_no_memory_is_found_in_the_folder(tmp_path: Path) -> None:
+    folder = RowFolder(tmp_path)
+    store = RowStore(0, lambda: folder)
+    store.keep("one", rows(bytes(16)))
+    assert store.held == 0
+    found = store.find("one", [bytes(16), b"x" * 16])
+    assert set(found) == {bytes(16)} and torch.equal(found[bytes(16)], torch.ones(5, 2))
+    store.leave_folder()
+    assert not store.find("one", [bytes(16)])

@@ -133,8 +133,7 @@ class CachedTrunk:
     def _states(self, depth: int, rows: TokenRows) -> torch.Tensor:
         """The states (B, T, H) above the frozen blocks, with zeros for padding."""
         fingerprint = self._part.fingerprint(depth)
-        kept = self._store.rows(fingerprint) if self._store is not None else {}
-        known = {key: kept[key] for key in rows.keys if key in kept}
+        known = self._find(fingerprint, rows.keys)
         missing = {key: row for row, key in enumerate(rows.keys) if key not in known}
         self.found += len(rows) - len(missing)
         self.computed += len(missing)
@@ -159,10 +158,31 @@ class CachedTrunk:
             for each, states_RTH in self._run(rows, filled, depths).items():
                 own = states_RTH if len(filled) == len(some) else states_RTH[: len(some)].clone()
                 found[each] |= {rows.keys[row]: own[i] for i, row in enumerate(some)}
-        if self._store is not None:
-            for each, states in found.items():
-                self._store.keep(self._part.fingerprint(each), states)
+        for each, states in found.items():
+            self._keep(self._part.fingerprint(each), states)
         return found[depth]
+
+    def _find(self, fingerprint: str, keys: list[bytes]) -> dict[bytes, torch.Tensor]:
+        if self._store is None:
+            return {}
+        try:
+            return self._store.find(fingerprint, keys)
+        except OSError as error:
+            self._leave_folder(error)
+            return self._store.find(fingerprint, keys)
+
+    def _keep(self, fingerprint: str, states: dict[bytes, torch.Tensor]) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.keep(fingerprint, states)
+        except OSError as error:
+            self._leave_folder(error)
+
+    def _leave_folder(self, error: OSError) -> None:
+        assert self._store is not None
+        self._store.leave_folder()
+        self._tell(f"states of frozen blocks are kept for this run alone: {error}")
 
     def _batches(self, rows: TokenRows, missing: Collection[int]) -> Iterator[list[int]]:
         """Rows that run together."""
