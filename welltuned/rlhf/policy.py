@@ -115,6 +115,7 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
     """The model of a finished run, prepared to learn further. Raises `InputError`."""
     before, whole = ArtifactManifest.read(folder), not is_adapter(folder)
     check_policy(before.strategy, whole, strategy, Place(str(folder)))
+    strategy = _with_its_head(strategy)
     artifact = load_artifact(folder, device)
     model, base, origin = artifact.model, before.base, before.origin
     auto_class = getattr(transformers, before.problem.auto_class)
@@ -147,6 +148,13 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
         anatomy,
         replace(before, strategy=strategy, base=base, origin=origin),
     )
+
+
+def _with_its_head(strategy: Strategy) -> Strategy:
+    """A head that has learned already is no new one: by default it learns as fast as the rest."""
+    if strategy.head_learning_rate_scale != "auto":
+        return strategy
+    return strategy.model_copy(update={"head_learning_rate_scale": 1.0})
 
 
 def in_float32(model: nn.Module, strategy: Strategy, anatomy: Anatomy) -> None:

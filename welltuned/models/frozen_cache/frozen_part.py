@@ -52,7 +52,7 @@ class FrozenPart:
         """Equal where the same tokens give the same states above `depth` blocks, bit for bit."""
         device = next(self._trunk.parameters()).device.type
         half = torch.is_autocast_enabled(device)
-        arithmetic = str(torch.get_autocast_dtype(device)) if half else "full"
+        arithmetic = str(torch.get_autocast_dtype(device)) if half else "as loaded"
         seen = tuple(
             (parameter._version, parameter.data_ptr())
             for region in self._regions[: depth + 1]
