@@ -24,8 +24,12 @@ from welltuned.training import train
 HEAD = {"type": "partial", "num_blocks": 0, "name": "head"}
 
 
+_ALONE = threading.Lock()
+"""Loading a model changes transformers for a moment, which two threads would leave changed."""
+
+
 class Thread(Worker):
-    """A worker without a process of its own."""
+    """A worker without a process of its own; what several have to do, they do in turn."""
 
     def start(self) -> Worker:
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -43,9 +47,10 @@ class Thread(Worker):
 
     def _work(self) -> None:
         try:
-            status = process.handle_request(
-                self.request, lambda event, **values: self.hear({"event": event, **values})
-            )
+            with _ALONE:
+                status = process.handle_request(
+                    self.request, lambda event, **values: self.hear({"event": event, **values})
+                )
         except Exception as error:  # a crash, as far as the comparison can see
             self.error, status = f"{type(error).__name__}: {error}", 1
         self.end(status)

@@ -8,6 +8,7 @@ gradual unfreezing changes that, and the loss is a sum over one global count.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -47,6 +48,14 @@ def join_process_group(device_type: str) -> None:
     if device_type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=_PATIENCE)
+    atexit.register(_leave_process_group)  # its threads must not outlive the interpreter
+
+
+def _leave_process_group() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def from_main(make: Callable[[], T]) -> T:

@@ -145,7 +145,7 @@ def test_results_are_lines_that_can_be_cut_by_a_program(finished: Run) -> None:
     lines = dict(line.split(maxsplit=1) for line in results_lines(finished))
     results = finished.results
     told = ["diagnosis"] if results["diagnosis"]["finding"] is None else ["diagnosis", "next"]
-    shown = ["run", "test", "majority", "untrained", "cost", "proof", *told, "report"]
+    shown = ["run", "test", "majority", "untrained", "cost", "time", "proof", *told, "report"]
     assert list(lines) == shown
     assert lines["diagnosis"].startswith(results["diagnosis"]["verdict"])
     assert lines["run"] == str(finished.folder)

@@ -31,6 +31,7 @@ __all__ = [
     "tree_leaves",
     "tree_map",
     "uncounted",
+    "version_of",
 ]
 
 FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -38,6 +39,11 @@ FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 FUSED_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 READ_VALUE = torch.ops.aten._local_scalar_dense.default
 """What `bool(tensor)`, `int(tensor)` and `tensor.item()` call."""
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """How many times it was changed in place."""
+    return tensor._version
 
 
 def uncounted() -> AbstractContextManager[object]:

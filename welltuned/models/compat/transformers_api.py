@@ -35,6 +35,7 @@ __all__ = [
     "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING",
     "Conv1D",
     "attends_by_sdpa",
+    "attention_of",
     "explicit_mask",
     "file_of_model",
     "initialise_as_family",
@@ -55,6 +56,11 @@ def register_attention(
     """Make an attention function known under a name of its own, with the masks it is given."""
     AttentionInterface.register(name, attend)
     AttentionMaskInterface.register(name, mask)
+
+
+def attention_of(model: PreTrainedModel) -> str | None:
+    """The name of the attention function that a model calls."""
+    return getattr(model.config, "_attn_implementation", None)
 
 
 def attends_by_sdpa(model: nn.Module) -> bool:

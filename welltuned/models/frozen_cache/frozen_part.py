@@ -16,6 +16,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from welltuned.models.anatomy import Anatomy
+from welltuned.models.compat.torch_api import version_of
+from welltuned.models.compat.transformers_api import attention_of
 from welltuned.models.loading import tensor_bytes
 from welltuned.runs.environment import processor
 
@@ -54,7 +56,7 @@ class FrozenPart:
         half = torch.is_autocast_enabled(device)
         arithmetic = str(torch.get_autocast_dtype(device)) if half else "as loaded"
         seen = tuple(
-            (parameter._version, parameter.data_ptr())
+            (version_of(parameter), parameter.data_ptr())
             for region in self._regions[: depth + 1]
             for parameter in region
         )
@@ -76,7 +78,7 @@ class FrozenPart:
         return digest.hexdigest()
 
     def _digest(self, name: str, tensor: torch.Tensor) -> str:
-        known = name, tensor._version, tensor.data_ptr()
+        known = name, version_of(tensor), tensor.data_ptr()
         if known not in self._digests:
             content = hashlib.blake2b(tensor_bytes(tensor), digest_size=16)
             self._digests[known] = content.hexdigest()
@@ -95,7 +97,7 @@ class FrozenPart:
         }
         libraries = [metadata.version(name) for name in ("torch", "transformers", "welltuned")]
         return [
-            *(type(self._trunk).__qualname__, config._attn_implementation),
+            *(type(self._trunk).__qualname__, attention_of(self._trunk)),
             json.dumps(kept, sort_keys=True, default=str),
             *(*libraries, processor(), torch.backends.cpu.get_cpu_capability()),
         ]

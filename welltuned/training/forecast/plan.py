@@ -129,7 +129,8 @@ class _Planner:
 
     def row(self, strategy: Strategy, **changes: Any) -> PlanRow:
         asked = strategy is self.prepared.config.strategy
-        training = self._training(strategy).model_copy(update=changes)
+        training, strategy = self._resolved(strategy)
+        training = training.model_copy(update=changes)
         faults = [] if asked else list(strategy.check(self.prepared.anatomy))
         if faults:
             return PlanRow(strategy.type, asked, refused=faults[0].what)
@@ -140,14 +141,16 @@ class _Planner:
             return PlanRow(strategy.type, asked, refused=what)
         return PlanRow(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
 
-    def _training(self, strategy: Strategy) -> ResolvedTraining:
+    def _resolved(self, strategy: Strategy) -> tuple[ResolvedTraining, Strategy]:
+        """Both with a number for every `auto` that has a default."""
         anatomy, examples = self.prepared.anatomy, len(self.prepared.data.train)
         metric = self.prepared.metric
         asked = self.config.training.model_copy(update={"metric_for_best_model": metric})
-        training = defaults.resolve_parts(asked, strategy, anatomy, examples)[0].resolved()
-        if training.precision != "auto":
-            return training
-        return training.model_copy(update={"precision": self.precision})
+        parts = defaults.resolve_parts(asked, strategy, anatomy, examples)
+        training, strategy = parts[0].resolved(), parts[1]
+        if training.precision == "auto":
+            training = training.model_copy(update={"precision": self.precision})
+        return training, strategy
 
 
 # --- What to change ----------------------------------------------------------
