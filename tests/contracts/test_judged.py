@@ -35,7 +35,14 @@ def kinds(tiny: Any, causal: Any, preferences: str, ratings: str) -> Any:
 
 EVERY = [(kind, strategy) for kind in ("pairs", "direct") for strategy in TRIED]
 EVERY += [("pairs", "head"), ("ratings", "full"), ("ratings", "lora"), ("decoder", "lora")]
-each = pytest.mark.parametrize(("kind", "strategy"), EVERY)
+each = pytest.mark.parametrize(
+    ("kind", "strategy"),
+    [
+        pytest.param(*one, id="-".join(one), marks=[pytest.mark.slow] if number % 3 == 1 else [])
+        for number, one in enumerate(EVERY)
+    ],
+)
+"""Once for each; every third is a slow test."""
 
 
 @each
