@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ from torch import nn
 
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import Encoded, pad
+from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.modeling_pooled import pool
-
-if TYPE_CHECKING:
-    from welltuned.models.anatomy import Anatomy
 
 Precision = Callable[[], AbstractContextManager[object]]
 """Makes the context that forward passes run in."""
@@ -30,9 +28,8 @@ _READ = ("input_ids", "attention_mask", "token_type_ids")
 
 def trunk_of(model: nn.Module, anatomy: Anatomy) -> nn.Module:
     """The trunk inside a model with a head, wrapped by PEFT or not."""
-    unwrap: Any = getattr(model, "get_base_model", None)  # PEFT's wrappers alone have it
-    inner: nn.Module = model if unwrap is None else unwrap()
-    return inner.get_submodule(anatomy.trunk)
+    trunk: nn.Module = unwrapped(model).get_submodule(anatomy.trunk)
+    return trunk
 
 
 def states(

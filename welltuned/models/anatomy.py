@@ -117,6 +117,12 @@ def undecorated(name: str) -> str:
     return _PEFT_DECORATION.sub("", name)
 
 
+def unwrapped(model: object) -> Any:
+    """The model inside PEFT's wrapper, whose modules an anatomy names; else the model itself."""
+    unwrap = getattr(model, "get_base_model", None)
+    return model if unwrap is None else unwrap()
+
+
 def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy:
     """Find the parts of a model with a head, from its skeleton on the `meta` device.
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from welltuned.models.anatomy import Anatomy
+from welltuned.models.anatomy import Anatomy, unwrapped
+from welltuned.models.frozen_cache.lower_blocks import replaced
 
 
 def frozen_blocks(model: Any, anatomy: Anatomy) -> list[nn.Module]:
@@ -26,7 +26,7 @@ def frozen_blocks(model: Any, anatomy: Anatomy) -> list[nn.Module]:
     count = anatomy.num_blocks - max(depths, default=0)
     if count <= 0:
         return []
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = unwrapped(model)
     return [inner.get_submodule(block.name) for block in anatomy.blocks[:count]]
 
 
@@ -71,10 +71,5 @@ class Boundary:
 
         They stay in their list, since families look up masks by a block's number.
         """
-        for block in self._blocks:
-            block.forward = lambda *args, **kwargs: self._wrap(states_BTH)
-        try:
+        with replaced(self._blocks, lambda: self._wrap(states_BTH)):
             yield
-        finally:
-            for block in self._blocks:
-                del block.forward  # the class's own comes back

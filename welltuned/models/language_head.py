@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from welltuned.models.anatomy import unwrapped
 from welltuned.models.checkpoint_context import contexts
 from welltuned.models.freezing import in_eval_mode
 
@@ -172,7 +173,7 @@ class LanguageHead:
     """The trunk and output layer inside a causal language model, wrapped or not."""
 
     def __init__(self, model: Any) -> None:
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        inner = unwrapped(model)
         prefix = getattr(inner, "base_model_prefix", "")
         self.trunk: Any = getattr(inner, prefix, None) if prefix else None
         self.output: Any = inner.get_output_embeddings() if self.trunk is not None else None

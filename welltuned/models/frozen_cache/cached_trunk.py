@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from welltuned.models.anatomy import Anatomy
+from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.compat.torch_api import uncounted
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.frozen_cache.exactness import LEAST, MOST, refusal, rows_agree
@@ -40,8 +40,7 @@ class CachedTrunk:
         """`lowest`: fewer and fewer blocks will be frozen, down to so many, so their states are
         kept as well. Without a `store` nothing is kept, and everything computed the same way.
         """
-        wrapped: Any = model
-        inner = wrapped.get_base_model() if hasattr(model, "get_base_model") else wrapped
+        inner = unwrapped(model)
         self._trunk: Any = inner.get_submodule(anatomy.trunk)
         self._own = self._trunk.forward
         self._names = [*inspect.signature(self._own).parameters]

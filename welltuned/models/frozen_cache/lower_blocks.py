@@ -45,7 +45,7 @@ class LowerBlocks:
             for depth in depths:
                 hook = self._blocks[depth - 1].register_forward_hook(remember(depth))
                 stack.callback(hook.remove)
-            stack.enter_context(_replaced(self._blocks[top:], lambda: self._wrap(found[top])))
+            stack.enter_context(replaced(self._blocks[top:], lambda: self._wrap(found[top])))
             call()
         return found
 
@@ -57,8 +57,8 @@ class LowerBlocks:
         """
         embeddings = [self._embeddings] if self.skip_embeddings else []
         with (
-            _replaced(embeddings, lambda: states_BTH),
-            _replaced(self._blocks[:depth], lambda: self._wrap(states_BTH)),
+            replaced(embeddings, lambda: states_BTH),
+            replaced(self._blocks[:depth], lambda: self._wrap(states_BTH)),
         ):
             yield
 
@@ -95,7 +95,7 @@ class LowerBlocks:
 
 
 @contextmanager
-def _replaced(modules: list[nn.Module], output: Callable[[], object]) -> Iterator[None]:
+def replaced(modules: list[nn.Module], output: Callable[[], object]) -> Iterator[None]:
     """Modules that compute nothing and give this."""
     for module in modules:
         module.forward = lambda *args, **kwargs: output()

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.nn import functional
 
+from welltuned.evaluation.features import trunk_of
 from welltuned.evaluation.predict import to_device
 from welltuned.models.frozen_trunk import Boundary
 from welltuned.models.modeling_pooled import pool
@@ -127,10 +127,7 @@ class ClassifierActor(Actor):
     def _hidden(self) -> Iterator[list[torch.Tensor]]:
         """Catches the trunk's last hidden states (B, T, H), which values read whatever the head."""
         found: list[torch.Tensor] = []
-        model: Any = self.model
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-        trunk = inner.get_submodule(self.anatomy.trunk)
-        hook = trunk.register_forward_hook(
+        hook = trunk_of(self.model, self.anatomy).register_forward_hook(
             lambda module, given, output: found.append(output.last_hidden_state)
         )
         try:
