@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -133,6 +133,13 @@ class Strategy(Part):
         """Context in which a model that no step has changed yet computes as the base model."""
         yield
 
+    def merged_for_inference(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Context in which a model in eval mode computes the same, up to rounding, with less work.
+
+        For many passes from which nothing is learned, such as those that generate text.
+        """
+        return nullcontext()
+
     def advance(self, model: nn.Module, anatomy: Anatomy, progress: Progress) -> str | None:
         """Change what trains, as a pure function of progress.
 
@@ -251,6 +258,11 @@ class InjectedStrategy(Strategy):
             yield
         for parameter, trains in training:  # PEFT has its own idea of what trains afterwards
             parameter.requires_grad_(trains)
+
+    def merged_for_inference(self, model: nn.Module) -> AbstractContextManager[None]:
+        from welltuned.models.merged_weights import merged_into_weights
+
+        return nullcontext() if self.merge_refusal else merged_into_weights(model)
 
     def finish(self, model: nn.Module) -> None:
         return None

@@ -10,7 +10,14 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
 from transformers import PreTrainedModel
 
-__all__ = ["LoraLayer", "MethodLayer", "MethodTuner", "can_merge", "register_method"]
+__all__ = [
+    "BaseTunerLayer",
+    "LoraLayer",
+    "MethodLayer",
+    "MethodTuner",
+    "can_merge",
+    "register_method",
+]
 
 
 def register_method(
