@@ -19,6 +19,7 @@ from welltuned.reports.forgetting import HOW, KINDS
 from welltuned.reports.page import OF_POLICIES
 from welltuned.reports.rl import CHARTS, WATCHED
 from welltuned.reports.translations import ENGLISH, Translator, catalogue
+from welltuned.runs.phases import MEANING
 from welltuned.schema.messages import message
 from welltuned.training.diagnosis import HEALTHY
 from welltuned.training.diagnosis.checks import WHEN_OVER
@@ -68,7 +69,10 @@ OF_METRICS = {
 }
 OF_MEASURES = {*KINDS.values(), *HOW.values(), *WATCHED.values(), *(title for _, title in CHARTS)}
 REASONS = set(yaml.safe_load(read(ROOT / "strategies/defaults.yaml"))["sources"].values())
-LABELS = sorted({*REASONS, *in_templates(), *in_code(), *OF_METRICS, *OF_MEASURES, *NAMES})
+OF_PHASES = {*MEANING.values()}
+LABELS = sorted(
+    {*REASONS, *in_templates(), *in_code(), *OF_METRICS, *OF_MEASURES, *OF_PHASES, *NAMES}
+)
 DIVERGED = re.compile(r'DivergedError\(\s*Fault\(\s*"([\w.]+)"')
 EXPLOSIONS = {
     *(found.code for found in faults() if "rlhf/safeguards.py" in found.place),

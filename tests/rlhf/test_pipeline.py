@@ -156,6 +156,16 @@ def test_memory_is_told_before_and_measured_after(bandit: Run) -> None:
     assert set(cost["seconds"]) == {"rollout", "reward", "learning", "looking"}
 
 
+def test_the_rl_stage_says_where_its_time_went(bandit: Run) -> None:
+    stage = Run(bandit.folder / "stages/rl")
+    cost = stage.results["cost"]
+    parts = {"load", "rollout", "reward", "learning", "looking", "test", "save", "proof", "report"}
+    assert parts <= set(cost["phases"])
+    for part in ("rollout", "reward", "looking"):
+        assert cost["phases"][part] == pytest.approx(cost["seconds"][part], rel=0.01, abs=0.01)
+    assert "scoring responses" in stage.report.read_text(encoding="utf-8")
+
+
 def test_a_generator_is_told_by_what_it_says(writer: Run) -> None:
     results = writer.results
     test, before = results["test"], results["baselines"]["sft"]
@@ -581,7 +591,7 @@ def test_the_command_tells_results_on_standard_output_alone(
     out, err = capsys.readouterr()
     assert end.value.code == 0
     assert [line.split()[0] for line in out.splitlines()] == [
-        "run", "reward", "KL", "accuracy", "macro_f1", "cost", "report",
+        "run", "reward", "KL", "accuracy", "macro_f1", "cost", "time", "report",
     ]  # fmt: skip
     assert "memory by role: policy" in err and "PPO 1/1 · reward" in err
     assert "ppo.total_episodes=16" in Run(tmp_path / "run").report.read_text(encoding="utf-8")

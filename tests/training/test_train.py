@@ -110,6 +110,7 @@ def test_the_numbers_of_cost_fit_together(finished: Run) -> None:
     assert 0 < cost["hardware_efficiency"] < 1
     taken = {"data", "load", "train", "validate", "test", "baseline", "save", "proof", "report"}
     assert taken <= set(cost["phases"]) and min(cost["phases"].values()) > 0
+    assert cost["phases"].get("other", 0.0) < 0.2 * sum(cost["phases"].values())
     assert "Where the time went" in finished.report.read_text(encoding="utf-8")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
 from welltuned.schema.imports import collector_paused
@@ -14,39 +16,49 @@ if TYPE_CHECKING:
     from welltuned.training.observer import Observer
 
 
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print where the time went.")]
+
+
 @app.command("train")
-def train_command(arguments: Arguments = None, as_json: Json = False) -> None:
+def train_command(
+    arguments: Arguments = None, as_json: Json = False, verbose: Verbose = False
+) -> None:
     """Fine-tune: data, model, strategy, training, test, proof and report.
 
     With `pipeline: rlhf` supervised fine-tuning, a reward model and reinforcement learning.
     """
     file, overrides = split_arguments(arguments)
     run = _train(file, overrides)
-    _print_run(run, as_json)
+    _print_run(run, as_json, verbose)
 
 
 def _train(file: str | None, overrides: list[str]) -> Run:
     from welltuned.cli.console.run import ConsoleObserver
+    from welltuned.runs.phases import CLOCK
+    from welltuned.runs.process_age import process_age
+    from welltuned.training.waits import telling_waits
 
+    CLOCK.expect(process_age())
     observer: ConsoleObserver = ConsoleObserver()
     try:
-        return _carry_out(file, overrides, observer, "welltuned " + shlex.join(sys.argv[1:]))
+        with telling_waits(observer):
+            return _carry_out(file, overrides, observer, "welltuned " + shlex.join(sys.argv[1:]))
     finally:
         observer.close()
 
 
 def _carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
+    from welltuned.runs.phases import phase
     from welltuned.schema.document import peek
 
     if peek(file, overrides, "pipeline") is not None:
         from welltuned.rlhf.read_config import load_rlhf_config
 
         pipeline = load_rlhf_config(file, overrides)
-        with collector_paused():
+        with phase("import"), collector_paused():
             from welltuned.rlhf.pipeline import run_pipeline
 
         return run_pipeline(pipeline, observer, command)
-    from welltuned.runs.phases import phase
     from welltuned.training.load_config import load_config
 
     # What is wrong with it is told before torch is imported, which takes seconds.
@@ -57,10 +69,11 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
     return run_training(config, observer, command=command)
 
 
-def _print_run(run: Run, as_json: bool) -> None:
-    from welltuned.cli.console.run import policy_lines, print_lines, results_lines
+def _print_run(run: Run, as_json: bool, verbose: bool) -> None:
+    from welltuned.cli.console.run import phase_lines, policy_lines, print_lines, results_lines
 
     if as_json:
         print_json({"run": str(run.folder), **run.results})
-    else:
-        print_lines(policy_lines(run) if run.results["metric"] == "reward" else results_lines(run))
+        return
+    lines = policy_lines(run) if run.results["metric"] == "reward" else results_lines(run)
+    print_lines([*lines, *phase_lines(run.results["cost"])] if verbose else lines)

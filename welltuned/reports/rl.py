@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from welltuned.reports import charts, rl_folder
 from welltuned.reports.page import render_page, report_language
+from welltuned.reports.phases import phase_shares
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -106,6 +107,7 @@ def content(run: Run, _: Translator) -> dict[str, object]:
         "config": config,
         "config_text": (run.folder / "config.yaml").read_text(encoding="utf-8"),
         "results": results,
+        "phases": phase_shares(results["cost"], _),
         "data": data,
         "environment": run.read("environment.json"),
         "cards": cards(results),

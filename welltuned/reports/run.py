@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
 from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.page import render_page, report_language
+from welltuned.reports.phases import phase_shares
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.folder import write_atomically
@@ -52,7 +52,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         "environment": run.read("environment.json"),
         "command": _command(run),
         "scores": _score_rows(judged, results),
-        "phases": _phases(results["cost"].get("phases", {}), _),
+        "phases": phase_shares(results["cost"], _),
         "curves": _curves(metrics, results["metric"], _),
         "warnings": [row for row in metrics if "warning" in row],
         "found": _found(results.get("found", {}), _),
@@ -130,30 +130,6 @@ def _curves(metrics: list[dict[str, Any]], metric: str, _: Translator) -> Any:
     validation = [row for row in metrics if row["split"] == "validation"]
     changes = [row for row in metrics if "change" in row]
     return charts.training_curves(train, validation, metric, changes, _)
-
-
-def _phases(seconds: Mapping[str, float], _: Translator) -> list[dict[str, Any]]:
-    """Where the time went before this page was written, for people: each phase with its share."""
-    names = {
-        "import": _("importing libraries"),
-        "data": _("reading data"),
-        "load": _("loading the model"),
-        "probe": _("trying settings"),
-        "baseline": _("the untouched model"),
-        "train": _("optimizer steps"),
-        "validate": _("reading validation"),
-        "test": _("reading test"),
-        "generate": _("writing answers"),
-        "retention": _("measuring what it forgot"),
-        "save": _("saving"),
-        "proof": _("proof"),
-    }
-    known = {name: taken for name, taken in seconds.items() if name in names and taken > 0}
-    whole = sum(known.values())
-    return [
-        {"name": names[name], "seconds": taken, "share": taken / whole}
-        for name, taken in known.items()
-    ]
 
 
 def _found(found: AutoTuned, _: Translator) -> dict[str, Any]:

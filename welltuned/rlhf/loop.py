@@ -27,6 +27,7 @@ from welltuned.runs.checkpoints import (
     newest_checkpoint,
     save_checkpoint,
 )
+from welltuned.runs.phases import Phase, phase
 from welltuned.schema.messages import Message
 from welltuned.strategies import Progress
 from welltuned.training.observer import Observer
@@ -53,10 +54,11 @@ class LoopTotals:
     """The last look."""
 
     @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
+    def timed(self, what: Phase) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            yield
+            with phase(what):
+                yield
         finally:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - started
 

@@ -25,10 +25,12 @@ from welltuned.rlhf.rl_stage import run_rl_stage
 from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
+from welltuned.runs.phases import phase
 from welltuned.runs.status import recorded
 from welltuned.training import train as pipeline
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
+from welltuned.training.waits import telling_waits
 
 STAGES = ("sft", "reward", "rl")
 
@@ -54,19 +56,21 @@ def run_pipeline(
                 "start it without torchrun",
             )
         )
-    config = place(config)
-    notes = check_stages(config, Path(str(config.output_dir)), cache)
-    run = begin(config)
-    for note in notes:
-        observer.noted(note)
-    with recorded(run):
-        sft = _sft(config, run, observer, command, cache)
-        sources = _rewards(config, run, observer, command, cache)
-        if not config.rl.allow_weak_reward:
-            require_knowledge(sources)
-        _rl(config, run, sft, sources, observer, command, cache)
-        run.write("results.json", _results(config, run, sft, sources))
-        write_pipeline_report(run)
+    with telling_waits(observer):
+        config = place(config)
+        with phase("data"):
+            notes = check_stages(config, Path(str(config.output_dir)), cache)
+        run = begin(config)
+        for note in notes:
+            observer.noted(note)
+        with recorded(run):
+            sft = _sft(config, run, observer, command, cache)
+            sources = _rewards(config, run, observer, command, cache)
+            if not config.rl.allow_weak_reward:
+                require_knowledge(sources)
+            _rl(config, run, sft, sources, observer, command, cache)
+            run.write("results.json", _results(config, run, sft, sources))
+            write_pipeline_report(run)
     observer.finished(run)
     return run
 

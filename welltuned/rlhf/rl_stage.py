@@ -14,10 +14,11 @@ from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
 from welltuned.runs import Run, process_memory
+from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import ProofRecord, Scores
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
-from welltuned.training.results import peak_memory
+from welltuned.training.results import peak_memory, write_results
 
 
 def run_rl_stage(
@@ -34,25 +35,36 @@ def run_rl_stage(
     Raises `InputError` or `RunFailed`.
     """
     process_memory.forget_peak()
-    ready = make_ready(config, sft, sources, observer, cache)
-    write_start(ready, sft, sources, run, command)
-    loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
-    course = loop.train()
-    moved = compare_weights(ready.policy.model, ready.before)
-    judges = ready.judges  # the test split is read here, once
-    after, first = look_twice(ready.learner.actor, ready.asks.test, judges.reward, judges.second)
-    ready.policy.strategy.finish(ready.policy.model)
-    artifact_bytes = ready.policy.save(run.model)
-    proof = _prove(ready, run, moved)
+    CLOCK.begin()
+    with phase("load"):
+        ready = make_ready(config, sft, sources, observer, cache)
+        write_start(ready, sft, sources, run, command)
+    with phase("learning"):
+        loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
+        course = loop.train()
+    with phase("test"):
+        judges = ready.judges  # the test split is read here, once
+        actor, asked = ready.learner.actor, ready.asks.test
+        after, first = look_twice(actor, asked, judges.reward, judges.second)
+    artifact_bytes, proof = _save_and_prove(ready, run)
     results = _results(ready, course, after, first, artifact_bytes)
-    run.write("results.json", {**results, "proof": proof})
     run.write_lines("predictions.jsonl", _predictions(ready, after, first))
-    write_rl_report(run)
+    write_results(run, {**results, "proof": proof}, write_rl_report)
 
 
 # --- After -----------------------------------------------------------------------
 
 
+@phase("save")
+def _save_and_prove(ready: RlSession, run: Run) -> tuple[int, ProofRecord]:
+    """(bytes of the artifact, what it does when it is loaded afresh)."""
+    moved = compare_weights(ready.policy.model, ready.before)
+    ready.policy.strategy.finish(ready.policy.model)
+    artifact_bytes = ready.policy.save(run.model)
+    return artifact_bytes, _prove(ready, run, moved)
+
+
+@phase("proof")
 def _prove(ready: RlSession, run: Run, moved: WeightChanges) -> ProofRecord:
     """Load the artifact afresh and compare what both make of some texts."""
     policy, device = ready.policy, ready.learner.actor.device

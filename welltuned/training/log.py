@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from welltuned.engines.events import Step
 from welltuned.runs import Run
 from welltuned.runs.results_schema import FindingRecord, Scores
 from welltuned.schema.messages import render_message
-from welltuned.schema.units import rate_text
+from welltuned.schema.units import duration_text, rate_text
 from welltuned.training.diagnosis.finding import Finding
 from welltuned.training.observer import Observer
+from welltuned.training.waits import Pace
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
@@ -24,20 +24,24 @@ log = logging.getLogger("welltuned.train")
 class LoggingObserver(Observer):
     """Logs what happens at INFO, and what has gone wrong at WARNING.
 
-    Steps and other long work are told at most every `seconds` seconds, and at their end.
+    Steps and other long work are told after two seconds, then at most every `seconds` seconds, and
+    at their end.
     """
 
     def __init__(self, seconds: float = 10.0) -> None:
-        self._seconds = seconds
-        self._last = time.monotonic()
+        self._pace = Pace(seconds)
 
     def working(self, what: str, done: int, total: int) -> None:
-        if self._is_due(done, total):
+        if self._pace.is_due(what, done >= total):
             log.info("%s: %s of %s", what, f"{done:,}", f"{total:,}")
 
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
-        if self._is_due(done, total):
+        if self._pace.is_due(what, done >= total):
             log.info("%s %d/%d: %s", what, done, total, text)
+
+    def waiting(self, what: str, seconds: float) -> None:
+        if self._pace.breaks_silence(seconds):
+            log.info("%s: %s so far", what, duration_text(seconds))
 
     def prepared(self, prepared: RunPlan) -> None:
         config = prepared.config
@@ -57,11 +61,11 @@ class LoggingObserver(Observer):
         log.info("model loaded: %s of %s weights train", f"{trains:,}", f"{total:,}")
 
     def started(self, total_steps: int) -> None:
-        self._last = time.monotonic()
+        self._pace.told()
         log.info("training: %d steps", total_steps)
 
     def stepped(self, step: Step) -> None:
-        if self._is_due(step.step, step.total):
+        if self._pace.is_due("training", step.step >= step.total):
             speed = rate_text(step.examples / max(step.seconds, 1e-9), "examples")
             told = (step.step, step.total, step.epoch, step.loss, speed)
             log.info("step %d/%d: epoch %.2f, loss %.4f, %s", *told)
@@ -82,10 +86,3 @@ class LoggingObserver(Observer):
         metric, judged = results.get("metric"), results.get(run.judged, {})
         score = f", {run.judged} {metric} {judged[metric]:.4f}" if metric in judged else ""
         log.info("finished%s: %s", score, run.folder)
-
-    def _is_due(self, done: int, total: int) -> bool:
-        """Whether progress is to be logged at this point."""
-        due = done >= total or time.monotonic() - self._last > self._seconds
-        if due:
-            self._last = time.monotonic()
-        return due

@@ -22,6 +22,15 @@ class Observer(Listener):
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
         """Work that has something to tell on its way has come this far."""
 
+    def waiting(self, what: str, seconds: float) -> None:
+        """The run has been at the same phase for so long, two seconds or more.
+
+        Told again and again, from a thread of its own.
+        """
+
+    def waited(self) -> None:
+        """That phase is over; told from the same thread."""
+
     def prepared(self, prepared: RunPlan) -> None:
         """Everything was checked; weights come next."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from welltuned.data.batching import padding_fraction
 from welltuned.engines.device import autocast, matmul_rate
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
-from welltuned.runs.phases import phase
+from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import (
     AnswerEnd,
     Cost,
@@ -194,3 +195,14 @@ def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return process_memory.peak()
+
+
+def write_results(run: Run, results: dict[str, Any], write_report: Callable[[Run], object]) -> None:
+    """results.json and the report. What the report takes is known, and written, after it."""
+    with phase("report"):
+        taken = CLOCK.so_far()
+        results["cost"]["phases"] = taken
+        run.write("results.json", results)
+        write_report(run)
+    results["cost"]["phases"] = taken | {"report": CLOCK.end()["report"]}
+    run.write("results.json", results)

@@ -28,7 +28,7 @@ from welltuned.runs.checkpoints import (
 )
 from welltuned.runs.environment import describe_environment
 from welltuned.runs.phases import CLOCK, phase
-from welltuned.runs.results_schema import KnownSoFar, RunResults
+from welltuned.runs.results_schema import KnownSoFar
 from welltuned.runs.status import recorded
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.versions import RUN_CONFIG
@@ -39,8 +39,9 @@ from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_liste
 from welltuned.training.observer import Observer, Recorder
 from welltuned.training.output_folder import prepare_in_folder
 from welltuned.training.prepare import RunPlan
-from welltuned.training.results import evaluate_run
+from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.session import Session, TrainedSession, load_session
+from welltuned.training.waits import telling_waits
 
 
 def run_training(
@@ -59,6 +60,13 @@ def run_training(
     observer = observer or Observer()
     process_memory.forget_peak()
     CLOCK.begin()
+    with telling_waits(observer):
+        return _from_data_on(config, observer, command, cache)
+
+
+def _from_data_on(
+    config: RunConfig, observer: Observer, command: str | None, cache: DataCache | None
+) -> Run:
     with phase("data"):
         prepared = prepare_in_folder(config, observer.working, cache)
     folder = Path(str(prepared.config.output_dir))
@@ -107,18 +115,7 @@ def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | N
     evaluated["cost"]["memory_at_start_bytes"] = held
     results = {**evaluated, **kept, **finished, "proof": trained.proof}
     diagnosis = diagnose_run(run, cast(KnownSoFar, results))
-    _write_results(run, cast(RunResults, {**results, "diagnosis": diagnosis}))
-
-
-def _write_results(run: Run, results: RunResults) -> None:
-    """Results and report. What the report took is known, and written, after it."""
-    taken = CLOCK.end()
-    results["cost"]["phases"] = taken
-    run.write("results.json", results)
-    with phase("report"):
-        write_run_report(run)
-    results["cost"]["phases"] = taken | CLOCK.end()
-    run.write("results.json", results)
+    write_results(run, {**results, "diagnosis": diagnosis}, write_run_report)
 
 
 def _train_together(

@@ -12,7 +12,12 @@ import pytest
 from rich.console import Console
 
 from support import config_values, make_rows, write_rows
-from welltuned.cli.console.run import ConsoleObserver, render_trainable, results_lines
+from welltuned.cli.console.run import (
+    ConsoleObserver,
+    phase_lines,
+    render_trainable,
+    results_lines,
+)
 from welltuned.config import run_config_from
 from welltuned.engines.events import Step
 from welltuned.models.freezing import TableRow
@@ -153,3 +158,14 @@ def test_results_are_lines_that_can_be_cut_by_a_program(finished: Run) -> None:
     parameters = results["parameters"]
     assert f"{parameters['trainable']:,} of {parameters['total']:,} weights" in lines["cost"]
     assert "0 of " in lines["proof"]
+
+
+def test_where_the_time_went_is_a_table_with_a_sum(finished: Run) -> None:
+    cost = finished.results["cost"]
+    lines = phase_lines(cost)
+    assert lines[0].split()[0] == max(cost["phases"], key=lambda name: cost["phases"][name])
+    assert {line.split()[0] for line in lines} == {*cost["phases"], "all"}
+    [training] = [line for line in lines if line.startswith("train ")]
+    assert "training the model" in training and training.endswith("%")
+    assert lines[-1].split()[-1] == "100.0%"
+    assert phase_lines({**cost, "phases": {}}) == []

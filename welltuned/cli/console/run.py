@@ -6,7 +6,7 @@ Everything goes to standard error. Standard output carries results alone.
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,24 +19,24 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.status import Status
 from rich.table import Table
 
 from welltuned.engines.events import Step
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.reports.translations import ENGLISH
 from welltuned.runs import Run
-from welltuned.runs.results_schema import FindingRecord, Scores
+from welltuned.runs.phases import MEANING
+from welltuned.runs.results_schema import Cost, FindingRecord, Scores
 from welltuned.schema.messages import render_message
 from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.observer import Observer
+from welltuned.training.waits import Pace
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
     from welltuned.training.prepare import RunPlan
-
-_PLAIN_SECONDS = 10.0
-"""Without a terminal, a line is printed at most this often."""
 
 
 class ConsoleObserver(Observer):
@@ -46,19 +46,23 @@ class ConsoleObserver(Observer):
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._status: Status | None = None
+        self._drawing = threading.RLock()
+        self._pace = Pace()
         self._metric = ""
         self._validation = ""
         self._best: float | None = None
-        self._last_line = 0.0
         self._rate = 0.0
 
     # --- Before training ---
 
     def working(self, what: str, done: int, total: int) -> None:
+        due = self._pace.is_due(what, done >= total)
         if self._console.is_terminal:
             self._bar(what, done, total)
-        elif done >= total:
-            self._console.print(f"{what}: {done:,}")
+        elif due:
+            of_all = "" if done >= total else f" of {total:,}"
+            self._console.print(f"{what}: {done:,}{of_all}")
 
     def prepared(self, prepared: RunPlan) -> None:
         self._close()
@@ -76,11 +80,22 @@ class ConsoleObserver(Observer):
         self._console.print(f"[dim]·[/] run folder {escape(str(config.output_dir))}")
 
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
+        due = self._pace.is_due(what, done >= total)
         if self._console.is_terminal:
             self._bar(what, done, total, text)
-        elif time.monotonic() - self._last_line > _PLAIN_SECONDS or done == total:
-            self._last_line = time.monotonic()
+        elif due:
             self._console.print(f"{what} {done}/{total} · {text}")
+
+    def waiting(self, what: str, seconds: float) -> None:
+        so_far = f"{what}: {duration_text(seconds)} so far"
+        if not self._console.is_terminal:
+            if self._pace.breaks_silence(seconds):
+                self._say(so_far)
+        elif self._pace.is_silent(seconds):
+            self._show_wait(so_far)
+
+    def waited(self) -> None:
+        self._hide_wait()
 
     def noted(self, text: str) -> None:
         self._close()
@@ -92,7 +107,7 @@ class ConsoleObserver(Observer):
     # --- While training ---
 
     def started(self, total_steps: int) -> None:
-        self._last_line = time.monotonic()
+        self._pace.told()
 
     def stepped(self, step: Step) -> None:
         rate = step.examples / max(step.seconds, 1e-9)
@@ -101,10 +116,10 @@ class ConsoleObserver(Observer):
             f"epoch {step.epoch:.2f} · loss {step.loss:.4f} · "
             f"{rate_text(self._rate, 'examples')}{self._validation}"
         )
+        due = self._pace.is_due("training", step.step >= step.total)
         if self._console.is_terminal:
             self._bar("training", step.step, step.total, text)
-        elif time.monotonic() - self._last_line > _PLAIN_SECONDS or step.step == step.total:
-            self._last_line = time.monotonic()
+        elif due:
             self._console.print(f"step {step.step}/{step.total} · {text}")
 
     def changed(self, step: int, what: str) -> None:
@@ -131,15 +146,42 @@ class ConsoleObserver(Observer):
     # --- Drawing ---
 
     def _say(self, text: str) -> None:
+        self._pace.told()
         (self._progress.console if self._progress else self._console).print(f"[dim]·[/] {text}")
 
+    def _show_wait(self, text: str) -> None:
+        """A line that goes when the wait is over; beside a bar where one is under way."""
+        with self._drawing:
+            if self._progress is not None and not self._progress.finished:
+                self._progress.update(max(self._tasks.values()), wait=f"· {text}")
+            elif self._status is not None:
+                self._status.update(text)
+            else:
+                self._close()
+                self._status = self._console.status(text)
+                self._status.start()
+
+    def _hide_wait(self) -> None:
+        with self._drawing:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+            if self._progress is not None:
+                for task in self._tasks.values():
+                    self._progress.update(task, wait="")
+
     def _bar(self, what: str, done: int, total: int, text: str = "") -> None:
+        with self._drawing:
+            self._hide_wait()
+            self._draw_bar(what, done, total, text)
+
+    def _draw_bar(self, what: str, done: int, total: int, text: str) -> None:
         if self._progress is None:
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-                TextColumn("{task.fields[text]}"),
+                TextColumn("{task.fields[text]} {task.fields[wait]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(elapsed_when_finished=False),
@@ -148,13 +190,15 @@ class ConsoleObserver(Observer):
             )
             self._progress.start()
         if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total, text=text)
+            self._tasks[what] = self._progress.add_task(what, total=total, text=text, wait="")
         self._progress.update(self._tasks[what], completed=done, total=total, text=text)
 
     def _close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress, self._tasks = None, {}
+        with self._drawing:
+            self._hide_wait()
+            if self._progress is not None:
+                self._progress.stop()
+                self._progress, self._tasks = None, {}
 
     def close(self) -> None:
         """Leave the terminal as it was, also after a failure."""
@@ -205,8 +249,7 @@ def results_lines(run: Run) -> list[str]:
         f"artifact {size_text(cost['artifact_bytes'])} · "
         f"{parameters['trainable']:,} of {parameters['total']:,} weights trained"
     )
-    if phases := cost.get("phases"):
-        lines.append(f"time        {_phases(phases)}")
+    lines += _time(cost)
     proof = results["proof"]
     lines.append(
         f"proof       reloaded outputs differ by {proof['reloaded_difference']:.1g} · "
@@ -219,10 +262,23 @@ def results_lines(run: Run) -> list[str]:
     return lines
 
 
-def _phases(seconds: dict[str, float]) -> str:
-    """Where the time went, the longest first."""
-    longest = sorted(seconds.items(), key=lambda item: -item[1])
-    return " · ".join(f"{name} {duration_text(taken)}" for name, taken in longest)
+def _time(cost: Cost) -> list[str]:
+    """Where the time went, the longest first; runs of earlier releases do not say."""
+    longest = sorted(cost.get("phases", {}).items(), key=lambda item: -item[1])
+    told = " · ".join(f"{name} {duration_text(taken)}" for name, taken in longest)
+    return [f"time        {told}"] if told else []
+
+
+def phase_lines(cost: Cost) -> list[str]:
+    """The same as a table: each phase with its share and what it means, and their sum."""
+    phases = cost.get("phases", {})
+    whole = sum(phases.values())
+    rows = [*sorted(phases.items(), key=lambda item: -item[1]), ("all", whole)]
+    return [
+        f"{name:11} {MEANING.get(name, ''):30} {duration_text(taken):>12} {taken / whole:6.1%}"
+        for name, taken in rows
+        if whole
+    ]
 
 
 def policy_lines(run: Run) -> list[str]:
@@ -247,6 +303,7 @@ def policy_lines(run: Run) -> list[str]:
         f"{size_text(cost['peak_memory_bytes'])} · "
         f"artifact {size_text(cost['artifact_bytes'])}"
     )
+    lines += _time(cost)
     lines.append(f"report      {run.report}")
     return lines
 

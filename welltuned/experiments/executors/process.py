@@ -66,10 +66,12 @@ def _claim_stdout() -> Tell:
     """Standard output for events alone: whatever libraries print goes to standard error."""
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    one_at_a_time = threading.Lock()  # a thread tells of long waits
 
     def tell(event: str, **values: Any) -> None:
-        events.write(json.dumps({"event": event, **values}) + "\n")
-        events.flush()
+        with one_at_a_time:
+            events.write(json.dumps({"event": event, **values}) + "\n")
+            events.flush()
 
     return tell
 

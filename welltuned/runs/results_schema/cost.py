@@ -51,7 +51,9 @@ class Cost(TypedDict):
     phases: NotRequired[dict[str, float]]
     """Seconds of wall time by what they went into: `import`, `data`, `load`, `probe` (settings that
     were tried), `baseline` (the untouched model), `train`, `validate`, `test`, `generate`,
-    `retention`, `save`, `proof`, `report`."""
+    `retention`, `save`, `proof`, `report`; in an RL stage `rollout`, `reward`, `learning` and
+    `looking` (at validation prompts). What is in none of them is `other`, so the sum is the time
+    since the run began: with `welltuned train`, since its process started."""
     seconds: NotRequired[dict[str, float]]
     """In an RL stage: seconds by part (`rollout`, `reward`, `learning`, …)."""
     stages: NotRequired[dict[str, float]]

@@ -10,6 +10,7 @@ from welltuned.experiments.search.journal import Trial
 from welltuned.experiments.search.sweep import SweepObserver
 from welltuned.runs.results_schema import Scores
 from welltuned.training.observer import Observer
+from welltuned.training.waits import Pace
 
 if TYPE_CHECKING:
     from welltuned.experiments.executors.process import Tell
@@ -24,9 +25,14 @@ class TellingObserver(Observer):
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._told: dict[str, float] = {}
+        self._pace = Pace()
 
     def working(self, what: str, done: int, total: int) -> None:
         self._now_and_then("working", done >= total, what=what, done=done, total=total)
+
+    def waiting(self, what: str, seconds: float) -> None:
+        if self._pace.is_silent(seconds):
+            self._tell("working", what=what, done=0, total=1)
 
     def stepped(self, step: Step) -> None:
         last = step.step == step.total
@@ -37,6 +43,7 @@ class TellingObserver(Observer):
         self._tell("evaluated", step=step, epoch=epoch, scores=numbers, best=best)
 
     def _now_and_then(self, event: str, last: bool, **values: Any) -> None:
+        self._pace.heard()
         now = time.monotonic()
         if last or now - self._told.get(event, -_SECONDS) >= _SECONDS:
             self._told[event] = now
