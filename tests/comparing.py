@@ -79,6 +79,7 @@ def carried_out(values: dict[str, Any], observer: ComparisonObserver | None = No
 def without_processes(patch: pytest.MonkeyPatch, reports: bool = True) -> None:
     """Let workers be threads here, and draw the reports of runs only where one is read."""
     patch.setattr(LocalPool, "start", lambda pool, *asked: Thread(*asked).start())
+    patch.setattr(LocalPool, "warm_up", lambda pool: None)
     if not reports:
         patch.setattr(train, "write_run_report", lambda run: None)
         patch.setattr(rl_stage, "write_rl_report", lambda run: None)

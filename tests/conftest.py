@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from comparing import carried_out, values_for, without_processes
+from forking import Forks
 from support import (
     ENCODERS,
     make_config,
@@ -256,6 +257,14 @@ def compared(
             carried_out(values_for(tiny("bert"), sentiment, folder / "reviews"))
 
     return Comparison(built_once("compared", build) / "reviews")
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Processes that need not import first: `forks.begin(train_as_rank, …)`."""
+    forks = Forks()
+    yield forks
+    forks.close()
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from comparing import without_processes
 from support import config_values
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, RunFailed
 from welltuned.experiments.search import sweep as sweeps
+from welltuned.experiments.search import trial as trials
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.runs import Run
 from welltuned.runs.status import recorded
@@ -41,6 +43,8 @@ class Imagined:
         self.configs: list[RunConfig] = []
         self.looks = 3
         self.before: Callable[[RunConfig], None] = lambda config: None
+        self.tell: Callable[[str], None] = lambda what: None
+        """Says what the trial under way is doing."""
 
     def score(self, config: RunConfig) -> float:
         """Best at a learning rate of 1e-3: 0.9, and 0.2 less for each factor of ten."""
@@ -55,6 +59,7 @@ class Imagined:
         with recorded(run):
             run.write("config.yaml", {"schema_version": 1, **config.model_dump(mode="json")})
             (run.model / "weights").mkdir(parents=True)
+            self.tell = lambda what: observer.working(what, 1, 1)
             self.before(config)
             observer.started(self.looks)
             for look in range(1, self.looks + 1):
@@ -68,7 +73,8 @@ class Imagined:
 def imagine(patch: pytest.MonkeyPatch) -> Imagined:
     """Sweeps whose trials are imagined and that draw no charts; all else about them is real."""
     double = Imagined()
-    patch.setattr(sweeps, "run_training", double)
+    without_processes(patch)
+    patch.setattr(trials, "run_training", double)
     patch.setattr(sweeps, "write_sweep_report", lambda folder: None)
     return double
 
@@ -88,6 +94,7 @@ def ask(tiny: Any, sentiment: str, tmp_path: Path) -> Ask:
 
     def make(strategy: Any = "lora", **parts: Any) -> SweepConfig:
         training = {"learning_rate": "auto", "num_train_epochs": 2, **parts.pop("training", {})}
+        parts["sweep"] = {"workers": 1, **parts.get("sweep", {})}
         values = config_values(
             tiny(parts.pop("family", "bert")),
             sentiment,

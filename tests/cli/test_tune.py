@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from comparing import without_processes
 from support import config_values
 from welltuned.training import train
 
 
 @pytest.fixture
 def call(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """As everywhere, but the runs write no reports."""
+    """As everywhere, but the runs have no processes of their own, and write no reports."""
+    without_processes(monkeypatch)
     monkeypatch.setattr(train, "write_run_report", lambda run: None)
     return call
 

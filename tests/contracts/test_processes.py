@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from forking import Forks, train_as_rank
 from support import config_values, tune
 from welltuned.runs import Run
 
@@ -21,11 +22,14 @@ GRADUAL = {"type": "gradual", "num_blocks": 2}
 TRAINING = {"per_device_train_batch_size": 4, "logging_steps": 1, "load_best_model_at_end": False}
 
 
-def launch(values: dict[str, Any], folder: Path) -> Run:
-    """The same run by two processes under torchrun, talking over gloo."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def launch(values: dict[str, Any], folder: Path) -> Run:
+    """The same run by two processes under torchrun, talking over gloo."""
     script = folder / "train.py"
     script.write_text(
         f"import json, welltuned as wt\nwt.train(**json.loads({json.dumps(values)!r}))\n",
@@ -33,13 +37,28 @@ def launch(values: dict[str, Any], folder: Path) -> Run:
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     done = subprocess.run(
-        [*torchrun, "--master_addr=127.0.0.1", f"--master_port={port}", str(script)],
+        [*torchrun, "--master_addr=127.0.0.1", f"--master_port={free_port()}", str(script)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    return Run.open(values["output_dir"])
+
+
+def forked(forks: Forks, values: dict[str, Any]) -> Run:
+    """The same by two forks, each told what torchrun tells the processes that it starts."""
+    launcher = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    ranks = [
+        forks.begin(
+            train_as_rank,
+            environment={**launcher, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            values=values,
+        )
+        for rank in range(2)
+    ]
+    assert [forks.end_of(rank) for rank in ranks] == [None, None]
     return Run.open(values["output_dir"])
 
 
@@ -52,11 +71,11 @@ def losses(run: Run) -> list[float]:
     "strategy",
     [
         pytest.param(GRADUAL, id="gradual"),
-        pytest.param({"type": "lora"}, id="lora", marks=pytest.mark.slow),
+        pytest.param({"type": "lora"}, id="lora by torchrun", marks=pytest.mark.slow),
     ],
 )
 def test_two_processes_agree_with_one(
-    engine: str, strategy: dict[str, Any], tiny: Any, sentiment: str, tmp_path: Path
+    engine: str, strategy: dict[str, Any], tiny: Any, sentiment: str, tmp_path: Path, forks: Forks
 ) -> None:
     model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     protection = {"type": "l2sp", "alpha": 0.5}  # added once, and not by every process
@@ -64,7 +83,7 @@ def test_two_processes_agree_with_one(
     alone = {**TRAINING, "gradient_accumulation_steps": 2}
     one = tune(model, sentiment, strategy, tmp_path / "one", training=alone, **task)
     values = config_values(model, sentiment, strategy, tmp_path / "two", training=TRAINING, **task)
-    two = launch(values, tmp_path)
+    two = launch(values, tmp_path) if strategy["type"] == "lora" else forked(forks, values)
     assert losses(two) == pytest.approx(losses(one), abs=1e-6)
     assert two.results["cost"]["examples_per_second"] > 0 and two.state == "finished"
     file = "adapter_model.safetensors" if strategy["type"] == "lora" else "model.safetensors"

@@ -55,6 +55,7 @@ def _content(folder: Path, summary: dict[str, Any], _: Translator) -> dict[str, 
         if best
         else None,
         "ranked": _ranked(trials, maximize),
+        "side_by_side": any(trial.get("side_by_side") for trial in trials),
         "shown": shown,
         "tried": {key: _tried(dimension, _) for key, dimension in space.items()},
         "config_text": (folder / "config.yaml").read_text(encoding="utf-8"),

@@ -127,7 +127,7 @@ class TunedRecord(TypedDict):
     usual: float | None
     """That of the values as configured, where they were tried."""
     seconds: float
-    """Seconds of all trials."""
+    """Seconds of all trials; CPU seconds of those that ran beside others."""
 
 
 @with_config(CLOSED)

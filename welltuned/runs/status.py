@@ -47,6 +47,16 @@ def _with_words(error: BaseException, run: Run) -> BaseException:
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C both end what is done meanwhile by `Stopped`."""
+    try:
+        with stoppable():
+            yield
+    except KeyboardInterrupt:
+        raise Stopped(signal.SIGINT) from None
+
+
+@contextmanager
 def stoppable() -> Iterator[None]:
     """Turn SIGTERM into `Stopped` for a while.
 

@@ -56,7 +56,8 @@ class DataCache:
     """
 
     def __init__(self, folder: Path | None = None, version: str = "") -> None:
-        self._folder = folder
+        self.folder = folder
+        """Where other processes find it, if anywhere."""
         self._version = version
         self._held: dict[str, Any] = {}
         self._tables: dict[str, Table] = {}
@@ -109,13 +110,13 @@ class DataCache:
     def share(self, folder: Path) -> None:
         """Put what is held into a folder, where other processes find it, and all that follows."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
         for name, value in self._held.items():
             self._write(name, value)
 
     def drop_files(self) -> None:
         """Remove what was shared, once nobody is left who reads it; the journal stays."""
-        for file in self._folder.glob("*.npz") if self._folder else ():
+        for file in self.folder.glob("*.npz") if self.folder else ():
             file.unlink()
 
     def _name(self, kind: str, *follows_from: Any) -> str:
@@ -136,21 +137,21 @@ class DataCache:
         return found
 
     def _read(self, name: str) -> Any:
-        if self._folder is None:
+        if self.folder is None:
             return None
         try:
-            return load_stored(self._folder / f"{name}.npz")
+            return load_stored(self.folder / f"{name}.npz")
         except (OSError, ValueError):
             return None
 
     def _write(self, name: str, value: Any) -> None:
-        if self._folder is None:
+        if self.folder is None:
             return
         line = json.dumps({"made": name.partition("-")[0], "name": name})
         with suppress(UnstorableError, OSError):  # then each process makes its own
-            with (self._folder / JOURNAL).open("a", encoding="utf-8") as journal:
+            with (self.folder / JOURNAL).open("a", encoding="utf-8") as journal:
                 journal.write(line + "\n")
-            store(value, self._folder / f"{name}.npz")
+            store(value, self.folder / f"{name}.npz")
 
 
 # --- What a part follows from ----------------------------------------------------------

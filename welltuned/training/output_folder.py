@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from welltuned.config import RunConfig
 from welltuned.data.sources import name_of
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.models.anatomy import Anatomy
 from welltuned.runs.disk import nearest_that_exists, why_unwritable
 from welltuned.runs.folder import next_free
 from welltuned.schema.units import size_text
@@ -17,6 +17,9 @@ from welltuned.strategies.base import InjectedStrategy
 from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.prepare import RunPlan, check_run, encode_run
+
+if TYPE_CHECKING:
+    from welltuned.models.anatomy import Anatomy
 
 
 def prepare_in_folder(

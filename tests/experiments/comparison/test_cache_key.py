@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from welltuned.config import run_config_from
-from welltuned.experiments.comparison import cache_key
 from welltuned.experiments.comparison.cache_key import cell_key
 
 BASE: dict[str, Any] = {"model": "m", "data": {"train": "d.jsonl"}, "strategy": "lora"}
@@ -48,23 +47,3 @@ def test_where_things_are_does_not_matter(values: dict[str, Any]) -> None:
 def test_what_changes_results_does(values: dict[str, Any]) -> None:
     contents = values.pop("data_", "abc")
     assert key(contents, **values) != key()
-
-
-def test_the_code_that_trains_counts_and_the_code_that_talks_does_not(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cache_key, "_ROOT", tmp_path)
-    (tmp_path / "engines").mkdir()
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "engines/torch_loop.py").write_text("1")
-    cache_key.code_version.cache_clear()
-    before = cache_key.code_version()
-    (tmp_path / "reports/page.py").write_text("2")
-    (tmp_path / "console.py").write_text("2")
-    cache_key.code_version.cache_clear()
-    assert cache_key.code_version() == before
-    (tmp_path / "engines/torch_loop.py").write_text("2")
-    cache_key.code_version.cache_clear()
-    assert cache_key.code_version() != before
-    monkeypatch.undo()
-    cache_key.code_version.cache_clear()

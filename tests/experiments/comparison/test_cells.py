@@ -14,7 +14,7 @@ from welltuned.experiments.comparison.cells import (
     keep_record,
     make_room,
 )
-from welltuned.experiments.comparison.worker.protocol import TRAIN
+from welltuned.experiments.executors.train_run import TRAIN
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 

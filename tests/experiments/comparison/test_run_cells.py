@@ -72,7 +72,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, here: None) -> Any:
         carry_out = Thread._work
 
         def work(worker: Thread) -> None:
-            if "cell" in str(worker.request["do"]) and left[0]:
+            if "train_run" in str(worker.request["do"]) and left[0]:
                 left[0] -= 1
                 worker.end(-9)
             else:

@@ -15,6 +15,7 @@ from trials import Imagined, imagine
 from welltuned.errors import Fault, RunFailed, Stopped
 from welltuned.experiments.comparison.budget import Feasibility, spend
 from welltuned.experiments.comparison.config import comparison_from
+from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.messages import render_message
 
@@ -50,11 +51,11 @@ def test_every_strategy_has_as_many_trials_and_none_reads_the_test_split(
     tuned: tuple[Comparison, Imagined],
 ) -> None:
     tried = tuned[1].configs
-    assert [config.strategy.type for config in tried] == ["partial"] * 4 + ["lora"] * 4
+    assert [config.strategy.type for config in tried] == ["partial", "lora"] * 4, "in turn"
     assert not any(config.evaluation.test for config in tried)
     assert {config.training.max_steps for config in tried} == {2}, "the cells' budget"
     assert {config.training.precision for config in tried} == {"fp32"}, "settled"
-    assert all(getattr(config.strategy, "r", None) == 2 for config in tried[4:]), (
+    assert all(getattr(config.strategy, "r", None) == 2 for config in tried[1::2]), (
         "as it was written"
     )
 
@@ -106,12 +107,14 @@ def test_stopped_in_the_middle_of_its_trials_it_goes_on(
     for path in (copy.folder / "tuning").glob("head*"):
         path.unlink() if path.is_file() else shutil.rmtree(path)
 
-    def stop(config: Any) -> None:
-        if len(imagined.configs) == 3:
-            raise Stopped(15)
+    class Stopping(ComparisonObserver):
+        def working(self, what: str, done: int, total: int) -> None:
+            if what == "tuning head, trial 3 of 4":
+                raise Stopped(15)
 
-    imagined.before = stop
-    carried_out(asked(tiny, sentiment, copy.folder))
+    imagined.before = lambda config: imagined.tell("halfway")
+    with pytest.raises(Stopped):
+        carried_out(asked(tiny, sentiment, copy.folder), Stopping())
     assert len(imagined.configs) == 3
     assert "head" not in copy.record["tuned"]
     carried_out(asked(tiny, sentiment, copy.folder))

@@ -1,7 +1,8 @@
-"""Runs as tasks of a local Ray with two workers, one of which is killed."""
+"""Runs and trials as tasks of a local Ray with two workers, one of which is killed."""
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from comparing import HEAD, carried_out, values_for
+from trials import Ask, ask
 from welltuned.experiments.comparison.observer import (
     Board,
     CellState,
@@ -20,7 +22,11 @@ from welltuned.experiments.comparison.observer import (
 )
 from welltuned.experiments.executors.base import Event
 from welltuned.experiments.executors.ray_tasks import RayPool
+from welltuned.experiments.search.journal import Trial
+from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 from welltuned.runs.comparison_folder import Comparison
+
+__all__ = ["ask"]
 
 ray = pytest.importorskip("ray", reason="needs welltuned[ray]")
 pytestmark = [
@@ -95,6 +101,12 @@ def test_a_task_is_carried_out_stopped_and_lost(cluster: Path, tmp_path: Path) -
         assert last.values["lost"] and "SIGKILL" in last.values["error"]
 
 
+def kill_an_agent() -> None:
+    """Kill the Ray process of a run that is under way."""
+    runs = [process for process in Path("/proc").glob("[0-9]*") if _is_run(process)]
+    os.kill(agent_of(int(runs[0].name)), signal.SIGKILL)
+
+
 class Killing(ComparisonObserver):
     """Kills the Ray process of the first cell that has taken a step."""
 
@@ -108,11 +120,26 @@ class Killing(ComparisonObserver):
     def changed(self, board: Board, row: StrategyRow, cell: CellState) -> None:
         if cell.doing.startswith("step") and not self.killed:
             self.killed = True
-            cells = [p for p in Path("/proc").glob("[0-9]*") if _is_cell(p)]
-            os.kill(agent_of(int(cells[0].name)), signal.SIGKILL)
+            kill_an_agent()
 
 
-def _is_cell(process: Path) -> bool:
+class KillingTrials(SweepObserver):
+    """Kills the Ray process of a trial once one of number 2 or more has taken a step."""
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+        self._killed = False
+
+    def trial_advanced(self, trial: Trial, doing: str, done: int, total: int) -> None:
+        if trial.number >= 2 and doing.startswith("step") and not self._killed:
+            self._killed = True
+            kill_an_agent()
+
+    def trial_lost(self, trial: Trial, reason: str) -> None:
+        self.lost.append(reason)
+
+
+def _is_run(process: Path) -> bool:
     """Whether it is a fork of a fork server that is a Ray process's child."""
     try:
         if b"fork_server" not in (process / "cmdline").read_bytes():
@@ -144,3 +171,22 @@ def _results(comparison: Comparison, seed: int) -> list[Any]:
     losses = [row.get("loss") for row in run.read_lines("metrics.jsonl")]
     weights = (run.model / "model.safetensors").read_bytes()
     return [losses, run.results["test"], weights]
+
+
+def test_trials_are_those_of_local_processes_though_one_worker_is_killed(
+    cluster: Path, ask: Ask, tmp_path: Path
+) -> None:
+    killing, found = KillingTrials(), {}
+    for executor, observer in (("local", None), ("ray", killing)):
+        sweep = {"trials": 4, "workers": 2, "threads": 1, "executor": {"type": executor}}
+        config = ask({"type": "partial", "num_blocks": 0}, sweep=sweep)
+        config = config.model_copy(update={"output_dir": str(tmp_path / executor)})
+        folder = run_sweep(config, observer=observer)
+        trials = json.loads((folder / "sweep.json").read_text())["trials"]
+        kept = ("number", "state", "values", "value", "curve", "reason")
+        found[executor] = [{key: trial[key] for key in kept} for trial in trials]
+        assert all(trial["side_by_side"] for trial in trials)
+        assert len(list(folder.glob("trials/*/model"))) == 1, "the best one's"
+    assert killing.lost and "SIGKILL" in killing.lost[0]
+    assert found["ray"] == found["local"]
+    assert len({str(trial["values"]) for trial in found["local"]}) == 4

@@ -46,7 +46,7 @@ def dies(trial: Trial) -> None:
 
 
 def test_the_first_trial_is_what_is_usual(plan: SweepPlan) -> None:
-    journal = Journal(plan)
+    journal = Journal(plan, at_once=9)
     first, second = take(journal), take(journal)
     assert first.values == plan.usual
     assert second.values != plan.usual
@@ -66,11 +66,24 @@ def test_as_many_trials_as_were_asked_for_and_more_when_more_are(plan: SweepPlan
 
 def test_two_processes_share_the_trials_and_draw_different_ones(plan: SweepPlan) -> None:
     """Two journals are two processes: neither has anything of the other but the file."""
-    one, other = Journal(plan), Journal(plan)
+    one, other = Journal(plan, at_once=9), Journal(plan, at_once=9)
     taken = [take(journal) for journal in (one, other, one, other, one, other)]
     assert one.take() is None and other.take() is None
     assert [trial.number for trial in taken] == list(range(6))
     assert len({trial.values["training.learning_rate"] for trial in taken}) == 6
+
+
+def test_a_trial_waits_for_what_it_is_to_know_of_and_for_nobody_else_s(plan: SweepPlan) -> None:
+    journal = Journal(plan, at_once=2)
+    first, second = take(journal), take(journal)
+    assert journal.take() is None
+    journal.finish(second, 0.5)
+    assert journal.take() is None, "number 2 is to know of number 0"
+    assert take(Journal(plan)).number == 2, "another process has none of its own under way"
+    journal.finish(first, 0.25)
+    third = take(journal)
+    assert third.number == 3
+    assert [trial.state.name for trial in third.past] == ["COMPLETE", "COMPLETE", "RUNNING"]
 
 
 def test_what_is_drawn_is_a_pure_function_of_seed_and_past(ask: Ask, plan: SweepPlan) -> None:
@@ -129,7 +142,7 @@ def test_a_grid_that_was_cut_short_while_it_was_written_is_completed(
 def test_of_a_grid_no_more_is_tried_than_was_asked_for(ask: Ask) -> None:
     plan = plan_sweep(ask("lora", sweep={**GRID, "trials": 2}))
     enter(plan.folder, plan.identity)
-    journal = Journal(plan)
+    journal = Journal(plan, at_once=9)
     assert take(journal) and take(journal) and journal.take() is None
 
 
@@ -163,7 +176,7 @@ def test_evaluations_are_kept_in_order(plan: SweepPlan) -> None:
 
 def test_a_trial_whose_process_died_is_begun_again_with_the_same_values(plan: SweepPlan) -> None:
     """It does not count as one of those asked for, and its folder no longer says it is running."""
-    journal = Journal(plan)
+    journal = Journal(plan, at_once=9)
     killed = take(journal)
     Run.create(killed.folder).set_status("running", 7)
     dies(killed)
@@ -198,7 +211,7 @@ def test_a_run_that_finished_before_its_process_died_is_not_lost(plan: SweepPlan
 
 
 def test_a_trial_that_kills_every_process_is_given_up(plan: SweepPlan) -> None:
-    journal = Journal(plan)
+    journal = Journal(plan, at_once=9)
     values = []
     for _ in range(3):
         trial = take(journal)

@@ -13,25 +13,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from comparing import Thread, without_processes
 from counting import count_work
 from faults import fails, refused
 from support import config_values, make_rows, write_rows
-from trials import Imagined
+from trials import Imagined, fail
 from welltuned.config import RunConfig
 from welltuned.errors import Stopped
 from welltuned.experiments.search import learning_curve as curves
 from welltuned.experiments.search.config import CurveConfig, CurveSettings
 from welltuned.experiments.search.learning_curve import (
-    CurveObserver,
     learning_curve,
     plan_curve,
 )
+from welltuned.experiments.search.run_points import CurveObserver
 from welltuned.models import loading
 from welltuned.runs import Run
 from welltuned.runs.locks import holding
 from welltuned.schema.validation import expand_shorthand
 from welltuned.training import train
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
 
@@ -42,13 +42,14 @@ def ask(tiny: Any, sentiment: str, tmp_path: Path) -> Any:
 
     def make(**parts: Any) -> CurveConfig:
         training = {"num_train_epochs": 2, "learning_rate": 3e-2, **parts.pop("training", {})}
+        curve = {"shares": [0.1, 0.25, 0.5, 1], "workers": 1, **parts.pop("curve", {})}
         values = config_values(
             tiny("bert"),
             parts.pop("data", sentiment),
             {"type": "partial", "num_blocks": 0},
             tmp_path / "curve",
             training=training,
-            **{"task": {"pooling": "mean"}, "curve": {"shares": [0.1, 0.25, 0.5, 1]}, **parts},
+            **{"task": {"pooling": "mean"}, **parts, "curve": curve},
         )
         return CurveConfig.model_validate(expand_shorthand(CurveConfig, values))
 
@@ -63,10 +64,8 @@ class Growing(Imagined):
         assert number is not None
         return 1 - number**-0.5 + 0.002 * (config.training.seed - 1)
 
-    def __call__(
-        self, config: RunConfig, observer: Observer, cache: DataCache | None = None
-    ) -> Run:
-        run = super().__call__(config, observer, cache)
+    def __call__(self, config: RunConfig, observer: Observer, *more: Any) -> Run:
+        run = super().__call__(config, observer)
         run.write("results.json", {**run.results, "cost": {"train_seconds": 3.0}})
         return run
 
@@ -74,7 +73,8 @@ class Growing(Imagined):
 @pytest.fixture
 def growing(monkeypatch: pytest.MonkeyPatch) -> Growing:
     double = Growing()
-    monkeypatch.setattr(curves, "run_training", double)
+    without_processes(monkeypatch)
+    monkeypatch.setattr(train, "run_training", double)
     return double
 
 
@@ -181,6 +181,7 @@ def test_a_whole_curve_really_trained(
     ask: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its plan and its points read the file once, and tokenise the same examples once."""
+    without_processes(monkeypatch)
     work = count_work(monkeypatch)
     monkeypatch.setattr(train, "write_run_report", lambda run: None)
     steps = {"num_train_epochs": "auto", "max_steps": 2}
@@ -215,14 +216,14 @@ def test_what_is_measured_leads_to_the_prediction(ask: Any, growing: Growing) ->
 def test_a_killed_curve_goes_on_and_keeps_what_is_finished(ask: Any, growing: Growing) -> None:
     """A run that was under way has left a folder that says it is running."""
 
-    def stop_fourth(config: RunConfig) -> None:
-        if len(growing.configs) == 4:
-            raise Stopped(signal.SIGTERM)
+    class Stopping(CurveObserver):
+        def point_started(self, size: int, seed: int) -> None:
+            if (size, seed) == (24, 0):
+                raise Stopped(signal.SIGTERM)
 
-    growing.before = stop_fourth
     config = ask()
     with pytest.raises(Stopped):
-        learning_curve(config)
+        learning_curve(config, observer=Stopping())
     folder = Path(str(config.output_dir))
     killed = folder / "points" / "24-1"
     killed.mkdir()
@@ -236,11 +237,11 @@ def test_a_killed_curve_goes_on_and_keeps_what_is_finished(ask: Any, growing: Gr
             ended.append((size, seed, seconds))
 
     learning_curve(config, observer=Hearing())
-    assert len(growing.configs) == 4 + 9
+    assert len(growing.configs) == 3 + 9
     assert [seconds for *_, seconds in ended] == [None] * 3 + [3.0] * 9
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
     learning_curve(config)
-    assert len(growing.configs) == 13
+    assert len(growing.configs) == 12
 
 
 def test_another_curve_s_folder_is_refused_with_the_difference(ask: Any, growing: Growing) -> None:
@@ -276,3 +277,42 @@ def test_looks_are_counted_with_the_batch_that_is_yet_to_be_found(ask: Any) -> N
     asked = plan_curve(ask(training={"num_train_epochs": 3})).run(10, 0).training
     assert asked.per_device_train_batch_size == 8
     assert found.eval_steps == asked.eval_steps
+
+
+# --- Side by side ------------------------------------------------------------
+
+
+def test_points_go_side_by_side_and_one_whose_process_dies_is_begun_again(
+    ask: Any, growing: Growing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = found(learning_curve(ask()))
+    left, carry_out = [1], Thread._work
+
+    def dies(worker: Thread) -> None:
+        config: Any = worker.request["config"]
+        if config["output_dir"].endswith("24-1") and left[0]:
+            left[0] -= 1
+            Path(config["output_dir"]).mkdir(parents=True)
+            worker.end(-signal.SIGKILL)
+        else:
+            carry_out(worker)
+
+    monkeypatch.setattr(Thread, "_work", dies)
+    lost: list[tuple[int, int]] = []
+
+    class Hearing(CurveObserver):
+        def point_lost(self, size: int, seed: int, reason: str) -> None:
+            lost.append((size, seed))
+
+    config = ask(curve={"workers": 3})
+    folder = Path(str(config.output_dir))
+    beside = learning_curve(
+        config.model_copy(update={"output_dir": f"{folder}-2"}), observer=Hearing()
+    )
+    assert lost == [(24, 1)] and found(beside) == alone
+
+
+def test_a_run_that_fails_ends_the_curve(ask: Any, growing: Growing) -> None:
+    growing.before = fail("the loss is not finite")
+    with fails("curve.run_failed"):
+        learning_curve(ask())

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from comparing import Thread, without_processes
 from counting import count_work
 from faults import fails, refused
 from trials import Ask, Imagined, fail
 from welltuned.config import RunConfig, read_run_config
 from welltuned.errors import Faults, Stopped
-from welltuned.experiments.search.journal import TrialRow
+from welltuned.experiments.executors.local import LocalPool
+from welltuned.experiments.search.journal import Trial, TrialRow
 from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 from welltuned.runs import Run
 from welltuned.training import train
@@ -37,6 +40,7 @@ def states(folder: Path) -> list[str]:
 
 def test_a_whole_small_sweep(ask: Ask, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Really trained: every trial is a run folder, and nobody has read the test split."""
+    without_processes(monkeypatch)
     work = count_work(monkeypatch)
     read: list[str] = []
     predict = Session.predict
@@ -168,6 +172,94 @@ def test_pruners_are_what_was_asked_for(
     assert ("pruned" in states(run_sweep(config))) == pruned
 
 
+# --- Side by side ------------------------------------------------------------
+
+
+class Unequal(Thread):
+    """Trials that take unequal times: of two side by side, the later one ends first."""
+
+    def _work(self) -> None:
+        folder = Path(str(self.request["config"]["output_dir"]))  # type: ignore[index]
+        time.sleep(0.1 if int(folder.name) % 2 == 0 else 0.0)
+        super()._work()
+
+
+def tried(folder: Path) -> list[Any]:
+    """What follows from the seed."""
+    kept = ("number", "state", "values", "value", "curve", "reason", "usual")
+    return [{key: trial[key] for key in kept} for trial in summary(folder)["trials"]]
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_trials_do_not_depend_on_which_ends_first(
+    ask: Ask, imagined: Imagined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str
+) -> None:
+    imagined.looks = 9
+    found = {}
+    for name, worker in (("equal", Thread), ("unequal", Unequal)):
+        monkeypatch.setattr(
+            LocalPool, "start", lambda pool, *asked, worker=worker: worker(*asked).start()
+        )
+        config = ask("lora", sweep={**RATES, "trials": 10, "pruner": pruner, "workers": 2})
+        config = config.model_copy(update={"output_dir": str(tmp_path / name)})
+        found[name] = tried(run_sweep(config))
+    assert found["equal"] == found["unequal"]
+    assert len({trial["values"]["training.learning_rate"] for trial in found["equal"]}) == 10
+    assert "pruned" in {trial["state"] for trial in found["equal"]}
+
+
+def test_times_side_by_side_are_cpu_seconds(ask: Ask, imagined: Imagined) -> None:
+    imagined.before = lambda config: time.sleep(0.05)
+    rows: list[TrialRow] = []
+
+    class Hearing(SweepObserver):
+        def trial_ended(self, row: TrialRow, now: list[TrialRow]) -> None:
+            rows.append(row)
+
+    run_sweep(ask("lora", sweep={**RATES, "trials": 2, "workers": 2}), observer=Hearing())
+    run_sweep(ask("lora", sweep={**RATES, "trials": 3, "workers": 1}), observer=Hearing())
+    assert [row.side_by_side for row in rows] == [True, True, False]
+    assert rows[2].seconds is not None and rows[2].seconds >= 0.05
+
+
+def test_a_trial_whose_process_dies_is_begun_again_and_nothing_else_changes(
+    ask: Ask, imagined: Imagined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(name: str) -> list[Any]:
+        config = ask("lora", sweep={**RATES, "trials": 6, "workers": 2})
+        return tried(
+            run_sweep(config.model_copy(update={"output_dir": str(tmp_path / name)}), None, lost)
+        )
+
+    class Lost(SweepObserver):
+        def __init__(self) -> None:
+            self.heard: list[Any] = []
+
+        def trial_lost(self, trial: Trial, reason: str) -> None:
+            self.heard.append((trial.number, "SIGKILL" in reason))
+
+    lost = Lost()
+    sound = found("sound")
+    left, carry_out = [2], Thread._work
+
+    def dies(worker: Thread) -> None:
+        folder = Path(str(worker.request["config"]["output_dir"]))  # type: ignore[index]
+        if folder.name == "3" and left[0]:
+            left[0] -= 1
+            (folder / "model").mkdir(parents=True)
+            look: Any = {"event": "looked", "look": 1, "value": 0.0, "rungs": {}}
+            worker.hear(look)
+            worker.end(-signal.SIGKILL)
+        else:
+            carry_out(worker)
+
+    monkeypatch.setattr(Thread, "_work", dies)
+    assert found("dying") == sound
+    assert lost.heard == [(3, True)] * 2
+    left[0] = 3
+    assert [trial["state"] for trial in found("dead")][3] == "failed"
+
+
 # --- What goes wrong ---------------------------------------------------------
 
 
@@ -250,13 +342,19 @@ def test_a_stopped_sweep_goes_on_with_the_trial_it_was_at(
 ) -> None:
     config = ask("lora", sweep={**RATES, "trials": 4, "pruner": "none"})
 
+    class Stopping(SweepObserver):
+        def trial_advanced(self, trial: Trial, doing: str, done: int, total: int) -> None:
+            if trial.number == 2:
+                raise stop
+
     def stop_third(config: RunConfig) -> None:
+        imagined.tell("halfway")
         if len(imagined.configs) == 3:
-            raise stop
+            fail("its process is stopped")(config)
 
     imagined.before = stop_third
     with pytest.raises(Stopped):
-        run_sweep(config)
+        run_sweep(config, observer=Stopping())
     before = {
         file: file.read_bytes()
         for file in Path(str(config.output_dir)).glob("trials/*/results.json")
@@ -319,8 +417,9 @@ def test_other_data_are_another_sweep(ask: Ask, imagined: Imagined, tmp_path: Pa
 def test_after_the_time_no_trial_begins(
     ask: Ask, imagined: Imagined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = iter([0.0, 1.0, 59.0, 61.0])
-    monkeypatch.setattr("welltuned.experiments.search.sweep.time.monotonic", lambda: next(now))
+    monkeypatch.setattr(
+        "welltuned.experiments.search.sweep.time.monotonic", lambda: 31.0 * len(imagined.configs)
+    )
     run_sweep(ask("lora", sweep={**RATES, "trials": 9, "timeout": "1m"}))
     assert len(imagined.configs) == 2
 
@@ -338,16 +437,16 @@ def test_observers_hear_of_everything_in_order(ask: Ask, imagined: Imagined) -> 
         def trial_started(self, trial: Any) -> None:
             heard.append(("started", trial.number))
 
-        def started(self, total_steps: int) -> None:
-            heard.append(("training", total_steps))
+        def trial_advanced(self, trial: Trial, doing: str, done: int, total: int) -> None:
+            heard.append(("advanced", trial.number, doing, done, total))
 
         def trial_ended(self, row: TrialRow, rows: list[TrialRow]) -> None:
             heard.append(("ended", row.number, row.state, len(rows)))
 
-    imagined.looks = 2
+    imagined.before = lambda config: imagined.tell("reading")
     run_sweep(ask("lora", sweep={**RATES, "trials": 2}), observer=Hearing())
     assert heard == [
         ("planned", "macro_f1", 1),
-        *[("started", 0), ("training", 2), ("ended", 0, "finished", 1)],
-        *[("started", 1), ("training", 2), ("ended", 1, "finished", 2)],
+        *[("started", 0), ("advanced", 0, "reading", 1, 1), ("ended", 0, "finished", 1)],
+        *[("started", 1), ("advanced", 1, "reading", 1, 1), ("ended", 1, "finished", 2)],
     ]

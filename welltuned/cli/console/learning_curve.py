@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from welltuned.engines.events import Step
-from welltuned.experiments.search.learning_curve import CurveObserver, CurvePlan
+from welltuned.experiments.search.learning_curve import CurvePlan
+from welltuned.experiments.search.run_points import CurveObserver
 from welltuned.schema.units import duration_text
 from welltuned.schema.versions import LEARNING_CURVE
 
@@ -25,7 +25,8 @@ class CurveConsole(CurveObserver):
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
         self._metric = ""
-        self._point = ""
+        self._under_way: dict[tuple[int, int], str] = {}
+        """By examples and seed, with what each run is doing."""
         self._done = self._runs = 0
         self._last = 0.0
 
@@ -45,14 +46,19 @@ class CurveConsole(CurveObserver):
             self._status.start()
 
     def point_started(self, size: int, seed: int) -> None:
-        self._point = f"{size:,} examples, seed {seed}"
-        self._tell("preparing", force=True)
+        self._under_way[size, seed] = "preparing"
+        self._tell(force=True)
 
-    def stepped(self, step: Step) -> None:
-        self._tell(f"step {step.step:,}/{step.total:,} · loss {step.loss:.4f}")
+    def point_advanced(self, size: int, seed: int, doing: str) -> None:
+        self._under_way[size, seed] = doing
+        self._tell()
+
+    def point_lost(self, size: int, seed: int, reason: str) -> None:
+        self._console.print(f"{size:,} examples, seed {seed}: {escape(reason)}; it is begun again")
 
     def point_ended(self, size: int, seed: int, score: float, seconds: float | None) -> None:
         self._done += 1
+        self._under_way.pop((size, seed), None)
         took = "was there already" if seconds is None else f"in {duration_text(seconds)}"
         self._console.print(
             f"run {self._done}/{self._runs} · {size:,} examples, seed {seed}: "
@@ -65,10 +71,14 @@ class CurveConsole(CurveObserver):
             self._status.stop()
             self._status = None
 
-    def _tell(self, text: str, force: bool = False) -> None:
+    def _tell(self, force: bool = False) -> None:
         if self._status is not None and (force or time.monotonic() - self._last > 0.25):
             self._last = time.monotonic()
-            self._status.update(f"run {self._done + 1}/{self._runs} · {self._point} · {text}")
+            told = [
+                f"{size:,} examples, seed {seed} · {doing}"
+                for (size, seed), doing in self._under_way.items()
+            ]
+            self._status.update("\n".join([f"{self._done} of {self._runs} runs", *told]))
 
 
 def curve_lines(folder: Path) -> list[str]:

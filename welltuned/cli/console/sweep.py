@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from welltuned.engines.events import Step
 from welltuned.experiments.search.journal import Trial, TrialRow
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.experiments.search.summary import best_of
@@ -35,8 +34,9 @@ class SweepConsole(SweepObserver):
         self._live: Live | None = None
         self._plan: SweepPlan | None = None
         self._rows: list[TrialRow] = []
-        self._trial: Trial | None = None
         self._doing = ""
+        self._under_way: dict[int, tuple[Trial, str]] = {}
+        """By number, with what each is doing."""
         self._last = 0.0
 
     def working(self, what: str, done: int, total: int) -> None:
@@ -66,16 +66,20 @@ class SweepConsole(SweepObserver):
             self._live.start()
 
     def trial_started(self, trial: Trial) -> None:
-        self._trial, self._doing = trial, "preparing"
+        self._under_way[trial.number] = trial, "preparing"
         self._draw(force=True)
 
-    def stepped(self, step: Step) -> None:
-        self._doing = f"step {step.step:,}/{step.total:,} · loss {step.loss:.4f}"
+    def trial_advanced(self, trial: Trial, doing: str, done: int, total: int) -> None:
+        self._under_way[trial.number] = trial, doing
         self._draw()
+
+    def trial_lost(self, trial: Trial, reason: str) -> None:
+        self._console.print(escape(f"trial {trial.number}: {reason}; it is begun again"))
 
     def trial_ended(self, row: TrialRow, rows: list[TrialRow]) -> None:
         assert self._plan is not None
-        self._rows, self._trial = rows, None
+        self._rows = rows
+        self._under_way.pop(row.number, None)
         if self._live is None:
             best = best_of(rows, self._plan.maximize)
             standing = f" (best {best.value:.4f}, trial {best.number})" if best else ""
@@ -95,9 +99,11 @@ class SweepConsole(SweepObserver):
             return
         self._last = time.monotonic()
         assert self._plan is not None
-        number = f"trial {self._trial.number}: " if self._trial else ""
-        values = f" · {_values(self._trial.values)}" if self._trial else ""
-        doing = Text(f"{number}{self._doing}{values}", style="dim", overflow="ellipsis")
+        lines = [
+            f"trial {trial.number}: {doing} · {_values(trial.values)}"
+            for trial, doing in self._under_way.values()
+        ]
+        doing = Text("\n".join(lines or [self._doing]), style="dim", overflow="ellipsis")
         self._live.update(Group(trials_table(self._plan, self._rows), doing))
 
 
@@ -148,7 +154,8 @@ def sweep_lines(folder: Path) -> list[str]:
 
 
 def _outcome(row: TrialRow) -> str:
-    seconds = f" in {duration_text(row.seconds)}" if row.seconds is not None else ""
+    of_what = " of CPU time" if row.side_by_side else ""
+    seconds = f" in {duration_text(row.seconds)}{of_what}" if row.seconds is not None else ""
     if row.value is not None:
         return f"{row.value:.4f}{seconds}"
     return str(row.reason) if row.state == "pruned" else f"{row.state}: {row.reason}"

@@ -13,7 +13,8 @@ from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.rlhf_variant import whole
 from welltuned.experiments.comparison.variants import Variant
-from welltuned.experiments.comparison.worker.protocol import RLHF, TRAIN, Request
+from welltuned.experiments.comparison.worker.protocol import RLHF, Request
+from welltuned.experiments.executors.train_run import TRAIN
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison

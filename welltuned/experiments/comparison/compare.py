@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from welltuned.errors import Faults, Stopped
-from welltuned.experiments.comparison.cache_key import code_version
+from welltuned.errors import Faults
+from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import check_data, find_folder
 from welltuned.experiments.comparison.locking import locked
@@ -20,7 +19,7 @@ from welltuned.experiments.comparison.variants import find_variants
 from welltuned.experiments.comparison.worker.requests import Requester
 from welltuned.reports.comparison import write_comparison_report
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.runs.status import stoppable
+from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document
 from welltuned.training.data_cache import DataCache
 
@@ -45,7 +44,7 @@ def run_comparison(
     comparison = find_folder(config, facts, observer.noted)
     with (
         locked(comparison.folder),
-        _signals(),
+        interruptible(),
         _shared(cache, comparison),
         config.executor.open() as pool,
     ):
@@ -74,13 +73,3 @@ def _shared(cache: DataCache, comparison: Comparison) -> Iterator[None]:
             shutil.rmtree(comparison.data)
         raise
     cache.drop_files()
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM ends a comparison as Ctrl-C does."""
-    try:
-        with stoppable():
-            yield
-    except KeyboardInterrupt:
-        raise Stopped(signal.SIGINT) from None

@@ -1,12 +1,10 @@
-"""How many cells run side by side, with how many threads each, and whether memory has room."""
+"""How many cells run side by side, and with how many threads each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from welltuned.experiments.comparison.config import CompareConfig
-from welltuned.experiments.executors.base import Worker
-from welltuned.runs import process_memory
+from welltuned.experiments.executors.base import Pool
+from welltuned.experiments.executors.side_by_side import Room, room_in, threads_for
 from welltuned.runs.comparison_schema import SharedSettings
 
 
@@ -25,35 +23,14 @@ def settle_threads(config: CompareConfig, cells: int, settled: SharedSettings, c
     """Note how many threads all cells have, unless it was noted before; returns the workers."""
     workers = workers_for(config, cells, settled.get("device", "cpu"), cores)
     if config.threads is not None or "threads" not in settled:
-        settled["threads"] = threads_for(config, workers, cores)
+        settled["threads"] = threads_for(config.threads, workers, cores)
     return workers
 
 
-def threads_for(config: CompareConfig, workers: int, cores: int) -> int:
-    """Threads of each cell, so that together they have the whole machine."""
-    return config.threads or max(1, cores // workers)
-
-
-class Room:
-    """Memory for one cell more, as far as can be told from those that have run.
+def room_of_cells(config: CompareConfig, settled: SharedSettings, pool: Pool) -> Room | None:
+    """Memory to be looked at before a cell or a trial begins, if any.
 
     Before the first has ended it is told from the untouched model: what its process held, and
     four times its weights for gradients, an optimizer and the best checkpoint.
     """
-
-    def __init__(self, settled: SharedSettings) -> None:
-        self._needed = settled.get("memory_bytes", 0)
-        self._is_measured = False
-
-    def learn(self, memory_bytes: int) -> None:
-        """A cell has ended, and held so much."""
-        most = max(self._needed, memory_bytes) if self._is_measured else memory_bytes
-        self._needed, self._is_measured = most, True
-
-    def has_one_more(self, running: Iterable[Worker]) -> bool:
-        """Whether another cell fits beside these, which may still grow."""
-        left = process_memory.available()
-        if left is None:
-            return True
-        to_come = sum(max(0, self._needed - worker.memory_bytes) for worker in running)
-        return left - to_come >= self._needed
+    return room_in(pool, config.workers, settled.get("memory_bytes", 0))

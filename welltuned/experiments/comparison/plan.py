@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.facts import DataFacts
+from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.budget import CellBudget
-from welltuned.experiments.comparison.cache_key import cell_key, code_version
+from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.cells import Cell, cell_record, plan_cells
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import asked_for, splits_of
@@ -126,9 +127,8 @@ def plan_comparison(
         record["settled"] = {**settled, "key": baselines_key}
     _note(comparison, record)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
-    tuned = tune(
-        comparison, config, possible, spending, record["settled"], facts.fingerprint, requester
-    )
+    settled, data = record["settled"], facts.fingerprint
+    tuned = tune(comparison, config, possible, spending, settled, data, cache, requester)
     record["tuned"] = tuned.found
     cells = plan_cells(
         comparison, tuned.variants, config.seed_list, spending, facts.fingerprint, besides

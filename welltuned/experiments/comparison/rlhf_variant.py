@@ -21,7 +21,7 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.retention_sets import refuse_shared
-from welltuned.experiments.comparison.cache_key import code_version
+from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import place_algorithm, place_judges

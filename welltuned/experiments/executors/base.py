@@ -119,6 +119,9 @@ class Pool(ABC):
         `threads` is how many its matrix products have; None leaves that to torch.
         """
 
+    def warm_up(self) -> None:  # noqa: B027 (most have nothing to begin)
+        """Begin, without waiting, what the first worker would have to wait for."""
+
     @abstractmethod
     def close(self) -> None:
         """Let go of what the pool holds; no worker is under way."""

@@ -93,12 +93,17 @@ class LocalWorker(Worker):
             self._signal(signal.SIGKILL)
             self._listener.join()
 
+    def kill(self) -> None:
+        """End it at once."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: int) -> None:
         """To the process and to its children, where there are process groups."""
         if self._process.poll() is not None:
             return
         with suppress(ProcessLookupError):
-            if number == signal.SIGKILL and hasattr(os, "killpg"):
+            # A fork that has not begun has the number 0, which would be our own process group.
+            if number == signal.SIGKILL and self._process.pid and hasattr(os, "killpg"):
                 os.killpg(self._process.pid, number)
             self._process.send_signal(number)
 
@@ -145,12 +150,15 @@ class LocalPool(Pool):
     def start(
         self, request: Mapping[str, object], events: queue.Queue[Event], threads: int | None = None
     ) -> Worker:
-        if self._forks and self._server is None:
-            self._server = ForkServer(self._preloaded)
+        self.warm_up()
         if self._server is not None and not self._server.is_alive:
             self.close()
             self._forks = False  # what has ended it may end the next one, too
         return LocalWorker(request, events, threads, server=self._server).start()
+
+    def warm_up(self) -> None:
+        if self._forks and self._server is None:
+            self._server = ForkServer(self._preloaded)
 
     def close(self) -> None:
         if self._server is not None:

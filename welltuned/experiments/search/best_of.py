@@ -11,7 +11,6 @@ from welltuned.experiments.search.space import Value
 from welltuned.experiments.search.space_reading import with_found
 from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 from welltuned.schema.versions import SWEEP
-from welltuned.training.data_cache import DataCache
 
 
 @dataclass(frozen=True)
@@ -26,30 +25,27 @@ class Best:
     usual: float | None
     """That of the config as it is; None where it did not come to its end."""
     seconds: float
-    """Of all trials together."""
+    """Of all trials together; CPU seconds of those that ran beside others."""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 
-def find(
-    config: RunConfig,
-    trials: int,
-    folder: Path,
-    observer: SweepObserver | None = None,
-    cache: DataCache | None = None,
-) -> Best:
-    """The best values that a sweep of so many trials finds for a config.
+def search_for(config: RunConfig, trials: int, folder: Path) -> SweepConfig:
+    """The sweep that finds the best values for a config with so many trials.
 
     The space is what the strategy itself declares and the config leaves open. The first trial
     is the config as it is, and only the validation split is looked at. The folder is gone on
-    with where it was begun. Raises as `sweep` does.
+    with where it was begun.
     """
     given = {name: getattr(config, name) for name in config.model_fields_set}
-    asked = SweepConfig.model_validate(
+    return SweepConfig.model_validate(
         {**given, "output_dir": str(folder), "sweep": {"trials": trials, "keep": "none"}}
     )
-    run_sweep(asked, observer=observer, cache=cache)
+
+
+def best_in(folder: Path) -> Best:
+    """What a sweep has found."""
     summary = SWEEP.read(folder / "sweep.json")
     tried = summary["trials"]
     best = next(trial for trial in tried if trial["number"] == summary["best"])
@@ -65,5 +61,9 @@ def find(
 def tuned(
     config: RunConfig, trials: int, folder: Path, observer: SweepObserver | None = None
 ) -> RunConfig:
-    """The config with the best values that a sweep of so many trials finds for it."""
-    return with_found(config, find(config, trials, folder, observer).values)
+    """The config with the best values that a sweep of so many trials finds for it.
+
+    Raises as `run_sweep` does.
+    """
+    run_sweep(search_for(config, trials, folder), observer=observer)
+    return with_found(config, best_in(folder).values)

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.experiments.executors import AnyExecutor, Local
 from welltuned.schema.document import Document, apply_overrides, read_document
 from welltuned.schema.part import Part, PartT, conflict
 from welltuned.schema.units import read_duration
 from welltuned.schema.validation import validate
 
 
-class SweepSettings(Part):
+class SideBySideSettings(Part):
+    """How many runs of a search go side by side, and where."""
+
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Runs side by side. auto: one a core, as far as memory goes; one on a GPU."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of each run, which decide how sums are rounded. Default: cores / workers."""
+    executor: AnyExecutor = Local()
+    """Where runs are carried out: `local` processes, or `ray` tasks."""
+
+    def workers_for(self, runs: int, device: str, cores: int) -> int:
+        """As configured; `auto` is one run a core, but one alone on a GPU."""
+        if self.workers != "auto":
+            return self.workers
+        return max(1, min(cores, runs)) if device == "cpu" else 1
+
+
+class SweepSettings(SideBySideSettings):
     """The search space, the number of trials, and the metric to optimise."""
 
     space: dict[str, Any] | Literal["auto"] = Field(
@@ -43,7 +61,12 @@ class SweepSettings(Part):
     keep: Literal["best", "all", "none"] = "best"
     """Which trials' weights stay on disk; the records of all trials do."""
     seed: int = Field(default=0, ge=0)
-    """The sampler's random seed; it reproduces the trials where one process runs them all."""
+    """The sampler's random seed. With the same `workers` it reproduces the trials, whichever ends
+    first, where one command runs them all."""
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Trials side by side. auto: one a core, as far as memory goes; one on a GPU. When a trial is
+    proposed, nothing is known of those beside it, so `workers` decides what is tried. Times of
+    trials side by side are CPU seconds."""
 
     @field_validator("timeout", mode="before")
     @classmethod
@@ -75,7 +98,7 @@ class SweepConfig(RunConfig):
     """The hyper-parameter search."""
 
 
-class CurveSettings(Part):
+class CurveSettings(SideBySideSettings):
     """The training-set sizes, and the runs at each."""
 
     shares: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)

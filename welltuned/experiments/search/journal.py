@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
+from welltuned.experiments.search.past import (
+    STUDY,
+    past_of,
+    sampler_for,
+    study_of,
+    window_of,
+)
 from welltuned.experiments.search.plan import SweepPlan
 from welltuned.experiments.search.space import Choices, Value
 from welltuned.runs import Run
@@ -25,6 +31,7 @@ from welltuned.runs.resumable_folder import LOCKS
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 _ATTEMPTS = 3
@@ -40,6 +47,8 @@ class Trial:
     folder: Path
     claim: Lock
     optuna: optuna.Trial
+    past: list[FrozenTrial]
+    """What it is proposed from and judged by: the trials before, as far as it may know of them."""
 
 
 @dataclass(frozen=True)
@@ -60,30 +69,36 @@ class TrialRow:
     usual: bool
     """Whether it is what a run without a sweep would be."""
     seconds: float | None
+    """From its beginning to its end; CPU seconds where it ran beside others."""
+    side_by_side: bool
+    """Whether it ran beside others."""
 
 
 class Journal:
     """One process's view of the journal."""
 
-    def __init__(self, plan: SweepPlan) -> None:
+    def __init__(self, plan: SweepPlan, at_once: int = 1) -> None:
+        """`at_once` is how many trials this process has under way at a time."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan = plan
+        self._window = window_of(plan.settings, at_once)
+        self._mine: set[int] = set()
         self._lock = plan.folder / LOCKS / "trials"
         file = plan.folder / "journal.log"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = JournalStorage(JournalFileBackend(str(file), cast(Any, _JournalLock(file))))
+            backend = JournalFileBackend(str(file), cast(Any, _JournalLock(file)))
+            self._storage = JournalStorage(backend)
             with holding(self._lock):
                 self.study = optuna.create_study(
-                    study_name="sweep",
-                    storage=storage,
+                    study_name=STUDY,
+                    storage=self._storage,
                     load_if_exists=True,
                     direction="maximize" if plan.maximize else "minimize",
-                    pruner=_pruner(plan.settings.pruner),
                 )
                 self._enqueue_first()
 
@@ -109,26 +124,64 @@ class Journal:
     # --- Taking and giving back ---
 
     def take(self) -> Trial | None:
-        """The next trial, claimed by this process; None when there is none left to begin."""
+        """The next trial, claimed by this process.
+
+        None when there is none left to begin, or none before one of this process's own has ended.
+        """
         plan = self._plan
         with holding(self._lock):
             self._recover()
-            rows = self.rows()
-            begun = sum(row.state not in ("waiting", "repeated") for row in rows)
-            waiting = any(row.state == "waiting" for row in rows)
-            if begun >= plan.settings.trials or (plan.settings.sampler == "grid" and not waiting):
+            trials = self.study.get_trials(deepcopy=False)
+            if not self._may_begin(trials):
                 return None
-            self.study.sampler = _sampler(plan, len(rows))
-            trial = self.study.ask({d.key: d.distribution() for d in plan.space})
+            number = next((t.number for t in trials if _state(t) == "waiting"), len(trials))
+            if any(mine <= number - self._window for mine in self._mine):
+                return None
+            past = past_of(trials, number, self._window)
+            self.study.sampler = sampler_for(plan.settings, len(trials))
+            if number == len(trials):
+                self._propose(past)
+            trial = self.study.ask(self._distributions())
             claim = self._claim(trial.number)
             claim.acquire()
+            self._mine.add(trial.number)
         values = {d.key: d.value(trial.params[d.key]) for d in plan.space}
-        return Trial(trial.number, values, self._folder(trial.number), claim, trial)
+        return Trial(trial.number, values, self._folder(trial.number), claim, trial, past)
+
+    def _may_begin(self, trials: list[FrozenTrial]) -> bool:
+        """Whether the sweep has a trial left."""
+        states = [_state(trial) for trial in trials]
+        begun = sum(state not in ("waiting", "repeated") for state in states)
+        is_grid = self._plan.settings.sampler == "grid"
+        return begun < self._plan.settings.trials and (not is_grid or "waiting" in states)
+
+    def _propose(self, past: list[FrozenTrial]) -> None:
+        """Put what follows from the past at the end of the queue."""
+        study = study_of(past, self._plan.maximize, self.study.sampler)
+        self.study.enqueue_trial(study.ask(self._distributions()).params)
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        return {dimension.key: dimension.distribution() for dimension in self._plan.space}
+
+    def report(self, trial: Trial, look: int, value: float, rungs: Mapping[str, float]) -> None:
+        """Keep an evaluation of a trial under way, and what its pruner noted with it.
+
+        A trial that is begun again tells its first ones once more.
+        """
+        study = self._storage.get_study_id_from_name(STUDY)
+        known = self._storage.get_trial_id_from_study_id_trial_number(study, trial.number)
+        self._storage.set_trial_intermediate_value(known, look, value)
+        for name, reached in rungs.items():
+            self._storage.set_trial_system_attr(known, name, reached)
+
+    def computed(self, trial: Trial, cpu_seconds: float) -> None:
+        """Keep what a trial computed: the clock also counts its waiting for those beside it."""
+        trial.optuna.set_user_attr("cpu_seconds", cpu_seconds)
 
     def finish(self, trial: Trial, value: float) -> None:
         """It came to its end with this score."""
         self.study.tell(trial.optuna, value)
-        trial.claim.release()
+        self._let_go(trial)
 
     def prune(self, trial: Trial, reason: str) -> None:
         """It was given up for others' sake."""
@@ -144,7 +197,7 @@ class Journal:
         trial.optuna.set_user_attr("reason", reason)
         trial.optuna.set_user_attr("failed", failed)
         self.study.tell(trial.optuna, state=TrialState.PRUNED)
-        trial.claim.release()
+        self._let_go(trial)
 
     def give_back(self, trial: Trial) -> None:
         """This process was told to stop; someone will begin the trial again."""
@@ -155,7 +208,11 @@ class Journal:
             trial.optuna.set_user_attr("repeated", True)
             self._enqueue(trial.values, attempt)
             self.study.tell(trial.optuna, state=TrialState.FAIL)
+        self._let_go(trial)
+
+    def _let_go(self, trial: Trial) -> None:
         trial.claim.release()
+        self._mine.discard(trial.number)
 
     def _recover(self) -> None:
         """Settle trials whose process has died."""
@@ -206,7 +263,8 @@ class Journal:
         values = {
             d.key: d.value(parameters[d.key]) for d in self._plan.space if d.key in parameters
         }
-        usual = self._plan.usual
+        usual, computed = self._plan.usual, frozen.user_attrs.get("cpu_seconds")
+        clock = frozen.duration.total_seconds() if frozen.duration else None
         return TrialRow(
             number=frozen.number,
             state=_state(frozen),
@@ -215,7 +273,8 @@ class Journal:
             curve=[value for _, value in sorted(frozen.intermediate_values.items())],
             reason=_reason(frozen),
             usual=len(usual) == len(self._plan.space) and values == usual,
-            seconds=frozen.duration.total_seconds() if frozen.duration else None,
+            seconds=clock if computed is None else computed,
+            side_by_side=computed is not None,
         )
 
 
@@ -233,27 +292,6 @@ def _reason(frozen: FrozenTrial) -> str | None:
     died = _state(frozen) == "failed" and frozen.state.name == "FAIL"
     reason = f"its process died {_ATTEMPTS} times" if died else frozen.user_attrs.get("reason")
     return cast("str | None", reason)
-
-
-def _pruner(name: str) -> optuna.pruners.BasePruner:
-    from optuna import pruners
-
-    if name == "median":
-        return pruners.MedianPruner(n_startup_trials=4, n_min_trials=3)
-    if name == "hyperband":
-        return pruners.HyperbandPruner()
-    return pruners.NopPruner()
-
-
-def _sampler(plan: SweepPlan, number: int) -> optuna.samplers.BaseSampler:
-    """A sampler for trial `number`, seeded by it, so that no two processes draw the same."""
-    from optuna import samplers
-
-    seed = int(np.random.SeedSequence([plan.settings.seed, number]).generate_state(1)[0])
-    if plan.settings.sampler == "tpe":
-        first = max(4, min(10, plan.settings.trials // 3))
-        return samplers.TPESampler(seed=seed, n_startup_trials=first)
-    return samplers.RandomSampler(seed=seed)
 
 
 class _JournalLock:

@@ -9,8 +9,9 @@ FOLDER/  config.yaml          what was asked; the folder takes up no other quest
 from __future__ import annotations
 
 import math
-import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,29 @@ from typing import Any
 import numpy as np
 
 from welltuned.config import RunConfig
-from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.experiments.code_version import code_version
 from welltuned.experiments.search.config import CurveConfig, CurveSettings, as_run
 from welltuned.experiments.search.forecast import extrapolate_curve
-from welltuned.experiments.search.plan import output_folder, sealed, trial_of
-from welltuned.experiments.search.watching import Forwarded
+from welltuned.experiments.search.plan import (
+    device_of,
+    memory_guess,
+    output_folder,
+    sealed,
+    trial_of,
+)
+from welltuned.experiments.search.run_points import CurveObserver, PointRunner, score_of
 from welltuned.reports.learning_curve import write_curve_report
-from welltuned.runs import Run
 from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter
+from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document
 from welltuned.schema.versions import LEARNING_CURVE
 from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
-from welltuned.training.observer import Observer
 from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import prepare
-from welltuned.training.train import run_training
 
 _FEWEST = 8
 """With fewer examples there is nothing to train on."""
@@ -56,6 +62,10 @@ class CurvePlan:
     """Over all the data; 0 where `max_steps` counts instead."""
     metric: str
     data_fingerprint: str
+    device: str
+    """What runs train on: cpu, cuda or mps."""
+    memory_bytes: int
+    """What one is taken to hold, before any has ended."""
 
     def points(self) -> Iterator[tuple[int, int]]:
         """(examples, seed) of all runs, the cheap ones first."""
@@ -134,20 +144,9 @@ def plan_curve(
         epochs=0.0 if training.max_steps else float(training.num_train_epochs),
         metric=prepared.metric,
         data_fingerprint=prepared.data.facts.fingerprint,
+        device=device_of(base),
+        memory_bytes=memory_guess(prepared),
     )
-
-
-class CurveObserver(Observer):
-    """Hears of a learning curve, and of the run that is under way."""
-
-    def planned(self, plan: CurvePlan) -> None:
-        """Everything was checked."""
-
-    def point_started(self, size: int, seed: int) -> None:
-        """A run begins."""
-
-    def point_ended(self, size: int, seed: int, score: float, seconds: float | None) -> None:
-        """A run has ended; `seconds` is None when it was there already."""
 
 
 def learning_curve(
@@ -158,31 +157,19 @@ def learning_curve(
     Raises `InputError` before any weight is loaded when something cannot work, and `RunFailed`
     when a run fails.
     """
-    observer, cache = observer or CurveObserver(), DataCache()
-    plan = plan_curve(config, document, observer.working, cache)
-    identity = {
-        **plan.config.model_dump(mode="json", exclude={"output_dir", "report"}),
-        "curve": plan.settings.model_dump(mode="json"),
-        "data_fingerprint": plan.data_fingerprint,
-    }
-    enter(plan.folder, identity)
-    work = Lock(plan.folder / LOCKS / "work")
-    if not work.acquire(wait=False):
-        raise InputError(
-            Fault(
-                "curve.in_progress",
-                "another process is measuring this learning curve",
-                Place(str(plan.folder)),
-                "wait for it",
-            )
-        )
-    try:
-        observer.planned(plan)
-        scores = np.array(
-            [_measure(plan, size, seed, observer, cache) for size, seed in plan.points()]
-        )
-    finally:
-        work.release()
+    observer, cache = observer or CurveObserver(), DataCache(version=code_version())
+    with (
+        interruptible(),
+        config.curve.executor.open() as pool,
+        tempfile.TemporaryDirectory(prefix="welltuned-curve-") as data,
+    ):
+        pool.warm_up()
+        plan = plan_curve(config, document, observer.working, cache)
+        with _entered(plan):
+            observer.planned(plan)
+            cache.share(Path(data))
+            PointRunner(plan, pool, observer, cache).run()
+            scores = np.array([score_of(plan, size, seed) for size, seed in plan.points()])
     by_size = scores.reshape(len(plan.sizes), plan.settings.seeds)
     facts = {
         "model": plan.config.model.name,
@@ -197,31 +184,26 @@ def learning_curve(
     return plan.folder
 
 
-def _measure(
-    plan: CurvePlan, size: int, seed: int, observer: CurveObserver, cache: DataCache
-) -> float:
-    """The validation score of one run, from its folder where it is there already."""
-    folder = plan.run_folder(size, seed)
-    seconds = None
-    if not Run(folder).is_finished:
-        shutil.rmtree(folder, ignore_errors=True)  # what a stopped or killed run has left
-        observer.point_started(size, seed)
-        run = run_training(plan.run(size, seed), Forwarded(observer), cache=cache)
-        seconds = float(run.results["cost"]["train_seconds"])
-    run = Run(folder)
-    for heavy in (run.model, run.checkpoints):
-        shutil.rmtree(heavy, ignore_errors=True)  # nobody uses the models of a curve
-    score = run.results["validation"][plan.metric]
-    if score is None:
-        raise RunFailed(
+@contextmanager
+def _entered(plan: CurvePlan) -> Iterator[None]:
+    """The folder as this process's own. Raises `InputError` where it is another's."""
+    identity = {
+        **plan.config.model_dump(mode="json", exclude={"output_dir", "report"}),
+        "curve": plan.settings.model_dump(mode="json", include={"shares", "seeds"}),
+        "data_fingerprint": plan.data_fingerprint,
+    }
+    enter(plan.folder, identity)
+    work = Lock(plan.folder / LOCKS / "work")
+    if not work.acquire(wait=False):
+        raise InputError(
             Fault(
-                "curve.score_not_finite",
-                "the validation {metric} of {folder} is not a finite number",
-                None,
-                "look at that run; a lower training.learning_rate may help",
-                metric=plan.metric,
-                folder=folder,
+                "curve.in_progress",
+                "another process is measuring this learning curve",
+                Place(str(plan.folder)),
+                "wait for it",
             )
         )
-    observer.point_ended(size, seed, float(score), seconds)
-    return float(score)
+    try:
+        yield
+    finally:
+        work.release()

@@ -22,6 +22,11 @@ from welltuned.training.encode import Working
 from welltuned.training.output_folder import require_space, usual_name
 from welltuned.training.prepare import RunPlan, prepare
 
+_PROCESS = 2**29
+"""What a process holds that has imported everything."""
+_TRAINING = 4
+"""How many times its weights a trial holds: gradients, an optimizer and the best checkpoint."""
+
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -37,6 +42,10 @@ class SweepPlan:
     metric: str
     maximize: bool
     data_fingerprint: str
+    device: str
+    """What trials train on: cpu, cuda or mps."""
+    memory_bytes: int
+    """What one is taken to hold, before any has ended."""
 
     def trial(self, values: Mapping[str, Value], folder: Path) -> RunConfig:
         """The config of one trial. Raises `InputError` when the values do not go together."""
@@ -97,7 +106,21 @@ def plan_sweep(
         metric=metric,
         maximize=not lower_is_better(metric) if direction == "auto" else direction == "maximize",
         data_fingerprint=prepared.data.facts.fingerprint,
+        device=device_of(base),
+        memory_bytes=memory_guess(prepared),
     )
+
+
+def device_of(config: RunConfig) -> str:
+    """What a run trains on: cpu, cuda or mps."""
+    from welltuned.engines.device import choose_device
+
+    return choose_device(config.training.device).type
+
+
+def memory_guess(prepared: RunPlan) -> int:
+    """What a run is taken to hold, before any has ended."""
+    return _PROCESS + _TRAINING * 4 * prepared.anatomy.parameters
 
 
 def sealed(config: RunConfig) -> RunConfig:

@@ -15,8 +15,9 @@ import numpy as np
 
 from welltuned.config import run_config_from
 from welltuned.data.records import Records
-from welltuned.experiments.comparison.worker.observers import TellingObserver
-from welltuned.experiments.comparison.worker.protocol import Request, shared_data
+from welltuned.experiments.comparison.worker.protocol import Request
+from welltuned.experiments.executors.shared_data import shared_data
+from welltuned.experiments.executors.telling import TellingObserver
 from welltuned.metrics import is_better
 from welltuned.runs import Run, process_memory
 from welltuned.tasks import LinearReadout, Scorer

@@ -16,8 +16,9 @@ from welltuned.engines.events import Step
 from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import InputError
 from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
-from welltuned.experiments.comparison.worker.observers import TellingObserver
-from welltuned.experiments.comparison.worker.protocol import Request, shared_data
+from welltuned.experiments.comparison.worker.protocol import Request
+from welltuned.experiments.executors.shared_data import shared_data
+from welltuned.experiments.executors.telling import TellingObserver
 from welltuned.rlhf import read_config
 from welltuned.runs.results_schema import Scores
 from welltuned.training.data_cache import DataCache

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from welltuned.artifact.save_load import load_artifact
 from welltuned.config import RunConfig, run_config_from
 from welltuned.experiments.comparison.worker.observers import TellingStages
-from welltuned.experiments.comparison.worker.protocol import Request, shared_data
+from welltuned.experiments.comparison.worker.protocol import Request
+from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.rlhf import pipeline, read_config
 from welltuned.runs import Run
 from welltuned.training import retention_steps, session

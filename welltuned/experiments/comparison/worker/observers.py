@@ -1,53 +1,9 @@
-"""Observers that forward the events of a run, a pipeline or a search to the parent process."""
+"""Observer that forwards the events of a pipeline to the parent process."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
-
 from welltuned.engines.events import Step
-from welltuned.experiments.search.journal import Trial
-from welltuned.experiments.search.sweep import SweepObserver
-from welltuned.runs.results_schema import Scores
-from welltuned.training.observer import Observer
-from welltuned.training.waits import Pace
-
-if TYPE_CHECKING:
-    from welltuned.experiments.executors.process import Tell
-
-_SECONDS = 0.2
-"""The least time between two events of the same kind; the last of a kind is always told."""
-
-
-class TellingObserver(Observer):
-    """Forwards progress: long work, steps and scores."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._told: dict[str, float] = {}
-        self._pace = Pace()
-
-    def working(self, what: str, done: int, total: int) -> None:
-        self._now_and_then("working", done >= total, what=what, done=done, total=total)
-
-    def waiting(self, what: str, seconds: float) -> None:
-        if self._pace.is_silent(seconds):
-            self._tell("working", what=what, done=0, total=1)
-
-    def stepped(self, step: Step) -> None:
-        last = step.step == step.total
-        self._now_and_then("stepped", last, step=step.step, total=step.total, loss=step.loss)
-
-    def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
-        numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
-        self._tell("evaluated", step=step, epoch=epoch, scores=numbers, best=best)
-
-    def _now_and_then(self, event: str, last: bool, **values: Any) -> None:
-        self._pace.heard()
-        now = time.monotonic()
-        if last or now - self._told.get(event, -_SECONDS) >= _SECONDS:
-            self._told[event] = now
-            self._tell(event, **values)
+from welltuned.experiments.executors.telling import TellingObserver
 
 
 class TellingStages(TellingObserver):
@@ -58,18 +14,3 @@ class TellingStages(TellingObserver):
 
     def advanced(self, what: str, done: int, total: int, text: str) -> None:
         self.working(f"{what} {done}/{total}", done, total)
-
-
-class TellingTrials(SweepObserver):
-    """Of trials: which one, and how far it is."""
-
-    def __init__(self, tell: Tell, name: str, trials: int) -> None:
-        self._run = TellingObserver(tell)
-        self._name, self._trials, self._number = name, trials, 0
-
-    def trial_started(self, trial: Trial) -> None:
-        self._number = trial.number + 1
-
-    def stepped(self, step: Step) -> None:
-        told = f"tuning {self._name}, trial {self._number} of {self._trials}"
-        self._run.working(told, step.step, step.total)

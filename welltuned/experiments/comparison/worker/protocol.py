@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, TypedDict
-
-from welltuned.experiments.comparison.cache_key import code_version
-from welltuned.training.data_cache import DataCache
 
 _HERE = __name__.rpartition(".")[0]
 SCOUT = f"{_HERE}.feasibility:check_feasibility"
 BASELINES = f"{_HERE}.baselines:run_baselines"
-TUNE = f"{_HERE}.trials:find_best"
-TRAIN = f"{_HERE}.cell:train_cell"
 RLHF = f"{_HERE}.final_policy:carry_out_pipeline"
 """Who carries a request out; imported in its process alone."""
 
@@ -29,7 +23,7 @@ class Request(TypedDict, total=False):
     """What a worker is asked to do. Each `do` has keys of its own."""
 
     do: str
-    """Who does it: `SCOUT`, `BASELINES`, `TUNE`, `TRAIN` or `RLHF`."""
+    """Who does it: `SCOUT`, `BASELINES`, `RLHF`, or `TRAIN` of the executors."""
     data: str
     """The folder of what the comparison's processes have read and tokenised."""
     folder: str
@@ -44,12 +38,3 @@ class Request(TypedDict, total=False):
     """Of `SCOUT`."""
     timed: bool
     """Of `SCOUT`: whether to time a few steps of each."""
-    name: str
-    """Of `TUNE`: the variant."""
-    trials: int
-    """Of `TUNE`: how many."""
-
-
-def shared_data(request: Request) -> DataCache:
-    """What the comparison's processes have read and tokenised; without a folder, nothing yet."""
-    return DataCache(Path(request["data"]) if "data" in request else None, code_version())

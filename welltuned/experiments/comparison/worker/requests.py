@@ -1,7 +1,6 @@
 """Requests to workers made while planning, so that the parent process never loads a model.
 
-Which strategies can start and what an epoch is; what needs no tuning scores; and, where it is
-asked for, what each strategy's own best values are.
+Which strategies can start and what an epoch is; and what needs no tuning scores.
 """
 
 from __future__ import annotations

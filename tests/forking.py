@@ -1,0 +1,76 @@
+"""Processes of their own for tests, forked from one that has imported everything.
+
+An interpreter that begins anew imports torch and transformers, for seven seconds of work. What is
+told by signals, locks, ranks and exit statuses needs processes, but not that.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from welltuned.experiments.executors.base import Event
+from welltuned.experiments.executors.fork_server import PRELOADED
+from welltuned.experiments.executors.local import LocalPool, LocalWorker
+
+
+class Forks:
+    """`forks.begin(function, …)`: a process that calls a function of this file."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        forks = sys.platform.startswith("linux")
+        self._pool = LocalPool(forks=forks, preloaded=(*PRELOADED, "optuna", "welltuned.cli"))
+        self._ends: dict[LocalWorker, queue.Queue[Event]] = {}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", path)
+            self._pool.warm_up()
+
+    def begin(self, function: Any, **values: Any) -> LocalWorker:
+        """A process under way, with one thread."""
+        events: queue.Queue[Event] = queue.Queue()
+        request = {"do": f"{Path(__file__).stem}:{function.__name__}", **values}
+        worker = self._pool.start(request, events, 1)
+        assert isinstance(worker, LocalWorker)
+        self._ends[worker] = events
+        return worker
+
+    def end_of(self, worker: LocalWorker) -> str | None:
+        """Waits for its end, and returns its error."""
+        while (event := self._ends[worker].get(timeout=120)).name != "ended":
+            pass
+        return event.values["error"]
+
+    def close(self) -> None:
+        for worker in self._ends:
+            worker.stop()
+        self._pool.close()
+
+
+# --- In such a process ---------------------------------------------------------------------------
+
+
+def train_as_rank(request: Any, tell: Any) -> None:
+    """Train as one of several processes, with what a launcher tells each in its environment."""
+    os.environ.update(request["environment"])
+    import welltuned as wt
+
+    wt.train(**request["values"])
+
+
+def carry_out_command(request: Any, tell: Any) -> None:
+    """A command of `welltuned`, whose workers are threads, so that they end with it."""
+    from comparing import without_processes
+    from welltuned import cli
+
+    without_processes(pytest.MonkeyPatch())
+    sys.argv = ["welltuned", *request["arguments"]]
+    try:
+        cli.main()
+    except SystemExit as end:
+        assert not end.code, end.code
