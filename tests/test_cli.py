@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
+from forking import Forks, carry_out_command
 from support import config_values, make_rows, write_rows
 from welltuned.cli.console import doctor
 from welltuned.engines import torch_loop
 from welltuned.errors import Stopped
+from welltuned.experiments.executors.local import LocalWorker
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 
@@ -213,28 +215,23 @@ def test_an_interrupted_verb_has_the_status_of_its_signal(
 
 @pytest.fixture(scope="module")
 def signalled(
-    write_config: Any, tmp_path_factory: pytest.TempPathFactory
+    write_config: Any, tmp_path_factory: pytest.TempPathFactory, forks: Forks
 ) -> dict[int, tuple[int, Run, str]]:
     """Runs that would last for ever, each stopped by a signal: (status, run, standard error)."""
-    started: dict[int, tuple[subprocess.Popen[str], Path]] = {}
+    started: dict[int, tuple[LocalWorker, Path]] = {}
     for number in (signal.SIGTERM, signal.SIGINT):
         folder = tmp_path_factory.mktemp("signalled")
         endless = {"max_steps": 10**7, "eval_strategy": "no"}
         file = write_config(folder, training=endless)
-        process = subprocess.Popen(
-            command("train", file), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        started[number] = process, folder / "run"
+        arguments, told = ["train", str(file)], str(folder / "told")
+        started[number] = forks.begin(carry_out_command, arguments=arguments, told=told), folder
     ended: dict[int, tuple[int, Run, str]] = {}
-    try:
-        for signal_number, (process, folder) in started.items():
-            wait_for(partial(under_way, Run(folder)), process)
-            process.send_signal(signal_number)
-            _, err = process.communicate(timeout=60)
-            ended[signal_number] = process.returncode, Run(folder), err
-    finally:
-        for process, _ in started.values():
-            process.kill()
+    for signal_number, (process, folder) in started.items():
+        run = Run(folder / "run")
+        wait_for(partial(under_way, run))
+        process._process.send_signal(signal_number)
+        status, _ = forks.end_of(process)
+        ended[signal_number] = status, run, (folder / "told").read_text(encoding="utf-8")
     return ended
 
 
@@ -242,10 +239,9 @@ def under_way(run: Run) -> bool:
     return (run.folder / "status.json").exists() and run.status["step"] >= 1
 
 
-def wait_for(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_for(ready: Callable[[], bool]) -> None:
     until = time.monotonic() + 90
     while not ready():
-        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until, "the run did not start"
         time.sleep(0.05)
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from comparing import without_processes
 from welltuned import cli
 from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
+from welltuned.evaluation import retention_sets
 from welltuned.rlhf.read_config import load_rlhf_config as load_pipeline
 from welltuned.tasks import Classification
 
@@ -85,7 +87,13 @@ def links(document: str) -> list[Path]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the README speaks of, entered."""
+    """A folder with the files that the README speaks of, entered.
+
+    To look for forgetting in all of the embedded texts would take half of every run.
+    """
+    monkeypatch.setattr(retention_sets, "MOST_LABELLED", 60)
+    monkeypatch.setattr(retention_sets, "MOST_TEXTS", 20)
+    without_processes(monkeypatch)
     demo = (
         (ROOT / "welltuned/data/demo/sentiment_en.jsonl").read_text(encoding="utf-8").splitlines()
     )

@@ -58,7 +58,7 @@ def forked(forks: Forks, values: dict[str, Any]) -> Run:
         )
         for rank in range(2)
     ]
-    assert [forks.end_of(rank) for rank in ranks] == [None, None]
+    assert [forks.end_of(rank) for rank in ranks] == [(0, None)] * 2
     return Run.open(values["output_dir"])
 
 

@@ -18,6 +18,7 @@ import yaml
 from comparing import HEAD, carried_out, values_for, without_processes
 from counting import count_work
 from faults import refused
+from forking import Forks
 from support import config_values, make_rows, write_rows
 from welltuned.config import run_config_from
 from welltuned.errors import Stopped
@@ -96,8 +97,10 @@ def test_variants_times_seeds_read_and_tokenise_once(
 
 
 def test_processes_of_their_own_read_and_tokenise_once(
-    tiny: Any, sentiment: str, tmp_path: Path, unread: None
-) -> None:
+    tiny: Any, sentiment: str, tmp_path: Path, unread: None, forks: Forks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    forks.lend(monkeypatch)
     values = values_for(tiny("bert"), sentiment, tmp_path / "new", seeds=1, strategies=[HEAD])
     assert made(carried_out(values)) == {"splits": 1, "examples": 3}
 

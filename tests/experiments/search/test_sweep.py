@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import yaml
 from comparing import Thread, without_processes
 from counting import count_work
 from faults import fails, refused
+from forking import Forks
 from trials import Ask, Imagined, fail
 from welltuned.config import RunConfig, read_run_config
 from welltuned.errors import Faults, Stopped
@@ -258,6 +261,38 @@ def test_a_trial_whose_process_dies_is_begun_again_and_nothing_else_changes(
     assert lost.heard == [(3, True)] * 2
     left[0] = 3
     assert [trial["state"] for trial in found("dead")][3] == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+def test_in_processes_of_their_own_a_killed_trial_is_begun_again_with_the_same_result(
+    ask: Ask, forks: Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Really trained, and really killed."""
+    forks.lend(monkeypatch)
+
+    class Killing(SweepObserver):
+        def __init__(self) -> None:
+            self.lost: list[int] = []
+            self.killed = False
+
+        def trial_advanced(self, trial: Trial, doing: str, done: int, total: int) -> None:
+            if trial.number >= 2 and doing.startswith("step") and not self.killed:
+                self.killed = True
+                os.kill(forks.children()[0], signal.SIGKILL)
+
+        def trial_lost(self, trial: Trial, reason: str) -> None:
+            self.lost.append(trial.number)
+
+    def found(name: str, observer: SweepObserver) -> list[Any]:
+        sweep = {**RATES, "trials": 4, "workers": 2, "threads": 1}
+        config = ask({"type": "partial", "num_blocks": 0}, sweep=sweep)
+        config = config.model_copy(update={"output_dir": str(tmp_path / name)})
+        return tried(run_sweep(config, observer=observer))
+
+    killing = Killing()
+    assert found("killed", killing) == found("unharmed", SweepObserver())
+    assert len(killing.lost) == 1
 
 
 # --- What goes wrong ---------------------------------------------------------
