@@ -10,14 +10,12 @@ import torch
 
 from welltuned.engines import distributed
 from welltuned.engines.device import autocast
+from welltuned.engines.feed import micro_batches_of
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Fault, NotFinite, RunFailed
-from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
-
-_HOST = torch.device("cpu")
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
@@ -43,10 +41,7 @@ def accumulate(
     Raises `NotFinite` when a loss is not finite, before it reaches any weight.
     """
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
-    batches = [
-        to_device(job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id), _HOST)
-        for indices in mine
-    ]
+    batches = micro_batches_of(job, step)
     # Counts are read on the host, so that a GPU is not waited for.
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
     losses = []

@@ -27,6 +27,7 @@ from welltuned.engines import distributed
 from welltuned.engines.accumulate import accumulate, advance, not_finite
 from welltuned.engines.best_checkpoint import Validator
 from welltuned.engines.config import TrainingConfig
+from welltuned.engines.feed import fed
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.optimizer import (
     build_optimizer,
@@ -104,6 +105,7 @@ class _Steps:
 
     def __init__(self, plan: StepPlan, job: Job) -> None:
         self.dataset = job.examples
+        self._job = job
         self._plan = plan
         self._epoch = 0
 
@@ -114,7 +116,7 @@ class _Steps:
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[dict[str, PlannedStep]]:
-        for step in self._plan.epoch(self._epoch):
+        for step in fed(self._job, self._plan.epoch(self._epoch)):
             yield {"step": step}
 
 

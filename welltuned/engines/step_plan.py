@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from welltuned.engines import distributed
 from welltuned.engines.config import ResolvedTraining
 from welltuned.strategies import Progress
 from welltuned.tasks import Examples
+
+if TYPE_CHECKING:
+    from welltuned.tasks.parts import Batch
 
 
 def plan_batches(examples: Examples, training: ResolvedTraining) -> BatchPlan:
@@ -43,6 +48,8 @@ class PlannedStep:
     micro_batches: list[np.ndarray]
     """Indices of examples, one array a forward pass."""
     ends_epoch: bool
+    made: Future[list[Batch]] | None = None
+    """Its batches, where they are made ahead (`feed.fed`)."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ import torch
 from welltuned.engines import distributed
 from welltuned.engines.accumulate import accumulate, advance, not_finite
 from welltuned.engines.best_checkpoint import Validator
+from welltuned.engines.feed import fed
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.optimizer import (
     build_optimizer,
@@ -48,7 +49,7 @@ def fit_with_loop(job: Job) -> Outcome:
     torch.manual_seed(job.training.seed + distributed.rank())
     set_training_modes(job.model)
     job.listener.started(plan.total)
-    for step in plan:
+    for step in fed(job, plan):
         meter.start()
         advance(job, step, meter)
         loss = accumulate(job, step, meter, torch.Tensor.backward)
