@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
 .PHONY: demo test check golden docs pages pitfalls tree reference schemas readings errors test-lowest \
-	test-slow test-gpu benchmark constraints clean
+	test-slow test-gpu bench bench-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -59,6 +59,13 @@ test-slow: $(VENV)/ready   ## tests that take minutes
 test-gpu: $(VENV)/ready    ## tests that need a GPU
 	$(TESTS) -m gpu
 
+bench: $(VENV)/ready .venv-peers/ready ## speed beside the scripts people write, into docs/performance.md (hours on two cores)
+	$(BIN)/python benchmarks/bench.py run
+	$(BIN)/python benchmarks/bench.py write
+
+bench-gpu:                 ## what a GPU gains by each measure that is taken for it (eight minutes on one GPU)
+	$(if $(wildcard $(VENV)/ready),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py
+
 benchmark: $(VENV)/ready   ## quality and time beside a plain Trainer script (an hour on two cores)
 	$(BIN)/python benchmarks/quality_vs_trainer.py
 
@@ -76,8 +83,15 @@ $(VENV)/ready: pyproject.toml constraints.txt tests/plugin/pyproject.toml
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e ".[test]"
 	touch $@
 
+# What the scripts of benchmarks/peers need, and nothing of ours.
+.venv-peers/ready: constraints.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt transformers accelerate peft "trl==1.16.0" "setfit==1.2.0"
+	touch $@
+
 constraints: $(VENV)/ready ## write down the versions that are installed now
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:
-	rm -rf $(VENV) .venv-lowest .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build
+	rm -rf $(VENV) .venv-lowest .venv-peers .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build

@@ -9,9 +9,11 @@ so that other work on the machine meets both.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 
 import torch
 
@@ -33,22 +35,35 @@ class _Measured(Exception):
     """There is nothing left to do."""
 
 
+@dataclass(frozen=True)
+class Shares:
+    """What each of some steps was, as a share of the limit, and how many tokens it had."""
+
+    shares: list[float]
+    tokens: list[int]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", default="../shared/data/sentiment_en_mr")
     parser.add_argument("--strategy", default="full")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--json", action="store_true", help="the shares alone, as JSON")
     asked = parser.parse_args()
 
     def measure(job: Job) -> Outcome:
+        found = shares_of_limit(job, asked.batch, asked.steps)
+        if asked.json:
+            mean = statistics.mean(found.tokens)
+            print(json.dumps({"tokens": mean, "shares": found.shares}), flush=True)
+            raise _Measured
         for by_length in (False, True):
             print(
                 f"padding, {'by length' if by_length else 'at random'}: {waste(job, by_length):.1%}"
             )
-        shares = shares_of_limit(job, asked.batch, asked.steps)
-        median, ends = statistics.median(shares), f"{min(shares):.2f} to {max(shares):.2f}"
-        print(f"{median:.2f} of the limit, from {ends}")
+        ends = f"{min(found.shares):.2f} to {max(found.shares):.2f}"
+        print(f"{statistics.median(found.shares):.2f} of the limit, from {ends}")
         raise _Measured
 
     torch_loop.fit_with_loop = measure
@@ -79,11 +94,12 @@ def waste(job: Job, by_length: bool) -> float:
     return padding_fraction(job.examples.lengths, [rows for step in plan.steps(0) for rows in step])
 
 
-def shares_of_limit(job: Job, batch: int, number: int) -> list[float]:
+def shares_of_limit(job: Job, batch: int, number: int) -> Shares:
     """What the needed operations of each step would take at the limit, over what it takes."""
     set_training_modes(job.model)
     steps = [step for step in StepPlan.of(job.batches, job.training) if _size(step) == batch]
-    optimizer, shares = build_optimizer(job.groups, job.training), []
+    optimizer = build_optimizer(job.groups, job.training)
+    shares, tokens = [], []
     for step in steps[: number + 1]:
         meter, before, start = Meter(len(steps)), rate(), time.process_time()
         accumulate(job, step, meter, torch.Tensor.backward)
@@ -94,7 +110,8 @@ def shares_of_limit(job: Job, batch: int, number: int) -> list[float]:
         planned = meter.finish(step, 0.0, 0.0, 0.0)
         assert planned.examples == batch
         shares.append(meter.outcome.flops / seconds / ((before + rate()) / 2))
-    return shares[1:]
+        tokens.append(planned.tokens)
+    return Shares(shares[1:], tokens[1:])
 
 
 def _size(step: PlannedStep) -> int:

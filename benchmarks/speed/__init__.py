@@ -1,0 +1,1 @@
+"""Speed side by side with the scripts people write: what `bench.py` measures, and its pages."""
