@@ -11,7 +11,6 @@ from faults import brief
 from small_config import Small, Whole, read
 from welltuned.errors import Faults
 from welltuned.schema.document import Document
-from welltuned.schema.part import Part
 from welltuned.schema.validation import expand_shorthand, validate
 
 
@@ -116,15 +115,6 @@ def test_a_bare_word_stands_for_the_parts_main_key() -> None:
     assert expand_shorthand(Whole, {"source": "a", "limit": 2}) == {
         "source": {"name": "a"},
         "limit": 2,
-    }
-
-
-def test_a_bare_word_within_a_part_does_too() -> None:
-    class Outer(Part):
-        whole: Whole
-
-    assert expand_shorthand(Outer, {"whole": {"source": "a"}}) == {
-        "whole": {"source": {"name": "a"}}
     }
 
 

@@ -35,14 +35,12 @@ def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT |
 
 
 def expand_shorthand(schema: type[Part], values: Mapping[str, object]) -> dict[str, object]:
-    """Spell out bare values of parts that have a short form, also within other parts."""
+    """Spell out bare values of parts that have a short form."""
     expanded = dict(values)
     for key, value in values.items():
-        parts = parts_under(schema, str(key))
-        if parts and parts[0].shorthand and isinstance(value, str):
-            expanded[key] = {parts[0].shorthand: value}
-        elif len(parts) == 1 and isinstance(value, Mapping):
-            expanded[key] = expand_shorthand(parts[0], value)
+        part = next(iter(parts_under(schema, str(key))), None)
+        if part is not None and part.shorthand and isinstance(value, str):
+            expanded[key] = {part.shorthand: value}
     return expanded
 
 

@@ -11,13 +11,14 @@ from pydantic import Field, field_validator
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.experiments.executors import AnyExecutor, Local
+from welltuned.rlhf.stage_config import Nested
 from welltuned.schema.document import Document, apply_overrides, read_document
 from welltuned.schema.part import Part, PartT, conflict
 from welltuned.schema.units import read_duration
 from welltuned.schema.validation import validate
 
 
-class SideBySideSettings(Part):
+class SideBySideSettings(Nested):
     """How many runs of a search go side by side, and where."""
 
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
