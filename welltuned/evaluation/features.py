@@ -33,7 +33,7 @@ def trunk_of(model: nn.Module, anatomy: Anatomy) -> nn.Module:
 
 
 def states(
-    model: nn.Module, anatomy: Anatomy, batch: dict[str, torch.Tensor]
+    model: nn.Module, anatomy: Anatomy, batch: dict[str, torch.Tensor], last_only: bool = False
 ) -> tuple[torch.Tensor, ...]:
     """Hidden states of a batch, each (B, T, H): the embeddings, then what every block wrote.
 
@@ -42,6 +42,8 @@ def states(
     given: dict[str, Any] = {name: batch[name] for name in _READ if name in batch}
     if anatomy.kind == "decoder":
         given["use_cache"] = False
+    if last_only:  # which the frozen-boundary cache may have
+        return (trunk_of(model, anatomy)(**given).last_hidden_state,)
     outputs = trunk_of(model, anatomy)(**given, output_hidden_states=True)
     found: tuple[torch.Tensor, ...] = outputs.hidden_states
     assert len(found) == anatomy.num_blocks + 1
@@ -55,6 +57,7 @@ def capture_hidden_states(
     pad_id: int,
     batch_size: int,
     precision: Precision = nullcontext,
+    last_only: bool = False,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, tuple[torch.Tensor, ...]]]:
     """(indices (B), mask (B, T), states) of every text once, in eval mode, without gradients.
 
@@ -68,7 +71,7 @@ def capture_hidden_states(
                 name: torch.from_numpy(padded[name]).to(device) for name in _READ if name in padded
             }
             with torch.inference_mode(), precision():
-                yield indices, batch["attention_mask"], states(model, anatomy, batch)
+                yield indices, batch["attention_mask"], states(model, anatomy, batch, last_only)
 
 
 def pooled_states(
@@ -92,9 +95,9 @@ def pooled_states(
     layers = 1 if last_only else anatomy.num_blocks + 1
     features_LNH = np.zeros((layers, len(encoded), anatomy.hidden_size), dtype=np.float32)
     for indices, mask_BT, found in capture_hidden_states(
-        model, anatomy, encoded, pad_id, batch_size, precision
+        model, anatomy, encoded, pad_id, batch_size, precision, last_only
     ):
-        for layer, state_BTH in enumerate(found[-layers:]):
+        for layer, state_BTH in enumerate(found):
             pooled_BH = pool(state_BTH.float(), mask_BT, chosen)
             features_LNH[layer, indices] = pooled_BH.cpu().numpy()
     return features_LNH
