@@ -31,6 +31,10 @@ class TrainingConfig(Part):
         default="auto", examples=[2e-5]
     )
     """The peak learning rate. find: by a learning-rate range test on the loaded model."""
+    optim: Literal["auto", "adamw", "lbfgs"] = Field(default="auto", examples=["adamw"])
+    """The optimizer. lbfgs: full-batch L-BFGS finds the optimum of a linear head that alone trains,
+    with L2 chosen on validation; epochs, learning rate and batch sizes do not apply. auto: lbfgs
+    for such heads, unless a key of AdamW's steps is set, such as `learning_rate`; else adamw."""
     per_device_train_batch_size: Annotated[int, Field(ge=1)] | Auto = 16
     """Micro-batch size: examples per forward pass. auto: the fastest that fits into memory,
     measured on the loaded model; accumulation keeps steps at `global_batch_size` examples."""
@@ -131,6 +135,12 @@ class TrainingConfig(Part):
                 "'training.max_tokens_per_step' fills steps by tokens, which leaves "
                 "'per_device_train_batch_size: auto' nothing to find",
                 "keep one of them",
+            )
+        if self.optim == "lbfgs" and self.learning_rate == "find":
+            raise conflict(
+                "training.lbfgs_without_rate",
+                "'training.optim: lbfgs' has no learning rate to find",
+                "remove 'learning_rate: find', or set optim to adamw",
             )
         if self.max_steps is not None and self.num_train_epochs not in ("auto", None):
             raise conflict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from welltuned.runs.results_schema import FindingRecord, Scores
+from welltuned.runs.results_schema import FindingRecord, HeadOptimum, Scores
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class Listener:
     def stepped(self, step: Step) -> None:
         """An optimizer step was taken."""
 
+    def read(self, done: int, total: int) -> None:
+        """The frozen model has read so many of the training examples, for its head to be fitted."""
+
+    def solved(self, number: int, total: int, optimum: HeadOptimum) -> None:
+        """The optimum of a linear head was found, for one of so many strengths of L2."""
+
     def changed(self, step: int, what: str) -> None:
         """The strategy changed which weights train."""
 
@@ -61,6 +67,14 @@ class Listeners(Listener):
     def stepped(self, step: Step) -> None:
         for listener in self._listeners:
             listener.stepped(step)
+
+    def read(self, done: int, total: int) -> None:
+        for listener in self._listeners:
+            listener.read(done, total)
+
+    def solved(self, number: int, total: int, optimum: HeadOptimum) -> None:
+        for listener in self._listeners:
+            listener.solved(number, total, optimum)
 
     def changed(self, step: int, what: str) -> None:
         for listener in self._listeners:

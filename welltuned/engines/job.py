@@ -15,7 +15,7 @@ from welltuned.engines.events import Listener
 from welltuned.engines.step_plan import plan_batches
 from welltuned.models.anatomy import Anatomy
 from welltuned.protection import Guard
-from welltuned.runs.results_schema import Scores
+from welltuned.runs.results_schema import HeadSolution, Scores
 from welltuned.strategies import ParameterGroup, Strategy
 from welltuned.tasks import Examples, Problem
 
@@ -69,3 +69,5 @@ class Outcome:
     flops: float = 0.0
     best_step: int | None = None
     stopped_early: bool = False
+    lbfgs: HeadSolution | None = None
+    """How the optimum of a linear head was found, where it was."""

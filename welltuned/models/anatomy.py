@@ -78,6 +78,8 @@ class Anatomy:
     """Whether positions enter by turning queries and keys (RoPE): any number will do, also a
     negative one."""
     parameters: int
+    linear_head: bool = False
+    """Whether head and pooler together are one linear layer."""
 
     @property
     def num_blocks(self) -> int:
@@ -143,8 +145,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
     trunk_name = skeleton.base_model_prefix
     trunk: Any = skeleton.base_model
     stack_name, stack = _find_stack(trunk, family)
-    expected = getattr(config, "num_hidden_layers", len(stack))
-    if len(stack) != expected:
+    if len(stack) != (expected := getattr(config, "num_hidden_layers", len(stack))):
         raise _refuse(
             "model.shared_layers",
             family,
@@ -162,6 +163,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
         for i, block in enumerate(stack)
     )
     final, pooler = _after_blocks(trunk, calls, stack_name)
+    head = _head(skeleton, trunk_name) if new_head else ()
     return Anatomy(
         family=family,
         kind=kind_of(config),
@@ -170,11 +172,12 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
         blocks=blocks,
         final=tuple(f"{trunk_name}.{name}" for name in final),
         pooler=tuple(f"{trunk_name}.{name}" for name in pooler),
-        head=_head(skeleton, trunk_name) if new_head else (),
+        head=head,
         hidden_size=config.hidden_size,
         max_length=_max_length(trunk, config),
         rotary=any(type(module).__name__.endswith("RotaryEmbedding") for module in trunk.modules()),
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
+        linear_head=not pooler and [type(getattr(skeleton, name)) for name in head] == [nn.Linear],
     )
 
 
@@ -249,15 +252,14 @@ def _watch(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, int]
         if any(True for _ in module.parameters(recurse=False))
     ]
     _Watcher.callers = {}
-    pad = trunk.config.get_text_config().pad_token_id
-    trunk.config.get_text_config().pad_token_id = (
-        None  # else transformers compares values, which `meta` tensors lack
-    )
+    text = trunk.config.get_text_config()
+    # With a padding token, transformers compares values, which `meta` tensors lack.
+    pad, text.pad_token_id = text.pad_token_id, None
     try:
         with torch.no_grad():
             trunk(input_ids=torch.ones(1, 3, dtype=torch.long, device="meta"))
     finally:
-        trunk.config.get_text_config().pad_token_id = pad
+        text.pad_token_id = pad
         for hook in hooks:
             hook.remove()
     attentions = {
@@ -340,9 +342,7 @@ def _name_of(root: nn.Module, wanted: nn.Module) -> str:
 
 def _max_length(trunk: nn.Module, config: PreTrainedConfig) -> int | None:
     limit = getattr(config, "max_position_embeddings", None)
-    if limit is None or limit <= 0:
-        return None
-    return int(limit) - position_offset(trunk)
+    return int(limit) - position_offset(trunk) if limit and limit > 0 else None
 
 
 def position_offset(trunk: nn.Module) -> int:

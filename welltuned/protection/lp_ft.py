@@ -40,7 +40,7 @@ class LPFT(Protection):
                 "set strategy.schedule",
                 strategy=setting.strategy.type,
             )
-        elif setting.strategy.update_kind == "nothing" and setting.strategy.saves_whole_model:
+        elif setting.strategy.trains_head_alone:
             yield self.fault(
                 "protection.lp_ft_head_only", "would train only the head throughout", "remove it"
             )

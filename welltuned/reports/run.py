@@ -53,7 +53,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         "command": _command(run),
         "scores": _score_rows(judged, results),
         "phases": phase_shares(results["cost"], _),
-        "curves": _curves(metrics, results["metric"], _),
+        "curves": None if "lbfgs" in results else _curves(metrics, results["metric"], _),
         "warnings": [row for row in metrics if "warning" in row],
         "found": _found(results.get("found", {}), _),
         "forgetting": _forgetting(results, _),

@@ -128,6 +128,11 @@ class Strategy(Part):
         """How it changes the pretrained weights."""
         return "weights"
 
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether pretrained weights stay as they are and nothing is put in beside them."""
+        return self.update_kind == "nothing" and self.saves_whole_model
+
     @contextmanager
     def base_model(self, model: object) -> Iterator[None]:
         """Context in which a model that no step has changed yet computes as the base model."""

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     Batch = dict[str, torch.Tensor]
 
 AUTO = "auto"
+_FULL = 4
+"""Bytes of a float32."""
 
 Target = TypeVar("Target", contravariant=True)
 """One target, as the codec reads it: a number, flags, tag numbers or judgements."""
@@ -106,6 +108,8 @@ class Objective(ABC):
 
     needs_reference: ClassVar[bool] = False
     """Whether the loss compares with the model as it was before it was tuned."""
+    reads_logits: ClassVar[bool] = False
+    """Whether a batch's loss follows from the model's logits and `labels`, one for each, alone."""
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
@@ -310,6 +314,11 @@ class Verdict(ABC):
     @abstractmethod
     def rewards(self, outputs_NK: np.ndarray, label: int) -> np.ndarray:
         """Rewards (N): numbers, or the log-odds of the class with this number."""
+
+
+def in_full(logits: torch.Tensor) -> torch.Tensor:
+    """In float32 at least, which losses need; what is computed in float64 stays so."""
+    return logits if logits.element_size() > _FULL else logits.float()
 
 
 def one_hot(classes_M: np.ndarray, number: int) -> np.ndarray:

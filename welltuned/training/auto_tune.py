@@ -25,6 +25,8 @@ def auto_tune(loaded: LoadedModel, observer: Observer) -> Session:
     The model is left as it was.
     """
     found: AutoTuned = {}
+    if loaded.config.training.optim == "lbfgs":
+        return Session(**vars(loaded), found=found)  # there are no steps to tune
     if loaded.config.training.per_device_train_batch_size == "auto":
         search, loaded = _find_batch_size(loaded, observer)
         found["batch_size"] = search.as_dict()

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from operator import le
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import yaml
+from typing_extensions import TypeVar
 
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
@@ -30,16 +31,20 @@ PartT = TypeVar("PartT", bound=Part)
 _FILE = Path(__file__).parents[1] / "strategies" / "defaults.yaml"
 
 
+ValueT = TypeVar("ValueT", float, str, default=float)
+
+
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[ValueT]):
     """One hyper-parameter that was chosen for the user."""
 
     name: str
-    value: float
+    value: ValueT
     source: str
 
     def __str__(self) -> str:
-        return f"{self.name} = {self.value:g} ({self.source})"
+        value = self.value if isinstance(self.value, str) else f"{self.value:g}"
+        return f"{self.name} = {value} ({self.source})"
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from welltuned.engines.events import Listener, Step
 from welltuned.runs import Run
-from welltuned.runs.results_schema import FindingRecord, Scores
+from welltuned.runs.results_schema import FindingRecord, HeadOptimum, Scores
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
@@ -61,6 +61,9 @@ class Recorder(Listener):
         self._seconds += step.seconds
         if step.step % self._every == 0 or step.step in (1, step.total):
             self._flush()
+
+    def solved(self, number: int, total: int, optimum: HeadOptimum) -> None:
+        self._seconds += optimum["seconds"]
 
     def changed(self, step: int, what: str) -> None:
         self._run.append("metrics.jsonl", {"step": step, "split": "train", "change": what})

@@ -27,6 +27,8 @@ def probe_precision(model: nn.Module, prepared: RunPlan, observer: Observer) -> 
 
     They leave nothing behind.
     """
+    if prepared.config.training.optim == "lbfgs":
+        return Gain(1.0, "each example is read once")
     examples, training = prepared.examples["train"], prepared.config.training.resolved()
     rows = probe_rows(examples, _tokens(prepared), training.per_device_train_batch_size)
     device = next(model.parameters()).device

@@ -31,6 +31,7 @@ from welltuned.training.defaults import Choice, resolve
 from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
 from welltuned.training.load_data import load_data
 from welltuned.training.model_plan import ModelPlan, plan_model, read_pretrained
+from welltuned.training.optim import check_optim, choose_optim
 from welltuned.training.starting_point import starting_notes
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class CheckedRun:
     problem: Problem
     model: ModelPlan
     max_length: int
-    choices: list[Choice]
+    choices: list[Choice | Choice[str]]
     retention: RetentionSets
     """The retention sets."""
     replay_records: Records | None
@@ -131,14 +132,29 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
         raise InputError(faults)
     splits.facts.notes += starting_notes(model)
     check_parts(config, problem, model, faults)
+    check_optim(config, problem, model.anatomy, len(splits.train), faults)
     read, speaks = cache.read_path, model.has_lm_head
     sets = collect_sets(config.evaluation, splits, config.data, faults, speaks, read)
     before = read_replay(config.data, config.task, problem, splits, sets, faults, read)
     check_protection(config, model, faults)
     max_length = fit_max_length(config, model, faults)
     faults.raise_if_any()
-    config, choices = resolve(config, problem, model.anatomy, len(splits.train), max_length)
-    return CheckedRun(config, splits, problem, model, max_length, choices, sets, before)
+    size = problem, model.anatomy, len(splits.train)
+    optim = choose_optim(config.training, config, *size)
+    config, choices = resolve(config, *size, max_length)
+    config, told = _with_optim(config, optim, choices)
+    return CheckedRun(config, splits, problem, model, max_length, told, sets, before)
+
+
+def _with_optim(
+    config: RunConfig, optim: Choice[str] | None, choices: list[Choice]
+) -> tuple[RunConfig, list[Choice | Choice[str]]]:
+    """The other defaults were chosen for steps, of which L-BFGS takes none."""
+    name = optim.value if optim else "adamw"
+    training = config.training.model_copy(update={"optim": name})
+    told: list[Choice | Choice[str]] = [] if name == "lbfgs" else [*choices]
+    told += [optim] if optim else []
+    return config.model_copy(update={"training": training}), told
 
 
 def encode_run(

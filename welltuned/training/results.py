@@ -20,6 +20,7 @@ from welltuned.runs.results_schema import (
     HeldOutScores,
     ParameterCount,
     Scores,
+    Solved,
     StartedFrom,
     Written,
 )
@@ -50,9 +51,11 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
     test: HeldOutScores = {"test": scores} if judged == "test" else {}
     start = starting_point(prepared.model)
     started: StartedFrom = {"start": start} if start else {}
+    solved: Solved = {"lbfgs": outcome.lbfgs} if outcome.lbfgs else {}
     results: Evaluated = {
         **test,
         **started,
+        **solved,
         **_written(session),
         "train": _training_scores(session, observer),
         "validation": scores if judged == "validation" else _validation_scores(session, observer),

@@ -37,6 +37,7 @@ from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 from welltuned.training.frozen_blocks import keep_frozen_states
 from welltuned.training.observer import Observer
+from welltuned.training.optim import try_head
 from welltuned.training.output_memo import OutputMemo, weights_key
 from welltuned.training.precision import probe_precision
 from welltuned.training.prepare import RunPlan
@@ -237,7 +238,7 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     problem = prepared.problem
     loaded = LoadedModel(prepared, model, groups, device, precision, problem, before, origin)
     keep_frozen_states(loaded, observer)
-    return loaded
+    return try_head(loaded, observer)
 
 
 @phase("baseline")

@@ -15,6 +15,7 @@ from welltuned.data.trained_on import write_trained_on
 from welltuned.engines import distributed, torch_loop
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
+from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.memory_faults import choose, lower, telling_memory
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
@@ -179,10 +180,13 @@ def _tune(session: Session, run: Run, observer: Observer) -> Outcome:
     )
     if session.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(session.device)
-    return _engine(session.config.engine)(job)
+    return _engine(session.config)(job)
 
 
-def _engine(name: str) -> Callable[[Job], Outcome]:
+def _engine(config: RunConfig) -> Callable[[Job], Outcome]:
+    name = config.engine
+    if config.training.optim == "lbfgs":
+        return fit_by_lbfgs
     if name == "hf":
         from welltuned.engines import hf_trainer  # it imports half of transformers
 

@@ -63,6 +63,16 @@ def test_a_plan_for_programs(call: Any, file: Path) -> None:
 
 
 @pytest.mark.usefixtures("alone")
+def test_a_head_that_is_solved_for_reads_each_example_once(call: Any, file: Path) -> None:
+    head = "strategy={type: partial, num_blocks: 0}"
+    for rate, steps in (("auto", 0), ("1e-3", 24)):
+        _, out, err = call("plan", file, head, f"training.learning_rate={rate}", "--json")
+        (row,) = json.loads(out)["strategies"]
+        assert row["steps"] == steps, err
+        assert row["train_seconds"] > 0
+
+
+@pytest.mark.usefixtures("alone")
 def test_what_does_not_fit_is_told_with_what_to_change(call: Any, file: Path) -> None:
     plan = json.loads(call("plan", file, "training.per_device_train_batch_size=16", "--json")[1])
     needed = plan["strategies"][0]["memory"]["total"]

@@ -33,7 +33,7 @@ def _cells(row: PlanRow, mark: bool) -> Iterator[str]:
     found = row.forecast
     yield f"{found.trainable:,}"
     yield f"{found.trainable / found.parameters:.1%}"
-    yield f"{found.steps:,}"
+    yield f"{found.steps:,}" if found.steps else "–"
     yield size_text(found.memory.total)
     yield duration_text(found.train_seconds)
     yield duration_text(found.seconds)

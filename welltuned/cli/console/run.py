@@ -27,7 +27,7 @@ from welltuned.reports.forgetting import forgetting_lines
 from welltuned.reports.translations import ENGLISH
 from welltuned.runs import Run
 from welltuned.runs.phases import MEANING
-from welltuned.runs.results_schema import Cost, FindingRecord, Scores
+from welltuned.runs.results_schema import Cost, FindingRecord, HeadOptimum, Scores
 from welltuned.schema.messages import render_message
 from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
@@ -121,6 +121,15 @@ class ConsoleObserver(Observer):
             self._bar("training", step.step, step.total, text)
         elif due:
             self._console.print(f"step {step.step}/{step.total} · {text}")
+
+    def read(self, done: int, total: int) -> None:
+        self.working("reading training examples", done, total)
+
+    def solved(self, number: int, total: int, optimum: HeadOptimum) -> None:
+        score = optimum.get("score")
+        told = "" if score is None else f" · validation {self._metric} {score:.4f}"
+        text = f"L2 {optimum['l2']:.2g} · loss {optimum['loss']:.4f}{told}"
+        self.advanced("fitting the head", number, total, text)
 
     def changed(self, step: int, what: str) -> None:
         self._say(f"step {step}: {what}")

@@ -35,6 +35,7 @@ from welltuned.runs.results_schema.fields import (
     Score,
     Scores,
 )
+from welltuned.runs.results_schema.head_solution import HeadOptimum, HeadSolution, Solved
 from welltuned.runs.results_schema.retention import (
     AlphaPoint,
     LayerProbe,
@@ -72,6 +73,8 @@ __all__ = [
     "Diagnosis",
     "Evaluated",
     "FindingRecord",
+    "HeadOptimum",
+    "HeadSolution",
     "HeldOutScores",
     "Kept",
     "KnownSoFar",
@@ -92,6 +95,7 @@ __all__ = [
     "RunResults",
     "Score",
     "Scores",
+    "Solved",
     "Stages",
     "StartedFrom",
     "StartingHead",

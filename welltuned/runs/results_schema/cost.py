@@ -65,7 +65,7 @@ class TrainingProgress(TypedDict):
     """How far training went."""
 
     steps: int
-    """Optimizer steps; in an RL stage batches of episodes."""
+    """Optimizer steps, or iterations of L-BFGS; in an RL stage batches of episodes."""
     epochs: NotRequired[float]
     """Passes over the training examples, fractions included."""
     best_step: NotRequired[int | None]

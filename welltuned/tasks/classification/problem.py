@@ -21,7 +21,7 @@ from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
 from welltuned.tasks.examples import Examples
-from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict
+from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict, in_full
 
 if TYPE_CHECKING:
     import torch
@@ -131,6 +131,7 @@ class PooledObjective(Objective):
 
     labels: Labels
 
+    reads_logits: ClassVar[bool] = True
     problem_type: ClassVar[str]
     """What transformers calls it."""
 
@@ -168,7 +169,7 @@ class PooledObjective(Objective):
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        return model(**inputs).logits.float()
+        return in_full(model(**inputs).logits)
 
 
 # --- Facts of classes -------------------------------------------------------------------

@@ -18,7 +18,7 @@ from welltuned.metrics.entities import OUTSIDE, Entity, Tags, find_entities
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
-from welltuned.tasks.parts import LinearReadout, Objective, Presenter, Scorer, one_hot
+from welltuned.tasks.parts import LinearReadout, Objective, Presenter, Scorer, in_full, one_hot
 from welltuned.tasks.token_classification.codec import SentenceCodec, TaggedSentences
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class TokenObjective(Objective):
     tags: tuple[str, ...]
     label_smoothing: float = 0.0
 
+    reads_logits: ClassVar[bool] = True
+
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForTokenClassification
 
@@ -135,7 +137,7 @@ class TokenObjective(Objective):
         """Logits of every token (B, T, C)."""
         ours = ("labels", "first_tokens")
         inputs = {name: tensor for name, tensor in batch.items() if name not in ours}
-        return model(**inputs).logits.float()
+        return in_full(model(**inputs).logits)
 
 
 @dataclass(frozen=True)

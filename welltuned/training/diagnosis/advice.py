@@ -47,6 +47,10 @@ def _change(
         return message("diagnosis.try_half", "half the training"), (_length(training, 0.5),)
     if fault == "cut short":
         return message("diagnosis.try_double", "twice the training"), (_length(training, 2),)
+    if fault == "collapsed" and training.get("optim") == "lbfgs":
+        return message("diagnosis.try_more_weights", "more trainable weights"), _another(
+            everything.type, training
+        )
     if fault in ("underfitted", "plateaued") and strategy is not type(everything):
         return message("diagnosis.try_more_weights", "more trainable weights"), _another(
             everything.type, training
@@ -66,7 +70,8 @@ def _change(
 def _another(strategy: str, training: dict[str, Any]) -> tuple[str, ...]:
     """Another strategy, with what is usual for it."""
     length = () if training["max_steps"] else ("training.num_train_epochs=auto",)
-    return (f"strategy={strategy}", "training.learning_rate=auto", *length)
+    solved = ("training.optim=auto",) if training.get("optim") == "lbfgs" else ()
+    return (f"strategy={strategy}", "training.learning_rate=auto", *length, *solved)
 
 
 def _length(training: dict[str, Any], times: float) -> str:

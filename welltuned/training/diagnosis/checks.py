@@ -263,6 +263,9 @@ def _has_turned(losses: np.ndarray) -> bool:
 
 
 def _has_moved(losses: np.ndarray) -> bool:
+    """A head that was solved for has no curve: it has arrived."""
+    if not len(losses):
+        return True
     start = _start(losses)
     return bool(
         abs(start - _end(losses)) > _MOVED * start or smoothed(losses).max() > (1 + _MOVED) * start

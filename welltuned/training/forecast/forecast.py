@@ -18,6 +18,7 @@ from welltuned.training.forecast.time import (
     EvalRehearsal,
     evaluation_seconds,
     forecast_precision,
+    reading_seconds,
     train_seconds,
 )
 from welltuned.training.prepare import RunPlan
@@ -36,6 +37,7 @@ class Forecast:
     precision: str
     """What forward and backward passes compute in: `fp32` or `bf16`."""
     steps: int
+    """Of AdamW; 0 where L-BFGS goes on until nothing is left to be gained."""
     train_seconds: float
     """Optimizer steps alone, as `cost.train_seconds` counts them."""
     evaluation_seconds: float
@@ -72,7 +74,12 @@ def forecast_run(
     split, batch = largest_look(prepared, training.per_device_eval_batch_size)
     read = prepared.examples[split]
     look = EvalRehearsal(positions(read, batch), rehearsal.look(read, batch))
-    training_work = train_seconds(rehearsal, course, steps, machine)
+    solved = training.optim == "lbfgs"
+    training_work = (
+        reading_seconds(course, look, machine)
+        if solved
+        else train_seconds(rehearsal, course, steps, machine)
+    )
     evaluation_work = evaluation_seconds(rehearsal, training, course, look, machine)
     artifact = artifact_bytes(rehearsal)
     return Forecast(
@@ -81,7 +88,7 @@ def forecast_run(
         trainable=rehearsal.trainable,
         memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
         precision=precision,
-        steps=course.plan.total,
+        steps=0 if solved else course.plan.total,
         train_seconds=machine.start + machine.pace * training_work,
         evaluation_seconds=machine.pace * evaluation_work,
         artifact_bytes=artifact,

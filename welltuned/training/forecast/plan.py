@@ -23,6 +23,7 @@ from welltuned.training.forecast.machine_profile import this_machine
 from welltuned.training.forecast.memory import MemoryForecast
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.reference_runs import complete
+from welltuned.training.optim import choose_optim
 from welltuned.training.output_folder import prepare_in_folder
 from welltuned.training.prepare import RunPlan
 from welltuned.training.starting_point import starting_notes
@@ -148,6 +149,9 @@ class _Planner:
         asked = self.config.training.model_copy(update={"metric_for_best_model": metric})
         parts = defaults.resolve_parts(asked, strategy, anatomy, examples)
         training, strategy = parts[0].resolved(), parts[1]
+        config = self.config.model_copy(update={"strategy": strategy})
+        optim = choose_optim(asked, config, self.prepared.problem, anatomy, examples)
+        training = training.model_copy(update={"optim": optim.value if optim else "adamw"})
         if training.precision == "auto":
             training = training.model_copy(update={"precision": self.precision})
         return training, strategy
@@ -201,6 +205,8 @@ def _less_memory(planner: _Planner, needed: MemoryForecast) -> str:
 def _less_time(planner: _Planner, found: Forecast) -> str:
     training, limit = planner.prepared.config.training.resolved(), planner.limits.time
     assert limit is not None
+    if not found.steps:
+        return "reading all examples once takes longer: set data.max_train_examples"
     share = max(0.0, (limit - found.evaluation_seconds) / found.train_seconds)
     if training.num_train_epochs is not None:
         epochs = int(100 * training.num_train_epochs * share) / 100

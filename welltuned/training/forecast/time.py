@@ -78,6 +78,12 @@ def train_seconds(
     )
 
 
+def reading_seconds(course: StepCounts, look: EvalRehearsal, machine: Machine) -> float:
+    """One forward pass over the training examples, all that takes time where L-BFGS fits a head."""
+    tokens = int(course.examples.encoded.lengths.sum())
+    return tokens * machine.seconds(look.trace) / look.positions
+
+
 @dataclass(frozen=True)
 class _Stage:
     """A quarter of training beside its end."""
@@ -115,6 +121,8 @@ def evaluation_seconds(
     tokens = {split: int(part.encoded.lengths.sum()) for split, part in prepared.examples.items()}
     number = len(prepared.examples["validation"])
     often = {"no": 0, "epoch": course.epochs}.get(training.eval_strategy)
+    if training.optim == "lbfgs":
+        often = 0  # what the head reads is kept from the last look
     if often is None:
         assert training.eval_steps is not None
         often = -(-course.plan.total // training.eval_steps)

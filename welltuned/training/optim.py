@@ -1,0 +1,95 @@
+"""The optimizer of a run: L-BFGS where a linear head is all that trains, else AdamW."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from welltuned.config import RunConfig
+from welltuned.engines import distributed
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.linear_head import LinearHead, head_refusal
+from welltuned.errors import Faults
+from welltuned.models.anatomy import Anatomy
+from welltuned.tasks import Problem
+from welltuned.training.defaults import Choice
+from welltuned.training.observer import Observer
+
+if TYPE_CHECKING:
+    from welltuned.training.session import LoadedModel
+
+_OF_STEPS = (
+    "learning_rate", "max_steps", "lr_scheduler_type", "warmup_ratio", "weight_decay",
+    "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "early_stopping_patience",
+)  # fmt: skip
+"""Keys that only AdamW's steps heed. Who sets one asks for them."""
+_MOST_BYTES = 2**31
+"""Of what the head reads of all training examples together."""
+_WITHOUT = "epochs, learning rate and batch sizes do not apply"
+
+
+def check_optim(
+    config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int, faults: Faults
+) -> None:
+    """Record why L-BFGS, where it is asked for, cannot train what is to be trained."""
+    if config.training.optim != "lbfgs":
+        return
+    why = _refusal(config, problem, anatomy, examples)
+    if why is not None:
+        faults.add(
+            "training.lbfgs_unsupported",
+            "'training.optim: lbfgs' finds the optimum of a linear head on a frozen model, but "
+            "{reason}",
+            None,
+            "set training.optim to auto",
+            reason=why,
+        )
+
+
+def choose_optim(
+    training: TrainingConfig, config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int
+) -> Choice[str] | None:
+    """What `optim` becomes, where more than AdamW is possible; `training` as it was written."""
+    if _refusal(config, problem, anatomy, examples) is not None:
+        return None
+    if training.optim == "lbfgs":
+        return Choice("optim", "lbfgs", f"as configured; {_WITHOUT}")
+    if training.optim == "adamw":
+        return None
+    fields = TrainingConfig.model_fields
+    asked = [name for name in _OF_STEPS if getattr(training, name) != fields[name].default]
+    if asked:
+        return Choice("optim", "adamw", f"training.{asked[0]} is set; lbfgs has no use for it")
+    return Choice("optim", "lbfgs", f"the optimum of a linear head: {_WITHOUT}")
+
+
+def try_head(loaded: LoadedModel, observer: Observer) -> LoadedModel:
+    """Go back to AdamW where a head that looked linear turns out to be more."""
+    if loaded.config.training.optim != "lbfgs":
+        return loaded
+    why = head_refusal(loaded.job(), LinearHead(loaded.model, loaded.prepared.anatomy))
+    if why is None:
+        return loaded
+    observer.noted(f"optim = adamw, for L-BFGS cannot train this head: {why}")
+    training = loaded.config.training.model_copy(update={"optim": "adamw"})
+    config = loaded.config.model_copy(update={"training": training})
+    return replace(loaded, prepared=replace(loaded.prepared, config=config))
+
+
+def _refusal(config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int) -> str | None:
+    """Why there is no optimum to be found at once; None where there is."""
+    if not config.strategy.trains_head_alone:
+        return f"strategy '{config.strategy.type}' trains more than that"
+    if not anatomy.linear_head:
+        return "this head is more than one linear layer"
+    if not problem.objective.reads_logits:
+        return f"the loss of the task '{problem.title}' is not of one label at a time"
+    if config.protection or config.training.callbacks or config.training.trainer:
+        return "protections, callbacks and trackers wait for steps"
+    if "." in config.engine:
+        return "the engine is your own"
+    if distributed.processes() > 1:
+        return "there are several processes"
+    if 8 * examples * anatomy.hidden_size > _MOST_BYTES:
+        return "what it reads of so many examples would take more than 2 GiB"
+    return None
