@@ -28,6 +28,7 @@ from pathlib import Path
 from welltuned.experiments.executors.process import run_worker
 
 PRELOADED = (
+    "matplotlib.figure",
     "peft",
     "sklearn.linear_model",
     "sklearn.feature_extraction.text",
