@@ -48,8 +48,9 @@ def main() -> None:
             model=SetFitModel.from_pretrained(options.model), args=arguments, train_dataset=train
         )
         trainer.train()
-        found = list(trainer.model.predict(test["text"], show_progress_bar=False))
-    right = [str(one) == str(other) for one, other in zip(found, test["label"], strict=True)]
+        found = trainer.model.predict(list(test["text"]), show_progress_bar=False)
+    pairs = zip(found.tolist(), test["label"], strict=True)  # a tensor, or an array of names
+    right = [str(one) == str(other) for one, other in pairs]
     options.out.write_text(json.dumps({"accuracy": sum(right) / len(right)}))
 
 
