@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 
 from support import STRATEGIES, build
 from welltuned.models.frozen_cache.frozen_part import FrozenPart
-
-
-def part_of(model: Any, anatomy: Any) -> FrozenPart:
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return FrozenPart(model, inner.get_submodule(anatomy.trunk), anatomy)
 
 
 @pytest.mark.parametrize(
@@ -25,12 +19,12 @@ def test_blocks_below_everything_that_trains_are_frozen(
     strategy: str, depth: int, tiny: Callable[..., str]
 ) -> None:
     model, anatomy, _ = build(tiny("bert"), STRATEGIES[strategy])
-    assert part_of(model, anatomy).depth() == depth
+    assert FrozenPart(model, anatomy).depth() == depth
 
 
 def test_the_depth_follows_what_trains_now(tiny: Callable[..., str]) -> None:
     model, anatomy, _ = build(tiny("bert"), STRATEGIES["head"])
-    part = part_of(model, anatomy)
+    part = FrozenPart(model, anatomy)
     model.get_submodule(anatomy.blocks[3].name).requires_grad_(True)
     assert part.depth() == 3
     model.get_submodule(anatomy.word_embeddings).requires_grad_(True)
@@ -40,14 +34,14 @@ def test_the_depth_follows_what_trains_now(tiny: Callable[..., str]) -> None:
 def test_an_adapter_that_is_switched_off_still_counts(tiny: Callable[..., str]) -> None:
     strategy = {"type": "lora", "r": 2, "target_modules": ["query"], "layers_to_transform": [3]}
     model, anatomy, _ = build(tiny("bert"), strategy)
-    part = part_of(model, anatomy)
+    part = FrozenPart(model, anatomy)
     with model.disable_adapter():
         assert part.depth() == 3
 
 
 def test_a_fingerprint_tells_of_depth_weights_and_precision(tiny: Callable[..., str]) -> None:
     model, anatomy, _ = build(tiny("bert"), STRATEGIES["head"])
-    part = part_of(model, anatomy)
+    part = FrozenPart(model, anatomy)
     seen = [part.fingerprint(4), part.fingerprint(3)]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         seen.append(part.fingerprint(4))
@@ -59,12 +53,12 @@ def test_a_fingerprint_tells_of_depth_weights_and_precision(tiny: Callable[..., 
     with torch.no_grad():
         weight.view(-1)[0] -= 1
     other, _, _ = build(tiny("bert"), STRATEGIES["partial"])
-    assert part_of(other, anatomy).fingerprint(4) == seen[0]  # of equal weights, in any model
+    assert FrozenPart(other, anatomy).fingerprint(4) == seen[0]  # of equal weights, in any model
 
 
 def test_blocks_above_are_of_no_account(tiny: Callable[..., str]) -> None:
     model, anatomy, _ = build(tiny("bert"), STRATEGIES["partial"])
-    part = part_of(model, anatomy)
+    part = FrozenPart(model, anatomy)
     before = part.fingerprint(2)
     with torch.no_grad():
         next(model.get_submodule(anatomy.blocks[3].name).parameters()).add_(1)

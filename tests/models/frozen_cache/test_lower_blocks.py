@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from support import build, encode, logits
 from welltuned.models.frozen_cache.lower_blocks import LowerBlocks, UnfitError
+
+FAMILIES = ("bert", "roberta", "distilbert", "deberta-v2", "modernbert", "gpt2", "llama", "gemma2")
 
 
 class Doubling(nn.Module):
@@ -54,10 +58,40 @@ def test_a_pass_begins_with_the_states_it_is_given(skip: bool) -> None:
     assert whole().item() == 8
 
 
-def test_blocks_that_hand_on_more_than_states_are_refused() -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("depth", [1, 4])
+def test_a_pass_that_begins_above_the_blocks_gives_what_a_whole_one_gives(
+    family: str, depth: int, tiny: Callable[..., str]
+) -> None:
+    """Bit for bit, for families whose masks depend on a block's number too."""
+    folder = tiny(family)
+    model, anatomy, _ = build(folder, {"type": "partial", "num_blocks": 0})
+    batch = encode(folder, ["good film", "the film was very good and the room was cold " * 3])
+    lower = LowerBlocks.of(model, anatomy)
+    lower.skip_embeddings = False
+    with lower.noted(depth) as noted:
+        whole = logits(model, batch)
+    with lower.skipped(depth, noted[0]):
+        assert torch.equal(logits(model, batch), whole)
+    with lower.skipped(depth, noted[0] * 0):
+        assert not torch.equal(logits(model, batch), whole)
+    assert len(noted) == 1
+    assert torch.equal(logits(model, batch), whole)  # and afterwards all is as before
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_nothing_is_noted_where_there_is_nothing_to_keep(depth: int) -> None:
     _, lower, whole = parts((torch.ones(1),))
-    with pytest.raises(UnfitError):
-        lower.run(whole, [1])
+    with lower.noted(depth) as noted:
+        whole()
+    assert not noted
+
+
+def test_blocks_that_hand_on_more_than_states_are_refused() -> None:
+    for depth in (1, 3):
+        _, lower, whole = parts((torch.ones(1),))
+        with pytest.raises(UnfitError):
+            lower.run(whole, [depth])
 
 
 def test_an_interrupted_pass_leaves_the_blocks_as_they_were() -> None:

@@ -40,16 +40,11 @@ class CachedTrunk:
         """`lowest`: fewer and fewer blocks will be frozen, down to so many, so their states are
         kept as well. Without a `store` nothing is kept, and everything computed the same way.
         """
-        inner = unwrapped(model)
-        self._trunk: Any = inner.get_submodule(anatomy.trunk)
+        self._trunk: Any = unwrapped(model).get_submodule(anatomy.trunk)
         self._own = self._trunk.forward
         self._names = [*inspect.signature(self._own).parameters]
-        self._part = FrozenPart(model, self._trunk, anatomy)
-        child = anatomy.word_embeddings.removeprefix(f"{anatomy.trunk}.").partition(".")[0]
-        self._blocks = LowerBlocks(
-            [inner.get_submodule(block.name) for block in anatomy.blocks],
-            self._trunk.get_submodule(child),
-        )
+        self._part = FrozenPart(model, anatomy)
+        self._blocks = LowerBlocks.of(model, anatomy)
         self._lowest = lowest
         self._store = store
         self._tell = tell

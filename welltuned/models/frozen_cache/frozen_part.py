@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from welltuned.models.anatomy import Anatomy
+from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.compat.torch_api import version_of
 from welltuned.models.compat.transformers_api import attention_of
 from welltuned.models.loading import tensor_bytes
@@ -28,8 +28,8 @@ _NOT_COMPUTED_WITH = {"_name_or_path", "transformers_version", "id2label", "labe
 class FrozenPart:
     """Embeddings and the blocks, from the bottom, below everything that trains."""
 
-    def __init__(self, model: nn.Module, trunk: PreTrainedModel, anatomy: Anatomy) -> None:
-        self._trunk = trunk
+    def __init__(self, model: nn.Module, anatomy: Anatomy) -> None:
+        self._trunk: PreTrainedModel = unwrapped(model).get_submodule(anatomy.trunk)
         self._anatomy = anatomy
         top = anatomy.num_blocks + 1
         self._regions: list[list[nn.Parameter]] = [[] for _ in range(top + 1)]

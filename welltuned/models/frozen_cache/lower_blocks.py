@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from welltuned.models.anatomy import Anatomy, unwrapped
+
 _VECTOR = 32
 """Numbers: two of the widest registers."""
 
@@ -27,27 +29,53 @@ class LowerBlocks:
         """Whether embeddings too are stepped over; a family may need what they hand on."""
         self._rest: tuple[object, ...] | None = None
 
+    @classmethod
+    def of(cls, model: object, anatomy: Anatomy) -> LowerBlocks:
+        """Those of a model, wrapped by PEFT or not."""
+        inner = unwrapped(model)
+        child = anatomy.word_embeddings.removeprefix(f"{anatomy.trunk}.").partition(".")[0]
+        return cls(
+            [inner.get_submodule(block.name) for block in anatomy.blocks],
+            inner.get_submodule(anatomy.trunk).get_submodule(child),
+        )
+
     def run(self, call: Callable[[], object], depths: Collection[int]) -> dict[int, torch.Tensor]:
         """The states (B, T, H) above so many blocks each, of a pass that ends at the highest.
 
         Raises `UnfitError` when blocks hand on anything else.
         """
-        found: dict[int, torch.Tensor] = {}
         top = max(depths)
+        with ExitStack() as stack:
+            found = {depth: stack.enter_context(self.noted(depth)) for depth in depths}
 
-        def remember(depth: int) -> Callable[..., None]:
-            def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-                found[depth] = self._first_of(output)
+            def handed_on() -> Any:
+                if not found[top]:
+                    raise UnfitError
+                return self._wrap(found[top][0])
 
-            return hook
+            stack.enter_context(replaced(self._blocks[top:], handed_on))
+            call()
+            handed_on()
+        return {depth: states[0] for depth, states in found.items()}
+
+    @contextmanager
+    def noted(self, depth: int) -> Iterator[list[torch.Tensor]]:
+        """Each pass within this context adds its states (B, T, H) above so many blocks to the list.
+
+        It adds none where there are no such blocks, or where they hand on anything else.
+        """
+        found: list[torch.Tensor] = []
+
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            first, *rest = output if isinstance(output, tuple) else (output,)
+            if all(part is None for part in rest):
+                found.append(first)
+                self._rest = tuple(rest) if isinstance(output, tuple) else None
 
         with ExitStack() as stack:
-            for depth in depths:
-                hook = self._blocks[depth - 1].register_forward_hook(remember(depth))
-                stack.callback(hook.remove)
-            stack.enter_context(replaced(self._blocks[top:], lambda: self._wrap(found[top])))
-            call()
-        return found
+            if depth:
+                stack.callback(self._blocks[depth - 1].register_forward_hook(note).remove)
+            yield found
 
     @contextmanager
     def skipped(self, depth: int, states_BTH: torch.Tensor) -> Iterator[None]:
@@ -80,15 +108,6 @@ class LowerBlocks:
             block.training and not getattr(block, "gradient_checkpointing", False)
             for block in self._blocks[:depth]
         )
-
-    def _first_of(self, output: Any) -> torch.Tensor:
-        if not isinstance(output, tuple):
-            self._rest = None
-            return output
-        self._rest = output[1:]
-        if any(part is not None for part in self._rest):
-            raise UnfitError
-        return output[0]
 
     def _wrap(self, states_BTH: torch.Tensor) -> Any:
         return states_BTH if self._rest is None else (states_BTH, *self._rest)

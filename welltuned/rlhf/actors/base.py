@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
@@ -21,7 +22,8 @@ from torch import nn
 
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, RunFailed
-from welltuned.models.frozen_trunk import Boundary
+from welltuned.models.frozen_cache.frozen_part import FrozenPart
+from welltuned.models.frozen_cache.lower_blocks import LowerBlocks
 from welltuned.rlhf.kl import divergence, k1
 from welltuned.strategies import ParameterGroup
 
@@ -75,6 +77,10 @@ class Rollout:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def states_of(self, rows: torch.Tensor, columns: slice) -> torch.Tensor | None:
+        """What is kept of some rows (R, N, H)."""
+        return None if self.states is None else self.states[rows][:, columns]
 
     def kl(self) -> torch.Tensor:
         """Nats (B) that the policy is away from its reference in each response.
@@ -185,14 +191,32 @@ class Actor(ABC):
         """How far log-probabilities may differ that are computed in two ways."""
         return 5e-2 if self.policy.precision == "bf16" else 1e-3
 
-    def resumed(
-        self, rollout: Rollout, rows: torch.Tensor, columns: slice
-    ) -> AbstractContextManager[object]:
-        """Within this context a pass over these rows begins above what was kept of them."""
-        boundary = Boundary.of(self.model, self.anatomy) if rollout.states is not None else None
-        if boundary is None or rollout.states is None:
+    def noted(self) -> AbstractContextManager[list[torch.Tensor]]:
+        """Each pass within this context adds to the list its states (B, T, H) below what trains.
+
+        It adds none where the bottom block trains.
+        """
+        return self._blocks.noted(self._frozen.depth())
+
+    def resumed(self, states_BTH: torch.Tensor | None) -> AbstractContextManager[None]:
+        """A pass within this context begins above these states, where there are any.
+
+        All of the model is in eval mode and the blocks below do not train, so they compute the same
+        each time, for the policy and for its reference alike.
+        """
+        if states_BTH is None:
             return nullcontext()
-        return boundary.resumed(rollout.states[rows][:, columns])
+        return self._blocks.skipped(self._frozen.depth(), states_BTH)
+
+    @cached_property
+    def _frozen(self) -> FrozenPart:
+        return FrozenPart(self.model, self.anatomy)
+
+    @cached_property
+    def _blocks(self) -> LowerBlocks:
+        blocks = LowerBlocks.of(self.model, self.anatomy)
+        blocks.skip_embeddings = False  # a family may need what they hand on
+        return blocks
 
     @abstractmethod
     def ask(self, texts: Sequence[object]) -> PromptBatch:

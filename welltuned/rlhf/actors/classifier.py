@@ -8,7 +8,7 @@ hold it against.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from welltuned.evaluation.features import trunk_of
 from welltuned.evaluation.predict import to_device
-from welltuned.models.frozen_trunk import Boundary
 from welltuned.models.modeling_pooled import pool
 from welltuned.rlhf.actors.base import (
     Actor,
@@ -88,15 +87,14 @@ class ClassifierActor(Actor):
         self, inputs: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """What policy and reference think of every label, values, and the states below both."""
-        boundary = Boundary.of(self.model, self.anatomy)
         rows_B = torch.arange(len(inputs["input_ids"]), device=self.device)
         parts = by_length(inputs, rows_B, self.rows_at_once)
         policy, references, values, kept = [], [], [], []
         for rows in parts:
             part, columns = trimmed(inputs, rows)
-            with boundary.noted() if boundary else nullcontext(list[torch.Tensor]()) as noted:
+            with self.noted() as noted:
                 logprobs_RK, values_R = self._forward(part)
-            with self.reference.acting(), boundary.resumed(noted[0]) if boundary else nullcontext():
+            with self.reference.acting(), self.resumed(noted[0] if noted else None):
                 references.append(self._forward(part)[0])
             policy.append(logprobs_RK)
             values.append(values_R)
@@ -107,7 +105,7 @@ class ClassifierActor(Actor):
 
     def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         inputs, columns = trimmed(rollout.inputs, rows)
-        with self.resumed(rollout, rows, columns):
+        with self.resumed(rollout.states_of(rows, columns)):
             logprobs_RK, values_R = self._forward(inputs)
         return TokenEstimates(
             logprobs_BT=logprobs_RK.gather(1, rollout.actions_BT[rows]),

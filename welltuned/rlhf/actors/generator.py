@@ -8,7 +8,6 @@ everything that trains run in the reference's pass alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ import torch
 from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
 from welltuned.errors import Fault, RunFailed
-from welltuned.models.frozen_trunk import Boundary
 from welltuned.models.language_head import token_scores
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates, assembled, by_length, trimmed
 from welltuned.rlhf.actors.sampling import SampledTokens, sample
@@ -65,7 +63,7 @@ class GeneratorActor(Actor):
 
     def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         inputs, columns = trimmed(rollout.inputs, rows)
-        with self.resumed(rollout, rows, columns), self.computing():
+        with self.resumed(rollout.states_of(rows, columns)), self.computing():
             found = token_scores(
                 self.model,
                 inputs["input_ids"],
@@ -149,12 +147,10 @@ class GeneratorActor(Actor):
     @torch.no_grad()
     def _judge_reference(self, rollout: Rollout) -> Rollout:
         """The rollout with the reference's log-probabilities, and the states below what trains."""
-        boundary = Boundary.of(self.model, self.anatomy)
         references_BT, kept = rollout.references_BT, []
         for rows in self._parts(rollout):
             columns = trimmed(rollout.inputs, rows)[1]
-            noting = boundary.noted() if boundary else nullcontext(list[torch.Tensor]())
-            with self.reference.acting(), noting as noted:
+            with self.reference.acting(), self.noted() as noted:
                 references_BT[rows] = self.judge(rollout, rows).logprobs_BT
             kept += [(rows, columns, states) for states in noted]
         states = assembled(kept, rollout.inputs["input_ids"].shape)
