@@ -120,8 +120,9 @@ def token_scores(
 ) -> TokenScores:
     """Log-probabilities of labelled tokens under logits / temperature.
 
-    Shapes and errors are those of `token_losses`; the hidden states come along, so that
-    one pass of the trunk serves a policy and a value head.
+    Shapes and errors are those of `token_losses`, but that all except `labels` may be without the
+    last column, from which nothing is predicted. The hidden states come along, so that one pass of
+    the trunk serves a policy and a value head.
     """
     head = LanguageHead(model)
     rows_M, before_M = predicted(labels).nonzero(as_tuple=True)
@@ -244,12 +245,18 @@ def _score(
     logits_MV: torch.Tensor, targets_M: torch.Tensor, temperature: float, entropy: bool
 ) -> tuple[torch.Tensor, ...]:
     """The log-probability (M) of each target, and the entropy (M) if asked for (float32)."""
-    logits_MV = logits_MV.float() / temperature
+    logits_MV = tempered(logits_MV, temperature)
     logprobs_M = -functional.cross_entropy(logits_MV, targets_M, reduction="none")
     if not entropy:
         return (logprobs_M,)
     shares_MV = logits_MV.softmax(dim=-1)
     return logprobs_M, logits_MV.logsumexp(dim=-1) - (shares_MV * logits_MV).sum(dim=-1)
+
+
+def tempered(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Logits / temperature in float32; no copy where neither changes them."""
+    logits = logits.float()
+    return logits if temperature == 1 else logits / temperature
 
 
 def uncached(device_type: str) -> AbstractContextManager[object]:

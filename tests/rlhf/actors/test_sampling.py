@@ -15,6 +15,7 @@ from acting import generator_actor, policy_of, story_prompts
 from faults import fails, refused
 from tabular import ppo
 from welltuned.rlhf.actors.generator import GeneratorActor
+from welltuned.rlhf.actors.sampling import _drawn
 from welltuned.rlhf.learner import Learner, step
 from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompts import Prompts
@@ -259,3 +260,56 @@ def test_a_conversation_is_asked_through_its_template_and_judged_without_it(
     actor = generator_actor(policy)
     rollout = roll(actor, prompts, 6)
     assert actor.agrees and len(rollout.responses) == 6
+
+
+def test_what_a_row_says_depends_on_no_other_row(told: Callable[..., Run], stories: str) -> None:
+    """Neither on how many are answered at once, nor on which of them have ended."""
+    policy = policy_of(told("full"))
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy, temperature=2.0, length=20)
+    together = roll(actor, prompts)
+    actor.rows_at_once = 3
+    apart = roll(actor, prompts)
+    lengths = together.mask_BT.sum(dim=1)
+    assert lengths.min() < lengths.max() and bool(together.ended_B.any())
+    assert torch.equal(together.actions_BT, apart.actions_BT)
+    assert torch.equal(together.mask_BT, apart.mask_BT)
+    torch.testing.assert_close(together.values_BT, apart.values_BT, rtol=0, atol=1e-5)
+
+
+def test_rows_leave_the_batch_when_they_have_ended(told: Callable[..., Run], stories: str) -> None:
+    policy = policy_of(told("full"))
+    prompts = story_prompts(policy, stories)
+    actor = generator_actor(policy, temperature=2.0, length=20)
+    rows: list[int] = []
+    trunk = policy.model.get_submodule(policy.anatomy.trunk)
+    hook = trunk.register_forward_pre_hook(
+        lambda module, given, named: rows.append(len(named["input_ids"])), with_kwargs=True
+    )
+    said, _ = actor._say(prompts.take(range(8)), torch.Generator().manual_seed(0))
+    hook.remove()
+    assert rows == said.mask_BT.sum(dim=0).tolist() and min(rows) < 8
+
+
+def test_numbers_choose_tokens_by_their_shares() -> None:
+    shares = torch.tensor([[0.25, 0.0, 0.5, 0.25]]).expand(6, 4)
+    draws = torch.tensor([[0.0], [0.2499], [0.25], [0.7499], [0.75], [1.0]], dtype=torch.float64)
+    assert _drawn(shares, draws)[:, 0].tolist() == [0, 0, 2, 2, 3, 3]
+
+
+def test_states_noted_in_sampling_are_those_of_a_whole_pass(
+    told: Callable[..., Run], stories: str
+) -> None:
+    """Wherever a token stands that anything is predicted from."""
+    policy = policy_of(told("partial"))
+    actor = generator_actor(policy, temperature=2.0, length=20)
+    rollout = roll(actor, of_many_lengths(policy, stories))
+    assert rollout.states is not None
+    with torch.no_grad(), actor.noted() as noted:
+        actor.judge(replace(rollout, states=None), ROWS)
+    mask = rollout.inputs["attention_mask"]
+    last = mask * (mask.flip(1).cumsum(1).flip(1) == 1)
+    read = (mask - last).bool()[:, :-1]
+    assert int(read.sum()) > 100
+    states = rollout.states[:, :-1]
+    torch.testing.assert_close(states[read], noted[0][read], rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@
 
 Passes of the trunk for a batch that is learned from E times: one to sample, with the cache,
 which gives log-probabilities and values too; one for the reference; E to learn. Blocks below
-everything that trains run in the reference's pass alone.
+everything that trains run while sampling alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from welltuned.data.records import Records
 from welltuned.errors import Fault, RunFailed
 from welltuned.models.language_head import token_scores
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates, assembled, by_length, trimmed
-from welltuned.rlhf.actors.sampling import SampledTokens, sample
+from welltuned.rlhf.actors.sampling import SampledTokens, joined, sample
 from welltuned.rlhf.prompts import Prompts, left_padded, prompts_of, responses_of
 from welltuned.tasks import chat
 
@@ -55,21 +55,21 @@ class GeneratorActor(Actor):
 
     def rollout(self, asked: Prompts, generator: torch.Generator) -> Rollout:
         """A response to each prompt, drawn from the policy."""
-        said = self._say(asked, generator)
-        rollout = self._judge_reference(self._as_rollout(asked, said))
+        said, states = self._say(asked, generator)
+        rollout = self._judge_reference(self._as_rollout(asked, said, states))
         if self.agrees is None:
             self.agrees = self._compare(rollout)
         return rollout if self.agrees else self._judge_again(rollout)
 
     def judge(self, rollout: Rollout, rows: torch.Tensor, entropy: bool = False) -> TokenEstimates:
         inputs, columns = trimmed(rollout.inputs, rows)
-        with self.resumed(rollout.states_of(rows, columns)), self.computing():
+        with self.resumed(rollout.states_of(rows, _but_last(columns))), self.computing():
             found = token_scores(
                 self.model,
-                inputs["input_ids"],
+                inputs["input_ids"][:, :-1],
                 inputs["labels"],
-                inputs["attention_mask"],
-                inputs["position_ids"],
+                inputs["attention_mask"][:, :-1],
+                inputs["position_ids"][:, :-1],
                 self.temperature,
                 entropy,
             )
@@ -87,42 +87,65 @@ class GeneratorActor(Actor):
 
     # --- Sampling ---
 
-    def _say(self, asked: Prompts, generator: torch.Generator) -> SampledTokens:
-        """Responses in the order of the prompts; prompts of like length are answered together."""
-        order = sorted(range(len(asked)), key=lambda i: -len(asked.ids[i]))
-        size = self.rows_at_once
-        parts = [order[start : start + size] for start in range(0, len(order), size)]
-        said = [self._say_some(asked.take(part), generator) for part in parts]
-        back_B = torch.tensor(order, device=self.device).argsort()
-        width = max(part.tokens_RT.shape[1] for part in said)
-        columns = zip(
-            *((_wide(field, width) for field in vars(part).values()) for part in said), strict=True
-        )
-        return SampledTokens(*(torch.cat(column)[back_B] for column in columns))
+    def _say(
+        self, asked: Prompts, generator: torch.Generator
+    ) -> tuple[SampledTokens, torch.Tensor | None]:
+        """Responses, and states (B, N, H) of prompts and responses below what trains.
 
-    def _say_some(self, asked: Prompts, generator: torch.Generator) -> SampledTokens:
-        ids, mask = left_padded(asked.ids, self.pad_id)
-        with self.computing():
-            return sample(
+        Prompts of like length are answered together, adapters being merged meanwhile.
+        """
+        shape = len(asked), self.response_length
+        draws_BT = torch.rand(shape, dtype=torch.float64, generator=generator).to(self.device)
+        said, kept = SampledTokens.none(draws_BT), []
+        order = sorted(range(len(asked)), key=lambda i: -len(asked.ids[i]))
+        longest = len(asked.ids[order[0]])
+        with self.policy.strategy.merged_for_inference(self.model):
+            for rows_R in torch.tensor(order, device=self.device).split(self.rows_at_once):
+                states_RNH = self._say_some(asked, rows_R, draws_BT, said)
+                if states_RNH is not None:
+                    first = longest - len(asked.ids[int(rows_R[0])])
+                    kept.append((rows_R, slice(first, first + states_RNH.shape[1]), states_RNH))
+        said = said.trimmed()
+        return said, assembled(kept, torch.Size((len(asked), longest + said.mask_BT.shape[1])))
+
+    def _say_some(
+        self, asked: Prompts, rows_R: torch.Tensor, draws_BT: torch.Tensor, said: SampledTokens
+    ) -> torch.Tensor | None:
+        """Say some responses; returns their states (R, N, H), where judging can use them.
+
+        In half precision it cannot: there sampling and judging do not quite agree.
+        """
+        ids, mask = self._padded([asked.ids[i] for i in rows_R.tolist()])
+        with self.computing(), self.noted() as noted:
+            sample(
                 self.model,
                 self.value,
-                torch.tensor(ids, device=self.device),
-                torch.tensor(mask, device=self.device),
-                self.response_length,
+                ids,
+                mask,
+                draws_BT,
                 chat.stop_ids(self.tokenizer),
-                self.pad_id,
                 self.temperature,
-                generator,
+                said,
+                rows_R,
             )
+        if not noted or self.policy.precision != "fp32":
+            return None
+        return joined(noted, said.mask_BT[rows_R])
 
-    def _as_rollout(self, asked: Prompts, said: SampledTokens) -> Rollout:
+    def _padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and mask (R, Q)."""
+        ids, mask = left_padded(rows, self.pad_id)
+        return torch.tensor(ids, device=self.device), torch.tensor(mask, device=self.device)
+
+    def _as_rollout(
+        self, asked: Prompts, said: SampledTokens, states_BNH: torch.Tensor | None
+    ) -> Rollout:
         """Prompts and responses as rows to judge: padded on both sides, positions counted."""
-        prompts, shown = left_padded(asked.ids, self.pad_id)
-        ids_BQ, mask_BQ = (torch.tensor(rows, device=self.device) for rows in (prompts, shown))
-        mask_BN = torch.cat([mask_BQ, said.mask_RT.long()], dim=1)
-        tokens_BT = said.tokens_RT.masked_fill(~said.mask_RT, self.pad_id)
+        ids_BQ, mask_BQ = self._padded(asked.ids)
+        mask_BN = torch.cat([mask_BQ, said.mask_BT.long()], dim=1)
+        tokens_BT = said.tokens_BT.masked_fill(~said.mask_BT, self.pad_id)
         labels_BN = torch.cat([torch.full_like(ids_BQ, IGNORED), tokens_BT], dim=1)
-        kept = zip(said.tokens_RT.tolist(), said.mask_RT.sum(dim=1).tolist(), strict=True)
+        kept = zip(said.tokens_BT.tolist(), said.mask_BT.sum(dim=1).tolist(), strict=True)
         spoken = [tokens[:length] for tokens, length in kept]
         return Rollout(
             prompts=asked.texts,
@@ -134,12 +157,13 @@ class GeneratorActor(Actor):
                 "labels": labels_BN.masked_fill(mask_BN == 0, IGNORED),
             },
             actions_BT=tokens_BT,
-            mask_BT=said.mask_RT,
-            logprobs_BT=said.logprobs_RT,
-            references_BT=torch.zeros_like(said.logprobs_RT),
-            values_BT=said.values_RT,
-            entropies_BT=said.entropies_RT,
-            ended_B=said.ended_R,
+            mask_BT=said.mask_BT,
+            logprobs_BT=said.logprobs_BT,
+            references_BT=torch.zeros_like(said.logprobs_BT),
+            values_BT=said.values_BT,
+            entropies_BT=said.entropies_BT,
+            ended_B=said.ended_B,
+            states=states_BNH,
         )
 
     # --- Judging ---
@@ -152,9 +176,10 @@ class GeneratorActor(Actor):
             columns = trimmed(rollout.inputs, rows)[1]
             with self.reference.acting(), self.noted() as noted:
                 references_BT[rows] = self.judge(rollout, rows).logprobs_BT
-            kept += [(rows, columns, states) for states in noted]
-        states = assembled(kept, rollout.inputs["input_ids"].shape)
-        return replace(rollout, references_BT=references_BT, states=states)
+            kept += [(rows, _but_last(columns), states) for states in noted]
+        if rollout.states is not None:  # by sampling
+            return rollout
+        return replace(rollout, states=assembled(kept, rollout.inputs["input_ids"].shape))
 
     @torch.no_grad()
     def _judge_again(self, rollout: Rollout) -> Rollout:
@@ -171,7 +196,7 @@ class GeneratorActor(Actor):
         In half precision they do not quite, and judging has the last word. Raises
         `RunFailed` when they differ by more than rounding.
         """
-        again_BT = self._judge_again(rollout).logprobs_BT
+        again_BT = self._judge_again(replace(rollout, states=None)).logprobs_BT
         difference_BT = (again_BT - rollout.logprobs_BT).abs()
         if self.policy.precision == "fp32":
             error = float(difference_BT.max())
@@ -195,8 +220,6 @@ class GeneratorActor(Actor):
         return by_length(rollout.inputs, rows_B, self.rows_at_once)
 
 
-def _wide(tensor: torch.Tensor, width: int) -> torch.Tensor:
-    """(R, T) with zeros up to `width` columns; (R,) as it is."""
-    if tensor.ndim == 1:
-        return tensor
-    return torch.nn.functional.pad(tensor, (0, width - tensor.shape[1]))
+def _but_last(columns: slice) -> slice:
+    """The columns that judging reads: nothing is predicted from the last."""
+    return slice(columns.start, columns.stop - 1)
