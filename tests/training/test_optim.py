@@ -68,14 +68,3 @@ def test_advice_after_it_leaves_it() -> None:
     }
     _, command = suggest_next("underfitted", gather([], {}), config, "run/config.yaml", "runs/b")
     assert "training.optim=auto" in command
-
-
-def test_a_head_that_only_looks_linear_is_trained_by_steps(
-    tiny: Callable[..., str], sentiment: str
-) -> None:
-    """Llama's own classifier reads every token, and picks the last one's logits afterwards."""
-    training = {"learning_rate": "auto", "optim": "lbfgs"}
-    loaded = loaded_for(
-        tiny("llama"), sentiment, HEAD, task={"pooling": "model"}, training=training
-    )
-    assert loaded.config.training.optim == "adamw"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
-from welltuned.engines.linear_head import LinearHead, head_refusal
 from welltuned.errors import Faults
-from welltuned.models.anatomy import Anatomy
 from welltuned.tasks import Problem
 from welltuned.training.defaults import Choice
-from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
-    from welltuned.training.session import LoadedModel
+    from welltuned.models.anatomy import Anatomy
 
 _OF_STEPS = (
     "learning_rate", "max_steps", "lr_scheduler_type", "warmup_ratio", "weight_decay",
@@ -61,19 +57,6 @@ def choose_optim(
     if asked:
         return Choice("optim", "adamw", f"training.{asked[0]} is set; lbfgs has no use for it")
     return Choice("optim", "lbfgs", f"the optimum of a linear head: {_WITHOUT}")
-
-
-def try_head(loaded: LoadedModel, observer: Observer) -> LoadedModel:
-    """Go back to AdamW where a head that looked linear turns out to be more."""
-    if loaded.config.training.optim != "lbfgs":
-        return loaded
-    why = head_refusal(loaded.job(), LinearHead(loaded.model, loaded.prepared.anatomy))
-    if why is None:
-        return loaded
-    observer.noted(f"optim = adamw, for L-BFGS cannot train this head: {why}")
-    training = loaded.config.training.model_copy(update={"optim": "adamw"})
-    config = loaded.config.model_copy(update={"training": training})
-    return replace(loaded, prepared=replace(loaded.prepared, config=config))
 
 
 def _refusal(config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int) -> str | None:

@@ -36,8 +36,8 @@ from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
 from welltuned.training.frozen_blocks import keep_frozen_states
+from welltuned.training.head_trial import try_head
 from welltuned.training.observer import Observer
-from welltuned.training.optim import try_head
 from welltuned.training.output_memo import OutputMemo, weights_key
 from welltuned.training.precision import probe_precision
 from welltuned.training.prepare import RunPlan
