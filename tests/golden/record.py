@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,8 @@ def _arguments() -> argparse.Namespace:
 def carry_out(names: Iterable[str], folder: Path, jobs: int) -> Runs:
     """The named cases, shared out among processes."""
     os.environ.update(_ENVIRONMENT)
+    for kept in ("answers", "frozen"):  # other code may have computed them
+        shutil.rmtree(Path(_ENVIRONMENT["WELLTUNED_CACHE"]) / kept, ignore_errors=True)
     write_material(folder)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_prepare_process) as pool:

@@ -6,6 +6,7 @@ exactly is refused when it is written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -54,6 +55,17 @@ def load_stored(file: Path) -> object:
         raise
     except Exception as error:  # whatever a damaged archive makes its readers say
         raise ValueError(f"{file} is not whole: {error}") from error
+
+
+def fingerprint(value: object) -> str:
+    """A hash of a value that `store` takes, equal for equal ones. Raises `UnstorableError`."""
+    packer = _Packer()
+    digest = hashlib.blake2b(json.dumps(packer.pack(value)).encode(), digest_size=16)
+    for dtype, parts in packer.flat.items():
+        digest.update(dtype.encode())
+        for part in parts:
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
 
 
 class _Packer:

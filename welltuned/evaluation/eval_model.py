@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from torch import nn
 
 from welltuned.data.encoding import Encoded, encode_texts
+from welltuned.data.kept_values import kept_answers
 from welltuned.evaluation.features import Precision, pooled_states
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.anatomy import Anatomy
@@ -18,6 +19,8 @@ from welltuned.tasks import Examples, Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,25 +36,56 @@ class EvalModel:
     has_lm_head: bool
     """Whether it is a language model with its own output layer, and not a new head."""
     precision: Precision = nullcontext
+    known_as: str | None = None
+    """What tells it from models that answer otherwise; given where it is met again and again."""
+
+    def once(self, follows_from: object, make: Callable[[], T]) -> T:
+        """What `make` gives, unless this model was asked the same before, in this run or another.
+
+        Its answers follow from what `fingerprint` can tell apart.
+        """
+        if self.known_as is None:
+            return make()
+        return kept_answers().once([self.known_as, self.batch_size, follows_from], make)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         return encode_texts(self.tokenizer, texts, None, self.max_length)
 
     def features(self, texts: Sequence[str]) -> np.ndarray:
         """The trunk's representation of each text: last hidden states, mean-pooled (N, H)."""
-        return pooled_states(
-            self.model,
-            self.anatomy,
-            self.encode(texts),
-            self.pad_id,
-            "mean",
-            self.batch_size,
-            self.precision,
-            last_only=True,
-        )[0]
+        encoded = self.encode(texts)
 
-    def outputs(self, problem: Problem, examples: Examples) -> np.ndarray:
+        def read() -> np.ndarray:
+            return pooled_states(
+                self.model,
+                self.anatomy,
+                encoded,
+                self.pad_id,
+                "mean",
+                self.batch_size,
+                self.precision,
+                last_only=True,
+            )[0]
+
+        return self.once(["features", encoded], read)
+
+    def outputs(
+        self,
+        problem: Problem,
+        examples: Examples,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> np.ndarray:
         """The problem's outputs (N, …)."""
-        return predict_outputs(
-            self.model, problem, examples, self.pad_id, self.batch_size, self.precision()
-        )
+
+        def read() -> np.ndarray:
+            return predict_outputs(
+                self.model,
+                problem,
+                examples,
+                self.pad_id,
+                self.batch_size,
+                self.precision(),
+                progress,
+            )
+
+        return self.once(["outputs", problem.to_dict(), examples], read)

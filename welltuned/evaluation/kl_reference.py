@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import Encoded, pad
+from welltuned.data.kept_values import Once, each_time
 from welltuned.evaluation.features import Precision
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.language_head import (
@@ -56,17 +57,23 @@ class KLReference:
         batch_size: int,
         trains: Collection[int],
         precision: Precision = nullcontext,
+        once: Once = each_time,
     ) -> KLReference:
         """Store `model` as the reference. `trains` are the ids of weights that will change.
 
-        Only for models that `has_plain_logits` says yes of.
+        Only for models that `has_plain_logits` says yes of. `once` may know its hidden states.
         """
         head = LanguageHead(model)
-        hidden: list[torch.Tensor] = [torch.empty(0)] * len(texts)
-        with torch.no_grad(), precision():
-            for indices, found_MH, rows_M in _read(model, head, texts, pad_id, batch_size):
-                for row, text in enumerate(indices):
-                    hidden[text] = found_MH[rows_M == row].cpu()
+
+        def read() -> list[np.ndarray]:
+            hidden = [np.empty(0, np.float32)] * len(texts)
+            with torch.no_grad(), precision():
+                for indices, found_MH, rows_M in _read(model, head, texts, pad_id, batch_size):
+                    for row, text in enumerate(indices):
+                        hidden[text] = found_MH[rows_M == row].float().cpu().numpy()
+            return hidden
+
+        hidden = [torch.from_numpy(found_MH) for found_MH in once(["hidden states", texts], read)]
         return cls(texts, pad_id, hidden, _remembered(head, trains))
 
     def divergences(
@@ -89,7 +96,7 @@ class KLReference:
         with precision():
             for indices, now_MH, rows_M in _read(model, head, texts, self.pad_id, batch_size):
                 numbers = np.asarray(chosen)[indices]
-                then_MH = torch.cat([self.hidden[text] for text in numbers]).to(now_MH.device)
+                then_MH = torch.cat([self.hidden[text] for text in numbers]).to(now_MH)
                 parts += self._in_chunks(head, now_MH, then_MH)
                 of.append(numbers[rows_M.cpu().numpy()])
         return torch.cat(parts), np.concatenate(of)

@@ -83,6 +83,20 @@ def probe_layers(
     assert linear is not None, "asked of every problem before"
     train = _some(subject, linear, train)
     held_out = _some(subject, linear, held_out) if held_out is not None else None
+    asked = ["layers", problem.to_dict(), pooling, train, held_out]
+    return subject.once(asked, lambda: _probe(subject, problem, pooling, train, held_out, progress))
+
+
+def _probe(
+    subject: EvalModel,
+    problem: Problem,
+    pooling: str,
+    train: Examples,
+    held_out: Examples | None,
+    progress: Callable[[int, int], None],
+) -> LayerScores:
+    linear = problem.linear
+    assert linear is not None
     examples = train if held_out is None else train.join(held_out)
     reading = _Reading(linear, examples, linear.targets(examples))
     fold_N = _turns(len(train), held_out)
@@ -108,7 +122,7 @@ def probe_layers(
         ("embeddings", *(f"block {block}" for block in range(subject.anatomy.num_blocks))),
         tuple(scores),
         tuple(_behind(right_N, rights[best]) for right_N in rights),
-        (high - low) / _INTERVAL,
+        float(high - low) / _INTERVAL,
         float(np.mean([scorer.score(guess, scored.targets)[metric] for guess in guesses])),
         _behind(np.mean([linear.right(one, scored.targets) for one in guesses], 0), rights[best]),
         len(train) if held_out is not None else len(train) * (FOLDS - 1) // FOLDS,

@@ -164,7 +164,10 @@ class Probe:
 
 
 def _read_off(subject: EvalModel, task: LabelledSet) -> np.ndarray:
-    return right_out_of_fold(subject.features(task.texts), task.classes)
+    return subject.once(
+        ["read off", subject.encode(task.texts), task.classes],
+        lambda: right_out_of_fold(subject.features(task.texts), task.classes),
+    )
 
 
 def _ratio(after: float, before: float) -> float:
@@ -280,6 +283,12 @@ def _divergence(
     if not has_plain_logits(subject.model, texts):
         return []
     reference = KLReference.of(
-        subject.model, texts, subject.pad_id, subject.batch_size, trains, subject.precision
+        subject.model,
+        texts,
+        subject.pad_id,
+        subject.batch_size,
+        trains,
+        subject.precision,
+        subject.once,
     )
     return [Divergence(f"kl_{name}", examples.records.source, reference)]

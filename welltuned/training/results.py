@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from welltuned.data.batching import padding_fraction
+from welltuned.data.kept_values import kept_answers
 from welltuned.engines.device import autocast, matmul_rate
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
@@ -28,6 +29,7 @@ from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session, TrainedSession, before_training
 from welltuned.training.starting_point import starting_point
+from welltuned.training.untouched import model_name
 
 _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""
@@ -74,12 +76,28 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
     }
     if session.config.evaluation.untrained:
         with phase("baseline"):
-            untouched = before_training(session)
-            _, results["baselines"]["untrained"], before = read_split(judged, untouched, observer)
+            results["baselines"]["untrained"], before = _untrained(judged, session, observer)
         if before:
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
     return results
+
+
+def _untrained(split: str, session: Session, observer: Observer) -> tuple[Scores, Sequence[str]]:
+    """(scores, free text) of the model before its first step, read once by all runs like this."""
+    config, prepared = session.config, session.prepared
+
+    def read() -> tuple[Scores, list[str]]:
+        _, scores, texts = read_split(split, before_training(session), observer)
+        return scores, list(texts)
+
+    asked = [config.strategy, config.task, config.evaluation]
+    told = [part.model_dump(mode="json") for part in asked]
+    size = config.training.per_device_eval_batch_size
+    weights = session.before.hashes
+    name = model_name(session.model, prepared.anatomy, weights, session.precision_in_use, size)
+    known = ["untrained", name, told, prepared.problem.to_dict(), prepared.examples[split]]
+    return kept_answers().once(known, read)
 
 
 def read_split(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from welltuned.engines.best_checkpoint import signed
+from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
 from welltuned.evaluation.retention import BaseAnswers
 from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
@@ -33,7 +34,7 @@ class BaseMeasurements:
 def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
     """Measure on the base model everything that will be measured on the tuned one."""
     config, prepared = session.config, session.prepared
-    subject = session.subject(session.precision_in_use)
+    subject = session.base_subject(session.precision_in_use)
     memory, layers = BaseAnswers(()), None
     with config.strategy.base_model(session.model):
         if config.evaluation.retained:
@@ -41,7 +42,7 @@ def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
             progress = _telling(observer, "measuring what it knows")
             memory = BaseAnswers.of(subject, prepared.retention, own, _training(session), progress)
         if config.evaluation.probe:
-            layers = _probe(session, _telling(observer, "probing blocks before"))
+            layers = _probe(session, subject, _telling(observer, "probing blocks before"))
     start = {}
     if any(protection.finishes for protection in config.protection):
         start = {
@@ -94,13 +95,13 @@ def measure_retention(
 ) -> Kept:
     """The parts `retention` and `probe` of results.json, of the tuned model."""
     found: Kept = {}
+    subject = _trained(session)
     if session.config.evaluation.retained:
         found["retention"] = untouched.memory.compared(
-            session.subject(session.precision_in_use),
-            _telling(observer, "measuring what it still knows"),
+            subject, _telling(observer, "measuring what it still knows")
         )
     if untouched.layers is not None:
-        after = _probe(session, _telling(observer, "probing blocks after"))
+        after = _probe(session, subject, _telling(observer, "probing blocks after"))
         found["probe"] = layer_scores_dict(untouched.layers, after)
     return found
 
@@ -142,10 +143,20 @@ def _training(session: LoadedModel) -> frozenset[int]:
     return frozenset(id(weight) for group in session.groups for weight in group.parameters)
 
 
-def _probe(session: LoadedModel, progress: Callable[[int, int], None]) -> LayerScores:
+def _trained(session: LoadedModel) -> EvalModel:
+    """The tuned model, which knows nothing else than the base below a head that alone trained."""
+    depth = session.prepared.anatomy.depth
+    changed = any(depth(name) for name in session.before.trainable)
+    ask = session.subject if changed else session.base_subject
+    return ask(session.precision_in_use)
+
+
+def _probe(
+    session: LoadedModel, subject: EvalModel, progress: Callable[[int, int], None]
+) -> LayerScores:
     prepared = session.prepared
     return probe_layers(
-        session.subject(session.precision_in_use),
+        subject,
         prepared.problem,
         prepared.config.task.pooling,
         prepared.examples["train"],

@@ -41,6 +41,7 @@ from welltuned.training.observer import Observer
 from welltuned.training.output_memo import OutputMemo, weights_key
 from welltuned.training.precision import probe_precision
 from welltuned.training.prepare import RunPlan
+from welltuned.training.untouched import base_weights, model_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +165,17 @@ class LoadedModel:
             precision=lambda: autocast(precision, self.device),
         )
 
+    def base_subject(self, precision: str) -> EvalModel:
+        """The base model, to be examined before the first step, in `strategy.base_model`.
+
+        Other runs that start from it find its answers, but for those of a new head.
+        """
+        weights = base_weights(self.model, self.before, self.origin)
+        name = model_name(
+            self.model, self.prepared.anatomy, weights, self.origin.fingerprint, precision
+        )
+        return replace(self.subject(precision), known_as=name)
+
     @property
     def precision_in_use(self) -> Precision:
         """The artifact's inference precision.
@@ -222,7 +234,6 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     observer.noted(f"precision {precision} on {device.type} ({why})")
     training = config.training.model_copy(update={"precision": precision})
     prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
-    prepared = compute_reference_outputs(prepared, model, observer)
     groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
     observer.loaded(
         trainable_table(
@@ -237,29 +248,28 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     before = WeightHashes.of(model, groups)
     problem = prepared.problem
     loaded = LoadedModel(prepared, model, groups, device, precision, problem, before, origin)
+    loaded = with_reference_outputs(loaded, observer)
     keep_frozen_states(loaded, observer)
     return try_head(loaded, observer)
 
 
 @phase("baseline")
-def compute_reference_outputs(prepared: RunPlan, model: nn.Module, observer: Observer) -> RunPlan:
+def with_reference_outputs(loaded: LoadedModel, observer: Observer) -> LoadedModel:
     """The base model's output on all examples, where the problem compares with it.
 
     It is computed once; so tuning costs no second model and knows nothing of strategies.
     """
-    problem, training = prepared.problem, prepared.config.training
+    problem, prepared = loaded.problem, loaded.prepared
     if not problem.objective.needs_reference:
-        return prepared
-    precision = autocast(training.precision, next(model.parameters()).device)
-    size, noted = training.per_device_eval_batch_size, {}
-    with prepared.config.strategy.base_model(model):
+        return loaded
+    ask = loaded.subject if loaded.origin.new else loaded.base_subject
+    base, noted = ask(loaded.precision), {}
+    with prepared.config.strategy.base_model(loaded.model):
         for split, examples in prepared.examples.items():
             tell = partial(observer.working, f"reference on {split}", total=len(examples))
-            args = problem, examples, prepared.pad_id, size, precision
-            noted[split] = problem.objective.with_reference(
-                examples, predict_outputs(model, *args, tell)
-            )
-    return replace(prepared, examples=noted)
+            outputs = base.outputs(problem, examples, tell)
+            noted[split] = problem.objective.with_reference(examples, outputs)
+    return replace(loaded, prepared=replace(prepared, examples=noted))
 
 
 def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.executors.shared_data import shared_data
+from welltuned.runs.code_version import code_version
 from welltuned.tasks import TASKS
 from welltuned.training.data_cache import JOURNAL, DataCache
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from welltuned.config import RunConfig
-from welltuned.experiments.code_version import code_version
+from welltuned.runs.code_version import code_version
 
 
 def cell_key(config: RunConfig, data: str, *more: object) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from welltuned.errors import Faults
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import check_data, find_folder
 from welltuned.experiments.comparison.locking import locked
@@ -18,6 +17,7 @@ from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.experiments.comparison.worker.requests import Requester
 from welltuned.reports.comparison import write_comparison_report
+from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document

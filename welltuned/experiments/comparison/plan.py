@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.facts import DataFacts
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.cells import Cell, cell_record, plan_cells
@@ -22,6 +21,7 @@ from welltuned.experiments.comparison.rlhf_variant import identity
 from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker import requests
+from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import ComparisonRecord, StrategyRecord
 from welltuned.schema.versions import COMPARISON

@@ -21,11 +21,11 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.retention_sets import refuse_shared
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import place_algorithm, place_judges
 from welltuned.rlhf.stage_config import RewardSource, SftStage
+from welltuned.runs.code_version import code_version
 from welltuned.schema.document import Document
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.validation import validate

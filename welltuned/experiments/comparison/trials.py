@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from welltuned.config import RunConfig, run_config_from
 from welltuned.errors import Fault, RunFailed
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.cells import freeze_shared_settings
@@ -34,6 +33,7 @@ from welltuned.experiments.search.plan import SweepPlan, plan_sweep
 from welltuned.experiments.search.run_trials import TrialRunner
 from welltuned.experiments.search.space_reading import with_found
 from welltuned.experiments.search.sweep import Sweep, SweepObserver
+from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SharedSettings, TunedRecord
 from welltuned.runs.folder import next_free, write_json

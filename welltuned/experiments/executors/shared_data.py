@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from welltuned.experiments.code_version import code_version
+from welltuned.runs.code_version import code_version
 from welltuned.training.data_cache import DataCache
 
 

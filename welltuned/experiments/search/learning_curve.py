@@ -20,7 +20,6 @@ import numpy as np
 
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.search.config import CurveConfig, CurveSettings, as_run
 from welltuned.experiments.search.forecast import extrapolate_curve
 from welltuned.experiments.search.plan import (
@@ -32,6 +31,7 @@ from welltuned.experiments.search.plan import (
 )
 from welltuned.experiments.search.run_points import CurveObserver, PointRunner, score_of
 from welltuned.reports.learning_curve import write_curve_report
+from welltuned.runs.code_version import code_version
 from welltuned.runs.folder import write_json
 from welltuned.runs.locks import Lock
 from welltuned.runs.resumable_folder import LOCKS, enter

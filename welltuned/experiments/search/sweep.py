@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from welltuned.errors import Fault, InputError, RunFailed
-from welltuned.experiments.code_version import code_version
 from welltuned.experiments.executors.base import Event
 from welltuned.experiments.executors.side_by_side import room_in, threads_for
 from welltuned.experiments.search.config import SweepConfig
@@ -28,6 +27,7 @@ from welltuned.experiments.search.run_trials import TrialRunner
 from welltuned.experiments.search.summary import drop_weights, importance, write_summary
 from welltuned.reports.sweep import write_sweep_report
 from welltuned.runs import Run
+from welltuned.runs.code_version import code_version
 from welltuned.runs.locks import holding
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.runs.status import interruptible

@@ -90,14 +90,16 @@ class FrozenPart:
 
     @cached_property
     def _setting(self) -> list[object]:
-        """What else decides about bits: the model's code and config, libraries, the processor."""
-        config = self._trunk.config
-        kept = {
-            key: value for key, value in config.to_dict().items() if key not in _NOT_COMPUTED_WITH
-        }
-        libraries = [metadata.version(name) for name in ("torch", "transformers", "welltuned")]
-        return [
-            *(type(self._trunk).__qualname__, attention_of(self._trunk)),
-            json.dumps(kept, sort_keys=True, default=str),
-            *(*libraries, processor(), torch.backends.cpu.get_cpu_capability()),
-        ]
+        return computed_with(self._trunk)
+
+
+def computed_with(trunk: PreTrainedModel) -> list[object]:
+    """What decides about bits besides weights: a model's code and config, libraries, processor."""
+    config = trunk.config.to_dict()
+    kept = {key: value for key, value in config.items() if key not in _NOT_COMPUTED_WITH}
+    libraries = [metadata.version(name) for name in ("torch", "transformers", "welltuned")]
+    return [
+        *(type(trunk).__qualname__, attention_of(trunk)),
+        json.dumps(kept, sort_keys=True, default=str),
+        *(*libraries, processor(), torch.backends.cpu.get_cpu_capability()),
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support import WORDS, config_values, make_rows, write_rows
+from welltuned.experiments.comparison.worker import baselines
 from welltuned.experiments.comparison.worker.baselines import run_baselines, spaceless
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -48,6 +49,22 @@ def test_words_that_tell_the_label_are_found(measured: Any) -> None:
     settled = dict(events)["settled"]
     assert settled.pop("memory_bytes") > 1e8, "torch alone takes more"
     assert settled == {"precision": "fp32", "pooling": "mean", "device": "cpu"}
+
+
+def test_words_are_counted_once_for_equal_data(
+    measured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
+    counted: list[int] = []
+    count = baselines.count_words
+    monkeypatch.setattr(baselines, "count_words", lambda plan: (counted.append(1), count(plan))[1])
+    first, _ = measured(make_rows(200))
+    results, rows = first["tf-idf"].results, list(first["tf-idf"].read_lines("predictions.jsonl"))
+    again, _ = measured(make_rows(200))
+    assert len(counted) == 1 and again["tf-idf"].results == results
+    assert list(again["tf-idf"].read_lines("predictions.jsonl")) == rows
+    measured(make_rows(201))
+    assert len(counted) == 2
 
 
 def test_the_untouched_model_is_the_one_that_runs_begin_with(

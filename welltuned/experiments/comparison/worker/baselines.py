@@ -8,22 +8,28 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from welltuned.config import run_config_from
+from welltuned.data.kept_values import kept_answers
 from welltuned.data.records import Records
 from welltuned.experiments.comparison.worker.protocol import Request
 from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.experiments.executors.telling import TellingObserver
 from welltuned.metrics import is_better
 from welltuned.runs import Run, process_memory
+from welltuned.runs.code_version import code_version
+from welltuned.runs.phases import phase
 from welltuned.tasks import LinearReadout, Scorer
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.session import load_session
+from welltuned.training.waits import telling_waits
 
 if TYPE_CHECKING:
     from welltuned.experiments.executors.process import Tell
@@ -41,13 +47,14 @@ def run_baselines(request: Request, tell: Tell) -> None:
     """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
     folder, observer = Path(request["folder"]), TellingObserver(tell)
     config = run_config_from(request["config"])
-    prepared = prepare(config, observer.working, shared_data(request))
-    _majority(prepared, folder)
-    linear = prepared.problem.linear
-    if linear is not None and linear.estimator(1.0) is not None:
-        observer.working("counting words", 0, 1)
-        _tfidf(prepared, folder)
-    settled = _untouched(prepared, folder, observer)
+    with telling_waits(observer), phase("baseline"):
+        prepared = prepare(config, observer.working, shared_data(request))
+        _majority(prepared, folder)
+        linear = prepared.problem.linear
+        if linear is not None and linear.estimator(1.0) is not None:
+            observer.working("counting words", 0, 1)
+            _tfidf(prepared, folder)
+        settled = _untouched(prepared, folder, observer)
     tell("settled", **settled)
 
 
@@ -92,7 +99,35 @@ def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str,
 # --- TF-IDF and a linear model --------------------------------------------------
 
 
+@dataclass(frozen=True)
+class WordCounts:
+    """A linear model of word counts, as far as a comparison shows it."""
+
+    outputs_NK: np.ndarray
+    """Of the test split."""
+    train_seconds: float
+    artifact_bytes: int
+    features: str
+
+
 def _tfidf(prepared: RunPlan, folder: Path) -> None:
+    """That baseline, fitted once for all comparisons on the same data."""
+    problem, examples = prepared.problem, prepared.examples
+    versions = code_version(), metadata.version("scikit-learn")
+    known = [TFIDF, versions, problem.to_dict(), prepared.metric, examples]
+    found = kept_answers().once(known, lambda: count_words(prepared))
+    results = {
+        "test": problem.scorer.score(
+            found.outputs_NK, _not_none(examples["test"].targets), intervals=True
+        ),
+        "cost": {"train_seconds": found.train_seconds, "artifact_bytes": found.artifact_bytes},
+        "features": found.features,
+    }
+    rows = problem.presenter.rows(found.outputs_NK, examples["test"], {})
+    _write(folder, TFIDF, results, list(rows))
+
+
+def count_words(prepared: RunPlan) -> WordCounts:
     """TF-IDF of words and pairs of words, or of characters, and a (logistic) regression.
 
     The strength of its regularisation is the one that scores best on the validation split.
@@ -116,16 +151,15 @@ def _tfidf(prepared: RunPlan, folder: Path) -> None:
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
     targets = {split: part.targets for split, part in examples.items()}
     model = _choose(problem.scorer, linear, features, targets, prepared.metric)
-    outputs = linear.estimator_outputs(model, features["test"])
-    seconds = time.perf_counter() - started
+    outputs = np.asarray(linear.estimator_outputs(model, features["test"]))
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
     words = sum(len(word.encode()) for word in vectorizer.vocabulary_)
-    results = {
-        "test": problem.scorer.score(outputs, _not_none(targets["test"]), intervals=True),
-        "cost": {"train_seconds": seconds, "artifact_bytes": coefficients + words},
-        "features": f"{'characters' if characters else 'words'}, {features['train'].shape[1]:,}",
-    }
-    _write(folder, TFIDF, results, list(problem.presenter.rows(outputs, examples["test"], {})))
+    return WordCounts(
+        outputs,
+        time.perf_counter() - started,
+        int(coefficients + words),
+        f"{'characters' if characters else 'words'}, {features['train'].shape[1]:,}",
+    )
 
 
 def spaceless(texts: list[str]) -> bool:

@@ -35,6 +35,7 @@ class Requester:
         Raises what it ended with.
         """
         events: queue.Queue[Event] = queue.Queue()
+        self.observer.working("starting a process", 0, 1)  # which imports, where it is the first
         worker = self.pool.start(request, events)
         try:
             while (event := events.get()).name != "ended":

@@ -15,6 +15,7 @@ _CHANGES_RESULTS = (
     "training/defaults.py", "strategies/defaults.yaml", "training/encode.py",
     "training/load_data.py", "training/model_plan.py", "training/prepare.py", "training/results.py",
     "training/retention_steps.py", "training/session.py", "training/train.py",
+    "training/untouched.py",
 )  # fmt: skip
 """The folders and files whose code a run's results follow from."""
 _PACKAGES = ("torch", "transformers", "peft")

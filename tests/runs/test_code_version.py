@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from welltuned.experiments import code_version as version
-from welltuned.experiments.code_version import code_version
+from welltuned.runs import code_version as version
+from welltuned.runs.code_version import code_version
 
 
 def test_the_code_that_trains_counts_and_the_code_that_talks_does_not(
