@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,13 @@ def test_a_value_may_follow_from_another(tmp_path: Path) -> None:
     """Whatever locks the two have."""
     found: list[int] = []
 
+    def outer(kept: KeptValues, number: int) -> int:
+        return kept.once(["inner", number], lambda: 1) + 1
+
     def ask() -> None:
         kept = KeptValues(tmp_path)
         for number in range(40):
-            inner = ["inner", number]
-            found.append(kept.once(number, lambda inner=inner: kept.once(inner, lambda: 1) + 1))
+            found.append(kept.once(number, partial(outer, kept, number)))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

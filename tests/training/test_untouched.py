@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from support import STRATEGIES, session_for, tune
+from welltuned.evaluation import eval_model
 from welltuned.evaluation.features import trunk_of
 from welltuned.training import results
 from welltuned.training.observer import Observer
 from welltuned.training.retention_steps import measure_base, measure_retention
-from welltuned.training.session import with_reference_outputs
+from welltuned.training.session import before_training
 
 PARTS: dict[str, Any] = {
     "task": {"pooling": "mean"},
@@ -129,10 +130,12 @@ def test_the_untrained_baseline_is_read_once_for_runs_that_begin_alike(
     tiny: Any, sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    build = results.before_training
-    monkeypatch.setattr(
-        results, "before_training", lambda session: (built.append(1), build(session))[1]
-    )
+
+    def building(session: Any) -> Any:
+        built.append(1)
+        return before_training(session)
+
+    monkeypatch.setattr(results, "before_training", building)
     parts = {"task": {"pooling": "mean"}, "evaluation": {"untrained": True}}
     first, second = (
         tune(tiny("bert"), sentiment, "full", tmp_path / name, **parts, training=training)
@@ -145,19 +148,22 @@ def test_the_untrained_baseline_is_read_once_for_runs_that_begin_alike(
     assert len(built) == 2, "a new head that begins elsewhere is another model"
 
 
-def test_the_reference_of_preferences_is_read_once(causal: Any, preferences: str) -> None:
+def test_the_reference_of_preferences_is_read_once(
+    causal: Any, preferences: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By each who learns from them, whatever its strategy."""
-    told: list[str] = []
+    read: list[int] = []
+    predict = eval_model.predict_outputs
 
-    class Hearing(Observer):
-        def working(self, what: str, done: int, total: int) -> None:
-            told.append(what)
+    def counting(*args: Any) -> np.ndarray:
+        read.append(1)
+        return predict(*args)
 
+    monkeypatch.setattr(eval_model, "predict_outputs", counting)
     asked = {"task": {"type": "preference"}}
     first = session_for(causal("llama"), preferences, "full", **asked)
+    assert len(read) == 3, "each split"
     second = session_for(causal("llama"), preferences, STRATEGIES["lora"], **asked)
-    with passes(second) as rows:
-        again = with_reference_outputs(second, Hearing())
-    assert rows == [] and told == []
+    assert len(read) == 3
     for split, examples in first.prepared.examples.items():
-        np.testing.assert_array_equal(examples.targets, again.prepared.examples[split].targets)
+        np.testing.assert_array_equal(examples.targets, second.prepared.examples[split].targets)

@@ -57,7 +57,12 @@ def test_words_are_counted_once_for_equal_data(
     monkeypatch.setenv("WELLTUNED_CACHE", str(tmp_path / "cache"))
     counted: list[int] = []
     count = baselines.count_words
-    monkeypatch.setattr(baselines, "count_words", lambda plan: (counted.append(1), count(plan))[1])
+
+    def counting(plan: Any) -> baselines.WordCounts:
+        counted.append(1)
+        return count(plan)
+
+    monkeypatch.setattr(baselines, "count_words", counting)
     first, _ = measured(make_rows(200))
     results, rows = first["tf-idf"].results, list(first["tf-idf"].read_lines("predictions.jsonl"))
     again, _ = measured(make_rows(200))
