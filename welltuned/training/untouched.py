@@ -15,6 +15,7 @@ from welltuned.artifact.manifest import Origin
 from welltuned.artifact.verify import WeightHashes
 from welltuned.data.storage import fingerprint
 from welltuned.models.anatomy import Anatomy, undecorated, unwrapped
+from welltuned.models.frozen_cache.cached_trunk import kept_depth
 from welltuned.models.frozen_cache.frozen_part import computed_with
 from welltuned.runs.code_version import code_version
 
@@ -39,9 +40,10 @@ def model_name(
     """A hash that models share which answer the same, bit for bit.
 
     It follows from their weights, from what else decides about their answers, and from this code,
-    libraries, processor and threads.
+    libraries, processor and threads; and from how many blocks run without padding, since that
+    adds in another order.
     """
     device = next(model.parameters()).device.type
     trunk = unwrapped(model).get_submodule(anatomy.trunk)
-    arithmetic = [*computed_with(trunk), device, torch.get_num_threads()]
+    arithmetic = [*computed_with(trunk), device, torch.get_num_threads(), kept_depth(trunk)]
     return fingerprint([sorted(weights.items()), arithmetic, code_version(), *besides])

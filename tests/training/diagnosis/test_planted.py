@@ -52,6 +52,7 @@ def test_a_healthy_run_is_never_warned(planted: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # ten trainings
 @pytest.mark.parametrize("kind", PLANTED)
 def test_of_ten_planted_runs_nine_are_seen_and_no_healthy_one_is_accused(
     kind: str, tiny: Any, tmp_path: Path

@@ -63,12 +63,12 @@ class CachedTrunk:
 
     @property
     def depth(self) -> int:
-        """How many blocks are frozen now."""
-        return self._part.depth()
+        """How many blocks are frozen now, and run once; 0 where that was refused."""
+        return 0 if self._refused else self._part.depth()
 
     def _forward(self, *args: Any, **kwargs: Any) -> Any:
         given = {**dict(zip(self._names, args, strict=False)), **kwargs}
-        depth = 0 if self._refused else self._part.depth()
+        depth = self.depth
         if not depth or self._blocks.train(depth) or self._asks_for_more(given):
             return self._own(*args, **kwargs)
         rows = TokenRows.of(given)
@@ -203,3 +203,9 @@ class CachedTrunk:
             if "use_cache" in self._names:
                 batch["use_cache"] = False
             return self._blocks.run(lambda: self._own(**batch), depths)
+
+
+def kept_depth(trunk: nn.Module) -> int:
+    """How many frozen blocks of a trunk run once for each row now; 0 where its own pass runs."""
+    cached = getattr(vars(trunk).get("forward"), "__self__", None)
+    return cached.depth if isinstance(cached, CachedTrunk) else 0
