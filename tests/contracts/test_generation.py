@@ -18,15 +18,21 @@ import torch
 from torch import nn
 
 from support import DECODERS, STRATEGIES, each_pair, make_config, make_tokenizer, strategy_of
+from welltuned.data.encoding import Encoded
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.loading import Head, ModelConfig, build_skeleton, load_model, read_tokenizer
 from welltuned.strategies import Context
+from welltuned.tasks.generation.batched_decoding import BatchedDecoder
 
 TRIED = [name for name in STRATEGIES if name != "head"]  # there is no new head to train alone
 WHOLE = ("full", "partial", "gradual")
 ROWS = [torch.arange(length).mul(7 * length + 3).remainder(38).add(6) for length in (6, 19, 11)]
 """Texts as token ids, of unequal lengths."""
 NEW = 12
+SETTINGS = {
+    "do_sample": False, "max_new_tokens": NEW, "pad_token_id": 0,
+    "no_repeat_ngram_size": 1, "suppress_tokens": [0],
+}  # fmt: skip
 
 
 def pairs(names: Iterable[str] = TRIED) -> pytest.MarkDecorator:
@@ -98,11 +104,9 @@ def padded(rows: list[torch.Tensor], side: str = "left") -> dict[str, torch.Tens
 def generate(model: Any, rows: list[torch.Tensor], **settings: Any) -> list[list[int]]:
     """The new tokens of each row; none twice, for a random model soon says one thing only."""
     batch = padded(rows)
-    settings = {
-        "do_sample": False, "max_new_tokens": NEW, "pad_token_id": 0,
-        "no_repeat_ngram_size": 1, "suppress_tokens": [0], **settings,
-    }  # fmt: skip
-    return model.generate(**batch, **settings)[:, batch["input_ids"].shape[1] :].tolist()
+    return model.generate(**batch, **{**SETTINGS, **settings})[
+        :, batch["input_ids"].shape[1] :
+    ].tolist()
 
 
 @torch.no_grad()
@@ -136,6 +140,24 @@ def test_a_batch_padded_on_the_left_answers_as_its_rows_do_alone(
     """(S5) Padding takes no position and hides no prompt or prefix."""
     model, _ = tuned(strategy, family)
     assert generate(model, ROWS) == [generate(model, [row])[0] for row in ROWS]
+
+
+@pairs(["full", "lora", "prompt", "prefix", "houlsby"])
+def test_many_prompts_are_answered_together_as_each_is_alone(
+    strategy: str, family: str, tuned: Any
+) -> None:
+    """Behind a beginning read once, by merged weights, in batches that rows leave as they end."""
+    model, chosen = tuned(strategy, family)
+    rows = [torch.cat([ROWS[1][:10], row[:16]]) for row in (*ROWS, *(r.flip(0) for r in ROWS))]
+    endless = [generate(model, [row])[0] for row in rows]
+    stops = [endless[0][2], endless[1][5], endless[2][8]]
+    ends = [min([*map(answer.index, {*stops} & {*answer}), NEW]) for answer in endless]
+    options = {**SETTINGS, "eos_token_id": stops}
+    prompts = Encoded.of([row.numpy() for row in rows], [False] * len(rows))
+    with chosen.merged_for_inference(model):
+        for budget in (1, 100, 10_000):
+            answers = BatchedDecoder(model, options).answer(prompts, budget)
+            assert answers == [row[: end + 1] for row, end in zip(endless, ends, strict=True)]
 
 
 @pairs()

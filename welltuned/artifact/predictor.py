@@ -27,7 +27,7 @@ from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.metrics import METRICS
 from welltuned.runs import Run
-from welltuned.tasks import Examples, Problem
+from welltuned.tasks import Examples, Problem, Responder
 
 if TYPE_CHECKING:
     import torch
@@ -152,9 +152,7 @@ class Predictor:
         """One row a record that has a text."""
         artifact = self._artifact
         if (responder := self.problem.responder) is not None:
-            model = artifact.model, artifact.tokenizer
-            with self._telling_memory(batch_size):
-                responses = responder.respond(*model, records, artifact.max_length, batch_size)
+            responses = self._responses(responder, records, batch_size)
             rows: Sequence[Row] = [{"prediction": response} for response in responses]
             cut = responder.cut(artifact.tokenizer, records, artifact.max_length)
         else:
@@ -164,6 +162,11 @@ class Predictor:
         return [
             {**row, "cut": True} if short else row for row, short in zip(rows, cut, strict=True)
         ]
+
+    def _responses(self, responder: Responder, records: Records, batch_size: int) -> list[str]:
+        one, limit = self._artifact, self._artifact.max_length
+        with self._telling_memory(batch_size), one.merged_for_inference():
+            return responder.respond(one.model, one.tokenizer, records, limit, batch_size)
 
     def rewards(
         self, prompts: Sequence[object], responses: Sequence[str], batch_size: int = 64
@@ -215,9 +218,9 @@ class Predictor:
                     task=self.problem.title,
                 )
             )
-        return responder.stream(
-            artifact.model, artifact.tokenizer, given, artifact.max_length, hear
-        )
+        asked = artifact.model, artifact.tokenizer, given, artifact.max_length
+        with artifact.merged_for_inference():
+            return responder.stream(*asked, hear)
 
     def forgets(self, given: object) -> bool:
         """Whether a text or a list of messages is too long for `say` to read it whole."""
@@ -307,11 +310,8 @@ class Predictor:
         assert examples.targets is not None
         outputs = self._outputs(examples, batch_size)
         scores = self.problem.scorer.score(outputs, examples.targets, intervals=True)
-        artifact = self._artifact
         if (responder := self.problem.responder) is not None:
-            responses = responder.respond(
-                artifact.model, artifact.tokenizer, records, artifact.max_length, batch_size
-            )
+            responses = self._responses(responder, records, batch_size)
             scores |= responder.score(responses, records, intervals=True)
         return {**scored_rows(records, examples, facts, self._run_folder), **scores}
 

@@ -11,6 +11,7 @@ model/  config.json + model.safetensors, or adapter_config.json + adapter_model.
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,10 @@ class Artifact:
     @property
     def precision(self) -> Precision:
         return self.manifest.precision
+
+    def merged_for_inference(self) -> AbstractContextManager[None]:
+        """Context in which text is generated with less work; see `Strategy`."""
+        return self.manifest.strategy.merged_for_inference(self.model)
 
 
 def save_artifact(artifact: Artifact, folder: Path) -> int:

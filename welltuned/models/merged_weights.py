@@ -22,10 +22,13 @@ def merged_into_weights(model: nn.Module) -> Iterator[None]:
     """Context in which the adapters of a model in eval mode are part of its weights.
 
     What the model computes is the same up to the rounding of float32. Afterwards every weight is
-    what it was, bit for bit: adapters are merged into a copy. Nothing is merged, and nothing
-    changes, where there is no memory for the copy; where adapters are switched off; where the
-    weights are in half precision, which would round away small updates; and where a weight is
-    shared with a layer that has no adapter, such as an output layer with the embeddings.
+    what it was, bit for bit: adapters are merged into a copy. Meanwhile the model is this
+    thread's alone.
+
+    Nothing is merged, and nothing changes, where there is no memory for the copy; where adapters
+    are switched off; where the weights are in half precision, which would round away small
+    updates; and where a weight is shared with a layer that has no adapter, such as an output
+    layer with the embeddings.
     """
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     weights = _base_weights(layers)

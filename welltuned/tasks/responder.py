@@ -37,8 +37,12 @@ class Responder(ABC):
         records: Records,
         max_length: int,
         batch_size: int,
+        progress: Callable[[int], None] = lambda done: None,
     ) -> list[str]:
-        """One answer a record, in order."""
+        """One answer a record, in order; `progress` hears how many there are.
+
+        At once are answered `batch_size` records of `max_length` tokens, or more of shorter ones.
+        """
 
     @abstractmethod
     def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:

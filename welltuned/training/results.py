@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -116,13 +117,26 @@ def read_split(
     if (responder := problem.responder) is None or split != "test":
         return outputs, scores, []
     first = examples.records.take(range(min(responder.number, len(examples))))
-    with phase("generate"), autocast(session.precision_in_use, session.device):
+    with phase("generate"), _answering(session):
         responses = responder.respond(
-            session.model, prepared.tokenizer, first, prepared.max_length, ANSWERED_AT_ONCE
+            session.model,
+            prepared.tokenizer,
+            first,
+            prepared.max_length,
+            ANSWERED_AT_ONCE,
+            lambda done: observer.working("writing answers", done, len(first)),
         )
     if responses:
         scores |= responder.score(responses, first, intervals)
     return outputs, scores, responses
+
+
+@contextmanager
+def _answering(session: LoadedModel) -> Iterator[None]:
+    """Context in which text is generated: by merged weights, in the artifact's precision."""
+    merged = session.config.strategy.merged_for_inference(session.model)
+    with merged, autocast(session.precision_in_use, session.device):
+        yield
 
 
 def _written(session: Session) -> Written:
@@ -132,7 +146,7 @@ def _written(session: Session) -> Written:
         return {}
     validation = prepared.examples["validation"]
     one = validation.records.take([int(validation.lengths.argmin())])
-    with autocast(session.precision_in_use, session.device):
+    with phase("generate"), _answering(session):
         tokens = responder.answer_length(
             session.model, prepared.tokenizer, one, prepared.max_length
         )

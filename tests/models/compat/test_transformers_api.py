@@ -13,6 +13,7 @@ from transformers import (
     AttentionMaskInterface,
     AutoConfig,
     AutoModel,
+    AutoModelForCausalLM,
     BertConfig,
     LlamaConfig,
 )
@@ -111,3 +112,22 @@ def test_what_a_model_class_says_of_itself_is_still_asked(tiny: Any) -> None:
     said |= {"_keys_to_ignore_on_load_unexpected"}
     assert len(said) == 5
     assert all(hasattr(PreTrainedModel, name) for name in said)
+
+
+@torch.no_grad()
+def test_a_cache_is_repeated_and_gives_up_rows(tiny: Any) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny("llama")).eval()
+    ids_1P = torch.tensor([[7, 8, 9]])
+    cache: Any = compat.read_once(model, ids_1P, 3)
+    assert cache.layers[0].keys.shape[::2] == (3, 3)
+    assert compat.take_rows(cache, torch.tensor([2]), 2) is None, "it holds three tokens, not two"
+    taken = compat.take_rows(cache, torch.tensor([2]), 3)
+    assert taken is not None
+    found = model(input_ids=torch.tensor([[10]]), past_key_values=taken).logits[0, -1]
+    whole = model(input_ids=torch.tensor([[7, 8, 9, 10]])).logits[0, -1]
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-5)
+
+
+def test_padding_counts_in_a_window_so_nothing_is_shared_there(tiny: Any) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny("mistral")).eval()
+    assert compat.read_once(model, torch.tensor([[7, 8, 9]]), 3) is None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 import transformers
@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.models.auto.modeling_auto import (
@@ -41,10 +42,12 @@ __all__ = [
     "initialise_as_family",
     "is_offline",
     "model_class",
+    "read_once",
     "recompute_activations",
     "register_attention",
     "sdpa_attention_forward",
     "sdpa_mask",
+    "take_rows",
 ]
 
 
@@ -132,3 +135,40 @@ def model_class(given: str | type, config: PreTrainedConfig) -> type[PreTrainedM
         return named
     found = named._model_mapping[type(config)]
     return found[0] if isinstance(found, (list, tuple)) else found
+
+
+def read_once(model: nn.Module, ids_1P: torch.Tensor, rows: int) -> Cache | None:
+    """Keys and values (rows, heads, P, D) of tokens that begin several rows, read in one pass.
+
+    Padding is to stand behind them. None for families in which it would change what follows:
+    those that do not take positions, and those that attend within a window, padding included.
+    """
+    unwrap = getattr(model, "get_base_model", None)
+    inner: Any = model if unwrap is None else unwrap()
+    takes_positions = "position_ids" in inspect.signature(inner.forward).parameters
+    if not takes_positions or getattr(inner.config.get_text_config(), "window_size", None):
+        return None
+    cache = getattr(model(input_ids=ids_1P, use_cache=True), "past_key_values", None)
+    if not _is_of(cache, ids_1P.shape[1]) or any(type(x) is not DynamicLayer for x in cache.layers):
+        return None
+    cache.batch_repeat_interleave(rows)
+    return cache
+
+
+def take_rows(cache: object, rows: torch.Tensor, length: int) -> Cache | None:
+    """A cache of `length` tokens with some of its rows alone; None where it cannot be had."""
+    if not _is_of(cache, length):
+        return None
+    try:
+        cache.batch_select_indices(rows)
+    except AttributeError:  # a layer of another kind, such as a recurrent one
+        return None
+    return cache
+
+
+def _is_of(cache: object, length: int) -> TypeGuard[Cache]:
+    """Whether a cache holds so many tokens; with a soft prompt, which no text shows, it has more.
+
+    `generate` tells by the cache's length which tokens are new.
+    """
+    return isinstance(cache, Cache) and cache.get_seq_length() == length

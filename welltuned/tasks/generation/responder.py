@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.data.encoding import pad
+from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
 from welltuned.errors import Fault, RunFailed
 from welltuned.metrics import Scores
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase, TextStreamer
 
+    from welltuned.tasks.generation.batched_decoding import BatchedDecoder
     from welltuned.tasks.generation.config import Generation
-    from welltuned.tasks.parts import Batch
+    from welltuned.tasks.generation.decoding import Decoding
 
 
 @dataclass(frozen=True)
@@ -54,53 +55,47 @@ class TextResponder(Responder):
         records: Records,
         max_length: int,
         batch_size: int,
+        progress: Callable[[int], None] = lambda done: None,
     ) -> list[str]:
-        """One answer a record, in order."""
-        prompts = [question_of(tokenizer, self.style, records, i) for i in range(len(records))]
-        answers: list[str] = []
-        for start in range(0, len(prompts), batch_size):
-            part = prompts[start : start + batch_size]
-            answers += self._generate(model, tokenizer, part, max_length)
-        return answers
+        if not len(records):
+            return []
+        prompts = self._prompts(tokenizer, records, max_length)
+        decoder = self._decoder(model, tokenizer, self.config.decoding)
+        answers = decoder.answer(prompts, batch_size * max_length, progress)
+        texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
     def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
-        prompts = [question_of(tokenizer, self.style, records, i) for i in range(len(records))]
-        return chat.tokenise_prompts(tokenizer, prompts, self._room(limit)).truncated
+        return self._prompts(tokenizer, records, limit).truncated
+
+    def _prompts(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> Encoded:
+        """Prompts as tokens; of those too long the beginning is cut."""
+        asked = [question_of(tokenizer, self.style, records, i) for i in range(len(records))]
+        return chat.tokenise_prompts(tokenizer, asked, self._room(limit))
 
     def _room(self, limit: int) -> int:
         """The tokens of a prompt, so that its answer has room too."""
         return max(1, limit - self.config.decoding.max_new_tokens)
 
-    def _generate(
+    def _decoder(
         self,
         model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
-        prompts: list[chat.Rendered],
-        limit: int,
-    ) -> list[str]:
-        import torch
+        decoding: Decoding,
+        **options: object,
+    ) -> BatchedDecoder:
+        from welltuned.tasks.generation.batched_decoding import BatchedDecoder
 
-        device = next(model.parameters()).device
-        batch = self._prompt_batch(tokenizer, prompts, limit, device)
-        with torch.inference_mode():
-            ids_BT = model.generate(**batch, **self._options(tokenizer))  # type: ignore[operator]
-        new_BT = ids_BT[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in tokenizer.batch_decode(new_BT, skip_special_tokens=True)]
+        options |= {**decoding.options(tokenizer), "logits_processor": [_require_finite]}
+        return BatchedDecoder(model, options)
 
     def answer_length(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int
     ) -> int | None:
-        import torch
-
-        device = next(model.parameters()).device
-        prompt = question_of(tokenizer, self.style, records, 0)
-        batch = self._prompt_batch(tokenizer, [prompt], limit, device)
         greedy = self.config.decoding.model_copy(update={"temperature": 0.0, "num_beams": 1})
-        with torch.inference_mode():
-            ids_1T = model.generate(**batch, **greedy.options(tokenizer))  # type: ignore[operator]
-        new_T = ids_1T[0, batch["input_ids"].shape[1] :].tolist()
-        stops = chat.stop_ids(tokenizer)
-        return next((i + 1 for i, token in enumerate(new_T) if token in stops), None)
+        decoder = self._decoder(model, tokenizer, greedy)
+        (tokens,) = decoder.answer(self._prompts(tokenizer, records.take([0]), limit), limit)
+        return len(tokens) if tokens[-1] in decoder.stops else None
 
     def settle(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
         config: Any = getattr(model, "generation_config", None)
@@ -116,35 +111,11 @@ class TextResponder(Responder):
         say: Callable[[str], object],
     ) -> str:
         """Answer one text or list of messages, handing on each piece of text as it comes."""
-        import torch
-
         records = ConversationCodec(self.config, self.style).records_of([given])
-        prompt = question_of(tokenizer, self.style, records, 0)
-        device = next(model.parameters()).device
-        batch = self._prompt_batch(tokenizer, [prompt], max_length, device)
-        options = {**self._options(tokenizer), "num_beams": 1}
-        with torch.inference_mode():
-            ids_1T = model.generate(**batch, **options, streamer=_streamer(tokenizer, say))  # type: ignore[operator]
-        new_T = ids_1T[0, batch["input_ids"].shape[1] :]
-        return str(tokenizer.decode(new_T, skip_special_tokens=True)).strip()
-
-    def _options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, object]:
-        return {**self.config.decoding.options(tokenizer), "logits_processor": [_require_finite]}
-
-    def _prompt_batch(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        prompts: list[chat.Rendered],
-        limit: int,
-        device: torch.device,
-    ) -> Batch:
-        """Prompts as `generate` reads them: padded and, when too long, cut on the left."""
-        import torch
-
-        encoded = chat.tokenise_prompts(tokenizer, prompts, self._room(limit))
-        assert tokenizer.pad_token_id is not None, "read_tokenizer sees to it"
-        padded = pad(encoded, range(len(prompts)), tokenizer.pad_token_id, side="left")
-        return {name: torch.from_numpy(track).to(device) for name, track in padded.items()}
+        single = self.config.decoding.model_copy(update={"num_beams": 1})
+        decoder = self._decoder(model, tokenizer, single, streamer=_streamer(tokenizer, say))
+        (tokens,) = decoder.answer(self._prompts(tokenizer, records, max_length), max_length)
+        return str(tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
     def score(self, responses: Sequence[str], records: Records, intervals: bool = False) -> Scores:
         references = [reference_of(self.style, records, i) for i in range(len(responses))]

@@ -171,10 +171,13 @@ class PromptResponder(Responder):
         records: Records,
         max_length: int,
         batch_size: int,
+        progress: Callable[[int], None] = lambda done: None,
     ) -> list[str]:
         generation = self._generation(tokenizer)
         asked = answered(records, generation.style)
-        return generation.responder.respond(model, tokenizer, asked, max_length, batch_size)
+        return generation.responder.respond(
+            model, tokenizer, asked, max_length, batch_size, progress
+        )
 
     def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
         generation = self._generation(tokenizer)

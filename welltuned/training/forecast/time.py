@@ -135,11 +135,14 @@ def evaluation_seconds(
 
 def _answering(rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine) -> float:
     """Seconds of the answers in free text, should none of them end before it must."""
-    responder = rehearsal.prepared.problem.responder
-    if responder is None:
+    prepared = rehearsal.prepared
+    responder, test = prepared.problem.responder, prepared.examples.get("test")
+    if responder is None or test is None:
         return 0.0
-    answered = min(responder.number, len(rehearsal.prepared.examples.get("test", ())))
-    rounds = -(-answered // ANSWERED_AT_ONCE)
-    words = look.trace.flops / look.positions * ANSWERED_AT_ONCE
+    answered, limit = min(responder.number, len(test)), prepared.max_length
+    longest = min(limit, int(test.lengths.max()) + responder.max_new_tokens)
+    together = max(1, min(answered, ANSWERED_AT_ONCE * limit // longest))
+    rounds = -(-answered // together)
+    words = look.trace.flops / look.positions * together
     calls = machine.call * sum(look.trace.operations.values())
     return rounds * responder.max_new_tokens * (calls + words / machine.flops_per_second)
