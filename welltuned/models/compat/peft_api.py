@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from peft import PeftConfig, PromptLearningConfig, mapping
+from peft.tuners.lora import Linear as LoraLinear
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 __all__ = [
     "BaseTunerLayer",
     "LoraLayer",
+    "LoraLinear",
     "MethodLayer",
     "MethodTuner",
     "can_merge",

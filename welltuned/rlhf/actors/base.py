@@ -159,6 +159,10 @@ class Actor(ABC):
 
     def __post_init__(self) -> None:
         self.model.eval()
+        if hasattr(self.model, "peft_config"):
+            from welltuned.models.folded_lora import fold_lora
+
+            fold_lora(self.model)
         head = ValueHead(self.anatomy.hidden_size) if self.has_values else NoValues()
         self.value = head.to(self.device)
 
