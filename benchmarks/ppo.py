@@ -6,12 +6,13 @@ reference, a value model and a reward model, each a whole network of its own; an
 the policy for every pass. Both sides learn from the same number of responses of one fixed
 length, with the same batches, passes, losses and reward model.
 
-What is measured is the time of whole batches and the highest memory above what the process
-held before it loaded the first model, each side in processes of its own, in turns, on one
-thread. The models are untrained, which clocks do not mind: a Llama of ten million weights and
-a BERT as judge.
+What is measured is the CPU time of whole batches and the highest memory above what the process
+held before it loaded the first model, all libraries imported, each side in processes of its own, in
+turns, on one thread. The models are untrained, which clocks do not mind: a Llama of ten million
+weights and a BERT as judge.
 
     python benchmarks/ppo.py --strategies full lora partial --out benchmarks/results
+    python benchmarks/ppo.py --show     # the table of docs/rlhf.md from what is stored
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def usual(folder: str, judge: str, strategy: str) -> dict[str, float]:
     ids = prompts(policy.config.vocab_size)
     seconds = []
     for _ in range(BATCHES + 1):
-        began = time.perf_counter()
+        began = time.process_time()
         with torch.no_grad():
             whole = policy.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0,
@@ -104,7 +105,7 @@ def usual(folder: str, judge: str, strategy: str) -> dict[str, float]:
             (policy_loss + VF * value_loss).backward()
             nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     return {"seconds": statistics.median(seconds[1:]), "bytes": peak() - start}
 
 
@@ -174,11 +175,11 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
     # Responses of one length on both sides: no token is an end.
     with patch("welltuned.tasks.chat.stop_ids", return_value=[-1]):
         for _ in range(BATCHES + 1):
-            began = time.perf_counter()
+            began = time.process_time()
             rollout = learner.rollout(asked)
             assert bool(rollout.mask_BT.all()) and rollout.mask_BT.shape == (ROWS, LENGTH)
             step(learner, rollout, score(rollout.prompts, rollout.responses))
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - began)
     return {"seconds": statistics.median(seconds[1:]), "bytes": peak() - start}
 
 
@@ -253,6 +254,16 @@ def make_models(folder: Path) -> tuple[str, str]:
     return str(folder / "writer"), str(folder / "judge")
 
 
+def measure(side: str, *arguments: str) -> dict[str, float]:
+    """One side in this process, which then has imported what either needs."""
+    import peft  # noqa: F401
+
+    import welltuned.rlhf.api  # noqa: F401
+
+    torch.set_num_threads(1)
+    return {"usual": usual, "ours": ours}[side](*arguments)
+
+
 def in_a_process(*arguments: str) -> dict[str, float]:
     command = [sys.executable, __file__, "--measure", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -287,6 +298,19 @@ def told(strategy: str, row: dict[str, Any]) -> str:
     return f"{strategy:8} {sides}: {faster:.2f} times as fast, {memory:.2f} of the memory"
 
 
+def as_markdown(table: dict[str, dict[str, Any]]) -> str:
+    """A row a strategy: answers per CPU second of both sides, and the ratios."""
+    rows = (
+        (
+            f"`{strategy}`",
+            *(f"{row[side]['responses_per_second']:.2f}" for side in ("usual", "ours")),
+            *(f"{row[ratio]:.2f}" for ratio in ("times_as_fast", "times_the_memory")),
+        )
+        for strategy, row in table.items()
+    )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -294,12 +318,14 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=["full", "lora", "partial"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--show", action="store_true", help="print what is stored as a table")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        torch.set_num_threads(1)
-        side, *arguments = json.loads(options.measure)
-        print(json.dumps({"usual": usual, "ours": ours}[side](*arguments)))
+        print(json.dumps(measure(*json.loads(options.measure))))
+        return
+    if options.show:
+        print(as_markdown(json.loads((options.out / "ppo.json").read_text(encoding="utf-8"))))
         return
     options.out.mkdir(parents=True, exist_ok=True)
     table = {}
