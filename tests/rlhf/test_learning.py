@@ -12,17 +12,30 @@ import torch
 from acting import generator_actor, policy_of, story_prompts
 from tabular import ppo
 from welltuned.rlhf.learner import Learner, Stats, step
+from welltuned.rlhf.policy import Policy
+from welltuned.rlhf.prompts import Prompts
 from welltuned.runs import Run
 
 WORD, LENGTH, TARGET = "good", 4, 25.0
 
 
-def learn(run: Run, stories: str, sign: int, sharper: float = 1.0, **values: Any) -> list[Stats]:
-    """Fourteen batches with a reward for (or against) every `good` in four tokens.
+def likely(policy: Policy, prompts: Prompts) -> float:
+    """The mean probability that a response begins with the word."""
+    token = policy.tokenizer.convert_tokens_to_ids(WORD)
+    with torch.no_grad():
+        logits = [policy.model(torch.tensor([ids])).logits[0, -1] for ids in prompts.ids]
+    return float(torch.stack(logits).softmax(-1)[:, token].mean())
 
-    `sharper` multiplies the logits of the model, and so of its reference, from the start.
-    """
-    policy = policy_of(run)
+
+def learn(run: Run, stories: str, sign: int, sharper: float = 1.0, **values: Any) -> list[Stats]:
+    """Fourteen batches with a reward for (or against) every `good` in four tokens."""
+    return taught(policy_of(run), stories, sign, sharper, **values)
+
+
+def taught(
+    policy: Policy, stories: str, sign: int, sharper: float = 1.0, **values: Any
+) -> list[Stats]:
+    """`sharper` multiplies the logits of the model, and so of its reference, from the start."""
     with torch.no_grad():
         policy.model.get_output_embeddings().weight.mul_(sharper)
     settings = {
@@ -57,11 +70,14 @@ def test_a_rewarded_word_is_learned_while_the_divergence_stays_under_its_target(
 
 
 def test_a_reward_turned_around_goes_the_other_way(told: Callable[..., Run], stories: str) -> None:
-    """The negative control: what is punished is said less than before, and nothing else learned."""
-    found = learn(told("full"), stories, -1)
-    said = [-stats.reward for stats in found]
-    assert sum(said[-4:]) < sum(said[:2]) / 2
-    assert max(said[-4:]) < 0.05
+    """The negative control: what was learned is unlearned, with no pull towards the reference."""
+    policy = policy_of(told("full"))
+    prompts = story_prompts(policy, stories)
+    taught(policy, stories, +1)
+    learned = likely(policy, prompts)
+    assert learned > 0.5
+    taught(policy, stories, -1, kl_coef=0.0, kl_target=None)
+    assert likely(policy, prompts) < learned / 10
 
 
 @pytest.mark.slow
