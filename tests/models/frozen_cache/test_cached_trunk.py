@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +214,62 @@ def test_a_later_process_finds_what_an_earlier_one_kept(
         found.append(logits(model, encode(folder, TEXTS[:6])))
         assert trunk.computed == computed
     assert torch.equal(*found)
+
+
+def _flip_a_byte(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    file = next(folder.rglob("rows.bin"))
+    content = bytearray(file.read_bytes())
+    content[5] ^= 1
+    file.write_bytes(content)
+
+
+def _cut_short(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    os.truncate(next(folder.rglob("rows.bin")), 100)
+
+
+def _delete(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(folder)
+
+
+def _forbid_writing(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only")
+
+    patch.setattr("welltuned.models.frozen_cache.row_folder._append", refuse)
+
+
+def _fill_the_disk(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    patch.setattr("welltuned.models.frozen_cache.row_folder._append", refuse)
+
+
+@pytest.mark.parametrize(
+    ("happens", "lines"),
+    [(_flip_a_byte, 0), (_cut_short, 0), (_delete, 1), (_forbid_writing, 1), (_fill_the_disk, 1)],
+)
+def test_whatever_becomes_of_the_folder_outputs_stay_and_one_line_says_so(
+    happens: Callable[..., None],
+    lines: int,
+    tiny: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No memory holds states here, so that each is read from the folder."""
+    folder = tiny("bert")
+    model, anatomy, _ = build(folder, STRATEGIES["head"])
+    said: list[str] = []
+    store = RowStore(0, lambda: RowFolder(tmp_path / "frozen"))
+    known, more = encode(folder, TEXTS[:6]), encode(folder, TEXTS[6:12])
+    trunk = trunk_of(model, anatomy, store=None)
+    wanted = logits(model, known), logits(model, more)
+    trunk.detach()
+    trunk_of(model, anatomy, store=store, tell=said.append)
+    for _ in range(2):  # computed, and found
+        logits(model, known)
+    happens(tmp_path / "frozen", monkeypatch)
+    for _ in range(2):
+        assert torch.equal(logits(model, known), wanted[0])
+        assert torch.equal(logits(model, more), wanted[1])
+    assert len(said) == lines

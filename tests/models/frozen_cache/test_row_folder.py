@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,19 +50,40 @@ def test_half_a_record_is_nobodys(tmp_path: Path) -> None:
     assert set(RowFolder(tmp_path).find("f", [A, B])) == {A, B}
 
 
-def test_the_oldest_makes_room_and_what_is_too_large_is_not_written(tmp_path: Path) -> None:
+def test_a_damaged_row_is_written_anew(tmp_path: Path) -> None:
+    folder = RowFolder(tmp_path)
+    folder.keep("f", {A: states(1)})
+    (tmp_path / "f/rows.bin").write_bytes(bytes(60))
+    assert not folder.find("f", [A])
+    folder.keep("f", {A: states(1)})
+    for each in (folder, RowFolder(tmp_path)):
+        assert torch.equal(each.find("f", [A])[A], states(1))
+
+
+def test_what_two_processes_compute_at_once_is_written_once(tmp_path: Path) -> None:
+    one, other = RowFolder(tmp_path), RowFolder(tmp_path)
+    assert not one.find("f", [A]) and not other.find("f", [A])
+    one.keep("f", {A: states(1)})
+    other.keep("f", {A: states(1), B: states(2)})
+    assert (tmp_path / "f/rows.bin").stat().st_size == 2 * 60
+    assert set(one.find("f", [A, B])) == {A, B}
+
+
+def test_what_was_used_longest_ago_makes_room_and_what_is_too_large_is_not_written(
+    tmp_path: Path,
+) -> None:
     folder = RowFolder(tmp_path, limit=130)  # a row has 60 bytes
-    for name in ("e", "f", "g"):
+    for name in ("e", "f"):
         folder.keep(name, {A: states(1)})
+    assert RowFolder(tmp_path).find("e", [A])  # another process has a use for it
+    folder.keep("g", {A: states(1)})
     left = {name for name in "efg" if RowFolder(tmp_path).find(name, [A])}
-    assert left == {"f", "g"}
+    assert left == {"e", "g"}
     folder.keep("h", {key: states(1) for key in (A, B, C)})
     assert not RowFolder(tmp_path).find("h", [A])
 
 
 def test_a_folder_that_was_deleted_says_so_or_begins_anew(tmp_path: Path) -> None:
-    import shutil
-
     folder = RowFolder(tmp_path / "deep")
     folder.keep("f", {A: states(1)})
     assert folder.find("f", [A])
@@ -70,3 +92,24 @@ def test_a_folder_that_was_deleted_says_so_or_begins_anew(tmp_path: Path) -> Non
         folder.find("f", [A])
     folder.keep("f", {B: states(2)})
     assert torch.equal(RowFolder(tmp_path / "deep").find("f", [B])[B], states(2))
+
+
+def test_what_others_have_deleted_and_begun_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    folder = RowFolder(tmp_path)
+    folder.keep("f", {A: states(1), B: states(2)})
+    assert folder.find("f", [A])
+    old = (tmp_path / "f/index.bin").rename(tmp_path / "held")  # its number is not given again
+    shutil.rmtree(tmp_path / "f")
+    RowFolder(tmp_path).keep("f", {C: states(3), A: states(1)})
+    found = folder.find("f", [A, B, C])
+    assert set(found) == {A, C} and torch.equal(found[C], states(3)) and old.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device")
+def test_a_full_disk_says_so_and_leaves_no_record(tmp_path: Path) -> None:
+    folder = RowFolder(tmp_path)
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/rows.bin").symlink_to("/dev/full")
+    with pytest.raises(OSError):
+        folder.keep("f", {A: states(1)})
+    assert not RowFolder(tmp_path).find("f", [A])

@@ -59,3 +59,18 @@ def test_what_is_in_no_memory_is_found_in_the_folder(tmp_path: Path) -> None:
     assert set(found) == {bytes(16)} and torch.equal(found[bytes(16)], torch.ones(5, 2))
     store.leave_folder()
     assert not store.find("one", [bytes(16)])
+
+
+def test_memory_is_filled_to_its_limit_and_the_rest_is_read_from_the_folder(
+    tmp_path: Path,
+) -> None:
+    """However many rows there are, and each time they are read."""
+    folder = RowFolder(tmp_path)
+    store = RowStore(100, lambda: folder)
+    names = [bytes([i]) * 16 for i in range(50)]
+    for i, name in enumerate(names):
+        store.keep("one", {name: torch.full((5, 2), float(i))})
+    for _ in range(2):
+        found = [store.find("one", [name])[name] for name in names]
+        assert [float(row[0, 0]) for row in found] == list(range(50))
+        assert len(store.rows("one")) == 2 and store.held == 80

@@ -73,6 +73,7 @@ def _parts(memory: MemoryForecast) -> str:
         "optimizer": memory.optimizer,
         **{f"activations ({place})": taken for place, taken in memory.activations.items()},
         **memory.roles,
+        "states of frozen blocks": memory.states,
         "allocator": memory.allocator,
         "saving and proof": memory.elsewhere,
     }

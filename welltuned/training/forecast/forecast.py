@@ -10,6 +10,7 @@ import torch
 from welltuned.engines.config import ResolvedTraining
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END, InjectedStrategy
+from welltuned.training.forecast.frozen_states import FrozenStates
 from welltuned.training.forecast.memory import FLOAT, MemoryForecast, foresee_memory, keeps
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
@@ -74,19 +75,23 @@ def forecast_run(
     split, batch = largest_look(prepared, training.per_device_eval_batch_size)
     read = prepared.examples[split]
     look = EvalRehearsal(positions(read, batch), rehearsal.look(read, batch))
+    states = FrozenStates.of(rehearsal, shapes[len(shapes) // 2], machine)
     solved = training.optim == "lbfgs"
     training_work = (
         reading_seconds(course, look, machine)
         if solved
         else train_seconds(rehearsal, course, steps, machine)
     )
-    evaluation_work = evaluation_seconds(rehearsal, training, course, look, machine)
+    evaluation_work = evaluation_seconds(rehearsal, training, course, look, states, machine)
     artifact = artifact_bytes(rehearsal)
     return Forecast(
         strategy=strategy.type,
         parameters=rehearsal.weights,
         trainable=rehearsal.trainable,
-        memory=foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
+        memory=replace(
+            foresee_memory(rehearsal, training, steps[-1], look.trace, machine, process),
+            states=states.held(prepared),
+        ),
         precision=precision,
         steps=0 if solved else course.plan.total,
         train_seconds=machine.start + machine.pace * training_work,

@@ -33,6 +33,8 @@ class MemoryForecast:
     of the same sizes, so that none fits where another was."""
     elsewhere: int
     """By how much saving, proof or evaluation reaches above a training step."""
+    states: int = 0
+    """Kept states above frozen blocks, as far as they are in memory."""
     roles: dict[str, int] = field(default_factory=dict)
     """In an RL stage what its other roles take: `reference`, `value`, `reward`. The policy's are
     `weights`, `gradients` and `optimizer`."""
@@ -41,7 +43,7 @@ class MemoryForecast:
     def total(self) -> int:
         held = self.process + self.libraries + self.weights + self.gradients + self.optimizer
         used = sum(self.activations.values()) + sum(self.roles.values())
-        return held + used + self.allocator + self.elsewhere
+        return held + used + self.states + self.allocator + self.elsewhere
 
 
 def foresee_memory(

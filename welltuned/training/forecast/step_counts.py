@@ -43,6 +43,11 @@ class StepCounts:
         return len(self.plan.steps_per_epoch)
 
     @property
+    def tokens(self) -> int:
+        """Tokens of all examples, each once."""
+        return int(self.examples.encoded.lengths.sum())
+
+    @property
     def positions(self) -> np.ndarray:
         """Tokens of each micro-batch, padding included."""
         return np.array([positions(self.examples, batch) for batch in self.batches])

@@ -13,6 +13,7 @@ from welltuned.engines.device import CLEARLY, gain_of
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs.user_cache import recalled
 from welltuned.strategies import Progress
+from welltuned.training.forecast.frozen_states import FrozenStates
 from welltuned.training.forecast.meta_tracer import Trace
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
@@ -65,14 +66,19 @@ def train_seconds(
     """Optimizer steps alone, as `cost.train_seconds` counts them."""
     sizes = [positions(course.examples, batch) for batch, _ in steps]
     seconds = [machine.seconds(trace) for _, trace in steps]
-    passes = float(np.interp(course.positions, sizes, seconds).sum()) * course.repeated
+    positions_read = course.positions
+    passes = float(np.interp(positions_read, sizes, seconds).sum()) * course.repeated
     stages = _stages(rehearsal, course, steps[len(steps) // 2], machine)
     tensors = sum(len(group.parameters) for group in rehearsal.groups)
     moving = rehearsal.trainable * machine.adam + tensors * machine.call
     # The first step's counting is part of what its start takes.
     counted = (len({stage.trainable for stage in stages}) - 1) * machine.counting
+    found = float(np.mean([stage.states.seconds for stage in stages])) * positions_read.sum()
+    computed = stages[0].states.seconds * course.tokens
+    saved = max(0.0, found * course.repeated - computed)
     return (
-        passes / distributed.processes() * float(np.mean([stage.time for stage in stages]))
+        (passes * float(np.mean([stage.time for stage in stages])) - saved)
+        / distributed.processes()
         + course.plan.total * moving * float(np.mean([stage.trainable for stage in stages]))
         + counted * sum(steps[-1][1].operations.values())
     )
@@ -80,8 +86,7 @@ def train_seconds(
 
 def reading_seconds(course: StepCounts, look: EvalRehearsal, machine: Machine) -> float:
     """One forward pass over the training examples, all that takes time where L-BFGS fits a head."""
-    tokens = int(course.examples.encoded.lengths.sum())
-    return tokens * machine.seconds(look.trace) / look.positions
+    return course.tokens * machine.seconds(look.trace) / look.positions
 
 
 @dataclass(frozen=True)
@@ -91,20 +96,22 @@ class _Stage:
     time: float
     trainable: float
     """Shares of what a step takes, and of what trains, at the end."""
+    states: FrozenStates
 
 
 def _stages(
     rehearsal: Rehearsal, course: StepCounts, typical: Step, machine: Machine
 ) -> list[_Stage]:
     epochs, (batch, trace) = course.epochs, typical
-    known = {rehearsal.trains_now: _Stage(1.0, 1.0)}
+    known = {rehearsal.trains_now: _Stage(1.0, 1.0, FrozenStates.of(rehearsal, batch, machine))}
     stages = []
     for fraction in _STAGES:
         rehearsal.advance(Progress(fraction, fraction * epochs))
         now = rehearsal.trains_now
         if now not in known:
             time = machine.seconds(rehearsal.step([batch])) / machine.seconds(trace)
-            known[now] = _Stage(time, now / rehearsal.trainable)
+            states = FrozenStates.of(rehearsal, batch, machine)
+            known[now] = _Stage(time, now / rehearsal.trainable, states)
         stages.append(known[now])
     return stages
 
@@ -114,6 +121,7 @@ def evaluation_seconds(
     training: ResolvedTraining,
     course: StepCounts,
     look: EvalRehearsal,
+    states: FrozenStates,
     machine: Machine,
 ) -> float:
     """Scoring validation and test, answers in free text included."""
@@ -129,8 +137,10 @@ def evaluation_seconds(
     tests = 2 if prepared.config.evaluation.untrained else 1
     sample = tokens["train"] * min(1.0, number / len(prepared.examples["train"]))
     read = tokens["validation"] * (often + 1) + tokens.get("test", 0) * tests + sample
+    found = tokens["validation"] * often + tokens.get("test", 0) * (tests - 1) + sample
     answering = tests * _answering(rehearsal, look, machine)
-    return read * machine.seconds(look.trace) / look.positions + answering
+    scoring = read * machine.seconds(look.trace) / look.positions
+    return max(0.0, scoring - found * states.seconds) + answering
 
 
 def _answering(rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine) -> float:

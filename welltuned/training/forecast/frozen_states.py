@@ -1,0 +1,75 @@
+"""What a run saves where frozen blocks run once for each example, and what keeping that takes."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from welltuned.models.anatomy import unwrapped
+from welltuned.models.frozen_cache.frozen_part import FrozenPart
+from welltuned.models.frozen_cache.lower_blocks import LowerBlocks, UnfitError
+from welltuned.models.frozen_cache.row_store import STORE
+from welltuned.models.frozen_cache.token_rows import TokenRows
+from welltuned.training.forecast.meta_tracer import Trace
+from welltuned.training.forecast.prices import Machine
+from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.prepare import RunPlan
+
+
+@dataclass(frozen=True)
+class FrozenStates:
+    """States above the blocks that are frozen now."""
+
+    seconds: float = 0.0
+    """What computing the states of one position takes..."""
+    bytes: int = 0
+    """... and what holding them does."""
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal, batch: np.ndarray, machine: Machine) -> FrozenStates:
+        """As a batch of the training data shows them; nothing where a run would keep none."""
+        prepared = rehearsal.prepared
+        trunk = unwrapped(rehearsal.model).get_submodule(prepared.anatomy.trunk)
+        depth = FrozenPart(rehearsal.model, prepared.anatomy).depth()
+        if not depth or not _kept(rehearsal):
+            return cls()
+        blocks = LowerBlocks.of(rehearsal.model, prepared.anatomy)
+        blocks.skip_embeddings = False  # some families need what these hand on
+        names = inspect.signature(trunk.forward).parameters
+        given: list[dict[str, Any]] = []
+
+        def look() -> Trace:
+            return rehearsal.look(prepared.learned, batch)
+
+        def note(module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            given.append({**dict(zip(names, args, strict=False)), **kwargs})
+
+        hook = trunk.register_forward_pre_hook(note, with_kwargs=True)
+        try:
+            states_BTH = blocks.run(look, [depth])[depth]
+        except UnfitError:
+            return cls()
+        finally:
+            hook.remove()
+        if len(given) != 1 or (rows := TokenRows.of(given[0])) is None:
+            return cls()
+        with blocks.skipped(depth, states_BTH):
+            upper = look()
+        positions = len(rows) * rows.width
+        lower = machine.seconds(look()) - machine.seconds(upper)
+        return cls(max(0.0, lower) / positions, states_BTH.nbytes // positions)
+
+    def held(self, prepared: RunPlan) -> int:
+        """Bytes of memory for the states of all splits; what has no room there lies on disk."""
+        splits = prepared.examples.values()
+        tokens = sum(int(examples.encoded.lengths.sum()) for examples in splits)
+        return min(STORE.limit, tokens * self.bytes) if self.bytes else 0
+
+
+def _kept(rehearsal: Rehearsal) -> bool:
+    """Whether a run keeps states: on a CPU unless it is told not to, elsewhere if it is told."""
+    wanted = rehearsal.prepared.config.training.cache_frozen_blocks
+    return wanted is True or (wanted == "auto" and rehearsal.device.type == "cpu")
