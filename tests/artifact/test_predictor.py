@@ -215,6 +215,14 @@ def test_an_adapter_answers_on_its_own_base(
     assert str(base) != tiny("bert")
 
 
+def test_an_adapter_is_merged_and_answers_as_it_did_beside_its_base(adapted: Run) -> None:
+    merged, beside = (Predictor.load(adapted, merge=merge) for merge in (True, False))
+    assert not any("lora" in name for name, _ in merged.model.named_parameters())
+    assert any("lora" in name for name, _ in beside.model.named_parameters())
+    found = positive(merged.predict(TEXTS))
+    assert found == pytest.approx(positive(beside.predict(TEXTS)), abs=1e-5)
+
+
 def test_an_adapter_whose_base_has_changed_is_refused(moved: tuple[Path, Path]) -> None:
     """One weight, a little: it would answer, and wrongly."""
     model, base = moved

@@ -131,6 +131,12 @@ def test_evaluation_sees_every_example_once_with_little_padding() -> None:
     assert padding_fraction(LENGTHS, batches) < 0.05
 
 
+def test_an_evaluation_with_a_budget_reads_fewer_of_the_long_texts_at_once() -> None:
+    lengths = np.array([10, 100, 300, 90, 12, 11, 9])
+    batches = [lengths[batch].tolist() for batch in evaluation_batches(lengths, 3, 200)]
+    assert batches == [[300], [100, 90], [12, 11, 10], [9]]
+
+
 def test_evaluation_begins_with_the_longest_texts() -> None:
     """What does not fit into memory shows at once, not at the end."""
     assert LENGTHS[evaluation_batches(LENGTHS, 32)[0]].min() >= np.sort(LENGTHS)[-32]

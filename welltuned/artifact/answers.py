@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from welltuned.data.facts import DataFacts, some_lines
 from welltuned.data.records import Records
 from welltuned.data.trained_on import TRAINED_ON, count_trained_on
-from welltuned.errors import Fault, Place
+from welltuned.errors import Fault, Place, RunFailed
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples
 
@@ -34,6 +36,23 @@ def refused_row(fault: Fault) -> Row:
     reason = f"{fault.what} -> {fault.remedy}" if fault.remedy else fault.what
     line = Place(place.source, place.line)
     return {"id": str(line), "prediction": None, "reason": reason, "code": fault.code}
+
+
+def require_finite_outputs(outputs_NK: np.ndarray, records: Records) -> None:
+    """Raise `RunFailed` where outputs are no numbers, of which no answer can be made."""
+    broken = np.flatnonzero(~np.isfinite(outputs_NK).reshape(len(outputs_NK), -1).all(axis=1))
+    if broken.size:
+        raise RunFailed(
+            Fault(
+                "predict.output_not_finite",
+                "the model's output is not finite for {number:,} of {total:,} inputs",
+                records.place(int(broken[0])),
+                "its weights or its precision do not carry it: train again with a lower "
+                "training.learning_rate, or in training.precision=fp32",
+                number=int(broken.size),
+                total=len(records),
+            )
+        )
 
 
 @dataclass

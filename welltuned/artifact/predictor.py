@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.artifact.answers import Row, empty_row, refused_row, scored_rows
+from welltuned.artifact.answers import (
+    Row,
+    empty_row,
+    refused_row,
+    require_finite_outputs,
+    scored_rows,
+)
 from welltuned.artifact.given import WINDOW, Reader, in_parts
 from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.save_load import Artifact, load_artifact
@@ -23,7 +29,7 @@ from welltuned.data.load_splits import collect_file
 from welltuned.data.records import Records, question_roles
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.memory_faults import lower, telling_memory
-from welltuned.errors import Fault, Faults, InputError, Place, RunFailed
+from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.metrics import METRICS
 from welltuned.runs import Run
@@ -37,6 +43,9 @@ if TYPE_CHECKING:
 Given = Iterable[Any] | Mapping[str, Any]
 """Inputs: a text or several, dicts by column names, or a DataFrame."""
 
+_TOKENS = 2048
+"""Of a batch on a CPU, padding included: more do not fit into its cache and take longer."""
+
 
 class Predictor:
     """A tuned model, ready for inference."""
@@ -46,13 +55,17 @@ class Predictor:
         self._run_folder = run_folder
 
     @classmethod
-    def load(cls, run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
+    def load(
+        cls, run: Run | str | PathLike[str], device: str = "auto", merge: bool = True
+    ) -> Predictor:
         """From a run, its folder, or a bare model folder.
 
-        Raises `InputError` when it is none of these.
+        With `merge` an adapter is merged into the weights where these can hold it: answers come
+        faster, and differ by rounding. Raises `InputError` when it is none of these.
         """
         folder = find_artifact(run)
-        return cls(load_artifact(folder, choose_device(device)), folder.resolve().parent)
+        artifact = load_artifact(folder, choose_device(device))
+        return cls(artifact.merged() if merge else artifact, folder.resolve().parent)
 
     @property
     def problem(self) -> Problem:
@@ -280,8 +293,9 @@ class Predictor:
                 artifact.tokenizer.pad_token_id,
                 batch_size,
                 precision,
+                max_tokens=_TOKENS if self.device.type == "cpu" else None,
             )
-        _require_finite(outputs, examples.records)
+        require_finite_outputs(outputs, examples.records)
         return outputs
 
     def evaluate(
@@ -341,20 +355,3 @@ def _line(fault: Fault) -> int:
 
 def _at(given: Sequence[object], index: int) -> object:
     return given[index] if 0 <= index < len(given) else None
-
-
-def _require_finite(outputs_NK: np.ndarray, records: Records) -> None:
-    """Raise `RunFailed` where outputs are no numbers, of which no answer can be made."""
-    broken = np.flatnonzero(~np.isfinite(outputs_NK).reshape(len(outputs_NK), -1).all(axis=1))
-    if broken.size:
-        raise RunFailed(
-            Fault(
-                "predict.output_not_finite",
-                "the model's output is not finite for {number:,} of {total:,} inputs",
-                records.place(int(broken[0])),
-                "its weights or its precision do not carry it: train again with a lower "
-                "training.learning_rate, or in training.precision=fp32",
-                number=int(broken.size),
-                total=len(records),
-            )
-        )

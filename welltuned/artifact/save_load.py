@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,17 @@ class Artifact:
     def merged_for_inference(self) -> AbstractContextManager[None]:
         """Context in which text is generated with less work; see `Strategy`."""
         return self.manifest.strategy.merged_for_inference(self.model)
+
+    def merged(self) -> Artifact:
+        """With an adapter merged into the weights, where these can hold it."""
+        strategy = self.manifest.strategy
+        if strategy.saves_whole_model or strategy.merge_refusal:
+            return self
+        from welltuned.models.merged_weights import can_be_merged
+
+        return (
+            replace(self, model=strategy.merge(self.model)) if can_be_merged(self.model) else self
+        )
 
 
 def save_artifact(artifact: Artifact, folder: Path) -> int:

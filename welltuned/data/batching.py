@@ -91,13 +91,22 @@ class BatchPlan:
         return [part for part in parts if len(part)]
 
 
-def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Every example once, in batches of like length.
+def evaluation_batches(
+    lengths: np.ndarray, batch_size: int, max_tokens: int | None = None
+) -> list[np.ndarray]:
+    """Every example once, in batches of like length; with `max_tokens`, fewer of the long ones.
 
     The order of examples is of no account to scores.
     """
     order = np.argsort(-lengths, kind="stable")
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    batches: list[np.ndarray] = []
+    while len(order):
+        size = batch_size
+        if max_tokens is not None:
+            size = min(size, max(1, max_tokens // max(1, int(lengths[order[0]]))))
+        batches.append(order[:size])
+        order = order[size:]
+    return batches
 
 
 def padding_fraction(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:

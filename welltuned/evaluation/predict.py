@@ -32,13 +32,17 @@ def predict_outputs(
     batch_size: int,
     precision: AbstractContextManager[object] | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    max_tokens: int | None = None,
 ) -> np.ndarray:
-    """Outputs (N, K) with everything in eval mode. Modes are put back afterwards."""
+    """Outputs (N, K) with everything in eval mode. Modes are put back afterwards.
+
+    With `max_tokens` long examples are read in smaller batches.
+    """
     device = next(model.parameters()).device
     outputs: np.ndarray | None = None
     done = 0
     with in_eval_mode(model), torch.inference_mode(), precision or nullcontext():
-        for indices in evaluation_batches(examples.lengths, batch_size):
+        for indices in evaluation_batches(examples.lengths, batch_size, max_tokens):
             batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
             part = problem.objective.outputs(model, batch).float().cpu().numpy()
             if outputs is None:

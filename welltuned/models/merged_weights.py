@@ -30,11 +30,11 @@ def merged_into_weights(model: nn.Module) -> Iterator[None]:
     updates; and where a weight is shared with a layer that has no adapter, such as an output
     layer with the embeddings.
     """
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    weights = _base_weights(layers)
-    if not _can_merge(model, layers, weights):
+    if not can_be_merged(model):
         yield
         return
+    layers = _layers(model)
+    weights = _base_weights(layers)
     kept = [(weight, weight.data) for weight in weights]
     try:
         for weight, data in kept:
@@ -50,15 +50,20 @@ def merged_into_weights(model: nn.Module) -> Iterator[None]:
             weight.data = data
 
 
+def _layers(model: nn.Module) -> list[BaseTunerLayer]:
+    return [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+
+
 def _base_weights(layers: Sequence[BaseTunerLayer]) -> list[nn.Parameter]:
     """The weights of the layers that have adapters, each once."""
     found = (w for layer in layers for w in layer.get_base_layer().parameters(recurse=False))
     return list({id(weight): weight for weight in found}.values())
 
 
-def _can_merge(
-    model: nn.Module, layers: Sequence[BaseTunerLayer], weights: list[nn.Parameter]
-) -> bool:
+def can_be_merged(model: nn.Module) -> bool:
+    """Whether the weights of a model can hold what its adapters add, and there is memory for it."""
+    layers = _layers(model)
+    weights = _base_weights(layers)
     if not weights or any(layer.disable_adapters or layer.merged for layer in layers):
         return False
     holders = Counter(id(w) for module in model.modules() for w in module.parameters(recurse=False))

@@ -161,7 +161,7 @@ def build_reward(
             return _plain_classifier(source, device, joint)
         folder = location
     chosen = folder or Path(str(source.run)).expanduser()
-    predictor = Predictor.load(chosen, device.type)
+    predictor = Predictor.load(chosen, device.type, merge=False)  # it may share the policy's base
     score = _of_run(predictor, source, chosen, joint)
     return RewardFunction(source.name, score, source.weight, predictor.model, predictor.tokenizer)
 
