@@ -28,7 +28,7 @@ from welltuned.errors import (
     Stopped,
     WelltunedError,
 )
-from welltuned.models.compat import AUTO_MODELS
+from welltuned.models.compat import AUTO_MODELS, MODEL_INDEX
 from welltuned.schema.imports import after_import
 from welltuned.schema.progress import show_progress
 
@@ -86,12 +86,13 @@ _MODULES = {
 }
 """Where the names of `__all__` are that are imported late."""
 
-# Both libraries learn of our parts when they are imported themselves: `import welltuned` stays
-# instant. A hook named by its path is not imported before it is called.
+# Both libraries learn of our parts when they are imported themselves, and transformers of where its
+# index is: `import welltuned` stays instant. A hook named by its path is not imported before.
 after_import(
     {
         "peft": "welltuned.strategies.peft_methods.register:register_with_peft",
         AUTO_MODELS: "welltuned.models.register:register_with_transformers",
+        MODEL_INDEX: "welltuned.models.compat.model_index:keep_index",
     }
 )
 

@@ -94,3 +94,15 @@ def test_training_and_predicting_import_what_they_use_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == [], done.stderr
+
+
+def test_a_comparison_is_led_and_reported_without_torch() -> None:
+    """Its cells are carried out, and its feasibility is tried, in processes of their own."""
+    code = (
+        "import json, sys\n"
+        "import welltuned.experiments.comparison.compare, welltuned.reports.comparison\n"
+        "print(*set(json.loads(sys.argv[1])) & set(sys.modules))"
+    )
+    asked = [sys.executable, "-c", code, json.dumps(sorted(HEAVY))]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120)
+    assert set(done.stdout.split()) <= CONFIG, done.stderr

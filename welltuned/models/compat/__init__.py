@@ -7,3 +7,5 @@ changes one of them, and names it. The rest of the package knows only what is do
 
 AUTO_MODELS = "transformers.models.auto.modeling_auto"
 """The module of transformers whose import makes the auto classes known."""
+MODEL_INDEX = "transformers.utils.import_utils"
+"""The module of transformers that makes the index of its models' modules."""
