@@ -167,10 +167,12 @@ def compare(
     return run_comparison(read, document, observer)
 
 
-def load(run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
+def load(run: Run | str | PathLike[str], device: str = "auto", merge: bool = True) -> Predictor:
     """A predictor from a run, its folder, or the folder of a model alone.
 
-    `device` is auto, cpu, cuda or mps. Raises `InputError` when the folder is none of these.
+    `device` is auto, cpu, cuda or mps. With `merge` LoRA is merged into the weights where these can
+    hold it: answers come faster and differ by rounding, and `model` is a plain transformers model;
+    without, it is PEFT's. Raises `InputError` when the folder is none of these.
 
         wt.load("runs/mine").predict(["a text", "another"])
     """
@@ -179,7 +181,7 @@ def load(run: Run | str | PathLike[str], device: str = "auto") -> Predictor:
     folder = find_artifact(run)  # what is none is told before torch is imported
     from welltuned.artifact.predictor import Predictor
 
-    return Predictor.load(folder, device)
+    return Predictor.load(folder, device, merge)
 
 
 def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:
