@@ -41,7 +41,7 @@ class SampledTokens:
         logprobs_BT, values_BT, entropies_BT = (zeros(torch.float32) for _ in range(3))
         return cls(tokens_BT, mask_BT, logprobs_BT, values_BT, entropies_BT, ended_B)
 
-    def note(self, rows_G: torch.Tensor, step: int, *columns_G: torch.Tensor) -> None:
+    def record(self, rows_G: torch.Tensor, step: int, *columns_G: torch.Tensor) -> None:
         """Token, log-probability, value and entropy at one step of the rows that still go on."""
         self.mask_BT[rows_G, step] = True
         fields = self.tokens_BT, self.logprobs_BT, self.values_BT, self.entropies_BT
@@ -90,7 +90,7 @@ def sample(
         require_finite(entropies_G)  # they are not where any log-probability is not
         ids = _drawn(shares_GV, draws_B[rows_G].unsqueeze(1))
         chosen_G = logprobs_GV.gather(1, ids)[:, 0]
-        said.note(rows_G, step, ids[:, 0], chosen_G, value(hidden_GH), entropies_G)
+        said.record(rows_G, step, ids[:, 0], chosen_G, value(hidden_GH), entropies_G)
         positions = positions[:, -1:] + 1
         mask = functional.pad(mask, (0, 1), value=1)
         ends_G = torch.isin(ids[:, 0], stops_S)
