@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from welltuned.models.anatomy import unwrapped
 from welltuned.models.checkpoint_context import contexts
+from welltuned.models.compat.torch_api import uncounted
 from welltuned.models.freezing import in_eval_mode
 
 _IGNORED = -100
@@ -152,7 +153,10 @@ def check_head(
     except ValueError:
         return False
     inputs = {**_given(attention_mask, None), **inputs}
-    with in_eval_mode(model):
+    # It is no part of a step's cost. What `meta` imagines needs the modes around it.
+    imagined = any(weight.is_meta for weight in model.parameters())
+    apart = nullcontext() if imagined else uncounted()
+    with in_eval_mode(model), apart:
         own_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
         # All positions at once, as the model does: half precision would round others otherwise.
         ours_BTV = head.logits(head.hidden(input_ids, inputs))
