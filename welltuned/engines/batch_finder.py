@@ -21,7 +21,6 @@ from welltuned.engines.job import Job
 from welltuned.engines.memory_faults import is_out_of_memory
 from welltuned.engines.sandbox import untouched
 from welltuned.engines.step_plan import StepPlan
-from welltuned.evaluation.predict import to_device
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs import process_memory
 from welltuned.runs.results_schema import BatchSizeSearch
@@ -140,8 +139,7 @@ def _speed(job: Job, steps: list[np.ndarray], size: int) -> float:
 
 def _pass(job: Job, indices: np.ndarray) -> None:
     """A forward and backward pass; the gradients are dropped."""
-    arrays = job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id)
-    batch = to_device(arrays, job.device)
+    batch = job.collate(indices, job.device)
     with autocast(job.precision, job.device):
         loss = job.problem.objective.loss(job.model, batch)
     loss.backward()

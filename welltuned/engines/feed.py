@@ -18,7 +18,6 @@ import torch
 from welltuned.engines import distributed
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import PlannedStep
-from welltuned.evaluation.predict import to_device
 
 if TYPE_CHECKING:
     from welltuned.tasks.parts import Batch
@@ -54,10 +53,7 @@ def micro_batches_of(job: Job, step: PlannedStep) -> list[Batch]:
 
 def _collated(job: Job, step: PlannedStep) -> list[Batch]:
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
-    batches = [
-        to_device(job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id), _HOST)
-        for indices in mine
-    ]
+    batches = [job.collate(indices, _HOST) for indices in mine]
     return [_pinned(batch) for batch in batches] if job.device.type == "cuda" else batches
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -13,11 +15,15 @@ from welltuned.data.batching import BatchPlan
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener
 from welltuned.engines.step_plan import plan_batches
+from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
 from welltuned.protection import Guard
 from welltuned.runs.results_schema import HeadSolution, Scores
 from welltuned.strategies import ParameterGroup, Strategy
 from welltuned.tasks import Examples, Problem
+
+if TYPE_CHECKING:
+    from welltuned.tasks.parts import Batch
 
 
 @dataclass
@@ -46,6 +52,11 @@ class Job:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    def collate(self, indices: np.ndarray, device: torch.device) -> Batch:
+        """These examples as one padded batch on a device."""
+        arrays = self.problem.codec.collate(self.examples, indices.tolist(), self.pad_id)
+        return to_device(arrays, device)
 
     @property
     def batches(self) -> BatchPlan:

@@ -21,7 +21,6 @@ from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import IGNORED
 from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
-from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
 from welltuned.models.freezing import in_eval_mode
 
@@ -86,7 +85,7 @@ def read_head_data(job: Job, head: LinearHead) -> HeadData:
     features, labels, size = [], [], job.training.per_device_eval_batch_size
     with in_eval_mode(job.model), torch.no_grad(), autocast(job.precision, job.device):
         for indices in evaluation_batches(job.examples.lengths, size):
-            batch = _batch(job, indices)
+            batch = job.collate(indices, job.device)
             with head.recorded() as read:
                 job.problem.objective.outputs(job.model, batch)
             some, theirs = _labelled(read, batch["labels"])
@@ -98,11 +97,6 @@ def read_head_data(job: Job, head: LinearHead) -> HeadData:
     if together.is_floating_point():
         together = together.double()
     return HeadData(torch.cat(features, along).double(), together)
-
-
-def _batch(job: Job, indices: np.ndarray) -> dict[str, torch.Tensor]:
-    arrays = job.problem.codec.collate(job.examples, indices.tolist(), job.pad_id)
-    return to_device(arrays, job.device)
 
 
 def _labelled(read: list[torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,7 +143,7 @@ class Standardised(nn.Module):
 def head_refusal(job: Job, head: LinearHead) -> str | None:
     """Why the head's readings cannot stand for the model, tried on a few examples; or None."""
     some = np.arange(min(_TRIED, len(job.examples)))
-    batch, objective = _batch(job, some), job.problem.objective
+    batch, objective = job.collate(some, job.device), job.problem.objective
     with in_eval_mode(job.model), torch.no_grad(), autocast(job.precision, job.device):
         with head.recorded() as read:
             whole = float(objective.loss(job.model, batch))

@@ -11,6 +11,9 @@ from welltuned.models.frozen_cache.row_store import STORE
 from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
+    import torch
+
+    from welltuned.engines.config import TrainingConfig
     from welltuned.training.session import LoadedModel
 
 _TRIED = 4
@@ -22,14 +25,14 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
 
     On other devices than a CPU no two batches add alike: there it is the user's choice.
     """
-    wanted = loaded.config.training.cache_frozen_blocks
-    if loaded.device.type != "cpu" and wanted is not True:
+    keeps = keeps_states(loaded.config.training, loaded.device)
+    if loaded.device.type != "cpu" and not keeps:
         return None
     trunk = CachedTrunk(
         loaded.model,
         loaded.prepared.anatomy,
         _lowest(loaded),
-        STORE if wanted else None,
+        STORE if keeps else None,
         observer.noted,
     )
     if trunk.depth:
@@ -38,6 +41,12 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
         half = autocast(loaded.precision, loaded.device)
         predict_outputs(loaded.model, loaded.problem, some, loaded.prepared.pad_id, _TRIED, half)
     return trunk
+
+
+def keeps_states(training: TrainingConfig, device: torch.device) -> bool:
+    """Whether states are kept: on a CPU unless that is told off, elsewhere where it is told."""
+    wanted = training.cache_frozen_blocks
+    return wanted is True or (wanted == "auto" and device.type == "cpu")
 
 
 def _lowest(loaded: LoadedModel) -> int | None:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from transformers import StoppingCriteria
 
+from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import Encoded, pad
 from welltuned.models.compat.transformers_api import read_once, take_rows
 
@@ -56,7 +57,9 @@ class BatchedDecoder:
         """
         answers: dict[int, list[int]] = {}
         with torch.inference_mode():
-            for batch in _batches(prompts.lengths + self.max_new_tokens, budget):
+            lengths = prompts.lengths + self.max_new_tokens
+            for indices in evaluation_batches(lengths, len(prompts), budget):
+                batch = indices.tolist()
                 for row, tokens in self._answer_together(prompts.take(batch)):
                     answers[batch[row]] = tokens
                     progress(len(answers))
@@ -116,15 +119,6 @@ class _EnoughEnded(StoppingCriteria):
     ) -> torch.Tensor:
         ended_R = torch.isin(input_ids[:, self.start :], self.stops_S).any(dim=1)
         return (ended_R.sum() >= _SHARE * len(ended_R)).expand(len(ended_R))
-
-
-def _batches(lengths: np.ndarray, budget: int) -> Iterator[list[int]]:
-    """Rows of like length, the longest first, as many as a budget of tokens allows."""
-    order = np.argsort(-lengths, kind="stable").tolist()
-    while order:
-        number = max(1, budget // int(lengths[order[0]]))
-        yield order[:number]
-        order = order[number:]
 
 
 def _shared(prompts: Encoded) -> int:

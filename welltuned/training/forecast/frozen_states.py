@@ -16,6 +16,7 @@ from welltuned.models.frozen_cache.token_rows import TokenRows
 from welltuned.training.forecast.meta_tracer import Trace
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.frozen_blocks import keeps_states
 from welltuned.training.prepare import RunPlan
 
 
@@ -34,7 +35,7 @@ class FrozenStates:
         prepared = rehearsal.prepared
         trunk = unwrapped(rehearsal.model).get_submodule(prepared.anatomy.trunk)
         depth = FrozenPart(rehearsal.model, prepared.anatomy).depth()
-        if not depth or not _kept(rehearsal):
+        if not depth or not keeps_states(prepared.config.training, rehearsal.device):
             return cls()
         blocks = LowerBlocks.of(rehearsal.model, prepared.anatomy)
         blocks.skip_embeddings = False  # some families need what these hand on
@@ -67,9 +68,3 @@ class FrozenStates:
         splits = prepared.examples.values()
         tokens = sum(int(examples.encoded.lengths.sum()) for examples in splits)
         return min(STORE.limit, tokens * self.bytes) if self.bytes else 0
-
-
-def _kept(rehearsal: Rehearsal) -> bool:
-    """Whether a run keeps states: on a CPU unless it is told not to, elsewhere if it is told."""
-    wanted = rehearsal.prepared.config.training.cache_frozen_blocks
-    return wanted is True or (wanted == "auto" and rehearsal.device.type == "cpu")
