@@ -25,13 +25,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speed import limits, page
+from speed import limits, page, start
 from speed.place import ROOT, Failed, Place, circumstances, set_of
 from speed.rounds import NotHere
 from speed.rows import ROWS
 
 RESULTS = ROOT / "benchmarks/results/speed.json"
-OTHERS = ("limit", "scaling")
+OTHERS = ("start", "limit", "scaling")
 """What is measured without another side."""
 SAME = ("data", "examples", "code", "cpu", "cores", "versions")
 """What rounds must agree in to stand in one row."""
@@ -80,8 +80,11 @@ def measure(name: str, place: Place, rounds: int, kept: dict[str, Any], out: Pat
 def measure_alone(
     name: str, place: Place, sizes: Sequence[int], kept: dict[str, Any], out: Path
 ) -> None:
-    """The share of the limit, or the costs by number of examples."""
-    if name == "limit":
+    """Starts, the share of the limit, or the costs by number of examples."""
+    if name == "start":
+        kept[name] = {**circumstances(), "rounds": start.measure_starts(place)}
+        write_results(kept, out)
+    elif name == "limit":
         kept[name] = {**circumstances(), "steps": limits.share_of_limit(place)}
         write_results(kept, out)
     else:

@@ -13,6 +13,7 @@ from speed.limits import AIMED_AT
 from speed.place import ROOT
 from speed.rounds import SIDES
 from speed.rows import ROWS
+from speed.start import STARTS, medians
 
 PAGES = {"en": ROOT / "docs/performance.md", "zh": ROOT / "docs/zh/performance.md"}
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh.md"}
@@ -32,6 +33,10 @@ HEADS = {
 BRIEF_HEADS = {
     "en": ["work", "times as fast", "spread", "accuracy, ours / peer"],
     "zh": ["工作", "快多少倍", "范围", "准确率，我们 / 对方"],
+}
+START_HEADS = {
+    "en": ["from an empty process until", "seconds", "spread", "CPU seconds", "aimed at"],
+    "zh": ["从空进程到", "秒数", "范围", "CPU 秒数", "目标"],
 }
 LIMIT_HEADS = {
     "en": ["examples a step", "tokens a step", "share of the limit", "spread", "aimed at"],
@@ -144,6 +149,25 @@ def brief(kept: Measured, language: str) -> str:
     return f"{table(BRIEF_HEADS[language], rows)}\n\n{made(measured, language)}"
 
 
+def start_of(kept: Measured, language: str) -> str:
+    """How long commands take to start."""
+    if "start" not in kept:
+        return NOTHING[language]
+    rows = []
+    for name, rounds in kept["start"]["rounds"].items():
+        start, median_of = STARTS[name], medians(rounds)
+        rows.append(
+            [
+                start.english if language == "en" else start.chinese,
+                f"**{median_of['seconds']:.2f}**",
+                spread([one["seconds"] for one in rounds]),
+                f"{median_of['cpu_seconds']:.2f}",
+                f"{start.aimed_at:.2f}",
+            ]
+        )
+    return f"{table(START_HEADS[language], rows)}\n\n{made([kept['start']], language)}"
+
+
 def limit_of(kept: Measured, language: str) -> str:
     """The share of the machine's limit that a step reaches."""
     if "limit" not in kept:
@@ -218,6 +242,7 @@ def filled(text: str, kept: Measured, language: str) -> str:
     """docs/performance.md, or its Chinese twin, with what was measured."""
     for name, content in (
         ("rows", rows_of(kept, language)),
+        ("start", start_of(kept, language)),
         ("limit", limit_of(kept, language)),
         ("scaling", scaling_of(kept, language)),
     ):

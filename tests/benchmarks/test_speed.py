@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import bench
-from speed import page, place, rounds, rows
+from speed import page, place, rounds, rows, start
 
 KEPT = bench.read(bench.RESULTS)
 
@@ -160,6 +160,31 @@ def test_limit_and_scaling_have_tables_of_their_own(tmp_path: Path) -> None:
     assert page.scaling_of(kept, "en").endswith("some CPU, 2 × CPU; torch 2; 2026-01-01.")
     page.draw(points, tmp_path / "assets/scaling.svg")
     assert "examples" in (tmp_path / "assets/scaling.svg").read_text(encoding="utf-8")
+
+
+def test_a_start_is_timed_until_its_process_ends_or_has_left_a_line(tmp_path: Path) -> None:
+    one, file = here(tmp_path), tmp_path / "metrics.jsonl"
+    writes = f"import time; open({str(file)!r}, 'w').write('1'); time.sleep(60)"
+    for code, ends in (("raise SystemExit(2)", {"status": 2}), (writes, {"line_in": file})):
+        taken = start._until([sys.executable, "-c", code], one, **ends)
+        assert 0 < taken["cpu_seconds"] <= 60 and 0 < taken["seconds"] < 60
+    with pytest.raises(place.Failed, match="no such thing"):
+        start._until([sys.executable, "-c", "raise SystemExit('no such thing')"], one, status=2)
+
+
+def test_the_first_round_of_starts_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(range(9, 0, -1))
+    known = start.STARTS["help"]
+    one = replace(known, measure=lambda at: {"seconds": next(times), "cpu_seconds": 0.125})
+    monkeypatch.setattr(start, "STARTS", {"help": one})
+    monkeypatch.setattr(start, "tune", lambda at: None)
+    found = start.measure_starts(here(tmp_path), rounds=3)
+    assert [taken["seconds"] for taken in found["help"]] == [8, 7, 6]
+    kept = {"start": {"date": "", "cpu": "", "cores": 2, "versions": {}, "rounds": found}}
+    said = "| `welltuned --help` | **7.00** | 6.00 to 8.00 | 0.12 | 0.15 |"
+    assert said in page.start_of(kept, "en") and said in page.start_of(kept, "zh")
 
 
 def test_a_page_without_its_markers_is_refused() -> None:

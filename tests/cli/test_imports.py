@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from welltuned.cli import app
+
 HEAVY = {
     "torch",
     "transformers",
@@ -44,8 +46,11 @@ LIGHT: tuple[tuple[str, set[str]], ...] = (
     (f"tune lr {FAULTY}", {*CONFIG, "rich"}),
     (f"probe {FAULTY}", {*CONFIG, "rich"}),
     (f"compare {FAULTY}", {*CONFIG, "rich"}),
+    ("demo sead=1", {*CONFIG, "rich"}),
     ("runs /no/such", {*CONFIG, "rich"}),
     ("report /no/such", {*CONFIG, "rich"}),
+    ("export /no/such to=/no/such", {*CONFIG, "rich"}),
+    ("doctor --help", {*CONFIG, "rich"}),  # it tells of torch, and so must import it
 )
 """Arguments, from the lightest on, and the heavy libraries that may have been imported by then."""
 
@@ -76,6 +81,12 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     )  # fmt: skip
     found = json.loads(done.stderr.splitlines()[-1])
     return {line: set(modules) for (line, _), modules in zip(LIGHT, found, strict=True)}
+
+
+def test_no_verb_is_left_out() -> None:
+    there = {one.name for one in app.registered_commands}
+    there |= {one.name for one in app.registered_groups}
+    assert there == {line.split()[0] for line, _ in LIGHT} - {"--help"}
 
 
 @pytest.mark.parametrize(("line", "may"), LIGHT)

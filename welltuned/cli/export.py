@@ -8,6 +8,7 @@ import typer
 
 from welltuned.cli.app import app
 from welltuned.errors import Fault, InputError
+from welltuned.schema.imports import collector_paused
 
 
 @app.command("export")
@@ -19,7 +20,7 @@ def export_command(
     ] = None,
 ) -> None:
     """Write the tuned model as a plain Hugging Face folder, merged where the method allows."""
-    from welltuned.artifact.export import export_run
+    from welltuned.artifact.manifest import find_artifact
 
     pairs = dict(argument.partition("=")[::2] for argument in arguments or [])
     if set(pairs) != {"to"} or not pairs["to"]:
@@ -31,4 +32,8 @@ def export_command(
                 "for example: welltuned export runs/mine to=merged",
             )
         )
+    find_artifact(run)  # what is none is told before torch is imported
+    with collector_paused():
+        from welltuned.artifact.export import export_run
+
     print(export_run(run, pairs["to"]))
