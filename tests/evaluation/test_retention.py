@@ -13,6 +13,7 @@ import torch
 
 from support import build, make_rows
 from welltuned.data.records import Records
+from welltuned.evaluation import retention
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.retention import BaseAnswers, headline
 from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
@@ -145,6 +146,37 @@ def test_a_speaker_is_asked_for_its_loss_and_its_divergence(speaker: EvalModel) 
         assert entry["kept"] == pytest.approx(math.exp(-entry["after"]))
     assert found["kl_texts"]["after"] != found["kl_validation"]["after"]
     assert found["decided_by"] in ("loss_texts", "probe_opinions")
+
+
+def test_a_speaker_reads_each_text_once(
+    speaker: EvalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss and divergence come of one pass, and are what two passes find."""
+    own, trains = own_examples(speaker), {id(weight) for weight in speaker.model.parameters()}
+    texts = RetentionSets(texts=sets(has_lm_head=True).texts)
+    together = BaseAnswers.of(speaker, texts, own, trains)
+    with monkeypatch.context() as limited:  # to fewer texts than there are
+        limited.setattr(retention, "_MOST_TEXTS", 19)
+        apart = BaseAnswers.of(speaker, texts, own, trains)
+    before = mean_loss(speaker)
+    stir(speaker, 0.3)
+    two = apart.compared(speaker)
+    rows: list[int] = []
+    trunk: Any = speaker.model.model
+    read = trunk.forward
+
+    def counted(**inputs: Any) -> Any:
+        rows.append(len(inputs["input_ids"]))
+        return read(**inputs)
+
+    monkeypatch.setattr(trunk, "forward", counted)
+    one = together.compared(speaker)
+    assert sum(rows) == len(texts.texts[0].texts) + len(own)
+    assert one["loss_texts"]["before"] == pytest.approx(before, rel=1e-5)
+    for name in ("before", "after", "kept", "kept_ci95"):
+        assert one["loss_texts"][name] == pytest.approx(two["loss_texts"][name], rel=1e-5)
+    assert one["kl_validation"] == two["kl_validation"]
+    assert {*one} == {*two} and two["kl_texts"]["examples"] == 19
 
 
 def mean_loss(subject: EvalModel) -> float:

@@ -37,6 +37,18 @@ _MOST_TOKENS = 20_000
 
 
 @dataclass(frozen=True)
+class TokenComparison:
+    """A model beside its reference on M labelled tokens."""
+
+    nats_M: torch.Tensor
+    """KL(reference || model), with gradients into the model."""
+    texts_M: np.ndarray
+    """The text of each."""
+    losses_2M: torch.Tensor
+    """The negative log-likelihood of each label under the reference and the model; no gradients."""
+
+
+@dataclass(frozen=True)
 class KLReference:
     """A language model's output on N texts."""
 
@@ -68,9 +80,10 @@ class KLReference:
         def read() -> list[np.ndarray]:
             hidden = [np.empty(0, np.float32)] * len(texts)
             with torch.no_grad(), precision():
-                for indices, found_MH, rows_M in _read(model, head, texts, pad_id, batch_size):
-                    for row, text in enumerate(indices):
-                        hidden[text] = found_MH[rows_M == row].float().cpu().numpy()
+                for found in _read(model, head, texts, pad_id, batch_size):
+                    for row, text in enumerate(found.indices):
+                        hidden_MH = found.hidden_MH[found.rows_M == row]
+                        hidden[text] = hidden_MH.float().cpu().numpy()
             return hidden
 
         hidden = [torch.from_numpy(found_MH) for found_MH in once(["hidden states", texts], read)]
@@ -83,57 +96,94 @@ class KLReference:
         batch_size: int,
         precision: Precision = nullcontext,
     ) -> tuple[torch.Tensor, np.ndarray]:
+        """What `compared` finds of the divergence alone: nats (M), and the text of each (M)."""
+        found = self.compared(model, chosen, batch_size, precision)
+        return found.nats_M, found.texts_M
+
+    def compared(
+        self,
+        model: nn.Module,
+        chosen: Sequence[int],
+        batch_size: int,
+        precision: Precision = nullcontext,
+    ) -> TokenComparison:
         """KL(reference || model) in nats for each of M labelled tokens of the chosen texts.
 
-        Returns it (M), with gradients into `model`, and which text each token is of (M).
-        Dropout is off: a model is at no distance from itself. Who goes backward through it
-        keeps the model in eval mode till then, for chunks are computed once more.
+        The losses of both come along, from the same pass. Dropout is off: a model is at no distance
+        from itself. Who goes backward through it keeps the model in eval mode till then, for
+        chunks are computed once more.
         """
         head = LanguageHead(model)
         texts = self.texts.take(list(chosen))
-        parts: list[torch.Tensor] = []
+        parts: list[tuple[torch.Tensor, torch.Tensor]] = []
         of: list[np.ndarray] = []
         with precision():
-            for indices, now_MH, rows_M in _read(model, head, texts, self.pad_id, batch_size):
-                numbers = np.asarray(chosen)[indices]
-                then_MH = torch.cat([self.hidden[text] for text in numbers]).to(now_MH)
-                parts += self._in_chunks(head, now_MH, then_MH)
-                of.append(numbers[rows_M.cpu().numpy()])
-        return torch.cat(parts), np.concatenate(of)
+            for read in _read(model, head, texts, self.pad_id, batch_size):
+                numbers = np.asarray(chosen)[read.indices]
+                then_MH = torch.cat([self.hidden[text] for text in numbers]).to(read.hidden_MH)
+                parts += self._in_chunks(head, read.hidden_MH, then_MH, read.targets_M)
+                of.append(numbers[read.rows_M.cpu().numpy()])
+        nats, losses = zip(*parts, strict=True)
+        return TokenComparison(torch.cat(nats), np.concatenate(of), torch.cat(losses, dim=1))
 
     def _in_chunks(
-        self, head: LanguageHead, now_MH: torch.Tensor, then_MH: torch.Tensor
-    ) -> Iterator[torch.Tensor]:
-        """Divergences a chunk of positions at a time, computed once more for gradients."""
+        self, head: LanguageHead, *tracks: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(divergences, losses) a chunk of positions at a time, computed once more for gradients.
+
+        `tracks` are the hidden states now and then (M, H), and the labels (M).
+        """
         size = default_chunk(head.config.vocab_size)
-        for now_CH, then_CH in zip(now_MH.split(size), then_MH.split(size), strict=True):
+        for chunk in zip(*(track.split(size) for track in tracks), strict=True):
             if torch.is_grad_enabled():
-                yield checkpoint(self._chunk, head, now_CH, then_CH, use_reentrant=False)
+                yield checkpoint(self._chunk, head, *chunk, use_reentrant=False)
             else:
-                yield self._chunk(head, now_CH, then_CH)
+                yield self._chunk(head, *chunk)
 
     def _chunk(
-        self, head: LanguageHead, now_CH: torch.Tensor, then_CH: torch.Tensor
-    ) -> torch.Tensor:
+        self,
+        head: LanguageHead,
+        now_CH: torch.Tensor,
+        then_CH: torch.Tensor,
+        targets_C: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         with uncached(now_CH.device.type):
             with torch.no_grad():
                 then_CV = self.head.logits(then_CH).float().log_softmax(dim=-1)
             now_CV = head.logits(now_CH).float().log_softmax(dim=-1)
-        return (then_CV.exp() * (then_CV - now_CV)).sum(dim=-1)
+        both = (logs_CV.detach().gather(1, targets_C[:, None]) for logs_CV in (then_CV, now_CV))
+        losses_2C = -torch.cat(list(both), dim=1).T
+        return (then_CV.exp() * (then_CV - now_CV)).sum(dim=-1), losses_2C
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A batch as the trunk reads it."""
+
+    indices: np.ndarray
+    """Which texts (B)."""
+    hidden_MH: torch.Tensor
+    """Hidden states before labelled tokens."""
+    rows_M: torch.Tensor
+    """The row of each."""
+    targets_M: torch.Tensor
+    """The label of each."""
 
 
 def _read(
     model: nn.Module, head: LanguageHead, texts: Encoded, pad_id: int, batch_size: int
-) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
-    """(indices (B), hidden states (M, H) before labelled tokens, the row of each (M)) by batch."""
+) -> Iterator[_Read]:
+    """Batches of like length."""
     device = next(model.parameters()).device
     for indices in evaluation_batches(texts.lengths, batch_size):
         padded = pad(texts, indices.tolist(), pad_id)
         batch = {name: torch.from_numpy(array).to(device) for name, array in padded.items()}
-        rows_M, before_M = predicted(batch.pop("labels")).nonzero(as_tuple=True)
+        labels_BT = batch.pop("labels")
+        rows_M, before_M = predicted(labels_BT).nonzero(as_tuple=True)
         with in_eval_mode(model):
             hidden_BTH = head.hidden(batch.pop("input_ids"), batch)
-        yield indices, hidden_BTH[rows_M, before_M], rows_M
+        targets_M = labels_BT[rows_M, before_M + 1].long()
+        yield _Read(indices, hidden_BTH[rows_M, before_M], rows_M, targets_M)
 
 
 def _remembered(head: LanguageHead, trains: Collection[int]) -> LanguageHead:

@@ -15,7 +15,7 @@ count.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -23,7 +23,12 @@ import numpy as np
 
 from welltuned.evaluation.cka import linear_cka
 from welltuned.evaluation.eval_model import EvalModel
-from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain_logits
+from welltuned.evaluation.kl_reference import (
+    KLReference,
+    TokenComparison,
+    affordable,
+    has_plain_logits,
+)
 from welltuned.evaluation.linear_probe import right_out_of_fold
 from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
@@ -40,15 +45,15 @@ _MOST_TEXTS = 200
 
 
 class RetentionMeasure(Protocol):
-    """One measure, and its value on the base model."""
+    """What was read of some texts with the base model."""
 
-    kind: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]]
 
     @property
     def name(self) -> str: ...
 
-    def compared(self, subject: EvalModel) -> Result:
-        """Measure again: {"kind", "before", "after", "kept", "why", …}."""
+    def compared(self, subject: EvalModel) -> Mapping[str, Result]:
+        """Read them again. By name: {"kind", "before", "after", "kept", "why", …}."""
         ...
 
 
@@ -83,15 +88,18 @@ class BaseAnswers:
     def compared(self, subject: EvalModel, progress: Progress = lambda done, total: None) -> Result:
         """The part `retention` of results.json: one entry a measure, and the headline."""
         entries: dict[str, Result] = {}
-        for question in self.questions:
-            entries[question.name] = question.compared(subject)
-            progress(len(entries), len(self.questions))
+        for number, question in enumerate(self.questions, 1):
+            entries |= question.compared(subject)
+            progress(number, len(self.questions))
         return {**headline(entries), **entries}
 
     def kept(self, subject: EvalModel) -> float | None:
         """The headline alone, without measures that do not count for it."""
-        able = (one for one in self.questions if one.kind in ABILITIES)
-        return headline({one.name: one.compared(subject) for one in able}).get("kept")
+        entries: dict[str, Result] = {}
+        for question in self.questions:
+            if any(kind in ABILITIES for kind in question.kinds):
+                entries |= question.compared(subject)
+        return headline(entries).get("kept")
 
 
 def _questions(subject: EvalModel, one: TextSet, trains: Collection[int]) -> list[RetentionMeasure]:
@@ -99,8 +107,10 @@ def _questions(subject: EvalModel, one: TextSet, trains: Collection[int]) -> lis
         return [Probe.of(subject, one)]
     if subject.has_lm_head:
         problem, examples = as_examples(subject, one)
-        loss = Loss.of(subject, one.name, problem, examples)
-        return [loss, *_divergence(subject, one.name, examples, trains)]
+        divergence = _divergence(subject, one.name, examples, trains)
+        if divergence and len(divergence[0].reference.texts) == len(examples):
+            return [LossAndDivergence(one.name, divergence[0])]
+        return [Loss.of(subject, one.name, problem, examples), *divergence]
     return [Drift.of(subject, one)]
 
 
@@ -135,7 +145,7 @@ def _was_able(entry: Result) -> bool:
 class Probe:
     """Another labelled task, by a linear probe on frozen features."""
 
-    kind: ClassVar[str] = "probe"
+    kinds: ClassVar[tuple[str, ...]] = ("probe",)
     name: str
     task: LabelledSet
     right_N: np.ndarray
@@ -145,12 +155,12 @@ class Probe:
     def of(cls, subject: EvalModel, task: LabelledSet) -> Probe:
         return cls(f"probe_{task.name}", task, _read_off(subject, task))
 
-    def compared(self, subject: EvalModel) -> Result:
+    def compared(self, subject: EvalModel) -> Mapping[str, Result]:
         pairs_N2 = np.stack([self.right_N, _read_off(subject, self.task)], axis=1).astype(float)
         before, after = (float(share) for share in pairs_N2.mean(axis=0))
         draws_R2 = resampled_sums(pairs_N2)
-        return {
-            "kind": self.kind,
+        entry = {
+            "kind": "probe",
             "before": before,
             "after": after,
             "kept": _ratio(after, before),
@@ -161,6 +171,7 @@ class Probe:
             "source": self.task.records.source,
             "examples": len(self.task.texts),
         }
+        return {self.name: entry}
 
 
 def _read_off(subject: EvalModel, task: LabelledSet) -> np.ndarray:
@@ -178,7 +189,7 @@ def _ratio(after: float, before: float) -> float:
 class Drift:
     """Representation drift on general text, against the base model."""
 
-    kind: ClassVar[str] = "cka"
+    kinds: ClassVar[tuple[str, ...]] = ("cka",)
     name: str
     texts: TextSet
     features_NH: np.ndarray
@@ -187,10 +198,10 @@ class Drift:
     def of(cls, subject: EvalModel, texts: TextSet) -> Drift:
         return cls(f"cka_{texts.name}", texts, subject.features(texts.texts))
 
-    def compared(self, subject: EvalModel) -> Result:
+    def compared(self, subject: EvalModel) -> Mapping[str, Result]:
         similarity = linear_cka(self.features_NH, subject.features(self.texts.texts))
-        return {
-            "kind": self.kind,
+        entry = {
+            "kind": "cka",
             "before": 1.0,
             "after": similarity,
             "kept": similarity,
@@ -199,6 +210,7 @@ class Drift:
             "source": self.texts.records.source,
             "examples": len(self.features_NH),
         }
+        return {self.name: entry}
 
 
 # --- Language models -----------------------------------------------------------
@@ -214,7 +226,7 @@ def as_examples(subject: EvalModel, texts: TextSet) -> tuple[Problem, Examples]:
 class Loss:
     """The loss of a language model on texts that are not the task's."""
 
-    kind: ClassVar[str] = "loss"
+    kinds: ClassVar[tuple[str, ...]] = ("loss",)
     name: str
     problem: Problem
     examples: Examples
@@ -226,52 +238,86 @@ class Loss:
         sums_N2 = subject.outputs(problem, examples)[:, :2]
         return cls(f"loss_{name}", problem, examples, sums_N2)
 
-    def compared(self, subject: EvalModel) -> Result:
+    def compared(self, subject: EvalModel) -> Mapping[str, Result]:
         after_N = subject.outputs(self.problem, self.examples)[:, 0]
         sums_N3 = np.column_stack([self.sums_N2, after_N]).astype(np.float64)
-        before, tokens, after = sums_N3.sum(axis=0)
-        draws_R3 = resampled_sums(sums_N3)
-        kept_R = np.exp((draws_R3[:, 0] - draws_R3[:, 2]) / draws_R3[:, 1])
-        return {
-            "kind": self.kind,
-            "before": float(before / tokens),
-            "after": float(after / tokens),
-            "kept": math.exp((before - after) / tokens),
-            "kept_ci95": percentile_interval(kept_R),
-            "why": f"loss per token on {len(self.examples):,} texts; kept = exp(before - after), "
-            "the share of a token's probability that is left",
-            "source": self.examples.records.source,
-            "examples": len(self.examples),
-        }
+        return {self.name: _loss_entry(sums_N3, self.examples.records.source)}
+
+
+def _loss_entry(sums_N3: np.ndarray, source: str) -> Result:
+    """Of each text: the summed loss before, the tokens it is of, and the summed loss after."""
+    before, tokens, after = sums_N3.sum(axis=0)
+    draws_R3 = resampled_sums(sums_N3)
+    kept_R = np.exp((draws_R3[:, 0] - draws_R3[:, 2]) / draws_R3[:, 1])
+    return {
+        "kind": "loss",
+        "before": float(before / tokens),
+        "after": float(after / tokens),
+        "kept": math.exp((before - after) / tokens),
+        "kept_ci95": percentile_interval(kept_R),
+        "why": f"loss per token on {len(sums_N3):,} texts; kept = exp(before - after), "
+        "the share of a token's probability that is left",
+        "source": source,
+        "examples": len(sums_N3),
+    }
 
 
 @dataclass(frozen=True)
 class Divergence:
     """KL divergence of a language model's predictions from the base model's."""
 
-    kind: ClassVar[str] = "kl"
+    kinds: ClassVar[tuple[str, ...]] = ("kl",)
     name: str
     source: str
     reference: KLReference
 
-    def compared(self, subject: EvalModel) -> Result:
+    def compared(self, subject: EvalModel) -> Mapping[str, Result]:
+        return {self.name: self.entry(self.read(subject))}
+
+    def read(self, subject: EvalModel) -> TokenComparison:
+        """All texts, beside the base model."""
         import torch
 
-        every = range(len(self.reference.texts))
         with torch.no_grad():
-            nats_M, _ = self.reference.divergences(
-                subject.model, every, subject.batch_size, subject.precision
+            return self.reference.compared(
+                subject.model,
+                range(len(self.reference.texts)),
+                subject.batch_size,
+                subject.precision,
             )
-        mean = float(nats_M.double().mean())
+
+    def entry(self, found: TokenComparison) -> Result:
+        """What was read, in the report's words."""
+        mean, number = float(found.nats_M.double().mean()), len(self.reference.texts)
         return {
-            "kind": self.kind,
+            "kind": "kl",
             "before": 0.0,
             "after": mean,
             "kept": math.exp(-mean),
-            "why": f"KL(before || after) per token in nats, on {len(every):,} texts; "
-            "kept = exp(-KL)",
+            "why": f"KL(before || after) per token in nats, on {number:,} texts; kept = exp(-KL)",
             "source": self.source,
-            "examples": len(every),
+            "examples": number,
+        }
+
+
+@dataclass(frozen=True)
+class LossAndDivergence:
+    """Both on the same texts, which are read once for them."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("loss", "kl")
+    name: str
+    divergence: Divergence
+
+    def compared(self, subject: EvalModel) -> Mapping[str, Result]:
+        found, divergence = self.divergence.read(subject), self.divergence
+        losses_2M = found.losses_2M.double().cpu().numpy()
+        before_M, after_M = losses_2M
+        columns = (before_M, np.ones_like(before_M), after_M)
+        number = len(divergence.reference.texts)
+        sums = [np.bincount(found.texts_M, column_M, number) for column_M in columns]
+        return {
+            f"loss_{self.name}": _loss_entry(np.stack(sums, axis=1), divergence.source),
+            divergence.name: divergence.entry(found),
         }
 
 
