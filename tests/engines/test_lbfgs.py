@@ -14,7 +14,7 @@ from torch import nn
 
 from support import job_for, make_rows, tune, write_rows
 from welltuned.engines.job import Job
-from welltuned.engines.lbfgs import USUAL, fit_by_lbfgs
+from welltuned.engines.lbfgs import STRENGTHS, USUAL, fit_by_lbfgs
 from welltuned.engines.linear_head import LinearHead
 from welltuned.engines.torch_loop import fit_with_loop
 from welltuned.evaluation.predict import to_device
@@ -141,3 +141,37 @@ def test_both_engines_take_the_same_way(
     assert row["split"] == "validation" and row["seconds"] == pytest.approx(spent)
     page = run.report.read_text()
     assert "L-BFGS" in page and "<td" in page
+
+
+@pytest.mark.parametrize(
+    ("best", "beyond"),
+    [
+        (10.0, [10**0.5, 10.0, 10**1.5]),
+        (1e9, [10 ** (k / 2) for k in range(1, 5)]),
+        (1e-6, [10**-5.5, 1e-6, 10**-6.5]),
+        (1.0, [10**0.5]),
+        (0.1, []),
+    ],
+)
+def test_the_path_goes_on_beyond_its_end_while_the_score_rises(
+    best: float, beyond: list[float], tiny: Callable[..., str], files: dict[str, str]
+) -> None:
+    chosen = {"eval_strategy": "epoch", "metric_for_best_model": "macro_f1"}
+    job = make_job(tiny("bert"), files["single"], "single", **chosen)
+    reached: list[float] = []
+
+    def solved(number: int, total: int, optimum: Any) -> None:
+        reached.append(optimum["l2"])
+        assert number == len(reached) <= total
+
+    def validate() -> dict[str, float]:  # of the strength that comes next, best at `best`
+        now = (*STRENGTHS, *beyond, best)[len(reached)]
+        return {"macro_f1": -abs(np.log10(now) - np.log10(best))}
+
+    job.validate, job.listener.solved = validate, solved
+    solution = fit_by_lbfgs(job).lbfgs
+    assert solution is not None
+    assert reached == pytest.approx([*STRENGTHS, *beyond])
+    strengths = [one["l2"] for one in solution["path"]]
+    assert strengths == sorted(strengths, reverse=True) and len(strengths) == len(reached)
+    assert solution["l2"] == pytest.approx(min(best, 100.0))

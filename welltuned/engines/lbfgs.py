@@ -7,15 +7,16 @@ with a strong Wolfe line search minimises
 
 for one strength of L2 after another, each from the optimum of the one before; biases are free. The
 strength with the best validation score is kept, as is usual for linear probes (Kornblith et al.
-2019, arXiv 1805.08974; Radford et al. 2021, arXiv 2103.00020). L2 regularises in place of the
-head's dropout, which is off.
+2019, arXiv 1805.08974; Radford et al. 2021, arXiv 2103.00020); where it stands at an end of the
+path, the path goes on beyond that end for as long as the score rises. L2 regularises in place of
+the head's dropout, which is off.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +28,9 @@ from welltuned.errors import Fault, NotFinite
 from welltuned.runs.results_schema import HeadOptimum, Scores
 
 STRENGTHS = tuple(10.0 ** (-k / 2) for k in range(11))
-"""Strengths of L2, from one under which little is learned to hardly any."""
+"""Strengths of L2, from one under which little is learned to hardly any..."""
+_BEYOND = 4
+"""... and how many more at most, where the best is the strongest or the weakest of them."""
 USUAL = 1e-2
 """The strength where validation does not choose."""
 _MOST = 500
@@ -49,11 +52,21 @@ def fit_by_lbfgs(job: Job) -> Outcome:
     data = read_head_data(job, head)
     fitted = Standardised(data, head.layer)
     path = _Path(job, head, fitted)
-    for l2 in strengths:
+
+    def reach(l2: float, total: int) -> None:
+        nonlocal start
         optimum = minimise(fitted, mean_loss(job, fitted, data), l2)
         optimum["seconds"] = time.perf_counter() - start
-        path.reach(optimum, len(strengths), validated)
+        path.reach(optimum, total, validated)
         start = time.perf_counter()
+
+    for l2 in strengths:
+        reach(l2, len(strengths))
+    for l2 in beyond(path.l2) if chosen else ():
+        path.return_to_best()
+        reach(l2, len(path.optima) + 1)
+        if path.l2 != l2:
+            break
     path.keep_best(validated)
     evaluations = sum(one["evaluations"] for one in path.optima)
     tokens = int(job.examples.lengths.sum())
@@ -68,9 +81,18 @@ def fit_by_lbfgs(job: Job) -> Outcome:
         lbfgs={
             "l2": path.l2,
             "chosen_by": job.training.metric_for_best_model if chosen else None,
-            "path": path.optima,
+            "path": sorted(path.optima, key=lambda one: one["l2"], reverse=True),
         },
     )
+
+
+def beyond(best: float) -> Sequence[float]:
+    """Where the path goes on from its best strength: nowhere, unless that is one of its ends."""
+    if best == STRENGTHS[0]:
+        return [best * 10 ** (k / 2) for k in range(1, _BEYOND + 1)]
+    if best == STRENGTHS[-1]:
+        return [best * 10 ** (-k / 2) for k in range(1, _BEYOND + 1)]
+    return ()
 
 
 def mean_loss(job: Job, fitted: Standardised, data: HeadData) -> Callable[[], torch.Tensor]:
@@ -128,8 +150,8 @@ def _finite(value: float) -> float:
 
 
 class _Path:
-    """The optima for all strengths, of which the best on validation is kept; of equals the
-    stronger."""
+    """The optima for all strengths, of which the best on validation is kept; of equals the first
+    that was reached."""
 
     def __init__(self, job: Job, head: LinearHead, fitted: Standardised) -> None:
         self._job, self._head, self._fitted = job, head, fitted
@@ -160,9 +182,13 @@ class _Path:
             self._kept = {k: v.clone() for k, v in self._fitted.state_dict().items()}
         self._job.listener.solved(len(self.optima), total, optimum)
 
+    def return_to_best(self) -> None:
+        """Put the best weights back."""
+        self._fitted.load_state_dict(self._kept)
+
     def keep_best(self, validated: bool) -> None:
         """Put the best weights back, and validate them, which is told."""
-        self._fitted.load_state_dict(self._kept)
+        self.return_to_best()
         self._fitted.write_to(self._head.layer)
         if validated:
             self._job.listener.evaluated(self.iterations, 1.0, self._validate(), True)
