@@ -154,7 +154,11 @@ def test_both_engines_take_the_same_way(
     ],
 )
 def test_the_path_goes_on_beyond_its_end_while_the_score_rises(
-    best: float, beyond: list[float], tiny: Callable[..., str], files: dict[str, str]
+    best: float,
+    beyond: list[float],
+    tiny: Callable[..., str],
+    files: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = {"eval_strategy": "epoch", "metric_for_best_model": "macro_f1"}
     job = make_job(tiny("bert"), files["single"], "single", **chosen)
@@ -168,7 +172,8 @@ def test_the_path_goes_on_beyond_its_end_while_the_score_rises(
         now = (*STRENGTHS, *beyond, best)[len(reached)]
         return {"macro_f1": -abs(np.log10(now) - np.log10(best))}
 
-    job.validate, job.listener.solved = validate, solved
+    job.validate = validate
+    monkeypatch.setattr(job.listener, "solved", solved)
     solution = fit_by_lbfgs(job).lbfgs
     assert solution is not None
     assert reached == pytest.approx([*STRENGTHS, *beyond])

@@ -132,6 +132,7 @@ def minimise(fitted: Standardised, loss: Callable[[], torch.Tensor], l2: float) 
         "loss": float(loss().detach()),
         "objective": value,
         "gradient_norm": float(gradient.norm()),
+        "converged": state["n_iter"] < _MOST and state["func_evals"] < 2 * _MOST,
         "seconds": 0.0,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -72,3 +72,5 @@ class Diagnosis(TypedDict):
     """The fault in a word, or `healthy`."""
     finding: FindingRecord | None
     """The fault with its evidence; null where there is none."""
+    evidence: NotRequired[Message]
+    """What shows that there is none, where no curve does: the optimum of a head."""

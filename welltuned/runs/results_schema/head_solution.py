@@ -27,6 +27,9 @@ class HeadOptimum(TypedDict):
     """The same with it."""
     gradient_norm: Number
     """The norm of the gradient there."""
+    converged: NotRequired[bool]
+    """Whether L-BFGS ended by itself, and not for the number of its iterations; earlier releases
+    did not say."""
     seconds: float
     """Seconds spent on it; reading the training examples counts with the first."""
     score: NotRequired[Number]

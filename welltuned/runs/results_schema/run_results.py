@@ -11,7 +11,7 @@ from welltuned.runs.results_schema.auto_tune import AutoTuned
 from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
 from welltuned.runs.results_schema.cost import Cost, ParameterCount, TrainingProgress
 from welltuned.runs.results_schema.fields import CLOSED, OPEN, Baselines, Scores
-from welltuned.runs.results_schema.head_solution import Solved
+from welltuned.runs.results_schema.head_solution import HeadSolution, Solved
 from welltuned.runs.results_schema.retention import LayerProbe, Retention, WeightInterpolation
 from welltuned.runs.results_schema.stages import PolicyMemory, Stages
 from welltuned.runs.results_schema.start import StartedFrom
@@ -25,6 +25,7 @@ class KnownSoFar(TypedDict, total=False):
     train: Scores
     baselines: Baselines
     answer_end: AnswerEnd
+    lbfgs: HeadSolution
 
 
 @with_config(CLOSED)

@@ -33,15 +33,22 @@ class Finding:
         ]
 
 
-def verdict(finding: Finding | None) -> Diagnosis:
-    """What results.json keeps: the fault in a word, or `healthy`, and the finding."""
-    return {
-        "verdict": finding.fault if finding else HEALTHY,
-        "finding": finding.as_dict() if finding else None,
-    }
+def verdict(finding: Finding | None, optimum: Message | None = None) -> Diagnosis:
+    """What results.json keeps: the fault in a word, or `healthy`, and the finding.
+
+    `optimum` is what there is to tell of a healthy run that has no curve.
+    """
+    if finding is not None:
+        return {"verdict": finding.fault, "finding": finding.as_dict()}
+    healthy: Diagnosis = {"verdict": HEALTHY, "finding": None}
+    return healthy if optimum is None else {**healthy, "evidence": optimum}
 
 
 def finding_lines(diagnosis: Diagnosis) -> list[str]:
     """What results.json keeps, as lines for people."""
     finding = diagnosis["finding"]
-    return Finding(**finding).lines if finding else [diagnosis["verdict"]]
+    if finding is not None:
+        return Finding(**finding).lines
+    evidence = diagnosis.get("evidence")
+    told = f": {render_message(evidence)}" if evidence else ""
+    return [f"{diagnosis['verdict']}{told}"]

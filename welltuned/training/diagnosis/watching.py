@@ -15,6 +15,7 @@ from welltuned.training.diagnosis import diagnose, verdict
 from welltuned.training.diagnosis.advice import suggest_next
 from welltuned.training.diagnosis.evidence import gather
 from welltuned.training.diagnosis.finding import HEALTHY, Fault, Finding
+from welltuned.training.diagnosis.optimum import optimum_found
 
 _SETTLED = 10
 """Steps before a loss is judged."""
@@ -80,7 +81,7 @@ def diagnose_run(run: Run, results: KnownSoFar) -> Diagnosis:
     """What the curves of a run that is over say, for results.json; its status is told too."""
     finding = _diagnose(run, results, over=True)
     run.set_diagnosis(_status(finding))
-    return verdict(finding)
+    return verdict(finding, optimum_found(results))
 
 
 def note_divergence(run: Run, error: Exception) -> Finding:
