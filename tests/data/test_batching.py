@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from welltuned.data.batching import BatchPlan, evaluation_batches, padding_fraction
+from welltuned.data.batching import BatchPlan, batches_within, evaluation_batches, padding_fraction
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=1000)
 
@@ -135,6 +135,15 @@ def test_an_evaluation_with_a_budget_reads_fewer_of_the_long_texts_at_once() -> 
     lengths = np.array([10, 100, 300, 90, 12, 11, 9])
     batches = [lengths[batch].tolist() for batch in evaluation_batches(lengths, 3, 200)]
     assert batches == [[300], [100, 90], [12, 11, 10], [9]]
+
+
+def test_an_evaluation_pads_little_where_few_texts_differ_much() -> None:
+    lengths = np.random.default_rng(0).gamma(2.0, 50.0, size=40).astype(int) + 5
+    assert padding_fraction(lengths, batches_within(lengths, 64)) > 0.5
+    batches = evaluation_batches(lengths, 64)
+    assert sorted(np.concatenate(batches)) == list(range(40))
+    assert padding_fraction(lengths, batches) < 0.2 and len(batches) < 7
+    assert len(evaluation_batches(lengths // 32, 64)) == 1, "another pass would cost more"
 
 
 def test_evaluation_begins_with_the_longest_texts() -> None:

@@ -16,6 +16,9 @@ import numpy as np
 
 _MEGA = 50
 """Batches per mega-batch: enough to sort well, few enough to stay random."""
+_PADDING, _SPARE = 1 / 8, 256
+"""The most padding of a batch that is only read: this share of it, or so many tokens, which cost
+less than one more pass."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,30 @@ def evaluation_batches(
 ) -> list[np.ndarray]:
     """Every example once, in batches of like length; with `max_tokens`, fewer of the long ones.
 
-    The order of examples is of no account to scores.
+    A batch ends where too much of it would be padding. The order of examples is of no account to
+    scores.
     """
+    batches: list[np.ndarray] = []
+    for batch in batches_within(lengths, batch_size, max_tokens):
+        while len(batch):
+            size = _little_padded(lengths[batch])
+            batches.append(batch[:size])
+            batch = batch[size:]
+    return batches
+
+
+def _little_padded(lengths: np.ndarray) -> int:
+    """How many of a batch, the longest first, can be read together."""
+    positions = lengths[0] * np.arange(1, len(lengths) + 1)
+    padding = positions - np.cumsum(lengths)
+    much = (padding > _SPARE) & (padding > _PADDING * positions)
+    return int(much.argmax()) if much.any() else len(lengths)
+
+
+def batches_within(
+    lengths: np.ndarray, batch_size: int, max_tokens: int | None = None
+) -> list[np.ndarray]:
+    """As `evaluation_batches`, but as full as may be, however much is padded."""
     order = np.argsort(-lengths, kind="stable")
     batches: list[np.ndarray] = []
     while len(order):

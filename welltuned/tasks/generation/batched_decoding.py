@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import StoppingCriteria
 
-from welltuned.data.batching import evaluation_batches
+from welltuned.data.batching import batches_within
 from welltuned.data.encoding import Encoded, pad
 from welltuned.models.compat.transformers_api import read_once, take_rows
 
@@ -58,7 +58,7 @@ class BatchedDecoder:
         answers: dict[int, list[int]] = {}
         with torch.inference_mode():
             lengths = prompts.lengths + self.max_new_tokens
-            for indices in evaluation_batches(lengths, len(prompts), budget):
+            for indices in batches_within(lengths, len(prompts), budget):
                 batch = indices.tolist()
                 for row, tokens in self._answer_together(prompts.take(batch)):
                     answers[batch[row]] = tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -69,7 +70,7 @@ def positions(examples: Examples, batch: np.ndarray) -> int:
 def largest_look(prepared: RunPlan, size: int) -> tuple[str, np.ndarray]:
     """The split with the largest batch that is scored, and that batch."""
     largest = {
-        split: evaluation_batches(examples.lengths, size)[0]
+        split: max(evaluation_batches(examples.lengths, size), key=partial(positions, examples))
         for split, examples in prepared.examples.items()
         if split != "train"
     }
