@@ -198,7 +198,9 @@ def test_a_stopped_run_has_the_status_of_its_signal(
     monkeypatch.setattr(torch_loop, "fit_with_loop", stop)
     status, out, err = call("train", write_config(tmp_path))
     assert (status, out) == (128 + number, "")
-    assert err.endswith(f"error: stopped by signal {number} [run.stopped]\n")
+    last = err.splitlines()[-1]
+    assert last.startswith(f"error: stopped by signal {number} -> `welltuned resume ")
+    assert last.endswith("[run.stopped]")
 
 
 def test_an_interrupted_verb_has_the_status_of_its_signal(

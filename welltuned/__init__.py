@@ -12,7 +12,7 @@ logging is set up, printed to standard error; `observer=wt.Observer()` keeps a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "resume",
     "rl",
     "train",
 ]
@@ -130,6 +131,30 @@ def train(
     from welltuned.training.train import run_training
 
     return run_training(run, observer)
+
+
+def resume(
+    run: Run | str | PathLike[str],
+    *,
+    accept: Collection[str] = (),
+    observer: Observer | None = None,
+) -> Run:
+    """Go on with a run that was stopped, killed or failed, as if nothing had happened.
+
+    On a CPU its model, metrics and order of examples are, bit for bit, those of a run that never
+    was interrupted. `accept` names keys of the config, or `data`, that may have changed since.
+    Raises `InputError` where it cannot go on.
+
+        wt.resume("runs/mine")
+    """
+    from pathlib import Path
+
+    from welltuned.runs import Run
+    from welltuned.training.log import LoggingObserver
+    from welltuned.training.train import resume_training
+
+    folder = run.folder if isinstance(run, Run) else Path(run)
+    return resume_training(folder, observer or LoggingObserver(), accepted=accept)
 
 
 def compare(

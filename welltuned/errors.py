@@ -143,9 +143,13 @@ class NotFinite(RunFailed):
 class Stopped(WelltunedError):
     """A signal asked the run to stop; the exit status is 128 plus its number."""
 
-    def __init__(self, signal_number: int) -> None:
+    def __init__(self, signal_number: int, remedy: str = "") -> None:
+        self.signal_number = signal_number
         self.exit_status = 128 + signal_number
-        super().__init__(Fault("run.stopped", "stopped by signal {number}", number=signal_number))
+        values = {"number": signal_number, "remedy": remedy}
+        super().__init__(
+            Fault("run.stopped", "stopped by signal {number}", None, "{remedy}", **values)
+        )
 
 
 class Pruned(WelltunedError):

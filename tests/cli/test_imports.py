@@ -49,6 +49,7 @@ LIGHT: tuple[tuple[str, set[str]], ...] = (
     ("demo sead=1", {*CONFIG, "rich"}),
     ("runs /no/such", {*CONFIG, "rich"}),
     ("report /no/such", {*CONFIG, "rich"}),
+    ("resume /no/such", {*CONFIG, "rich"}),
     ("export /no/such to=/no/such", {*CONFIG, "rich"}),
     ("doctor --help", {*CONFIG, "rich"}),  # it tells of torch, and so must import it
 )

@@ -11,7 +11,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from support import build, job_for, make_config, strategy_of
-from welltuned.engines import torch_loop
+from welltuned.engines import loop_state, torch_loop
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.optimizer import build_optimizer, build_schedule
@@ -170,7 +170,7 @@ def followed(tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch) -> tupl
     """A run of twelve steps that unfreezes one block before step 5 and one before step 9."""
     moments = Moments()
     monkeypatch.setattr(
-        torch_loop,
+        loop_state,
         "build_optimizer",
         lambda groups, training: moments.follow(build_optimizer(groups, training)),
     )

@@ -58,6 +58,7 @@ def test_a_run_leaves_the_folder_that_is_promised(finished: Run) -> None:
         "model",
         "report.html",
         "trained_on.npy",
+        "start.json",
     }
     assert {path.name for path in finished.model.iterdir()} >= {
         "config.json",
@@ -229,6 +230,7 @@ def test_the_test_split_is_read_once_and_at_the_end(
     spy_on_reading(monkeypatch, observer.events)
     values = config_values(tiny("bert"), sentiment, HEAD, tmp_path / "run", task=MEAN)
     values["evaluation"] = {"untrained": untrained}
+    values["training"]["per_device_eval_batch_size"] = 61  # no other test's answers are found
     run = pipeline.run_training(run_config_from(values), observer)
     training = ["training", *["read validation", "validation"] * 2]
     after = ["read test", "read training examples"]

@@ -11,7 +11,7 @@ from welltuned.cli.app import app, main
 
 # isort: off
 # In the order in which `welltuned --help` lists them.
-from welltuned.cli import train, compare, demo
+from welltuned.cli import train, resume, compare, demo
 from welltuned.cli import data, probe, plan, tune, sweep
 from welltuned.cli import predict, chat, evaluate, export
 from welltuned.cli import runs, report, doctor, help
@@ -19,5 +19,5 @@ from welltuned.cli import runs, report, doctor, help
 
 __all__ = [
     "app", "chat", "compare", "data", "demo", "doctor", "evaluate", "export", "help", "main",
-    "plan", "predict", "probe", "report", "runs", "sweep", "train", "tune",
+    "plan", "predict", "probe", "report", "resume", "runs", "sweep", "train", "tune",
 ]  # fmt: skip

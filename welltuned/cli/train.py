@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,11 +29,13 @@ def train_command(
     With `pipeline: rlhf` supervised fine-tuning, a reward model and reinforcement learning.
     """
     file, overrides = split_arguments(arguments)
-    run = _train(file, overrides)
-    _print_run(run, as_json, verbose)
+    command = "welltuned " + shlex.join(sys.argv[1:])
+    run = observed(lambda observer: _carry_out(file, overrides, observer, command))
+    print_run(run, as_json, verbose)
 
 
-def _train(file: str | None, overrides: list[str]) -> Run:
+def observed(work: Callable[[Observer], Run]) -> Run:
+    """A run that is told on standard error, from the start of this process on."""
     from welltuned.cli.console.run import ConsoleObserver
     from welltuned.runs.phases import CLOCK
     from welltuned.runs.process_age import process_age
@@ -42,7 +45,7 @@ def _train(file: str | None, overrides: list[str]) -> Run:
     observer: ConsoleObserver = ConsoleObserver()
     try:
         with telling_waits(observer):
-            return _carry_out(file, overrides, observer, "welltuned " + shlex.join(sys.argv[1:]))
+            return work(observer)
     finally:
         observer.close()
 
@@ -69,7 +72,8 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
     return run_training(config, observer, command=command)
 
 
-def _print_run(run: Run, as_json: bool, verbose: bool) -> None:
+def print_run(run: Run, as_json: bool, verbose: bool) -> None:
+    """Its results on standard output."""
     from welltuned.cli.console.run import phase_lines, policy_lines, print_lines, results_lines
 
     if as_json:

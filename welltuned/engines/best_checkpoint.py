@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypedDict
 
 from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
@@ -12,6 +13,14 @@ from welltuned.engines.step_plan import PlannedStep
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import lower_is_better
 from welltuned.runs.results_schema import Scores
+
+
+class ValidatorState(TypedDict):
+    """What a validator has noted so far."""
+
+    best: float | None
+    best_step: int | None
+    without_better: int
 
 
 class Validator:
@@ -32,7 +41,7 @@ class Validator:
         self._metric = metric
         self._validate = validate
         self._keep = keep
-        self._best = -math.inf
+        self._best: float | None = None
         self._without_better = 0
         self.best_step: int | None = None
 
@@ -75,7 +84,7 @@ class Validator:
         """
         scores = distributed.from_main(self._validate)
         value = signed(scores, self._metric)
-        better = math.isfinite(value) and value > self._best
+        better = math.isfinite(value) and (self._best is None or value > self._best)
         if better:
             self._best, self.best_step, self._without_better = value, step, 0
             if self._training.load_best_model_at_end and distributed.is_main():
@@ -83,6 +92,16 @@ class Validator:
         else:
             self._without_better += 1
         return scores, better
+
+    def state(self) -> ValidatorState:
+        """What it has noted so far, for `restore`."""
+        best, without = self._best, self._without_better
+        return {"best": best, "best_step": self.best_step, "without_better": without}
+
+    def restore(self, state: ValidatorState) -> None:
+        """Go on from what another one had noted."""
+        self._best, self.best_step = state["best"], state["best_step"]
+        self._without_better = state["without_better"]
 
     @property
     def should_stop(self) -> bool:

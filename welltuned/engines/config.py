@@ -96,6 +96,11 @@ class TrainingConfig(Part):
     """Stop after this many evaluations without improvement."""
     logging_steps: int = Field(default=10, ge=1)
     """Optimizer steps between lines of metrics.jsonl."""
+    save_minutes: Positive | Auto = Field(default="auto", examples=[30])
+    """Minutes between saves of everything that `welltuned resume` needs. auto: as often as takes
+    under 3% of the time, and once a minute at most."""
+    save_steps: int | None = Field(default=None, ge=1, examples=[500])
+    """Optimizer steps between these saves, instead of minutes."""
 
     trainer: dict[str, Any] = Field(default_factory=dict, examples=[{"report_to": ["tensorboard"]}])
     """For `engine: hf`: further `TrainingArguments`, such as `{report_to: [tensorboard]}`."""

@@ -69,6 +69,17 @@ def from_main(make: Callable[[], T]) -> T:
     return box[0]
 
 
+def gathered(value: T) -> list[T]:
+    """All-gather: the value of each process, by rank."""
+    from torch import distributed
+
+    if processes() == 1:
+        return [value]
+    found: list[Any] = [None] * processes()
+    distributed.all_gather_object(found, value)
+    return found
+
+
 def totals(*values: float) -> tuple[float, ...]:
     """All-reduce: each value summed over the processes."""
     import torch
@@ -80,6 +91,11 @@ def totals(*values: float) -> tuple[float, ...]:
     summed = torch.tensor(values, dtype=torch.float64, device=device)
     distributed.all_reduce(summed)
     return tuple(summed.tolist())
+
+
+def any_of(flag: bool) -> bool:
+    """Whether it is true in any process."""
+    return bool(totals(float(flag))[0])
 
 
 def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:

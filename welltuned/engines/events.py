@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from welltuned.runs.results_schema import FindingRecord, HeadOptimum, Scores
 
@@ -32,8 +33,15 @@ class Step:
 class Listener:
     """Listens to training events; each method does nothing unless overridden."""
 
+    def state(self) -> object:
+        """What it has made of the events so far, as JSON holds it, for `restore`."""
+        return None
+
+    def restore(self, state: object) -> None:
+        """Go on from what another one had made of them; called before `started`."""
+
     def started(self, total_steps: int) -> None:
-        """Training begins."""
+        """Training begins, or goes on."""
 
     def stepped(self, step: Step) -> None:
         """An optimizer step was taken."""
@@ -59,6 +67,13 @@ class Listeners(Listener):
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._listeners = tuple(listeners)
+
+    def state(self) -> list[object]:
+        return [listener.state() for listener in self._listeners]
+
+    def restore(self, state: object) -> None:
+        for listener, own in zip(self._listeners, cast(list[object], state), strict=True):
+            listener.restore(own)
 
     def started(self, total_steps: int) -> None:
         for listener in self._listeners:

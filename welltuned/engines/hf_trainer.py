@@ -23,31 +23,29 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from welltuned.engines import distributed
 from welltuned.engines.accumulate import accumulate, advance, not_finite
-from welltuned.engines.best_checkpoint import Validator
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.feed import fed
 from welltuned.engines.job import Job, Outcome
-from welltuned.engines.optimizer import (
-    build_optimizer,
-    build_schedule,
-    clip_gradients,
-    learning_rate_at,
-)
+from welltuned.engines.loop_state import LoopState
+from welltuned.engines.optimizer import clip_gradients
 from welltuned.engines.step_plan import PlannedStep, StepPlan
-from welltuned.engines.throughput import Meter
 from welltuned.errors import Faults, InputError
 from welltuned.models.compat.trainer_api import NormTrainer
-from welltuned.models.freezing import set_training_modes
+from welltuned.runs.stopping import at_boundaries
 from welltuned.schema.import_path import load_callable
 
 
 def fit_with_trainer(job: Job) -> Outcome:
     """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
     trainer = JobTrainer(job)
-    trainer.train()
-    return trainer.meter.outcome
+    state = trainer.loop
+    with at_boundaries():
+        if state.taken < state.plan.total:
+            trainer.train_after(state.taken)
+        else:
+            state.begin()
+    return state.outcome
 
 
 class JobTrainer(NormTrainer):
@@ -55,12 +53,11 @@ class JobTrainer(NormTrainer):
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.plan = StepPlan.of(job.batches, job.training)
-        self.meter = Meter(self.plan.total)
-        self.validator = Validator.of(job)
+        self.loop = LoopState(job)
         self.loss = self.norm = 0.0
         callbacks = [load_callable(path, "callback")() for path in job.training.callbacks]
-        super().__init__(model=job.model, args=_arguments(job, self.plan), callbacks=callbacks)
+        arguments = _arguments(job, self.loop.plan)
+        super().__init__(model=job.model, args=arguments, callbacks=callbacks)
         self.add_callback(_Bridge(self))
         self.remove_callback(PrinterCallback)
 
@@ -73,24 +70,24 @@ class JobTrainer(NormTrainer):
         )
 
     def get_train_dataloader(self) -> Any:
-        return _Steps(self.plan, self.job)
+        return _Steps(self.loop, self.job)
 
     def create_optimizer(self, model: object = None) -> torch.optim.Optimizer:
-        self.optimizer = build_optimizer(self.job.groups, self.job.training)
+        self.optimizer = self.loop.optimizer
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: object = None) -> LambdaLR:
-        chosen: Any = optimizer or self.optimizer
-        return self.keep_schedule(build_schedule(chosen, self.plan.total, self.job.training))
+        return self.keep_schedule(self.loop.schedule)
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], *args: object
     ) -> torch.Tensor:
         """One whole optimizer step but for the step itself: its inputs are a planned step."""
         step: PlannedStep = inputs["step"]
-        self.meter.start()
-        advance(self.job, step, self.meter)
-        self.loss = accumulate(self.job, step, self.meter, self.accelerator.backward)
+        meter = self.loop.meter
+        meter.start()
+        advance(self.job, step, meter)
+        self.loss = accumulate(self.job, step, meter, self.accelerator.backward)
         self.norm = clip_gradients(self.job.groups, self.job.training.max_grad_norm)
         if not math.isfinite(self.norm):
             raise not_finite("gradient", self.job, np.concatenate(step.micro_batches))
@@ -103,20 +100,20 @@ class JobTrainer(NormTrainer):
 class _Steps:
     """What Trainer takes for a data loader: an epoch's optimizer steps, one item each."""
 
-    def __init__(self, plan: StepPlan, job: Job) -> None:
+    def __init__(self, state: LoopState, job: Job) -> None:
         self.dataset = job.examples
         self._job = job
-        self._plan = plan
+        self._state = state
         self._epoch = 0
 
     def __len__(self) -> int:
-        return max(self._plan.steps_per_epoch)
+        return max(self._state.plan.steps_per_epoch)
 
     def set_epoch(self, epoch: int) -> None:
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[dict[str, PlannedStep]]:
-        for step in fed(self._job, self._plan.epoch(self._epoch)):
+        for step in fed(self._job, self._state.left_of(self._epoch)):
             yield {"step": step}
 
 
@@ -125,25 +122,19 @@ class _Bridge(TrainerCallback):
 
     def __init__(self, trainer: JobTrainer) -> None:
         self._trainer = trainer
-        self._steps = iter(trainer.plan)
+        self._steps = trainer.loop.left()
 
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
-        job = self._trainer.job
-        torch.manual_seed(job.training.seed + distributed.rank())
-        set_training_modes(job.model)
-        job.listener.started(self._trainer.plan.total)
+        self._trainer.loop.begin()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer, step = self._trainer, next(self._steps)
-        job, outcome = trainer.job, trainer.meter.outcome
-        rate = learning_rate_at(step.number, trainer.plan.total, job.training)
-        event = trainer.meter.finish(step, trainer.loss, rate, trainer.norm)
-        job.listener.stepped(event)
-        scores = trainer.validator.after(step, trainer.plan.total, job, outcome)
+        state.epoch = step.epoch_after  # Trainer counts from where it began
+        scores = trainer.loop.after(step, trainer.loss, trainer.norm)
         if scores is not None:
             numbers = {k: v for k, v in scores.items() if isinstance(v, (int, float))}
             trainer.log({f"eval_{name}": float(value) for name, value in numbers.items()})
-        if outcome.stopped_early:
+        if trainer.loop.outcome.stopped_early:
             control.should_training_stop = True
 
 
@@ -151,7 +142,8 @@ _OURS = {
     "output_dir", "max_steps", "num_train_epochs", "per_device_train_batch_size",
     "gradient_accumulation_steps", "max_grad_norm", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "optim", "seed", "bf16", "fp16", "use_cpu",
-    "eval_strategy", "save_strategy", "load_best_model_at_end", "label_smoothing_factor",
+    "eval_strategy", "save_strategy", "load_best_model_at_end", "ignore_data_skip",
+    "label_smoothing_factor",
     "gradient_checkpointing", "remove_unused_columns", "fsdp", "deepspeed",
     "logging_nan_inf_filter",
 }  # fmt: skip
@@ -205,6 +197,7 @@ def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
         use_cpu=job.device.type == "cpu",
         eval_strategy="no",
         save_strategy="no",
+        ignore_data_skip=True,
         remove_unused_columns=False,
         logging_nan_inf_filter=False,
         **chosen,

@@ -14,6 +14,7 @@ from torch import nn
 from welltuned.data.batching import BatchPlan
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener
+from welltuned.engines.snapshot import Snapshot
 from welltuned.engines.step_plan import plan_batches
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
@@ -43,6 +44,10 @@ class Job:
     """Scores of the validation split, for the model as it is now."""
     keep: Callable[[int, Scores], None]
     """Keep the weights as they are now as the best so far: (step, scores)."""
+    save: Callable[[Snapshot], object] = lambda snapshot: None
+    """Write down what an interrupted training goes on from."""
+    start: Snapshot | None = None
+    """What it goes on from, where it was interrupted."""
     listener: Listener = field(default_factory=Listener)
     guards: Sequence[Guard] = ()
     """The guards against forgetting during training."""

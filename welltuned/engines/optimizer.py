@@ -64,9 +64,13 @@ def learning_rate_at(step: int, total: int, training: ResolvedTraining) -> float
     return training.learning_rate * learning_rate_factor(step - 1, total, training)
 
 
-def build_schedule(optimizer: AdamW, total: int, training: ResolvedTraining) -> LambdaLR:
-    """The schedule as torch applies it; one factor for all groups."""
-    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, training))
+def build_schedule(
+    optimizer: AdamW, total: int, training: ResolvedTraining, taken: int = 0
+) -> LambdaLR:
+    """The schedule as torch applies it, `taken` steps of it over; one factor for all groups."""
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, training), taken - 1)
 
 
 def clip_gradients(groups: Sequence[ParameterGroup], max_norm: float) -> float:

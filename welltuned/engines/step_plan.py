@@ -77,8 +77,13 @@ class StepPlan:
         return cls(batches, tuple(steps), max(1, sum(steps) - unused))
 
     def __iter__(self) -> Iterator[PlannedStep]:
-        for epoch in range(len(self.steps_per_epoch)):
-            yield from self.epoch(epoch)
+        return self.after(0)
+
+    def after(self, taken: int) -> Iterator[PlannedStep]:
+        """The steps that are left once so many were taken."""
+        for epoch, reached in enumerate(accumulate(self.steps_per_epoch)):
+            if reached > taken:
+                yield from (step for step in self.epoch(epoch) if step.number > taken)
 
     def epoch(self, epoch: int) -> Iterator[PlannedStep]:
         """The steps of one epoch (from 0), as far as the total reaches."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, TypedDict
 
 import torch
 
@@ -13,6 +15,13 @@ from welltuned.engines.events import Step
 from welltuned.engines.job import Outcome
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.models.compat.torch_api import FlopCounterMode
+
+
+class MeterState(TypedDict):
+    """What a meter has added up so far."""
+
+    flops_per_position: float
+    outcome: dict[str, Any]
 
 
 class Meter:
@@ -39,6 +48,16 @@ class Meter:
     def recount(self) -> None:
         """The set of trainable weights has changed, and with it the cost of a backward pass."""
         self._flops_per_position = 0.0
+
+    def state(self) -> MeterState:
+        """What it has added up so far, for `restore`."""
+        return {"flops_per_position": self._flops_per_position, "outcome": asdict(self.outcome)}
+
+    def restore(self, state: MeterState) -> None:
+        """Go on from what another one had added up."""
+        self._flops_per_position = state["flops_per_position"]
+        for name, value in state["outcome"].items():
+            setattr(self.outcome, name, value)
 
     @contextmanager
     def measuring(self, batch: dict[str, torch.Tensor]) -> Iterator[None]:

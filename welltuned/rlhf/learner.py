@@ -89,6 +89,20 @@ class Learner:
         known = optimizer, schedule, kl, training, total_batches
         return cls(actor, algorithm, policy, groups, *known)
 
+    def go_on(self, batches: int, kl_coef: float) -> None:
+        """From where one was that had learned from so many batches, and had come to this β."""
+        self.batches, self.kl.value = batches, kl_coef
+        schedule = build_schedule(self.optimizer, self.total_batches, self.training, batches)
+        self.schedule = schedule
+
+    @property
+    def weights(self) -> dict[str, torch.nn.Parameter]:
+        """What trains at any time, by name; the value head's names begin with `value.`"""
+        trains = {id(weight) for group in self.groups for weight in group.parameters}
+        named = self.actor.model.named_parameters()
+        weights = {name: weight for name, weight in named if id(weight) in trains}
+        return weights | {f"value.{n}": w for n, w in self.actor.value.named_parameters()}
+
     @property
     def learning_rate(self) -> float:
         """The policy's, for the batch to come."""

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 
-from welltuned.errors import Fault, RunFailed
+from welltuned.engines.config import TrainingConfig
+from welltuned.engines.save_schedule import SaveSchedule
+from welltuned.engines.snapshot import (
+    Snapshot,
+    optimizer_tensors,
+    random_states,
+    restore_optimizer,
+    restore_random_states,
+    restore_weights,
+)
+from welltuned.errors import Fault, RunFailed, Stopped
 from welltuned.rlhf.actors.base import DivergedError, Rollout
 from welltuned.rlhf.actors.classifier import ClassifierActor
 from welltuned.rlhf.defaults import batches_of
@@ -28,10 +39,14 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.phases import Phase, phase
+from welltuned.runs.stopping import asked_to_stop, at_boundaries, at_once, stop_now
 from welltuned.schema.messages import Message
 from welltuned.strategies import Progress
 from welltuned.training.observer import Observer
+from welltuned.training.resume import save_snapshot
 
+_WRITTEN = "metrics.jsonl", "samples.jsonl"
+"""What grows line by line while it runs."""
 _SAMPLES = 12
 """Responses kept of every look."""
 
@@ -72,52 +87,92 @@ class Loop:
     judges: RewardSet
     run: Run
     observer: Observer
+    start: Snapshot | None = None
+    """What it goes on from, where it was interrupted."""
     course: LoopTotals = field(default_factory=LoopTotals)
+
+    def __post_init__(self) -> None:
+        max_kl = self.learner.algorithm.max_kl
+        assert max_kl != "auto"
+        self._guard = Safeguards(max_kl)
+        self._saves = SaveSchedule(TrainingConfig())
+        self._progress = Progress(0.0, 0.0)
 
     def train(self) -> LoopTotals:
         """All batches, or as many as went well.
 
         Raises `RunFailed` when it explodes before there is anything to go back to.
         """
-        algorithm = self.learner.algorithm
-        assert algorithm.max_kl != "auto" and algorithm.eval_steps != "auto"
-        total, guard = batches_of(algorithm), Safeguards(algorithm.max_kl)
-        self._look(0)
-        for number, asked in enumerate(self.asks.batches(algorithm), 1):
-            self._advance((number - 1) / total, number)
-            try:
-                stats = self._batch(asked)
-                self._record(number, total, stats)
-                trouble = guard.trouble(stats)
-                if trouble is None and (number % algorithm.eval_steps == 0 or number == total):
-                    self._look(number)
-            except DivergedError as error:
-                trouble = error.faults[0]
-            if trouble is not None:
-                self._go_back(number, trouble)
-                break
+        with at_boundaries():
+            taken = self._begin()
+            if taken and not self._goes_well(taken, self._look_if_due):
+                return self.course
+            batches = enumerate(self.asks.batches(self.learner.algorithm), 1)
+            for number, asked in islice(batches, taken, None):
+                if not self._goes_well(number, partial(self._learn_from, asked)):
+                    break
         return self.course
+
+    def _begin(self) -> int:
+        """How many batches there were before; 0 where this is the beginning."""
+        if self.start is not None:
+            self._restore(self.start)
+            return self.start.step
+        with at_once():
+            self._look(0)
+        return 0
+
+    def _goes_well(self, number: int, work: Callable[[int], Fault | None]) -> bool:
+        """Whether nothing explodes; else the weights go back to where nothing had."""
+        try:
+            trouble = work(number)
+        except DivergedError as error:
+            trouble = error.faults[0]
+        if trouble is not None:
+            self._go_back(number, trouble)
+        return trouble is None
+
+    def _learn_from(self, asked: Any, number: int) -> Fault | None:
+        """One batch. Returns what has exploded; None where nothing has."""
+        total = batches_of(self.learner.algorithm)
+        self._advance((number - 1) / total, number)
+        stats = self._batch(asked)
+        self._record(number, total, stats)
+        trouble = self._guard.trouble(stats)
+        if trouble is None:
+            self._save_if_due(number)
+            self._look_if_due(number)
+        return trouble
+
+    def _look_if_due(self, number: int) -> None:
+        algorithm = self.learner.algorithm
+        assert algorithm.eval_steps != "auto"
+        if number % algorithm.eval_steps == 0 or number == batches_of(algorithm):
+            with self._saved_when_stopped():
+                self._look(number)
 
     def _advance(self, fraction: float, number: int) -> None:
         """Let the strategy change what trains, as it does in every other training."""
-        policy = self.learner.actor.policy
         prompts = self.course.episodes / self.learner.algorithm.samples_per_prompt
-        passes = prompts / len(self.asks.train)
-        progress = Progress(fraction, passes)
-        change = policy.strategy.advance(policy.model, policy.anatomy, progress)
+        change = self._let_train(Progress(fraction, prompts / len(self.asks.train)))
         if change is not None:
             row = {"step": number, "split": "train", "change": change}
             self.run.append("metrics.jsonl", row)
             self.observer.noted(f"batch {number}: {change}")
 
+    def _let_train(self, progress: Progress) -> str | None:
+        self._progress, policy = progress, self.learner.actor.policy
+        return policy.strategy.advance(policy.model, policy.anatomy, progress)
+
     def _batch(self, asked: Any) -> Stats:
         course = self.course
-        with course.timed("rollout"):
-            rollout = self.learner.rollout(asked)
-        if course.batches == 0:
-            require_reference(self.learner.actor, rollout)
-        with course.timed("reward"):
-            scores = self._scores(rollout)
+        with self._saved_when_stopped():
+            with course.timed("rollout"):
+                rollout = self.learner.rollout(asked)
+            if course.batches == 0:
+                require_reference(self.learner.actor, rollout)
+            with course.timed("reward"):
+                scores = self._scores(rollout)
         with course.timed("learning"):
             stats = step(self.learner, rollout, scores)
         course.batches += 1
@@ -141,6 +196,55 @@ class Loop:
         told = f"reward {stats.reward:.3f} · KL {stats.kl:.3f} · entropy {stats.entropy:.3f}"
         self.observer.advanced(self.learner.algorithm.title, number, total, told)
 
+    # --- Saving, and going on ---
+
+    def _save_if_due(self, number: int) -> None:
+        stops = asked_to_stop() is not None
+        if stops or self._saves.is_due(number):
+            self._save()
+        if stops:
+            stop_now()
+
+    @contextmanager
+    def _saved_when_stopped(self) -> Iterator[None]:
+        """Around work that changes no weight, and so may be stopped anywhere."""
+        try:
+            with at_once():
+                yield
+        except (Stopped, KeyboardInterrupt):
+            if self.course.batches:
+                self._save()
+            raise
+
+    def _save(self) -> None:
+        """Everything that the loop goes on from after the last batch."""
+        learner, actor = self.learner, self.learner.actor
+        numbers = {
+            "kl_coef": learner.kl.value,
+            "course": asdict(self.course),
+            "guard": [self._guard.first_reward, self._guard.first_deviation],
+            "progress": asdict(self._progress),
+            "bytes": {name: self.run.size_of(name) for name in _WRITTEN},
+        }
+        weights = dict(learner.weights)
+        moments = optimizer_tensors(learner.optimizer, weights)
+        random = random_states(actor.device)
+        with self._saves.saving():
+            found = Snapshot(self.course.batches, dict(weights), moments, random, numbers)
+            save_snapshot(self.run, found)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        learner, numbers = self.learner, snapshot.numbers
+        restore_weights(learner.weights, snapshot.weights)
+        restore_optimizer(learner.optimizer, learner.weights, snapshot.optimizer)
+        restore_random_states(snapshot.random, learner.actor.device)
+        learner.go_on(snapshot.step, numbers["kl_coef"])
+        self.course = LoopTotals(**numbers["course"])
+        self._guard.first_reward, self._guard.first_deviation = numbers["guard"]
+        for name, size in numbers["bytes"].items():
+            self.run.cut(name, size)
+        self._let_train(Progress(**numbers["progress"]))
+
     # --- Looking, keeping, going back ---
 
     def _look(self, number: int) -> None:
@@ -156,16 +260,8 @@ class Loop:
             self.run.append("samples.jsonl", {"step": number, **row})
         if number:
             state = {"validation": scores, "kl_coef": self.learner.kl.value}
-            kept = save_checkpoint(self.run.checkpoints, number, self._weights(), state)
+            kept = save_checkpoint(self.run.checkpoints, number, self.learner.weights, state)
             keep_only(self.run.checkpoints, kept)
-
-    def _weights(self) -> dict[str, torch.nn.Parameter]:
-        """What trains at any time, by name; the value head's names begin with `value.`"""
-        actor = self.learner.actor
-        trains = {id(weight) for group in self.learner.groups for weight in group.parameters}
-        named = actor.model.named_parameters()
-        weights = {name: weight for name, weight in named if id(weight) in trains}
-        return weights | {f"value.{name}": w for name, w in actor.value.named_parameters()}
 
     def _go_back(self, number: int, trouble: Fault) -> None:
         """To the weights of the last look, after which nothing had exploded."""
@@ -182,10 +278,7 @@ class Loop:
                 )
             )
         weights, state = load_checkpoint(folder)
-        parameters = self._weights()
-        with torch.no_grad():
-            for name, tensor in weights.items():
-                parameters[name].copy_(tensor)
+        restore_weights(self.learner.weights, weights)
         self.course.exploded, self.course.went_back_to = trouble.as_message(), int(state["step"])
         self.course.validation = state["validation"]
         self.observer.noted(

@@ -19,17 +19,20 @@ from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.errors import Fault, InputError
 from welltuned.reports.rlhf import write_pipeline_report
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.rlhf.resume import begin, fresh, is_finished, place
+from welltuned.rlhf.resume import begin, fresh, goes_on, is_finished, place
 from welltuned.rlhf.reward_set import judged_in, require_knowledge
 from welltuned.rlhf.rl_stage import run_rl_stage
 from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
+from welltuned.runs.ownership import owned
 from welltuned.runs.phases import phase
-from welltuned.runs.status import recorded
+from welltuned.runs.status import begun, recorded
 from welltuned.training import train as pipeline
 from welltuned.training.data_cache import DataCache
+from welltuned.training.decisions import is_interrupted
 from welltuned.training.observer import Observer
+from welltuned.training.resume import begin_again, newest_snapshot
 from welltuned.training.waits import telling_waits
 
 STAGES = ("sft", "reward", "rl")
@@ -63,7 +66,7 @@ def run_pipeline(
         run = begin(config)
         for note in notes:
             observer.noted(note)
-        with recorded(run):
+        with owned(run.folder), recorded(run):
             sft = _sft(config, run, observer, command, cache)
             sources = _rewards(config, run, observer, command, cache)
             if not config.rl.allow_weak_reward:
@@ -110,6 +113,8 @@ def _train(
         observer.noted(f"{title}: already finished, in {folder}")
         return Run(folder)
     observer.noted(f"{title}: {folder}")
+    if is_interrupted(folder, config):
+        return pipeline.resume_training(folder, observer, cache)
     fresh(folder)
     return pipeline.run_training(config, observer, command, cache)
 
@@ -128,10 +133,17 @@ def _rl(
         observer.noted(f"{config.rl.title}: already finished, in {folder}")
         return
     observer.noted(f"{config.rl.title}: {folder}")
+    parts = observer, command, cache
+    if goes_on(folder, config):
+        stage = Run(folder)
+        with owned(folder), recorded(stage), telling_memory("training", _saving_memory(config)):
+            snapshot = newest_snapshot(stage, observer.noted)
+            begin_again(stage, snapshot)
+            run_rl_stage(config, sft, sources, stage, *parts, snapshot)
+        return
     fresh(folder)
-    stage = Run.create(folder)
-    with recorded(stage), telling_memory("training", _saving_memory(config)):
-        run_rl_stage(config, sft, sources, stage, observer, command, cache)
+    with begun(folder) as stage, telling_memory("training", _saving_memory(config)):
+        run_rl_stage(config, sft, sources, stage, *parts)
 
 
 def _saving_memory(config: RlhfConfig) -> list[str]:

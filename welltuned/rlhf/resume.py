@@ -1,4 +1,4 @@
-"""Resuming a pipeline: finished stages are kept, unfinished ones start again."""
+"""Resuming a pipeline: finished stages are kept, and an interrupted one goes on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from welltuned.data.sources import name_of
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
+from welltuned.runs.checkpoints import newest_checkpoint
 from welltuned.runs.disk import make_folder, why_unwritable
-from welltuned.runs.folder import next_free
+from welltuned.runs.folder import START, next_free
+from welltuned.runs.ownership import is_owned
+from welltuned.schema.differences import differences
 from welltuned.schema.secrets import masked
 from welltuned.schema.versions import RUN_CONFIG
 
@@ -66,7 +69,7 @@ def _require_unchanged(run: Run, values: dict[str, Any]) -> None:
     for stage, keys in _MADE_WITH.items():
         if any(is_finished(folder) for folder in (run.folder / "stages").glob(f"{stage}*")):
             for key in keys:
-                changed |= _differences(before.get(key), values[key], key)
+                changed |= differences(before.get(key), values[key], key)
     if changed:
         told = "; ".join(f"{key}: {was!r} then, {now!r} now" for key, (was, now) in changed.items())
         raise InputError(
@@ -80,24 +83,43 @@ def _require_unchanged(run: Run, values: dict[str, Any]) -> None:
         )
 
 
-def _differences(was: Any, now: Any, path: str) -> dict[str, tuple[Any, Any]]:
-    """Every value that differs, by its key path."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        found: dict[str, tuple[Any, Any]] = {}
-        for key in [*was, *(key for key in now if key not in was)]:
-            found |= _differences(was.get(key), now.get(key), f"{path}.{key}")
-        return found
-    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        parts = [
-            _differences(*pair, f"{path}.{i}") for i, pair in enumerate(zip(was, now, strict=True))
-        ]
-        return {key: value for part in parts for key, value in part.items()}
-    return {} if was == now else {path: (was, now)}
-
-
 def is_finished(folder: Path) -> bool:
     """Whether a stage's run has finished."""
     return Run(folder).is_finished
+
+
+def goes_on(folder: Path, config: RlhfConfig) -> bool:
+    """Whether an RL stage of just this config was interrupted there, and can go on."""
+    run = Run(folder)
+    if run.is_finished or is_owned(folder) or newest_checkpoint(run.snapshots) is None:
+        return False
+    try:
+        return bool(run.read(START)["asked"] == _asked(config))
+    except (InputError, KeyError, FileNotFoundError):
+        return False
+
+
+def note_asked(run: Run, config: RlhfConfig, data_fingerprint: str) -> None:
+    """Note what an RL stage is made with, before its first batch."""
+    run.write(START, {"asked": _asked(config), "data_fingerprint": data_fingerprint})
+
+
+def require_same_data(run: Run, data_fingerprint: str) -> None:
+    """Raise `InputError` where an RL stage that goes on began with other data."""
+    if run.read(START)["data_fingerprint"] != data_fingerprint:
+        raise InputError(
+            Fault(
+                "rlhf.data_changed",
+                "the data are not those that the RL stage began with",
+                Place(str(run.folder)),
+                "bring them back, or move this folder away for the stage to begin again",
+            )
+        )
+
+
+def _asked(config: RlhfConfig) -> dict[str, Any]:
+    values = masked(config.model_dump(mode="json"))
+    return {key: values[key] for key in _MADE_WITH["rl"]}
 
 
 def fresh(folder: Path) -> None:

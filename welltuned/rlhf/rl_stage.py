@@ -7,11 +7,13 @@ from typing import Any
 
 from welltuned.artifact.verify import EXAMPLES, WeightChanges, compare_weights, prove
 from welltuned.engines.device import autocast
+from welltuned.engines.snapshot import Snapshot
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.rl import write_rl_report
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
+from welltuned.rlhf.resume import note_asked, require_same_data
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, phase
@@ -29,18 +31,23 @@ def run_rl_stage(
     observer: Observer,
     command: str | None,
     cache: DataCache,
+    start: Snapshot | None = None,
 ) -> None:
     """The policy from the model folder of an SFT run, or from the pretrained model; into `run`.
 
-    Raises `InputError` or `RunFailed`.
+    `start` is what it goes on from, where it was interrupted. Raises `InputError` or `RunFailed`.
     """
     process_memory.forget_peak()
     CLOCK.begin()
     with phase("load"):
         ready = make_ready(config, sft, sources, observer, cache)
-        write_start(ready, sft, sources, run, command)
+        if start is None:
+            write_start(ready, sft, sources, run, command)
+            note_asked(run, config, ready.data.facts.fingerprint)
+        else:
+            require_same_data(run, ready.data.facts.fingerprint)
     with phase("learning"):
-        loop = Loop(ready.learner, ready.asks, ready.judges, run, observer)
+        loop = Loop(ready.learner, ready.asks, ready.judges, run, observer, start)
         course = loop.train()
     with phase("test"):
         judges = ready.judges  # the test split is read here, once

@@ -10,7 +10,9 @@ metrics.jsonl       one fsynced line per log step
 results.json        scores, baselines, cost, proof
 predictions.jsonl   the test split: id, label, prediction, probabilities
                     (of the validation split where the test split stays sealed)
-checkpoints/        step-N/
+checkpoints/        step-N/, the best weights
+start.json          what was decided before the first step
+resume/             step-N/, what an interrupted run goes on from
 model/              the portable artifact
 report.html         one file, no network
 """
@@ -28,11 +30,14 @@ import yaml
 
 from welltuned.errors import Fault, InputError, Place, RunFailed
 from welltuned.runs.disk import make_folder, writing
+from welltuned.runs.ownership import LOCK, is_owned
 from welltuned.runs.results_schema import RunResults
 from welltuned.schema.secrets import MASK, masked, masked_keys
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 from welltuned.schema.written_file import read_mapping
 
+START = "start.json"
+"""The file that says what was decided before the first step, once that is to come."""
 MANIFEST = "welltuned.json"
 """The file in the model folder that says what the artifact is."""
 
@@ -58,7 +63,7 @@ class Run:
     def create(cls, folder: Path) -> Run:
         """Begin a run in a new or empty folder. Raises `InputError` when it holds anything."""
         make_folder(folder)
-        if any(folder.iterdir()):
+        if any(path.name != LOCK for path in folder.iterdir()):
             raise InputError(
                 Fault(
                     "run.folder_in_use",
@@ -117,6 +122,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def snapshots(self) -> Path:
+        """What it goes on from after an interruption."""
+        return self.folder / "resume"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 
@@ -154,6 +164,11 @@ class Run:
         """Whether it says that it is at work, as one that was killed does too."""
         return self._stands_at("running")
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether it says that it is at work while nobody is."""
+        return self.is_running and not is_owned(self.folder)
+
     def _stands_at(self, state: str) -> bool:
         try:
             return self.state == state
@@ -176,6 +191,11 @@ class Run:
         """
         file = self.folder / "config.yaml"
         return RUN_CONFIG.read(file) if file.exists() else {}
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether it is a pipeline, whose stages are runs of their own."""
+        return "pipeline" in self.config
 
     @property
     def results(self) -> RunResults:
@@ -224,6 +244,16 @@ class Run:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
+
+    def size_of(self, name: str) -> int:
+        """Bytes of a file; 0 where there is none."""
+        file = self.folder / name
+        return file.stat().st_size if file.exists() else 0
+
+    def cut(self, name: str, size: int) -> None:
+        """Take back what was appended to a file since it had so many bytes."""
+        if self.size_of(name) > size:
+            os.truncate(self.folder / name, size)
 
     def set_status(self, state: str, step: int = 0, error: str | None = None) -> None:
         """Say how the run stands. A diagnosis that was made stays."""

@@ -22,12 +22,22 @@ class Lock:
     def acquire(self, wait: bool = True) -> bool:
         """Take the lock, waiting for it if asked. Returns whether it is held now."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _take(descriptor, wait):
+        while True:
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+            if not _take(descriptor, wait):
+                os.close(descriptor)
+                return False
+            if self._is_of_the_file(descriptor):
+                self._descriptor = descriptor
+                return True
             os.close(descriptor)
+
+    def _is_of_the_file(self, descriptor: int) -> bool:
+        """Whether nobody removed the file between its opening and the taking of the lock."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._file))
+        except FileNotFoundError:
             return False
-        self._descriptor = descriptor
-        return True
 
     def sign(self, text: str) -> None:
         """Write into the file who holds the lock, for those who are refused."""

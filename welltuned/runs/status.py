@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from welltuned.errors import Fault, Pruned, RunFailed, Stopped, WelltunedError
 from welltuned.runs.disk import fault_of_full_disk
-from welltuned.runs.folder import Run
+from welltuned.runs.folder import START, Run
+from welltuned.runs.ownership import owned
+from welltuned.runs.stopping import stoppable
+
+
+@contextmanager
+def begun(folder: Path) -> Iterator[Run]:
+    """A run in a new or empty folder, owned by this process while it lasts.
+
+    Raises `InputError` when the folder holds anything, or another process owns it.
+    """
+    with owned(folder):
+        run = Run.create(folder)
+        with recorded(run):
+            yield run
 
 
 @contextmanager
 def recorded(run: Run) -> Iterator[None]:
     """Keep status.json true, whatever happens; a signal to stop becomes `Stopped`."""
-    run.set_status("running")
+    run.set_status("running", run.step)
     with stoppable():
         try:
             yield
         except (Stopped, KeyboardInterrupt) as stop:
             run.set_status("stopped", run.step, str(stop) or "interrupted")
-            raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
+            number = stop.signal_number if isinstance(stop, Stopped) else signal.SIGINT
+            raise Stopped(number, resume_line(run)) from None
         except Pruned as pruned:
             run.set_status("stopped", run.step, str(pruned))
             raise
@@ -36,6 +51,13 @@ def recorded(run: Run) -> Iterator[None]:
             named = f"{type(error).__name__}: {error}"
             raise RunFailed(Fault("run.crashed", "{error}", error=named)) from error
     run.set_status("finished", run.step)
+
+
+def resume_line(run: Run) -> str:
+    """What to do for an unfinished run to go on; empty where it has not begun to train."""
+    if not (run.folder / START).exists():
+        return ""
+    return f"`welltuned resume {run.folder}` goes on from where it was"
 
 
 def _with_words(error: BaseException, run: Run) -> BaseException:
@@ -54,23 +76,3 @@ def interruptible() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         raise Stopped(signal.SIGINT) from None
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Turn SIGTERM into `Stopped` for a while.
-
-    In the main thread alone, where signals can be caught.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: object) -> None:
-        raise Stopped(number)
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

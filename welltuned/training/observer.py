@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from welltuned.engines.events import Listener, Step
 from welltuned.runs import Run
@@ -11,6 +12,9 @@ from welltuned.runs.results_schema import FindingRecord, HeadOptimum, Scores
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
     from welltuned.training.prepare import RunPlan
+
+
+_METRICS = "metrics.jsonl"
 
 
 class Observer(Listener):
@@ -44,6 +48,14 @@ class Observer(Listener):
         """The run is complete."""
 
 
+class RecorderState(TypedDict):
+    """What a recorder has not written yet, and how long what it has written is."""
+
+    waiting: list[dict[str, Any]]
+    seconds: float
+    bytes: int
+
+
 class Recorder(Listener):
     """Writes metrics.jsonl and keeps status.json up to date.
 
@@ -56,6 +68,20 @@ class Recorder(Listener):
         self._waiting: list[Step] = []
         self._seconds = 0.0
 
+    def state(self) -> RecorderState:
+        return {
+            "waiting": [asdict(step) for step in self._waiting],
+            "seconds": self._seconds,
+            "bytes": self._run.size_of(_METRICS),
+        }
+
+    def restore(self, state: object) -> None:
+        """Lines written since then are taken back: what they tell of comes again."""
+        noted = cast(RecorderState, state)
+        self._waiting = [Step(**step) for step in noted["waiting"]]
+        self._seconds = noted["seconds"]
+        self._run.cut(_METRICS, noted["bytes"])
+
     def stepped(self, step: Step) -> None:
         self._waiting.append(step)
         self._seconds += step.seconds
@@ -66,14 +92,14 @@ class Recorder(Listener):
         self._seconds += optimum["seconds"]
 
     def changed(self, step: int, what: str) -> None:
-        self._run.append("metrics.jsonl", {"step": step, "split": "train", "change": what})
+        self._run.append(_METRICS, {"step": step, "split": "train", "change": what})
 
     def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         if self._waiting:
             self._flush()
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
         self._run.append(
-            "metrics.jsonl",
+            _METRICS,
             {
                 "step": step,
                 "split": "validation",
@@ -85,7 +111,7 @@ class Recorder(Listener):
         )
 
     def warned(self, step: int, finding: FindingRecord) -> None:
-        self._run.append("metrics.jsonl", {"step": step, "split": "train", "warning": finding})
+        self._run.append(_METRICS, {"step": step, "split": "train", "warning": finding})
 
     def _flush(self) -> None:
         steps, self._waiting = self._waiting, []
@@ -93,7 +119,7 @@ class Recorder(Listener):
         seconds = sum(step.seconds for step in steps)
         last = steps[-1]
         self._run.append(
-            "metrics.jsonl",
+            _METRICS,
             {
                 "step": last.step,
                 "split": "train",

@@ -11,10 +11,11 @@ from welltuned.data.sources import name_of
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs.disk import nearest_that_exists, why_unwritable
-from welltuned.runs.folder import next_free
+from welltuned.runs.folder import Run, next_free
 from welltuned.schema.units import size_text
 from welltuned.strategies.base import InjectedStrategy
 from welltuned.training.data_cache import DataCache
+from welltuned.training.decisions import is_interrupted
 from welltuned.training.encode import Working
 from welltuned.training.prepare import RunPlan, check_run, encode_run
 
@@ -75,7 +76,16 @@ def _free_folder(config: RunConfig, faults: Faults) -> Path:
         return Path(config.output_dir or "runs")
     if config.output_dir is not None:
         folder = Path(config.output_dir).expanduser()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if is_interrupted(folder, config):
+            faults.add(
+                "run.interrupted_here",
+                "an unfinished run of this config is in the output folder, at step {step}",
+                Place(str(folder)),
+                "go on with it by `welltuned resume {folder}`, or choose another output_dir",
+                step=Run(folder).step,
+                folder=folder,
+            )
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             faults.add(
                 "run.folder_in_use",
                 "the output folder is already in use",

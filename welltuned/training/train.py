@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,30 +19,34 @@ from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.memory_faults import choose, lower, telling_memory
+from welltuned.engines.snapshot import Snapshot, restore_weights
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
-from welltuned.runs.checkpoints import (
-    keep_only,
-    load_checkpoint,
-    newest_checkpoint,
-    save_checkpoint,
-)
+from welltuned.runs.checkpoints import BestWeights, load_checkpoint
 from welltuned.runs.environment import describe_environment
+from welltuned.runs.ownership import owned
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
-from welltuned.runs.status import recorded
+from welltuned.runs.status import begun, recorded
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.data_cache import DataCache
+from welltuned.training.decisions import as_decided, write_decisions
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
 from welltuned.training.observer import Observer, Recorder
 from welltuned.training.output_folder import prepare_in_folder
 from welltuned.training.prepare import RunPlan
 from welltuned.training.results import evaluate_run, write_results
+from welltuned.training.resume import (
+    SNAPSHOTS,
+    begin_again,
+    find_interrupted,
+    save_snapshot,
+)
 from welltuned.training.session import Session, TrainedSession, load_session
 from welltuned.training.waits import telling_waits
 
@@ -71,11 +77,36 @@ def _from_data_on(
     with phase("data"):
         prepared = prepare_in_folder(config, observer.working, cache)
     folder = Path(str(prepared.config.output_dir))
+    settle = partial(_write_start, config, command)
     if distributed.processes() > 1:
-        return _train_together(prepared, folder, observer, command)
-    run = Run.create(folder)
-    with recorded(run), telling_memory("training", _saving_memory(prepared)):
-        _carry_out(prepared, run, observer, command)
+        return _train_together(prepared, folder, observer, settle)
+    with begun(folder) as run, telling_memory("training", _saving_memory(prepared)):
+        _carry_out(prepared, run, observer, settle)
+    observer.finished(run)
+    return run
+
+
+def resume_training(
+    folder: Path,
+    observer: Observer | None = None,
+    cache: DataCache | None = None,
+    accepted: Collection[str] = (),
+) -> Run:
+    """Go on with a run that was interrupted, as if it had not been; returns it, finished.
+
+    `accepted` names keys of the config, or `data`, that may have changed since. Raises `InputError`
+    where it cannot go on, and `RunFailed` as `run_training` does.
+    """
+    observer = observer or Observer()
+    process_memory.forget_peak()
+    CLOCK.begin()
+    run = Run.open(folder)
+    with telling_waits(observer), owned(folder):
+        with phase("data"):
+            left = find_interrupted(run, accepted, observer.noted, observer.working, cache)
+        with recorded(run), telling_memory("training", _saving_memory(left.prepared)):
+            begin_again(run, left.snapshot)
+            _carry_out(left.prepared, run, observer, as_decided, left.snapshot)
     observer.finished(run)
     return run
 
@@ -92,23 +123,29 @@ def _saving_memory(prepared: RunPlan) -> list[str]:
     ]
 
 
-def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | None) -> None:
+def _carry_out(
+    prepared: RunPlan,
+    run: Run,
+    observer: Observer,
+    settle: Callable[[Run, Session], Session],
+    snapshot: Snapshot | None = None,
+) -> None:
+    """From the weights on. `settle` is called where all is decided and no step is taken."""
     held = process_memory.held_at_start(choose_device(prepared.config.training.device).type)
     with phase("load"):
         loaded = load_session(prepared, observer)
     with phase("probe"):
-        session = auto_tune(loaded, observer)
-    _write_start(run, session, command)
+        session = settle(run, auto_tune(loaded, observer))
     base = retention_steps.measure_base(session, observer)
     try:
         with phase("train"):
-            outcome = _tune(session, run, observer)
+            outcome = _tune(session, run, observer, snapshot)
     except NotFinite as error:
         for line in note_divergence(run, error).lines:
             observer.noted(line)
         raise
     with phase("train"):
-        _restore_best(session, run, observer)
+        _restore_best(session, run, observer, outcome.best_step)
         finished = retention_steps.finish_protections(session, base, observer)
     trained = _save_and_prove(session, run, outcome)
     kept = retention_steps.measure_retention(trained, base, observer)
@@ -120,22 +157,26 @@ def _carry_out(prepared: RunPlan, run: Run, observer: Observer, command: str | N
 
 
 def _train_together(
-    prepared: RunPlan, folder: Path, observer: Observer, command: str | None
+    prepared: RunPlan,
+    folder: Path,
+    observer: Observer,
+    settle: Callable[[Run, Session], Session],
 ) -> Run:
     """The same by several processes: all train, the main one alone writes and talks."""
     distributed.join_process_group(choose_device(prepared.config.training.device).type)
-    run = distributed.from_main(lambda: Run.create(folder))
     if distributed.is_main():
-        with recorded(run), telling_memory("training", _saving_memory(prepared)):
-            _carry_out(prepared, run, observer, command)
+        with begun(folder) as run, telling_memory("training", _saving_memory(prepared)):
+            distributed.from_main(lambda: folder)
+            _carry_out(prepared, run, observer, settle)
         observer.finished(run)
     else:
+        run = Run(distributed.from_main(lambda: folder))
         _tune(auto_tune(load_session(prepared, Observer()), Observer()), run, Observer())
     distributed.from_main(lambda: None)  # nobody leaves before the run is written
     return run
 
 
-def _write_start(run: Run, session: Session, command: str | None) -> None:
+def _write_start(asked: RunConfig, command: str | None, run: Run, session: Session) -> Session:
     """Everything known before the first step, so that even a killed run explains itself."""
     prepared = session.prepared
     run.write("config.yaml", RUN_CONFIG.stamp(prepared.config.model_dump(mode="json")))
@@ -154,23 +195,32 @@ def _write_start(run: Run, session: Session, command: str | None) -> None:
         "command": command,
     }
     run.write("environment.json", environment)
+    write_decisions(run, session, asked)
+    return session
 
 
-def _tune(session: Session, run: Run, observer: Observer) -> Outcome:
-    """Hand everything to the engine."""
+def _tune(
+    session: Session, run: Run, observer: Observer, snapshot: Snapshot | None = None
+) -> Outcome:
+    """Hand everything to the engine; a snapshot is what training goes on from."""
     trainable = {
         name: parameter
         for name, parameter in session.model.named_parameters()
         if name in session.before.trainable
     }
 
+    best = BestWeights(run.checkpoints, SNAPSHOTS)
+
     def keep(step: int, scores: dict[str, Any]) -> None:
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
-        keep_only(
-            run.checkpoints,
-            save_checkpoint(run.checkpoints, step, trainable, {"validation": numbers}),
-        )
+        best.keep(step, trainable, {"validation": numbers})
 
+    def save(found: Snapshot) -> None:
+        save_snapshot(run, found)
+        best.pin(found.numbers["validator"]["best_step"])
+
+    if snapshot is not None:
+        best.pin(snapshot.numbers["validator"]["best_step"])
     listeners = [Recorder(run, session.config.training.logging_steps), observer]
     job = session.job(
         keep,
@@ -178,6 +228,7 @@ def _tune(session: Session, run: Run, observer: Observer) -> Outcome:
         run.folder,
         retention_steps.guards(session, observer),
     )
+    job = replace(job, save=save, start=snapshot)
     if session.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(session.device)
     return _engine(session.config)(job)
@@ -194,16 +245,13 @@ def _engine(config: RunConfig) -> Callable[[Job], Outcome]:
     return torch_loop.fit_with_loop if name == "torch" else load_callable(name, "engine")
 
 
-def _restore_best(session: Session, run: Run, observer: Observer) -> None:
+def _restore_best(session: Session, run: Run, observer: Observer, step: int | None) -> None:
     """Go back to the weights with the best validation score, where they were kept."""
-    folder = newest_checkpoint(run.checkpoints)
+    folder = BestWeights(run.checkpoints, SNAPSHOTS).settle(step)
     if folder is None:
         return
     weights, state = load_checkpoint(folder)
-    parameters = dict(session.model.named_parameters())
-    with torch.no_grad():
-        for name, tensor in weights.items():
-            parameters[name].copy_(tensor)
+    restore_weights(dict(session.model.named_parameters()), weights)
     observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from typing import TypedDict, cast
 
 from welltuned.engines.events import Listener, Listeners, Step
 from welltuned.runs import Run
@@ -25,6 +26,17 @@ _IN_A_ROW = 2
 """Evaluations that find the same before it is told: one may be a slow start."""
 
 
+class WatchState(TypedDict):
+    """What a watch has seen so far."""
+
+    first: list[float]
+    total: float
+    weight: float
+    suspected: Fault | None
+    times: int
+    told: list[Fault]
+
+
 class Watch(Listener):
     """Listens to training and tells `listener` and the run's status, once of each fault.
 
@@ -38,6 +50,22 @@ class Watch(Listener):
         self._suspected: Fault | None = None
         self._times = 0
         self._told: set[Fault] = set()
+
+    def state(self) -> WatchState:
+        return {
+            "first": self._first,
+            "total": self._total,
+            "weight": self._weight,
+            "suspected": self._suspected,
+            "times": self._times,
+            "told": sorted(self._told),
+        }
+
+    def restore(self, state: object) -> None:
+        noted = cast(WatchState, state)
+        self._first, self._suspected = noted["first"], noted["suspected"]
+        self._total, self._weight = noted["total"], noted["weight"]
+        self._times, self._told = noted["times"], set(noted["told"])
 
     def stepped(self, step: Step) -> None:
         self._total = _KEEP * self._total + step.loss

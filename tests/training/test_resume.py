@@ -1,0 +1,165 @@
+"""A run that was interrupted and resumed leaves what one leaves that never was, bit for bit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults import refused
+from resuming import Killed, Killing, Signalling, differing, left_by
+from support import STRATEGIES, config_values
+from welltuned.config import run_config_from
+from welltuned.data.config import DataConfig
+from welltuned.errors import Stopped
+from welltuned.runs import Run
+from welltuned.runs.ownership import owned
+from welltuned.training.observer import Observer
+from welltuned.training.train import resume_training, run_training
+
+STEPS = {"num_train_epochs": 2, "gradient_accumulation_steps": 2, "logging_steps": 3}
+"""Six steps of two micro-batches, three an epoch; the last of an epoch is smaller."""
+
+
+@pytest.fixture
+def asked(tiny: Any, few: str, tmp_path: Path) -> Any:
+    """`asked(name, …)`: the config of a run into `tmp_path/name`."""
+
+    def make(name: str, strategy: str = "full", training: Any = None, **parts: Any) -> Any:
+        parts = {"task": {"pooling": "mean"}, **parts, "training": {**STEPS, **(training or {})}}
+        values = config_values(tiny("bert"), few, STRATEGIES[strategy], tmp_path / name, **parts)
+        return run_config_from(values)
+
+    return make
+
+
+class Notes(Observer):
+    """Keeps the notes for the user."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def noted(self, text: str) -> None:
+        self.told.append(text)
+
+
+def interrupted(config: Any, observer: Any) -> Run:
+    with pytest.raises((Killed, Stopped)):
+        run_training(config, observer)
+    return Run(Path(config.output_dir))
+
+
+@pytest.fixture
+def whole(asked: Any) -> Callable[..., dict[str, Any]]:
+    """`whole("lora", …)`: what such a run leaves that is never interrupted."""
+
+    def make(*which: Any, **parts: Any) -> dict[str, Any]:
+        return left_by(run_training(asked("whole", *which, **parts)))
+
+    return make
+
+
+MOMENTS = {
+    "in the middle of an epoch": Signalling(2),
+    "where an epoch ends": Signalling(3),
+    "at the last step": Signalling(6),
+    "killed between saves": Killing(5),
+    "killed before the first save": Killing(1),
+}
+SAVES = {"save_steps": 2}
+
+
+@pytest.mark.parametrize("engine", ["torch", "hf"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_it_is_a_run_never_interrupted(moment: str, engine: str, asked: Any, whole: Any) -> None:
+    run = interrupted(asked("other", training=SAVES, engine=engine), MOMENTS[moment])
+    assert not run.results
+    resumed = left_by(resume_training(run.folder))
+    assert not differing(resumed, whole(training=SAVES, engine=engine))
+
+
+@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"full"}))
+def test_every_strategy_goes_on(strategy: str, asked: Any, whole: Any) -> None:
+    """Also one that had unfrozen some blocks by then."""
+    run = interrupted(asked("other", strategy), Signalling(4))
+    assert not differing(left_by(resume_training(run.folder)), whole(strategy))
+
+
+def test_it_may_be_interrupted_again_and_again(asked: Any, whole: Any) -> None:
+    run = interrupted(asked("other"), Signalling(1))
+    for step in (2, 4, 5):
+        with pytest.raises(Stopped):
+            resume_training(run.folder, Signalling(step))
+        assert run.state == "stopped"
+    assert not differing(left_by(resume_training(run.folder)), whole())
+
+
+# --- What it refuses --------------------------------------------------------------
+
+
+def test_a_finished_run_is_not_resumed(asked: Any) -> None:
+    run = run_training(asked("whole"))
+    with refused("run.finished_already", place=str(run.folder)):
+        resume_training(run.folder)
+
+
+def test_a_changed_config_is_refused_by_key(asked: Any) -> None:
+    run = interrupted(asked("other"), Signalling(2))
+    values = {**run.config, "training": {**run.config["training"], "learning_rate": 0.5}}
+    run.write("config.yaml", values)
+    with refused("run.config_changed", key="training.learning_rate"):
+        resume_training(run.folder)
+    resumed = resume_training(run.folder, accepted=["training.learning_rate"])
+    rates = [row["learning_rate"] for row in resumed.read_lines("metrics.jsonl") if "loss" in row]
+    assert max(rates[:1]) <= 1e-2 < max(rates)
+
+
+def test_changed_data_are_refused(asked: Any, few: str, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    rows = Path(few).read_text().splitlines(keepends=True)
+    data.write_text("".join(rows))
+    config = asked("other").model_copy(update={"data": DataConfig(train=str(data))})
+    run = interrupted(config, Signalling(2))
+    data.write_text("".join(rows[1:]))
+    with refused("run.data_changed"):
+        resume_training(run.folder)
+    assert resume_training(run.folder, accepted=["data"]).is_finished
+
+
+def test_the_same_command_says_how_to_go_on(asked: Any, tmp_path: Path) -> None:
+    interrupted(asked("other"), Signalling(2))
+    with refused("run.interrupted_here", step=1):
+        run_training(asked("other"))
+    with refused("run.folder_in_use"):
+        run_training(asked("other", training={"learning_rate": 0.5}))
+
+
+def test_a_stop_says_how_to_go_on(asked: Any, tmp_path: Path) -> None:
+    with pytest.raises(Stopped) as stop:
+        run_training(asked("other"), Signalling(2))
+    assert f"welltuned resume {tmp_path / 'other'}" in stop.value.faults[0].remedy
+
+
+def test_a_damaged_snapshot_is_passed_over_for_the_one_before(asked: Any, whole: Any) -> None:
+    run = interrupted(asked("other", training=SAVES), Killing(5))
+    assert sorted(path.name for path in run.snapshots.iterdir()) == ["step-2", "step-4"]
+    file = run.snapshots / "step-4" / "optimizer.safetensors"
+    raw = file.read_bytes()
+    file.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    notes = Notes()
+    assert not differing(left_by(resume_training(run.folder, notes)), whole(training=SAVES))
+    assert [note for note in notes.told if "step-4 is damaged" in note]
+
+
+def test_two_processes_do_not_share_a_folder(asked: Any, tmp_path: Path) -> None:
+    run = interrupted(asked("other"), Signalling(2))
+    assert not run.was_killed
+    with owned(run.folder):
+        with refused("run.owned_by_another", owner=str(os.getpid())):
+            resume_training(run.folder)
+        run.set_status("running", 1)
+        assert not run.was_killed
+    assert run.was_killed

@@ -1,0 +1,59 @@
+"""The verb that goes on with an interrupted run: `resume`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from welltuned.cli.app import Json, app
+from welltuned.cli.train import Verbose, observed, print_run
+
+if TYPE_CHECKING:
+    from welltuned.runs import Run
+    from welltuned.training.observer import Observer
+
+Accepted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        help="A key of the config that may have changed since the run began, or 'data'.",
+        metavar="KEY",
+    ),
+]
+
+
+@app.command("resume")
+def resume_command(
+    run: Annotated[str, typer.Argument(help="The folder of the run.")],
+    accept: Accepted = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Go on with a run that was stopped, killed or failed, as if nothing had happened.
+
+    A pipeline goes on with the stage that was interrupted.
+    """
+    print_run(observed(lambda observer: _carry_out(run, accept or [], observer)), as_json, verbose)
+
+
+def _carry_out(folder: str, accepted: list[str], observer: Observer) -> Run:
+    from pathlib import Path
+
+    from welltuned.runs import Run
+    from welltuned.runs.phases import phase
+    from welltuned.schema.imports import collector_paused
+
+    run = Run.open(folder)
+    if run.is_pipeline:
+        from welltuned.rlhf.read_config import load_rlhf_config
+
+        pipeline = load_rlhf_config(str(run.folder / "config.yaml"), [f"output_dir={folder}"])
+        with phase("import"), collector_paused():
+            from welltuned.rlhf.pipeline import run_pipeline
+
+        return run_pipeline(pipeline, observer, None)
+    with phase("import"), collector_paused():
+        from welltuned.training.train import resume_training
+
+    return resume_training(Path(folder), observer, accepted=accepted)

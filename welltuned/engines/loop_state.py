@@ -1,0 +1,147 @@
+"""What both engines do around an optimizer step: begin or go on, report, save, validate.
+
+    state = LoopState(job)
+    for each step of state.left():            those that are left, where a training goes on
+        gradients of the step, clipped         the engine's own
+        state.optimizer.step(), state.schedule.step()
+        state.after(step, loss, norm)          reported; saved and validated where that is due
+
+A training is saved before it validates, and goes on with the validation that was due then: so one
+that is stopped while it validates loses no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from welltuned.engines import distributed
+from welltuned.engines.best_checkpoint import Validator
+from welltuned.engines.job import Job, Outcome
+from welltuned.engines.optimizer import build_optimizer, build_schedule, learning_rate_at
+from welltuned.engines.save_schedule import SaveSchedule
+from welltuned.engines.snapshot import (
+    Snapshot,
+    optimizer_tensors,
+    random_states,
+    restore_optimizer,
+    restore_random_states,
+    restore_weights,
+)
+from welltuned.engines.step_plan import PlannedStep, StepPlan
+from welltuned.engines.throughput import Meter
+from welltuned.errors import Stopped
+from welltuned.models.freezing import set_training_modes
+from welltuned.runs.results_schema import Scores
+from welltuned.runs.stopping import asked_to_stop, at_once, stop_now
+
+
+class LoopState:
+    """All that changes from step to step, and what is done between two of them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.plan = StepPlan.of(job.batches, job.training)
+        self.optimizer = build_optimizer(job.groups, job.training)
+        self.taken = job.start.step if job.start is not None else 0
+        """Optimizer steps taken before this process began."""
+        self.schedule = build_schedule(self.optimizer, self.plan.total, job.training, self.taken)
+        self.meter = Meter(self.plan.total)
+        self._validator = Validator.of(job)
+        self._saves = SaveSchedule(job.training)
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.meter.outcome
+
+    def begin(self) -> None:
+        """Seed random numbers, or put back what a training that goes on was interrupted with."""
+        job = self._job
+        torch.manual_seed(job.training.seed + distributed.rank())
+        if job.start is not None:
+            self._restore(job.start)
+        set_training_modes(job.model)
+        job.listener.started(self.plan.total)
+        if job.start is not None:
+            self._validate(self._last_taken)
+
+    def left(self) -> Iterator[PlannedStep]:
+        """The steps that this process is to take."""
+        return iter(()) if self.outcome.stopped_early else self.plan.after(self.taken)
+
+    def left_of(self, epoch: int) -> Iterator[PlannedStep]:
+        """Those of one epoch (from 0)."""
+        gone = self.outcome.stopped_early
+        return (step for step in self.plan.epoch(epoch) if step.number > self.taken and not gone)
+
+    def after(self, step: PlannedStep, loss: float, norm: float) -> Scores | None:
+        """The step is taken: report it, save and validate if due. Returns scores if it validated.
+
+        Raises `Stopped` where a signal asks for it, and has saved the training then.
+        """
+        rate = learning_rate_at(step.number, self.plan.total, self._job.training)
+        self._job.listener.stepped(self.meter.finish(step, loss, rate, norm))
+        stops = distributed.any_of(asked_to_stop() is not None)
+        if stops or distributed.from_main(lambda: self._saves.is_due(step.number)):
+            self._save(step.number)
+        if stops:
+            stop_now()
+        return self._validate(step)
+
+    def _validate(self, step: PlannedStep) -> Scores | None:
+        try:
+            with at_once():
+                return self._validator.after(step, self.plan.total, self._job, self.outcome)
+        except (Stopped, KeyboardInterrupt):
+            self._save(step.number)
+            raise
+
+    # --- Saving and restoring ---
+
+    def _save(self, step: int) -> None:
+        with self._saves.saving():
+            snapshot = self._snapshot(step)
+            if distributed.is_main():
+                self._job.save(snapshot)
+
+    def _snapshot(self, step: int) -> Snapshot:
+        job = self._job
+        return Snapshot(
+            step=step,
+            weights=dict(self._weights),
+            optimizer=optimizer_tensors(self.optimizer, self._weights),
+            random=random_states(job.device),
+            numbers={
+                "validator": self._validator.state(),
+                "meter": self.meter.state(),
+                "listener": job.listener.state(),
+            },
+        )
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        job, numbers = self._job, snapshot.numbers
+        restore_weights(self._weights, snapshot.weights)
+        restore_optimizer(self.optimizer, self._weights, snapshot.optimizer)
+        restore_random_states(snapshot.random, job.device)
+        self._validator.restore(numbers["validator"])
+        self.meter.restore(numbers["meter"])
+        job.listener.restore(numbers["listener"])
+        progress = self._last_taken.progress
+        job.strategy.advance(job.model, job.anatomy, progress)
+        for guard in job.guards:
+            guard.advance(progress)
+
+    @cached_property
+    def _last_taken(self) -> PlannedStep:
+        return next(self.plan.after(self.taken - 1))
+
+    @cached_property
+    def _weights(self) -> dict[str, nn.Parameter]:
+        """By name what trains at some time."""
+        trains = {id(weight) for group in self._job.groups for weight in group.parameters}
+        named: Any = self._job.model.named_parameters()
+        return {name: weight for name, weight in named if id(weight) in trains}

@@ -1,0 +1,79 @@
+"""Snapshot: all that a training goes on from after an interruption, as if there had been none.
+
+What follows from config, data and seed alone is not in it: the order of examples, the schedule,
+frozen weights. The rest is tensors (weights that train, moments of the optimizer, states of random
+numbers) and numbers (what validation, meters and listeners have added up).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from welltuned.engines import distributed
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training between two optimizer steps, the validation that may follow not yet begun."""
+
+    step: int
+    """Optimizer steps taken."""
+    weights: dict[str, torch.Tensor]
+    """By name all weights that train at some time."""
+    optimizer: dict[str, torch.Tensor]
+    """By `quantity/name of the weight`, such as `exp_avg/classifier.weight`."""
+    random: dict[str, torch.Tensor]
+    """States of torch's random numbers, by `device/rank`."""
+    numbers: dict[str, Any]
+    """What JSON holds."""
+
+
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, weights: Mapping[str, nn.Parameter]
+) -> dict[str, torch.Tensor]:
+    """What an optimizer keeps of each weight; nothing of those that had no gradient yet."""
+    return {
+        f"{quantity}/{name}": value
+        for name, weight in weights.items()
+        for quantity, value in optimizer.state.get(weight, {}).items()
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer,
+    weights: Mapping[str, nn.Parameter],
+    tensors: Mapping[str, torch.Tensor],
+) -> None:
+    """Give an optimizer back what it kept, on the devices of the weights."""
+    for key, tensor in tensors.items():
+        quantity, name = key.split("/", 1)
+        optimizer.state[weights[name]][quantity] = tensor.to(weights[name].device)
+
+
+def restore_weights(
+    weights: Mapping[str, nn.Parameter], tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Put values back into the parameters that hold them."""
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            weights[name].copy_(tensor)
+
+
+def random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """Those of all processes; to be called by all alike."""
+    own = {f"cpu/{distributed.rank()}": torch.get_rng_state()}
+    if device.type == "cuda":
+        own[f"cuda/{distributed.rank()}"] = torch.cuda.get_rng_state(device)
+    return {name: state for states in distributed.gathered(own) for name, state in states.items()}
+
+
+def restore_random_states(states: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """This process's own."""
+    torch.set_rng_state(states[f"cpu/{distributed.rank()}"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[f"cuda/{distributed.rank()}"], device)

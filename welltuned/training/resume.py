@@ -1,0 +1,140 @@
+"""Resume: an interrupted run goes on as if nothing had happened.
+
+A run is a function of its config, its data and a seed. So all that leads to the first step is done
+again, with what was decided then; and what steps have changed comes from the newest snapshot:
+
+    RUN/start.json        what was decided before the first step (`decisions.py`)
+    RUN/resume/step-N/    a checkpoint with the optimizer and random numbers (`engines/snapshot.py`)
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from welltuned.config import RunConfig, run_config_from
+from welltuned.engines.snapshot import Snapshot
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.runs import Run
+from welltuned.runs.checkpoints import (
+    keep_newest,
+    load_checkpoint,
+    load_tensors,
+    newest_checkpoint,
+    save_checkpoint,
+)
+from welltuned.runs.folder import START
+from welltuned.training.data_cache import DataCache
+from welltuned.training.decisions import changes
+from welltuned.training.encode import Working
+from welltuned.training.prepare import RunPlan, prepare
+
+DATA = "data"
+"""What changed data are accepted by."""
+SNAPSHOTS = 2
+"""So many are kept: should the newest be damaged, there is the one before."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that can go on."""
+
+    run: Run
+    prepared: RunPlan
+    snapshot: Snapshot | None
+    """None where it was interrupted before the first one; it begins again then."""
+
+
+def save_snapshot(run: Run, snapshot: Snapshot) -> None:
+    """Write it, and remove older ones."""
+    folder = run.snapshots
+    tensors = {"optimizer": snapshot.optimizer, "random": snapshot.random}
+    save_checkpoint(folder, snapshot.step, snapshot.weights, snapshot.numbers, **tensors)
+    keep_newest(folder, SNAPSHOTS)
+
+
+def newest_snapshot(run: Run, tell: Callable[[str], object]) -> Snapshot | None:
+    """The newest that is whole; of those that are not, `tell` is told."""
+
+    def damaged(path: Path) -> None:
+        tell(f"{path} is damaged, and passed over for the one before")
+
+    folder = newest_checkpoint(run.snapshots, damaged)
+    if folder is None:
+        return None
+    weights, state = load_checkpoint(folder)
+    optimizer, random = (load_tensors(folder, name) for name in ("optimizer", "random"))
+    return Snapshot(state["step"], weights, optimizer, random, state)
+
+
+def begin_again(run: Run, snapshot: Snapshot | None) -> None:
+    """Take back what the run had written after its last snapshot, or without one after its start.
+
+    Its metrics are cut by who writes them, at the length that the snapshot tells.
+    """
+    shutil.rmtree(run.model, ignore_errors=True)  # half of one, perhaps
+    if snapshot is None:
+        run.cut("metrics.jsonl", 0)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+
+
+def find_interrupted(
+    run: Run,
+    accepted: Collection[str],
+    tell: Callable[[str], object],
+    progress: Working = lambda what, done, total: None,
+    cache: DataCache | None = None,
+) -> Interrupted:
+    """What an unfinished run goes on from.
+
+    `accepted` names keys of the config, or `data`, that may have changed since it began. Raises
+    `InputError` where there is nothing to go on with, or where anything else has changed.
+    """
+    place = Place(str(run.folder))
+    if run.is_finished:
+        fault = Fault(
+            "run.finished_already", "the run has finished", place, "`welltuned report` shows it"
+        )
+        raise InputError(fault)
+    if not (run.folder / START).exists():
+        fault = Fault(
+            "run.never_began",
+            "the run ended before its first step, so there is nothing to go on with",
+            place,
+            "remove the folder, and train again",
+        )
+        raise InputError(fault)
+    config = _config(run)
+    start = run.read(START)
+    faults = Faults()
+    for key, was, now in changes(start["config"], config):
+        if key not in accepted:
+            faults.add(
+                "run.config_changed",
+                "'{key}' was {was} when the run began and is {now} now",
+                place,
+                "change it back, or accept it: `welltuned resume {folder} --accept {key}`",
+                key=key,
+                was=repr(was),
+                now=repr(now),
+                folder=run.folder,
+            )
+    faults.raise_if_any()
+    prepared = prepare(config, progress, cache)
+    if prepared.data.facts.fingerprint != start["data_fingerprint"] and DATA not in accepted:
+        faults.add(
+            "run.data_changed",
+            "the data are not those that the run began with",
+            place,
+            "bring them back, or accept it: `welltuned resume {folder} --accept data`",
+            folder=run.folder,
+        )
+    faults.raise_if_any()
+    return Interrupted(run, prepared, newest_snapshot(run, tell))
+
+
+def _config(run: Run) -> RunConfig:
+    values = {key: value for key, value in run.config.items() if key != "schema_version"}
+    return run_config_from({**values, "output_dir": str(run.folder)})
