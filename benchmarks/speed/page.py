@@ -42,6 +42,21 @@ LIMIT_HEADS = {
     "en": ["examples a step", "tokens a step", "share of the limit", "spread", "aimed at"],
     "zh": ["每步样本数", "每步词元数", "占上限的份额", "范围", "目标"],
 }
+PHASES = {
+    "train": ("train",),
+    "validate": ("validate",),
+    "test": ("test", "baseline", "generate"),
+    "retention": ("retention",),
+    "data": ("import", "data", "load", "probe"),
+    "end": ("save", "proof", "report"),
+}
+"""Columns of the table of phases, and the phases that each adds up."""
+PHASE_HEADS = {
+    "en": ["row", "train", "its share of the product rate", "validate", "test, tuned and untouched",
+           "retention", "import, data, load, probe", "save, proof, report"],
+    "zh": ["行", "训练", "训练占乘积速率的份额", "验证", "测试（微调后与未动过的）",
+           "保留度", "导入、数据、加载、探测", "保存、证明、报告"],
+}  # fmt: skip
 SCALING_HEADS = {
     "en": ["strategy", "examples", "seconds", "milliseconds an example", "memory"],
     "zh": ["策略", "样本数", "秒数", "每个样本的毫秒数", "内存"],
@@ -149,6 +164,26 @@ def brief(kept: Measured, language: str) -> str:
     return f"{table(BRIEF_HEADS[language], rows)}\n\n{made(measured, language)}"
 
 
+def phases_of(kept: Measured, language: str) -> str:
+    """Where the seconds of our side went, by row."""
+    rows = []
+    for name in ROWS:
+        found = [one["ours"] for one in kept["rows"].get(name, {"rounds": []})["rounds"]]
+        told = [one for one in found if "phases" in one]
+        if told:
+            spent = [
+                statistics.median(
+                    sum(one["phases"].get(phase, 0.0) for phase in parts) for one in told
+                )
+                for parts in PHASES.values()
+            ]
+            seconds = [f"{value:.1f}" for value in spent]
+            shares = [one["efficiency"] for one in told if one["efficiency"] is not None]
+            share = f"{statistics.median(shares):.2f}" if shares else "–"
+            rows.append([f"`{name}`", seconds[0], share, *seconds[1:]])
+    return table(PHASE_HEADS[language], rows) if rows else NOTHING[language]
+
+
 def start_of(kept: Measured, language: str) -> str:
     """How long commands take to start."""
     if "start" not in kept:
@@ -242,6 +277,7 @@ def filled(text: str, kept: Measured, language: str) -> str:
     """docs/performance.md, or its Chinese twin, with what was measured."""
     for name, content in (
         ("rows", rows_of(kept, language)),
+        ("phases", phases_of(kept, language)),
         ("start", start_of(kept, language)),
         ("limit", limit_of(kept, language)),
         ("scaling", scaling_of(kept, language)),

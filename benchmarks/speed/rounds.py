@@ -10,8 +10,9 @@ from typing import Any
 
 from speed.place import Command, Place, Taken, timed
 
-Side = dict[str, float | None]
-"""`seconds`, `cpu_seconds`, `bytes`, and the `score` where there is one."""
+Side = dict[str, Any]
+"""`seconds`, `cpu_seconds`, `bytes`, and the `score` where there is one. Of a run of ours also its
+`phases` by seconds, and its `efficiency`, the share of the machine's product rate in training."""
 Round = dict[str, Any]
 """The `seed` and both sides, `ours` and `theirs`."""
 Kept = Mapping[str, Any]
@@ -48,7 +49,7 @@ def pair(
             for leftover in (place.run, place.cache, place.folder / "comparison"):
                 shutil.rmtree(leftover, ignore_errors=True)
             place.out.unlink(missing_ok=True)
-            return {**costs(timed(command, place)), "score": found()}
+            return {**costs(timed(command, place)), "score": found(), **phases_of(place)}
 
         def ours_found() -> float | None:
             return None if score is None else read(place.run / "results.json")["test"][score]
@@ -66,6 +67,15 @@ def pair(
         )
 
     return measure
+
+
+def phases_of(place: Place) -> Side:
+    """Where the seconds of a run went, if one was left."""
+    results = place.run / "results.json"
+    if not results.exists():
+        return {}
+    cost = read(results)["cost"]
+    return {"phases": cost["phases"], "efficiency": cost.get("hardware_efficiency")}
 
 
 def costs(taken: Taken) -> Side:
