@@ -18,7 +18,8 @@ Wait = Callable[[float], None]
 def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
     """A clock that moves on when it is told to."""
     now = [100.0]
-    monkeypatch.setattr(phases, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    clock = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0] / 2)
+    monkeypatch.setattr(phases, "time", clock)
     CLOCK.end()
 
     def pass_by(seconds: float) -> None:
@@ -49,6 +50,26 @@ def test_the_sum_is_the_time_since_the_run_began(wait: Wait) -> None:
     with phase("report"):
         wait(4.0)
     assert CLOCK.end() == {"load": 1.0, "report": 4.0, "other": 2.0}
+
+
+def test_a_run_that_was_resumed_began_with_what_had_been_spent(wait: Wait) -> None:
+    CLOCK.begin()
+    with phase("train"):
+        wait(3.0)
+    wait(1.0)
+    spent = CLOCK.spent()
+    assert spent == {"phases": {"train": 3.0, "other": 1.0}, "cpu_seconds": 2.0}
+    CLOCK.end()
+    CLOCK.begin()
+    CLOCK.carry(spent)
+    with phase("train"):
+        wait(10.0)
+    with phase("test"):
+        wait(20.0)
+    phases = {"train": 13.0, "other": 1.0, "test": 20.0}
+    assert CLOCK.spent() == {"phases": phases, "cpu_seconds": 17.0}
+    assert CLOCK.carried == spent
+    assert CLOCK.end() == phases and CLOCK.carried is None
 
 
 def test_a_run_that_was_expected_began_earlier(wait: Wait) -> None:

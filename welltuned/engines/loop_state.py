@@ -36,6 +36,7 @@ from welltuned.engines.step_plan import PlannedStep, StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Stopped
 from welltuned.models.freezing import set_training_modes
+from welltuned.runs.phases import CLOCK
 from welltuned.runs.results_schema import Scores
 from welltuned.runs.stopping import asked_to_stop, at_once, stop_now
 
@@ -119,6 +120,7 @@ class LoopState:
                 "validator": self._validator.state(),
                 "meter": self.meter.state(),
                 "listener": job.listener.state(),
+                "spent": CLOCK.spent(),
             },
         )
 

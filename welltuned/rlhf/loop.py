@@ -38,7 +38,7 @@ from welltuned.runs.checkpoints import (
     newest_checkpoint,
     save_checkpoint,
 )
-from welltuned.runs.phases import Phase, phase
+from welltuned.runs.phases import CLOCK, Phase, phase
 from welltuned.runs.stopping import asked_to_stop, at_boundaries, at_once, stop_now
 from welltuned.schema.messages import Message
 from welltuned.strategies import Progress
@@ -224,6 +224,7 @@ class Loop:
             "course": asdict(self.course),
             "guard": [self._guard.first_reward, self._guard.first_deviation],
             "progress": asdict(self._progress),
+            "spent": CLOCK.spent(),
             "bytes": {name: self.run.size_of(name) for name in _WRITTEN},
         }
         weights = dict(learner.weights)

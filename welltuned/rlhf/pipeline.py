@@ -113,10 +113,9 @@ def _train(
         observer.noted(f"{title}: already finished, in {folder}")
         return Run(folder)
     observer.noted(f"{title}: {folder}")
-    if is_interrupted(folder, config):
-        return pipeline.resume_training(folder, observer, cache)
-    fresh(folder)
-    return pipeline.run_training(config, observer, command, cache)
+    if not is_interrupted(folder, config):
+        fresh(folder)
+    return pipeline.train_or_resume(config, observer, command, cache)
 
 
 def _rl(

@@ -46,6 +46,7 @@ def run_rl_stage(
             note_asked(run, config, ready.data.facts.fingerprint)
         else:
             require_same_data(run, ready.data.facts.fingerprint)
+            CLOCK.carry(start.numbers["spent"])
     with phase("learning"):
         loop = Loop(ready.learner, ready.asks, ready.judges, run, observer, start)
         course = loop.train()

@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypedDict, cast
 
 Phase = Literal[
     "import", "data", "load", "probe", "baseline", "train", "validate", "test", "generate",
@@ -45,6 +45,14 @@ _ROUNDING = 1e-6
 """Seconds that are left over when as many floats are added up."""
 
 
+class Spent(TypedDict):
+    """What a run has taken so far."""
+
+    phases: dict[str, float]
+    """Seconds of wall time by phase."""
+    cpu_seconds: float
+
+
 class Present:
     """The phase that a run is at, which other threads may read."""
 
@@ -62,6 +70,8 @@ class PhaseClock(threading.local):
         """Whether somebody tells what the present phase is."""
         self._open: list[Phase] = []
         self._is_expected = False
+        self.carried: Spent | None = None
+        """What processes before this one had spent on the run, until it was last saved."""
         self._restart()
 
     def expect(self, already: float = 0.0) -> None:
@@ -81,6 +91,20 @@ class PhaseClock(threading.local):
         taken: dict[str, float] = {name: spent for name, spent in self.seconds.items() if spent > 0}
         other = self._since - self._began - sum(taken.values())
         return taken | ({"other": other} if other > _ROUNDING else {})
+
+    def spent(self) -> Spent:
+        """What the run has taken so far, also in processes before this one."""
+        earlier = self.carried["cpu_seconds"] if self.carried else 0.0
+        computed = time.process_time() - self._cpu_began + earlier
+        return {"phases": self.so_far(), "cpu_seconds": computed}
+
+    def carry(self, spent: Spent) -> None:
+        """The run goes on after so much."""
+        self.carried = spent
+        for name, seconds in spent["phases"].items():
+            self._began -= seconds
+            if name != "other":
+                self.seconds[cast(Phase, name)] += seconds
 
     def end(self) -> dict[str, float]:
         """The same, and the run is over."""
@@ -103,6 +127,7 @@ class PhaseClock(threading.local):
         self.seconds.clear()
         self._since = time.perf_counter()
         self._began = self._since - already
+        self._cpu_began, self.carried = time.process_time(), None
         self._show()
 
     def _charge(self) -> None:

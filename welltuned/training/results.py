@@ -237,6 +237,10 @@ def write_results(run: Run, results: dict[str, Any], write_report: Callable[[Run
     with phase("report"):
         taken = CLOCK.so_far()
         results["cost"]["phases"] = taken
+        if (earlier := CLOCK.carried) is not None:
+            whole = sum(earlier["phases"].values())
+            spent = {"seconds": whole, "cpu_seconds": earlier["cpu_seconds"]}
+            results["cost"]["before_resuming"] = spent
         run.write("results.json", results)
         write_report(run)
     results["cost"]["phases"] = taken | {"report": CLOCK.end()["report"]}

@@ -35,7 +35,7 @@ from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.data_cache import DataCache
-from welltuned.training.decisions import as_decided, write_decisions
+from welltuned.training.decisions import as_decided, is_interrupted, write_decisions
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
 from welltuned.training.observer import Observer, Recorder
 from welltuned.training.output_folder import prepare_in_folder
@@ -106,9 +106,22 @@ def resume_training(
             left = find_interrupted(run, accepted, observer.noted, observer.working, cache)
         with recorded(run), telling_memory("training", _saving_memory(left.prepared)):
             begin_again(run, left.snapshot)
+            if left.snapshot is not None:
+                CLOCK.carry(left.snapshot.numbers["spent"])
             _carry_out(left.prepared, run, observer, as_decided, left.snapshot)
     observer.finished(run)
     return run
+
+
+def train_or_resume(
+    config: RunConfig, observer: Observer, command: str | None, cache: DataCache | None
+) -> Run:
+    """A whole run, or what is left of one of this config that was interrupted in its folder."""
+    folder = Path(str(config.output_dir))
+    if is_interrupted(folder, config):
+        observer.noted(f"the run in {folder} was interrupted, and goes on")
+        return resume_training(folder, observer, cache)
+    return run_training(config, observer, command, cache)
 
 
 def _saving_memory(prepared: RunPlan) -> list[str]:

@@ -17,6 +17,7 @@ from welltuned.experiments.comparison.cells import (
 from welltuned.experiments.executors.train_run import TRAIN
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
+from welltuned.runs.comparison_schema import SharedSettings
 
 
 @pytest.fixture
@@ -76,20 +77,29 @@ def test_checkpoints_go_when_the_record_is_kept(cell: Cell) -> None:
 
 
 def test_there_is_room_where_nothing_is(cell: Cell, comparison: Comparison) -> None:
-    assert make_room(cell, comparison) is None
+    assert make_room(cell, comparison, {}) is None
 
 
 def test_what_is_unfinished_is_cleared(cell: Cell, comparison: Comparison) -> None:
     cell.run.checkpoints.mkdir(parents=True)
     cell.run.set_status("running")
-    assert make_room(cell, comparison) is None and not cell.run.folder.exists()
+    assert make_room(cell, comparison, {}) is None and not cell.run.folder.exists()
+
+
+def test_what_was_interrupted_is_left_to_go_on(cell: Cell, comparison: Comparison) -> None:
+    cell.run.folder.mkdir(parents=True)
+    cell.run.set_status("running", 7)
+    cell.run.write("start.json", {"asked": cell.config.model_dump(mode="json")})
+    assert make_room(cell, comparison, {}) is None and cell.run.step == 7
+    settled: SharedSettings = {"precision": "bf16", "pooling": "mean"}
+    assert make_room(cell, comparison, settled) is None and not cell.run.folder.exists()
 
 
 def test_what_is_finished_is_put_aside_every_time(cell: Cell, comparison: Comparison) -> None:
     places = []
     for _ in range(2):
         finish(cell)
-        places.append(make_room(other(cell), comparison))
+        places.append(make_room(other(cell), comparison, {}))
         assert not cell.run.folder.exists()
     assert len(set(places)) == 2
     for place in places:

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from resuming import Killed
 from support import config_values
 from welltuned.config import run_config_from
+from welltuned.engines.snapshot import Snapshot
 from welltuned.experiments.executors.train_run import train_run
+from welltuned.runs import Run
 from welltuned.training import train
 
 
@@ -27,3 +30,29 @@ def test_it_trains_what_it_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert cache.folder == tmp_path
     observer.working("reading", 1, 1)
     assert told == ["working"]
+
+
+def test_what_was_interrupted_goes_on_and_tells_what_it_took_before(
+    tiny: Any, few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {"task": {"pooling": "mean"}, "training": {"num_train_epochs": 1, "save_steps": 2}}
+    values = config_values(tiny("bert"), few, "full", tmp_path / "run", **parts)
+    request = {"config": values, "data": str(tmp_path / "data")}
+    save = train.save_snapshot
+
+    def saved_and_killed(run: Run, snapshot: Snapshot) -> None:
+        save(run, snapshot)
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(train, "save_snapshot", saved_and_killed)
+        train_run(request, lambda event, **values: None)
+    steps: list[int] = []
+
+    def tell(event: str, **values: Any) -> None:
+        steps.extend([values["step"]] if event == "stepped" else [])
+
+    train_run(request, tell)
+    cost = Run(tmp_path / "run").results["cost"]
+    assert steps[0] == 3 and steps[-1] == 6
+    assert 0 < cost["before_resuming"]["seconds"] < sum(cost["phases"].values())

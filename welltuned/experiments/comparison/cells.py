@@ -20,6 +20,7 @@ from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SharedSettings
 from welltuned.runs.folder import next_free
+from welltuned.training.decisions import is_interrupted
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,16 @@ def plan_cells(
     return cells
 
 
-def make_room(cell: Cell, comparison: Comparison) -> str | None:
-    """Clear the cell's folder. A finished run is kept aside; returns where it went."""
+def make_room(cell: Cell, comparison: Comparison, settled: SharedSettings) -> str | None:
+    """Clear the cell's folder, but for a run that goes on.
+
+    A finished run is kept aside; returns where it went.
+    """
     if not cell.run.folder.exists():
         return None
     if not cell.is_stale:
+        if is_interrupted(cell.run.folder, freeze_shared_settings(cell.config, settled)):
+            return None
         shutil.rmtree(cell.run.folder)
         return None
     aside = comparison.folder / "replaced" / cell.run.folder.parent.name
@@ -106,7 +112,8 @@ def keep_record(cell: Cell, cost: Mapping[str, object]) -> None:
 
     Its checkpoints go: the best weights are in its model already.
     """
-    shutil.rmtree(cell.run.checkpoints, ignore_errors=True)
+    for heavy in (cell.run.checkpoints, cell.run.snapshots):
+        shutil.rmtree(heavy, ignore_errors=True)
     cell.run.write(
         "cell.json", {"name": cell.name, "seed": cell.seed, "key": cell.key, "cost": cost}
     )

@@ -37,7 +37,7 @@ class CellRunner(SideBySide[Cell]):
         return self._waiting.pop(0) if self._waiting else None
 
     def request_of(self, job: Cell) -> Mapping[str, object]:
-        aside = make_room(job, self._plan.comparison)
+        aside = make_room(job, self._plan.comparison, self._settled)
         if aside is not None:
             self._observer.noted(
                 f"{job.name} seed {job.seed} had other settings; it is now in {aside}"
@@ -65,12 +65,7 @@ class CellRunner(SideBySide[Cell]):
         state = self._plan.state(job)
         state.seconds = event.values["seconds"]
         if event.values["error"] is None:
-            cost = {
-                "seconds": event.values["seconds"],
-                "cpu_seconds": event.worker.cpu_seconds,
-                "memory_bytes": event.worker.memory_bytes,
-                "workers": self.workers,
-            }
+            cost = {**_taken(job, event), "workers": self.workers}
             keep_record(job, cost)
             state.state, state.score = "finished", self._plan.score(job)
         else:
@@ -92,3 +87,14 @@ class CellRunner(SideBySide[Cell]):
 
     def _tell(self, cell: Cell, state: CellState) -> None:
         self._observer.changed(self._plan.board, self._plan.row(cell), state)
+
+
+def _taken(cell: Cell, event: Event) -> dict[str, float | int | None]:
+    """What a cell took, also in the processes before one that resumed it."""
+    earlier = cell.run.results.get("cost", {}).get("before_resuming", {})
+    computed = event.worker.cpu_seconds
+    return {
+        "seconds": event.values["seconds"] + earlier.get("seconds", 0.0),
+        "cpu_seconds": None if computed is None else computed + earlier.get("cpu_seconds", 0.0),
+        "memory_bytes": event.worker.memory_bytes,
+    }

@@ -15,8 +15,8 @@ TRAIN = f"{__name__}:train_run"
 
 
 def train_run(request: Mapping[str, Any], tell: Tell) -> None:
-    """Train, and tell how far it is."""
+    """Train, or go on with what was interrupted, and tell how far it is."""
     from welltuned.training import train
 
     config, observer = run_config_from(request["config"]), TellingObserver(tell)
-    train.run_training(config, observer, request.get("command"), shared_data(request))
+    train.train_or_resume(config, observer, request.get("command"), shared_data(request))
