@@ -48,6 +48,16 @@ class Signalling(Observer):
             os.kill(os.getpid(), self._number)
 
 
+class Notes(Observer):
+    """Keeps the notes for the user."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def noted(self, text: str) -> None:
+        self.told.append(text)
+
+
 def left_by(run: Run) -> dict[str, Any]:
     """All that a run has left, but for clocks and places: files by name, as they compare."""
     told = [*run.read_lines("metrics.jsonl")]

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from faults import refused
-from resuming import Killed, Killing, Signalling, differing, left_by
+from resuming import Killed, Killing, Notes, Signalling, differing, left_by
 from support import STRATEGIES, config_values
 from welltuned.config import run_config_from
 from welltuned.data.config import DataConfig
 from welltuned.errors import Stopped
 from welltuned.runs import Run
 from welltuned.runs.ownership import owned
-from welltuned.training.observer import Observer
 from welltuned.training.train import resume_training, run_training
 
 STEPS = {"num_train_epochs": 2, "gradient_accumulation_steps": 2, "logging_steps": 3}
@@ -34,16 +33,6 @@ def asked(tiny: Any, few: str, tmp_path: Path) -> Any:
         return run_config_from(values)
 
     return make
-
-
-class Notes(Observer):
-    """Keeps the notes for the user."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def noted(self, text: str) -> None:
-        self.told.append(text)
 
 
 def interrupted(config: Any, observer: Any) -> Run:
@@ -112,9 +101,17 @@ def test_a_changed_config_is_refused_by_key(asked: Any) -> None:
     run.write("config.yaml", values)
     with refused("run.config_changed", key="training.learning_rate"):
         resume_training(run.folder)
+    with refused("run.config_changed", key="training.learning_rate"):
+        resume_training(run.folder, overrides=["training.seed=0"])
     resumed = resume_training(run.folder, accepted=["training.learning_rate"])
     rates = [row["learning_rate"] for row in resumed.read_lines("metrics.jsonl") if "loss" in row]
     assert max(rates[:1]) <= 1e-2 < max(rates)
+
+
+def test_what_is_changed_by_name_is_accepted(asked: Any) -> None:
+    run = interrupted(asked("other"), Signalling(2))
+    resumed = resume_training(run.folder, overrides=["training.logging_steps=1"])
+    assert resumed.is_finished and resumed.config["training"]["logging_steps"] == 1
 
 
 def test_changed_data_are_refused(asked: Any, few: str, tmp_path: Path) -> None:

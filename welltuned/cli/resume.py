@@ -26,18 +26,23 @@ Accepted = Annotated[
 @app.command("resume")
 def resume_command(
     run: Annotated[str, typer.Argument(help="The folder of the run.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="What changes from here on, as key=value.")
+    ] = None,
     accept: Accepted = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Go on with a run that was stopped, killed or failed, as if nothing had happened.
 
-    A pipeline goes on with the stage that was interrupted.
+    A pipeline goes on with the stage that was interrupted. A finished run trains for longer, where
+    training.num_train_epochs or training.max_steps ask for it.
     """
-    print_run(observed(lambda observer: _carry_out(run, accept or [], observer)), as_json, verbose)
+    changes = overrides or [], accept or []
+    print_run(observed(lambda observer: _carry_out(run, *changes, observer)), as_json, verbose)
 
 
-def _carry_out(folder: str, accepted: list[str], observer: Observer) -> Run:
+def _carry_out(folder: str, overrides: list[str], accepted: list[str], observer: Observer) -> Run:
     from pathlib import Path
 
     from welltuned.runs import Run
@@ -48,12 +53,15 @@ def _carry_out(folder: str, accepted: list[str], observer: Observer) -> Run:
     if run.is_pipeline:
         from welltuned.rlhf.read_config import load_rlhf_config
 
-        pipeline = load_rlhf_config(str(run.folder / "config.yaml"), [f"output_dir={folder}"])
+        changed = [*overrides, f"output_dir={folder}"]
+        pipeline = load_rlhf_config(str(run.folder / "config.yaml"), changed)
         with phase("import"), collector_paused():
             from welltuned.rlhf.pipeline import run_pipeline
 
         return run_pipeline(pipeline, observer, None)
     with phase("import"), collector_paused():
-        from welltuned.training.train import resume_training
+        from welltuned.training.train import extend_training, resume_training
 
-    return resume_training(Path(folder), observer, accepted=accepted)
+    if run.is_finished and overrides:
+        return extend_training(Path(folder), overrides, observer)
+    return resume_training(Path(folder), observer, overrides=overrides, accepted=accepted)

@@ -18,9 +18,11 @@ from welltuned.runs.folder import START
 from welltuned.runs.ownership import is_owned
 from welltuned.schema.differences import differences
 from welltuned.schema.secrets import masked
+from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training.defaults import Choice
 
 if TYPE_CHECKING:
+    from welltuned.training.prepare import RunPlan
     from welltuned.training.session import Session
 
 
@@ -37,6 +39,15 @@ def write_decisions(run: Run, session: Session, asked: RunConfig) -> None:
             "found": session.found,
         },
     )
+
+
+def note_changes(run: Run, prepared: RunPlan) -> None:
+    """From here on the run goes on with this config and these data."""
+    values = prepared.config.model_dump(mode="json")
+    run.write("config.yaml", RUN_CONFIG.stamp(values))
+    run.write("data.json", prepared.data.facts.as_dict())
+    fingerprint = prepared.data.facts.fingerprint
+    run.write(START, {**run.read(START), "config": values, "data_fingerprint": fingerprint})
 
 
 def as_decided(run: Run, session: Session) -> Session:

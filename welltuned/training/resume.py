@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from welltuned.config import RunConfig, run_config_from
+from welltuned.config import RunConfig, read_run_config
 from welltuned.engines.snapshot import Snapshot
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs import Run
@@ -82,6 +82,7 @@ def begin_again(run: Run, snapshot: Snapshot | None) -> None:
 
 def find_interrupted(
     run: Run,
+    overrides: Collection[str],
     accepted: Collection[str],
     tell: Callable[[str], object],
     progress: Working = lambda what, done, total: None,
@@ -89,24 +90,13 @@ def find_interrupted(
 ) -> Interrupted:
     """What an unfinished run goes on from.
 
-    `accepted` names keys of the config, or `data`, that may have changed since it began. Raises
-    `InputError` where there is nothing to go on with, or where anything else has changed.
+    `overrides` change its config, as `key=value`; `accepted` names keys that may have changed since
+    it began, or `data`. Raises `InputError` where there is nothing to go on with, or where
+    anything else has changed.
     """
-    place = Place(str(run.folder))
-    if run.is_finished:
-        fault = Fault(
-            "run.finished_already", "the run has finished", place, "`welltuned report` shows it"
-        )
-        raise InputError(fault)
-    if not (run.folder / START).exists():
-        fault = Fault(
-            "run.never_began",
-            "the run ended before its first step, so there is nothing to go on with",
-            place,
-            "remove the folder, and train again",
-        )
-        raise InputError(fault)
-    config = _config(run)
+    _require_unfinished(run)
+    config = config_of(run, overrides)
+    accepted = {*accepted, *(override.partition("=")[0] for override in overrides)}
     start = run.read(START)
     faults = Faults()
     for key, was, now in changes(start["config"], config):
@@ -114,7 +104,7 @@ def find_interrupted(
             faults.add(
                 "run.config_changed",
                 "'{key}' was {was} when the run began and is {now} now",
-                place,
+                Place(str(run.folder)),
                 "change it back, or accept it: `welltuned resume {folder} --accept {key}`",
                 key=key,
                 was=repr(was),
@@ -124,17 +114,49 @@ def find_interrupted(
     faults.raise_if_any()
     prepared = prepare(config, progress, cache)
     if prepared.data.facts.fingerprint != start["data_fingerprint"] and DATA not in accepted:
-        faults.add(
-            "run.data_changed",
-            "the data are not those that the run began with",
-            place,
-            "bring them back, or accept it: `welltuned resume {folder} --accept data`",
-            folder=run.folder,
+        raise InputError(
+            Fault(
+                "run.data_changed",
+                "the data are not those that the run began with",
+                Place(str(run.folder)),
+                "bring them back, or accept it: `welltuned resume {folder} --accept data`",
+                folder=run.folder,
+            )
         )
-    faults.raise_if_any()
     return Interrupted(run, prepared, newest_snapshot(run, tell))
 
 
-def _config(run: Run) -> RunConfig:
-    values = {key: value for key, value in run.config.items() if key != "schema_version"}
-    return run_config_from({**values, "output_dir": str(run.folder)})
+def _require_unfinished(run: Run) -> None:
+    if run.is_finished:
+        raise InputError(
+            Fault(
+                "run.finished_already",
+                "the run has finished",
+                Place(str(run.folder)),
+                "`welltuned report` shows it; to train it for longer, say for how long: "
+                "`welltuned resume {folder} training.num_train_epochs=…`",
+                folder=run.folder,
+            )
+        )
+    if not (run.folder / START).exists():
+        raise InputError(
+            Fault(
+                "run.never_began",
+                "the run ended before its first step, so there is nothing to go on with",
+                Place(str(run.folder)),
+                "remove the folder, and train again",
+            )
+        )
+
+
+def config_of(run: Run, overrides: Collection[str] = ()) -> RunConfig:
+    """The config that a run was begun with, in its folder, with changes as `key=value`.
+
+    Raises `InputError` where that is no config; secrets, which no run writes down, are to be given
+    again.
+    """
+    faults = Faults()
+    config, _ = read_run_config(run.folder / "config.yaml", overrides, faults)
+    if config is None:
+        raise InputError(faults)
+    return config.model_copy(update={"output_dir": str(run.folder)})

@@ -24,7 +24,7 @@ from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
-from welltuned.runs.checkpoints import BestWeights, load_checkpoint
+from welltuned.runs.checkpoints import BestWeights, keep_newest, load_checkpoint
 from welltuned.runs.environment import describe_environment
 from welltuned.runs.ownership import owned
 from welltuned.runs.phases import CLOCK, phase
@@ -35,11 +35,17 @@ from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.data_cache import DataCache
-from welltuned.training.decisions import as_decided, is_interrupted, write_decisions
+from welltuned.training.decisions import (
+    as_decided,
+    is_interrupted,
+    note_changes,
+    write_decisions,
+)
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
+from welltuned.training.extend import copy_beginning, extension_of, start_of_extension
 from welltuned.training.observer import Observer, Recorder
 from welltuned.training.output_folder import prepare_in_folder
-from welltuned.training.prepare import RunPlan
+from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.resume import (
     SNAPSHOTS,
@@ -90,12 +96,14 @@ def resume_training(
     folder: Path,
     observer: Observer | None = None,
     cache: DataCache | None = None,
+    overrides: Collection[str] = (),
     accepted: Collection[str] = (),
 ) -> Run:
     """Go on with a run that was interrupted, as if it had not been; returns it, finished.
 
-    `accepted` names keys of the config, or `data`, that may have changed since. Raises `InputError`
-    where it cannot go on, and `RunFailed` as `run_training` does.
+    `overrides` change its config, as `key=value`; `accepted` names keys that may have changed since
+    it began, or `data`. Raises `InputError` where it cannot go on, and `RunFailed` as
+    `run_training` does.
     """
     observer = observer or Observer()
     process_memory.forget_peak()
@@ -103,14 +111,44 @@ def resume_training(
     run = Run.open(folder)
     with telling_waits(observer), owned(folder):
         with phase("data"):
-            left = find_interrupted(run, accepted, observer.noted, observer.working, cache)
+            told = observer.noted, observer.working
+            left = find_interrupted(run, overrides, accepted, *told, cache)
         with recorded(run), telling_memory("training", _saving_memory(left.prepared)):
             begin_again(run, left.snapshot)
+            if overrides or accepted:
+                note_changes(run, left.prepared)
             if left.snapshot is not None:
                 CLOCK.carry(left.snapshot.numbers["spent"])
             _carry_out(left.prepared, run, observer, as_decided, left.snapshot)
     observer.finished(run)
     return run
+
+
+def extend_training(
+    folder: Path, overrides: Collection[str], observer: Observer | None = None
+) -> Run:
+    """Let a finished run train for longer, into a folder of its own; returns that one, finished.
+
+    Raises `InputError` where nothing is left to train, and `RunFailed` as `run_training` does.
+    """
+    observer = observer or Observer()
+    process_memory.forget_peak()
+    CLOCK.begin()
+    run = Run.open(folder)
+    with telling_waits(observer):
+        with phase("data"):
+            config = extension_of(run, overrides)
+            prepared = prepare(config, observer.working)
+            snapshot = start_of_extension(run, prepared, observer.noted)
+        settle = partial(_write_start, config, None)
+        output = Path(str(config.output_dir))
+        with begun(output) as longer, telling_memory("training", _saving_memory(prepared)):
+            if snapshot is not None:
+                copy_beginning(run, longer)
+                CLOCK.carry(snapshot.numbers["spent"])
+            _carry_out(prepared, longer, observer, settle, snapshot)
+    observer.finished(longer)
+    return longer
 
 
 def train_or_resume(
@@ -165,6 +203,7 @@ def _carry_out(
     evaluated = evaluate_run(trained, run, observer)
     evaluated["cost"]["memory_at_start_bytes"] = held
     results = {**evaluated, **kept, **finished, "proof": trained.proof}
+    keep_newest(run.snapshots, 1)  # what an extension would go on from
     diagnosis = diagnose_run(run, cast(KnownSoFar, results))
     write_results(run, {**results, "diagnosis": diagnosis}, write_run_report)
 

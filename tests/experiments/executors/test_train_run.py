@@ -13,7 +13,7 @@ from welltuned.config import run_config_from
 from welltuned.engines.snapshot import Snapshot
 from welltuned.experiments.executors.train_run import train_run
 from welltuned.runs import Run
-from welltuned.training import train
+from welltuned.training import resume, train
 
 
 def test_it_trains_what_it_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_what_was_interrupted_goes_on_and_tells_what_it_took_before(
     parts = {"task": {"pooling": "mean"}, "training": {"num_train_epochs": 1, "save_steps": 2}}
     values = config_values(tiny("bert"), few, "full", tmp_path / "run", **parts)
     request = {"config": values, "data": str(tmp_path / "data")}
-    save = train.save_snapshot
+    save = resume.save_snapshot
 
     def saved_and_killed(run: Run, snapshot: Snapshot) -> None:
         save(run, snapshot)

@@ -1,0 +1,84 @@
+"""Extending a finished run: it trains for longer, in a folder of its own.
+
+Training goes on from the newest snapshot of the run, under the schedule of the longer training: the
+learning rate of the steps to come is that of a run planned as long from the start, of which those
+that were taken knew nothing. So it is another schedule, and is told as such.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection
+
+from welltuned.config import RunConfig
+from welltuned.engines.snapshot import Snapshot
+from welltuned.engines.step_plan import StepPlan, plan_batches
+from welltuned.errors import Fault, InputError, Place
+from welltuned.runs import Run
+from welltuned.runs.folder import START, next_free
+from welltuned.training.decisions import changes
+from welltuned.training.prepare import RunPlan
+from welltuned.training.resume import config_of, newest_snapshot
+
+_LONGER = {"training.num_train_epochs", "training.max_steps"}
+
+
+def extension_of(run: Run, overrides: Collection[str]) -> RunConfig:
+    """The config of a run that goes on after one that has finished, in a free folder beside it.
+
+    Raises `InputError` where anything else would change than how long it trains.
+    """
+    config = config_of(run, overrides)
+    before = run.read(START)["config"]
+    other = sorted({key for key, _, _ in changes(before, config)} - _LONGER)
+    if other:
+        raise InputError(
+            Fault(
+                "run.extended_otherwise",
+                "a finished run can only train for longer, and {keys} would change",
+                Place(str(run.folder)),
+                "give training.num_train_epochs or training.max_steps alone, or begin a new run "
+                "from the model: `welltuned train model={folder} …`",
+                keys=", ".join(other),
+                folder=run.folder,
+            )
+        )
+    folder = next_free(run.folder.parent, f"{run.name}-extended")
+    return config.model_copy(update={"output_dir": str(folder)})
+
+
+def start_of_extension(
+    run: Run, prepared: RunPlan, tell: Callable[[str], object]
+) -> Snapshot | None:
+    """What training goes on from; None where no snapshot was kept, and all steps are taken anew.
+
+    Raises `InputError` where no step would be left.
+    """
+    training = prepared.config.training.resolved()
+    total = StepPlan.of(plan_batches(prepared.learned, training), training).total
+    taken = run.results["training"]["steps"]
+    if total <= taken:
+        raise InputError(
+            Fault(
+                "run.not_longer",
+                "the run has taken {taken} steps, and {total} are asked for",
+                Place(str(run.folder)),
+                "ask for more training.num_train_epochs or training.max_steps",
+                taken=taken,
+                total=total,
+            )
+        )
+    snapshot = newest_snapshot(run, tell)
+    begins = snapshot.step if snapshot is not None else 0
+    tell(
+        f"goes on after step {begins} of {taken}, where {run.folder} was last saved, to step "
+        f"{total}: this is another schedule than that of {total} steps from the start"
+    )
+    return snapshot
+
+
+def copy_beginning(run: Run, into: Run) -> None:
+    """What the run had written by then: its curves, and its best weights so far."""
+    shutil.copy(run.folder / "metrics.jsonl", into.folder / "metrics.jsonl")
+    if run.checkpoints.exists():
+        shutil.copytree(run.checkpoints, into.checkpoints)
