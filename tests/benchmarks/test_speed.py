@@ -162,6 +162,24 @@ def test_limit_and_scaling_have_tables_of_their_own(tmp_path: Path) -> None:
     assert "examples" in (tmp_path / "assets/scaling.svg").read_text(encoding="utf-8")
 
 
+def test_where_seconds_went_is_told_by_row(measured: list[int], tmp_path: Path) -> None:
+    out = tmp_path / "speed.json"
+    bench.run(asked(out, rounds=1))
+    kept = bench.read(out)
+    assert page.phases_of(kept, "en") == page.NOTHING["en"]
+    spent = {
+        "import": 1.0,
+        "train": 60.0,
+        "test": 2.0,
+        "baseline": 3.0,
+        "report": 0.5,
+        "other": 9.0,
+    }
+    kept["rows"]["full"]["rounds"][0]["ours"] |= {"phases": spent, "efficiency": 0.75}
+    expected = "| `full` | 60.0 | 0.75 | 0.0 | 5.0 | 0.0 | 1.0 | 0.5 |"
+    assert expected in page.phases_of(kept, "en") and expected in page.phases_of(kept, "zh")
+
+
 def test_a_start_is_timed_until_its_process_ends_or_has_left_a_line(tmp_path: Path) -> None:
     one, file = here(tmp_path), tmp_path / "metrics.jsonl"
     writes = f"import time; open({str(file)!r}, 'w').write('1'); time.sleep(60)"
