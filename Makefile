@@ -6,13 +6,13 @@ BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
 .PHONY: demo test check golden docs pages pitfalls tree reference schemas readings errors test-lowest \
-	test-slow test-gpu bench bench-gpu benchmark constraints clean
+	test-slow test-gpu storm bench bench-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
 
 test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs
-	$(TESTS) -m "not slow and not gpu" -n 2 --durations=20
+	$(TESTS) -m "not slow and not gpu and not storm" -n 2 --durations=20
 
 check: $(VENV)/ready       ## style, types, the direction of imports, and sizes that only get better
 	$(BIN)/ruff check .
@@ -51,10 +51,13 @@ errors: $(VENV)/ready      ## docs/errors.md, from the codes of today
 LOWEST := tests/contracts tests/models tests/strategies tests/schema tests/training/test_train.py
 
 test-lowest: .venv-lowest/ready ## the same code on the lowest versions that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -m "not slow and not gpu" -n 2 -o filterwarnings=default $(LOWEST)
+	.venv-lowest/bin/python -m pytest -m "not slow and not gpu and not storm" -n 2 -o filterwarnings=default $(LOWEST)
 
 test-slow: $(VENV)/ready   ## tests that take minutes
 	$(TESTS) -m slow
+
+storm: $(VENV)/ready       ## faults on purpose, hundreds of them: tried, survived, lost (ten minutes on two cores)
+	$(TESTS) tests/storm -v -n 2 --dist=worksteal --figures tests/storm/figures.json
 
 test-gpu: $(VENV)/ready    ## tests that need a GPU
 	$(TESTS) -m gpu

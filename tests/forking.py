@@ -20,7 +20,7 @@ from welltuned.experiments.executors.local import LocalPool, LocalWorker
 
 
 class Forks:
-    """`forks.begin(function, …)`: a process that calls a function of this file."""
+    """`forks.begin(function, …)`: a process that calls a function of a file beside this one."""
 
     def __init__(self) -> None:
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -34,15 +34,15 @@ class Forks:
     def begin(self, function: Any, **values: Any) -> LocalWorker:
         """A process under way, with one thread."""
         events: queue.Queue[Event] = queue.Queue()
-        request = {"do": f"{Path(__file__).stem}:{function.__name__}", **values}
+        request = {"do": f"{function.__module__}:{function.__name__}", **values}
         worker = self._pool.start(request, events, 1)
         assert isinstance(worker, LocalWorker)
         self._ends[worker] = events
         return worker
 
-    def end_of(self, worker: LocalWorker) -> tuple[int, str | None]:
+    def end_of(self, worker: LocalWorker, within: float = 120) -> tuple[int, str | None]:
         """Waits for its end, and returns its exit status and its error."""
-        while (event := self._ends[worker].get(timeout=120)).name != "ended":
+        while (event := self._ends[worker].get(timeout=within)).name != "ended":
             pass
         return event.values["status"], event.values["error"]
 

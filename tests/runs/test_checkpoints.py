@@ -11,6 +11,7 @@ import torch
 
 from faults import fails
 from welltuned.runs.checkpoints import (
+    finish_saves,
     is_whole,
     keep_only,
     load_checkpoint,
@@ -131,6 +132,15 @@ def test_what_a_crash_left_behind_hinders_no_save(tmp_path: Path) -> None:
         "state.json",
         "weights.safetensors",
     ]
+
+
+def test_one_that_was_whole_but_for_its_name_gets_it(tmp_path: Path) -> None:
+    save(tmp_path, 1, 2)
+    (tmp_path / "step-2").rename(tmp_path / ".step-2.new")
+    (tmp_path / ".step-3.new").mkdir()
+    finish_saves(tmp_path)
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-2"
+    assert not (tmp_path / "step-3").exists()
 
 
 def test_weights_and_folder_are_on_disk_before_the_name_is_given(

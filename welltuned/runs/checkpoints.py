@@ -48,10 +48,25 @@ def save_checkpoint(
         (beside / _STATE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         for path in (*(beside / name for name in hashes), beside / _STATE, beside):
             _fsync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        beside.rename(target)
-        _fsync(folder)
+        _give_name(beside, target)
     return target
+
+
+def _give_name(beside: Path, target: Path) -> None:
+    """The last step of a save, which `finish_saves` takes where a kill came before it."""
+    shutil.rmtree(target, ignore_errors=True)
+    beside.rename(target)
+    _fsync(target.parent)
+
+
+def finish_saves(folder: Path) -> None:
+    """Give their names to checkpoints that were whole when their process was killed.
+
+    For the owner of the folder, before it looks what is there.
+    """
+    for beside in folder.glob(".step-*.new"):
+        if is_whole(beside):
+            _give_name(beside, folder / beside.name[1:-4])
 
 
 def _write(folder: Path, name: str, tensors: Tensors) -> str:

@@ -19,6 +19,7 @@ from welltuned.engines.snapshot import Snapshot
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import (
+    finish_saves,
     keep_newest,
     load_checkpoint,
     load_tensors,
@@ -61,6 +62,8 @@ def newest_snapshot(run: Run, tell: Callable[[str], object]) -> Snapshot | None:
     def damaged(path: Path) -> None:
         tell(f"{path} is damaged, and passed over for the one before")
 
+    finish_saves(run.snapshots)
+    finish_saves(run.checkpoints)
     folder = newest_checkpoint(run.snapshots, damaged)
     if folder is None:
         return None
