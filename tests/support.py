@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from welltuned.artifact.manifest import CARD
+from welltuned.models.checksums import write_sums
 from welltuned.training.defaults import defaults_for
 
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "modernbert")
@@ -227,6 +229,12 @@ def make_ratings(number: int, seed: int = 0) -> list[dict[str, Any]]:
     for row in rows:
         row["score"] = 5 + 5 * sum(word in WORDS[:8] for word in row["response"].split())
     return list({(row["prompt"], row["response"]): row for row in rows}.values())
+
+
+def hashed_anew(folder: Path) -> Path:
+    """A spoilt model folder whose hashes are right, as if it had been saved so."""
+    write_sums(folder, without=CARD)
+    return folder
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:

@@ -12,6 +12,9 @@ logging is set up, printed to standard error; `observer=wt.Observer()` keeps a c
 
 from __future__ import annotations
 
+from welltuned.schema import safe_path  # noqa: F401 (before all else: it mends the path)
+
+# isort: split
 from collections.abc import Collection, Mapping
 from importlib import import_module
 from os import PathLike

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import welltuned as wt
 from faults import refused
-from support import make_rows, write_rows
+from support import hashed_anew, make_rows, write_rows
 from welltuned.artifact.predictor import Predictor
 from welltuned.data.config import DataConfig
 from welltuned.runs import Run
@@ -204,7 +204,7 @@ def moved(tiny: Any, adapted: Run, tmp_path: Path) -> tuple[Path, Path]:
     model = Path(shutil.copytree(adapted.model, tmp_path / "model"))
     for file in (model / "welltuned.json", model / "adapter_config.json"):
         file.write_text(file.read_text().replace(tiny("bert"), str(base)))
-    return model, base
+    return hashed_anew(model), base
 
 
 def test_an_adapter_answers_on_its_own_base(

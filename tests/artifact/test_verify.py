@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from faults import fails
-from support import make_rows, tune, write_rows
+from support import hashed_anew, make_rows, tune, write_rows
 from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, WeightHashes, compare_weights
 from welltuned.engines import torch_loop
@@ -66,6 +66,7 @@ def after_saving(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None])
     def spoilt(artifact: Artifact, folder: Path) -> int:
         size = save_artifact(artifact, folder)
         spoil(folder)
+        hashed_anew(folder)
         return size
 
     monkeypatch.setattr(pipeline, "save_artifact", spoilt)

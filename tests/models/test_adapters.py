@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from faults import noted, refused
-from support import STRATEGIES, config_values, loaded_for, tune
+from support import STRATEGIES, config_values, hashed_anew, loaded_for, tune
 from welltuned.config import run_config_from
 from welltuned.runs import Run
 from welltuned.training.prepare import prepare
@@ -72,7 +72,7 @@ def test_an_adapter_of_another_base_is_refused(
     manifest["base"]["fingerprint"] = "0" * 32
     (folder / "welltuned.json").write_text(json.dumps(manifest), encoding="utf-8")
     with refused("model.adapter_base_changed"):
-        loaded_for(str(folder), sentiment, HEAD)
+        loaded_for(str(hashed_anew(folder)), sentiment, HEAD)
     (folder / "welltuned.json").unlink()
     (folder / "adapter_config.json").write_text("{}")
     with refused("model.adapter_unreadable"):

@@ -16,6 +16,7 @@ from faults import fails, refused
 from support import make_config, make_rows, make_tokenizer
 from welltuned.errors import InputError
 from welltuned.models.anatomy import examine_anatomy
+from welltuned.models.checksums import weights_fingerprint
 from welltuned.models.loading import (
     Head,
     ModelConfig,
@@ -25,7 +26,6 @@ from welltuned.models.loading import (
     quiet,
     read_model_config,
     read_tokenizer,
-    weights_fingerprint,
 )
 
 

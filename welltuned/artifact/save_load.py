@@ -6,6 +6,7 @@ model/  config.json + model.safetensors, or adapter_config.json + adapter_model.
         modeling_pooled.py        where the head pools in its own way
         welltuned.json            the task's state
         README.md                 how to load it
+        SHA256SUMS                of all files but README.md, checked whenever it is loaded
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from welltuned.errors import Fault, Faults, InputError, Place, RunFailed, Welltu
 from welltuned.models import cpu_attention
 from welltuned.models.adapters import find_adapter
 from welltuned.models.checkpoint_files import check_files
-from welltuned.models.loading import quiet, read_weights, weights_fingerprint
+from welltuned.models.checksums import checking_sums, weights_fingerprint, write_sums
+from welltuned.models.loading import own_code, quiet, read_weights, refused_own_code
 from welltuned.runs.disk import writing
+from welltuned.schema.import_path import imports_allowed
 
 if TYPE_CHECKING:
     import torch
@@ -105,25 +108,33 @@ def _write(artifact: Artifact, folder: Path) -> None:
     manifest.write(folder)
     card = _card(manifest, pooled, is_adapter(folder))
     (folder / CARD).write_text(card, encoding="utf-8")
+    write_sums(folder, without=CARD)
 
 
-def load_artifact(folder: Path, device: torch.device | None = None) -> Artifact:
+def load_artifact(
+    folder: Path, device: torch.device | None = None, trusted: bool = False
+) -> Artifact:
     """Load the folder through transformers and PEFT.
 
-    Raises `InputError` when it is not one of ours, or its base model is not as it was.
+    Code that comes with the model runs where its base was loaded with such code and whoever loads
+    it has `trusted` it, or allows imports. Raises `InputError` when the folder is not one of ours,
+    not as it was saved, or its base model is not as it was.
     """
     from transformers import AutoTokenizer
 
     manifest = ArtifactManifest.read(folder)
     _require_files(folder, manifest)
+    trust = manifest.base.trust_remote_code and (trusted or imports_allowed())
     try:
-        with quiet():
-            model = _load_model(folder, manifest)
+        with quiet(), checking_sums(folder):
+            model = _load_model(folder, manifest, trust)
             cpu_attention.use_in(model)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
     except WelltunedError:
         raise
     except Exception as error:  # whatever damaged files make their readers say
+        if refused_own_code(error):
+            raise InputError(own_code(str(folder))) from error
         raise InputError(
             Fault(
                 "artifact.unreadable",
@@ -172,13 +183,15 @@ def _require_finite(model: nn.Module, folder: Path) -> None:
             )
 
 
-def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
+def _load_model(folder: Path, manifest: ArtifactManifest, trust: bool) -> Any:
     """The model by nothing but the plain libraries' own loaders."""
     import transformers
 
     auto_class = getattr(transformers, manifest.problem.auto_class)
     if not is_adapter(folder):
-        model, report = auto_class.from_pretrained(folder, output_loading_info=True)
+        model, report = auto_class.from_pretrained(
+            folder, output_loading_info=True, use_safetensors=True, trust_remote_code=trust
+        )
         _require_complete(report, folder)
         return model
     from peft import PeftModel
@@ -187,8 +200,9 @@ def _load_model(folder: Path, manifest: ArtifactManifest) -> Any:
     if (location := Path(manifest.base_location(folder))).is_dir():
         check_files(location)
     try:
-        there = base.model_copy(update={"name": manifest.base_location(folder)})
-        config = transformers.AutoConfig.from_pretrained(folder)
+        own = {"name": manifest.base_location(folder), "trust_remote_code": trust}
+        there = base.model_copy(update=own)
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         model, _ = read_weights(there, auto_class, config)
     except OSError as error:
         raise InputError(

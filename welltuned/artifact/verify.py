@@ -90,13 +90,14 @@ def prove(
     folder: Path,
     records: Records,
     device: torch.device,
+    trusted: bool = False,
 ) -> Proof:
     """Load the artifact afresh through the plain libraries and compare over these records.
 
-    Raises `RunFailed` on the first mismatch.
+    `trusted` as the run trusts the code of its model. Raises `RunFailed` on the first mismatch.
     """
     _check_changes(moved)
-    artifact = load_artifact(folder, device)
+    artifact = load_artifact(folder, device, trusted)
     again_NK = predict_outputs(
         artifact.model,
         artifact.problem,

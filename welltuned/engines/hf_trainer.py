@@ -153,8 +153,15 @@ _OURS = {
 def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
     """Record what in `training.trainer` and `training.callbacks` cannot work."""
     known = {field.name for field in fields(TrainingArguments)}
-    for key in training.trainer:
-        if key in _OURS:
+    for key, value in training.trainer.items():
+        if key == "push_to_hub" and value:
+            faults.add(
+                "training.push_to_hub_refused",
+                "'training.trainer.push_to_hub' would send the model away while it trains",
+                None,
+                "remove it; when the run is finished: hf upload NAME RUN/model",
+            )
+        elif key in _OURS:
             faults.add(
                 "training.trainer_key_taken",
                 "'training.trainer.{key}' is not passed on",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from welltuned.errors import Fault, InputError, Place
+from welltuned.models.checksums import check_sums
 from welltuned.models.locations import locate
 from welltuned.runs.folder import MANIFEST
 
@@ -72,10 +73,11 @@ class AdapterFolder:
         """The config of the merged model, with the labels that the adapter was tuned for."""
         import transformers
 
-        from welltuned.models.compat.transformers_api import model_class
+        from welltuned.models.compat.transformers_api import model_class, runs_own_code
 
-        own = (self.folder / "config.json").is_file()
-        config = transformers.AutoConfig.from_pretrained(self.folder) if own else base
+        own, trusted = (self.folder / "config.json").is_file(), runs_own_code(base)
+        read = transformers.AutoConfig.from_pretrained
+        config = read(self.folder, trust_remote_code=trusted) if own else base
         if not own and (labels := self._labels()) not in (None, config.num_labels):
             config.num_labels = labels
         config.architectures = [model_class(self.class_name, config).__name__]
@@ -109,6 +111,7 @@ class AdapterFolder:
                 "restore the base model it was trained with",
                 base=self.base,
             )
+        check_sums(self.folder)
         try:
             tuned: Any = PeftModel.from_pretrained(model.float(), str(self.folder))
             return tuned.merge_and_unload()

@@ -15,17 +15,25 @@ from typing import Any
 from welltuned.errors import Fault, Faults, Place
 
 _REMEDY = "copy the folder again from where it is whole, or train again"
-_INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_INDEX = "model.safetensors.index.json"
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+_PICKLED = ("pytorch_model*.bin", "adapter_model*.bin", "*.pt", "*.pth", "*.ckpt")
+"""Weights in formats that run code when they are read."""
+TO_SAFETENSORS = (
+    "import glob, torch; from safetensors.torch import save_file; save_file({{name: weight.clone() "
+    "for file in glob.glob('{pattern}') for name, weight in torch.load(file, map_location='cpu', "
+    "weights_only=True).items()}}, '{target}', {{'format': 'pt'}})"
+)
+"""Python that writes pickled weights as safetensors, and takes nothing but tensors from them."""
 
 
 def check_files(folder: Path) -> None:
     """Raise `InputError` with every file of a model folder that is damaged or leads astray."""
     faults = Faults()
     faults.extend(_damaged_json(folder))
-    for name in _INDICES:
-        if (index := folder / name).is_file():
-            faults.extend(_astray(folder, index))
+    faults.extend(_pickled(folder))
+    if (index := folder / _INDEX).is_file():
+        faults.extend(_astray(folder, index))
     for name in _WEIGHTS:
         if (file := folder / name).exists():
             faults.extend(_cut_short(file))
@@ -38,6 +46,38 @@ def _damaged_json(folder: Path) -> Iterator[Fault]:
             json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             yield _unreadable(file, str(error))
+
+
+def _pickled(folder: Path) -> Iterator[Fault]:
+    """Weights that are there in no other format than one that runs code when it is read."""
+    if (chosen := _explicit_weights(folder)) is not None:
+        pickled = [] if _is_file_name(chosen) and ".safetensors" in chosen else [folder / chosen]
+    elif any(folder.glob("*.safetensors")):
+        pickled = []
+    else:
+        pickled = sorted(file for pattern in _PICKLED for file in folder.glob(pattern))
+    if pickled:
+        first = pickled[0].name
+        adapter = first.startswith("adapter_model")
+        target = "adapter_model.safetensors" if adapter else "model.safetensors"
+        pattern = first if len(pickled) == 1 else "pytorch_model*.bin"
+        command = TO_SAFETENSORS.format(pattern=pattern, target=target)
+        yield Fault(
+            "model.weights_pickled",
+            "the weights are pickled, and reading a pickle runs whatever code is in it",
+            Place(str(pickled[0])),
+            'convert them, in their folder: python -c "{command}"',
+            command=command,
+        )
+
+
+def _explicit_weights(folder: Path) -> str | None:
+    """The file of weights that a config names, where it names one."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return None if (name := found.get("transformers_weights")) is None else str(name)
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None  # told of as damaged, where it is there
 
 
 def _astray(folder: Path, index: Path) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from welltuned.models.loading import tensor_bytes
+from welltuned.models.checksums import tensor_bytes
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy

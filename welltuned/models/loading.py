@@ -6,10 +6,9 @@ cannot work), its skeleton without weights (to see its anatomy), and its weights
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,11 @@ from pydantic import Field
 from welltuned.errors import Fault, InputError, RunFailed
 from welltuned.models.adapters import AdapterFolder, find_adapter
 from welltuned.models.checkpoint_files import check_files
+from welltuned.models.checksums import check_sums, weights_fingerprint
 from welltuned.models.locations import locate, require_model_there
 from welltuned.schema.part import Part
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from welltuned.models.anatomy import Anatomy
@@ -97,9 +96,10 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
             str(folder) if folder.is_dir() else location, **model.source
         )
     except (OSError, ValueError, KeyError) as error:
+        if refused_own_code(error):
+            raise InputError(own_code(model.name)) from error
         if is_offline() and not folder.is_dir():
             raise InputError(_not_in_cache(model.name)) from error
-        reason = str(error).splitlines()[0]
         raise InputError(
             Fault(
                 "model.unreadable",
@@ -108,9 +108,26 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
                 "check the spelling; offline, give a folder with config.json, model.safetensors "
                 "and tokenizer files",
                 name=model.name,
-                reason=reason,
+                reason=str(error).splitlines()[0],
             )
         ) from error
+
+
+def refused_own_code(error: Exception) -> bool:
+    """Whether transformers gave up on a model for it brings code of its own."""
+    return "trust_remote_code" in str(error)
+
+
+def own_code(name: str) -> Fault:
+    """What is said of a model that would have its own code run."""
+    return Fault(
+        "model.own_code_refused",
+        "the model '{name}' brings Python code of its own, which is not run unasked",
+        None,
+        "if you trust who made it, set model.trust_remote_code=true; a tuned model asks for its "
+        "base's code with --allow-imports, or WELLTUNED_ALLOW_IMPORTS=1",
+        name=name,
+    )
 
 
 def _not_in_cache(name: str) -> Fault:
@@ -135,7 +152,8 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **model.source)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        if refused_own_code(error):
+            raise InputError(own_code(model.name)) from error
         raise InputError(
             Fault(
                 "tokenizer.unreadable",
@@ -143,7 +161,7 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
                 None,
                 "save the tokenizer beside the model",
                 name=model.name,
-                reason=reason,
+                reason=str(error).splitlines()[0],
             )
         ) from error
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
@@ -217,11 +235,14 @@ def build_skeleton(head: Head) -> PreTrainedModel:
     import torch
 
     from welltuned.models.anatomy import SKELETON_ATTENTION
+    from welltuned.models.compat.transformers_api import runs_own_code
 
     def build(attention: str) -> PreTrainedModel:
         config = type(head.config).from_dict(head.config.to_dict())
         with torch.device("meta"):
-            return head.auto_class.from_config(config, attn_implementation=attention).eval()
+            return head.auto_class.from_config(
+                config, attn_implementation=attention, trust_remote_code=runs_own_code(config)
+            ).eval()
 
     try:
         return build(SKELETON_ATTENTION)
@@ -252,6 +273,7 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     torch.manual_seed(seed)
     if (folder := Path(model.location).expanduser()).is_dir():
         check_files(folder)
+        check_sums(folder)
     with quiet():
         rows = vocabulary.rows_of(read_model_config(model))
         loaded, report = read_weights(model, head.auto_class, vocabulary.with_rows(config, rows))
@@ -291,6 +313,8 @@ def read_weights(
         "dtype": getattr(torch, model.dtype),
         "output_loading_info": True,
         "ignore_mismatched_sizes": True,
+        "use_safetensors": True,
+        "trust_remote_code": model.trust_remote_code,
     }
     adapter = find_adapter(model.location)
     if adapter is None:
@@ -334,24 +358,3 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def weights_fingerprint(model: torch.nn.Module, without: Collection[str] = ()) -> str:
-    """A hash of all weights and buffers but those named.
-
-    Equal when they are the same, bit for bit.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
-        if name not in without:
-            digest.update(name.encode())
-            digest.update(tensor_bytes(tensor))
-    return digest.hexdigest()
-
-
-def tensor_bytes(tensor: torch.Tensor) -> memoryview:
-    """The raw bytes of a tensor of any dtype."""
-    import torch
-
-    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data

@@ -60,7 +60,9 @@ class PooledForSequenceClassification(PreTrainedModel):
         from transformers import AutoModel  # not above: importing it registers this very class
 
         super().__init__(config)
-        trunk = AutoModel.from_config(config.trunk)
+        # Only a trunk whose config is code of its own may bring a model of its own: never ask.
+        own_code = type(config.trunk).__module__.startswith("transformers_modules.")
+        trunk = AutoModel.from_config(config.trunk, trust_remote_code=own_code)
         if getattr(trunk, "pooler", None) is not None:
             trunk.pooler = None  # never read here; a weight that trains on nothing misleads
         self.base_model_prefix = trunk.base_model_prefix

@@ -126,7 +126,11 @@ def _finished_judge(source: RewardSource) -> int:
     else:
         assert source.model is not None
         folder = source.model.location
-    head = Head(auto_class, transformers.AutoConfig.from_pretrained(folder), new=False)
+    head = Head(
+        auto_class,
+        transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False),
+        new=False,
+    )
     return sum(FLOAT * weight.numel() for weight in build_skeleton(head).parameters())
 
 

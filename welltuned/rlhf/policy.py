@@ -21,7 +21,8 @@ from welltuned.artifact.manifest import ArtifactManifest, Origin, Precision, is_
 from welltuned.artifact.save_load import Artifact, load_artifact, save_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
-from welltuned.models.loading import Head, ModelConfig, build_skeleton, weights_fingerprint
+from welltuned.models.checksums import weights_fingerprint
+from welltuned.models.loading import Head, ModelConfig, build_skeleton
 from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
 from welltuned.strategies import AnyStrategy, Context, Strategy
 from welltuned.tasks import Problem
@@ -121,7 +122,7 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
     auto_class = getattr(transformers, before.problem.auto_class)
     head = Head(
         auto_class,
-        transformers.AutoConfig.from_pretrained(folder),
+        transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False),
         new=before.problem.has_new_head,
     )
     anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)

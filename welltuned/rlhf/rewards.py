@@ -208,6 +208,7 @@ def _plain_classifier(source: RewardSource, device: torch.device, joint: str) ->
         model = AutoModelForSequenceClassification.from_pretrained(
             str(Path(source.model.location).expanduser()),
             dtype=getattr(torch, source.model.dtype),
+            use_safetensors=True,
             **source.model.source,
         )
         cpu_attention.use_in(model)

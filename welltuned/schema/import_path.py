@@ -1,12 +1,38 @@
-"""Objects named in a config by import path: metrics, callbacks, engines."""
+"""Objects named in a config by import path: metrics, callbacks, engines, rewards.
+
+To import is to run code. A path that a person writes on a command line, or in Python, is their
+word; one that stands in a file may be somebody else's, and is imported only where that is allowed.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
 from welltuned.errors import Fault, InputError
+
+ALLOWED = "WELLTUNED_ALLOW_IMPORTS"
+"""The environment variable that allows imports, as `--allow-imports` does for one command."""
+
+
+def imports_allowed() -> bool:
+    """Whether what a file names by import path may be imported."""
+    return os.environ.get(ALLOWED, "") not in ("", "0")
+
+
+def unasked_import(path: str, key: str) -> Fault:
+    """What is said of an import path that stands in a file."""
+    return Fault(
+        "import.not_allowed",
+        "'{key}' names '{path}', and to import it runs its code",
+        None,
+        "if you know that code, allow it with --allow-imports or {allowed}=1",
+        key=key,
+        path=path,
+        allowed=ALLOWED,
+    )
 
 
 def load_callable(path: str, what: str) -> Callable[..., Any]:

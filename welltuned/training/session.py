@@ -28,6 +28,7 @@ from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models import loading
+from welltuned.models.checksums import weights_fingerprint
 from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
 from welltuned.protection import Guard
@@ -324,7 +325,7 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
     """
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
-    origin = Origin(loading.weights_fingerprint(loaded.model, loaded.new), loaded.new)
+    origin = Origin(weights_fingerprint(loaded.model, loaded.new), loaded.new)
     prepared.problem.objective.initialise(loaded.model, loaded.new, seed)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]

@@ -332,6 +332,8 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
         autocast(session.precision_in_use, session.device),
     )
     with phase("proof"):
-        proof = prove(moved, session.before, outputs, run.model, records, session.device).as_dict()
+        trusted = prepared.config.model.trust_remote_code
+        device = session.device
+        proof = prove(moved, session.before, outputs, run.model, records, device, trusted).as_dict()
     state = {**vars(session), "problem": finished}
     return TrainedSession(**state, outcome=outcome, artifact_bytes=artifact_bytes, proof=proof)

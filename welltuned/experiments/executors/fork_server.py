@@ -26,6 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from welltuned.experiments.executors.process import run_worker
+from welltuned.runs.child_python import child_environment, module_command
 
 PRELOADED = (
     "matplotlib.figure",
@@ -64,7 +65,8 @@ class ForkServer:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno()), *preloaded],
+                module_command(__name__, str(theirs.fileno()), *preloaded),
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

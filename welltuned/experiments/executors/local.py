@@ -11,7 +11,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from welltuned.experiments.executors.base import Event, Pool, Worker
 from welltuned.experiments.executors.executor import Executor
 from welltuned.experiments.executors.fork_server import PRELOADED, ForkServer, forks_safely
 from welltuned.experiments.executors.tree_memory import tree_memory
+from welltuned.runs.child_python import child_environment, module_command
 from welltuned.runs.usable_cores import usable_cores
 
 _PATIENCE = 10.0
@@ -68,11 +68,11 @@ class LocalWorker(Worker):
     def _begin(self, asked: int, telling: int) -> Process:
         if self.server is not None:
             return self.server.fork(asked, telling, self._log.fileno())
-        environment = dict(os.environ)
+        environment = child_environment()
         if self.threads is not None:
             environment |= {"OMP_NUM_THREADS": str(self.threads)}
         return subprocess.Popen(
-            [sys.executable, "-m", _PROGRAM],
+            module_command(_PROGRAM),
             stdin=asked,
             stdout=telling,
             stderr=self._log,

@@ -28,7 +28,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
 )
 from transformers.pytorch_utils import Conv1D
-from transformers.utils.hub import cached_file
+from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME, cached_file
 
 __all__ = [
     "ACT2FN",
@@ -45,6 +45,7 @@ __all__ = [
     "read_once",
     "recompute_activations",
     "register_attention",
+    "runs_own_code",
     "sdpa_attention_forward",
     "sdpa_mask",
     "take_rows",
@@ -126,6 +127,11 @@ def initialise_as_family(model: PreTrainedModel, module: nn.Module) -> None:
 def is_offline() -> bool:
     """Whether the environment forbids to ask the Hub."""
     return bool(hub.HF_HUB_OFFLINE)
+
+
+def runs_own_code(config: PreTrainedConfig) -> bool:
+    """Whether a config came from a model's own code, which it does where somebody allowed it."""
+    return type(config).__module__.split(".")[0] == TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 
 def model_class(given: str | type, config: PreTrainedConfig) -> type[PreTrainedModel]:

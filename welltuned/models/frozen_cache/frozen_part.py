@@ -16,9 +16,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from welltuned.models.anatomy import Anatomy, unwrapped
+from welltuned.models.checksums import tensor_bytes
 from welltuned.models.compat.torch_api import version_of
 from welltuned.models.compat.transformers_api import attention_of
-from welltuned.models.loading import tensor_bytes
 from welltuned.runs.environment import processor
 
 _NOT_COMPUTED_WITH = {"_name_or_path", "transformers_version", "id2label", "label2id"}

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from welltuned.models.loading import tensor_bytes
+from welltuned.models.checksums import tensor_bytes
 from welltuned.runs.locks import holding
 
 _RECORD = np.dtype(

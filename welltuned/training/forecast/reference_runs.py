@@ -9,7 +9,6 @@ the largest batch that they scored, and the time they took beside that of their 
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import yaml
 from welltuned.config import run_config_from
 from welltuned.models.loading import quiet
 from welltuned.runs import Run
+from welltuned.runs.child_python import child_environment
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.machine_profile import keep, with_reference
 from welltuned.training.forecast.prices import CHURN, Machine
@@ -97,8 +97,8 @@ def _try(machine: Machine, folder: Path, width: int, blocks: int) -> _Tried:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     keep(machine, cache := folder / "cache")
     subprocess.run(
-        [sys.executable, *TRAIN, str(folder / "config.yaml")],
-        env={**os.environ, "WELLTUNED_CACHE": str(cache)},
+        [sys.executable, "-P", *TRAIN, str(folder / "config.yaml")],
+        env={**child_environment(), "WELLTUNED_CACHE": str(cache)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         timeout=_SECONDS,

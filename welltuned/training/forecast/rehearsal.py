@@ -15,7 +15,7 @@ from welltuned.engines.device import autocast
 from welltuned.models import cpu_attention
 from welltuned.models.anatomy import undecorated
 from welltuned.models.checkpoint_context import contexts
-from welltuned.models.compat.transformers_api import recompute_activations
+from welltuned.models.compat.transformers_api import recompute_activations, runs_own_code
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.loading import quiet
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
@@ -139,7 +139,9 @@ def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
     config = type(prepared.head.config).from_dict(prepared.head.config.to_dict())
     dtype = getattr(torch, prepared.config.model.dtype)
     with torch.device("meta"):
-        skeleton = prepared.head.auto_class.from_config(config, dtype=dtype)
+        skeleton = prepared.head.auto_class.from_config(
+            config, dtype=dtype, trust_remote_code=runs_own_code(config)
+        )
     cpu_attention.use_in(skeleton)
     context = Context(
         anatomy=prepared.anatomy,
