@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import torch
 
-from welltuned.engines.accumulate import accumulate, advance
 from welltuned.engines.hf_trainer import JobTrainer
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.loop_state import LoopState
-from welltuned.engines.optimizer import clip_gradients
 
 LARGEST = 2.0
 
@@ -23,15 +21,12 @@ def plain(job: Job) -> Outcome:
     state = LoopState(job)
     state.begin()
     for step in state.left():
-        state.meter.start()
-        advance(job, step, state.meter)
-        loss = accumulate(job, step, state.meter, torch.Tensor.backward)
-        norm = clip_gradients(job.groups, job.training.max_grad_norm)
-        if norm <= LARGEST:
+        gradients = state.gradients.take(step, torch.Tensor.backward)
+        if gradients.norm <= LARGEST:
             state.optimizer.step()
         state.schedule.step()
         state.optimizer.zero_grad(set_to_none=True)
-        state.after(step, loss, norm)
+        state.after(step, gradients)
     return state.outcome
 
 

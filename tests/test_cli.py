@@ -22,7 +22,7 @@ from forking import Forks, carry_out_command
 from support import config_values, make_rows, write_rows
 from welltuned.cli.console import doctor
 from welltuned.engines import torch_loop
-from welltuned.errors import Stopped
+from welltuned.errors import Fault, NotFinite, Stopped
 from welltuned.experiments.executors.local import LocalWorker
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -186,6 +186,18 @@ def test_a_run_that_failed_is_one_line_and_the_status_is_one(
     ]
     assert err.endswith("luck [run.crashed]\n")
     assert Run.open(tmp_path / "run").status["state"] == "failed"
+
+
+def test_a_run_without_finite_numbers_has_a_status_of_its_own(
+    call: Any, write_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(job: object) -> None:
+        raise NotFinite(Fault("training.not_finite", "the loss is not finite"))
+
+    monkeypatch.setattr(torch_loop, "fit_with_loop", diverge)
+    status, _, err = call("train", write_config(tmp_path))
+    assert status == 3 and err.endswith("[training.not_finite]\n")
+    assert Run.open(tmp_path / "run").state == "failed"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

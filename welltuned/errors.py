@@ -139,6 +139,8 @@ class RunFailed(WelltunedError):
 class NotFinite(RunFailed):
     """A loss or gradient was no number; no step was taken with it."""
 
+    exit_status = 3
+
 
 class Stopped(WelltunedError):
     """A signal asked the run to stop; the exit status is 128 plus its number."""

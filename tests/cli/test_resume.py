@@ -24,8 +24,8 @@ def test_a_run_goes_on(
     file.write_text(yaml.safe_dump(values))
     after = LoopState.after
 
-    def killed(state: LoopState, step: Any, *numbers: float) -> Any:
-        found = after(state, step, *numbers)
+    def killed(state: LoopState, step: Any, gradients: Any) -> Any:
+        found = after(state, step, gradients)
         if step.number == 2:
             raise Killed
         return found

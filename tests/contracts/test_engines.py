@@ -189,7 +189,7 @@ def test_a_penalty_is_added_once_however_often_gradients_are_accumulated(
         step = replace(step, progress=Progress(0.9, 0.9), number=7)
         meter = Meter(plan.total)
         advance(job, step, meter)
-        loss = accumulate(job, step, meter, torch.Tensor.backward)
+        loss = accumulate(job, step, meter, torch.Tensor.backward).total
         assert meter.penalty > 0
         assert all(p.grad is None for p in job.model.parameters() if not p.requires_grad)
         gradients = {n: p.grad for n, p in job.model.named_parameters() if p.grad is not None}

@@ -178,7 +178,7 @@ def test_a_step_without_any_labelled_token_has_no_loss(tiny: Any, few: str, tmp_
     job = job_for(tiny("bert"), few, {"type": "full"}, task=TASK)
     job.examples.encoded.labels[:] = IGNORED
     step = next(iter(StepPlan.of(job.batches, job.training)))
-    assert accumulate(job, step, Meter(1), torch.Tensor.backward) == 0.0
+    assert accumulate(job, step, Meter(1), torch.Tensor.backward).total == 0.0
 
 
 # --- What a person sees -------------------------------------------------------

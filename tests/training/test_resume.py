@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from faults import refused
+from faults import fails, refused
 from resuming import Killed, Killing, Notes, Signalling, differing, left_by
-from support import STRATEGIES, config_values
+from spoiling import reads, spoil
+from support import STRATEGIES, config_values, job_for
 from welltuned.config import run_config_from
 from welltuned.data.config import DataConfig
 from welltuned.errors import Stopped
@@ -84,6 +85,37 @@ def test_it_may_be_interrupted_again_and_again(asked: Any, whole: Any) -> None:
             resume_training(run.folder, Signalling(step))
         assert run.state == "stopped"
     assert not differing(left_by(resume_training(run.folder)), whole())
+
+
+@pytest.mark.parametrize("engine", ["torch", "hf"])
+def test_the_count_of_skipped_steps_goes_on(
+    engine: str, asked: Any, whole: Any, tiny: Any, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step of each of two epochs is no number."""
+    training = {**SAVES, "max_skipped_steps": 2}
+    examples = job_for(tiny("bert"), few, STRATEGIES["full"], training=STEPS).examples
+    spoil(monkeypatch, "loss", reads(examples, 0))
+    run = interrupted(asked("other", training=training, engine=engine), Signalling(3))
+    assert run.status["skipped_steps"] == 1
+    resumed = resume_training(run.folder)
+    assert not differing(left_by(resumed), whole(training=training, engine=engine))
+    assert resumed.results["training"]["skipped_steps"] == resumed.status["skipped_steps"] == 2
+    skipped = [row["step"] for row in resumed.read_lines("metrics.jsonl") if "skipped" in row]
+    files = {f"step-{step}.json" for step in skipped}
+    assert {file.name for file in resumed.not_finite.iterdir()} == files and len(files) == 2
+    assert resumed.read(f"not_finite/step-{skipped[0]}.json")["loss"] == "nan"
+    assert "Steps not taken" in resumed.report.read_text()
+
+
+def test_one_skipped_step_before_and_one_after_are_two(
+    asked: Any, tiny: Any, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = job_for(tiny("bert"), few, STRATEGIES["full"], training=STEPS).examples
+    spoil(monkeypatch, "loss", reads(examples, 0))
+    run = interrupted(asked("other", training={"max_skipped_steps": 1}), Signalling(3))
+    with fails("training.not_finite", quantity="loss"):
+        resume_training(run.folder)
+    assert run.state == "failed" and "not_finite" in str(run.status["error"])
 
 
 # --- What it refuses --------------------------------------------------------------

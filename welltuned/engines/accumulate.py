@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from welltuned.engines import distributed
@@ -14,7 +13,7 @@ from welltuned.engines.feed import micro_batches_of
 from welltuned.engines.job import Job
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.engines.throughput import Meter
-from welltuned.errors import Fault, NotFinite, RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.models.freezing import set_training_modes
 
 
@@ -30,17 +29,25 @@ def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
         job.listener.changed(step.number, change)
 
 
+@dataclass(frozen=True)
+class StepLoss:
+    """The loss of one optimizer step, which may be no number."""
+
+    total: float
+    """The mean over the whole step, of all processes."""
+    own: list[float]
+    """What each of this process's micro-batches adds to it."""
+
+
 def accumulate(
     job: Job, step: PlannedStep, meter: Meter, backward: Callable[[torch.Tensor], object]
-) -> float:
+) -> StepLoss:
     """Leave the gradients of the mean loss over the whole step in the weights; returns that loss.
 
     Each micro-batch gives the sum of its losses, divided by the count of the *whole*
     step: a mean of means would weigh examples by the micro-batch they fell into. Penalties
     come on top, once, and are not in the loss.
-    Raises `NotFinite` when a loss is not finite, before it reaches any weight.
     """
-    mine = step.micro_batches[distributed.rank() :: distributed.processes()]
     batches = micro_batches_of(job, step)
     # Counts are read on the host, so that a GPU is not waited for.
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
@@ -53,41 +60,16 @@ def accumulate(
                 part = summed / (count or 1.0)
             backward(part)
         losses.append(part.detach())
-    loss = _sum_of_finite(losses, job, mine)
+    own = torch.stack(losses).tolist() if losses else []  # read from the device at once
     distributed.sum_gradients(job.model.parameters())
     if step.number == 1:
         _require_gradients(job)
     meter.penalty = sum(guard.penalise(step.number) for guard in job.guards)
-    return distributed.totals(loss)[0]
+    return StepLoss(distributed.totals(sum(own, 0.0))[0], own)
 
 
 def _moved(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-
-
-def _sum_of_finite(losses: list[torch.Tensor], job: Job, mine: Sequence[np.ndarray]) -> float:
-    """The sum, read from the device at once. Raises `NotFinite` naming the first that is none."""
-    values = torch.stack(losses).tolist() if losses else []
-    for value, indices in zip(values, mine, strict=True):
-        if not math.isfinite(value):
-            raise not_finite("loss", job, indices)
-    return sum(values, 0.0)
-
-
-def not_finite(what: str, job: Job, indices: np.ndarray) -> NotFinite:
-    """The error to raise, naming the examples."""
-    rows = ", ".join(job.examples.records.id(int(i)) for i in indices[:8])
-    more = ", …" if len(indices) > 8 else ""
-    return NotFinite(
-        Fault(
-            "training.not_finite",
-            "the {quantity} is not finite; no step was taken with it. The batch holds {rows}",
-            None,
-            "lower training.learning_rate, or set training.precision=fp32, and look at these rows",
-            quantity=what,
-            rows=rows + more,
-        )
-    )
 
 
 def _require_gradients(job: Job) -> None:

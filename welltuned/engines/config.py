@@ -96,6 +96,10 @@ class TrainingConfig(Part):
     """Stop after this many evaluations without improvement."""
     logging_steps: int = Field(default=10, ge=1)
     """Optimizer steps between lines of metrics.jsonl."""
+    max_skipped_steps: int = Field(default=0, ge=0, examples=[5])
+    """Go on without a step whose loss or gradient is not finite, up to so many in a run; at the
+    next one the run stops. No such step is ever taken, and its examples are saved for study in the
+    run's folder, in `not_finite`."""
     save_minutes: Positive | Auto = Field(default="auto", examples=[30])
     """Minutes between saves of everything that `welltuned resume` needs. auto: as often as takes
     under 3% of the time, and once a minute at most."""

@@ -46,6 +46,9 @@ class Listener:
     def stepped(self, step: Step) -> None:
         """An optimizer step was taken."""
 
+    def skipped(self, step: Step, flaw: str) -> None:
+        """A step was not taken, as its loss or gradient, whichever `flaw` names, is not finite."""
+
     def read(self, done: int, total: int) -> None:
         """The frozen model has read so many of the training examples, for its head to be fitted."""
 
@@ -82,6 +85,10 @@ class Listeners(Listener):
     def stepped(self, step: Step) -> None:
         for listener in self._listeners:
             listener.stepped(step)
+
+    def skipped(self, step: Step, flaw: str) -> None:
+        for listener in self._listeners:
+            listener.skipped(step, flaw)
 
     def read(self, done: int, total: int) -> None:
         for listener in self._listeners:

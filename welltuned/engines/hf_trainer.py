@@ -6,29 +6,26 @@ would do implicitly is ours:
 * one item of its data loader is one optimizer step, so accumulation, the global
   count of the loss and the order of examples are the plan's;
 * frozen modules stay in eval mode (`training_step` would call `model.train()`);
-* a loss that is not finite stops the run (it would be left out of the log);
+* a step whose loss is not finite is not taken (it would be, and its loss left out of the log);
 * optimizer groups, schedule, clipping, evaluation and checkpoints are the shared ones.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from welltuned.engines.accumulate import accumulate, advance, not_finite
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.feed import fed
+from welltuned.engines.gradients import Gradients
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.loop_state import LoopState
-from welltuned.engines.optimizer import clip_gradients
 from welltuned.engines.step_plan import PlannedStep, StepPlan
 from welltuned.errors import Faults, InputError
 from welltuned.models.compat.trainer_api import NormTrainer
@@ -37,7 +34,7 @@ from welltuned.schema.import_path import load_callable
 
 
 def fit_with_trainer(job: Job) -> Outcome:
-    """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
+    """Train `job.model` in place. Raises `NotFinite` when a loss or gradient is not finite."""
     trainer = JobTrainer(job)
     state = trainer.loop
     with at_boundaries():
@@ -54,7 +51,7 @@ class JobTrainer(NormTrainer):
     def __init__(self, job: Job) -> None:
         self.job = job
         self.loop = LoopState(job)
-        self.loss = self.norm = 0.0
+        self.gradients = Gradients(0.0, 0.0)
         callbacks = [load_callable(path, "callback")() for path in job.training.callbacks]
         arguments = _arguments(job, self.loop.plan)
         super().__init__(model=job.model, args=arguments, callbacks=callbacks)
@@ -84,14 +81,9 @@ class JobTrainer(NormTrainer):
     ) -> torch.Tensor:
         """One whole optimizer step but for the step itself: its inputs are a planned step."""
         step: PlannedStep = inputs["step"]
-        meter = self.loop.meter
-        meter.start()
-        advance(self.job, step, meter)
-        self.loss = accumulate(self.job, step, meter, self.accelerator.backward)
-        self.norm = clip_gradients(self.job.groups, self.job.training.max_grad_norm)
-        if not math.isfinite(self.norm):
-            raise not_finite("gradient", self.job, np.concatenate(step.micro_batches))
-        return torch.tensor(self.loss, device=self.args.device)
+        self.gradients = self.loop.gradients.take(step, self.accelerator.backward)
+        self.norm = self.gradients.norm
+        return torch.tensor(self.gradients.loss, device=self.args.device)
 
     def floating_point_ops(self, inputs: object) -> int:
         return 0  # the meter counts them
@@ -130,7 +122,7 @@ class _Bridge(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer, step = self._trainer, next(self._steps)
         state.epoch = step.epoch_after  # Trainer counts from where it began
-        scores = trainer.loop.after(step, trainer.loss, trainer.norm)
+        scores = trainer.loop.after(step, trainer.gradients)
         if scores is not None:
             numbers = {k: v for k, v in scores.items() if isinstance(v, (int, float))}
             trainer.log({f"eval_{name}": float(value) for name, value in numbers.items()})
@@ -206,6 +198,6 @@ def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:
         save_strategy="no",
         ignore_data_skip=True,
         remove_unused_columns=False,
-        logging_nan_inf_filter=False,
+        logging_nan_inf_filter=True,  # such a step is not taken
         **chosen,
     )

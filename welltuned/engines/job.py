@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener
 from welltuned.engines.snapshot import Snapshot
 from welltuned.engines.step_plan import plan_batches
+from welltuned.errors import Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
 from welltuned.protection import Guard
@@ -46,6 +47,8 @@ class Job:
     """Keep the weights as they are now as the best so far: (step, scores)."""
     save: Callable[[Snapshot], object] = lambda snapshot: None
     """Write down what an interrupted training goes on from."""
+    study: Callable[[int, Mapping[str, object]], Place | None] = lambda step, found: None
+    """Write down what a step that was not taken was made of; returns where it stands."""
     start: Snapshot | None = None
     """What it goes on from, where it was interrupted."""
     listener: Listener = field(default_factory=Listener)
@@ -85,5 +88,7 @@ class Outcome:
     flops: float = 0.0
     best_step: int | None = None
     stopped_early: bool = False
+    skipped_steps: int = 0
+    """Steps that were not taken, as their loss or gradient was not finite."""
     lbfgs: HeadSolution | None = None
     """How the optimum of a linear head was found, where it was."""

@@ -2,9 +2,9 @@
 
     state = LoopState(job)
     for each step of state.left():            those that are left, where a training goes on
-        gradients of the step, clipped         the engine's own
+        state.gradients.take(step, backward)   clipped; none where anything is not finite
         state.optimizer.step(), state.schedule.step()
-        state.after(step, loss, norm)          reported; saved and validated where that is due
+        state.after(step, gradients)           reported; saved and validated where that is due
 
 A training is saved before it validates, and goes on with the validation that was due then: so one
 that is stopped while it validates loses no step.
@@ -21,6 +21,7 @@ from torch import nn
 
 from welltuned.engines import distributed
 from welltuned.engines.best_checkpoint import Validator
+from welltuned.engines.gradients import Gradients, GradientTaker
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.optimizer import build_optimizer, build_schedule, learning_rate_at
 from welltuned.engines.save_schedule import SaveSchedule
@@ -52,6 +53,7 @@ class LoopState:
         """Optimizer steps taken before this process began."""
         self.schedule = build_schedule(self.optimizer, self.plan.total, job.training, self.taken)
         self.meter = Meter(self.plan.total)
+        self.gradients = GradientTaker(job, self.meter)
         self._validator = Validator.of(job)
         self._saves = SaveSchedule(job.training)
 
@@ -79,13 +81,17 @@ class LoopState:
         gone = self.outcome.stopped_early
         return (step for step in self.plan.epoch(epoch) if step.number > self.taken and not gone)
 
-    def after(self, step: PlannedStep, loss: float, norm: float) -> Scores | None:
-        """The step is taken: report it, save and validate if due. Returns scores if it validated.
+    def after(self, step: PlannedStep, gradients: Gradients) -> Scores | None:
+        """Report a step that was taken or skipped; save and validate if due. Returns its scores.
 
         Raises `Stopped` where a signal asks for it, and has saved the training then.
         """
         rate = learning_rate_at(step.number, self.plan.total, self._job.training)
-        self._job.listener.stepped(self.meter.finish(step, loss, rate, norm))
+        done = self.meter.finish(step, gradients.loss, rate, gradients.norm)
+        if gradients.flaw is None:
+            self._job.listener.stepped(done)
+        else:
+            self._job.listener.skipped(done, gradients.flaw)
         stops = distributed.any_of(asked_to_stop() is not None)
         if stops or distributed.from_main(lambda: self._saves.is_due(step.number)):
             self._save(step.number)

@@ -21,7 +21,7 @@ from welltuned.engines.optimizer import build_optimizer, clip_gradients
 from welltuned.engines.sandbox import untouched
 from welltuned.engines.step_plan import StepPlan
 from welltuned.engines.throughput import Meter
-from welltuned.errors import Fault, NotFinite, RunFailed
+from welltuned.errors import Fault, RunFailed
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs.results_schema import LearningRateSearch
 from welltuned.schema.messages import Message, message
@@ -90,9 +90,8 @@ def _sweep(job: Job, low: float, high: float, steps: int) -> Iterator[tuple[floa
     set_training_modes(job.model)
     for i, step in enumerate(plan):
         rate = low * (high / low) ** (i / max(1, steps - 1))
-        try:
-            loss = accumulate(trial, step, meter, torch.Tensor.backward)
-        except NotFinite:
+        loss = accumulate(trial, step, meter, torch.Tensor.backward).total
+        if not math.isfinite(loss):
             return
         yield rate, loss
         if not math.isfinite(clip_gradients(trial.groups, training.max_grad_norm)):

@@ -5,7 +5,7 @@
         for each micro-batch:
             loss = sum of losses / count of the whole step
             backward
-        clip, optimizer step, learning rate
+        clip, optimizer step (none where anything is not finite), learning rate
         when due: save everything, score the validation split, keep the best weights
 
 Nothing else happens. What looks unusual is so for a reason: the loss is
@@ -17,35 +17,25 @@ function of (seed, epoch).
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import torch
 
-from welltuned.engines.accumulate import accumulate, advance, not_finite
 from welltuned.engines.feed import fed
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.loop_state import LoopState
-from welltuned.engines.optimizer import clip_gradients
 from welltuned.runs.stopping import at_boundaries
 
 
 def fit_with_loop(job: Job) -> Outcome:
-    """Train `job.model` in place. Raises `RunFailed` when a loss or gradient is not finite."""
+    """Train `job.model` in place. Raises `NotFinite` when a loss or gradient is not finite."""
     state = LoopState(job)
     with at_boundaries():
         state.begin()
         for step in fed(job, state.left()):
-            state.meter.start()
-            advance(job, step, state.meter)
-            loss = accumulate(job, step, state.meter, torch.Tensor.backward)
-            norm = clip_gradients(job.groups, job.training.max_grad_norm)
-            if not math.isfinite(norm):
-                raise not_finite("gradient", job, np.concatenate(step.micro_batches))
+            gradients = state.gradients.take(step, torch.Tensor.backward)
             state.optimizer.step()
             state.schedule.step()
             state.optimizer.zero_grad(set_to_none=True)
-            state.after(step, loss, norm)
+            state.after(step, gradients)
             if state.outcome.stopped_early:
                 break
     return state.outcome

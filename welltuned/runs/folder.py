@@ -2,7 +2,7 @@
 
 config.yaml         resolved, with schema_version
 status.json         {"state": "running|finished|failed|stopped", "step", "error"}, and
-                    "diagnosis" once there is one
+                    "diagnosis" and "skipped_steps" once there are some
 environment.json    versions, device, commit, fingerprints, seed
 data.json           what is known of the data
 trained_on.npy      hashes of the training texts, by which evaluation knows them again
@@ -11,6 +11,7 @@ results.json        scores, baselines, cost, proof
 predictions.jsonl   the test split: id, label, prediction, probabilities
                     (of the validation split where the test split stays sealed)
 checkpoints/        step-N/, the best weights
+not_finite/         step-N.json, what a step was made of whose loss or gradient was no number
 start.json          what was decided before the first step
 resume/             step-N/, what an interrupted run goes on from
 model/              the portable artifact
@@ -51,6 +52,8 @@ class RunStatus(TypedDict):
     error: str | None
     diagnosis: NotRequired[Mapping[str, str]]
     """The verdict on its curves, what shows it, and what to try."""
+    skipped_steps: NotRequired[int]
+    """Steps that were not taken, as their loss or gradient was not finite."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +130,17 @@ class Run:
         return self.folder / "resume"
 
     @property
+    def not_finite(self) -> Path:
+        """What steps were made of that were not taken."""
+        return self.folder / "not_finite"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 
     @property
     def status(self) -> RunStatus:
-        """`{"state", "step", "error"}`, and `diagnosis` once there is one.
+        """`{"state", "step", "error"}`, and what else is known of how it stands.
 
         Raises `InputError` where the file is damaged.
         """
@@ -256,13 +264,12 @@ class Run:
             os.truncate(self.folder / name, size)
 
     def set_status(self, state: str, step: int = 0, error: str | None = None) -> None:
-        """Say how the run stands. A diagnosis that was made stays."""
+        """Say how the run stands. What else is known of it stays."""
         try:
             made: Mapping[str, object] = self.status
         except (OSError, InputError):
             made = {}
-        kept = {"diagnosis": made["diagnosis"]} if "diagnosis" in made else {}
-        values = {"state": state, "step": step, "error": error, **kept}
+        values = {**made, "state": state, "step": step, "error": error}
         try:
             self.write("status.json", values)
         except RunFailed:
@@ -280,7 +287,11 @@ class Run:
 
     def set_diagnosis(self, words: Mapping[str, str]) -> None:
         """Say what its curves tell: the verdict, what shows it, and what to try."""
-        self.write("status.json", {**self.status, "diagnosis": words})
+        self.tell(diagnosis=words)
+
+    def tell(self, **facts: object) -> None:
+        """Say more of how it stands; the rest of its status stays."""
+        self.write("status.json", {**self.status, **facts})
 
 
 def list_runs(folder: Path) -> list[Run]:

@@ -70,6 +70,9 @@ class LoggingObserver(Observer):
             told = (step.step, step.total, step.epoch, step.loss, speed)
             log.info("step %d/%d: epoch %.2f, loss %.4f, %s", *told)
 
+    def skipped(self, step: Step, flaw: str) -> None:
+        log.warning("step %d: skipped, its %s is not finite", step.step, flaw)
+
     def changed(self, step: int, what: str) -> None:
         log.info("step %d: %s", step, what)
 

@@ -53,6 +53,7 @@ class RecorderState(TypedDict):
 
     waiting: list[dict[str, Any]]
     seconds: float
+    skipped: int
     bytes: int
 
 
@@ -67,11 +68,13 @@ class Recorder(Listener):
         self._every = every
         self._waiting: list[Step] = []
         self._seconds = 0.0
+        self._skipped = 0
 
     def state(self) -> RecorderState:
         return {
             "waiting": [asdict(step) for step in self._waiting],
             "seconds": self._seconds,
+            "skipped": self._skipped,
             "bytes": self._run.size_of(_METRICS),
         }
 
@@ -79,13 +82,28 @@ class Recorder(Listener):
         """Lines written since then are taken back: what they tell of comes again."""
         noted = cast(RecorderState, state)
         self._waiting = [Step(**step) for step in noted["waiting"]]
-        self._seconds = noted["seconds"]
+        self._seconds, self._skipped = noted["seconds"], noted["skipped"]
         self._run.cut(_METRICS, noted["bytes"])
+
+    def started(self, total_steps: int) -> None:
+        if self._skipped != self._run.status.get("skipped_steps", 0):  # it may have begun anew
+            self._run.tell(skipped_steps=self._skipped)
 
     def stepped(self, step: Step) -> None:
         self._waiting.append(step)
         self._seconds += step.seconds
-        if step.step % self._every == 0 or step.step in (1, step.total):
+        self._flush_if_due(step)
+
+    def skipped(self, step: Step, flaw: str) -> None:
+        self._seconds += step.seconds
+        self._skipped += 1
+        told = {"step": step.step, "split": "train", "epoch": step.epoch, "skipped": flaw}
+        self._run.append(_METRICS, told)
+        self._run.tell(step=step.step, skipped_steps=self._skipped)
+        self._flush_if_due(step)
+
+    def _flush_if_due(self, step: Step) -> None:
+        if self._waiting and (step.step % self._every == 0 or step.step in (1, step.total)):
             self._flush()
 
     def solved(self, number: int, total: int, optimum: HeadOptimum) -> None:

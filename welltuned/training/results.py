@@ -12,6 +12,7 @@ import torch
 from welltuned.data.batching import padding_fraction
 from welltuned.data.kept_values import kept_answers
 from welltuned.engines.device import autocast, matmul_rate
+from welltuned.engines.job import Outcome
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, phase
@@ -24,6 +25,7 @@ from welltuned.runs.results_schema import (
     Scores,
     Solved,
     StartedFrom,
+    TrainingProgress,
     Written,
 )
 from welltuned.tasks import Examples
@@ -66,12 +68,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         "parameters": _count_parameters(session),
         "cost": _cost(session),
         "found": session.found,
-        "training": {
-            "steps": outcome.steps,
-            "epochs": outcome.epochs,
-            "best_step": outcome.best_step,
-            "stopped_early": outcome.stopped_early,
-        },
+        "training": _progress(outcome),
         "choices": [str(choice) for choice in prepared.choices],
         "metric": session.metric,
     }
@@ -183,6 +180,18 @@ def _validation_scores(session: Session, observer: Observer) -> Scores:
     assert targets is not None
     outputs = session.predict("validation", session.precision_in_use, observer)
     return session.problem.scorer.score(outputs, targets, intervals=True)
+
+
+def _progress(outcome: Outcome) -> TrainingProgress:
+    progress: TrainingProgress = {
+        "steps": outcome.steps,
+        "epochs": outcome.epochs,
+        "best_step": outcome.best_step,
+        "stopped_early": outcome.stopped_early,
+    }
+    if outcome.skipped_steps:
+        progress["skipped_steps"] = outcome.skipped_steps
+    return progress
 
 
 def _count_parameters(session: Session) -> ParameterCount:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,14 @@ from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.memory_faults import choose, lower, telling_memory
 from welltuned.engines.snapshot import Snapshot, restore_weights
-from welltuned.errors import NotFinite
+from welltuned.errors import NotFinite, Place
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
 from welltuned.runs.checkpoints import BestWeights, keep_newest, load_checkpoint
+from welltuned.runs.disk import make_folder
 from welltuned.runs.environment import describe_environment
+from welltuned.runs.folder import write_json
 from welltuned.runs.ownership import owned
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
@@ -271,6 +273,12 @@ def _tune(
         save_snapshot(run, found)
         best.pin(found.numbers["validator"]["best_step"])
 
+    def study(step: int, found: Mapping[str, object]) -> Place:
+        make_folder(run.not_finite)
+        file = run.not_finite / f"step-{step}.json"
+        write_json(file, found)
+        return Place(str(file))
+
     if snapshot is not None:
         best.pin(snapshot.numbers["validator"]["best_step"])
     listeners = [Recorder(run, session.config.training.logging_steps), observer]
@@ -280,7 +288,7 @@ def _tune(
         run.folder,
         retention_steps.guards(session, observer),
     )
-    job = replace(job, save=save, start=snapshot)
+    job = replace(job, save=save, study=study, start=snapshot)
     if session.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(session.device)
     return _engine(session.config)(job)

@@ -122,6 +122,9 @@ class ConsoleObserver(Observer):
         elif due:
             self._console.print(f"step {step.step}/{step.total} · {text}")
 
+    def skipped(self, step: Step, flaw: str) -> None:
+        self._say(f"[yellow]step {step.step}: skipped, its {flaw} is not finite[/]")
+
     def read(self, done: int, total: int) -> None:
         self.working("reading training examples", done, total)
 

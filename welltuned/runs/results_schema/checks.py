@@ -46,8 +46,9 @@ class AnswerEnd(TypedDict):
 
 
 Pathology = Literal[
-    "diverged", "collapsed", "overfitted", "cut short", "underfitted", "plateaued", "endless"
-]
+    "diverged", "spiked", "collapsed", "overfitted", "cut short", "underfitted", "plateaued",
+    "endless",
+]  # fmt: skip
 
 
 @with_config(CLOSED)

@@ -75,6 +75,8 @@ class TrainingProgress(TypedDict):
     """The step with the best validation score, whose weights were kept; null without one."""
     stopped_early: NotRequired[bool]
     """Whether patience ran out before the planned end."""
+    skipped_steps: NotRequired[int]
+    """How many of the steps were not taken, as their loss or gradient was not finite."""
     optimizer_steps: NotRequired[int]
     """In an RL stage: steps of the optimizer."""
     episodes: NotRequired[int]

@@ -7,6 +7,7 @@ which nothing can be claimed is healthy.
 evidence   curves and scores as numbers
 faults     one function for each fault
 advice     what to try, as a command
+spikes     losses far above those before them
 optimum    what stands for the curve of a head that was solved for
 finding    a fault, what shows it, and the advice
 watching   the same while a run trains

@@ -29,8 +29,8 @@ def _change(
 ) -> tuple[Message, tuple[str, ...]]:
     training, strategy = config["training"], STRATEGIES.find(config["strategy"]["type"])
     everything, few = default_strategy(), frugal_strategy()
-    if fault == "diverged":
-        rate = training["learning_rate"] / 10
+    if fault in ("diverged", "spiked"):
+        rate = training["learning_rate"] / (10 if fault == "diverged" else 2)
         return message("diagnosis.try_lower_rate", "a lower learning rate"), (
             f"training.learning_rate={rate:.2g}",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from typing import TypedDict, cast
+from dataclasses import asdict
+from typing import Any, TypedDict, cast
 
 from welltuned.engines.events import Listener, Listeners, Step
 from welltuned.runs import Run
@@ -17,6 +18,7 @@ from welltuned.training.diagnosis.advice import suggest_next
 from welltuned.training.diagnosis.evidence import gather
 from welltuned.training.diagnosis.finding import HEALTHY, Fault, Finding
 from welltuned.training.diagnosis.optimum import optimum_found
+from welltuned.training.diagnosis.spikes import Spikes
 
 _SETTLED = 10
 """Steps before a loss is judged."""
@@ -35,6 +37,7 @@ class WatchState(TypedDict):
     suspected: Fault | None
     times: int
     told: list[Fault]
+    spikes: dict[str, Any]
 
 
 class Watch(Listener):
@@ -50,6 +53,7 @@ class Watch(Listener):
         self._suspected: Fault | None = None
         self._times = 0
         self._told: set[Fault] = set()
+        self._spikes = Spikes()
 
     def state(self) -> WatchState:
         return {
@@ -59,6 +63,7 @@ class Watch(Listener):
             "suspected": self._suspected,
             "times": self._times,
             "told": sorted(self._told),
+            "spikes": asdict(self._spikes),
         }
 
     def restore(self, state: object) -> None:
@@ -66,8 +71,11 @@ class Watch(Listener):
         self._first, self._suspected = noted["first"], noted["suspected"]
         self._total, self._weight = noted["total"], noted["weight"]
         self._times, self._told = noted["times"], set(noted["told"])
+        self._spikes = Spikes(**noted["spikes"])
 
     def stepped(self, step: Step) -> None:
+        if self._spikes.begins_at(step.loss):
+            self._warn_of_spike(step)
         self._total = _KEEP * self._total + step.loss
         self._weight = _KEEP * self._weight + 1
         if len(self._first) < _SETTLED:
@@ -82,6 +90,17 @@ class Watch(Listener):
                 level=f"{level:.3g}",
             )
             self._tell(step.step, _finding("diverged", what, self._run))
+
+    def _warn_of_spike(self, step: Step) -> None:
+        """Tell it; one spike is no verdict on a run."""
+        what = message(
+            "diagnosis.spike",
+            "the training loss jumped to {loss} at step {step}, from a median of {level}",
+            loss=f"{step.loss:.3g}",
+            step=step.step,
+            level=f"{self._spikes.level:.3g}",
+        )
+        self._listener.warned(step.step, _finding("spiked", what, self._run).as_dict())
 
     def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         so_far: KnownSoFar = {"metric": self._metric, "validation": scores}
