@@ -311,3 +311,12 @@ def test_what_is_told_of_a_file_is_told_at_the_end(
     _, _, err = call("predict", answering("single").folder, f"data={file}", "--json")
     counts = json.loads(err)
     assert (counts["answered"], len(counts["notes"])) == (1, 2)
+
+
+def test_a_number_of_too_many_digits_has_a_row_that_says_so(
+    answering: Answering, call: Any
+) -> None:
+    stdin = '{"text": "good"}\n{"text": %s}\n' % ("1" * 5000)
+    status, out, _ = call("predict", answering("single").folder, "--jsonl", stdin=stdin)
+    assert [row.get("code") for row in rows_of(out)] == [None, "predict.input_not_json"]
+    assert status == 1

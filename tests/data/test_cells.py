@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welltuned.data.cells import as_flag, as_list, is_missing, join_names, split_names
+from welltuned.data.cells import as_flag, as_key, as_list, is_missing, join_names, split_names
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,12 @@ def test_names_come_back_though_they_hold_commas() -> None:
     assert split_names(join_names(["a", "b, c", 1])) == ["a", "b, c", "1"]
     assert split_names("a, b") == ["a", "b"]
     assert split_names("") == []
+
+
+def test_what_is_nearly_a_list_takes_no_time_and_warns_of_nothing() -> None:
+    assert as_list("[" + "1" * 50_000 + "x]") is None
+    assert as_list("[1if 2 else 3]") is None
+
+
+def test_a_number_of_more_digits_than_python_reads_is_a_label() -> None:
+    assert as_key("1" * 5000 + ".0") == "1" * 5000 + ".0"

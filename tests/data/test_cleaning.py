@@ -123,3 +123,13 @@ def test_a_sign_in_a_sentence_of_words_parts_none(tmp_path: Path) -> None:
     config = DataConfig(train=write_rows(tmp_path / "a.jsonl", given))
     records = collect_file(config.train, config, TokenClassification.roles, Faults())
     assert records is not None and records["words"] == [["a|b", "c"], ["d"]]
+
+
+@pytest.mark.parametrize(
+    "half", ['"text": "a \\ud83d", "label": "a"', '"text": "b", "label": "\\ud83d"']
+)
+def test_half_a_character_is_refused_at_its_line(tmp_path: Path, half: str) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in make_rows(50))
+    (tmp_path / "a.jsonl").write_text(f"{lines}{{{half}}}\n")
+    _, faults = gather(str(tmp_path / "a.jsonl"))
+    assert faults == ["a.jsonl:51 data.half_character"]

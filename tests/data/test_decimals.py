@@ -64,3 +64,7 @@ def test_numbers_come_back_with_either_mark(number: float) -> None:
 
 def test_what_is_not_finite_is_no_number() -> None:
     assert not is_number("nan") and not is_number("inf") and is_number("1,000")
+
+
+def test_a_whole_number_beyond_all_floats_is_none() -> None:
+    assert parse_number(10**400) is None

@@ -13,7 +13,9 @@ from reading import table_of_file
 from support import write_rows
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.nested import with_nested
 from welltuned.data.records import Role
+from welltuned.data.table import Table
 from welltuned.errors import Fault, Faults
 from welltuned.tasks import Classification
 
@@ -98,3 +100,9 @@ def test_flags_of_labels_are_for_their_task_to_read(tmp_path: Path) -> None:
         faults = Faults()
         found = collect(config, Classification.roles, faults, Classification().convert)
         assert list(faults) == [] and found is not None, name
+
+
+@pytest.mark.parametrize("key", ["²", "1" * 5000, "-1"])
+def test_what_is_no_number_of_an_item_leads_nowhere(key: str) -> None:
+    table = with_nested(Table("a", {"text": [["x", "y"]]}, [1]), [f"text.{key}"])
+    assert set(table.columns) == {"text"}

@@ -133,7 +133,7 @@ def _json_value(text: str | Fault) -> object:
         return text
     try:
         return json.loads(text) if text.strip() else ""
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         return Fault(
             "predict.input_not_json",
             "the line is no JSON: {reason}",

@@ -7,13 +7,14 @@ import csv
 import json
 import re
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable
 
-_ITEM = r"""(?:'[^']*'|"[^"]*"|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|True|False)"""
+_ITEM = r"""(?:'[^']*'|"[^"]*"|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|True|False)"""
 _NUMPY = re.compile(rf"\[\s*(?:{_ITEM}(?:\s+{_ITEM})*)?\s*\]")
 _NUMPY_ITEM = re.compile(_ITEM)
 _BRACKETS = ("[]", "()", "{}")
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_WHOLE = re.compile(r"([+-]?\d{1,309})\.0+")  # no float has more digits
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
@@ -28,7 +29,7 @@ def as_list(cell: object) -> list[object] | None:
     text = cell.strip() if isinstance(cell, str) else ""
     if len(text) < 2 or text[0] + text[-1] not in _BRACKETS:
         return None
-    readers: tuple[Callable[[str], object], ...] = (json.loads, _from_numpy, ast.literal_eval)
+    readers: tuple[Callable[[str], object], ...] = (json.loads, _from_numpy, _from_python)
     for read in readers:
         try:
             found = read(text)
@@ -46,6 +47,12 @@ def _from_numpy(text: str) -> list[object]:
     if not _NUMPY.fullmatch(text):
         raise ValueError("no array")
     return [ast.literal_eval(item) for item in _NUMPY_ITEM.findall(text)]
+
+
+def _from_python(text: str) -> object:
+    """A literal, without a warning where a text is nearly one. Raises as `ast.literal_eval`."""
+    with warnings.catch_warnings(action="ignore"):
+        return ast.literal_eval(text)
 
 
 def as_flag(cell: object) -> bool | None:

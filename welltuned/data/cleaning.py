@@ -43,6 +43,8 @@ def clean(
         if role.is_target and role.name in records:
             records = _with_targets(records, role, split, config, mapping, facts, faults)
     _write_as_text(records, roles, faults)
+    if not table.questions:  # which have a row each, with the reason
+        _refuse_half_characters(records, faults)
     tell_of_words(records, facts)
     return records if keep_empty else _leave_out_empty(records, split, facts, faults)
 
@@ -128,6 +130,16 @@ def _require_cells(records: Records, role: str, mapping: dict[str, str], faults:
                 role=role,
                 column=mapping.get(role, role),
             )
+
+
+def _refuse_half_characters(records: Records, faults: Faults) -> None:
+    for index in records.broken_texts():
+        faults.add_counted(
+            "data.half_character",
+            "the row holds half a character (a surrogate by itself)",
+            records.place(index),
+            "write the character as UTF-8, or as both halves of its JSON escape",
+        )
 
 
 def _write_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> None:

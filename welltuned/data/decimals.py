@@ -43,7 +43,7 @@ def parse_number(cell: object, mark: Mark = "point") -> float | None:
             cell = text.replace(",", "") if _POINT.fullmatch(text) else text
     try:
         return float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -86,7 +86,7 @@ def inputs_of(
 def without_broken_texts(inputs: Inputs) -> Inputs:
     """Rows with half a character, which no tokenizer takes, are refused."""
     records = inputs.records
-    broken = [i for i in range(len(records or ())) if records and not _is_unicode(records, i)]
+    broken = records.broken_texts() if records is not None else []
     if not broken or records is None:
         return inputs
     kept = sorted(set(range(len(records))) - set(broken))
@@ -101,14 +101,6 @@ def without_broken_texts(inputs: Inputs) -> Inputs:
     ]
     left = records.take(kept) if kept else None
     return replace(inputs, records=left, refused=(*inputs.refused, *refused))
-
-
-def _is_unicode(records: Records, index: int) -> bool:
-    try:
-        "".join(str(records[role][index]) for role in records.columns).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _as_in_training(

@@ -77,7 +77,7 @@ def _from_json(text: str) -> Any:
     """The value that a text spells, or the text itself."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +12,8 @@ from welltuned.data.cells import as_flag
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def with_nested(table: Table, names: Iterable[str]) -> Table:
@@ -42,12 +45,12 @@ def _column_of(name: str, columns: Mapping[str, object]) -> tuple[str, list[str]
 def _inside(cell: object, keys: Sequence[str]) -> object:
     """What stands in a cell under keys, and at numbers counted from 0; None where nothing does."""
     if isinstance(cell, str) and cell.lstrip()[:1] in ("{", "["):
-        with suppress(json.JSONDecodeError, RecursionError):
+        with suppress(ValueError, RecursionError):
             cell = json.loads(cell)
     for key in keys:
         if isinstance(cell, dict):
             cell = cell.get(key)
-        elif isinstance(cell, (list, tuple)) and key.isdigit() and int(key) < len(cell):
+        elif isinstance(cell, (list, tuple)) and _NUMBER.fullmatch(key) and int(key) < len(cell):
             cell = cell[int(key)]
         else:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,13 @@ class Records:
         """The inputs of a record that hold nothing but white space."""
         return [role for role in self.input_roles if not "".join(self.columns[role][index]).strip()]
 
+    def broken_texts(self) -> list[int]:
+        """The records that hold half a character, which neither a file nor a tokenizer takes."""
+        cells = self.columns.values()
+        if _is_unicode(list(cells)):
+            return []
+        return [i for i in range(len(self)) if not _is_unicode([column[i] for column in cells])]
+
     def take(self, indices: Sequence[int]) -> Records:
         """The records at `indices`, in that order."""
         return Records(
@@ -101,6 +109,14 @@ class Records:
         return Records(
             self.source, {**columns, "id": ids}, self.lines + other.lines, self.input_roles
         )
+
+
+def _is_unicode(cells: list[Any]) -> bool:
+    try:
+        json.dumps(cells, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def map_columns(

@@ -133,3 +133,8 @@ def test_a_name_that_is_no_encoding_is_refused(name: str) -> None:
 def test_it_is_the_question_of_the_table(tmp_path: Path) -> None:
     table, _ = attempt(tmp_path / "a.csv", "text,label\ncafé,a\n".encode("cp1252"))
     assert answers(table) == {"encoding": "cp1252"}
+
+
+def test_an_encoding_that_knows_no_places_refuses_at_the_first_line(tmp_path: Path) -> None:
+    _, faults = read(tmp_path / "a.csv", b"text,label\na.xn--a,b\n", encoding="idna")
+    assert faults[0].startswith("a.csv:1 data.not_in_encoding encoding=idna")

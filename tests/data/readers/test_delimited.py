@@ -144,3 +144,11 @@ def test_a_tsv_gives_back_texts_without_tabs_and_line_ends(
     lines = ["text\tlabel", *("\t".join(row) for row in plain)]
     table = table_of_file(tmp_path / "a.tsv", "\n".join(lines) + "\n")
     assert table.columns["text"] == [text for text, _ in plain]
+
+
+@pytest.mark.parametrize("ends", ["auto", "lf"])
+def test_a_noncharacter_stays_what_it_is(tmp_path: Path, ends: str) -> None:
+    table, _ = read(tmp_path / "a.csv", "text,label\na\ufdd0b\rc,x\n", line_ends=ends)
+    assert (
+        "\ufdd0" in table.columns["text"][0] and "\r" not in table.columns["text"][0].split("b")[0]
+    )

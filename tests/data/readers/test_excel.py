@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as some
 from faults import brief, noted
 from reading import answers, attempt, fault_of_file, remedies, table_of_file
 from texts import texts
+from welltuned.data.readers import excel
 
 openpyxl = pytest.importorskip("openpyxl")
 
@@ -126,3 +128,29 @@ def test_a_workbook_gives_back_what_was_written(tmp_path: Path, rows: list[str])
     """But for CR, which XML reads as LF."""
     content = workbook(Data=[["text", "label"], *([text, "a"] for text in rows)])
     assert table_of_file(tmp_path / "a.xlsx", content).columns["text"] == rows
+
+
+def _changed(raw: bytes, old: bytes, new: bytes) -> bytes:
+    """A workbook in whose first sheet something stands otherwise."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(raw)) as parts, zipfile.ZipFile(held, "w") as copy:
+        for name in parts.namelist():
+            part = parts.read(name)
+            copy.writestr(name, part.replace(old, new) if "sheet1" in name else part)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"</sheetData>", b""),
+        (b'r="A3"', b'r="ZZZZ3"'),
+        (b'<row r="3"', b'<row r="300000000"'),
+    ],
+)
+def test_a_damaged_sheet_is_refused(
+    tmp_path: Path, old: bytes, new: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(excel, "_MOST_ROWS", 1000)
+    damaged = _changed(workbook(Data=ROWS), old, new)
+    assert fault_of_file(tmp_path / "a.xlsx", damaged, "data.bad_excel").place is not None

@@ -52,7 +52,16 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str, content: str) -> No
     assert faults == [f"{name} data.file_empty"]
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.csv", "text,label\n"), ("a.json", "[]")])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.txt", "a.conll"])
+def test_a_file_of_a_mark_alone_is_empty(tmp_path: Path, name: str) -> None:
+    table, faults = read(tmp_path / name, b"\xef\xbb\xbf\n")
+    assert table is None
+    assert faults == [f"{name} data.file_empty"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "text,label\n"), ("a.csv", "sep=;\n"), ("a.json", "[]")]
+)
 def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str) -> None:
     table, faults = read(tmp_path / name, content)
     assert table is None

@@ -56,3 +56,14 @@ def test_a_line_nested_too_deep_is_told(tmp_path: Path) -> None:
 def test_a_record_that_is_no_object_is_refused(tmp_path: Path, record: str, kind: str) -> None:
     _, faults = read(tmp_path / "a.jsonl", f'{{"text": "a"}}\n{record}\n')
     assert faults == [f"a.jsonl:2 data.record_not_an_object type={kind}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "column"),
+    [("a.jsonl", '{"n": 1}\n{"n": %s}', 7), ("a.json", '[{"n": 1},\n{"n": %s}]', 7)],
+)
+def test_a_number_of_too_many_digits_is_a_fault_of_its_line(
+    tmp_path: Path, name: str, form: str, column: int
+) -> None:
+    _, faults = read(tmp_path / name, form % ("1" * 5000))
+    assert [fault.split()[0] for fault in faults] == [f"{name}:2:{column}"]

@@ -206,3 +206,23 @@ def test_a_layout_that_does_not_fit_is_told(tmp_path: Path) -> None:
 def test_what_is_no_table_is_told_with_its_place(content: str, told: str, tmp_path: Path) -> None:
     _, faults = attempt(tmp_path / "a.json", content)
     assert brief(faults)[0] == told and len(set(codes(faults))) == 1
+
+
+def test_columns_of_unequal_rows_are_put_together_by_row(tmp_path: Path) -> None:
+    content = '{"text": {"1": "a", "2": "b"}, "label": {"2": "y", "3": "z"}}'
+    table = table_of_file(tmp_path / "a.json", content, json_layout="columns")
+    assert table.columns == {"text": ["a", "b", None], "label": [None, "y", "z"]}
+
+
+def test_of_lists_and_objects_the_lists_are_columns(tmp_path: Path) -> None:
+    content = '{"text": ["a", "b"], "about": {"by": "me"}}'
+    table = table_of_file(tmp_path / "a.json", content, json_layout="columns")
+    assert table.columns == {"text": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "content", ['{"columns": 5, "data": [[1]]}', '{"columns": ["a"], "data": [[1], 2]}']
+)
+def test_what_is_nearly_the_split_of_pandas_is_no_table(tmp_path: Path, content: str) -> None:
+    table, faults = attempt(tmp_path / "a.json", content)
+    assert faults or (table is not None and set(table.columns) == {"columns", "data"})

@@ -54,3 +54,8 @@ def test_json_gives_back_what_was_written(
         written = content.replace("\n", end).encode(encoding)
         table = table_of_file(tmp_path / name, written)
         assert table.columns == {key: [row[key] for row in rows] for key in ("text", "label")}
+
+
+def test_blank_lines_count_where_lines_end_in_cr(tmp_path: Path) -> None:
+    table, _ = read(tmp_path / "a.jsonl", '{"text": "a"}\r\r{"text": "b"}\r')
+    assert table.lines == [1, 3]

@@ -74,17 +74,17 @@ def _decode_as(raw: bytes, encoding: str, name: str, faults: Faults) -> Decoded 
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
     try:
         return Decoded(raw.decode("utf-8-sig" if utf8 else encoding).removeprefix("\ufeff"))
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:  # some of them without a place
         if utf8:
             _refuse_utf8(raw, name, faults)
         else:
             faults.add(
                 "data.not_in_encoding",
                 "not valid {encoding}: {reason}",
-                Place(name, raw[: error.start].count(b"\n") + 1),
+                Place(name, raw[: getattr(error, "start", 0)].count(b"\n") + 1),
                 "give another data.encoding, or leave it out to have it recognised",
                 encoding=encoding,
-                reason=error.reason,
+                reason=getattr(error, "reason", error),
             )
         return None
 

@@ -119,22 +119,20 @@ def _plain_rows(
     return [(number, line.split(delimiter) if line else []) for number, line in lines]
 
 
-_CR_AS_TEXT = "\ufdd0"  # a noncharacter: no file may hold it
-
-
 def _quoted_rows(
     text: str, delimiter: str, name: str, config: DataConfig, faults: Faults
 ) -> list[Row]:
     """The cells of each row and the line it starts at, up to where quotes break."""
+    absent = next(one for one in map(chr, range(0xFDD0, sys.maxunicode)) if one not in text)
     if config.line_ends == "lf":  # the `csv` module would end a row there
-        text = re.sub(r"\r(?!\n)", _CR_AS_TEXT, text)
+        text = re.sub(r"\r(?!\n)", absent, text)
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     start = 1
     try:
         for cells in reader:
-            rows.append((start, [cell.replace(_CR_AS_TEXT, "\r") for cell in cells]))
+            rows.append((start, [cell.replace(absent, "\r") for cell in cells]))
             start = reader.line_num + 1
     except csv.Error as error:
         _refuse_quotes(error, start, name, faults)

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,19 @@ SHEET = question(
     key="data.sheet",
 )
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # how a workbook writes what XML cannot hold
+_MOST_ROWS = 1_048_576
+"""What a sheet may hold; a damaged number of a row would have no end of blank ones made."""
 _FORMULA = re.compile(rb"<f[ >/]")
 
 
 def read_excel(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
     """One sheet of a workbook. Cells of errors, and formulas without a saved value, are faults."""
+    with _refusing_damage(name, faults):
+        return _read(raw, name, config, faults)
+    return None
+
+
+def _read(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table | None:
     book = _open(raw, name, faults)
     if book is None:
         return None
@@ -62,8 +71,14 @@ def _open(raw: bytes, name: str, faults: Faults, values: bool = True) -> Workboo
             "pip install 'welltuned[excel]'",
         )
         return None
+    return openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=values)
+
+
+@contextmanager
+def _refusing_damage(name: str, faults: Faults) -> Iterator[None]:
+    """Record that a file is no whole workbook, of which parts are read when they are needed."""
     try:
-        return openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=values)
+        yield
     except Exception as error:  # zip files, XML and workbooks break in many ways
         faults.add(
             "data.bad_excel",
@@ -72,16 +87,16 @@ def _open(raw: bytes, name: str, faults: Faults, values: bool = True) -> Workboo
             "save it again as .xlsx, or as CSV",
             reason=str(error).strip() or type(error).__name__,
         )
-        return None
 
 
 def _rows_of(sheet: Worksheet) -> list[Row]:
     """The rows of a sheet from the first to the last one with a filled cell, of equal width."""
     sheet.reset_dimensions()  # what is written of them is not always so
-    rows = [
-        (number, [_plain(cell) for cell in cells])
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1)
-    ]
+    rows = []
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        if number > _MOST_ROWS:
+            raise ValueError(f"a row beyond {_MOST_ROWS:,}")
+        rows.append((number, [_plain(cell) for cell in cells]))
     while rows and all(map(is_blank, rows[-1][1])):
         rows.pop()
     width = max((len(cells) for _, cells in rows), default=0)

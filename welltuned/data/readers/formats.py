@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,12 +62,12 @@ def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Tabl
             reason=error.strerror,
         )
         return None
-    if not raw.strip():
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
         faults.add("data.file_empty", "the file is empty", Place(name), "give a file with rows")
         return None
     before = len(faults)
     table = reader(raw, name, config, faults)
-    if table is not None and not len(table) and len(faults) == before:
+    if not table and len(faults) == before:
         faults.add("data.no_rows", "the file has no rows", Place(name), "give a file with rows")
         return None
     return table and with_nested(table, config.named_columns)

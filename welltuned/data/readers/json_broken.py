@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from welltuned.data.readers.json_nodes import JsonText, skip_space
+from welltuned.data.readers.json_nodes import DECODER, JsonText, skip_space
 from welltuned.errors import Faults, Place
 
 
@@ -15,7 +15,7 @@ def line_records(
     """The record of each line."""
     for number, line in lines:
         try:
-            yield number, json.loads(line)
+            yield number, DECODER.decode(line)
         except json.JSONDecodeError as error:
             faults.add_counted(
                 "data.bad_json",
@@ -36,11 +36,10 @@ def line_records(
 def stream_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, object]]:
     """Objects one after another, each of which may go over several lines."""
     line_of = JsonText(text).line_of
-    decoder = json.JSONDecoder()
     position = skip_space(text, 0)
     while position < len(text):
         try:
-            record, end = decoder.raw_decode(text, position)
+            record, end = DECODER.raw_decode(text, position)
         except json.JSONDecodeError as error:
             faults.add(
                 "data.bad_json_document",
@@ -51,12 +50,7 @@ def stream_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
             )
             return
         except RecursionError:
-            faults.add(
-                "data.json_document_too_deep",
-                "JSON nested too deeply",
-                Place(name, line_of(position)),
-                "fix the document here",
-            )
+            refuse_depth(Place(name, line_of(position)), faults)
             return
         yield line_of(position), record
         position = skip_space(text, end)
@@ -65,11 +59,10 @@ def stream_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, 
 def array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, object]]:
     """The records of a JSON array one by one, each with its line, up to where it breaks."""
     line_of = JsonText(text).line_of
-    decoder = json.JSONDecoder()
     position = skip_space(text, text.index("[") + 1)
     while position < len(text) and text[position] != "]":
         try:
-            record, end = decoder.raw_decode(text, position)
+            record, end = DECODER.raw_decode(text, position)
         except json.JSONDecodeError as error:
             faults.add(
                 "data.bad_json_array",
@@ -105,6 +98,13 @@ def array_records(text: str, name: str, faults: Faults) -> Iterator[tuple[int, o
         _refuse_end(True, Place(name, line_of(position)), faults)
     elif rest < len(text):
         _refuse_end(False, Place(name, line_of(rest)), faults)
+
+
+def refuse_depth(place: Place, faults: Faults) -> None:
+    """Record that values within values go deeper than can be read."""
+    faults.add(
+        "data.json_document_too_deep", "JSON nested too deeply", place, "fix the document here"
+    )
 
 
 def _refuse_end(is_open: bool, place: Place, faults: Faults) -> None:

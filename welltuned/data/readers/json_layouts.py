@@ -31,8 +31,9 @@ def table_of_object(root: Node, name: str, config: DataConfig, faults: Faults) -
     parts = dict(root.inner())
     if config.json_layout != "auto":
         return _forced(root, parts, name, config, faults)
-    if "columns" in parts and (rows := _lists_of_cells(parts)):
-        return _of_split(parts["columns"], rows, name, faults)
+    columns = parts.get("columns")
+    if columns and isinstance(columns.value, list) and (rows := _lists_of_cells(parts)):
+        return _of_split(columns, rows, name, faults)
     data = parts.get("data")
     if data and "schema" in parts and _holds_records(data.value):
         return _of_schema(parts, name, config, faults)
@@ -90,7 +91,7 @@ def _forced(
 def table_of_list(node: Node, name: str, config: DataConfig, faults: Faults) -> Table | None:
     """A list of records, or of lists of cells, the first of which may name the columns."""
     inner = [one for _, one in node.inner()]
-    if inner and all(isinstance(one.value, list) for one in inner):
+    if inner and _are_lists([one.value for one in inner]):
         return table_of(
             [(one.line, one.value) for one in inner],
             name,
@@ -152,12 +153,28 @@ def _of_schema(
 
 
 def _of_columns(parts: Mapping[str, Node], name: str) -> Table:
-    """A list, or an object of cells by row, for each column; what is neither is none."""
-    columns_of = {key: node for key, node in parts.items() if isinstance(node.value, (list, dict))}
-    cells = {column: [one for _, one in node.inner()] for column, node in columns_of.items()}
-    first = next(iter(cells.values()))
-    columns = {column: [one.value for one in nodes] for column, nodes in cells.items()}
-    return Table(name, columns, [one.line for one in first])
+    """A list, or else an object of cells by row, for each column; others are none.
+
+    A cell that an object lacks is None.
+    """
+    lists = {key: node for key, node in parts.items() if isinstance(node.value, list)}
+    cells = {column: _by_row(node) for column, node in (lists or parts).items()}
+    rows: dict[str, Node] = {}
+    for by_row in cells.values():
+        for row, one in by_row.items():
+            rows.setdefault(row, one)
+    columns = {
+        column: [by_row[row].value if row in by_row else None for row in rows]
+        for column, by_row in cells.items()
+    }
+    return Table(name, columns, [node.line for node in rows.values()])
+
+
+def _by_row(node: Node) -> dict[str, Node]:
+    """The cells of a column by the keys, or else the numbers, of their rows."""
+    if isinstance(node.value, dict):
+        return dict(node.inner())
+    return {str(number): one for number, (_, one) in enumerate(node.inner())}
 
 
 def _of_index(parts: Mapping[str, Node], name: str) -> Table:
@@ -219,6 +236,10 @@ def _are_columns(values: Sequence[Any]) -> bool:
     )
 
 
+def _are_lists(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, list) for value in values)
+
+
 def _lists(values: Sequence[Any]) -> list[Any]:
     return [value for value in values if isinstance(value, list)]
 
@@ -232,7 +253,7 @@ def _lists_of_cells(parts: Mapping[str, Node]) -> Node | None:
     found = [
         node
         for node in parts.values()
-        if isinstance(node.value, list) and node.value and isinstance(node.value[0], list)
+        if isinstance(node.value, list) and node.value and _are_lists(node.value)
     ]
     return found[0] if len(found) == 1 else None
 

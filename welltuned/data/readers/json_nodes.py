@@ -11,7 +11,24 @@ from functools import cached_property
 from typing import Any
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
+_LONG_NUMBER = re.compile(r"\d{4301,}")
+
+
+class _Decoder(json.JSONDecoder):
+    """Python's, of which every error has its place: that of a number of too many digits, too."""
+
+    def raw_decode(self, s: str, idx: int = 0) -> tuple[Any, int]:
+        try:
+            return super().raw_decode(s, idx)
+        except json.JSONDecodeError:
+            raise
+        except ValueError as error:
+            found = _LONG_NUMBER.search(s, idx)
+            at = found.start() if found else idx
+            raise json.JSONDecodeError("a number of too many digits", s, at) from error
+
+
+DECODER = _Decoder()
 
 
 def skip_space(text: str, position: int) -> int:
@@ -53,9 +70,9 @@ class Node:
         while text[position] not in "]}":
             key = ""
             if isinstance(self.value, dict):
-                key, position = _DECODER.raw_decode(text, position)
+                key, position = DECODER.raw_decode(text, position)
                 position = skip_space(text, skip_space(text, position) + 1)  # past the colon
-            value, end = _DECODER.raw_decode(text, position)
+            value, end = DECODER.raw_decode(text, position)
             yield key, Node(self.document, position, value)
             position = skip_space(text, end)
             if text[position] == ",":
@@ -65,6 +82,6 @@ class Node:
 def root_of(text: str) -> Node | None:
     """The whole of a document; None where it is not valid JSON, or more than one value."""
     try:
-        return Node(JsonText(text), skip_space(text, 0), json.loads(text))
+        return Node(JsonText(text), skip_space(text, 0), DECODER.decode(text))
     except (json.JSONDecodeError, RecursionError):
         return None

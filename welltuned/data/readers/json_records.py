@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import PurePath
 
 from welltuned.data.config import DataConfig
 from welltuned.data.readers.cells import table_of
 from welltuned.data.readers.decoding import decode
-from welltuned.data.readers.json_broken import array_records, line_records, stream_records
+from welltuned.data.readers.json_broken import (
+    array_records,
+    line_records,
+    refuse_depth,
+    stream_records,
+)
 from welltuned.data.readers.json_layouts import table_of_list, table_of_object, table_of_records
-from welltuned.data.readers.json_nodes import Node, root_of
+from welltuned.data.readers.json_nodes import DECODER, Node, root_of
+from welltuned.data.readers.line_ends import ANY_END
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -26,8 +31,12 @@ def read_json(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Tabl
     decoded = decode(raw, name, config, faults)
     if decoded is None:
         return None
-    text = re.sub(r"\r+\n?", "\n", decoded.text)  # no string of JSON holds a bare line end
-    table = _read(text, name, config, faults)
+    text = ANY_END.sub("\n", decoded.text)  # no string of JSON holds a bare line end
+    try:
+        table = _read(text, name, config, faults)
+    except RecursionError:  # what is just not too deep to be parsed is too deep to be laid out
+        refuse_depth(Place(name, 1), faults)
+        return None
     return table and replace(table, readings=(*decoded.readings, *table.readings))
 
 
@@ -54,7 +63,7 @@ def _holds_a_record_a_line(lines: list[tuple[int, str]], name: str) -> bool:
 
 def _is_json(line: str) -> bool:
     try:
-        json.loads(line)
+        DECODER.decode(line)
     except (json.JSONDecodeError, RecursionError):
         return False
     return True

@@ -18,7 +18,7 @@ LINE_ENDS = question(
     key="data.line_ends",
 )
 BARE_CR = re.compile(r"\r(?!\r*\n)")
-_ANY_END = re.compile(r"\r*\n|\r")  # CR CR LF is what a CRLF becomes when converted twice
+ANY_END = re.compile(r"\r*\n|\r")  # CR CR LF is what a CRLF becomes when converted twice
 _LF_END = re.compile(r"\r?\n")
 
 
@@ -31,7 +31,7 @@ class Lines(NamedTuple):
 
 def split_lines(text: str, name: str, config: DataConfig) -> Lines:
     """The lines of a text without their ends."""
-    end = _LF_END if config.line_ends == "lf" else _ANY_END
+    end = _LF_END if config.line_ends == "lf" else ANY_END
     return Lines(list(enumerate(end.split(text), 1)), tell_mixed(text, name, config))
 
 
