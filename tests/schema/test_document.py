@@ -11,6 +11,13 @@ from small_config import Large, Source, Whole, read
 from welltuned.errors import Faults, Place
 from welltuned.schema.document import read_document
 
+
+def billions(form: str) -> str:
+    """A few lines in which each alias stands for nine of the one before."""
+    lines = [f"x{i + 1}: &x{i + 1} " + form % ", ".join([f"*x{i}"] * 9) for i in range(10)]
+    return "\n".join(["x0: &x0 {a: 1}", *lines])
+
+
 # --- YAML ---------------------------------------------------------------------
 
 
@@ -73,8 +80,18 @@ def test_a_mark_of_byte_order_and_windows_line_ends_change_nothing(tmp_path: Pat
         ("source: [a\n", "c.yaml:2:1 config.bad_yaml"),
         ("limit: 1\n\tmode: fast\n", "c.yaml:2:1 config.bad_yaml"),
         ("limit: 1\nlimit: 2\n", "c.yaml:2:1 config.key_repeated"),
-        ("limit: 2024-13-45\n", "c.yaml config.bad_scalar"),
-        ("source: &a [*a]\n", "c.yaml config.bad_scalar"),
+        ("limit: 2024-13-45\n", "c.yaml:1:8 config.bad_scalar"),
+        ("limit: !!int x\n", "c.yaml:1:8 config.bad_scalar"),
+        ("limit: !!int ''\n", "c.yaml:1:8 config.bad_scalar"),
+        ("limit: !!float ''\n", "c.yaml:1:8 config.bad_scalar"),
+        ("limit: !!bool x\n", "c.yaml:1:8 config.bad_scalar"),
+        ("limit: !!timestamp x\n", "c.yaml:1:8 config.bad_scalar"),
+        ('limit: "\\uD800"\n', "c.yaml:1:8 config.bad_scalar"),
+        ("!!bool x: 1\n", "c.yaml:1:1 config.bad_scalar"),
+        ("source: &a [*a]\n", "c.yaml config.too_large"),
+        (billions("[%s]"), "c.yaml config.too_large"),
+        (billions("{<<: [%s]}"), "c.yaml config.too_large"),
+        ("source: " + "[" * 2000, "c.yaml config.too_deep"),
         ("? [a, b]\n: 1\n", "c.yaml:1:3 config.key_not_a_word"),
         ("source: \x00\n", "c.yaml config.bad_character"),
         (b"source: caf\xe9\n", "c.yaml config.not_utf8"),
@@ -134,7 +151,9 @@ def test_an_override_may_hold_structure_and_equals_signs(tmp_path: Path) -> None
     assert config.source == Source(name="a=b", columns={"x": "y"})
 
 
-@pytest.mark.parametrize("value", ["*.csv", "[a", "2024-13-45", "%x", "a: b: c"])
+@pytest.mark.parametrize(
+    "value", ["*.csv", "[a", "2024-13-45", "%x", "a: b: c", "!!int ''", "[" * 2000, "&a [*a]"]
+)
 def test_an_override_that_is_no_yaml_is_taken_as_text(tmp_path: Path, value: str) -> None:
     config, faults = read(tmp_path, "limit: 1", f"source.name={value}")
     assert faults == []

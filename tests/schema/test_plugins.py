@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from pydantic_core import PydanticKnownError
 
 from faults import refused
 from welltuned.errors import Faults
@@ -141,3 +142,8 @@ def test_without_a_type_it_is_the_default_where_there_is_one() -> None:
     shapes = OneOf("shapes", Shape, Circle, Square, default="square")
     assert shapes.validate({"side": 2}) == Square(side=2)
     assert shapes.validate(Hexagon()) == Hexagon()
+
+
+def test_a_name_that_is_no_text_is_unknown() -> None:
+    with pytest.raises(PydanticKnownError):
+        OneOf("shapes", Shape, Circle).validate({"type": "\ud83d"})

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from welltuned.errors import Faults, Place
+from welltuned.errors import Fault, Faults, Place
 from welltuned.schema.part import Part, parts_under
 
 KeyPath = tuple[str, ...]
@@ -36,8 +36,48 @@ class Document:
         return next(below, Place(self.source)) if path else Place(self.source)
 
 
+class _BadScalar(yaml.MarkedYAMLError):
+    """A scalar is not what its form or its tag says: 2024-13-45 as a date, `!!int x`."""
+
+
+class _TooLarge(yaml.MarkedYAMLError):
+    """Aliases stand for too many values, or for themselves."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML with the scalars of version 1.2: `no` and `on` are words, `1e-3` is a number."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()  # raises where an escape is half a character
+            return value
+        except (ValueError, LookupError, AttributeError) as error:  # all that is let through
+            kind = node.tag.rpartition(":")[2]
+            told = str(error) if isinstance(error, ValueError) else f"{node.value!r} is no {kind}"
+            raise _BadScalar(problem=told, problem_mark=node.start_mark) from error
+
+    def get_single_node(self) -> yaml.Node | None:
+        root = super().get_single_node()
+        if root is not None and _count_values(root, {}) > _MOST_VALUES:
+            raise _TooLarge(problem_mark=root.start_mark)
+        return root
+
+
+_MOST_VALUES = 100_000
+"""That a config may hold with its aliases written out; nine lines of aliases can be billions."""
+
+
+def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node holds with its aliases written out: too many where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in inner for part in pair]
+        known[id(node)] = 1 + sum(_count_values(part, known) for part in inner)
+    return known[id(node)]
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -117,32 +157,51 @@ def _parse(text: str, path: Path, document: Document, faults: Faults) -> None:
             )
         else:
             document.values = _build(loader, node, (), document, faults)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        faults.add(
+    except (yaml.YAMLError, RecursionError) as error:
+        faults.extend([_fault_of(error, path)])
+
+
+def _fault_of(error: yaml.YAMLError | RecursionError, path: Path) -> Fault:
+    """What YAML objects to."""
+    whole = Place(str(path))
+    if isinstance(error, RecursionError):
+        return Fault("config.too_deep", "nested too deeply", whole, "write it with fewer levels")
+    if isinstance(error, _TooLarge):
+        return Fault(
+            "config.too_large",
+            "aliases (*NAME) stand for more than {most:,} values, or for themselves",
+            whole,
+            "write the values themselves",
+            most=_MOST_VALUES,
+        )
+    if isinstance(error, _BadScalar):
+        return Fault(
+            "config.bad_scalar",
+            "invalid YAML: {reason}",
+            _place_of(error, path),
+            "put quotes around it",
+            reason=error.problem,
+        )
+    if isinstance(error, yaml.MarkedYAMLError):
+        return Fault(
             "config.bad_yaml",
             "invalid YAML: {reason}",
-            place,
+            _place_of(error, path),
             "check indentation, colons and quotes",
             reason=error.problem or error.context,
         )
-    except yaml.YAMLError as error:
-        faults.add(
-            "config.bad_character",
-            "invalid YAML: {reason}",
-            Place(str(path)),
-            "remove what is not plain text",
-            reason=error,
-        )
-    except (ValueError, RecursionError) as error:  # 2024-13-45 as a date; a list that holds itself
-        faults.add(
-            "config.bad_scalar",
-            "invalid YAML: {reason}",
-            Place(str(path)),
-            "put quotes around it",
-            reason=error,
-        )
+    return Fault(
+        "config.bad_character",
+        "invalid YAML: {reason}",
+        whole,
+        "remove what is not plain text",
+        reason=error,
+    )
+
+
+def _place_of(error: yaml.MarkedYAMLError, path: Path) -> Place:
+    mark = error.problem_mark or error.context_mark
+    return Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
 
 
 def peek(file: str | None, overrides: Iterable[str], key: str) -> Any:
@@ -226,7 +285,7 @@ def yaml_value(text: str) -> Any:
         return text.strip()
     try:
         return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, RecursionError):
         return text
 
 

@@ -241,9 +241,10 @@ class OneOf(Registry[type[Any]]):
             raise PydanticCustomError("conflict", "{what}", told) from error
         except (KeyError, TypeError):
             choices = ", ".join(f"'{name}'" for name in self.names)
+            given = str(name).encode("utf-8", "backslashreplace").decode()  # half a character, too
             raise PydanticKnownError(
                 "union_tag_invalid",
-                {"discriminator": "'type'", "tag": str(name), "expected_tags": choices},
+                {"discriminator": "'type'", "tag": given, "expected_tags": choices},
             ) from None
 
     def __get_pydantic_core_schema__(
