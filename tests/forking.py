@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,26 @@ def train_as_rank(request: Any, tell: Any) -> None:
     os.environ.update(request["environment"])
     import welltuned as wt
 
-    wt.train(**request["values"])
+    if request.get("stops_after"):
+        _stop_after(request["stops_after"])
+    if request.get("resumes"):
+        wt.resume(request["values"]["output_dir"])
+    else:
+        wt.train(**request["values"])
+
+
+def _stop_after(step: int) -> None:
+    """This process sends itself a signal to stop, once so many steps are taken."""
+    from welltuned.engines.loop_state import LoopState
+
+    after = LoopState.after
+
+    def stopped(state: LoopState, planned: Any, *found: Any) -> Any:
+        if planned.number == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return after(state, planned, *found)
+
+    LoopState.after = stopped  # type: ignore[method-assign, assignment]
 
 
 def carry_out_command(request: Any, tell: Any) -> None:

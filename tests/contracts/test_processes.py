@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from forking import Forks, train_as_rank
+from resuming import differing, left_by
 from support import config_values, tune
 from welltuned.runs import Run
 
@@ -47,19 +48,25 @@ def launch(values: dict[str, Any], folder: Path) -> Run:
     return Run.open(values["output_dir"])
 
 
-def forked(forks: Forks, values: dict[str, Any]) -> Run:
+def forked(forks: Forks, values: dict[str, Any], **more: Any) -> Run:
     """The same by two forks, each told what torchrun tells the processes that it starts."""
+    assert ended(forks, values, more, more) == [0, 0]
+    return Run.open(values["output_dir"])
+
+
+def ended(forks: Forks, values: dict[str, Any], *asked: dict[str, Any]) -> list[int]:
+    """The exit statuses of two ranks, each asked for something besides."""
     launcher = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     ranks = [
         forks.begin(
             train_as_rank,
             environment={**launcher, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             values=values,
+            **asked[rank],
         )
         for rank in range(2)
     ]
-    assert [forks.end_of(rank) for rank in ranks] == [(0, None)] * 2
-    return Run.open(values["output_dir"])
+    return [forks.end_of(rank)[0] for rank in ranks]
 
 
 def losses(run: Run) -> list[float]:
@@ -89,3 +96,21 @@ def test_two_processes_agree_with_one(
     file = "adapter_model.safetensors" if strategy["type"] == "lora" else "model.safetensors"
     for name, weights in load_file(one.model / file).items():
         torch.testing.assert_close(load_file(two.model / file)[name], weights, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "hf"])
+def test_two_processes_go_on_as_if_never_stopped(
+    engine: str, tiny: Any, few: str, tmp_path: Path, forks: Forks
+) -> None:
+    """One of them alone hears the signal; each has random numbers of its own for dropout."""
+    parts = {"task": {"pooling": "mean"}, "engine": engine, "training": TRAINING}
+    asked = [
+        config_values(tiny("bert"), few, {"type": "full"}, tmp_path / name, **parts)
+        for name in ("whole", "other")
+    ]
+    whole = forked(forks, asked[0])
+    statuses = ended(forks, asked[1], {}, {"stops_after": 3})
+    assert statuses == [143, 143]
+    other = forked(forks, asked[1], resumes=True)
+    assert not differing(left_by(other), left_by(whole))
+    assert len(losses(whole)) == len(losses(other)) > 4

@@ -169,7 +169,8 @@ def test_the_same_command_says_how_to_go_on(asked: Any, tmp_path: Path) -> None:
 def test_a_stop_says_how_to_go_on(asked: Any, tmp_path: Path) -> None:
     with pytest.raises(Stopped) as stop:
         run_training(asked("other"), Signalling(2))
-    assert f"welltuned resume {tmp_path / 'other'}" in stop.value.faults[0].remedy
+    line = f"`welltuned resume {tmp_path / 'other'}` goes on after step 2"
+    assert stop.value.faults[0].remedy == line
 
 
 def test_a_damaged_snapshot_is_passed_over_for_the_one_before(asked: Any, whole: Any) -> None:
@@ -181,6 +182,7 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(asked: Any, whole:
     notes = Notes()
     assert not differing(left_by(resume_training(run.folder, notes)), whole(training=SAVES))
     assert [note for note in notes.told if "step-4 is damaged" in note]
+    assert "it goes on after step 2" in notes.told
 
 
 def test_two_processes_do_not_share_a_folder(asked: Any, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from welltuned.engines.step_plan import PlannedStep, StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Stopped
 from welltuned.models.freezing import set_training_modes
-from welltuned.runs.phases import CLOCK
+from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import Scores
 from welltuned.runs.stopping import asked_to_stop, at_once, stop_now
 
@@ -110,7 +110,7 @@ class LoopState:
     # --- Saving and restoring ---
 
     def _save(self, step: int) -> None:
-        with self._saves.saving():
+        with phase("save"), self._saves.saving():
             snapshot = self._snapshot(step)
             if distributed.is_main():
                 self._job.save(snapshot)
@@ -137,7 +137,8 @@ class LoopState:
         restore_random_states(snapshot.random, job.device)
         self._validator.restore(numbers["validator"])
         self.meter.restore(numbers["meter"])
-        job.listener.restore(numbers["listener"])
+        if distributed.is_main():  # nobody listens to the others
+            job.listener.restore(numbers["listener"])
         progress = self._last_taken.progress
         job.strategy.advance(job.model, job.anatomy, progress)
         for guard in job.guards:

@@ -230,7 +230,7 @@ class Loop:
         weights = dict(learner.weights)
         moments = optimizer_tensors(learner.optimizer, weights)
         random = random_states(actor.device)
-        with self._saves.saving():
+        with phase("save"), self._saves.saving():
             found = Snapshot(self.course.batches, dict(weights), moments, random, numbers)
             save_snapshot(self.run, found)
 

@@ -109,6 +109,11 @@ def newest_checkpoint(
     return None
 
 
+def newest_step(folder: Path) -> int:
+    """The number of the newest checkpoint, whole or not; 0 where there is none."""
+    return max(map(_number, _checkpoints(folder)), default=0)
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     return [path for path in folder.glob("step-*") if path.name[5:].isdigit()]
 

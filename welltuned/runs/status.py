@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from welltuned.errors import Fault, Pruned, RunFailed, Stopped, WelltunedError
+from welltuned.runs.checkpoints import newest_step
 from welltuned.runs.disk import fault_of_full_disk
 from welltuned.runs.folder import START, Run
 from welltuned.runs.ownership import owned
@@ -57,7 +58,9 @@ def resume_line(run: Run) -> str:
     """What to do for an unfinished run to go on; empty where it has not begun to train."""
     if not (run.folder / START).exists():
         return ""
-    return f"`welltuned resume {run.folder}` goes on from where it was"
+    saved = newest_step(run.snapshots)
+    where = f"goes on after step {saved}" if saved else "begins again; nothing was saved yet"
+    return f"`welltuned resume {run.folder}` {where}"
 
 
 def _with_words(error: BaseException, run: Run) -> BaseException:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from welltuned.config import RunConfig, read_run_config
+from welltuned.engines import distributed
 from welltuned.engines.snapshot import Snapshot
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs import Run
@@ -46,6 +47,13 @@ class Interrupted:
     prepared: RunPlan
     snapshot: Snapshot | None
     """None where it was interrupted before the first one; it begins again then."""
+
+    @property
+    def line(self) -> str:
+        """Where it goes on, for the user."""
+        if self.snapshot is None:
+            return "it was interrupted before it was first saved, and begins again"
+        return f"it goes on after step {self.snapshot.step}"
 
 
 def save_snapshot(run: Run, snapshot: Snapshot) -> None:
@@ -126,7 +134,25 @@ def find_interrupted(
                 folder=run.folder,
             )
         )
-    return Interrupted(run, prepared, newest_snapshot(run, tell))
+    snapshot = newest_snapshot(run, tell)
+    if snapshot is not None:
+        _require_as_many_processes(run, snapshot)
+    return Interrupted(run, prepared, snapshot)
+
+
+def _require_as_many_processes(run: Run, snapshot: Snapshot) -> None:
+    before = len({name.split("/")[1] for name in snapshot.random})
+    if before != distributed.processes():
+        raise InputError(
+            Fault(
+                "run.processes_changed",
+                "the run began with {before} processes, and {now} would go on with it",
+                Place(str(run.folder)),
+                "start as many, by torchrun or accelerate",
+                before=before,
+                now=distributed.processes(),
+            )
+        )
 
 
 def _require_unfinished(run: Run) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from welltuned.runs.ownership import owned
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
 from welltuned.runs.status import begun, recorded
+from welltuned.runs.stopping import stoppable
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
@@ -51,6 +53,7 @@ from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.resume import (
     SNAPSHOTS,
+    Interrupted,
     begin_again,
     find_interrupted,
     save_snapshot,
@@ -84,14 +87,8 @@ def _from_data_on(
 ) -> Run:
     with phase("data"):
         prepared = prepare_in_folder(config, observer.working, cache)
-    folder = Path(str(prepared.config.output_dir))
     settle = partial(_write_start, config, command)
-    if distributed.processes() > 1:
-        return _train_together(prepared, folder, observer, settle)
-    with begun(folder) as run, telling_memory("training", _saving_memory(prepared)):
-        _carry_out(prepared, run, observer, settle)
-    observer.finished(run)
-    return run
+    return _within(begun(Path(str(prepared.config.output_dir))), prepared, observer, settle)
 
 
 def resume_training(
@@ -111,19 +108,26 @@ def resume_training(
     process_memory.forget_peak()
     CLOCK.begin()
     run = Run.open(folder)
-    with telling_waits(observer), owned(folder):
+    with telling_waits(observer):
         with phase("data"):
             told = observer.noted, observer.working
             left = find_interrupted(run, overrides, accepted, *told, cache)
-        with recorded(run), telling_memory("training", _saving_memory(left.prepared)):
-            begin_again(run, left.snapshot)
-            if overrides or accepted:
-                note_changes(run, left.prepared)
-            if left.snapshot is not None:
-                CLOCK.carry(left.snapshot.numbers["spent"])
-            _carry_out(left.prepared, run, observer, as_decided, left.snapshot)
-    observer.finished(run)
-    return run
+        entered = _gone_on_with(left, bool(overrides or accepted), observer)
+        return _within(entered, left.prepared, observer, as_decided, left.snapshot)
+
+
+@contextmanager
+def _gone_on_with(left: Interrupted, changed: bool, observer: Observer) -> Iterator[Run]:
+    """The interrupted run, owned by this process while it lasts."""
+    run, snapshot = left.run, left.snapshot
+    with owned(run.folder), recorded(run):
+        begin_again(run, snapshot)
+        observer.noted(left.line)
+        if changed:
+            note_changes(run, left.prepared)
+        if snapshot is not None:
+            CLOCK.carry(snapshot.numbers["spent"])
+        yield run
 
 
 def extend_training(
@@ -143,14 +147,18 @@ def extend_training(
             prepared = prepare(config, observer.working)
             snapshot = start_of_extension(run, prepared, observer.noted)
         settle = partial(_write_start, config, None)
-        output = Path(str(config.output_dir))
-        with begun(output) as longer, telling_memory("training", _saving_memory(prepared)):
-            if snapshot is not None:
-                copy_beginning(run, longer)
-                CLOCK.carry(snapshot.numbers["spent"])
-            _carry_out(prepared, longer, observer, settle, snapshot)
-    observer.finished(longer)
-    return longer
+        entered = _gone_further_than(run, Path(str(config.output_dir)), snapshot)
+        return _within(entered, prepared, observer, settle, snapshot)
+
+
+@contextmanager
+def _gone_further_than(run: Run, folder: Path, snapshot: Snapshot | None) -> Iterator[Run]:
+    """A new run that begins where a finished one was last saved."""
+    with begun(folder) as longer:
+        if snapshot is not None:
+            copy_beginning(run, longer)
+            CLOCK.carry(snapshot.numbers["spent"])
+        yield longer
 
 
 def train_or_resume(
@@ -162,6 +170,32 @@ def train_or_resume(
         observer.noted(f"the run in {folder} was interrupted, and goes on")
         return resume_training(folder, observer, cache)
     return run_training(config, observer, command, cache)
+
+
+def _within(
+    entered: AbstractContextManager[Run],
+    prepared: RunPlan,
+    observer: Observer,
+    settle: Callable[[Run, Session], Session],
+    snapshot: Snapshot | None = None,
+) -> Run:
+    """Carry a run out in its folder. Of several processes all train, the main one alone writes.
+
+    Returns the run when it is written.
+    """
+    distributed.join_process_group(choose_device(prepared.config.training.device).type)
+    if distributed.is_main():
+        with entered as run, telling_memory("training", _saving_memory(prepared)):
+            distributed.from_main(lambda: run.folder)  # the others wait for it
+            _carry_out(prepared, run, observer, settle, snapshot)
+        observer.finished(run)
+    else:
+        run = Run(distributed.from_main(lambda: Path()))
+        with stoppable():
+            session = auto_tune(load_session(prepared, Observer()), Observer())
+            _tune(session, run, Observer(), snapshot)
+    distributed.from_main(lambda: None)  # nobody leaves before the run is written
+    return run
 
 
 def _saving_memory(prepared: RunPlan) -> list[str]:
@@ -208,26 +242,6 @@ def _carry_out(
     keep_newest(run.snapshots, 1)  # what an extension would go on from
     diagnosis = diagnose_run(run, cast(KnownSoFar, results))
     write_results(run, {**results, "diagnosis": diagnosis}, write_run_report)
-
-
-def _train_together(
-    prepared: RunPlan,
-    folder: Path,
-    observer: Observer,
-    settle: Callable[[Run, Session], Session],
-) -> Run:
-    """The same by several processes: all train, the main one alone writes and talks."""
-    distributed.join_process_group(choose_device(prepared.config.training.device).type)
-    if distributed.is_main():
-        with begun(folder) as run, telling_memory("training", _saving_memory(prepared)):
-            distributed.from_main(lambda: folder)
-            _carry_out(prepared, run, observer, settle)
-        observer.finished(run)
-    else:
-        run = Run(distributed.from_main(lambda: folder))
-        _tune(auto_tune(load_session(prepared, Observer()), Observer()), run, Observer())
-    distributed.from_main(lambda: None)  # nobody leaves before the run is written
-    return run
 
 
 def _write_start(asked: RunConfig, command: str | None, run: Run, session: Session) -> Session:
