@@ -45,3 +45,10 @@ def test_a_run_goes_on(
 def test_what_is_no_run_is_refused(call: Any, tmp_path: Path) -> None:
     status, _, err = call("resume", str(tmp_path))
     assert status == 2 and "[run.not_a_run]" in err
+
+
+def test_a_comparison_names_the_command_that_began_it(call: Any, tmp_path: Path) -> None:
+    values = {"schema_version": 1, "command": "welltuned compare a.yaml seeds=2"}
+    (tmp_path / "comparison.json").write_text(json.dumps(values))
+    status, _, err = call("resume", str(tmp_path))
+    assert status == 2 and "-> welltuned compare a.yaml seeds=2 [" in err

@@ -10,7 +10,9 @@ from welltuned.cli.app import Json, app
 from welltuned.cli.train import Verbose, observed, print_run
 
 if TYPE_CHECKING:
+    from welltuned.errors import InputError
     from welltuned.runs import Run
+    from welltuned.runs.comparison_folder import Comparison
     from welltuned.training.observer import Observer
 
 Accepted = Annotated[
@@ -46,9 +48,12 @@ def _carry_out(folder: str, overrides: list[str], accepted: list[str], observer:
     from pathlib import Path
 
     from welltuned.runs import Run
+    from welltuned.runs.comparison_folder import Comparison
     from welltuned.runs.phases import phase
     from welltuned.schema.imports import collector_paused
 
+    if Comparison.is_at(Path(folder)):
+        raise _of_a_comparison(Comparison(Path(folder)))
     run = Run.open(folder)
     if run.is_pipeline:
         from welltuned.rlhf.read_config import load_rlhf_config
@@ -65,3 +70,17 @@ def _carry_out(folder: str, overrides: list[str], accepted: list[str], observer:
     if run.is_finished and overrides:
         return extend_training(Path(folder), overrides, observer)
     return resume_training(Path(folder), observer, overrides=overrides, accepted=accepted)
+
+
+def _of_a_comparison(comparison: Comparison) -> InputError:
+    from welltuned.errors import Fault, InputError, Place
+
+    return InputError(
+        Fault(
+            "compare.resumed_otherwise",
+            "a comparison goes on by the command that began it",
+            Place(str(comparison.folder)),
+            "{command}",
+            command=comparison.record.get("command") or "`welltuned compare`, as before",
+        )
+    )
