@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welltuned.data.duplicates import Overlap, count_repeats, find_overlaps, keys_of, normalise
+from welltuned.data.duplicates import Overlap, find_overlaps, find_repeats, keys_of, normalise
 from welltuned.data.records import Records
 
 
@@ -104,8 +104,8 @@ def test_repeats_within_a_split_are_no_overlap() -> None:
 
 
 def test_repeats_are_counted_after_the_first() -> None:
-    assert count_repeats([("a",), ("b",), ("a",), ("a",)]) == 2
-    assert count_repeats([]) == 0
+    assert find_repeats([("a",), ("b",), ("a",), ("a",)]) == [2, 3]
+    assert find_repeats([]) == []
 
 
 SCRIPTS = "aé1-+#%😀😡کمकाि्かがガ很มิ한ñß"

@@ -53,4 +53,4 @@ def test_repeats_and_contradictions_within_a_split_are_counted(three: Any) -> No
     facts = good(**three(["x", "z", "X!", "y", "q", "Y", "y"], ["v"], ["w"])).facts
     assert facts.splits["train"].repeats == 3
     assert facts.splits["train"].conflicts == 1
-    assert "data.contradictions split=train number=1" in noted(facts.notes)
+    assert "data.contradictions split=train number=1 lines=4, 7" in noted(facts.notes)

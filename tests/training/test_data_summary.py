@@ -120,3 +120,25 @@ def test_what_is_learned_is_marked(tiny: Any, preferences: str) -> None:
     for row in (row for example in found.examples for row in example.rows):
         learned = [token.is_learned for token in row]
         assert learned[-1] and not learned[0]
+
+
+def test_texts_that_are_too_long_are_told_with_their_lines(tiny: Any, tmp_path: Path) -> None:
+    rows = make_rows(60)
+    rows[7]["text"], rows[9]["text"] = "good film " * 40, "bad room " * 40
+    split = {"validation": write_rows(tmp_path / "v.jsonl", make_rows(8, seed=5))}
+    split["test"] = write_rows(tmp_path / "t.jsonl", make_rows(8, seed=6))
+    data = {"train": write_rows(tmp_path / "a.jsonl", rows), **split, "duplicates": "keep"}
+    values = {"data": data, "task": {"max_length": 24}, "model": {"name": tiny("bert")}}
+    asked = DataRequest.model_validate(values)
+    notes = summarise_data(asked.data, asked.task, asked.model).facts.notes
+    (cut,) = (note["values"] for note in notes if note["code"] == "task.cut")
+    assert (cut["number"], cut["lines"]) == (2, "8, 10")
+
+
+def test_answers_that_are_all_masked_are_refused(tiny: Any, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{'good ' * 60}{i}", "completion": "film"} for i in range(30)]
+    file = write_rows(tmp_path / "a.jsonl", rows)
+    with refused("task.nothing_to_learn", place=file, split="train", tokens=16):
+        values = {"data": {"train": file}, "task": {"type": "generation", "max_length": 16}}
+        asked = DataRequest.model_validate(values | {"model": {"name": tiny("bert")}})
+        summarise_data(asked.data, asked.task, asked.model)

@@ -96,12 +96,13 @@ def find_overlaps(
     return found
 
 
-def count_repeats(keys: Iterable[tuple[str, ...]]) -> int:
-    """How many records repeat an earlier one."""
+def find_repeats(keys: Iterable[tuple[str, ...]]) -> list[int]:
+    """The records that repeat an earlier one."""
     seen: set[tuple[str, ...]] = set()
-    repeats = 0
-    for key in keys:
-        repeats += key in seen
+    repeats = []
+    for i, key in enumerate(keys):
+        if key in seen:
+            repeats.append(i)
         seen.add(key)
     return repeats
 

@@ -8,7 +8,7 @@ from welltuned.data import duplicates
 from welltuned.data.cells import as_key
 from welltuned.data.config import DataConfig
 from welltuned.data.duplicates import Overlap
-from welltuned.data.facts import DataFacts
+from welltuned.data.facts import DataFacts, some_lines
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
@@ -91,25 +91,29 @@ def note_repeats(
     """Count texts that a split repeats, and those whose labels contradict."""
     keys = duplicates.keys_of(records, config.compare_as)
     part = facts.splits[split]
-    part.repeats = duplicates.count_repeats(keys)
+    repeats = duplicates.find_repeats(keys)
+    part.repeats = len(repeats)
     target = next((role.name for role in roles if role.is_target and role.name in records), None)
     if target is not None:
-        answers: dict[tuple[str, ...], set[str]] = {}
-        for key, cell in zip(keys, records[target], strict=True):
-            answers.setdefault(key, set()).add(as_key(cell))
-        part.conflicts = sum(len(found) > 1 for found in answers.values())
+        answers: dict[tuple[str, ...], dict[str, int]] = {}
+        for i, (key, cell) in enumerate(zip(keys, records[target], strict=True)):
+            answers.setdefault(key, {}).setdefault(as_key(cell), i)
+        contradicted = [list(found.values()) for found in answers.values() if len(found) > 1]
+        part.conflicts = len(contradicted)
     if part.repeats:
         facts.note(
             "data.repeats",
-            "{split}: texts repeated within the split: {number:,}.",
+            "{split}: texts repeated within the split: {number:,} (line {lines}).",
             split=split,
             number=part.repeats,
+            lines=some_lines([records.lines[i] for i in repeats]),
         )
     if part.conflicts:
         facts.note(
             "data.contradictions",
-            "{split}: texts with contradicting labels: {number:,}; no model can get them all "
-            "right.",
+            "{split}: texts with contradicting labels: {number:,} (line {lines}); no model can get "
+            "them all right.",
             split=split,
             number=part.conflicts,
+            lines=some_lines([records.lines[i] for found in contradicted for i in found]),
         )

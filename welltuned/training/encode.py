@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from welltuned.data.facts import some_lines
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.data.special_tokens import note_special_tokens
@@ -134,15 +135,16 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
                     tokens=max_length,
                 )
             )
-        missing = len(data[split]) - len(part)
+        missing, kept = len(data[split]) - len(part), set(part.records.lines)
         if missing > 0:
             data.facts.note(
                 "task.unlearnable_left_out",
                 "{split}: examples that have nothing to learn within {max_length} tokens, left "
-                "out: {number:,}. task.max_length sets the limit.",
+                "out: {number:,} (line {lines}). task.max_length sets the limit.",
                 split=split,
                 max_length=max_length,
                 number=missing,
+                lines=some_lines([line for line in data[split].lines if line not in kept]),
             )
 
 
@@ -165,13 +167,19 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSpli
         if number:
             facts.note(
                 "task.cut",
-                "{split}: texts longer than {max_length} tokens, cut: {number:,} ({share:.1%}). "
-                "task.max_length sets the limit.",
+                "{split}: texts longer than {max_length} tokens, cut: {number:,} ({share:.1%}; "
+                "line {lines}). task.max_length sets the limit.",
                 split=split,
                 max_length=max_length,
                 number=number,
                 share=number / len(lengths[split]),
+                lines=some_lines(_lines_cut(examples[split])),
             )
+
+
+def _lines_cut(examples: Examples) -> list[int]:
+    """The lines whose texts are cut, each once."""
+    return list(dict.fromkeys(examples.records.lines[i] for i in np.flatnonzero(examples.cut)))
 
 
 def _note_unknown(

@@ -111,7 +111,9 @@ def test_examples_without_anything_to_learn_are_left_out_and_counted(
     task = {**TASK, "max_length": 32, "decoding": SHORT}
     run = tune(causal("gpt2"), data, {"type": "full"}, tmp_path / "run", task=task)
     notes = {note["code"]: note["values"] for note in run.read("data.json")["notes"]}
-    assert notes["task.unlearnable_left_out"]["max_length"] == 32
+    left_out = notes["task.unlearnable_left_out"]
+    assert left_out["max_length"] == 32
+    assert all(int(line) % 3 == 1 for line in left_out["lines"].removesuffix(", …").split(", "))
 
 
 def test_a_tuned_model_answers_texts_and_conversations(tuned: Any) -> None:
