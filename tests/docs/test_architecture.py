@@ -28,8 +28,8 @@ def test_what_is_drawn_is_there(place: str, name: str) -> None:
     assert any(defined.search(file.read_text("utf-8")) for file in files), f"{place}: {name}"
 
 
-def test_there_are_four_walks_and_none_comes_back_to_a_file() -> None:
-    assert len(WALKS) == 4
+def test_there_are_five_walks_and_none_comes_back_to_a_file() -> None:
+    assert len(WALKS) == 5
     for title, walk in WALKS.items():
         places = [place for place, _ in walk]
         assert len(places) >= 8 and len(set(places)) == len(places), title
