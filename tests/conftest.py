@@ -35,6 +35,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait 
 
 os.fsync = lambda fd: None  # no test pulls the plug, and a disk may take its time
 
+os.environ.setdefault("WELLTUNED_ALLOW_IMPORTS", "1")  # files that tests write are their own word
+
 os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -200,7 +200,8 @@ def load(run: Run | str | PathLike[str], device: str = "auto", merge: bool = Tru
 
     `device` is auto, cpu, cuda or mps. With `merge` LoRA is merged into the weights where these can
     hold it: answers come faster and differ by rounding, and `model` is a plain transformers model;
-    without, it is PEFT's. Raises `InputError` when the folder is none of these.
+    without, it is PEFT's. Raises `InputError` when the folder is none of these, or not
+    as it was saved.
 
         wt.load("runs/mine").predict(["a text", "another"])
     """

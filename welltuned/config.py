@@ -16,6 +16,7 @@ from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
 from welltuned.schema.document import Document, apply_overrides, read_document
 from welltuned.schema.field_types import WrittenAs
+from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part
 from welltuned.schema.validation import validate
 from welltuned.schema.versions import drop_version
@@ -23,7 +24,7 @@ from welltuned.strategies import AnyStrategy, default_strategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 ImportPath = Annotated[
-    str, Field(pattern=r"^\w+(\.\w+)+$"), WrittenAs("an import path", "mine.loop.train")
+    str, Field(pattern=r"^\w+(\.\w+)+$"), WrittenAs("an import path", "mine.loop.train"), RunsCode()
 ]
 """The dotted path of something that can be imported."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import welltuned as wt
 from answering import TASKS, questions
-from faults import fails, noted
+from faults import fails, noted, refused
 from support import hashed_anew, write_rows
 from welltuned.artifact.answers import EMPTY, Tally, refused_row
 from welltuned.errors import Fault, Place
@@ -200,3 +201,30 @@ def test_logits_that_are_not_finite_are_refused(answering: Answering) -> None:
     head.register_forward_hook(lambda module, given, logits: logits * float("nan"))
     with fails("predict.logits_not_finite"):
         predictor.predict("was it good")
+
+
+# --- Metrics that the artifact names ------------------------------------------------
+
+
+def test_a_metric_that_the_artifact_names_is_not_imported_unasked(
+    answering: Answering, instructions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.setenv("WELLTUNED_ALLOW_IMPORTS", "")
+    model = Path(shutil.copytree(answering("chat").model, tmp_path / "model"))
+    runs = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n"
+    (tmp_path / "evil_metric.py").write_text(runs)
+    monkeypatch.syspath_prepend(tmp_path)
+    manifest = json.loads((model / "welltuned.json").read_text())
+    manifest["task"]["config"]["metrics"] = ["evil_metric.run"]
+    (model / "welltuned.json").write_text(json.dumps(manifest))
+    hashed_anew(model)
+    with refused("config.code_not_allowed", key="task.metrics", value="'evil_metric.run'"):
+        wt.load(model).evaluate(instructions)
+    assert not (tmp_path / "ran").exists()
+    assert wt.load(model).predict("was it good")
+    monkeypatch.setenv("WELLTUNED_ALLOW_IMPORTS", "1")
+    with refused("import.failed", path="evil_metric.run"):  # it has no function `run`
+        wt.load(model).evaluate(instructions)
+    assert (tmp_path / "ran").exists()

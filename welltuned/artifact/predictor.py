@@ -33,6 +33,7 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.metrics import METRICS
 from welltuned.runs import Run
+from welltuned.schema.import_path import require_allowed
 from welltuned.tasks import Examples, Problem, Responder
 
 if TYPE_CHECKING:
@@ -306,8 +307,7 @@ class Predictor:
 
         Beside them `rows` and `examples`, which were scored; how many were `empty`, `left_out` for
         nothing in them can be scored, and `cut`; how many of the texts the model was `trained_on`,
-        None where nobody knows; and `notes` that say so. Raises `InputError` for what is wrong in
-        the file.
+        None where nobody knows; and `notes` that say so. Raises `InputError` for a faulty file.
         """
         facts = DataFacts(columns=dict(self._artifact.manifest.columns))
         records = self._read(file, data or DataConfig(train=file), facts)
@@ -322,10 +322,11 @@ class Predictor:
                     tokens=self._artifact.max_length,
                 )
             )
-        assert examples.targets is not None
-        outputs = self._outputs(examples, batch_size)
-        scores = self.problem.scorer.score(outputs, examples.targets, intervals=True)
+        outputs, targets = self._outputs(examples, batch_size), examples.targets
+        assert targets is not None
+        scores = self.problem.scorer.score(outputs, targets, intervals=True)
         if (responder := self.problem.responder) is not None:
+            require_allowed("task.metrics", responder.imported_metrics)
             responses = self._responses(responder, records, batch_size)
             scores |= responder.score(responses, records, intervals=True)
         return {**scored_rows(records, examples, facts, self._run_folder), **scores}

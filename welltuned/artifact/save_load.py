@@ -23,7 +23,7 @@ from welltuned.models import cpu_attention
 from welltuned.models.adapters import find_adapter
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.checksums import checking_sums, weights_fingerprint, write_sums
-from welltuned.models.loading import own_code, quiet, read_weights, refused_own_code
+from welltuned.models.loading import quiet, read_weights, refuse_own_code
 from welltuned.runs.disk import writing
 from welltuned.schema.import_path import imports_allowed
 
@@ -133,8 +133,7 @@ def load_artifact(
     except WelltunedError:
         raise
     except Exception as error:  # whatever damaged files make their readers say
-        if refused_own_code(error):
-            raise InputError(own_code(str(folder))) from error
+        refuse_own_code(error, str(folder))
         raise InputError(
             Fault(
                 "artifact.unreadable",

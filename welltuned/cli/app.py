@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from welltuned.errors import Fault, Place, RunFailed, WelltunedError
+from welltuned.schema.import_path import ALLOWED
 
 app = typer.Typer(
     help="Fine-tune a pretrained language model on your own data, "
@@ -25,6 +27,24 @@ Arguments = Annotated[
         metavar="[CONFIG.yaml] [key=value …]", help="A config file, and keys that override it."
     ),
 ]
+
+
+def _allow_imports(given: bool) -> bool:
+    """For this process and those that it starts."""
+    if given:
+        os.environ[ALLOWED] = "1"
+    return given
+
+
+AllowImports = Annotated[
+    bool,
+    typer.Option(
+        "--allow-imports",
+        callback=_allow_imports,
+        help="Run code that a config file or a model names: engines, rewards, metrics.",
+    ),
+]
+"""For verbs that read files in which code may be named; its callback does what it says."""
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 
 

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from welltuned import load
-from welltuned.cli.app import app
+from welltuned.cli.app import AllowImports, app
 from welltuned.schema.imports import collector_paused
 
 
 @app.command("chat")
-def chat_command(run: Annotated[str, typer.Argument(help="A run or model folder.")]) -> None:
+def chat_command(
+    run: Annotated[str, typer.Argument(help="A run or model folder.")],
+    allow_imports: AllowImports = False,
+) -> None:
     """Talk with a tuned generator; /new begins again, an empty line or /quit ends."""
     with collector_paused():
         predictor = load(run)

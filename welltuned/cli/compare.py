@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
 
 if TYPE_CHECKING:
     from welltuned.runs.comparison_folder import Comparison
 
 
 @app.command("compare")
-def compare_command(arguments: Arguments = None, as_json: Json = False) -> None:
+def compare_command(
+    arguments: Arguments = None, as_json: Json = False, allow_imports: AllowImports = False
+) -> None:
     """Compare strategies on your data: same splits, seeds and budget; evidence and a choice."""
     file, overrides = split_arguments(arguments)
     print_comparison(compare_at_terminal(file, overrides), as_json)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
 
 
 @app.command("data")
-def data_command(arguments: Arguments = None, as_json: Json = False) -> None:
+def data_command(
+    arguments: Arguments = None, as_json: Json = False, allow_imports: AllowImports = False
+) -> None:
     """Look at data without loading a model: counts, faults, and three examples token by token."""
     from welltuned.cli.data_request import read_data_request
     from welltuned.training.data_summary import summarise_data

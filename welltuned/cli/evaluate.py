@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from welltuned import load
-from welltuned.cli.app import Json, app, print_json
+from welltuned.cli.app import AllowImports, Json, app, print_json
 from welltuned.cli.data_keys import data_config
 from welltuned.schema.imports import collector_paused
 from welltuned.schema.messages import render_message
@@ -24,6 +24,7 @@ def evaluate_command(
         ),
     ] = None,
     as_json: Json = False,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Score a tuned model on another labelled file."""
     config = data_config(arguments or [])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from welltuned.cli.app import app
+from welltuned.cli.app import AllowImports, app
 from welltuned.errors import Fault, InputError
 from welltuned.schema.imports import collector_paused
 
@@ -18,6 +18,7 @@ def export_command(
         list[str] | None,
         typer.Argument(metavar="to=FOLDER", help="Where to write the plain model."),
     ] = None,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Write the tuned model as a plain Hugging Face folder, merged where the method allows."""
     from welltuned.artifact.manifest import find_artifact

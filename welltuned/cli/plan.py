@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from welltuned.cli.app import Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Json, app, print_json, split_arguments
 from welltuned.errors import Fault, InputError
 
 
@@ -23,6 +23,7 @@ def plan_command(
         bool, typer.Option("--check", help="Forecast finished runs, and compare.")
     ] = False,
     as_json: Json = False,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Tell memory, time and disk of every strategy, or stage, before any weight is loaded.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from welltuned import load
-from welltuned.cli.app import Json, app
+from welltuned.cli.app import AllowImports, Json, app
 from welltuned.cli.console.answers import pretty
 from welltuned.cli.data_keys import data_config, is_data_key
 from welltuned.errors import Fault, InputError
@@ -44,6 +44,7 @@ def predict_command(
         bool, typer.Option("--jsonl", help="Texts are JSON: objects by column names, or strings.")
     ] = False,
     as_json: Json = False,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Answer texts from the line, a file or standard input, as they come: one row each, in order.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
 
 
 @app.command("probe")
@@ -17,6 +17,7 @@ def probe_command(
     chart: Annotated[
         str | None, typer.Option("--chart", metavar="FILE.html", help="Write a page with a chart.")
     ] = None,
+    allow_imports: AllowImports = False,
 ) -> None:
     """See how well a task can be read off every block, and how many are worth unfreezing."""
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from welltuned.cli.app import Json, app
+from welltuned.cli.app import AllowImports, Json, app
 from welltuned.cli.train import Verbose, observed, print_run
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def resume_command(
     accept: Accepted = None,
     as_json: Json = False,
     verbose: Verbose = False,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Go on with a run that was stopped, killed or failed, as if nothing had happened.
 

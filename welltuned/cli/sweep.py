@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
 
 
 @app.command("sweep")
-def sweep_command(arguments: Arguments = None, as_json: Json = False) -> None:
+def sweep_command(
+    arguments: Arguments = None, as_json: Json = False, allow_imports: AllowImports = False
+) -> None:
     """Try hyper-parameters, trial after trial, and write the best as a config.
 
     `trials=30`, `metric=accuracy`, `pruner=none`, `timeout=2h` and the other keys of `sweep:`

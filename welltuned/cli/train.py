@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
 from welltuned.schema.imports import collector_paused
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Print where the time w
 
 @app.command("train")
 def train_command(
-    arguments: Arguments = None, as_json: Json = False, verbose: Verbose = False
+    arguments: Arguments = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    allow_imports: AllowImports = False,
 ) -> None:
     """Fine-tune: data, model, strategy, training, test, proof and report.
 

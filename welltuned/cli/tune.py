@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
+from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
 
 tune = typer.Typer(
     help="Find out what a run needs before it starts.", no_args_is_help=True, rich_markup_mode=None
@@ -13,7 +13,9 @@ app.add_typer(tune, name="tune")
 
 
 @tune.command("lr")
-def tune_learning_rate_command(arguments: Arguments = None, as_json: Json = False) -> None:
+def tune_learning_rate_command(
+    arguments: Arguments = None, as_json: Json = False, allow_imports: AllowImports = False
+) -> None:
     """Try learning rates from far too low to far too high in one short sweep, and suggest one.
 
     The model is left untouched; the curve goes into the output folder.
@@ -37,7 +39,9 @@ def tune_learning_rate_command(arguments: Arguments = None, as_json: Json = Fals
 
 
 @tune.command("data")
-def tune_data_command(arguments: Arguments = None, as_json: Json = False) -> None:
+def tune_data_command(
+    arguments: Arguments = None, as_json: Json = False, allow_imports: AllowImports = False
+) -> None:
     """Measure how the score grows with the training data: is labelling more worth it?
 
     `seeds=5` and `shares=[0.1, 0.2, 0.5, 1]` may stand on the line. The same command again

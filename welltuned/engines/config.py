@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from welltuned.schema.field_types import GoesWith
+from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.search_space import Around, Range
 
@@ -108,7 +109,9 @@ class TrainingConfig(Part):
 
     trainer: dict[str, Any] = Field(default_factory=dict, examples=[{"report_to": ["tensorboard"]}])
     """For `engine: hf`: further `TrainingArguments`, such as `{report_to: [tensorboard]}`."""
-    callbacks: tuple[str, ...] = Field(default=(), examples=[["mine.callbacks.Beep"]])
+    callbacks: tuple[Annotated[str, RunsCode()], ...] = Field(
+        default=(), examples=[["mine.callbacks.Beep"]]
+    )
     """For `engine: hf`: `TrainerCallback` classes by import path, such as `mine.callbacks.Beep`."""
 
     @model_validator(mode="after")

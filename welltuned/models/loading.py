@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from welltuned.models.adapters import AdapterFolder, find_adapter
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.checksums import check_sums, weights_fingerprint
 from welltuned.models.locations import locate, require_model_there
+from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ModelConfig(Part):
     `package:NAME` for a model inside an installed Python package."""
     revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit on the hub."""
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, RunsCode()] = False
     """Run Python code that comes with the model. Only for sources you trust."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision of frozen weights. Trainable weights are always float32."""
@@ -96,8 +97,7 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
             str(folder) if folder.is_dir() else location, **model.source
         )
     except (OSError, ValueError, KeyError) as error:
-        if refused_own_code(error):
-            raise InputError(own_code(model.name)) from error
+        refuse_own_code(error, model.name)
         if is_offline() and not folder.is_dir():
             raise InputError(_not_in_cache(model.name)) from error
         raise InputError(
@@ -113,21 +113,18 @@ def read_model_config(model: ModelConfig) -> PreTrainedConfig:
         ) from error
 
 
-def refused_own_code(error: Exception) -> bool:
-    """Whether transformers gave up on a model for it brings code of its own."""
-    return "trust_remote_code" in str(error)
-
-
-def own_code(name: str) -> Fault:
-    """What is said of a model that would have its own code run."""
-    return Fault(
-        "model.own_code_refused",
-        "the model '{name}' brings Python code of its own, which is not run unasked",
-        None,
-        "if you trust who made it, set model.trust_remote_code=true; a tuned model asks for its "
-        "base's code with --allow-imports, or WELLTUNED_ALLOW_IMPORTS=1",
-        name=name,
-    )
+def refuse_own_code(error: Exception, name: str) -> None:
+    """Raise `InputError` where transformers gave up on a model for it brings code of its own."""
+    if "trust_remote_code" in str(error):
+        fault = Fault(
+            "model.own_code_refused",
+            "the model '{name}' brings Python code of its own, which is not run unasked",
+            None,
+            "if you trust who made it, set model.trust_remote_code=true; a tuned model asks for "
+            "its base's code with --allow-imports, or WELLTUNED_ALLOW_IMPORTS=1",
+            name=name,
+        )
+        raise InputError(fault) from error
 
 
 def _not_in_cache(name: str) -> Fault:
@@ -152,8 +149,7 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **model.source)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        if refused_own_code(error):
-            raise InputError(own_code(model.name)) from error
+        refuse_own_code(error, model.name)
         raise InputError(
             Fault(
                 "tokenizer.unreadable",

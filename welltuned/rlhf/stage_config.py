@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
+from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.validation import expand_shorthand
 from welltuned.strategies import AnyStrategy
@@ -74,7 +75,9 @@ class RewardSource(Stage):
     task: AnyTask | None = None
     """How a judge is trained. Without a type it is `reward`; with `classification` the
     log-odds of `label` are the reward."""
-    function: str | None = Field(default=None, examples=["mine.rewards.brevity"])
+    function: Annotated[str, RunsCode()] | None = Field(
+        default=None, examples=["mine.rewards.brevity"]
+    )
     """A Python function `(prompts, responses) -> rewards` by import path."""
     label: str | None = Field(default=None, examples=["positive"])
     """For classifiers: the label whose log-odds are the reward."""

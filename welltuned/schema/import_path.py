@@ -8,31 +8,61 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
-from welltuned.errors import Fault, InputError
+from welltuned.errors import Fault, Faults, InputError
 
 ALLOWED = "WELLTUNED_ALLOW_IMPORTS"
 """The environment variable that allows imports, as `--allow-imports` does for one command."""
 
 
+@dataclass(frozen=True)
+class RunsCode:
+    """Marks a key whose value runs code: an import path, or leave to run what a model brings."""
+
+
+_ASKED: ContextVar[bool] = ContextVar("_ASKED", default=False)
+
+
 def imports_allowed() -> bool:
-    """Whether what a file names by import path may be imported."""
-    return os.environ.get(ALLOWED, "") not in ("", "0")
+    """Whether code that a file names may run."""
+    return _ASKED.get() or os.environ.get(ALLOWED, "") not in ("", "0")
 
 
-def unasked_import(path: str, key: str) -> Fault:
-    """What is said of an import path that stands in a file."""
+@contextmanager
+def allowing_imports() -> Iterator[None]:
+    """For files of ours that say once more what somebody has asked for."""
+    token = _ASKED.set(True)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
+def unasked_code(key: str, value: object) -> Fault:
+    """What is said of a key of a file that runs code."""
     return Fault(
-        "import.not_allowed",
-        "'{key}' names '{path}', and to import it runs its code",
+        "config.code_not_allowed",
+        "'{key}' is {value}, which runs code that is not welltuned's own, and stands in a file",
         None,
-        "if you know that code, allow it with --allow-imports or {allowed}=1",
+        "if you know that code, allow it with --allow-imports or {allowed}=1, or write the key on "
+        "the command line",
         key=key,
-        path=path,
+        value=repr(value),
         allowed=ALLOWED,
     )
+
+
+def require_allowed(key: str, paths: Sequence[str]) -> None:
+    """Raise `InputError` for import paths that a file names, unless imports are allowed."""
+    faults = Faults()
+    if not imports_allowed():
+        faults.extend(unasked_code(key, path) for path in paths)
+    faults.raise_if_any()
 
 
 def load_callable(path: str, what: str) -> Callable[..., Any]:

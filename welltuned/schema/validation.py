@@ -8,13 +8,15 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from welltuned.errors import Fault, Faults
+from welltuned.schema.code_in_config import code_in
 from welltuned.schema.document import Document
+from welltuned.schema.import_path import imports_allowed, unasked_code
 from welltuned.schema.part import Part, PartT, parts_under
 
 _UNIONS = (typing.Union, types.UnionType)
@@ -23,7 +25,7 @@ _UNIONS = (typing.Union, types.UnionType)
 def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT | None:
     """Build the config, or record everything that is wrong with it and return None."""
     try:
-        return schema.model_validate(expand_shorthand(schema, document.values))
+        config = schema.model_validate(expand_shorthand(schema, document.values))
     except ValidationError as error:
         for details in _by_value(schema, error.errors()):
             explained = [_explain(schema, document, detail) for detail in details]
@@ -32,6 +34,17 @@ def validate(schema: type[PartT], document: Document, faults: Faults) -> PartT |
                 [Fault.verbatim(first.code, first.what, first.place, remedy, first.values)]
             )
         return None
+    unasked = [] if imports_allowed() else list(_unasked(config, document))
+    faults.extend(unasked)
+    return None if unasked else config
+
+
+def _unasked(config: Part, document: Document) -> Iterator[Fault]:
+    """What runs code and stands in a file; what a person gives on a line, or in Python, may."""
+    for path, value in code_in(config):
+        place = document.place(path)
+        if place.line is not None:
+            yield unasked_code(".".join(path), value).at(place)
 
 
 def expand_shorthand(schema: type[Part], values: Mapping[str, object]) -> dict[str, object]:

@@ -29,6 +29,11 @@ class Responder(ABC):
     def max_new_tokens(self) -> int:
         """How many tokens an answer has at most."""
 
+    @property
+    def imported_metrics(self) -> tuple[str, ...]:
+        """The import paths of metrics that are not ours, and that `score` calls."""
+        return ()
+
     @abstractmethod
     def respond(
         self,

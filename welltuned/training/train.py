@@ -34,7 +34,7 @@ from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
 from welltuned.runs.status import begun, recorded
 from welltuned.runs.stopping import stoppable
-from welltuned.schema.import_path import load_callable
+from welltuned.schema.import_path import allowing_imports, load_callable
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
@@ -168,7 +168,8 @@ def train_or_resume(
     folder = Path(str(config.output_dir))
     if is_interrupted(folder, config):
         observer.noted(f"the run in {folder} was interrupted, and goes on")
-        return resume_training(folder, observer, cache)
+        with allowing_imports():  # the folder says what `config` says
+            return resume_training(folder, observer, cache)
     return run_training(config, observer, command, cache)
 
 
@@ -354,8 +355,7 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
         autocast(session.precision_in_use, session.device),
     )
     with phase("proof"):
-        trusted = prepared.config.model.trust_remote_code
-        device = session.device
-        proof = prove(moved, session.before, outputs, run.model, records, device, trusted).as_dict()
+        where = run.model, records, session.device, prepared.config.model.trust_remote_code
+        proof = prove(moved, session.before, outputs, *where).as_dict()
     state = {**vars(session), "problem": finished}
     return TrainedSession(**state, outcome=outcome, artifact_bytes=artifact_bytes, proof=proof)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place
+from welltuned.schema.import_path import RunsCode
 from welltuned.tasks.base import Actions, Task
 from welltuned.tasks.generation.codec import ROLES, Style
 from welltuned.tasks.generation.decoding import Decoding
@@ -37,7 +38,9 @@ class Generation(Task):
     """How answers are generated in tests and predictions."""
     scored_examples: int = Field(default=100, ge=0)
     """The number of test examples that are answered and compared with their references."""
-    metrics: tuple[str, ...] = Field(default=(), examples=[["mine.metrics.rouge"]])
+    metrics: tuple[Annotated[str, RunsCode()], ...] = Field(
+        default=(), examples=[["mine.metrics.rouge"]]
+    )
     """Additional metrics of answers: functions `(predictions, references)` by import path."""
 
     @property

@@ -48,6 +48,10 @@ class TextResponder(Responder):
     def max_new_tokens(self) -> int:
         return self.config.decoding.max_new_tokens
 
+    @property
+    def imported_metrics(self) -> tuple[str, ...]:
+        return self.config.metrics
+
     def respond(
         self,
         model: nn.Module,
