@@ -58,6 +58,7 @@ test-slow: $(VENV)/ready   ## tests that take minutes
 
 storm: $(VENV)/ready       ## faults on purpose, hundreds of them: tried, survived, lost (ten minutes on two cores)
 	$(TESTS) tests/storm -v -n 2 --dist=worksteal --figures tests/storm/figures.json
+	$(BIN)/python docs/tools/storm_figures.py
 
 test-gpu: $(VENV)/ready    ## tests that need a GPU
 	$(TESTS) -m gpu

@@ -1,4 +1,4 @@
-"""Faults on purpose: how they are drawn and counted, and the processes that they happen to.
+"""Faults on purpose: how they are drawn, counted and judged.
 
 A test of `tests/storm` counts each fault, and for each group has a negative control: something
 that is lost on purpose, which what judges the others must notice.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import sys
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +17,12 @@ from typing import Any
 
 import pytest
 
+from forking import Forks
+from resuming import differing, left_by
+from suffering import live, named
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import newest_checkpoint
+from welltuned.runs.folder import START
 
 SEED = int(os.environ.get("STORM_SEED", "1"))
 """What all faults are drawn from."""
@@ -64,65 +68,57 @@ def saved(run: Run) -> int:
     return int(newest.name.removeprefix("step-")) if newest is not None else 0
 
 
-# --- In a process of its own ----------------------------------------------------------------------
+# --- A run in as many processes as it takes ------------------------------------------------------
 
-PATCH = pytest.MonkeyPatch()
-"""Undone by the end of the process."""
-
-
-def live(request: Any, tell: Any) -> None:
-    """Begin a run, or go on with what there is of one, as far as it comes.
-
-    `suffers` names a function of this file that is called first, with `suffering`.
-    """
-    import welltuned as wt
-    from welltuned.runs.folder import START
-    from welltuned.training.observer import Observer
-    from welltuned.training.train import resume_training
-
-    if request.get("suffers"):
-        globals()[request["suffers"]](**request.get("suffering", {}))
-    values, folder = request["values"], Path(request["values"]["output_dir"])
-    if (folder / START).exists():
-        resume_training(folder, Observer())
-    else:
-        wt.train(values, observer=Observer())
+INTERVAL = 2
+"""Steps between saves."""
+KILLS = 3
+"""Of each run, at most; then it is let alone."""
+Whole = tuple[dict[str, Any], float]
 
 
-def command(request: Any, tell: Any) -> None:
-    """A command of `welltuned`; what it tells people goes into the file `told`."""
-    os.dup2(os.open(request["told"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    from welltuned import cli
+class Lives:
+    """One run in as many processes as it takes."""
 
-    if request.get("suffers"):
-        globals()[request["suffers"]](**request.get("suffering", {}))
-    sys.argv = ["welltuned", *request["arguments"]]
-    cli.main()
+    def __init__(self, forks: Forks, values: dict[str, Any], stage: str = "", **more: Any) -> None:
+        self._forks, self._values, self._more = forks, values, more
+        self.folder = Path(values["output_dir"])
+        self.run = Run(self.folder / stage)
+
+    def one(self, seconds: float | None = None, **faults: Any) -> bool:
+        """One life, killed after so long if at all. Returns whether it was killed."""
+        if self.folder.exists() and not self._has_begun:
+            shutil.rmtree(self.folder)  # it had not come to its first step
+        worker = self._forks.begin(live, values=self._values, **named({**self._more, **faults}))
+        if seconds is not None:
+            time.sleep(seconds)
+            worker.kill()
+        status, error = self._forks.end_of(worker)
+        assert status in (0, -9), error
+        return status != 0
+
+    @property
+    def _has_begun(self) -> bool:
+        return (self.folder / START).exists() or "pipeline" in self._values
+
+    def outlive(self, storm: Storm, whole: Whole) -> None:
+        """Kill it some times, let it end, and judge what is left."""
+        lost: list[int] = []
+        while len(lost) < KILLS and self.one(storm.draw.uniform(0, whole[1])):
+            lost.append(reached(self.run) - saved(self.run))
+        with storm.fault(len(lost)):
+            assert max(lost, default=0) <= INTERVAL, "too much work was lost"
+            if not self.run.is_finished:
+                self.one()
+            self.judge(whole)
+
+    def judge(self, whole: Whole) -> None:
+        assert not differing(left_by(self.run), whole[0]), "something differs"
+        assert not list(self.run.folder.rglob(".*")), "something is left over"
 
 
-def die_after(step: int) -> None:
-    """Be killed once so many steps are taken and told of."""
-    from welltuned.training.observer import Recorder
-
-    stepped = Recorder.stepped
-
-    def die(recorder: Recorder, told: Any) -> None:
-        stepped(recorder, told)
-        if told.step == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    PATCH.setattr(Recorder, "stepped", die)
-
-
-def forget_moments() -> None:
-    """Restore no state of an optimizer: the negative control of resuming."""
-    from welltuned.engines import loop_state
-
-    PATCH.setattr(loop_state, "restore_optimizer", lambda *arguments: None)
-
-
-def save_every_second() -> None:
-    """Save after every second step, also where no setting says so."""
-    from welltuned.engines.save_schedule import SaveSchedule
-
-    PATCH.setattr(SaveSchedule, "is_due", lambda schedule, step: step % 2 == 0)
+def lived(lives: Lives) -> Whole:
+    """What one leaves that is never interrupted, and the seconds it takes."""
+    start = time.monotonic()
+    lives.one()
+    return left_by(lives.run), time.monotonic() - start

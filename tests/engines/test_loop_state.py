@@ -75,4 +75,4 @@ def test_a_stop_within_validation_saves_the_step_before(job: tuple[Any, Order]) 
 
     with pytest.raises(Stopped):
         torch_loop.fit_with_loop(replace(made, validate=stopped))
-    assert heard.seen[-2:] == ["save 4", "save 4"]
+    assert heard.seen[-2:] == ["step 4", "save 4"], "once, as it is at every second step"

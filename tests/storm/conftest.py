@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from storming import SEED, Storm
+from forking import Forks
+from resuming import left_by
+from storming import SEED, Lives, Storm, Whole, lived
 from support import STRATEGIES, config_values
+from welltuned.config import run_config_from
+from welltuned.schema.plugins import without_plugins
+from welltuned.training.train import run_training
 
 _COUNTED = "tried", "survived", "controls"
 _TALLY: dict[str, dict[str, int]] = {}
@@ -62,7 +67,7 @@ def _machine() -> dict[str, str]:
     return {"python": platform.python_version(), "system": platform.system(), **versions}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def asked(tiny: Callable[..., str], few: str) -> Callable[..., dict[str, Any]]:
     """`asked(folder, …)`: the values of a run of nine steps that is saved at every second one."""
 
@@ -73,3 +78,17 @@ def asked(tiny: Callable[..., str], few: str) -> Callable[..., dict[str, Any]]:
         return config_values(tiny("bert"), few, STRATEGIES[strategy], folder, **parts)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole(forks: Forks, asked: Any, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """What such a run leaves in a process of its own that is never interrupted."""
+    return lived(Lives(forks, asked(tmp_path_factory.mktemp("whole") / "run")))
+
+
+@pytest.fixture(scope="session")
+def unharmed(asked: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one leaves in this process that meets no fault."""
+    values = asked(tmp_path_factory.mktemp("unharmed") / "run")
+    with without_plugins():
+        return left_by(run_training(run_config_from(values)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,76 +10,12 @@ import pytest
 
 from forking import Forks
 from pipelines import values_of
-from resuming import differing, left_by
-from storming import (
-    Storm,
-    die_after,
-    forget_moments,
-    live,
-    reached,
-    save_every_second,
-    saved,
-    seeded,
-)
-from welltuned.runs import Run
-from welltuned.runs.folder import START
+from storming import Lives, Storm, Whole, lived, reached, saved, seeded
+from suffering import die_after, forget_moments, save_every_second
 
 GROUP = "SIGKILL at a random moment"
-KILLS = 3
-"""Of each run, at most; then it is let alone."""
-INTERVAL = 2
-"""Steps between saves."""
 STEPS = {"num_train_epochs": 6, "per_device_train_batch_size": 4}
 """36 of them, so that many kills come while it trains."""
-
-Whole = tuple[dict[str, Any], float]
-
-
-class Lives:
-    """One run in as many processes as it takes."""
-
-    def __init__(self, forks: Forks, values: dict[str, Any], stage: str = "", **more: Any) -> None:
-        self._forks, self._values, self._more = forks, values, more
-        self.folder = Path(values["output_dir"])
-        self.run = Run(self.folder / stage)
-
-    def one(self, seconds: float | None = None, **faults: Any) -> bool:
-        """One life, killed after so long if at all. Returns whether it was killed."""
-        if self.folder.exists() and not self._has_begun:
-            shutil.rmtree(self.folder)  # it had not come to its first step
-        worker = self._forks.begin(live, values=self._values, **{**self._more, **faults})
-        if seconds is not None:
-            time.sleep(seconds)
-            worker.kill()
-        status, error = self._forks.end_of(worker)
-        assert status in (0, -9), error
-        return status != 0
-
-    @property
-    def _has_begun(self) -> bool:
-        return (self.folder / START).exists() or "pipeline" in self._values
-
-    def outlive(self, storm: Storm, whole: Whole) -> None:
-        """Kill it some times, let it end, and judge what is left."""
-        killed = 0
-        while killed < KILLS and self.one(storm.draw.uniform(0, whole[1])):
-            killed += 1
-            assert reached(self.run) - saved(self.run) <= INTERVAL, "too much work was lost"
-        with storm.fault(killed):
-            if not self.run.is_finished:
-                self.one()
-            self.judge(whole)
-
-    def judge(self, whole: Whole) -> None:
-        assert not differing(left_by(self.run), whole[0]), "something differs"
-        assert not list(self.run.folder.rglob(".*")), "something is left over"
-
-
-def lived(lives: Lives) -> Whole:
-    """What one leaves that is never interrupted, and the seconds it takes."""
-    start = time.monotonic()
-    lives.one()
-    return left_by(lives.run), time.monotonic() - start
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +52,9 @@ def test_what_judges_notices_a_resume_without_moments(
     supervised: tuple[Lives, Whole], storm: Storm
 ) -> None:
     lives, whole = supervised
-    assert lives.one(suffers=die_after.__name__, suffering={"step": 5})
+    assert lives.one(suffers=die_after, suffering={"step": 5})
     assert (reached(lives.run), saved(lives.run)) == (5, 4)
-    lives.one(suffers=forget_moments.__name__)
+    lives.one(suffers=forget_moments)
     with storm.control("something differs"):
         lives.judge(whole)
 
@@ -136,7 +70,7 @@ def pipeline(
 
     def make(folder: Path) -> Lives:
         values = values_of(tiny("bert"), sentiment, folder, ppo={"kl_target": 1.0, "eval_steps": 3})
-        return Lives(forks, values, "stages/rl", suffers=save_every_second.__name__)
+        return Lives(forks, values, "stages/rl", suffers=save_every_second)
 
     return make, lived(make(tmp_path_factory.mktemp("pipeline") / "run"))
 

@@ -30,12 +30,15 @@ def own_each(folders: list[Path], barrier: Any, won: Any, lock: bool) -> None:
         patch.setattr(Run, "create", lambda folder: (create(folder), barrier.wait())[0])
     for folder in folders:
         barrier.wait()
+        tried = False
         try:
             with begun(folder):
-                barrier.wait()  # both have tried
                 won.put(str(folder))
+                barrier.wait()  # both have tried
+                tried = True
         except (InputError, FileNotFoundError):
-            barrier.wait()
+            if not tried:
+                barrier.wait()
 
 
 def owners(folders: list[Path], lock: bool = True) -> list[str]:

@@ -123,7 +123,10 @@ def require_one_of(folder: Path, *steps: int) -> None:
         assert all(torch.equal(found[key], tensor) for key, tensor in tensors(value).items())
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["new", "again"])
+@pytest.mark.parametrize(
+    "again",
+    [pytest.param(False, id="new", marks=pytest.mark.storm), pytest.param(True, id="again")],
+)
 @pytest.mark.parametrize("save", [save_two_files, save_the_best])
 def test_at_each_moment(
     save: Callable[[Path, int], None], again: bool, tmp_path: Path, storm: Storm

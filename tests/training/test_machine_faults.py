@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from faults import fails, refused
 from filling import no_file_beyond
 from support import config_values, tune
 from welltuned.cli.console.runs import describe_runs
+from welltuned.config import run_config_from
 from welltuned.engines import torch_loop
 from welltuned.engines.memory_faults import telling_memory
 from welltuned.models import loading
 from welltuned.runs import Run
 from welltuned.training import session
+from welltuned.training.prepare import prepare
+from welltuned.training.train import resume_training
 
 FULL = {"type": "full"}
 ONE_STEP = {"max_steps": 1, "num_train_epochs": "auto"}
@@ -49,6 +53,21 @@ def test_a_disk_that_is_full_at_the_artifact(tiny: Any, sentiment: str, tmp_path
     with no_file_beyond(60_000), fails("run.disk_full", name="model"):
         tune(model, sentiment, FULL, tmp_path / "run", training=training)
     assert not failed(tmp_path / "run", "run.disk_full").model.exists()
+
+
+def test_a_disk_too_small_to_train_on_is_told_before_the_first_step(
+    tiny: Any, few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its snapshots and best weights count; with room it goes on."""
+    values = config_values(tiny("bert"), few, FULL, tmp_path / "run", training=ONE_STEP)
+    free = 4 * prepare(run_config_from(values)).anatomy.parameters * 5
+    usage = SimpleNamespace(total=10**12, used=10**12 - free, free=free)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: usage)
+        with refused("run.disk_too_small_to_train"):
+            wt.train(values)
+    assert failed(tmp_path / "run", "run.disk_too_small_to_train").step == 0
+    assert resume_training(tmp_path / "run").is_finished
 
 
 def out_of_memory(*arguments: object, **options: object) -> Any:

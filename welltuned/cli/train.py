@@ -42,12 +42,13 @@ def observed(work: Callable[[Observer], Run]) -> Run:
     from welltuned.cli.console.run import ConsoleObserver
     from welltuned.runs.phases import CLOCK
     from welltuned.runs.process_age import process_age
+    from welltuned.runs.status import interruptible
     from welltuned.training.waits import telling_waits
 
     CLOCK.expect(process_age())
     observer: ConsoleObserver = ConsoleObserver()
     try:
-        with telling_waits(observer):
+        with interruptible(), telling_waits(observer):
             return work(observer)
     finally:
         observer.close()

@@ -13,6 +13,7 @@ that is stopped while it validates loses no step.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +55,9 @@ class LoopState:
         self.schedule = build_schedule(self.optimizer, self.plan.total, job.training, self.taken)
         self.meter = Meter(self.plan.total)
         self.gradients = GradientTaker(job, self.meter)
-        self._validator = Validator.of(job)
+        self._validator = Validator.of(replace(job, validate=self._scores))
+        self._last_step = self.taken
+        self._saved: int | None = None
         self._saves = SaveSchedule(job.training)
 
     @property
@@ -86,6 +89,7 @@ class LoopState:
 
         Raises `Stopped` where a signal asks for it, and has saved the training then.
         """
+        self._last_step = step.number
         rate = learning_rate_at(step.number, self.plan.total, self._job.training)
         done = self.meter.finish(step, gradients.loss, rate, gradients.norm)
         if gradients.flaw is None:
@@ -100,16 +104,28 @@ class LoopState:
         return self._validate(step)
 
     def _validate(self, step: PlannedStep) -> Scores | None:
+        return self._validator.after(step, self.plan.total, self._job, self.outcome)
+
+    def _scores(self) -> Scores:
+        """Those of the validation split. This may be stopped anywhere: nothing has changed by it.
+
+        Not where others wait for the scores, who cannot be stopped with it.
+        """
+        if distributed.processes() > 1:
+            return self._job.validate()
         try:
             with at_once():
-                return self._validator.after(step, self.plan.total, self._job, self.outcome)
+                return self._job.validate()
         except (Stopped, KeyboardInterrupt):
-            self._save(step.number)
+            self._save(self._last_step)
             raise
 
     # --- Saving and restoring ---
 
     def _save(self, step: int) -> None:
+        if step == self._saved:
+            return
+        self._saved = step
         with phase("save"), self._saves.saving():
             snapshot = self._snapshot(step)
             if distributed.is_main():

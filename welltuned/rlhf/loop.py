@@ -96,6 +96,7 @@ class Loop:
         assert max_kl != "auto"
         self._guard = Safeguards(max_kl)
         self._saves = SaveSchedule(TrainingConfig())
+        self._saved = 0
         self._progress = Progress(0.0, 0.0)
 
     def train(self) -> LoopTotals:
@@ -118,8 +119,7 @@ class Loop:
         if self.start is not None:
             self._restore(self.start)
             return self.start.step
-        with at_once():
-            self._look(0)
+        self._look(0)
         return 0
 
     def _goes_well(self, number: int, work: Callable[[int], Fault | None]) -> bool:
@@ -148,8 +148,7 @@ class Loop:
         algorithm = self.learner.algorithm
         assert algorithm.eval_steps != "auto"
         if number % algorithm.eval_steps == 0 or number == batches_of(algorithm):
-            with self._saved_when_stopped():
-                self._look(number)
+            self._look(number)
 
     def _advance(self, fraction: float, number: int) -> None:
         """Let the strategy change what trains, as it does in every other training."""
@@ -212,12 +211,14 @@ class Loop:
             with at_once():
                 yield
         except (Stopped, KeyboardInterrupt):
-            if self.course.batches:
-                self._save()
+            self._save()
             raise
 
     def _save(self) -> None:
-        """Everything that the loop goes on from after the last batch."""
+        """Everything that the loop goes on from after the last batch, unless it has been saved."""
+        if self.course.batches == self._saved:
+            return
+        self._saved = self.course.batches
         learner, actor = self.learner, self.learner.actor
         numbers = {
             "kl_coef": learner.kl.value,
@@ -250,7 +251,7 @@ class Loop:
 
     def _look(self, number: int) -> None:
         """Answer the validation prompts, note what is thought of the answers, keep the weights."""
-        with self.course.timed("looking"):
+        with self._saved_when_stopped(), self.course.timed("looking"):
             found = look(
                 self.learner.actor, self.asks.validation, self.judges.reward, self.judges.second
             )

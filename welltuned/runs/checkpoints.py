@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
+SNAPSHOTS = 2
+"""So many of what a run goes on from are kept: should the newest be damaged, there is another."""
 _STATE, _SUFFIX = "state.json", ".safetensors"
 
 
@@ -62,11 +64,13 @@ def _give_name(beside: Path, target: Path) -> None:
 def finish_saves(folder: Path) -> None:
     """Give their names to checkpoints that were whole when their process was killed.
 
-    For the owner of the folder, before it looks what is there.
+    Halves of some are removed. For the owner of the folder, before it looks what is there.
     """
     for beside in folder.glob(".step-*.new"):
         if is_whole(beside):
             _give_name(beside, folder / beside.name[1:-4])
+        else:
+            shutil.rmtree(beside)
 
 
 def _write(folder: Path, name: str, tensors: Tensors) -> str:
@@ -169,6 +173,10 @@ class BestWeights:
     def pin(self, step: int | None) -> None:
         """The training was saved, with those of this step as its best ones; None: with none."""
         self._pinned.append(step)
+
+    def has(self, step: int) -> bool:
+        """Whether those of this step are whole, or were left for better ones that are."""
+        return any(is_whole(path) for path in _checkpoints(self._folder) if _number(path) >= step)
 
     def settle(self, step: int | None) -> Path | None:
         """The training is over, with those of this step as the best; only they stay.

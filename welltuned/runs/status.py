@@ -56,7 +56,7 @@ def recorded(run: Run) -> Iterator[None]:
 
 def resume_line(run: Run) -> str:
     """What to do for an unfinished run to go on; empty where it has not begun to train."""
-    if not (run.folder / START).exists():
+    if not (run.folder / START).exists() and not run.is_pipeline:
         return ""
     saved = newest_step(run.snapshots)
     where = f"goes on after step {saved}" if saved else "begins again; nothing was saved yet"

@@ -10,6 +10,7 @@ from welltuned.config import RunConfig
 from welltuned.data.sources import name_of
 from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.runs.checkpoints import SNAPSHOTS
 from welltuned.runs.disk import nearest_that_exists, why_unwritable
 from welltuned.runs.folder import Run, next_free
 from welltuned.schema.units import size_text
@@ -21,6 +22,10 @@ from welltuned.training.prepare import RunPlan, check_run, encode_run
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
+    from welltuned.training.session import Session
+
+_SNAPSHOT = 3
+"""A snapshot, in units of the weights that train: with them, two moments of each."""
 
 
 def prepare_in_folder(
@@ -52,6 +57,7 @@ def usual_name(config: RunConfig) -> str:
 def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
     """Room for the artifact and two checkpoints, each at most the whole model in float32.
 
+    So much is known before a weight is loaded; the rest is what `require_space_to_train` asks for.
     Raises `InputError` where the disk has less.
     """
     parent = nearest_that_exists(folder)
@@ -67,6 +73,40 @@ def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
                 "make room, or choose an output_dir on another disk",
                 free=size_text(free),
                 needed=size_text(needed),
+            )
+        )
+
+
+def require_space_to_train(session: Session, run: Run) -> None:
+    """Room for all that the run writes, now that it is known what trains.
+
+    What it has written already counts as room. Raises `InputError` where the disk has less; the
+    run can be gone on with once there is room.
+    """
+    sizes = {name: weight.nbytes for name, weight in session.model.named_parameters()}
+    trained = sum(sizes[name] for name in session.before.trainable)
+    training = session.training
+    keeps = training.load_best_model_at_end and training.eval_strategy != "no"
+    parts = {
+        "model": sum(sizes.values()) if session.config.strategy.saves_whole_model else trained,
+        "saves": SNAPSHOTS * _SNAPSHOT * trained,
+        "best": 2 * trained if keeps else 0,
+    }
+    written = sum(file.stat().st_size for file in run.folder.rglob("*.safetensors"))
+    needed, free = sum(parts.values()), shutil.disk_usage(run.folder).free + written
+    if free < needed:
+        raise InputError(
+            Fault(
+                "run.disk_too_small_to_train",
+                "the disk has {free} free for this run; it may need {needed}: {model} for the "
+                "model, {saves} for what it goes on from after an interruption, {best} for the "
+                "best weights",
+                Place(str(run.folder)),
+                "make room, and `welltuned resume {folder}`",
+                free=size_text(free),
+                needed=size_text(needed),
+                folder=run.folder,
+                **{name: size_text(size) for name, size in parts.items()},
             )
         )
 

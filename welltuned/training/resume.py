@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from welltuned.config import RunConfig, read_run_config
@@ -20,6 +20,8 @@ from welltuned.engines.snapshot import Snapshot
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import (
+    SNAPSHOTS,
+    BestWeights,
     finish_saves,
     keep_newest,
     load_checkpoint,
@@ -35,8 +37,6 @@ from welltuned.training.prepare import RunPlan, prepare
 
 DATA = "data"
 """What changed data are accepted by."""
-SNAPSHOTS = 2
-"""So many are kept: should the newest be damaged, there is the one before."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def newest_snapshot(run: Run, tell: Callable[[str], object]) -> Snapshot | None:
     def damaged(path: Path) -> None:
         tell(f"{path} is damaged, and passed over for the one before")
 
-    finish_saves(run.snapshots)
-    finish_saves(run.checkpoints)
+    if distributed.processes() == 1:  # of several, all must find the same
+        finish_saves(run.snapshots)
+        finish_saves(run.checkpoints)
     folder = newest_checkpoint(run.snapshots, damaged)
     if folder is None:
         return None
@@ -137,6 +138,8 @@ def find_interrupted(
     snapshot = newest_snapshot(run, tell)
     if snapshot is not None:
         _require_as_many_processes(run, snapshot)
+    if snapshot is not None and config.training.load_best_model_at_end:
+        snapshot = _with_its_best(snapshot, run, tell)
     return Interrupted(run, prepared, snapshot)
 
 
@@ -153,6 +156,19 @@ def _require_as_many_processes(run: Run, snapshot: Snapshot) -> None:
                 now=distributed.processes(),
             )
         )
+
+
+def _with_its_best(snapshot: Snapshot, run: Run, tell: Callable[[str], object]) -> Snapshot:
+    """The snapshot; where its best weights are damaged, one that has none so far."""
+    step = snapshot.numbers["validator"]["best_step"]
+    if step is None or BestWeights(run.checkpoints, SNAPSHOTS).has(step):
+        return snapshot
+    tell(
+        f"the best weights so far, of step {step}, are damaged; the best of those from step "
+        f"{snapshot.step} on are kept"
+    )
+    none = {"best": None, "best_step": None, "without_better": 0}
+    return replace(snapshot, numbers={**snapshot.numbers, "validator": none})
 
 
 def _require_unfinished(run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,12 @@ from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.memory_faults import choose, lower, telling_memory
-from welltuned.engines.snapshot import Snapshot, restore_weights
+from welltuned.engines.snapshot import Snapshot
 from welltuned.errors import NotFinite, Place
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
-from welltuned.runs.checkpoints import BestWeights, keep_newest, load_checkpoint
+from welltuned.runs.checkpoints import SNAPSHOTS, BestWeights, keep_newest
 from welltuned.runs.disk import make_folder
 from welltuned.runs.environment import describe_environment
 from welltuned.runs.folder import write_json
@@ -38,6 +38,7 @@ from welltuned.schema.import_path import allowing_imports, load_callable
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
+from welltuned.training.best_weights import restore_best
 from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import (
     as_decided,
@@ -48,11 +49,10 @@ from welltuned.training.decisions import (
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
 from welltuned.training.extend import copy_beginning, extension_of, start_of_extension
 from welltuned.training.observer import Observer, Recorder
-from welltuned.training.output_folder import prepare_in_folder
+from welltuned.training.output_folder import prepare_in_folder, require_space_to_train
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.resume import (
-    SNAPSHOTS,
     Interrupted,
     begin_again,
     find_interrupted,
@@ -108,7 +108,8 @@ def resume_training(
     process_memory.forget_peak()
     CLOCK.begin()
     run = Run.open(folder)
-    with telling_waits(observer):
+    owning = owned(folder) if distributed.is_main() else nullcontext()
+    with telling_waits(observer), owning:
         with phase("data"):
             told = observer.noted, observer.working
             left = find_interrupted(run, overrides, accepted, *told, cache)
@@ -118,9 +119,9 @@ def resume_training(
 
 @contextmanager
 def _gone_on_with(left: Interrupted, changed: bool, observer: Observer) -> Iterator[Run]:
-    """The interrupted run, owned by this process while it lasts."""
+    """The interrupted run, its status kept true."""
     run, snapshot = left.run, left.snapshot
-    with owned(run.folder), recorded(run):
+    with recorded(run):
         begin_again(run, snapshot)
         observer.noted(left.line)
         if changed:
@@ -224,6 +225,7 @@ def _carry_out(
         loaded = load_session(prepared, observer)
     with phase("probe"):
         session = settle(run, auto_tune(loaded, observer))
+    require_space_to_train(session, run)
     base = retention_steps.measure_base(session, observer)
     try:
         with phase("train"):
@@ -233,7 +235,8 @@ def _carry_out(
             observer.noted(line)
         raise
     with phase("train"):
-        _restore_best(session, run, observer, outcome.best_step)
+        if (told := restore_best(session.model, run, outcome.best_step)) is not None:
+            observer.noted(told)
         finished = retention_steps.finish_protections(session, base, observer)
     trained = _save_and_prove(session, run, outcome)
     kept = retention_steps.measure_retention(trained, base, observer)
@@ -318,16 +321,6 @@ def _engine(config: RunConfig) -> Callable[[Job], Outcome]:
 
         return hf_trainer.fit_with_trainer
     return torch_loop.fit_with_loop if name == "torch" else load_callable(name, "engine")
-
-
-def _restore_best(session: Session, run: Run, observer: Observer, step: int | None) -> None:
-    """Go back to the weights with the best validation score, where they were kept."""
-    folder = BestWeights(run.checkpoints, SNAPSHOTS).settle(step)
-    if folder is None:
-        return
-    weights, state = load_checkpoint(folder)
-    restore_weights(dict(session.model.named_parameters()), weights)
-    observer.noted(f"the best validation score was at step {state['step']}; its weights are kept")
 
 
 @phase("save")

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from welltuned.cli.console.runs import describe_runs, runs_table
 from welltuned.runs import Run
+from welltuned.runs.folder import START
+from welltuned.runs.ownership import owned
 from welltuned.schema.units import duration_text
 
 
@@ -56,7 +58,8 @@ def test_what_a_newer_version_has_written_is_listed_by_its_fault(tmp_path: Path)
     new.write("results.json", {"schema_version": 7})
     (tmp_path / "comparison").mkdir()
     (tmp_path / "comparison" / "comparison.json").write_text('{"schema_version": 8}')
-    rows = {Path(row["run"]).name: row for row in describe_runs(tmp_path)}
+    with owned(tmp_path / "old"):
+        rows = {Path(row["run"]).name: row for row in describe_runs(tmp_path)}
     assert rows["old"]["state"] == "running"
     assert rows["new"]["state"] == rows["comparison"]["state"] == "unreadable"
     assert "schema version 7" in str(rows["new"]["error"])
@@ -106,7 +109,8 @@ def test_runs_are_listed_oldest_first_with_those_inside_others(tmp_path: Path) -
     make_run(tmp_path / "b", "running", 2000)
     make_run(tmp_path / "a" / "stages" / "sft", "stopped", 3000)
     make_run(tmp_path / "c", "failed", 1000, "ValueError: no luck")
-    rows = describe_runs(tmp_path)
+    with owned(tmp_path / "b"):
+        rows = describe_runs(tmp_path)
     names = [str(Path(row["run"]).relative_to(tmp_path)) for row in rows]
     assert names == ["c", "b", os.path.join("a", "stages", "sft")]
     assert [row["state"] for row in rows] == ["failed", "running", "stopped"]
@@ -116,10 +120,30 @@ def test_runs_are_listed_oldest_first_with_those_inside_others(tmp_path: Path) -
 @pytest.mark.parametrize("state", ["running", "failed", "stopped"])
 def test_a_run_without_results_is_told_all_the_same(state: str, tmp_path: Path) -> None:
     make_run(tmp_path / "run", state, 1000)
+    with owned(tmp_path / "run"):
+        [row] = describe_runs(tmp_path)
+        assert row["state"] == state
+        assert (row["strategy"], row["metric"], row["score"], row["seconds"]) == (None,) * 4
+        assert state in shown(tmp_path)
+
+
+def test_a_run_that_was_killed_is_told_as_such_with_the_line_that_resumes_it(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", "running", 1000)
     [row] = describe_runs(tmp_path)
-    assert row["state"] == state
-    assert (row["strategy"], row["metric"], row["score"], row["seconds"]) == (None,) * 4
-    assert state in shown(tmp_path)
+    assert (row["state"], row["error"]) == ("killed", "it was killed before its first step")
+    run.write(START, {})
+    [row] = describe_runs(tmp_path)
+    assert f"`welltuned resume {run.folder}`" in str(row["error"])
+    assert "killed" in shown(tmp_path)
+
+
+def test_so_is_a_pipeline(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", "running", 1000)
+    run.write("config.yaml", {"schema_version": 1, "pipeline": "rlhf", "model": {}, "data": {}})
+    [row] = describe_runs(tmp_path)
+    assert f"`welltuned resume {run.folder}`" in str(row["error"])
 
 
 def test_the_reason_of_a_failure_stands_where_the_score_would(tmp_path: Path) -> None:

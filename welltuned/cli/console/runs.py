@@ -15,6 +15,7 @@ from welltuned.errors import InputError
 from welltuned.runs import Run, list_runs
 from welltuned.runs.comparison_folder import Comparison, list_comparisons
 from welltuned.runs.results_schema import Scores
+from welltuned.runs.status import resume_line
 from welltuned.schema.units import duration_text
 
 _ERROR = 80
@@ -27,7 +28,7 @@ class ListedRun(TypedDict):
     run: str
     """Its folder."""
     state: str
-    """As in status.json, or `unreadable`."""
+    """As in status.json; `killed` where it says `running` and nobody is at work; `unreadable`."""
     strategy: str | None
     model: str | None
     data: str | None
@@ -96,9 +97,10 @@ def _describe_run(run: Run) -> ListedRun:
     config, results = run.config, run.results
     judged: Scores = results.get(run.judged, {})
     metric = next((name for name in judged if f"{name}_ci95" in judged), None)
+    killed = run.was_killed
     return {
         "run": str(run.folder),
-        "state": run.state,
+        "state": "killed" if killed else run.state,
         "strategy": config.get("pipeline") or (config.get("strategy") or {}).get("type"),
         "model": config.get("model", {}).get("name"),
         "data": config.get("data", {}).get("train"),
@@ -108,8 +110,12 @@ def _describe_run(run: Run) -> ListedRun:
         "interval": judged[f"{metric}_ci95"] if metric else None,
         "seconds": results.get("cost", {}).get("train_seconds"),
         "written": _written(run.folder / "status.json"),
-        "error": run.status.get("error"),
+        "error": _after_kill(run) if killed else run.status.get("error"),
     }
+
+
+def _after_kill(run: Run) -> str:
+    return resume_line(run) or "it was killed before its first step"
 
 
 def _describe_comparison(comparison: Comparison) -> ListedRun:
@@ -148,7 +154,7 @@ def runs_table(rows: Sequence[ListedRun]) -> Table:
         table.add_column(name)
     for name in ("score", "time"):
         table.add_column(name, justify="right")
-    styles = {"finished": "", "running": "cyan", "failed": "red", "stopped": "yellow"}
+    styles = {"running": "cyan", "failed": "red", "killed": "red", "stopped": "yellow"}
     for row in rows:
         score = f"{row['metric']} {row['score']:.3f}" if row["metric"] else ""
         if row["interval"]:
