@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -185,3 +186,12 @@ def test_runs_of_a_comparison_are_logged_once_each(caplog: pytest.LogCaptureFixt
         ("INFO", "lora, seed 1: accuracy 0.9000, 1 min 1 s"),
         ("WARNING", "lora, seed 1 failed: no luck"),
     ]
+
+
+def test_nothing_writes_a_table_that_a_spreadsheet_would_run() -> None:
+    """Cells that begin with `=`, `+`, `-` or `@` are formulas there. Answers are JSON lines, and
+    tables HTML; whoever adds a writer of CSV defuses them."""
+    writers = re.compile(r"csv\.writer|DictWriter|\.to_csv|\.to_excel|workbook\.save")
+    package = Path(wt.__file__).parent
+    found = [file.name for file in package.rglob("*.py") if writers.search(file.read_text("utf-8"))]
+    assert found == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from welltuned.schema.secrets import MASK, masked, masked_command, masked_keys, masked_text
@@ -72,3 +74,15 @@ def test_a_command_line_keeps_all_but_its_secrets(given: str, written: str) -> N
 )  # fmt: skip
 def test_nothing_else_is_masked(values: dict[str, object]) -> None:
     assert masked(values) == values and list(masked_keys(values)) == []
+
+
+def test_what_the_environment_holds_as_a_secret_is_masked_in_any_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SERVICE_PASSWORD", "correct horse")
+    monkeypatch.setenv("SHORT_TOKEN", "film")
+    monkeypatch.setenv("GOOGLE_CREDENTIALS", str(tmp_path))
+    monkeypatch.setenv("SERVICE_NAME", "a good film")
+    text = f"401 for correct horse: a good film, by {tmp_path}"
+    assert masked_text(text) == text.replace("correct horse", MASK)
+    assert masked({"error": text}) == {"error": text.replace("correct horse", MASK)}

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from faults import refused
+from resuming import Killed, Killing
 from support import config_values
+from welltuned.config import run_config_from
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.folder import asked_for
 from welltuned.rlhf.read_config import rlhf_config_from
@@ -19,6 +21,7 @@ from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.resumable_folder import enter
 from welltuned.schema.secrets import MASK
 from welltuned.training.load_config import load_config
+from welltuned.training.train import run_training
 
 BY_FORM, BY_KEY = "hf_PlantedPlantedPlanted0123456789", "plantedcorrecthorse"
 TRAINER = {"hub_token": BY_KEY, "run_name": BY_FORM}
@@ -81,6 +84,31 @@ def test_of_the_configs_of_comparisons_sweeps_and_pipelines(
     for file in ("sweep/config.yaml", "rlhf/config.yaml"):
         text = (tmp_path / file).read_text()
         assert text.startswith("# ") and MASK in text and yaml.safe_load(text)
+
+
+def test_of_a_run_that_was_interrupted(
+    tiny: Any, sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`start.json`, and the snapshots that it goes on from."""
+    monkeypatch.setenv("SERVICE_TOKEN", BY_KEY)
+    training = {"trainer": TRAINER, "save_steps": 1, "max_steps": 3, "num_train_epochs": "auto"}
+    parts = {"training": training, "engine": "hf", "task": {"pooling": "mean"}}
+    values = config_values(tiny("bert"), sentiment, "full", tmp_path / "run", **parts)
+    with pytest.raises(Killed):
+        run_training(run_config_from(values), Killing(2))
+    run = Run(tmp_path / "run")
+    assert MASK in (run.folder / "start.json").read_text() and any(run.snapshots.iterdir())
+    assert planted(tmp_path) == []
+
+
+def test_of_what_the_command_line_prints_of_an_error(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", BY_KEY)
+    for more in ([], ["--json"]):
+        status, out, err = call("predict", tmp_path / f"{BY_FORM}-{BY_KEY}", "good", *more)
+        assert status == 2 and MASK in out + err
+        assert BY_FORM not in out + err and BY_KEY not in out + err
 
 
 def test_of_an_error_that_quotes_it(tmp_path: Path) -> None:

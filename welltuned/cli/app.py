@@ -11,6 +11,7 @@ import typer
 
 from welltuned.errors import Fault, Place, RunFailed, WelltunedError
 from welltuned.schema.import_path import ALLOWED
+from welltuned.schema.secrets import masked, masked_text
 
 app = typer.Typer(
     help="Fine-tune a pretrained language model on your own data, "
@@ -63,10 +64,10 @@ def print_json(value: object) -> None:
 def _print_faults(error: WelltunedError) -> None:
     """Each fault on a line of standard error; with --json as JSON where results would be."""
     if "--json" in sys.argv:
-        print_json({"errors": [fault.as_dict() for fault in error.faults]})
+        print_json(masked({"errors": [fault.as_dict() for fault in error.faults]}))
     else:
         for fault in error.faults:
-            print(f"error: {fault}", file=sys.stderr)
+            print(masked_text(f"error: {fault}"), file=sys.stderr)
 
 
 def main() -> None:

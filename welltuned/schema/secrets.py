@@ -1,18 +1,23 @@
 """Secrets: tokens, keys and passwords are masked wherever a run writes what it was given.
 
-They are known by the name of their key (`hub_token`, `api_key`, `password`) or by their own form,
-such as that of Hugging Face's or GitHub's tokens.
+They are known by the name of their key (`hub_token`, `api_key`, `password`), by their own form,
+such as that of Hugging Face's or GitHub's tokens, or as what an environment variable of such a
+name holds.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import cast
 
 MASK = "(masked)"
 """What is written in place of a secret. A config that holds it is refused with words."""
 
+_SHORTEST = 8
+"""Characters of a secret. Shorter words stand in many texts by chance."""
 _SPECIAL = "pad|eos|bos|unk|cls|sep|mask|stop|end|start|image"
 _NAME = (
     rf"(?:(?!(?:{_SPECIAL})_token\b)(?:\w+_)?(?:token|api_?key|secret|secret_key|password|passwd|"
@@ -46,7 +51,10 @@ def masked_command(command: str) -> str:
 
 
 def masked_text(text: str) -> str:
-    """A text without what has the form of a secret."""
+    """A text without what has the form of a secret, or is one of the environment's."""
+    for name, value in os.environ.items():
+        if value in text and _is_secret(name, value):
+            text = text.replace(value, MASK)
     return _FORMS.sub(MASK, text)
 
 
@@ -72,6 +80,13 @@ def _masked(value: object, path: tuple[str, ...]) -> object:
     if value and path and _is_secret_key(path):
         return MASK
     return masked_command(value) if path and path[-1] == "command" else masked_text(value)
+
+
+@cache
+def _is_secret(name: str, value: str) -> bool:
+    """Whether an environment variable holds a secret, and not a path to one, or a short word."""
+    named = _SECRET_KEY.fullmatch(name) is not None
+    return named and len(value) >= _SHORTEST and not os.path.exists(value)
 
 
 def _is_secret_key(path: tuple[str, ...]) -> bool:
