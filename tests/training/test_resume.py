@@ -166,6 +166,22 @@ def test_the_same_command_says_how_to_go_on(asked: Any, tmp_path: Path) -> None:
         run_training(asked("other", training={"learning_rate": 0.5}))
 
 
+def test_so_it_does_where_no_folder_is_named(
+    asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new run begins then, for nobody said that it should not."""
+    monkeypatch.chdir(tmp_path)
+    config = asked("other", training={"max_steps": 2, "num_train_epochs": "auto"})
+    config = config.model_copy(update={"output_dir": None})
+    with pytest.raises(Stopped):
+        run_training(config, Signalling(1))
+    notes = Notes()
+    again = run_training(config, notes)
+    [line] = [line for line in notes.told if "unfinished" in line]
+    assert f"`welltuned resume {again.folder.parent / again.name[:-2]}`" in line
+    assert again.is_finished and again.name.endswith("-2")
+
+
 def test_a_stop_says_how_to_go_on(asked: Any, tmp_path: Path) -> None:
     with pytest.raises(Stopped) as stop:
         run_training(asked("other"), Signalling(2))

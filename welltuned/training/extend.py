@@ -8,7 +8,9 @@ that were taken knew nothing. So it is another schedule, and is told as such.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from welltuned.config import RunConfig
 from welltuned.engines.snapshot import Snapshot
@@ -16,6 +18,8 @@ from welltuned.engines.step_plan import StepPlan, plan_batches
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs import Run
 from welltuned.runs.folder import START, next_free
+from welltuned.runs.phases import CLOCK
+from welltuned.runs.status import begun
 from welltuned.training.decisions import changes
 from welltuned.training.prepare import RunPlan
 from welltuned.training.resume import config_of, newest_snapshot
@@ -77,8 +81,14 @@ def start_of_extension(
     return snapshot
 
 
-def copy_beginning(run: Run, into: Run) -> None:
-    """What the run had written by then: its curves, and its best weights so far."""
-    shutil.copy(run.folder / "metrics.jsonl", into.folder / "metrics.jsonl")
-    if run.checkpoints.exists():
-        shutil.copytree(run.checkpoints, into.checkpoints)
+@contextmanager
+def gone_further_than(run: Run, folder: Path, snapshot: Snapshot | None) -> Iterator[Run]:
+    """A new run, with what a finished one had written when it was last saved: its curves, and its
+    best weights so far."""
+    with begun(folder) as longer:
+        if snapshot is not None:
+            shutil.copy(run.folder / "metrics.jsonl", longer.folder / "metrics.jsonl")
+            if run.checkpoints.exists():
+                shutil.copytree(run.checkpoints, longer.checkpoints)
+            CLOCK.carry(snapshot.numbers["spent"])
+        yield longer

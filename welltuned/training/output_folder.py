@@ -12,7 +12,7 @@ from welltuned.engines import distributed
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs.checkpoints import SNAPSHOTS
 from welltuned.runs.disk import nearest_that_exists, why_unwritable
-from welltuned.runs.folder import Run, next_free
+from welltuned.runs.folder import START, Run, next_free
 from welltuned.schema.units import size_text
 from welltuned.strategies.base import InjectedStrategy
 from welltuned.training.data_cache import DataCache
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _SNAPSHOT = 3
 """A snapshot, in units of the weights that train: with them, two moments of each."""
+
+
+RUNS = "runs"
+"""Where runs go that are given no folder."""
 
 
 def prepare_in_folder(
@@ -47,6 +51,16 @@ def with_output_folder(config: RunConfig, faults: Faults) -> RunConfig:
     """The config with its folder in it, one that nothing else uses. Nothing is written yet."""
     folder = _free_folder(config, faults)
     return config.model_copy(update={"output_dir": str(folder)})
+
+
+def unfinished_before(config: RunConfig) -> Run | None:
+    """Of a config that names no folder, the newest run that was interrupted and can go on."""
+    if config.output_dir is not None:
+        return None
+    named = Path(RUNS).glob(f"{usual_name(config)}*")
+    found = [folder for folder in named if is_interrupted(folder, config)]
+    newest = max(found, key=lambda folder: (folder / START).stat().st_mtime, default=None)
+    return None if newest is None else Run(newest)
 
 
 def usual_name(config: RunConfig) -> str:
@@ -133,7 +147,7 @@ def _free_folder(config: RunConfig, faults: Faults) -> Path:
                 "choose another output_dir; nothing is ever overwritten",
             )
     else:
-        folder = next_free(Path("runs"), usual_name(config))
+        folder = next_free(Path(RUNS), usual_name(config))
     if not folder.is_file() and (fault := why_unwritable(folder)) is not None:
         faults.extend([fault])
     return folder

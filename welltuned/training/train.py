@@ -32,7 +32,7 @@ from welltuned.runs.folder import write_json
 from welltuned.runs.ownership import owned
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
-from welltuned.runs.status import begun, recorded
+from welltuned.runs.status import begun, recorded, resume_line
 from welltuned.runs.stopping import stoppable
 from welltuned.schema.import_path import allowing_imports, load_callable
 from welltuned.schema.versions import RUN_CONFIG
@@ -47,9 +47,13 @@ from welltuned.training.decisions import (
     write_decisions,
 )
 from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
-from welltuned.training.extend import copy_beginning, extension_of, start_of_extension
+from welltuned.training.extend import extension_of, gone_further_than, start_of_extension
 from welltuned.training.observer import Observer, Recorder
-from welltuned.training.output_folder import prepare_in_folder, require_space_to_train
+from welltuned.training.output_folder import (
+    prepare_in_folder,
+    require_space_to_train,
+    unfinished_before,
+)
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.resume import (
@@ -86,7 +90,10 @@ def _from_data_on(
     config: RunConfig, observer: Observer, command: str | None, cache: DataCache | None
 ) -> Run:
     with phase("data"):
+        before = unfinished_before(config)
         prepared = prepare_in_folder(config, observer.working, cache)
+    if before is not None:
+        observer.noted(f"another run of this config is unfinished: {resume_line(before)}")
     settle = partial(_write_start, config, command)
     return _within(begun(Path(str(prepared.config.output_dir))), prepared, observer, settle)
 
@@ -148,18 +155,8 @@ def extend_training(
             prepared = prepare(config, observer.working)
             snapshot = start_of_extension(run, prepared, observer.noted)
         settle = partial(_write_start, config, None)
-        entered = _gone_further_than(run, Path(str(config.output_dir)), snapshot)
+        entered = gone_further_than(run, Path(str(config.output_dir)), snapshot)
         return _within(entered, prepared, observer, settle, snapshot)
-
-
-@contextmanager
-def _gone_further_than(run: Run, folder: Path, snapshot: Snapshot | None) -> Iterator[Run]:
-    """A new run that begins where a finished one was last saved."""
-    with begun(folder) as longer:
-        if snapshot is not None:
-            copy_beginning(run, longer)
-            CLOCK.carry(snapshot.numbers["spent"])
-        yield longer
 
 
 def train_or_resume(
