@@ -80,6 +80,14 @@ def test_lines_are_answered_as_they_come(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(arrived) == [["bäd"], ["fine", ""], ["last"]]
 
 
+def test_a_mark_of_byte_order_is_text_but_at_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = io.BytesIO("\ufeffgood\n\ufeffbad\n\ufeffroom".encode())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(raw))
+    assert list(_arrived()) == [["good", "\ufeffbad"], ["\ufeffroom"]]
+
+
 def test_empty_lines_of_standard_input_have_rows(answering: Answering, call: Any) -> None:
     status, out, err = call(
         "predict", answering("single").folder, stdin="good film\r\n\n  \nbad room"

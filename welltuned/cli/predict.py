@@ -84,13 +84,14 @@ def predict_command(
 
 def _arrived() -> Iterator[list[str | Fault]]:
     """The lines of standard input, as many as have come: one typed, or the next of a file."""
-    rest = b""
+    rest, encoding = b"", "utf-8-sig"  # a mark of byte order is one at the beginning alone
     for chunk in _chunks():
         *lines, rest = (rest + chunk).split(b"\n")
         if lines:
-            yield [_decoded(line) for line in lines]
+            yield [_decoded(lines[0], encoding), *map(_decoded, lines[1:])]
+            encoding = "utf-8"
     if rest:
-        yield [_decoded(rest)]
+        yield [_decoded(rest, encoding)]
 
 
 def _chunks() -> Iterator[bytes]:
@@ -103,10 +104,10 @@ def _chunks() -> Iterator[bytes]:
         yield chunk
 
 
-def _decoded(line: bytes) -> str | Fault:
+def _decoded(line: bytes, encoding: str = "utf-8") -> str | Fault:
     """A line without its end; a fault where it is no UTF-8."""
     try:
-        return line.decode("utf-8-sig").removesuffix("\r")
+        return line.decode(encoding).removesuffix("\r")
     except UnicodeDecodeError as error:
         return Fault(
             "predict.input_not_utf8",
