@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
 .PHONY: demo test check golden docs pages pitfalls tree reference schemas readings errors test-lowest \
-	test-slow test-gpu storm bench bench-gpu benchmark constraints clean
+	test-slow test-gpu storm fuzz bench bench-gpu benchmark constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -62,6 +62,9 @@ storm: $(VENV)/ready       ## faults on purpose, hundreds of them: tried, surviv
 
 test-gpu: $(VENV)/ready    ## tests that need a GPU
 	$(TESTS) -m gpu
+
+fuzz: $(VENV)/ready        ## 10,000 damaged or arbitrary inputs for each reader of data and configs (ten minutes on two cores)
+	$(TESTS) tests/data/readers/test_fuzz.py tests/schema/test_fuzz.py -m storm -n 2 --dist=worksteal
 
 bench: $(VENV)/ready .venv-peers/ready ## speed beside the scripts people write, into docs/performance.md (hours on two cores)
 	$(BIN)/python benchmarks/bench.py run
