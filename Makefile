@@ -14,12 +14,13 @@ demo: $(VENV)/ready        ## compare five strategies on the embedded model and 
 test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs
 	$(TESTS) -m "not slow and not gpu and not storm" -n 2 --durations=20
 
-check: $(VENV)/ready       ## style, types, the direction of imports, and sizes that only get better
+check: $(VENV)/ready       ## style, types, the direction of imports, sizes that only get better, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/ratchets/measure.py
+	$(BIN)/python tests/ratchets/audit.py
 
 golden: $(VENV)/ready      ## every kind of run repeated: losses and weights as they were recorded
 	$(BIN)/python tests/golden/record.py --jobs 2
