@@ -41,3 +41,21 @@ def reads(examples: Examples, index: int) -> Callable[[dict[str, torch.Tensor]],
         return any(row[real].tolist() == wanted for row, real in rows)
 
     return holds
+
+
+def starve(patch: pytest.MonkeyPatch, size: int, after: int = 0) -> list[int]:
+    """From now on memory runs out in micro-batches of more examples, but for so many of the first.
+
+    Returns the sizes of all that are tried, as they come.
+    """
+    honest, tried = CrossEntropy.loss, list[int]()
+
+    def loss(self: Any, model: Any, batch: Any) -> torch.Tensor:
+        tried.append(len(batch["input_ids"]))
+        if tried[-1] > size and len(tried) > after:
+            model(input_ids=batch["input_ids"])  # dropout draws its numbers before memory ends
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        return honest(self, model, batch)
+
+    patch.setattr(CrossEntropy, "loss", loss)
+    return tried

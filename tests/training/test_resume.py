@@ -11,7 +11,7 @@ import pytest
 
 from faults import fails, refused
 from resuming import Killed, Killing, Notes, Signalling, differing, left_by
-from spoiling import reads, spoil
+from spoiling import reads, spoil, starve
 from support import STRATEGIES, config_values, job_for
 from welltuned.config import run_config_from
 from welltuned.data.config import DataConfig
@@ -105,6 +105,20 @@ def test_the_count_of_skipped_steps_goes_on(
     assert {file.name for file in resumed.not_finite.iterdir()} == files and len(files) == 2
     assert resumed.read(f"not_finite/step-{skipped[0]}.json")["loss"] == "nan"
     assert "Steps not taken" in resumed.report.read_text()
+
+
+def test_a_training_whose_memory_ran_out_goes_on_as_it_was(
+    asked: Any, whole: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the small micro-batches that it had by then, not in those of its config."""
+    starve(monkeypatch, size=5)
+    run = interrupted(asked("other"), Signalling(4))
+    assert run.status["micro_batch_size"] == 4
+    resumed = resume_training(run.folder)
+    assert resumed.results["training"]["backoffs"] == [{"step": 1, "size": 4}]
+    assert [row["step"] for row in resumed.read_lines("metrics.jsonl") if "micro_batch_size" in row]
+    assert "Memory ran out" in resumed.report.read_text()
+    assert not differing(left_by(resumed), whole())
 
 
 def test_one_skipped_step_before_and_one_after_are_two(

@@ -47,7 +47,7 @@ class BatchPlan:
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """The epoch's optimizer steps, each a list of micro-batches of example indices."""
-        return [self._micro_batches(batch) for batch in self._global_batches(epoch)]
+        return [self.cut(batch) for batch in self._global_batches(epoch)]
 
     def count(self, epochs: int) -> list[int]:
         """Steps in each of the first `epochs` epochs."""
@@ -85,7 +85,8 @@ class BatchPlan:
     def _rows(self, indices: np.ndarray) -> np.ndarray:
         return np.ones_like(indices) if self.rows is None else self.rows[indices]
 
-    def _micro_batches(self, batch: np.ndarray) -> list[np.ndarray]:
+    def cut(self, batch: np.ndarray) -> list[np.ndarray]:
+        """The micro-batches of a step."""
         parts = (
             np.array_split(batch, self.accumulation * self.processes)
             if self.max_tokens

@@ -11,6 +11,7 @@ from welltuned.engines import distributed
 from welltuned.engines.device import autocast
 from welltuned.engines.feed import micro_batches_of
 from welltuned.engines.job import Job
+from welltuned.engines.memory_faults import out_of_memory_together
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Fault, RunFailed
@@ -52,14 +53,15 @@ def accumulate(
     # Counts are read on the host, so that a GPU is not waited for.
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
     losses = []
-    for batch in batches:
-        with meter.measuring(batch):
-            with autocast(job.precision, job.device):
-                # Without anything to learn, loss and count are 0.
-                summed = job.problem.objective.loss(job.model, _moved(batch, job.device))
-                part = summed / (count or 1.0)
-            backward(part)
-        losses.append(part.detach())
+    with out_of_memory_together():
+        for batch in batches:
+            with meter.measuring(batch):
+                with autocast(job.precision, job.device):
+                    # Without anything to learn, loss and count are 0.
+                    summed = job.problem.objective.loss(job.model, _moved(batch, job.device))
+                    part = summed / (count or 1.0)
+                backward(part)
+            losses.append(part.detach())
     own = torch.stack(losses).tolist() if losses else []  # read from the device at once
     distributed.sum_gradients(job.model.parameters())
     if step.number == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -169,7 +169,7 @@ class TrainingConfig(Part):
             return self.global_batch_size or DEFAULT_GLOBAL_BATCH
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
 
-    def split_into(self, size: int) -> TrainingConfig:
+    def split_into(self, size: int) -> Self:
         """The same steps, taken `size` examples at a time."""
         return self.model_copy(
             update={

@@ -49,6 +49,9 @@ class Listener:
     def skipped(self, step: Step, flaw: str) -> None:
         """A step was not taken, as its loss or gradient, whichever `flaw` names, is not finite."""
 
+    def backed_off(self, step: int, size: int) -> None:
+        """Memory ran out in a step; from it on micro-batches have so many examples at most."""
+
     def read(self, done: int, total: int) -> None:
         """The frozen model has read so many of the training examples, for its head to be fitted."""
 
@@ -89,6 +92,10 @@ class Listeners(Listener):
     def skipped(self, step: Step, flaw: str) -> None:
         for listener in self._listeners:
             listener.skipped(step, flaw)
+
+    def backed_off(self, step: int, size: int) -> None:
+        for listener in self._listeners:
+            listener.backed_off(step, size)
 
     def read(self, done: int, total: int) -> None:
         for listener in self._listeners:

@@ -1,5 +1,7 @@
 """The gradients of one optimizer step, ready to be stepped with; shared by both engines.
 
+Where memory runs out, the step is made in smaller micro-batches (`memory_backoff.py`).
+
 A step whose loss or gradient is no number leaves none, and the optimizer then changes nothing, not
 even its moments: without gradients AdamW passes over a weight.
 """
@@ -16,6 +18,7 @@ import torch
 from welltuned.engines import distributed
 from welltuned.engines.accumulate import StepLoss, accumulate, advance
 from welltuned.engines.job import Job
+from welltuned.engines.memory_backoff import MicroBatches
 from welltuned.engines.not_finite import not_finite, study
 from welltuned.engines.optimizer import clip_gradients
 from welltuned.engines.step_plan import PlannedStep
@@ -45,6 +48,7 @@ class GradientTaker:
 
     def __init__(self, job: Job, meter: Meter) -> None:
         self._job, self._meter = job, meter
+        self.micro_batches = MicroBatches(job, meter)
 
     def take(self, step: PlannedStep, backward: Backward) -> Gradients:
         """Leave the clipped gradients of a step in the weights, or none where there is a flaw.
@@ -54,11 +58,13 @@ class GradientTaker:
         job, meter = self._job, self._meter
         meter.start()
         advance(job, step, meter)
-        loss = accumulate(job, step, meter, backward)
+        loss = self.micro_batches.within_memory(
+            step, lambda fitting: accumulate(job, fitting, meter, backward)
+        )
         norm = clip_gradients(job.groups, job.training.max_grad_norm)
         gradients = Gradients(loss.total, norm)
         if gradients.flaw is not None:
-            self._skip(step, loss, gradients)
+            self._skip(self.micro_batches.fit(step), loss, gradients)
         return gradients
 
     def _skip(self, step: PlannedStep, loss: StepLoss, gradients: Gradients) -> None:

@@ -20,7 +20,7 @@ from welltuned.errors import Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
 from welltuned.protection import Guard
-from welltuned.runs.results_schema import HeadSolution, Scores
+from welltuned.runs.results_schema import Backoff, HeadSolution, Scores
 from welltuned.strategies import ParameterGroup, Strategy
 from welltuned.tasks import Examples, Problem
 
@@ -90,5 +90,7 @@ class Outcome:
     stopped_early: bool = False
     skipped_steps: int = 0
     """Steps that were not taken, as their loss or gradient was not finite."""
+    backoffs: list[Backoff] = field(default_factory=list)
+    """Each time that memory ran out, and micro-batches became smaller."""
     lbfgs: HeadSolution | None = None
     """How the optimum of a linear head was found, where it was."""

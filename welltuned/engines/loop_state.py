@@ -77,12 +77,14 @@ class LoopState:
 
     def left(self) -> Iterator[PlannedStep]:
         """The steps that this process is to take."""
-        return iter(()) if self.outcome.stopped_early else self.plan.after(self.taken)
+        steps = iter(()) if self.outcome.stopped_early else self.plan.after(self.taken)
+        return map(self.gradients.micro_batches.fit, steps)
 
     def left_of(self, epoch: int) -> Iterator[PlannedStep]:
         """Those of one epoch (from 0)."""
         gone = self.outcome.stopped_early
-        return (step for step in self.plan.epoch(epoch) if step.number > self.taken and not gone)
+        steps = (step for step in self.plan.epoch(epoch) if step.number > self.taken and not gone)
+        return map(self.gradients.micro_batches.fit, steps)
 
     def after(self, step: PlannedStep, gradients: Gradients) -> Scores | None:
         """Report a step that was taken or skipped; save and validate if due. Returns its scores.

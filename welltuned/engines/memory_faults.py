@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from welltuned.engines import distributed
 from welltuned.errors import Fault, RunFailed, WelltunedError
 
 _SAID = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
@@ -36,6 +37,26 @@ def telling_memory(doing: str, remedies: Sequence[str]) -> Iterator[None]:
             remedies=", or ".join(remedies),
         )
         raise RunFailed(fault) from error
+
+
+@contextmanager
+def out_of_memory_together() -> Iterator[None]:
+    """Where memory runs out in one of several processes, all raise what says so.
+
+    Otherwise they would wait for what that one was to compute.
+    """
+    if distributed.processes() == 1:
+        yield
+        return
+    said = None
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error)  # the error itself holds on to what is in memory
+    if distributed.any_of(said is not None):
+        raise MemoryError(said or "out of memory in another process")
 
 
 def lower(key: str, value: object) -> list[str]:

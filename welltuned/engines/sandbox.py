@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
@@ -20,8 +21,7 @@ def untouched(job: Job) -> Iterator[None]:
     kept = [(tensor, tensor.detach().clone()) for tensor in _may_change(job)]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
-    state = torch.get_rng_state()
-    gpu_states = torch.cuda.get_rng_state_all() if job.device.type == "cuda" else []
+    random = RandomNumbers.now(job.device)
     try:
         yield
     finally:
@@ -33,9 +33,25 @@ def untouched(job: Job) -> Iterator[None]:
             parameter.requires_grad_(trained)
         for module, mode in modes:
             module.training = mode
-        torch.set_rng_state(state)
-        if gpu_states:
-            torch.cuda.set_rng_state_all(gpu_states)
+        random.put_back()
+
+
+@dataclass(frozen=True)
+class RandomNumbers:
+    """The state of torch's random numbers at some moment, in this process."""
+
+    cpu: torch.Tensor
+    gpus: list[torch.Tensor]
+
+    @classmethod
+    def now(cls, device: torch.device) -> RandomNumbers:
+        gpus = torch.cuda.get_rng_state_all() if device.type == "cuda" else []
+        return cls(torch.get_rng_state(), gpus)
+
+    def put_back(self) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.gpus:
+            torch.cuda.set_rng_state_all(self.gpus)
 
 
 def _may_change(job: Job) -> Iterator[torch.Tensor]:

@@ -2,7 +2,7 @@
 
 config.yaml         resolved, with schema_version
 status.json         {"state": "running|finished|failed|stopped", "step", "error"}, and
-                    "diagnosis" and "skipped_steps" once there are some
+                    "diagnosis", "skipped_steps" and "micro_batch_size" once there are some
 environment.json    versions, device, commit, fingerprints, seed
 data.json           what is known of the data
 trained_on.npy      hashes of the training texts, by which evaluation knows them again
@@ -54,6 +54,8 @@ class RunStatus(TypedDict):
     """The verdict on its curves, what shows it, and what to try."""
     skipped_steps: NotRequired[int]
     """Steps that were not taken, as their loss or gradient was not finite."""
+    micro_batch_size: NotRequired[int]
+    """Examples of a micro-batch, since memory ran out."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from welltuned.training.prepare import RunPlan
 
 log = logging.getLogger("welltuned.train")
+BACKED_OFF = "out of memory; micro-batches of {size} from here on, the same examples in every step"
 
 
 class LoggingObserver(Observer):
@@ -72,6 +73,9 @@ class LoggingObserver(Observer):
 
     def skipped(self, step: Step, flaw: str) -> None:
         log.warning("step %d: skipped, its %s is not finite", step.step, flaw)
+
+    def backed_off(self, step: int, size: int) -> None:
+        log.warning("step %d: %s", step, BACKED_OFF.format(size=size))
 
     def changed(self, step: int, what: str) -> None:
         log.info("step %d: %s", step, what)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 _METRICS = "metrics.jsonl"
+_FACTS = ("skipped_steps", "micro_batch_size")
+"""What status.json tells beside how far the run is."""
 
 
 class Observer(Listener):
@@ -53,7 +55,7 @@ class RecorderState(TypedDict):
 
     waiting: list[dict[str, Any]]
     seconds: float
-    skipped: int
+    facts: dict[str, int]
     bytes: int
 
 
@@ -68,13 +70,13 @@ class Recorder(Listener):
         self._every = every
         self._waiting: list[Step] = []
         self._seconds = 0.0
-        self._skipped = 0
+        self._facts: dict[str, int] = {}
 
     def state(self) -> RecorderState:
         return {
             "waiting": [asdict(step) for step in self._waiting],
             "seconds": self._seconds,
-            "skipped": self._skipped,
+            "facts": self._facts,
             "bytes": self._run.size_of(_METRICS),
         }
 
@@ -82,12 +84,15 @@ class Recorder(Listener):
         """Lines written since then are taken back: what they tell of comes again."""
         noted = cast(RecorderState, state)
         self._waiting = [Step(**step) for step in noted["waiting"]]
-        self._seconds, self._skipped = noted["seconds"], noted["skipped"]
+        self._seconds, self._facts = noted["seconds"], noted["facts"]
         self._run.cut(_METRICS, noted["bytes"])
 
     def started(self, total_steps: int) -> None:
-        if self._skipped != self._run.status.get("skipped_steps", 0):  # it may have begun anew
-            self._run.tell(skipped_steps=self._skipped)
+        """A run that has begun anew had told more, perhaps, than is so now."""
+        status = {**self._run.status}
+        others = {name: value for name, value in status.items() if name not in _FACTS}
+        if status != {**others, **self._facts}:
+            self._run.write("status.json", {**others, **self._facts})
 
     def stepped(self, step: Step) -> None:
         self._waiting.append(step)
@@ -96,11 +101,18 @@ class Recorder(Listener):
 
     def skipped(self, step: Step, flaw: str) -> None:
         self._seconds += step.seconds
-        self._skipped += 1
         told = {"step": step.step, "split": "train", "epoch": step.epoch, "skipped": flaw}
         self._run.append(_METRICS, told)
-        self._run.tell(step=step.step, skipped_steps=self._skipped)
+        self._note(skipped_steps=self._facts.get("skipped_steps", 0) + 1)
         self._flush_if_due(step)
+
+    def backed_off(self, step: int, size: int) -> None:
+        self._run.append(_METRICS, {"step": step, "split": "train", "micro_batch_size": size})
+        self._note(micro_batch_size=size)
+
+    def _note(self, **facts: int) -> None:
+        self._facts |= facts
+        self._run.tell(**facts)
 
     def _flush_if_due(self, step: Step) -> None:
         if self._waiting and (step.step % self._every == 0 or step.step in (1, step.total)):

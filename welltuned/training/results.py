@@ -191,6 +191,8 @@ def _progress(outcome: Outcome) -> TrainingProgress:
     }
     if outcome.skipped_steps:
         progress["skipped_steps"] = outcome.skipped_steps
+    if outcome.backoffs:
+        progress["backoffs"] = outcome.backoffs
     return progress
 
 

@@ -198,11 +198,12 @@ def _within(
 
 
 def _saving_memory(prepared: RunPlan) -> list[str]:
-    """What makes training take less memory, with the settings as they are now."""
+    """What makes training take less memory, with the settings as they are now.
+
+    Micro-batches are made smaller as it goes, down to one example.
+    """
     training = prepared.config.training
     return [
-        *lower("training.per_device_train_batch_size", training.per_device_train_batch_size),
-        *lower("training.max_tokens_per_step", training.max_tokens_per_step),
         *lower("task.max_length", prepared.max_length),
         *choose("training.gradient_checkpointing", training.gradient_checkpointing, True),
         *choose("training.precision", training.precision, "bf16"),

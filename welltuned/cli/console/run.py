@@ -31,6 +31,7 @@ from welltuned.runs.results_schema import Cost, FindingRecord, HeadOptimum, Scor
 from welltuned.schema.messages import render_message
 from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
+from welltuned.training.log import BACKED_OFF
 from welltuned.training.observer import Observer
 from welltuned.training.waits import Pace
 
@@ -124,6 +125,9 @@ class ConsoleObserver(Observer):
 
     def skipped(self, step: Step, flaw: str) -> None:
         self._say(f"[yellow]step {step.step}: skipped, its {flaw} is not finite[/]")
+
+    def backed_off(self, step: int, size: int) -> None:
+        self._say(f"[yellow]step {step}: {BACKED_OFF.format(size=size)}[/]")
 
     def read(self, done: int, total: int) -> None:
         self.working("reading training examples", done, total)

@@ -21,6 +21,7 @@ from welltuned.runs.results_schema.checks import (
     ProofRecord,
 )
 from welltuned.runs.results_schema.cost import (
+    Backoff,
     Cost,
     ParameterCount,
     TrainingProgress,
@@ -64,6 +65,7 @@ __all__ = [
     "AlphaPoint",
     "AnswerEnd",
     "AutoTuned",
+    "Backoff",
     "Baselines",
     "BatchSizeSearch",
     "BatchSizeTry",

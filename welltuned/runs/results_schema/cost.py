@@ -64,6 +64,16 @@ class Cost(TypedDict):
 
 
 @with_config(CLOSED)
+class Backoff(TypedDict):
+    """Memory ran out: a step was taken in smaller micro-batches, and so were all after it."""
+
+    step: int
+    """The step."""
+    size: int
+    """Examples of a micro-batch from then on; a step's examples stayed the same."""
+
+
+@with_config(CLOSED)
 class TrainingProgress(TypedDict):
     """How far training went."""
 
@@ -77,6 +87,8 @@ class TrainingProgress(TypedDict):
     """Whether patience ran out before the planned end."""
     skipped_steps: NotRequired[int]
     """How many of the steps were not taken, as their loss or gradient was not finite."""
+    backoffs: NotRequired[list[Backoff]]
+    """Each time that memory ran out."""
     optimizer_steps: NotRequired[int]
     """In an RL stage: steps of the optimizer."""
     episodes: NotRequired[int]
