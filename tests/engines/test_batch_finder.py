@@ -49,13 +49,13 @@ def test_the_longest_examples_come_first(
     """What fits them fits everything."""
     job = job_for(tiny("bert"), sentiment, STRATEGIES["full"], training=AUTO)
     tried: list[int] = []
-    real = batch_finder._pass
+    real = batch_finder.forward_backward
 
     def spied(job: Any, indices: Any) -> None:
         tried.append(int(job.examples.lengths[indices].max()))
         real(job, indices)
 
-    monkeypatch.setattr(batch_finder, "_pass", spied)
+    monkeypatch.setattr(batch_finder, "forward_backward", spied)
     find_batch_size(job)
     assert tried[0] == job.examples.lengths.max()
 
@@ -64,14 +64,14 @@ def test_a_size_that_runs_out_of_memory_is_the_last(
     tiny: Any, sentiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_for(tiny("bert"), sentiment, STRATEGIES["full"], training=AUTO)
-    real = batch_finder._pass
+    real = batch_finder.forward_backward
 
     def small(job: Any, indices: Any) -> None:
         if len(indices) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         real(job, indices)
 
-    monkeypatch.setattr(batch_finder, "_pass", small)
+    monkeypatch.setattr(batch_finder, "forward_backward", small)
     found = find_batch_size(job)
     assert [each.size for each in found.tries] == [1, 2, 4, 8]
     assert found.tries[-1].examples_per_second is None and found.size <= 4

@@ -106,7 +106,7 @@ def _try(job: Job, steps: list[np.ndarray], sizes: list[int]) -> Iterator[Try]:
     for size, larger in zip(sizes, [*sizes[1:], 0], strict=True):
         held = process_memory.held()
         try:
-            _pass(job, longest[:size])
+            forward_backward(job, longest[:size])
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -130,14 +130,14 @@ def _would_fit(job: Job, needed: int) -> bool:
 def _speed(job: Job, steps: list[np.ndarray], size: int) -> float:
     """Examples per second, after a pass to warm up."""
     batches = [step[i : i + size] for step in steps for i in range(0, len(step), size)]
-    _pass(job, batches[0])
+    forward_backward(job, batches[0])
     start = time.perf_counter()
     for batch in batches:
-        _pass(job, batch)
+        forward_backward(job, batch)
     return sum(map(len, batches)) / (time.perf_counter() - start)
 
 
-def _pass(job: Job, indices: np.ndarray) -> None:
+def forward_backward(job: Job, indices: np.ndarray) -> None:
     """A forward and backward pass; the gradients are dropped."""
     batch = job.collate(indices, job.device)
     with autocast(job.precision, job.device):

@@ -12,13 +12,15 @@ from welltuned.engines.job import Job
 
 
 @contextmanager
-def untouched(job: Job) -> Iterator[None]:
+def untouched(job: Job, steps: bool = True) -> Iterator[None]:
     """Context in which steps may be taken; afterwards all is restored, bit for bit.
+
+    Without `steps` there are none, and no memory is taken for a copy of the weights.
 
     Weights, buffers, what trains, the modes of modules and the random numbers to come.
     """
     model = job.model
-    kept = [(tensor, tensor.detach().clone()) for tensor in _may_change(job)]
+    kept = [(tensor, tensor.detach().clone()) for tensor in _may_change(job, steps)]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
     random = RandomNumbers.now(job.device)
@@ -54,7 +56,7 @@ class RandomNumbers:
             torch.cuda.set_rng_state_all(self.gpus)
 
 
-def _may_change(job: Job) -> Iterator[torch.Tensor]:
-    for group in job.groups:
+def _may_change(job: Job, steps: bool) -> Iterator[torch.Tensor]:
+    for group in job.groups if steps else ():
         yield from group.parameters
     yield from job.model.buffers()

@@ -7,6 +7,7 @@ where no weight has moved.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from welltuned.engines import distributed
 from welltuned.engines.batch_finder import BatchSearch, find_batch_size
@@ -17,6 +18,8 @@ from welltuned.schema.messages import render_message
 from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session
+
+Loaded = TypeVar("Loaded", bound=LoadedModel)
 
 
 def auto_tune(loaded: LoadedModel, observer: Observer) -> Session:
@@ -58,19 +61,20 @@ def _find_batch_size(loaded: LoadedModel, observer: Observer) -> tuple[BatchSear
     )
     name = "per_device_train_batch_size"
     choice = Choice(name, search.size, search.reason)
-    return search, _with_choice(loaded, observer, choice, training.split_into(search.size))
+    return search, with_choice(loaded, observer, choice, training.split_into(search.size))
 
 
 def _find_learning_rate(loaded: LoadedModel, observer: Observer) -> tuple[RangeTest, LoadedModel]:
     test = try_learning_rates(loaded, observer)
     choice = Choice("learning_rate", test.suggestion, f"range test: {render_message(test.reason)}")
     changed = loaded.config.training.model_copy(update={choice.name: choice.value})
-    return test, _with_choice(loaded, observer, choice, changed)
+    return test, with_choice(loaded, observer, choice, changed)
 
 
-def _with_choice(
-    loaded: LoadedModel, observer: Observer, choice: Choice, training: TrainingConfig
-) -> LoadedModel:
+def with_choice(
+    loaded: Loaded, observer: Observer, choice: Choice, training: TrainingConfig
+) -> Loaded:
+    """The same with a hyper-parameter that was found, of which the user is told."""
     observer.noted(str(choice))
     prepared = loaded.prepared
     config = prepared.config.model_copy(update={"training": training})

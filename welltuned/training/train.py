@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -21,14 +21,12 @@ from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.memory_faults import choose, lower, telling_memory
 from welltuned.engines.snapshot import Snapshot
-from welltuned.errors import NotFinite, Place
+from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
 from welltuned.runs.checkpoints import SNAPSHOTS, BestWeights, keep_newest
-from welltuned.runs.disk import make_folder
 from welltuned.runs.environment import describe_environment
-from welltuned.runs.folder import write_json
 from welltuned.runs.ownership import owned
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
@@ -46,7 +44,12 @@ from welltuned.training.decisions import (
     note_changes,
     write_decisions,
 )
-from welltuned.training.diagnosis.watching import diagnose_run, diagnosing_listener, note_divergence
+from welltuned.training.diagnosis.watching import (
+    diagnose_run,
+    diagnosing_listener,
+    note_divergence,
+    save_study,
+)
 from welltuned.training.extend import extension_of, gone_further_than, start_of_extension
 from welltuned.training.observer import Observer, Recorder
 from welltuned.training.output_folder import (
@@ -55,6 +58,7 @@ from welltuned.training.output_folder import (
     unfinished_before,
 )
 from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.rehearse import rehearse
 from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.resume import (
     Interrupted,
@@ -192,7 +196,7 @@ def _within(
         run = Run(distributed.from_main(lambda: Path()))
         with stoppable():
             session = auto_tune(load_session(prepared, Observer()), Observer())
-            _tune(session, run, Observer(), snapshot)
+            _tune(rehearse(session, run, Observer()), run, Observer(), snapshot)
     distributed.from_main(lambda: None)  # nobody leaves before the run is written
     return run
 
@@ -222,7 +226,7 @@ def _carry_out(
     with phase("load"):
         loaded = load_session(prepared, observer)
     with phase("probe"):
-        session = settle(run, auto_tune(loaded, observer))
+        session = settle(run, rehearse(auto_tune(loaded, observer), run, observer))
     require_space_to_train(session, run)
     base = retention_steps.measure_base(session, observer)
     try:
@@ -289,12 +293,6 @@ def _tune(
         save_snapshot(run, found)
         best.pin(found.numbers["validator"]["best_step"])
 
-    def study(step: int, found: Mapping[str, object]) -> Place:
-        make_folder(run.not_finite)
-        file = run.not_finite / f"step-{step}.json"
-        write_json(file, found)
-        return Place(str(file))
-
     if snapshot is not None:
         best.pin(snapshot.numbers["validator"]["best_step"])
     listeners = [Recorder(run, session.config.training.logging_steps), observer]
@@ -304,7 +302,7 @@ def _tune(
         run.folder,
         retention_steps.guards(session, observer),
     )
-    job = replace(job, save=save, study=study, start=snapshot)
+    job = replace(job, save=save, study=partial(save_study, run), start=snapshot)
     if session.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(session.device)
     return _engine(session.config)(job)

@@ -12,6 +12,7 @@ from welltuned.runs.results_schema.auto_tune import (
     BatchSizeTry,
     LearningRateSearch,
     RangeTestResult,
+    RehearsalRecord,
 )
 from welltuned.runs.results_schema.checks import (
     AnswerEnd,
@@ -91,6 +92,7 @@ __all__ = [
     "ProbedTexts",
     "ProofRecord",
     "RangeTestResult",
+    "RehearsalRecord",
     "Retention",
     "RetentionEntry",
     "RewardStage",

@@ -60,6 +60,24 @@ class RangeTestResult(LearningRateSearch):
 
 
 @with_config(CLOSED)
+class RehearsalRecord(TypedDict):
+    """What was done once, at its largest, before a long training began."""
+
+    batch_size: int
+    """Examples of a micro-batch: as many as were asked for, or as fit into memory."""
+    tokens: int
+    """Tokens of each in the longest."""
+    step_seconds: float
+    """Seconds of its forward and backward pass."""
+    evaluation_seconds: float
+    """Seconds of the evaluation batch of the longest texts."""
+    save_seconds: float
+    """Seconds of a save."""
+    peak_memory_bytes: int
+    """The most memory held: on a GPU by tensors, else by the process."""
+
+
+@with_config(CLOSED)
 class AutoTuned(TypedDict, total=False):
     """What was tried to settle hyper-parameters; empty when nothing was to be found."""
 
@@ -67,3 +85,5 @@ class AutoTuned(TypedDict, total=False):
     """The batch size."""
     learning_rate: LearningRateSearch
     """The learning rate."""
+    rehearsal: RehearsalRecord
+    """The rehearsal of a long training."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypedDict, cast
 
 from welltuned.engines.events import Listener, Listeners, Step
+from welltuned.errors import Place
 from welltuned.runs import Run
-from welltuned.runs.folder import next_free
+from welltuned.runs.disk import make_folder
+from welltuned.runs.folder import next_free, write_json
 from welltuned.runs.results_schema import Diagnosis, KnownSoFar, Scores
 from welltuned.schema.messages import Message, message
 from welltuned.training.diagnosis import diagnose, verdict
@@ -138,6 +140,14 @@ def note_divergence(run: Run, error: Exception) -> Finding:
     )
     run.set_diagnosis(_status(finding))
     return finding
+
+
+def save_study(run: Run, step: int, found: Mapping[str, object]) -> Place:
+    """Write down what a step was made of that was not taken; returns where it stands."""
+    make_folder(run.not_finite)
+    file = run.not_finite / f"step-{step}.json"
+    write_json(file, found)
+    return Place(str(file))
 
 
 def _diagnose(run: Run, results: KnownSoFar, over: bool) -> Finding | None:
