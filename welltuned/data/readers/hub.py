@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from welltuned.data.config import DataConfig
@@ -38,18 +39,8 @@ def readers_of_dataset(
             if local
             else datasets.load_dataset(name, config.subset, revision=config.revision)
         )
-    except (
-        Exception
-    ) as error:  # the library raises many kinds; each means that the data cannot be had
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        faults.add(
-            "data.dataset_unavailable",
-            "cannot load the data set '{name}': {reason}",
-            None,
-            "check the spelling, the path and the network",
-            name=name,
-            reason=reason,
-        )
+    except Exception as error:  # of many kinds; each means that the data cannot be had
+        _refuse(name, error, faults)
         return {}
     if isinstance(loaded, datasets.Dataset):
         loaded = {"train": loaded}
@@ -57,9 +48,9 @@ def readers_of_dataset(
     for split, names in SPLIT_NAMES.items():
         for known in names:
             if known in loaded and split not in readers:
-                readers[split] = lambda part=loaded[known], label=f"{name}[{known}]": with_nested(
-                    _from_dataset(part, label), config.named_columns
-                )  # type: ignore[misc]
+                readers[split] = partial(
+                    _read_split, loaded[known], f"{name}[{known}]", config, faults
+                )
     if not readers:
         faults.add(
             "data.dataset_without_splits",
@@ -70,6 +61,28 @@ def readers_of_dataset(
             splits=", ".join(map(str, loaded)),
         )
     return readers
+
+
+def _refuse(name: str, error: Exception, faults: Faults) -> None:
+    faults.add(
+        "data.dataset_unavailable",
+        "cannot load the data set '{name}': {reason}",
+        None,
+        "check the spelling, the path and the network",
+        name=name,
+        reason=next(iter(str(error).splitlines()), type(error).__name__),
+    )
+
+
+def _read_split(part: Any, name: str, config: DataConfig, faults: Faults) -> Table | None:
+    """One split; None where its file is damaged, with the fault recorded."""
+    try:
+        part.data.table.validate(full=True)  # else damage could end the process without a word
+        table = _from_dataset(part, name)
+    except Exception as error:
+        _refuse(name, error, faults)
+        return None
+    return with_nested(table, config.named_columns)
 
 
 def _from_dataset(part: Any, name: str) -> Table:
