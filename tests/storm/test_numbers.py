@@ -40,7 +40,8 @@ FAULTS = {"run.out_of_memory": out_of_memory, "training.not_finite": not_a_numbe
 def broken(
     asked: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> Callable[[int, Callable[[torch.Tensor], torch.Tensor]], tuple[Run, str]]:
-    """`broken(number, fault)`: (a run whose n-th micro-batch met a fault, the code it told)."""
+    """`broken(number, fault)`: (a run of which all micro-batches from the n-th on meet a fault, as
+    the smaller ones do that are tried where memory runs out, the code it told)."""
     loss_sum = CrossEntropy.loss_sum
 
     def make(number: int, fault: Callable[[torch.Tensor], torch.Tensor]) -> tuple[Run, str]:
@@ -48,7 +49,7 @@ def broken(
 
         def broken_loss(problem: Any, outputs: torch.Tensor, batch: Any) -> torch.Tensor:
             loss = loss_sum(problem, outputs, batch)
-            return fault(loss) if loss.requires_grad and next(calls) == number else loss
+            return fault(loss) if loss.requires_grad and next(calls) >= number else loss
 
         with pytest.MonkeyPatch.context() as patch, pytest.raises(RunFailed) as caught:
             patch.setattr(CrossEntropy, "loss_sum", broken_loss)
