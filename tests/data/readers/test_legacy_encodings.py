@@ -36,3 +36,9 @@ def test_a_word_that_comes_often_is_no_stronger_evidence() -> None:
 
 def test_what_cannot_be_decoded_is_no_candidate() -> None:
     assert "gb18030" not in {one.encoding for one in rank_encodings(b"caf\xff\n")}
+
+
+def test_of_a_word_without_end_the_beginning_is_looked_at() -> None:
+    """A megabyte without white space is recognised as soon as a page."""
+    page = "мир".encode("cp1251") * 2000
+    assert rank_encodings(page * 20)[0] == rank_encodings(page)[0]

@@ -18,6 +18,8 @@ from itertools import pairwise
 
 _WORD = re.compile(rb"[^\x00-\x20,\"']*[\x80-\xff][^\x00-\x20,\"']*")  # none is half a character
 _MOST_WORDS = 2000
+_LONGEST_WORD = 2000
+"""How many characters of a word are looked at; a file without white space is one word."""
 _UNLIKELY = -7.0
 """The log-probability of what hardly occurs within a word."""
 _MARKS = (
@@ -61,6 +63,7 @@ class Encoding:
         text = self.decode(word)
         if text is None:
             return None
+        text = text[:_LONGEST_WORD]
         rare = math.log((1 - self.covers) / self.others)
         seen = (character for character in text if character > "\x7f")
         return sum(self._chances.get(one, rare + _oddness(one)) for one in seen) + sum(
@@ -167,4 +170,4 @@ def rank_encodings(raw: bytes) -> list[Ranked]:
 
 
 def _high(words: list[bytes]) -> int:
-    return sum(byte > 0x7F for word in words for byte in word)
+    return sum(byte > 0x7F for word in words for byte in word[: 2 * _LONGEST_WORD])
