@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ INTERVAL = 2
 KILLS = 3
 """Of each run, at most; then it is let alone."""
 Whole = tuple[dict[str, Any], float]
+"""What a run leaves that is never interrupted, and the seconds it takes."""
 
 
 class Lives:
@@ -86,8 +87,8 @@ class Lives:
         self.folder = Path(values["output_dir"])
         self.run = Run(self.folder / stage)
 
-    def one(self, seconds: float | None = None, **faults: Any) -> bool:
-        """One life, killed after so long if at all. Returns whether it was killed."""
+    def one(self, seconds: float | None = None, ends: int = -9, **faults: Any) -> bool:
+        """One life, killed after so long if at all. Returns whether it ended with that status."""
         if self.folder.exists() and not self._has_begun:
             shutil.rmtree(self.folder)  # it had not come to its first step
         worker = self._forks.begin(live, values=self._values, **named({**self._more, **faults}))
@@ -95,7 +96,7 @@ class Lives:
             time.sleep(seconds)
             worker.kill()
         status, error = self._forks.end_of(worker)
-        assert status in (0, -9), error
+        assert status in (0, ends), error
         return status != 0
 
     @property
@@ -123,3 +124,7 @@ def lived(lives: Lives) -> Whole:
     start = time.monotonic()
     lives.one()
     return left_by(lives.run), time.monotonic() - start
+
+
+Pipeline = tuple[Callable[[Path], Lives], Whole]
+"""(makes one in a folder, what it leaves if it is never interrupted)."""

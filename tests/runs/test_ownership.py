@@ -10,7 +10,7 @@ import pytest
 
 from faults import refused
 from welltuned.errors import InputError
-from welltuned.runs.ownership import LOCK, is_owned, owned
+from welltuned.runs.ownership import LOCK, is_free, is_owned, owned
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -44,6 +44,17 @@ def test_an_owner_that_was_killed_leaves_it_free(tmp_path: Path) -> None:
     assert not is_owned(tmp_path)
     with owned(tmp_path):
         pass
+
+
+def test_what_a_run_left_that_was_killed_at_once_leaves_the_folder_free(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert is_free(folder)
+    folder.mkdir()
+    for name in (LOCK, ".status.json.new"):
+        (folder / name).touch()
+        assert is_free(folder)
+    (folder / ".hidden").touch()
+    assert not is_free(folder) and not is_free(folder / LOCK)
 
 
 def own_once(folder: Path, barrier: object, won: object) -> None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from forking import Forks
+from pipelines import generation, values_of
 from resuming import left_by
-from storming import SEED, Lives, Storm, Whole, lived
+from storming import SEED, Lives, Pipeline, Storm, Whole, lived
+from suffering import save_every_second
+from supervised import stories
 from support import STRATEGIES, config_values
 from welltuned.config import run_config_from
 from welltuned.schema.plugins import without_plugins
 from welltuned.training.train import run_training
+
+__all__ = ["stories"]
 
 _COUNTED = "tried", "survived", "controls"
 _TALLY: dict[str, dict[str, int]] = {}
@@ -84,6 +90,33 @@ def asked(tiny: Callable[..., str], few: str) -> Callable[..., dict[str, Any]]:
 def whole(forks: Forks, asked: Any, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """What such a run leaves in a process of its own that is never interrupted."""
     return lived(Lives(forks, asked(tmp_path_factory.mktemp("whole") / "run")))
+
+
+@pytest.fixture(scope="session")
+def pipelines(
+    forks: Forks,
+    tiny: Callable[..., str],
+    causal: Callable[..., str],
+    sentiment: str,
+    stories: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Pipeline]:
+    """`pipelines("generator")`: one whose policy that is, saved at every second batch."""
+    ppo = {"kl_target": 1.0, "eval_steps": 3}
+
+    def make(policy: str, folder: Path) -> Lives:
+        if policy == "generator":
+            values = generation(causal("llama"), stories, folder, ppo=ppo)
+        else:
+            values = values_of(tiny("bert"), sentiment, folder, ppo=ppo)
+        return Lives(forks, values, "stages/rl", suffers=save_every_second)
+
+    @cache
+    def made(policy: str) -> Pipeline:
+        whole = lived(make(policy, tmp_path_factory.mktemp(policy) / "run"))
+        return partial(make, policy), whole
+
+    return made
 
 
 @pytest.fixture(scope="session")

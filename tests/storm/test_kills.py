@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from forking import Forks
-from pipelines import values_of
-from storming import Lives, Storm, Whole, lived, reached, saved, seeded
-from suffering import die_after, forget_moments, save_every_second
+from storming import Lives, Pipeline, Storm, Whole, lived, reached, saved, seeded
+from suffering import die_after, forget_moments
 
 GROUP = "SIGKILL at a random moment"
 STEPS = {"num_train_epochs": 6, "per_device_train_batch_size": 4}
@@ -62,22 +61,9 @@ def test_what_judges_notices_a_resume_without_moments(
 # --- A pipeline -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def pipeline(
-    forks: Forks, tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any
-) -> tuple[Callable[[Path], Lives], Whole]:
-    """(a pipeline to be killed, what it leaves if it is not)."""
-
-    def make(folder: Path) -> Lives:
-        values = values_of(tiny("bert"), sentiment, folder, ppo={"kl_target": 1.0, "eval_steps": 3})
-        return Lives(forks, values, "stages/rl", suffers=save_every_second)
-
-    return make, lived(make(tmp_path_factory.mktemp("pipeline") / "run"))
-
-
 @seeded(1, 17)
 def test_a_pipeline(
-    number: int, pipeline: tuple[Callable[[Path], Lives], Whole], tmp_path: Path, storm: Storm
+    number: int, pipelines: Callable[[str], Pipeline], tmp_path: Path, storm: Storm
 ) -> None:
-    make, whole = pipeline
+    make, whole = pipelines("classifier")
     make(tmp_path / "run").outlive(storm, whole)

@@ -16,6 +16,8 @@ from suffering import be_signalled, live_as_rank, named, wait
 from welltuned.experiments.executors.local import LocalWorker
 
 GROUP = "a dead rank"
+STEPS = 6
+"""Of two that share nine steps' examples."""
 WITHIN = 60.0
 """Seconds until the others have ended."""
 
@@ -54,7 +56,7 @@ def require_end(forks: Forks, worker: LocalWorker, within: float) -> None:
 def test_of_two(
     number: int, forks: Forks, asked: Callable[..., Any], tmp_path: Path, storm: Storm
 ) -> None:
-    dying, step, note = storm.draw.randrange(2), storm.draw.randint(1, 9), tmp_path / "died"
+    dying, step, note = storm.draw.randrange(2), storm.draw.randint(1, STEPS), tmp_path / "died"
     workers = ranks(forks, asked(tmp_path / "run"), note, dying, step)
     with storm.fault():
         assert forks.end_of(workers[dying])[0] == -signal.SIGKILL

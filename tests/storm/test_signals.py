@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from forking import Forks
-from storming import Lives, Storm, Whole, saved
+from storming import Lives, Pipeline, Storm, Whole, saved
 from suffering import be_signalled, command
 from welltuned.runs.folder import START
 
@@ -43,10 +43,16 @@ MOMENTS = {
     "after a validation": Moment("welltuned.training.observer:Recorder.evaluated", "after"),
     "keeping the best": Moment("welltuned.runs.checkpoints:BestWeights.keep"),
     "the best kept": Moment("welltuned.runs.checkpoints:BestWeights.keep", "after"),
-    "saving": Moment("welltuned.training.train:save_snapshot", call=2, saves=4),
+    "saving": Moment("welltuned.training.train:save_snapshot", call=2, saves=5),
     "test": Moment("welltuned.training.train:evaluate_run"),
     "saving the model": Moment("welltuned.training.train:save_artifact"),
     "the report": Moment("welltuned.training.train:write_run_report"),
+}
+RL_MOMENTS = {
+    "sampling": Moment("welltuned.rlhf.learner:Learner.rollout", call=3, saves=2),
+    "learning": Moment("welltuned.rlhf.loop:step", call=3, saves=3),
+    "evaluation": Moment("welltuned.rlhf.loop:look", call=2, saves=3),
+    "an evaluation written": Moment("welltuned.rlhf.loop:save_checkpoint", "after"),
 }
 QUICK = {"reading data", "training", "after a validation"}
 
@@ -101,6 +107,24 @@ def test_ctrl_c_twice(name: str, signalled: Any, whole: Whole, storm: Storm) -> 
     with storm.fault():
         status, _, lives = signalled(MOMENTS[name], signal.SIGINT, signal.SIGINT)
         assert status == 128 + signal.SIGINT
+        lives.one()
+        lives.judge(whole)
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("name", RL_MOMENTS)
+@pytest.mark.parametrize("policy", ["classifier", "generator"])
+def test_sigterm_to_a_pipeline(
+    name: str, policy: str, pipelines: Callable[[str], Pipeline], tmp_path: Path, storm: Storm
+) -> None:
+    moment, (make, whole) = RL_MOMENTS[name], pipelines(policy)
+    lives, note = make(tmp_path / "run"), tmp_path / "signalled"
+    suffering = {"place": moment.place, "when": moment.when, "call": moment.call}
+    suffering |= {"numbers": [signal.SIGTERM], "note": str(note)}
+    with storm.fault():
+        assert lives.one(ends=128 + signal.SIGTERM, suffers=be_signalled, suffering=suffering)
+        assert time.time() - float(note.read_text()) < WITHIN
+        assert moment.saves in (None, saved(lives.run))
         lives.one()
         lives.judge(whole)
 

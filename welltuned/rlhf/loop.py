@@ -96,7 +96,7 @@ class Loop:
         assert max_kl != "auto"
         self._guard = Safeguards(max_kl)
         self._saves = SaveSchedule(TrainingConfig())
-        self._saved = 0
+        self._saved = self._looked = 0
         self._progress = Progress(0.0, 0.0)
 
     def train(self) -> LoopTotals:
@@ -106,7 +106,7 @@ class Loop:
         """
         with at_boundaries():
             taken = self._begin()
-            if taken and not self._goes_well(taken, self._look_if_due):
+            if taken > self._looked and not self._goes_well(taken, self._look_if_due):
                 return self.course
             batches = enumerate(self.asks.batches(self.learner.algorithm), 1)
             for number, asked in islice(batches, taken, None):
@@ -226,6 +226,7 @@ class Loop:
             "guard": [self._guard.first_reward, self._guard.first_deviation],
             "progress": asdict(self._progress),
             "spent": CLOCK.spent(),
+            "looked": self._looked,
             "bytes": {name: self.run.size_of(name) for name in _WRITTEN},
         }
         weights = dict(learner.weights)
@@ -243,6 +244,7 @@ class Loop:
         learner.go_on(snapshot.step, numbers["kl_coef"])
         self.course = LoopTotals(**numbers["course"])
         self._guard.first_reward, self._guard.first_deviation = numbers["guard"]
+        self._looked = numbers["looked"]
         for name, size in numbers["bytes"].items():
             self.run.cut(name, size)
         self._let_train(Progress(**numbers["progress"]))
@@ -264,6 +266,7 @@ class Loop:
             state = {"validation": scores, "kl_coef": self.learner.kl.value}
             kept = save_checkpoint(self.run.checkpoints, number, self.learner.weights, state)
             keep_only(self.run.checkpoints, kept)
+        self._looked = number
 
     def _go_back(self, number: int, trouble: Fault) -> None:
         """To the weights of the last look, after which nothing had exploded."""

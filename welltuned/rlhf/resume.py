@@ -12,7 +12,7 @@ from welltuned.runs import Run
 from welltuned.runs.checkpoints import newest_checkpoint
 from welltuned.runs.disk import make_folder, why_unwritable
 from welltuned.runs.folder import START, next_free
-from welltuned.runs.ownership import is_owned
+from welltuned.runs.ownership import is_free, is_owned
 from welltuned.schema.differences import differences
 from welltuned.schema.secrets import masked
 from welltuned.schema.versions import RUN_CONFIG
@@ -33,8 +33,8 @@ def place(config: RlhfConfig) -> RlhfConfig:
     """
     folder = Path(config.output_dir).expanduser() if config.output_dir else _free(config)
     config = config.model_copy(update={"output_dir": str(folder)})
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (folder / "status.json").exists() or Run(folder).config.get("pipeline") != "rlhf":
+    if not is_free(folder):
+        if not folder.is_dir() or Run(folder).config.get("pipeline") != "rlhf":
             raise InputError(
                 Fault(
                     "rlhf.folder_in_use",

@@ -31,7 +31,7 @@ import yaml
 
 from welltuned.errors import Fault, InputError, Place, RunFailed
 from welltuned.runs.disk import make_folder, writing
-from welltuned.runs.ownership import LOCK, is_owned
+from welltuned.runs.ownership import is_free, is_owned
 from welltuned.runs.results_schema import RunResults
 from welltuned.schema.secrets import MASK, masked, masked_keys
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
@@ -68,7 +68,7 @@ class Run:
     def create(cls, folder: Path) -> Run:
         """Begin a run in a new or empty folder. Raises `InputError` when it holds anything."""
         make_folder(folder)
-        if any(path.name != LOCK for path in folder.iterdir()):
+        if not is_free(folder):
             raise InputError(
                 Fault(
                     "run.folder_in_use",

@@ -58,3 +58,11 @@ def is_owned(folder: Path) -> bool:
     if free:
         lock.release()
     return not free
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a run may begin there: nothing is there, or what one left that was killed at once."""
+    if not folder.is_dir():
+        return not folder.exists()
+    names = [path.name for path in folder.iterdir()]
+    return all(name == LOCK or (name[0] == "." and name.endswith(".new")) for name in names)

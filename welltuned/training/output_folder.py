@@ -13,6 +13,7 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs.checkpoints import SNAPSHOTS
 from welltuned.runs.disk import nearest_that_exists, why_unwritable
 from welltuned.runs.folder import START, Run, next_free
+from welltuned.runs.ownership import is_free
 from welltuned.schema.units import size_text
 from welltuned.strategies.base import InjectedStrategy
 from welltuned.training.data_cache import DataCache
@@ -139,7 +140,7 @@ def _free_folder(config: RunConfig, faults: Faults) -> Path:
                 step=Run(folder).step,
                 folder=folder,
             )
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        elif not is_free(folder):
             faults.add(
                 "run.folder_in_use",
                 "the output folder is already in use",
