@@ -7,6 +7,7 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -20,15 +21,15 @@ from welltuned.reports.page import OF_POLICIES
 from welltuned.reports.rl import CHARTS, WATCHED
 from welltuned.reports.translations import ENGLISH, Translator, catalogue
 from welltuned.runs.phases import MEANING
+from welltuned.runs.results_schema.checks import Pathology
 from welltuned.schema.messages import message
 from welltuned.training.diagnosis import HEALTHY
-from welltuned.training.diagnosis.checks import WHEN_OVER
 
 ROOT = Path(welltuned.__file__).parent
 LANGUAGES = sorted(file.stem for file in (ROOT / "reports/translations").glob("*.yaml"))
 NAMES = (
     "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
-    "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *WHEN_OVER,
+    "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *get_args(Pathology),
     "before", "after", "embeddings", "head", "everything below the head", "the head alone trains",
     "memory: policy", "memory: gradients and optimizer",
     "memory: reference", "memory: value", "memory: reward", " and ",
@@ -135,6 +136,12 @@ def test_splits_have_their_names_in_every_language_and_values_of_users_have_not(
     assert ENGLISH.message(said) == "validation and test, train, 0, test 6"
     assert Translator("zh").message(said).startswith("验证和测试 没有单独的文件，从 train 中")
     assert "测试 6" in Translator("zh").message(said)
+
+
+def test_a_message_of_a_run_before_it_had_one_more_value_is_told_in_its_own_words() -> None:
+    code, values = "data.empty_left_out", {"source": "a.csv", "number": 3}
+    older = message(code, "{source}: {number} empty rows", **values)
+    assert Translator("zh").message(older) == "a.csv: 3 empty rows"
 
 
 def test_a_message_without_a_code_is_told_in_its_own_words() -> None:

@@ -40,13 +40,17 @@ class Translator:
     def message(self, message: Message | str) -> str:
         """A message by its code; in English where the language does not know it.
 
-        Runs made before notes had codes hold them as English text.
+        Runs made before notes had codes hold them as English text; and those made before a message
+        got one more value have the English words for the values they hold.
         """
         if isinstance(message, str):
             return message
         text = self._messages.get(message.get("code", ""), message["say"])
         values = {name: self._value(name, value) for name, value in message["values"].items()}
-        return str(text).format(**values)
+        try:
+            return str(text).format(**values)
+        except KeyError:
+            return str(message["say"]).format(**values)
 
     def _value(self, name: str, value: object) -> object:
         """Splits have names in every language; other values come from data and settings."""
