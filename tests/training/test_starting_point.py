@@ -12,7 +12,16 @@ import pytest
 import welltuned as wt
 from comparing import carried_out, values_for, without_processes
 from faults import noted, refused
-from support import WORDS, config_values, loaded_for, make_rows, session_for, tune, write_rows
+from support import (
+    WORDS,
+    config_values,
+    hashed_anew,
+    loaded_for,
+    make_rows,
+    session_for,
+    tune,
+    write_rows,
+)
 from welltuned.artifact.export import export_run
 from welltuned.config import run_config_from
 from welltuned.runs import Run
@@ -85,7 +94,7 @@ def test_labels_that_mean_the_same_are_matched_as_the_note_says(
     config["label2id"] = {name: int(row) for row, name in config["id2label"].items()}
     file.write_text(json.dumps(config), encoding="utf-8")
     data = relabelled(tmp_path / "flip.jsonl", FLIP)
-    before = session_for(str(base), data, HEAD, task=AUTO)
+    before = session_for(str(hashed_anew(base)), data, HEAD, task=AUTO)
     assert before.problem.labels == ("fine", "terrible") and accuracy(before) > 0.7
 
 

@@ -25,7 +25,11 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        told = SimpleNamespace(perf_counter=lambda: self.now, monotonic=lambda: self.now)
+        told = SimpleNamespace(
+            perf_counter=lambda: self.now,
+            monotonic=lambda: self.now,
+            process_time=lambda: self.now,
+        )
         monkeypatch.setattr(phases, "time", told)
         monkeypatch.setattr(waits, "time", told)
         CLOCK.end()

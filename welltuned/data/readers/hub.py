@@ -40,7 +40,7 @@ def readers_of_dataset(
             else datasets.load_dataset(name, config.subset, revision=config.revision)
         )
     except Exception as error:  # of many kinds; each means that the data cannot be had
-        _refuse(name, error, faults)
+        _tell_unavailable(name, error, faults)
         return {}
     if isinstance(loaded, datasets.Dataset):
         loaded = {"train": loaded}
@@ -63,7 +63,7 @@ def readers_of_dataset(
     return readers
 
 
-def _refuse(name: str, error: Exception, faults: Faults) -> None:
+def _tell_unavailable(name: str, error: Exception, faults: Faults) -> None:
     faults.add(
         "data.dataset_unavailable",
         "cannot load the data set '{name}': {reason}",
@@ -80,7 +80,7 @@ def _read_split(part: Any, name: str, config: DataConfig, faults: Faults) -> Tab
         part.data.table.validate(full=True)  # else damage could end the process without a word
         table = _from_dataset(part, name)
     except Exception as error:
-        _refuse(name, error, faults)
+        _tell_unavailable(name, error, faults)
         return None
     return with_nested(table, config.named_columns)
 

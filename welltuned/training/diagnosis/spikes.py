@@ -2,7 +2,7 @@
 
 By median and median absolute deviation, which a few spikes do not move (Hampel 1974). Where losses
 hardly vary, as those near zero do, one hard example would be news; so a spike also exceeds the
-level by what the loss was at the start.
+level by twice what the loss was at the start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _FAR = 8.0
 _DEVIATION = 1.4826
 """What makes of a median absolute deviation a standard deviation."""
 _START = 10
-"""Steps that are the start."""
+"""Steps that are the start..."""
+_STARTS = 2.0
+"""... and how many times its loss a spike is above the level."""
 
 
 @dataclass
@@ -49,4 +51,4 @@ class Spikes:
 def _limit(recent: Sequence[float], start: Sequence[float]) -> float:
     level = statistics.median(recent)
     deviation = _DEVIATION * statistics.median(abs(loss - level) for loss in recent)
-    return level + max(_FAR * deviation, statistics.median(start))
+    return level + max(_FAR * deviation, _STARTS * statistics.median(start))
