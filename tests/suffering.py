@@ -87,9 +87,9 @@ def die_after(step: int) -> None:
 
 def forget_moments() -> None:
     """Restore no state of an optimizer: the negative control of resuming."""
-    from welltuned.engines import loop_state
+    from welltuned.engines import snapshot
 
-    PATCH.setattr(loop_state, "restore_optimizer", lambda *arguments: None)
+    PATCH.setattr(snapshot, "restore_optimizer", lambda *arguments: None)
 
 
 def save_every_second() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import nn
@@ -26,14 +25,7 @@ from welltuned.engines.gradients import Gradients, GradientTaker
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.optimizer import build_optimizer, build_schedule, learning_rate_at
 from welltuned.engines.save_schedule import SaveSchedule
-from welltuned.engines.snapshot import (
-    Snapshot,
-    optimizer_tensors,
-    random_states,
-    restore_optimizer,
-    restore_random_states,
-    restore_weights,
-)
+from welltuned.engines.snapshot import Snapshot, trained_weights
 from welltuned.engines.step_plan import PlannedStep, StepPlan
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Stopped
@@ -98,8 +90,10 @@ class LoopState:
             self._job.listener.stepped(done)
         else:
             self._job.listener.skipped(done, gradients.flaw)
-        stops = distributed.any_of(asked_to_stop() is not None)
-        if stops or distributed.from_main(lambda: self._saves.is_due(step.number)):
+        due = distributed.is_main() and self._saves.is_due(step.number)
+        # One message for both: every step of several processes waits for it.
+        stops, saves = distributed.totals(asked_to_stop() is not None, due)
+        if stops or saves:
             self._save(step.number)
         if stops:
             stop_now()
@@ -135,24 +129,17 @@ class LoopState:
 
     def _snapshot(self, step: int) -> Snapshot:
         job = self._job
-        return Snapshot(
-            step=step,
-            weights=dict(self._weights),
-            optimizer=optimizer_tensors(self.optimizer, self._weights),
-            random=random_states(job.device),
-            numbers={
-                "validator": self._validator.state(),
-                "meter": self.meter.state(),
-                "listener": job.listener.state(),
-                "spent": CLOCK.spent(),
-            },
-        )
+        numbers = {
+            "validator": self._validator.state(),
+            "meter": self.meter.state(),
+            "listener": job.listener.state(),
+            "spent": CLOCK.spent(),
+        }
+        return Snapshot.of(step, self._weights, self.optimizer, job.device, numbers)
 
     def _restore(self, snapshot: Snapshot) -> None:
         job, numbers = self._job, snapshot.numbers
-        restore_weights(self._weights, snapshot.weights)
-        restore_optimizer(self.optimizer, self._weights, snapshot.optimizer)
-        restore_random_states(snapshot.random, job.device)
+        snapshot.put_back(self._weights, self.optimizer, job.device)
         self._validator.restore(numbers["validator"])
         self.meter.restore(numbers["meter"])
         if distributed.is_main():  # nobody listens to the others
@@ -168,7 +155,4 @@ class LoopState:
 
     @cached_property
     def _weights(self) -> dict[str, nn.Parameter]:
-        """By name what trains at some time."""
-        trains = {id(weight) for group in self._job.groups for weight in group.parameters}
-        named: Any = self._job.model.named_parameters()
-        return {name: weight for name, weight in named if id(weight) in trains}
+        return trained_weights(self._job.model, self._job.groups)

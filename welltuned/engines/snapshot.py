@@ -7,7 +7,7 @@ numbers) and numbers (what validation, meters and listeners have added up).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from welltuned.engines import distributed
+from welltuned.strategies import ParameterGroup
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,39 @@ class Snapshot:
     """States of torch's random numbers, by `device/rank`."""
     numbers: dict[str, Any]
     """What JSON holds."""
+
+    @classmethod
+    def of(
+        cls,
+        step: int,
+        weights: Mapping[str, nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        numbers: dict[str, Any],
+    ) -> Snapshot:
+        """Of a training as it is now; to be called by all processes alike.
+
+        Tensors are those of the training itself, so it is to be written before the next step.
+        """
+        moments = optimizer_tensors(optimizer, weights)
+        return cls(step, dict(weights), moments, random_states(device), numbers)
+
+    def put_back(
+        self,
+        weights: Mapping[str, nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+    ) -> None:
+        """Put the tensors back; the numbers are for whoever added them up."""
+        restore_weights(weights, self.weights)
+        restore_optimizer(optimizer, weights, self.optimizer)
+        restore_random_states(self.random, device)
+
+
+def trained_weights(model: nn.Module, groups: Sequence[ParameterGroup]) -> dict[str, nn.Parameter]:
+    """By name what trains at some time."""
+    trains = {id(weight) for group in groups for weight in group.parameters}
+    return {name: weight for name, weight in model.named_parameters() if id(weight) in trains}
 
 
 def optimizer_tensors(

@@ -33,6 +33,7 @@ from welltuned.engines.optimizer import (
     clip_gradients,
     learning_rate_at,
 )
+from welltuned.engines.snapshot import trained_weights
 from welltuned.errors import Fault, RunFailed
 from welltuned.rlhf.actors.base import (
     Actor,
@@ -98,9 +99,7 @@ class Learner:
     @property
     def weights(self) -> dict[str, torch.nn.Parameter]:
         """What trains at any time, by name; the value head's names begin with `value.`"""
-        trains = {id(weight) for group in self.groups for weight in group.parameters}
-        named = self.actor.model.named_parameters()
-        weights = {name: weight for name, weight in named if id(weight) in trains}
+        weights = trained_weights(self.actor.model, self.groups)
         return weights | {f"value.{n}": w for n, w in self.actor.value.named_parameters()}
 
     @property

@@ -14,14 +14,7 @@ import numpy as np
 
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.save_schedule import SaveSchedule
-from welltuned.engines.snapshot import (
-    Snapshot,
-    optimizer_tensors,
-    random_states,
-    restore_optimizer,
-    restore_random_states,
-    restore_weights,
-)
+from welltuned.engines.snapshot import Snapshot, restore_weights
 from welltuned.errors import Fault, RunFailed, Stopped
 from welltuned.rlhf.actors.base import DivergedError, Rollout
 from welltuned.rlhf.actors.classifier import ClassifierActor
@@ -219,7 +212,7 @@ class Loop:
         if self.course.batches == self._saved:
             return
         self._saved = self.course.batches
-        learner, actor = self.learner, self.learner.actor
+        learner, device = self.learner, self.learner.actor.device
         numbers = {
             "kl_coef": learner.kl.value,
             "course": asdict(self.course),
@@ -229,18 +222,13 @@ class Loop:
             "looked": self._looked,
             "bytes": {name: self.run.size_of(name) for name in _WRITTEN},
         }
-        weights = dict(learner.weights)
-        moments = optimizer_tensors(learner.optimizer, weights)
-        random = random_states(actor.device)
         with phase("save"), self._saves.saving():
-            found = Snapshot(self.course.batches, dict(weights), moments, random, numbers)
-            save_snapshot(self.run, found)
+            state = learner.weights, learner.optimizer, device
+            save_snapshot(self.run, Snapshot.of(self.course.batches, *state, numbers))
 
     def _restore(self, snapshot: Snapshot) -> None:
         learner, numbers = self.learner, snapshot.numbers
-        restore_weights(learner.weights, snapshot.weights)
-        restore_optimizer(learner.optimizer, learner.weights, snapshot.optimizer)
-        restore_random_states(snapshot.random, learner.actor.device)
+        snapshot.put_back(learner.weights, learner.optimizer, learner.actor.device)
         learner.go_on(snapshot.step, numbers["kl_coef"])
         self.course = LoopTotals(**numbers["course"])
         self._guard.first_reward, self._guard.first_deviation = numbers["guard"]

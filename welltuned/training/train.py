@@ -20,7 +20,7 @@ from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.memory_faults import choose, lower, telling_memory
-from welltuned.engines.snapshot import Snapshot
+from welltuned.engines.snapshot import Snapshot, trained_weights
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.reports.run import write_run_report
@@ -83,23 +83,14 @@ def run_training(
     Raises `InputError` before any weight is loaded when something cannot work, and
     `RunFailed` when training or its proof fails; the folder then says why.
     """
-    observer = observer or Observer()
-    process_memory.forget_peak()
-    CLOCK.begin()
-    with telling_waits(observer):
-        return _from_data_on(config, observer, command, cache)
-
-
-def _from_data_on(
-    config: RunConfig, observer: Observer, command: str | None, cache: DataCache | None
-) -> Run:
-    with phase("data"):
-        before = unfinished_before(config)
-        prepared = prepare_in_folder(config, observer.working, cache)
-    if before is not None:
-        observer.noted(f"another run of this config is unfinished: {resume_line(before)}")
-    settle = partial(_write_start, config, command)
-    return _within(begun(Path(str(prepared.config.output_dir))), prepared, observer, settle)
+    with _beginning(observer) as observer:
+        with phase("data"):
+            before = unfinished_before(config)
+            prepared = prepare_in_folder(config, observer.working, cache)
+        if before is not None:
+            observer.noted(f"another run of this config is unfinished: {resume_line(before)}")
+        settle = partial(_write_start, config, command)
+        return _within(begun(Path(str(prepared.config.output_dir))), prepared, observer, settle)
 
 
 def resume_training(
@@ -115,17 +106,14 @@ def resume_training(
     it began, or `data`. Raises `InputError` where it cannot go on, and `RunFailed` as
     `run_training` does.
     """
-    observer = observer or Observer()
-    process_memory.forget_peak()
-    CLOCK.begin()
-    run = Run.open(folder)
-    owning = owned(folder) if distributed.is_main() else nullcontext()
-    with telling_waits(observer), owning:
-        with phase("data"):
-            told = observer.noted, observer.working
-            left = find_interrupted(run, overrides, accepted, *told, cache)
-        entered = _gone_on_with(left, bool(overrides or accepted), observer)
-        return _within(entered, left.prepared, observer, as_decided, left.snapshot)
+    with _beginning(observer) as observer:
+        run = Run.open(folder)
+        with owned(folder) if distributed.is_main() else nullcontext():
+            with phase("data"):
+                told = observer.noted, observer.working
+                left = find_interrupted(run, overrides, accepted, *told, cache)
+            entered = _gone_on_with(left, bool(overrides or accepted), observer)
+            return _within(entered, left.prepared, observer, as_decided, left.snapshot)
 
 
 @contextmanager
@@ -149,11 +137,8 @@ def extend_training(
 
     Raises `InputError` where nothing is left to train, and `RunFailed` as `run_training` does.
     """
-    observer = observer or Observer()
-    process_memory.forget_peak()
-    CLOCK.begin()
-    run = Run.open(folder)
-    with telling_waits(observer):
+    with _beginning(observer) as observer:
+        run = Run.open(folder)
         with phase("data"):
             config = extension_of(run, overrides)
             prepared = prepare(config, observer.working)
@@ -161,6 +146,16 @@ def extend_training(
         settle = partial(_write_start, config, None)
         entered = gone_further_than(run, Path(str(config.output_dir)), snapshot)
         return _within(entered, prepared, observer, settle, snapshot)
+
+
+@contextmanager
+def _beginning(observer: Observer | None) -> Iterator[Observer]:
+    """From here on time and memory count, and what takes long is told."""
+    told = observer or Observer()
+    process_memory.forget_peak()
+    CLOCK.begin()
+    with telling_waits(told):
+        yield told
 
 
 def train_or_resume(
@@ -277,12 +272,7 @@ def _tune(
     session: Session, run: Run, observer: Observer, snapshot: Snapshot | None = None
 ) -> Outcome:
     """Hand everything to the engine; a snapshot is what training goes on from."""
-    trainable = {
-        name: parameter
-        for name, parameter in session.model.named_parameters()
-        if name in session.before.trainable
-    }
-
+    trainable = trained_weights(session.model, session.groups)
     best = BestWeights(run.checkpoints, SNAPSHOTS)
 
     def keep(step: int, scores: dict[str, Any]) -> None:
