@@ -72,6 +72,8 @@ def test_what_was_asked_before_counts_no_more() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Stopped), stoppable():
         send()
+    with at_boundaries():  # an engine by itself, with nobody who listens to signals
+        assert asked_to_stop() is None
     with stoppable(), at_boundaries():
         assert asked_to_stop() is None
     assert signal.getsignal(signal.SIGINT) is before

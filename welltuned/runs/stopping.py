@@ -38,11 +38,11 @@ def stoppable() -> Iterator[None]:
         yield
         return
     previous = {number: signal.signal(number, _hear) for number in _listened_to()}
-    _Word.signal = None
     try:
         yield
     finally:
         _be_patient(0)
+        _Word.signal = None  # whoever works here next was not asked
         for number, handler in previous.items():
             signal.signal(number, handler)
 
