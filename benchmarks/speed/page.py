@@ -51,11 +51,15 @@ PHASES = {
     "end": ("save", "proof", "report"),
 }
 """Columns of the table of phases, and the phases that each adds up."""
+OURS_ALONE = ("validate", "retention", "probe")
+"""What our side does and the scripts do not, as far as it is a phase of its own."""
 PHASE_HEADS = {
     "en": ["row", "train", "its share of the product rate", "validate", "test, tuned and untouched",
-           "retention", "import, data, load, probe", "save, proof, report"],
+           "retention", "import, data, load, probe", "save, proof, report",
+           "peer / ours without validation, retention and probes"],
     "zh": ["行", "训练", "训练占乘积速率的份额", "验证", "测试（微调后与未动过的）",
-           "保留度", "导入、数据、加载、探测", "保存、证明、报告"],
+           "保留度", "导入、数据、加载、探测", "保存、证明、报告",
+           "对方 / 我们（不计验证、保留度和探测）"],
 }  # fmt: skip
 SCALING_HEADS = {
     "en": ["strategy", "examples", "seconds", "milliseconds an example", "memory"],
@@ -168,8 +172,8 @@ def phases_of(kept: Measured, language: str) -> str:
     """Where the seconds of our side went, by row."""
     rows = []
     for name in ROWS:
-        found = [one["ours"] for one in kept["rows"].get(name, {"rounds": []})["rounds"]]
-        told = [one for one in found if "phases" in one]
+        rounds = kept["rows"].get(name, {"rounds": []})["rounds"]
+        told = [one["ours"] for one in rounds if "phases" in one["ours"]]
         if told:
             spent = [
                 statistics.median(
@@ -180,8 +184,17 @@ def phases_of(kept: Measured, language: str) -> str:
             seconds = [f"{value:.1f}" for value in spent]
             shares = [one["efficiency"] for one in told if one["efficiency"] is not None]
             share = f"{statistics.median(shares):.2f}" if shares else "–"
-            rows.append([f"`{name}`", seconds[0], share, *seconds[1:]])
+            alike = [alike_ratio(one) for one in rounds if "phases" in one["ours"]]
+            ratio = f"{statistics.median(alike):.2f}"
+            rows.append([f"`{name}`", seconds[0], share, *seconds[1:], ratio])
     return table(PHASE_HEADS[language], rows) if rows else NOTHING[language]
+
+
+def alike_ratio(one: Measured) -> float:
+    """Peer over ours, of one round, without what our side alone does."""
+    ours = one["ours"]
+    alone = sum(ours["phases"].get(phase, 0.0) for phase in OURS_ALONE)
+    return float(one["theirs"]["seconds"] / (ours["seconds"] - alone))
 
 
 def start_of(kept: Measured, language: str) -> str:

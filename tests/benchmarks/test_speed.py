@@ -175,9 +175,13 @@ def test_where_seconds_went_is_told_by_row(measured: list[int], tmp_path: Path) 
         "report": 0.5,
         "other": 9.0,
     }
-    kept["rows"]["full"]["rounds"][0]["ours"] |= {"phases": spent, "efficiency": 0.75}
-    expected = "| `full` | 60.0 | 0.75 | 0.0 | 5.0 | 0.0 | 1.0 | 0.5 |"
+    one = kept["rows"]["full"]["rounds"][0]
+    one["ours"] |= {"phases": spent, "efficiency": 0.75, "seconds": 80.0}
+    one["theirs"]["seconds"] = 120.0
+    expected = "| `full` | 60.0 | 0.75 | 0.0 | 5.0 | 0.0 | 1.0 | 0.5 | 1.50 |"
     assert expected in page.phases_of(kept, "en") and expected in page.phases_of(kept, "zh")
+    one["ours"]["phases"] = {**spent, "validate": 15.0, "retention": 4.0, "probe": 1.0}
+    assert page.phases_of(kept, "en").endswith("| 2.00 |")
 
 
 def test_a_start_is_timed_until_its_process_ends_or_has_left_a_line(tmp_path: Path) -> None:
