@@ -57,7 +57,7 @@ test-lowest: .venv-lowest/ready ## the same code on the lowest versions that pyp
 test-slow: $(VENV)/ready   ## tests that take minutes
 	$(TESTS) -m slow
 
-storm: $(VENV)/ready       ## faults on purpose, hundreds of them: tried, survived, lost (ten minutes on two cores)
+storm: $(VENV)/ready       ## faults on purpose, hundreds of them: tried, survived, lost (four minutes on two cores)
 	$(TESTS) tests/storm -v -n 2 --dist=worksteal --figures tests/storm/figures.json
 	$(BIN)/python docs/tools/storm_figures.py
 

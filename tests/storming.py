@@ -107,6 +107,8 @@ class Lives:
         """Kill it some times, let it end, and judge what is left."""
         lost: list[int] = []
         while len(lost) < KILLS and self.one(storm.draw.uniform(0, whole[1])):
+            if self.run.is_finished:
+                break  # killed with nothing left to do but to end
             lost.append(reached(self.run) - saved(self.run))
         with storm.fault(len(lost)):
             assert max(lost, default=0) <= INTERVAL, "too much work was lost"

@@ -18,6 +18,7 @@ GROUPS = {
     "SIGKILL at a random moment": "在随机时刻 SIGKILL",
     "SIGKILL at each step of a save": "在保存的每一步 SIGKILL",
     "SIGTERM and Ctrl-C anywhere": "在任意处 SIGTERM 和 Ctrl-C",
+    "a dead cell of a comparison": "比较中的一个单元死亡",
     "a dead rank": "一个 rank 死亡",
     "a full disk": "磁盘写满",
     "flipped, cut, zeroed and deleted files": "文件被翻转、截断、清零和删除",
