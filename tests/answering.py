@@ -74,6 +74,15 @@ _CONFIGS: dict[str, Any] = {
 }
 
 
+def material(
+    task: str, folder: Path, tiny: Callable[..., str], causal: Callable[..., str]
+) -> tuple[str, str, dict[str, Any]]:
+    """(model, data, config of the task) that a run of it is made from."""
+    writes = task in ("generation", "chat", "preference")
+    data = write_rows(folder / f"{task}.jsonl", _data(task))
+    return causal("llama") if writes else tiny("bert"), data, _CONFIGS[task]
+
+
 @pytest.fixture(scope="session")
 def answering(
     tiny: Callable[..., str], causal: Callable[..., str], built_once: Callable[..., Path]
@@ -81,12 +90,9 @@ def answering(
     """`answering("pairs")`: a finished run of a task. To be read, not changed."""
 
     def make(task: str) -> Run:
-        writes = task in ("generation", "chat", "preference")
-        model = causal("llama") if writes else tiny("bert")
-
         def build(folder: Path) -> None:
-            data = write_rows(folder / f"{task}.jsonl", _data(task))
-            short_tune(model, data, {"type": "full"}, folder / "run", task=_CONFIGS[task])
+            model, data, config = material(task, folder, tiny, causal)
+            short_tune(model, data, {"type": "full"}, folder / "run", task=config)
 
         return Run(built_once(f"answering-{task}", build) / "run")
 

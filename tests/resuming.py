@@ -17,7 +17,7 @@ CLOCKS = {
     "hardware_efficiency", "peak_memory_bytes", "memory_at_start_bytes", "milliseconds",
     "command",
     "artifact_bytes",
-    "before_resuming",
+    "before_resuming", "cpu_seconds",
 }  # fmt: skip
 """What tells of this machine, this hour and this folder, and may differ."""
 

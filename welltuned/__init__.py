@@ -138,26 +138,46 @@ def train(
 
 def resume(
     run: Run | str | PathLike[str],
-    *,
+    *overrides: str,
     accept: Collection[str] = (),
     observer: Observer | None = None,
 ) -> Run:
     """Go on with a run that was stopped, killed or failed, as if nothing had happened.
 
     On a CPU its model, metrics and order of examples are, bit for bit, those of a run that never
-    was interrupted. `accept` names keys of the config, or `data`, that may have changed since.
-    Raises `InputError` where it cannot go on.
+    was interrupted. A pipeline goes on with the stage that was interrupted. `overrides` are what
+    changes from here on, as `key=value`; a finished run trains for longer where they say how long,
+    in a folder of its own. `accept` names keys of the config, or `data`, that may have changed
+    since. Raises `InputError` where it cannot go on, and `RunFailed` as `train` does.
 
         wt.resume("runs/mine")
+        wt.resume("runs/done", "training.num_train_epochs=6")
     """
     from pathlib import Path
 
     from welltuned.runs import Run
+    from welltuned.runs.comparison_folder import Comparison
     from welltuned.training.log import LoggingObserver
-    from welltuned.training.train import resume_training
 
     folder = run.folder if isinstance(run, Run) else Path(run)
-    return resume_training(folder, observer or LoggingObserver(), accepted=accept)
+    observer = observer or LoggingObserver()
+    if Comparison.is_at(folder):
+        raise Comparison(folder).resumed_otherwise()
+    run = Run.open(folder)
+    if "stage" in run.config:  # the RL stage of a pipeline, which has no config of its own
+        run = Run.open(folder.parent.parent)
+        observer.noted(f"{folder} is a stage of {run.folder}, which goes on")
+    if run.is_pipeline:
+        return _resume_pipeline(run, overrides, accept, observer)
+    from welltuned.runs.phases import phase
+    from welltuned.schema.imports import collector_paused
+
+    with phase("import"), collector_paused():
+        from welltuned.training.train import extend_training, resume_training
+
+    if run.is_finished and overrides:
+        return extend_training(run.folder, overrides, observer)
+    return resume_training(run.folder, observer, overrides=overrides, accepted=accept)
 
 
 def compare(
@@ -247,6 +267,33 @@ def _rlhf_config(config: Any, values: Mapping[str, Any]) -> RlhfConfig:
     if config is None or isinstance(config, Mapping):
         return rlhf_config_from({**(config or {}), **values})
     return load_rlhf_config(str(config), _overrides(values))
+
+
+def _resume_pipeline(
+    run: Run, overrides: Collection[str], accept: Collection[str], observer: Observer
+) -> Run:
+    from welltuned.rlhf.read_config import load_rlhf_config
+    from welltuned.runs.phases import phase
+    from welltuned.schema.imports import collector_paused
+
+    if accept:
+        raise InputError(
+            Fault(
+                "rlhf.accepted_by_stage",
+                "what has changed since is accepted for a stage of the pipeline, not for all",
+                Place(str(run.folder)),
+                "`welltuned resume {folder}/stages/sft --accept {keys}`, then the pipeline without",
+                folder=run.folder,
+                keys=" --accept ".join(accept),
+            )
+        )
+    config = load_rlhf_config(
+        str(run.folder / "config.yaml"), [*overrides, f"output_dir={run.folder}"]
+    )
+    with phase("import"), collector_paused():
+        from welltuned.rlhf.pipeline import run_pipeline
+
+    return run_pipeline(config, observer)
 
 
 def _overrides(values: Mapping[str, Any]) -> list[str]:

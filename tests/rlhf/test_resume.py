@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import welltuned as wt
+from faults import refused
 from pipelines import generation, values_of
-from resuming import Killed, Signalling, differing, left_by
+from resuming import Killed, Notes, Signalling, differing, left_by
 from welltuned.engines.save_schedule import SaveSchedule
 from welltuned.errors import Stopped
 from welltuned.runs import Run
@@ -102,12 +103,31 @@ def test_a_stopped_sft_stage_goes_on(
         assert not differing(now, was)
 
 
+def test_it_goes_on_by_its_folder_or_by_that_of_its_stage(
+    whole: tuple[Run, dict[str, Any]], again: dict[str, Any]
+) -> None:
+    with pytest.raises(Stopped):
+        wt.train(again, observer=BatchStop(2))
+    folder = Path(again["output_dir"])
+    with refused("rlhf.accepted_by_stage", keys="data"):
+        wt.resume(folder, accept=["data"])
+    with pytest.raises(Stopped):
+        wt.resume(folder, observer=BatchStop(4))
+    notes = Notes()
+    run = wt.resume(folder / "stages" / "rl", observer=notes)
+    assert run.folder == folder and notes.told[0].endswith(f"a stage of {folder}, which goes on")
+    assert not differing(rl_of(run), rl_of(whole[0]))
+
+
 def test_other_wishes_begin_the_rl_stage_again(
     whole: tuple[Run, dict[str, Any]], again: dict[str, Any]
 ) -> None:
     with pytest.raises(Stopped):
         wt.train(again, observer=BatchStop(2))
     changed = {**again, "ppo": {**again["ppo"], "kl_coef": 0.5}}
-    run = wt.train(changed, observer=Observer())
-    assert Run(run.folder / "stages" / "rl-unfinished").state == "stopped"
+    notes = Notes()
+    run = wt.train(changed, observer=notes)
+    aside = run.folder / "stages" / "rl-unfinished"
+    assert Run(aside).state == "stopped"
+    assert [note for note in notes.told if note.endswith(f"it is in {aside}")]
     shutil.rmtree(run.folder)

@@ -52,3 +52,22 @@ def test_only_for_longer(done: Run) -> None:
     with refused("run.extended_otherwise", keys="training.learning_rate"):
         extend_training(done.folder, ["training.num_train_epochs=3", "training.learning_rate=0.5"])
     assert not (done.folder.parent / "run-extended").exists()
+
+
+def test_best_weights_that_were_found_after_the_last_save_are_not_its_own(
+    tiny: Any, few: str, tmp_path: Path
+) -> None:
+    """The finished run keeps those of step 6 alone, and what goes on from step 4 has none yet."""
+    training = {**STEPS, "eval_strategy": "steps", "eval_steps": 2}
+    parts = {"task": {"pooling": "mean"}, "training": training}
+    values = config_values(tiny("bert"), few, {"type": "full"}, tmp_path / "run", **parts)
+    run = run_training(run_config_from(values))
+    [kept] = run.checkpoints.iterdir()
+    later = kept.rename(kept.with_name("step-6"))  # as if that had been the better one
+    notes = Notes()
+    longer = extend_training(run.folder, ["training.num_train_epochs=2"], notes)
+    assert [line for line in notes.told if "found better ones later" in line]
+    step = longer.results["training"]["best_step"]
+    assert later.exists() and step is not None and step >= 4
+    [best] = longer.checkpoints.iterdir()
+    assert best.name == f"step-{step}"

@@ -1,4 +1,7 @@
-"""A run that was interrupted and resumed leaves what one leaves that never was, bit for bit."""
+"""Resuming a run: again and again, with what it had skipped, and what is refused.
+
+That it is exact, for every strategy, engine and task, is a matter of `contracts/test_resume.py`.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from welltuned.training.train import resume_training, run_training
 
 STEPS = {"num_train_epochs": 2, "gradient_accumulation_steps": 2, "logging_steps": 3}
 """Six steps of two micro-batches, three an epoch; the last of an epoch is smaller."""
+SAVES = {"save_steps": 2}
 
 
 @pytest.fixture
@@ -50,32 +54,6 @@ def whole(asked: Any) -> Callable[..., dict[str, Any]]:
         return left_by(run_training(asked("whole", *which, **parts)))
 
     return make
-
-
-MOMENTS = {
-    "in the middle of an epoch": Signalling(2),
-    "where an epoch ends": Signalling(3),
-    "at the last step": Signalling(6),
-    "killed between saves": Killing(5),
-    "killed before the first save": Killing(1),
-}
-SAVES = {"save_steps": 2}
-
-
-@pytest.mark.parametrize("engine", ["torch", "hf"])
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_it_is_a_run_never_interrupted(moment: str, engine: str, asked: Any, whole: Any) -> None:
-    run = interrupted(asked("other", training=SAVES, engine=engine), MOMENTS[moment])
-    assert not run.results
-    resumed = left_by(resume_training(run.folder))
-    assert not differing(resumed, whole(training=SAVES, engine=engine))
-
-
-@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"full"}))
-def test_every_strategy_goes_on(strategy: str, asked: Any, whole: Any) -> None:
-    """Also one that had unfrozen some blocks by then."""
-    run = interrupted(asked("other", strategy), Signalling(4))
-    assert not differing(left_by(resume_training(run.folder)), whole(strategy))
 
 
 def test_it_may_be_interrupted_again_and_again(asked: Any, whole: Any) -> None:

@@ -19,7 +19,7 @@ from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.errors import Fault, InputError
 from welltuned.reports.rlhf import write_pipeline_report
 from welltuned.rlhf.config import RlhfConfig
-from welltuned.rlhf.resume import begin, fresh, goes_on, is_finished, place
+from welltuned.rlhf.resume import begin, goes_on, is_finished, place, put_aside
 from welltuned.rlhf.reward_set import judged_in, require_knowledge
 from welltuned.rlhf.rl_stage import run_rl_stage
 from welltuned.rlhf.stage_config import RewardSource
@@ -114,7 +114,7 @@ def _train(
         return Run(folder)
     observer.noted(f"{title}: {folder}")
     if not is_interrupted(folder, config):
-        fresh(folder)
+        put_aside(folder, observer.noted)
     return pipeline.train_or_resume(config, observer, command, cache)
 
 
@@ -140,7 +140,7 @@ def _rl(
             begin_again(stage, snapshot)
             run_rl_stage(config, sft, sources, stage, *parts, snapshot)
         return
-    fresh(folder)
+    put_aside(folder, observer.noted)
     with begun(folder) as stage, telling_memory("training", _saving_memory(config)):
         run_rl_stage(config, sft, sources, stage, *parts)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from welltuned.data.sources import name_of
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs import Run
-from welltuned.runs.checkpoints import newest_checkpoint
+from welltuned.runs.checkpoints import load_state, newest_checkpoint
 from welltuned.runs.disk import make_folder, why_unwritable
 from welltuned.runs.folder import START, next_free
 from welltuned.runs.ownership import is_free, is_owned
+from welltuned.runs.phases import Spent
 from welltuned.schema.differences import differences
 from welltuned.schema.secrets import masked
 from welltuned.schema.versions import RUN_CONFIG
@@ -83,6 +86,39 @@ def _require_unchanged(run: Run, values: dict[str, Any]) -> None:
         )
 
 
+def is_begun(folder: Path, config: RlhfConfig) -> bool:
+    """Whether a pipeline of just this config has begun there, and nobody is at work on it."""
+    try:
+        before = Run(folder).config
+    except InputError:
+        return False
+    values = masked(config.model_dump(mode="json", exclude={"output_dir"}))
+    same = bool(before) and not differences({key: before.get(key) for key in values}, values)
+    return same and not is_owned(folder)
+
+
+def spent_before(folder: Path) -> Spent | None:
+    """What processes that came before have spent on the stages of a pipeline, as far as it was
+    saved; None where there were none."""
+    found = [_spent_on(Run(status.parent)) for status in folder.glob("stages/*/status.json")]
+    stages = [spent for spent in found if spent is not None]
+    if not stages:
+        return None
+    phases: defaultdict[str, float] = defaultdict(float)
+    for spent in stages:
+        for name, seconds in spent["phases"].items():
+            phases[name] += seconds
+    return {"phases": dict(phases), "cpu_seconds": sum(spent["cpu_seconds"] for spent in stages)}
+
+
+def _spent_on(stage: Run) -> Spent | None:
+    if stage.is_finished:
+        cost = stage.results["cost"]
+        return {"phases": cost["phases"], "cpu_seconds": cost["cpu_seconds"]}
+    newest = newest_checkpoint(stage.snapshots)
+    return None if newest is None else cast(Spent, load_state(newest)["spent"])
+
+
 def is_finished(folder: Path) -> bool:
     """Whether a stage's run has finished."""
     return Run(folder).is_finished
@@ -122,7 +158,9 @@ def _asked(config: RlhfConfig) -> dict[str, Any]:
     return {key: values[key] for key in _MADE_WITH["rl"]}
 
 
-def fresh(folder: Path) -> None:
+def put_aside(folder: Path, tell: Callable[[str], object]) -> None:
     """Put what a stage left unfinished out of the way; nothing is ever overwritten."""
     if folder.exists() and any(folder.iterdir()):
-        folder.rename(next_free(folder.parent, f"{folder.name}-unfinished"))
+        aside = next_free(folder.parent, f"{folder.name}-unfinished")
+        folder.rename(aside)
+        tell(f"what was begun in {folder} cannot go on as is asked now; it is in {aside}")

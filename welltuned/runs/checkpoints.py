@@ -88,8 +88,13 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """(weights by name, state)."""
-    state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    return load_tensors(folder, "weights"), state
+    return load_tensors(folder, "weights"), dict(load_state(folder))
+
+
+def load_state(folder: Path) -> Mapping[str, object]:
+    """All of it that is no tensor."""
+    state: Mapping[str, object] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    return state
 
 
 def load_tensors(folder: Path, name: str) -> dict[str, torch.Tensor]:

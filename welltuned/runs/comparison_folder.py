@@ -92,6 +92,18 @@ class Comparison:
         """A whole file, as YAML or JSON by its suffix."""
         Run(self.folder).write(name, values)
 
+    def resumed_otherwise(self) -> InputError:
+        """What is said to somebody who would resume it like a run."""
+        return InputError(
+            Fault(
+                "compare.resumed_otherwise",
+                "a comparison goes on by the command that began it",
+                Place(str(self.folder)),
+                "{command}",
+                command=self.record.get("command") or "`welltuned compare`, as before",
+            )
+        )
+
 
 def list_comparisons(folder: Path) -> list[Comparison]:
     """All comparisons at or below a folder, oldest first."""

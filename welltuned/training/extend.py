@@ -17,12 +17,13 @@ from welltuned.engines.snapshot import Snapshot
 from welltuned.engines.step_plan import StepPlan, plan_batches
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs import Run
+from welltuned.runs.checkpoints import is_whole
 from welltuned.runs.folder import START, next_free
 from welltuned.runs.phases import CLOCK
 from welltuned.runs.status import begun
 from welltuned.training.decisions import changes
 from welltuned.training.prepare import RunPlan
-from welltuned.training.resume import config_of, newest_snapshot
+from welltuned.training.resume import config_of, newest_snapshot, without_best
 
 _LONGER = {"training.num_train_epochs", "training.max_steps"}
 
@@ -78,7 +79,22 @@ def start_of_extension(
         f"goes on after step {begins} of {taken}, where {run.folder} was last saved, to step "
         f"{total}: this is another schedule than that of {total} steps from the start"
     )
-    return snapshot
+    keeps = prepared.config.training.load_best_model_at_end
+    if snapshot is None or not keeps or _has_best_of(run, snapshot):
+        return snapshot
+    tell(
+        f"the best weights from step {begins} on are kept, for {run.folder} found better ones later"
+    )
+    return without_best(snapshot)
+
+
+def _has_best_of(run: Run, snapshot: Snapshot) -> bool:
+    """Whether the weights that were the best when the run was last saved are still there.
+
+    A finished run keeps one checkpoint, which may be of a later step.
+    """
+    step = snapshot.numbers["validator"]["best_step"]
+    return step is None or is_whole(run.checkpoints / f"step-{step}")
 
 
 @contextmanager
@@ -88,7 +104,8 @@ def gone_further_than(run: Run, folder: Path, snapshot: Snapshot | None) -> Iter
     with begun(folder) as longer:
         if snapshot is not None:
             shutil.copy(run.folder / "metrics.jsonl", longer.folder / "metrics.jsonl")
-            if run.checkpoints.exists():
-                shutil.copytree(run.checkpoints, longer.checkpoints)
+            best = f"step-{snapshot.numbers['validator']['best_step']}"
+            if (run.checkpoints / best).exists():
+                shutil.copytree(run.checkpoints / best, longer.checkpoints / best)
             CLOCK.carry(snapshot.numbers["spent"])
         yield longer

@@ -15,7 +15,7 @@ from welltuned.engines.device import autocast, matmul_rate
 from welltuned.engines.job import Outcome
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs import Run, process_memory
-from welltuned.runs.phases import CLOCK, phase
+from welltuned.runs.phases import CLOCK, Spent, phase
 from welltuned.runs.results_schema import (
     AnswerEnd,
     Cost,
@@ -243,15 +243,20 @@ def peak_memory(device: torch.device) -> int:
     return process_memory.peak()
 
 
+def before_resuming(spent: Spent | None) -> dict[str, dict[str, float]]:
+    """What the cost of a run has for the processes before this one."""
+    if spent is None:
+        return {}
+    seconds = sum(spent["phases"].values())
+    return {"before_resuming": {"seconds": seconds, "cpu_seconds": spent["cpu_seconds"]}}
+
+
 def write_results(run: Run, results: dict[str, Any], write_report: Callable[[Run], object]) -> None:
     """results.json and the report. What the report takes is known, and written, after it."""
     with phase("report"):
         taken = CLOCK.so_far()
-        results["cost"]["phases"] = taken
-        if (earlier := CLOCK.carried) is not None:
-            whole = sum(earlier["phases"].values())
-            spent = {"seconds": whole, "cpu_seconds": earlier["cpu_seconds"]}
-            results["cost"]["before_resuming"] = spent
+        results["cost"] |= {"phases": taken, "cpu_seconds": CLOCK.spent()["cpu_seconds"]}
+        results["cost"] |= before_resuming(CLOCK.carried)
         run.write("results.json", results)
         write_report(run)
     results["cost"]["phases"] = taken | {"report": CLOCK.end()["report"]}

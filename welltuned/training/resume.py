@@ -167,6 +167,11 @@ def _with_its_best(snapshot: Snapshot, run: Run, tell: Callable[[str], object]) 
         f"the best weights so far, of step {step}, are damaged; the best of those from step "
         f"{snapshot.step} on are kept"
     )
+    return without_best(snapshot)
+
+
+def without_best(snapshot: Snapshot) -> Snapshot:
+    """The snapshot, as if no weights had been the best by then."""
     none = {"best": None, "best_step": None, "without_better": 0}
     return replace(snapshot, numbers={**snapshot.numbers, "validator": none})
 

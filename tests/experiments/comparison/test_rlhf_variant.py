@@ -13,6 +13,7 @@ from comparing import HEAD, carried_out, values_for, without_processes
 from faults import full, refused
 from support import STRATEGIES, make_rows, write_rows
 from welltuned.errors import Faults
+from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.variants import Variant, find_variants
 from welltuned.runs import Run
@@ -244,6 +245,26 @@ def test_finished_it_is_not_run_again_and_another_judge_is(
         assert identity(variant.pipeline, DataCache()) != known
     finally:
         ratings.write_text(text, encoding="utf-8")
+
+
+def test_interrupted_it_goes_on_with_the_stage_that_was_under_way(
+    rewarded_comparison: Comparison, tmp_path: Path, here: None, unread: None
+) -> None:
+    """What its finished stages took is part of what it took."""
+    copy = Comparison(Path(shutil.copytree(rewarded_comparison.folder, tmp_path / "c")))
+    policy = copy.cell("rlhf", 0)
+    before, stages = policy.results, policy.folder / "stages"
+    shutil.rmtree(stages / "rl")
+    (policy.folder / "cell.json").unlink()
+    policy.set_status("running")
+    kept = [Run(stages / name) for name in ("sft", "reward")]
+    written = [(stage.folder / "results.json").stat().st_mtime_ns for stage in kept]
+    carried_out({**copy.record["asked"], "output_dir": str(copy.folder)})
+    assert [(stage.folder / "results.json").stat().st_mtime_ns for stage in kept] == written
+    assert policy.results["test"] == before["test"]
+    spent = sum(sum(stage.results["cost"]["phases"].values()) for stage in kept)
+    assert policy.results["cost"]["before_resuming"]["seconds"] == pytest.approx(spent)
+    assert cell_record(policy)["cost"]["seconds"] > spent
 
 
 def test_a_generator_is_compared_by_its_loss(

@@ -16,6 +16,7 @@ from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker.protocol import RLHF, Request
 from welltuned.experiments.executors.train_run import TRAIN
 from welltuned.rlhf.config import RlhfConfig
+from welltuned.rlhf.resume import is_begun
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SharedSettings
@@ -49,12 +50,22 @@ class Cell:
 
     def request(self, settled: SharedSettings) -> Request:
         """What its process is asked to do, with what was settled for all cells."""
-        config = freeze_shared_settings(self.config, settled)
+        config, pipeline = self._asked(settled)
         asked: Request = {"do": TRAIN, "config": config.model_dump(mode="json")}
-        if self.pipeline is None:
+        if pipeline is None:
             return asked
-        stages = whole(self.pipeline, config).model_dump(mode="json")
-        return {**asked, "do": RLHF, "pipeline": stages}
+        return {**asked, "do": RLHF, "pipeline": pipeline.model_dump(mode="json")}
+
+    def goes_on(self, settled: SharedSettings) -> bool:
+        """Whether what is in its folder was interrupted, and can go on."""
+        config, pipeline = self._asked(settled)
+        if pipeline is None:
+            return is_interrupted(self.run.folder, config)
+        return is_begun(self.run.folder, pipeline)
+
+    def _asked(self, settled: SharedSettings) -> tuple[RunConfig, RlhfConfig | None]:
+        config = freeze_shared_settings(self.config, settled)
+        return config, whole(self.pipeline, config) if self.pipeline is not None else None
 
 
 def plan_cells(
@@ -96,9 +107,8 @@ def make_room(cell: Cell, comparison: Comparison, settled: SharedSettings) -> st
     if not cell.run.folder.exists():
         return None
     if not cell.is_stale:
-        if is_interrupted(cell.run.folder, freeze_shared_settings(cell.config, settled)):
-            return None
-        shutil.rmtree(cell.run.folder)
+        if not cell.goes_on(settled):
+            shutil.rmtree(cell.run.folder)
         return None
     aside = comparison.folder / "replaced" / cell.run.folder.parent.name
     aside.mkdir(parents=True, exist_ok=True)

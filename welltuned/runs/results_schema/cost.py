@@ -54,9 +54,11 @@ class Cost(TypedDict):
     `retention`, `save`, `proof`, `report`; in an RL stage `rollout`, `reward`, `learning` and
     `looking` (at validation prompts). What is in none of them is `other`, so the sum is the time
     since the run began: with `welltuned train`, since its process started."""
+    cpu_seconds: NotRequired[float]
+    """Seconds of CPU time since the run began, on all cores together."""
     before_resuming: NotRequired[dict[str, float]]
     """Of a run that was resumed: `seconds` and `cpu_seconds` of the processes before, until it was
-    last saved. They are in `phases`; what was lost with a process is not."""
+    last saved. They are in `phases` and `cpu_seconds`; what was lost with a process is not."""
     seconds: NotRequired[dict[str, float]]
     """In an RL stage: seconds by part (`rollout`, `reward`, `learning`, …)."""
     stages: NotRequired[dict[str, float]]

@@ -12,6 +12,7 @@ results.json        the pipeline's, with the scores of these predictions, what t
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from welltuned.artifact.save_load import load_artifact
@@ -20,12 +21,14 @@ from welltuned.experiments.comparison.worker.observers import TellingStages
 from welltuned.experiments.comparison.worker.protocol import Request
 from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.rlhf import pipeline, read_config
+from welltuned.rlhf.resume import spent_before
 from welltuned.runs import Run
+from welltuned.runs.phases import Spent
 from welltuned.training import retention_steps, session
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
-from welltuned.training.results import read_split
+from welltuned.training.results import before_resuming, read_split
 
 if TYPE_CHECKING:
     from welltuned.experiments.executors.process import Tell
@@ -36,14 +39,22 @@ def carry_out_pipeline(request: Request, tell: Tell) -> None:
     observer = TellingStages(tell)
     asked = read_config.rlhf_config_from(request["pipeline"])
     cache = shared_data(request)
+    earlier = spent_before(Path(str(asked.output_dir)))
     run = pipeline.run_pipeline(asked, observer, request["command"], cache)
-    evaluate_policy(run, run_config_from(request["config"]), observer, cache)
+    evaluate_policy(run, run_config_from(request["config"]), observer, cache, earlier)
 
 
 def evaluate_policy(
-    run: Run, config: RunConfig, observer: Observer, cache: DataCache | None = None
+    run: Run,
+    config: RunConfig,
+    observer: Observer,
+    cache: DataCache | None = None,
+    earlier: Spent | None = None,
 ) -> None:
-    """Read the test split with the final policy; `config` is that of the first stage."""
+    """Read the test split with the final policy; `config` is that of the first stage.
+
+    `earlier` is what processes before this one have spent on the stages.
+    """
     sft = Run(run.folder / "stages" / "sft")
     model = session.load_session(prepare(config, observer.working, cache), observer)
     untouched = retention_steps.measure_base(model, observer)
@@ -65,7 +76,7 @@ def evaluate_policy(
             **results,
             "test": {**scores, **_earned(results["test"], scores)},
             "validation": {**validation, **_earned(results["validation"], validation)},
-            "cost": {**results["cost"], **cost},
+            "cost": {**results["cost"], **cost, **before_resuming(earlier)},
             "training": {**results["training"], "epochs": sft.results["training"]["epochs"]},
             **kept,
         },
