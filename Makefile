@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 
 .PHONY: demo test check golden docs pages pitfalls tree reference schemas readings errors test-lowest \
-	test-slow test-gpu storm fuzz bench bench-gpu benchmark constraints clean
+	test-slow test-gpu storm fuzz bench bench-gpu benchmark simulate constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
@@ -73,6 +73,10 @@ bench: $(VENV)/ready .venv-peers/ready ## speed beside the scripts people write,
 
 bench-gpu:                 ## what a GPU gains by each measure that is taken for it (eight minutes on one GPU)
 	$(if $(wildcard $(VENV)/ready),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py
+
+simulate: $(VENV)/ready    ## verdicts on simulated comparisons: coverage and regret, into docs/comparisons.md (minutes)
+	$(BIN)/python benchmarks/verdicts.py run
+	$(BIN)/python benchmarks/verdicts.py write
 
 benchmark: $(VENV)/ready   ## quality and time beside a plain Trainer script (an hour on two cores)
 	$(BIN)/python benchmarks/quality_vs_trainer.py

@@ -36,16 +36,16 @@ CHINESE = {
     "Results": "结果",
     "[中文](zh/results.md)": "[English](../results.md)",
     "Made by `benchmarks/comparisons.py` from finished comparisons; no number in the tables was "
-    "typed. A dot marks the best strategy and those that cannot be told from it (at 5%, corrected "
-    "for their number; examples and seeds both count, see [comparing](comparisons.md)).": (
+    "typed. A dot marks the strategies that are shown to be within the tolerance of the best; ± is "
+    "half of the 95% interval, by examples and seeds (see [comparing](comparisons.md)).": (
         "由 `benchmarks/comparisons.py` 根据已完成的比较生成；表中没有手写的数字。"
-        "圆点标出最佳策略以及与它无法区分的策略"
-        "（显著性水平 5%，按对数校正；样本与种子都计入，见[比较](comparisons.md)）。"
+        "圆点标出已证实与最佳者相差不超过容差的策略；± 为 95% 区间的一半，"
+        "样本与种子都计入（见[比较](comparisons.md)）。"
     ),
     "{model}; {sizes}; {cpu}, threads: {threads}, {precision}.": (
         "{model}；{sizes}；{cpu}，线程数 {threads}，{precision}。"
     ),
-    "± (seeds)": "±（种子）",
+    "±": "±",
     "weights trained": "训练的权重",
     "Recommended: **{name}**.": "推荐：**{name}**。",
     "none": "无",
@@ -95,8 +95,8 @@ def document(comparisons: list[Comparison], findings: str = "", language: str = 
         "",
         _(
             "Made by `benchmarks/comparisons.py` from finished comparisons; no number in the "
-            "tables was typed. A dot marks the best strategy and those that cannot be told from "
-            "it (at 5%, corrected for their number; examples and seeds both count, see "
+            "tables was typed. A dot marks the strategies that are shown to be within the "
+            "tolerance of the best; ± is half of the 95% interval, by examples and seeds (see "
             "[comparing](comparisons.md))."
         ),
         "",
@@ -132,7 +132,7 @@ def table(results: ComparisonResults, _: Translator) -> list[str]:
     metric = results["metric"]
     kept = sorted({name for row in results["rows"] for name in row["retention"]})
     names = [
-        "", _("strategy"), metric_name(metric), _("± (seeds)"), _("training"), _("to 95%"),
+        "", _("strategy"), metric_name(metric), _("±"), _("training"), _("to 95%"),
         _("memory"), _("weights trained"), _("artifact"),
         *(_("keeps {name}", name=name) for name in kept),
     ]  # fmt: skip

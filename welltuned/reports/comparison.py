@@ -65,6 +65,7 @@ def _content(comparison: Comparison, _: Translator) -> dict[str, Any]:
         "others": _other_metrics(strategies, metric),
         "retained": sorted({name for row in rows for name in row["retention"]}),
         "against_best": _against_best(results),
+        "standings": {one["name"]: one for one in results.get("standings", [])},
         "dots": _dots(rows, results, shown, _),
         "cost_chart": _cost_chart(strategies, numbers, metric, shown, _),
         "retention_charts": _retention_charts(strategies, numbers, metric, shown, _),

@@ -39,7 +39,7 @@ class Dots(TypedDict):
     values: Sequence[float]
     """By seed."""
     interval: Sequence[float] | None
-    """Of the mean, over seeds."""
+    """By test examples and seeds."""
     in_group: bool
     """Whether nothing tells it from the best."""
 
@@ -81,7 +81,7 @@ def look_of(number: int) -> Look:
 
 
 def score_dots(rows: Sequence[Dots], metric: str, _: Translator) -> Markup:
-    """A line a strategy: every seed's score, their mean, and its interval over seeds."""
+    """A line a strategy: every seed's score, their mean, and its interval."""
     with figure_in_style(9.0, 0.8 + 0.36 * len(rows)) as figure:
         axis = figure.subplots()
         for place, row in enumerate(rows):

@@ -25,7 +25,7 @@ class CellRecord(TypedDict):
     folder: str
     """Its run, as seen from the comparison's folder."""
     state: str
-    """`waiting`, `running`, `finished`, `failed` or `stopped`."""
+    """`waiting`, `running`, `finished`, `failed`, `stopped`; `dropped` where it is not needed."""
     seconds: float | None
     """Seconds its process took; null before it has ended."""
     error: str | None
@@ -174,7 +174,7 @@ class ScoreSummary(TypedDict):
     deviation: float | None
     """The standard deviation; null for one seed."""
     interval: tuple[float, float] | None
-    """The 95% interval of the mean over seeds; null for one seed."""
+    """Of the score that is compared: the 95% interval, by test examples and seeds."""
     by_seed: dict[str, float]
     """The score of each seed."""
 
@@ -274,6 +274,28 @@ class PairRecord(TypedDict):
 
 
 @with_config(CLOSED)
+class StandingRecord(TypedDict):
+    """A strategy within the limits beside the best of these, whichever that is."""
+
+    name: str
+    """Its name."""
+    expected: float
+    """The posterior mean of its score."""
+    gap: float
+    """The posterior mean of how far it is below the best."""
+    low: float
+    """The lower end of the 95% interval of that."""
+    high: float
+    """The upper end."""
+    within: float
+    """The probability that it is within the tolerance of the best."""
+    needed_seeds: int | None
+    """With how many seeds, about, that could be shown, where it can."""
+    needed_examples: int | None
+    """With how many test examples, where seeds alone are not enough."""
+
+
+@with_config(CLOSED)
 class Recommendation(TypedDict):
     """The strategy to take, and why."""
 
@@ -305,8 +327,14 @@ class Ranking(TypedDict):
     """The level of significance."""
     best: str | None
     """The strategy with the best score; null before one has finished."""
+    tolerance: float
+    """How far below the best a strategy counts as equally good."""
+    least_tolerance: float | None
+    """The least that could be shown with these data; null where one strategy is alone."""
+    standings: list[StandingRecord]
+    """The strategies within the limits, the best by posterior mean first."""
     group: list[str]
-    """The best, and all that are not significantly worse."""
+    """Those of them that are non-inferior: shown to be within the tolerance of the best."""
     pairs: list[PairRecord]
     """Every two of them."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from comparing import HEAD, Thread, carried_out, values_for
+from welltuned.experiments.comparison import run_cells
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.observer import (
     Board,
@@ -107,3 +108,40 @@ def test_one_that_dies_again_has_failed(
     [failed] = carried_out(values).results["rows"][0]["failed"]
     assert left == [1]
     assert "its process was ended by SIGKILL" in str(failed["error"])
+
+
+def test_what_is_surely_worse_gets_no_further_seeds(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Who that is, is a matter of statistics; here it is LoRA."""
+    monkeypatch.setattr(run_cells, "dropped", lambda standings, rounds: ["lora r=2"])
+    monkeypatch.setattr(run_cells, "is_settled", lambda standings, gone: False)
+    watching = Watching()
+    values = values_for(tiny("bert"), sentiment, tmp_path / "c", seeds=4, budget={"steps": 2})
+    comparison = carried_out(values, watching)
+    states = {
+        row["name"]: [cell["state"] for cell in row["cells"]] for row in comparison.record["rows"]
+    }
+    assert states == {
+        "head": ["finished"] * 4,
+        "lora r=2": ["finished", "finished", "dropped", "dropped"],
+    }
+    [told] = [r for r in comparison.results["remarks"] if r["code"] == "compare.dropped"]
+    assert told["values"]["seeds"] == "2" and told["values"]["asked"] == "4"
+    assert [note for note in watching.notes if note.startswith("lora r=2 is not in question")]
+
+
+def test_where_nothing_is_in_question_nobody_does(
+    tiny: Any, sentiment: str, tmp_path: Path, here: None, unread: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(run_cells, "is_settled", lambda standings, gone: True)
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", strategies=[HEAD], seeds=3, budget={"steps": 2}
+    )
+    comparison = carried_out(values)
+    [row] = comparison.record["rows"]
+    assert [cell["state"] for cell in row["cells"]] == ["finished", "finished", "dropped"]
+    all_seeds = carried_out({**values, "adaptive": False})
+    assert [cell["state"] for cell in all_seeds.record["rows"][0]["cells"]] == ["finished"] * 3

@@ -31,6 +31,7 @@ _MARKS = {
     "finished": ("●", "green"),
     "failed": ("✕", "red"),
     "stopped": ("○", "yellow"),
+    "dropped": ("–", "dim"),
 }
 _WIDTH = 88
 _SILENCE = 10.0
@@ -181,12 +182,12 @@ class LiveTable(ComparisonObserver):
 
 
 def results_table(results: ComparisonResults) -> Table:
-    """The table, best first; a dot marks what cannot be told from the best."""
+    """The table, best first; a dot marks what is shown to be within the tolerance of the best."""
     metric, costs = results["metric"], results["rows"]
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column("")
     table.add_column("strategy")
-    for name in (metric_name(metric), "over seeds", "training", "memory", "trains", "artifact"):
+    for name in (metric_name(metric), "95% interval", "training", "memory", "trains", "artifact"):
         table.add_column(name, justify="right")
     kept = sorted({name for row in costs for name in row["retention"]})
     for name in kept:

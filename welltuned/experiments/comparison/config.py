@@ -55,6 +55,9 @@ class LimitsConfig(Part):
     """Maximum artifact size, `5MB`."""
     retention: float | None = Field(default=None, gt=0)
     """Minimum retention: the share of old abilities to keep, such as 0.98 (`retention.kept`)."""
+    tolerance: float | None = Field(default=None, gt=0)
+    """How far below the best a strategy may be and count as equally good, in units of the headline
+    score. Default: 0.01 of a score whose best is 1, one point; of a loss 2% of the best."""
 
 
 PIPELINE = "rlhf"
@@ -82,6 +85,9 @@ class CompareConfig(RunConfig):
     tune: int | None = Field(default=None, ge=2)
     """Hyper-parameter trials per strategy, selected by validation: each is compared at its best.
     Without it each is compared as configured."""
+    adaptive: bool | Literal["auto"] = "auto"
+    """Drop strategies after a round of seeds that are surely worse than the tolerance allows, and
+    stop once nothing is in question. auto: where there is a budget."""
     limits: LimitsConfig = LimitsConfig()
     """Constraints on the recommendation."""
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -140,6 +146,11 @@ class CompareConfig(RunConfig):
                 "remove training.max_steps and training.num_train_epochs, or the budget",
             )
         return self
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether strategies that are surely worse are dropped on the way."""
+        return self.budget is not None if self.adaptive == "auto" else self.adaptive
 
     def _types(self) -> list[Any]:
         return [one if isinstance(one, str) else one.get("type") for one in self.strategies]

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from welltuned.experiments.comparison.recommendation import known
+from welltuned.experiments.comparison.verdict.cost import known
 from welltuned.reports.page import metric_name
-from welltuned.runs.comparison_schema import ComparisonRow, SharedSettings, TunedRecord
+from welltuned.runs.comparison_schema import (
+    CellRecord,
+    ComparisonRecord,
+    ComparisonRow,
+    RankedRows,
+    TunedRecord,
+)
 from welltuned.schema.messages import Message, message
 from welltuned.schema.units import duration_text
 
 
-def remarks(rows: list[ComparisonRow], beside: int, settled: SharedSettings) -> list[Message]:
+def remarks(ranked: RankedRows, beside: int, record: ComparisonRecord) -> list[Message]:
     """How runs were timed where several went side by side; then a sentence for each strategy that
-    was tuned first, or whose training has stages.
+    was dropped on the way or tuned first, or whose training has stages.
     """
-    timed = [_about_time(beside, settled["threads"])] if beside > 1 else []
+    rows = [row for row in ranked["rows"] if row["seeds"]]
+    timed = [_about_time(beside, record["settled"]["threads"])] if beside > 1 else []
+    gone = [
+        _about_dropping(row["name"], row["cells"], ranked["tolerance"])
+        for row in record["rows"]
+        if any(cell["state"] == "dropped" for cell in row["cells"])
+    ]
     tuned = [_about_search(row["name"], row["tuned"]) for row in rows if row["tuned"]]
-    return timed + tuned + [_about_stages(row, row["stages"]) for row in rows if row["stages"]]
+    staged = [_about_stages(row, row["stages"]) for row in rows if row["stages"]]
+    return timed + gone + tuned + staged
+
+
+def _about_dropping(name: str, cells: Sequence[CellRecord], tolerance: float) -> Message:
+    return message(
+        "compare.dropped",
+        "{name} has {seeds} of {asked} seeds: whether it is within {tolerance} of the best was "
+        "settled by then.",
+        name=name,
+        seeds=str(sum(cell["state"] == "finished" for cell in cells)),
+        asked=str(len(cells)),
+        tolerance=f"{tolerance:.3f}",
+    )
 
 
 def _about_time(beside: int, threads: int) -> Message:

@@ -8,7 +8,7 @@ from typing import Literal
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import ComparisonResults
 
-State = Literal["waiting", "running", "finished", "failed", "stopped"]
+State = Literal["waiting", "running", "finished", "failed", "stopped", "dropped"]
 
 
 @dataclass

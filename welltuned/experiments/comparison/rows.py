@@ -8,8 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from welltuned.experiments.comparison.cells import cell_record
-from welltuned.experiments.comparison.statistics import seeds_interval
-from welltuned.metrics import lower_is_better, metric_named
+from welltuned.metrics import lower_is_better
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
@@ -96,7 +95,7 @@ def _costs(values: Mapping[str, object]) -> CostSummary:
 
 
 def _scores(tests: Mapping[int, Scores]) -> dict[str, ScoreSummary]:
-    """Each score's mean, deviation and interval over seeds, and its value by seed."""
+    """Each score's mean and deviation over seeds, and its value by seed."""
     if not tests:
         return {}
     first = next(iter(tests.values()))
@@ -107,18 +106,10 @@ def _scores(tests: Mapping[int, Scores]) -> dict[str, ScoreSummary]:
         scores[name] = {
             "mean": float(values.mean()),
             "deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
-            "interval": _interval(name, values),
+            "interval": None,
             "by_seed": {str(seed): test[name] for seed, test in tests.items()},
         }
     return scores
-
-
-def _interval(name: str, values_S: np.ndarray) -> tuple[float, float] | None:
-    """The interval over seeds, without values that the metric cannot have."""
-    interval, metric = seeds_interval(values_S), metric_named(name)
-    if interval is None or metric is None:
-        return interval
-    return metric.within_bounds(*interval)
 
 
 def ran_beside(runs: Iterable[Run]) -> int:

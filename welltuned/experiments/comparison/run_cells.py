@@ -8,6 +8,8 @@ from welltuned.experiments.comparison.cells import Cell, keep_record, make_room
 from welltuned.experiments.comparison.observer import CellState, ComparisonObserver
 from welltuned.experiments.comparison.parallel import room_of_cells
 from welltuned.experiments.comparison.plan import ComparisonPlan
+from welltuned.experiments.comparison.summary import rank
+from welltuned.experiments.comparison.verdict.elimination import FIRST_LOOK, dropped, is_settled
 from welltuned.experiments.executors.base import Event, Pool
 from welltuned.experiments.executors.side_by_side import SideBySide
 
@@ -20,11 +22,14 @@ class CellRunner(SideBySide[Cell]):
         room = room_of_cells(plan.config, settled, pool)
         super().__init__(pool, plan.board.workers, settled.get("threads"), room)
         self._plan, self._observer, self._settled = plan, observer, settled
-        self._waiting = [cell for cell in plan.cells if not cell.is_finished]
+        missing = [cell for cell in plan.cells if not cell.is_finished]
+        self._rounds = [
+            [cell for cell in missing if cell.seed == seed] for seed in plan.config.seed_list
+        ]
 
     def run(self) -> None:
         """Run what is missing. When this is interrupted, what is under way is stopped."""
-        if not self._waiting:
+        if not any(self._rounds):
             return
         self._plan.write("running")
         try:
@@ -34,7 +39,32 @@ class CellRunner(SideBySide[Cell]):
             raise
 
     def next_job(self) -> Cell | None:
-        return self._waiting.pop(0) if self._waiting else None
+        """Seed by seed; where strategies may be dropped, not before a round has ended."""
+        while self._rounds and not self._rounds[0]:
+            if self._plan.config.is_adaptive and self.is_busy:
+                return None
+            self._rounds.pop(0)
+            self._drop()
+        return self._rounds[0].pop(0) if self._rounds else None
+
+    def _drop(self) -> None:
+        """Leave out what is not in question any more."""
+        config = self._plan.config
+        rounds, left = len(config.seed_list), len(self._rounds)
+        if not config.is_adaptive or not left or rounds - left < FIRST_LOOK:
+            return
+        self._plan.write("running")
+        standings = rank(self._plan.comparison)["standings"]
+        gone = dropped(standings, rounds)
+        if is_settled(standings, gone):
+            gone = [one["name"] for one in standings]
+        for name in gone:
+            self._observer.noted(f"{name} is not in question any more, after {rounds - left} seeds")
+        for cells in self._rounds:
+            for cell in cells:
+                if cell.name in gone:
+                    self._plan.state(cell).state = "dropped"
+            cells[:] = [cell for cell in cells if cell.name not in gone]
 
     def request_of(self, job: Cell) -> Mapping[str, object]:
         aside = make_room(job, self._plan.comparison, self._settled)

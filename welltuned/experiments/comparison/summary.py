@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from welltuned import metrics
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.notes import remarks
-from welltuned.experiments.comparison.recommendation import recommend, write_config
 from welltuned.experiments.comparison.rows import baseline_row, ran_beside, strategy_row
-from welltuned.experiments.comparison.statistics import (
-    ALPHA,
-    Difference,
-    compare_all,
-    not_distinguishable_from_best,
-    score_all,
+from welltuned.experiments.comparison.verdict.limits import over_limits
+from welltuned.experiments.comparison.verdict.pairs import ALPHA, Difference, compare_all
+from welltuned.experiments.comparison.verdict.posterior import Standing, standings
+from welltuned.experiments.comparison.verdict.recommendation import non_inferior, recommend
+from welltuned.experiments.comparison.verdict.recommended_config import write_config
+from welltuned.experiments.comparison.verdict.scores import ResampledScore, score_all
+from welltuned.experiments.comparison.verdict.seed_variance import (
+    SeedVariance,
+    score_interval,
+    seed_variances,
 )
+from welltuned.experiments.comparison.verdict.settling import (
+    again_command,
+    least_tolerance,
+    need_of,
+)
+from welltuned.experiments.comparison.verdict.tolerance import usual_tolerance
 from welltuned.metrics import Metric, Predictions, Statistic, family_of
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -30,6 +39,7 @@ from welltuned.runs.comparison_schema import (
     PairRecord,
     RankedRows,
     Ranking,
+    StandingRecord,
 )
 from welltuned.schema.versions import COMPARISON_RESULTS
 
@@ -47,11 +57,9 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
     basis = _basis(comparison, record)
     if before.get("basis") == basis:
         return before
-    beside = ran_beside(_finished(comparison, record))
-    rows = [strategy_row(comparison, row, record, beside > 1) for row in record["rows"]]
-    rows += [row for name in BASELINES if (row := baseline_row(comparison, name)) is not None]
-    ranked: RankedRows = {"rows": rows, **_judge(comparison, record, rows)}
-    recommendation = recommend(ranked, record["asked"]["limits"])
+    ranked = rank(comparison)
+    again = again_command(record["command"], comparison.folder)
+    recommendation = recommend(ranked, record["asked"]["limits"], again)
     write_config(comparison, recommendation)
     results: ComparisonResults = {
         "schema_version": COMPARISON_RESULTS.version,
@@ -59,11 +67,20 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
         "name": comparison.name,
         "asked_metric": record["metric"],
         **ranked,
-        "remarks": remarks([row for row in rows if row["seeds"]], beside, record["settled"]),
+        "remarks": remarks(ranked, ran_beside(_finished(comparison, record)), record),
         "recommendation": recommendation,
     }
     comparison.write("results.json", results)
     return results
+
+
+def rank(comparison: Comparison) -> RankedRows:
+    """The table and the statistics of the cells that have finished so far."""
+    record = comparison.record
+    beside = ran_beside(_finished(comparison, record)) > 1
+    rows = [strategy_row(comparison, row, record, beside) for row in record["rows"]]
+    rows += [row for name in BASELINES if (row := baseline_row(comparison, name)) is not None]
+    return {"rows": rows, **_judge(comparison, record, rows)}
 
 
 def _finished(comparison: Comparison, record: ComparisonRecord) -> list[Run]:
@@ -84,7 +101,7 @@ def _basis(comparison: Comparison, record: ComparisonRecord) -> str:
         for cell in row["cells"]
     ]
     folders = [Path(module).parent for module in (__file__, str(metrics.__file__))]
-    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     own = [file.read_text(encoding="utf-8") for file in files]
     found = [record["settled"], record.get("tuned", {}), record["scouted"]["impossible"]]
     parts = [cells, found, record["asked"]["limits"], record["metric"], own]
@@ -105,6 +122,9 @@ def _judge(
             "test_examples": 0,
             "alpha": ALPHA,
             "best": None,
+            "tolerance": 0.0,
+            "least_tolerance": None,
+            "standings": [],
             "group": [],
             "pairs": [],
         }
@@ -116,17 +136,66 @@ def _judge(
     sign = -1.0 if metric.lower_is_better else 1.0
     scored = score_all(statistics, sign)
     differences = compare_all(scored, BASELINES)
+    seeds = seed_variances(scored, BASELINES)
+    _set_intervals(rows, metric, sign, scored, seeds)
     strategies = {name: s for name, s in scored.items() if name not in BASELINES}
-    group = not_distinguishable_from_best(strategies, differences)
-    examples = max(len(s.influence_N) for s in scored.values())
+    limits = record["asked"]["limits"]
+    beyond = {row["name"] for row in rows if over_limits(row, limits)}
+    usual = usual_tolerance(metric, strategies)
+    tolerance = limits.get("tolerance") or usual
+    within = {name: score for name, score in strategies.items() if name not in beyond}
+    found = standings(within, seeds, tolerance, scale=2 * usual)
+    placed = [_standing(one, found[0], scored, seeds, tolerance, sign) for one in found]
     return {
         "metric": metric.name,
         "labels": labels,
-        "test_examples": examples,
+        "test_examples": max(score.examples for score in scored.values()),
         "alpha": ALPHA,
-        "best": group[0],
-        "group": group,
+        "best": max(strategies, key=lambda name: strategies[name].mean),
+        "tolerance": tolerance,
+        "least_tolerance": least_tolerance(within, seeds, found[0].name) if found else None,
+        "standings": placed,
+        "group": non_inferior(placed),
         "pairs": [_pair(difference, sign) for difference in differences],
+    }
+
+
+def _set_intervals(
+    rows: Sequence[ComparisonRow],
+    metric: Metric,
+    sign: float,
+    scored: Mapping[str, ResampledScore],
+    seeds: Mapping[str, SeedVariance],
+) -> None:
+    """Give each row's headline score its interval, by examples and seeds together."""
+    for row in rows:
+        if row["name"] in scored and metric.name in row["scores"]:
+            bounds = score_interval(scored[row["name"]], seeds[row["name"]])
+            low, high = sorted(sign * bound for bound in bounds)
+            row["scores"][metric.name]["interval"] = metric.within_bounds(low, high)
+
+
+def _standing(
+    found: Standing,
+    first: Standing,
+    scored: Mapping[str, ResampledScore],
+    seeds: Mapping[str, SeedVariance],
+    tolerance: float,
+    sign: float,
+) -> StandingRecord:
+    one, best = scored[found.name], scored[first.name]
+    variances = seeds[found.name], seeds[first.name]
+    gap = first.expected - found.expected
+    need = None if found is first else need_of(one, best, variances, gap, tolerance)
+    return {
+        "name": found.name,
+        "expected": sign * found.expected,
+        "gap": found.gap,
+        "low": found.low,
+        "high": found.high,
+        "within": found.within,
+        "needed_seeds": need.seeds if need else None,
+        "needed_examples": need.examples if need else None,
     }
 
 

@@ -76,6 +76,11 @@ class SideBySide(ABC, Generic[JobT]):
         self._lost: list[_Begun[JobT]] = []
         self._events: queue.Queue[Event] = queue.Queue()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job is under way, or is going to be begun again."""
+        return bool(self._running or self._lost)
+
     @abstractmethod
     def next_job(self) -> JobT | None:
         """What to begin next; None while there is nothing, which is asked again."""

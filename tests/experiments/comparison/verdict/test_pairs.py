@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from welltuned.experiments.comparison.statistics import (
-    Difference,
-    compare_all,
-    holm,
-    not_distinguishable_from_best,
-    score_all,
-    seeds_interval,
-)
+from welltuned.experiments.comparison.verdict.pairs import Difference, compare_all, holm
+from welltuned.experiments.comparison.verdict.scores import score_all
 from welltuned.metrics import ClassPredictions, Statistic
 
 EXAMPLES, SEEDS, COMPARISONS = 1000, 3, 100
@@ -70,22 +64,6 @@ def test_planted_differences_are_found_and_noise_is_not() -> None:
     assert found >= 90
 
 
-def test_the_best_are_kept_and_worse_ones_left_out() -> None:
-    """Of 100 comparisons of ten strategies, two of them equally best: both stay in the group,
-    and one that is five points worse is left out of it (corrected for all 45 pairs: 75 times)."""
-    random = np.random.default_rng(8)
-    kept = out = 0
-    for _ in range(COMPARISONS):
-        right = answers(random, (0.90, 0.90, 0.85, *[0.88] * 7))
-        parts = {f"s{k}": [accuracy(seed) for seed in seeds] for k, seeds in enumerate(right)}
-        scored = score_all(parts, 1.0)
-        group = not_distinguishable_from_best(scored, compare_all(scored))
-        kept += {"s0", "s1"} <= set(group)
-        out += "s2" not in group
-    assert kept >= 95
-    assert out >= 85
-
-
 def test_pairs_with_the_best_are_corrected_for_their_own_number() -> None:
     """Baselines count among them, but the best is never one."""
     random = np.random.default_rng(9)
@@ -136,7 +114,6 @@ def test_the_same_answers_are_no_difference() -> None:
     right = answers(np.random.default_rng(3), (0.85,))
     [difference] = compared(np.concatenate([right, right]))
     assert difference.difference == 0 and difference.p == 1
-    assert difference.low == -difference.high < 0, "other seeds could differ"
     [exact] = compared(np.concatenate([right, right])[:, :1])
     assert (exact.difference, exact.low, exact.high, exact.p) == (0, 0, 0, 1)
 
@@ -186,26 +163,6 @@ def test_holms_correction() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-def test_the_group_of_the_best_is_best_first() -> None:
-    random = np.random.default_rng(6)
-    parts = {
-        name: [accuracy(seed) for seed in right]
-        for name, right in zip(
-            ("worse", "good", "as good"), answers(random, (0.7, 0.86, 0.855)), strict=True
-        )
-    }
-    scored = score_all(parts, 1.0)
-    group = not_distinguishable_from_best(scored, compare_all(scored))
-    assert group == sorted(("good", "as good"), key=lambda name: -scored[name].mean)
-
-
-def test_the_interval_over_seeds_is_students() -> None:
-    values = np.array([0.80, 0.82, 0.87])
-    expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
-    assert seeds_interval(values) == pytest.approx(expected)
-    assert seeds_interval(values[:1]) is None
 
 
 def test_macro_f1_is_compared_like_accuracy() -> None:
