@@ -1,0 +1,1 @@
+"""Figures that others published, re-read by the rules of `welltuned compare`."""
