@@ -21,7 +21,7 @@ from published.differences import (
 )
 from published.records import Published, Record
 from published.reruns import Layout, lay_out
-from welltuned.experiments.comparison.statistics import holm
+from welltuned.experiments.comparison.verdict.pairs import holm
 
 FIRST, SPRING, LAST, LATER = "2026-01", "2026-04", "2026-07", "2026-08"
 
