@@ -66,6 +66,7 @@ def values_for(model: str, data: str, folder: Path, **parts: Any) -> dict[str, A
         "seeds": 2,
         "workers": 1,
         "budget": {"epochs": 1},
+        "static": "off",  # a cache of the Hub may hold one
         **values,
         "strategies": strategies,
     }

@@ -188,10 +188,12 @@ def compare(
 ) -> Comparison:
     """Compare strategies on the same data; returns the comparison, with `folder` and `results`.
 
-    Takes a config as `train` does. Runs that are finished already are not run again. Raises
-    `InputError` before any run when something cannot work.
+    Takes a config as `train` does, or the path of data. Without a model those are taken that suit
+    the data and are here. Runs that are finished already are not run again. Raises `InputError`
+    before any run when something cannot work.
 
         wt.compare(model="…", data="train.jsonl", strategies=["full", "lora"], seeds=3)
+        wt.compare(models=["…", "…"], data="train.jsonl", strategies=["lora"])
     """
     if observer is None:
         show_progress("compare", "checking config and data")

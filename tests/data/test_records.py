@@ -113,3 +113,10 @@ def test_joined_records_keep_their_own_places(records: Records) -> None:
     assert both["text"] == ["x", "y", "z", "w"] and both["label"] == [1, 2, 3, None]
     assert [both.id(i) for i in (0, 3)] == ["a.csv:2", "mine"]
     assert both.lines == [2, 5, 9, 7] and both.input_roles == ("text",)
+
+
+def test_texts_are_the_inputs_one_below_the_other() -> None:
+    columns = {"text": ["a", "b", "c"], "text_pair": ["x", "y", "z"], "label": [0, 1, 0]}
+    records = Records("f.csv", columns, [2, 3, 4], ("text", "text_pair"))
+    assert records.texts() == ["a\nx", "b\ny", "c\nz"]
+    assert records.texts(2) == ["a\nx", "b\ny"] and len(records.texts(9)) == 3

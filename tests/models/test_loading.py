@@ -290,3 +290,10 @@ def test_the_demo_model_is_found_with_its_pooling() -> None:
     assert read_model_config(model).model_type == "bert"
     assert read_tokenizer(model)(make_rows(1)[0]["text"])["input_ids"]
     assert own_pooling(model) in (None, "mean")
+
+
+def test_a_models_title_has_what_is_set_besides_its_name() -> None:
+    assert ModelConfig(name="org/m").title == "org/m"
+    assert ModelConfig(name="org/m", dtype="float32").title == "org/m", "as it is anyway"
+    options: Any = {"revision": "v1", "dtype": "bfloat16"}
+    assert ModelConfig(name="org/m", **options).title == "org/m revision=v1 dtype=bfloat16"

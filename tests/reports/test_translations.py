@@ -15,7 +15,9 @@ from jinja2 import Environment, nodes
 
 import welltuned
 from error_codes import faults, messages
+from welltuned.experiments.comparison.chosen_models import SPOKEN
 from welltuned.metrics import FAMILIES, every_metric
+from welltuned.models.available import PLACES
 from welltuned.reports.forgetting import HOW, KINDS
 from welltuned.reports.page import OF_POLICIES
 from welltuned.reports.rl import CHARTS, WATCHED
@@ -28,7 +30,7 @@ from welltuned.training.diagnosis import HEALTHY
 ROOT = Path(welltuned.__file__).parent
 LANGUAGES = sorted(file.stem for file in (ROOT / "reports/translations").glob("*.yaml"))
 NAMES = (
-    "tf-idf", "untouched", "majority", "untrained", "train", "validation", "test",
+    "tf-idf", "static", "untouched", "majority", "untrained", "train", "validation", "test",
     "finished", "pruned", "failed", "running", "waiting", "repeated", HEALTHY, *get_args(Pathology),
     "before", "after", "embeddings", "head", "everything below the head", "the head alone trains",
     "memory: policy", "memory: gradients and optimizer",
@@ -71,9 +73,10 @@ OF_METRICS = {
 OF_MEASURES = {*KINDS.values(), *HOW.values(), *WATCHED.values(), *(title for _, title in CHARTS)}
 REASONS = set(yaml.safe_load(read(ROOT / "strategies/defaults.yaml"))["sources"].values())
 OF_PHASES = {*MEANING.values()}
-LABELS = sorted(
-    {*REASONS, *in_templates(), *in_code(), *OF_METRICS, *OF_MEASURES, *OF_PHASES, *NAMES}
-)
+PROPOSED = yaml.safe_load(read(ROOT / "models/proposals.yaml"))["reasons"].values()
+OF_MODELS = {*SPOKEN.values(), *PLACES, *PROPOSED}
+OF_OURS = {*OF_METRICS, *OF_MEASURES, *OF_PHASES, *OF_MODELS}
+LABELS = sorted({*REASONS, *in_templates(), *in_code(), *OF_OURS, *NAMES})
 DIVERGED = re.compile(r'DivergedError\(\s*Fault\(\s*"([\w.]+)"')
 EXPLOSIONS = {
     *(found.code for found in faults() if "rlhf/safeguards.py" in found.place),

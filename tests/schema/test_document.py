@@ -9,7 +9,7 @@ import pytest
 from faults import brief, codes
 from small_config import Large, Source, Whole, read
 from welltuned.errors import Faults, Place
-from welltuned.schema.document import read_document
+from welltuned.schema.document import is_config_file, read_document
 
 
 def billions(form: str) -> str:
@@ -177,3 +177,11 @@ def test_a_fault_below_an_override_is_not_placed_in_the_file(tmp_path: Path) -> 
     _, faults = read(tmp_path, "source:\n  name: a\n  first: x\n", "source={first: y, name: a}")
     assert brief(faults) == ["argument 'source={first: y, name: a}' config.value_invalid"]
     assert faults[0].values["key"] == "source.first" and faults[0].values["given"] == "'y'"
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("a.yaml", True), ("b/c.yml", True), ("a.yaml.csv", False), ("reviews", False), ("", False)],
+)
+def test_a_config_is_known_by_its_suffix(name: str, config: bool) -> None:
+    assert is_config_file(name) is config

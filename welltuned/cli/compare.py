@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def compare_command(
     arguments: Arguments = None, as_json: Json = False, allow_imports: AllowImports = False
 ) -> None:
-    """Compare strategies on your data: same splits, seeds and budget; evidence and a choice."""
+    """Compare strategies, on one model or several, on your data: evidence and a choice.
+
+    A config, or a data file alone: then models that suit it and are here are compared.
+    """
     file, overrides = split_arguments(arguments)
     print_comparison(compare_at_terminal(file, overrides), as_json)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.read_config import load_rlhf_config
-from welltuned.schema.document import Document, apply_overrides, peek
+from welltuned.schema.document import Document, apply_overrides, is_config_file, peek
 from welltuned.schema.part import Part
 from welltuned.schema.validation import validate
 from welltuned.tasks import DEFAULT_TASK, AnyTask
@@ -28,7 +26,7 @@ def read_data_request(file: str | None, overrides: list[str]) -> DataRequest:
 
     Raises `InputError` with all faults found.
     """
-    if file is None or Path(file).suffix not in (".yaml", ".yml"):
+    if file is None or not is_config_file(file):
         return _of_data(file, overrides)
     if peek(file, overrides, "pipeline") is not None:
         pipeline = load_rlhf_config(file, overrides)

@@ -83,6 +83,11 @@ class Records:
             return []
         return [i for i in range(len(self)) if not _is_unicode([column[i] for column in cells])]
 
+    def texts(self, most: int | None = None) -> list[str]:
+        """What is read of each record, or of the first `most`: its inputs, one below the other."""
+        number = len(self) if most is None else min(most, len(self))
+        return ["\n".join(str(self[role][i]) for role in self.input_roles) for i in range(number)]
+
     def take(self, indices: Sequence[int]) -> Records:
         """The records at `indices`, in that order."""
         return Records(

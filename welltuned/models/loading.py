@@ -55,6 +55,12 @@ class ModelConfig(Part):
     mean of the others."""
 
     @property
+    def title(self) -> str:
+        """The name, and what is set besides: `org/model revision=v2`."""
+        options = self.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+        return " ".join([self.name, *(f"{key}={value}" for key, value in options.items())])
+
+    @property
     def location(self) -> str:
         """A local folder, or the hub name as given; of a run, its model folder.
 

@@ -17,6 +17,7 @@ from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
+    BESIDE,
     ComparisonRecord,
     ComparisonResults,
     ComparisonRow,
@@ -55,6 +56,9 @@ def _content(comparison: Comparison, _: Translator) -> dict[str, Any]:
         "record": record,
         "results": results,
         "asked": asked,
+        "models": _models(record),
+        "compared": _compared(strategies, _),
+        "names": {row["name"]: _row_name(row["name"], row["kind"], _) for row in rows},
         "trials": asked.get("tune"),
         "reasons": [_reason(reason, _) for reason in results["recommendation"]["reasons"]],
         "remarks": [_reason(remark, _) for remark in results["remarks"]],
@@ -86,9 +90,34 @@ def _content(comparison: Comparison, _: Translator) -> dict[str, Any]:
 
 def _reason(reason: Message, _: Translator) -> str:
     """A reason of the recommendation, the score's name in it translated too."""
-    ours = ("metric", "baseline")  # names of ours; strategies are called as their users call them
-    values = {key: _(v) if key in ours else v for key, v in reason["values"].items()}
+    ours = ("metric", "baseline", "language", "where", "why")  # strategies are named by users
+    values = {key: _own_word(v, _) if key in ours else v for key, v in reason["values"].items()}
     return _.message({**reason, "values": values})
+
+
+def _own_word(name: str, _: Translator) -> str:
+    """A name of ours, translated; that of a model may stand behind it."""
+    word, beside, model = name.partition(BESIDE)
+    return f"{_(word)}{beside}{model}"
+
+
+def _row_name(name: str, kind: str, _: Translator) -> str:
+    return _own_word(name, _) if kind == "baseline" else name
+
+
+def _models(record: ComparisonRecord) -> list[str]:
+    """The names of the models that took part."""
+    here = [model["name"] for model in record.get("models", []) if model["here"]]
+    return here or [str(record["asked"]["model"]["name"])]
+
+
+def _compared(strategies: Sequence[ComparisonRow], _: Translator) -> str:
+    """How many strategies there are, and on how many models."""
+    models = {row.get("model") for row in strategies} - {None}
+    number = len({row["name"].removesuffix(f"{BESIDE}{row.get('model')}") for row in strategies})
+    if len(models) < 2:
+        return _("{strategies} strategies", strategies=number)
+    return _("{strategies} strategies on {models} models", strategies=number, models=len(models))
 
 
 def _first_run(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> Run | None:
@@ -130,7 +159,7 @@ def _dots(
     metric = results["metric"]
     dots: list[charts.Dots] = [
         {
-            "name": row["name"] if row["kind"] == "strategy" else _(row["name"]),
+            "name": _row_name(row["name"], row["kind"], _),
             "mean": row["scores"][metric]["mean"],
             "values": list(row["scores"][metric]["by_seed"].values()),
             "interval": row["scores"][metric]["interval"],

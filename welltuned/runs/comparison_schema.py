@@ -13,6 +13,9 @@ from typing_extensions import TypedDict
 from welltuned.runs.results_schema import CLOSED, Config, LayerProbe, Retention, Scores
 from welltuned.schema.messages import Message
 
+BESIDE = " · "
+"""Between the name of a strategy or a baseline and its model's, where several are compared."""
+
 # --- comparison.json --------------------------------------------------------------
 
 
@@ -40,6 +43,8 @@ class StrategyRecord(TypedDict):
     """Its name for people."""
     slug: str
     """Its name in paths."""
+    model: NotRequired[str | None]
+    """What its model is called, where several are compared."""
     impossible: str | None
     """Why it cannot work with this model and task, where it cannot."""
     cells: list[CellRecord]
@@ -90,6 +95,32 @@ class Scouted(TypedDict):
     """Each strategy's budget, by its name."""
     impossible: dict[str, str]
     """Why some cannot work, by name."""
+    missing: NotRequired[list[str]]
+    """The labels of models that could not be had, and are looked for again the next time."""
+
+
+@with_config(CLOSED)
+class ModelRecord(TypedDict):
+    """A model that was named, or proposed where none was."""
+
+    name: str
+    """As a config names it, with what is set besides."""
+    label: str
+    """What rows call it where several are compared."""
+    here: bool
+    """Whether it can be had, and takes part."""
+    note: Message | None
+    """Why it was proposed, or why it does not take part."""
+
+
+@with_config(CLOSED)
+class ModelSettings(TypedDict):
+    """What was settled once for all cells of a model."""
+
+    precision: str
+    """What they train in."""
+    pooling: str
+    """What a new head reads."""
 
 
 @with_config(CLOSED)
@@ -97,9 +128,11 @@ class SharedSettings(TypedDict, total=False):
     """What was settled once, for all cells."""
 
     precision: str
-    """What they train in."""
+    """What they train in; where several models are compared, those of the first one."""
     pooling: str
-    """What a new head reads."""
+    """What a new head reads; where several models are compared, that of the first one."""
+    models: dict[str, ModelSettings]
+    """The same of each model, by its name, where several are compared."""
     device: str
     """What they train on."""
     memory_bytes: int
@@ -152,6 +185,8 @@ class ComparisonRecord(TypedDict):
     """The score that is compared."""
     scouted: Scouted
     """What was found out before the first cell."""
+    models: NotRequired[list[ModelRecord]]
+    """The models that were named or proposed."""
     settled: SharedSettings
     """What was settled for all cells; empty before that."""
     tuned: dict[str, TunedRecord]
@@ -227,6 +262,8 @@ class ComparisonRow(TypedDict):
     """Its name in paths."""
     kind: Literal["strategy", "baseline"]
     """Which of the two."""
+    model: NotRequired[str | None]
+    """What its model is called, where several are compared."""
     seeds: list[int]
     """Seeds that have finished; none for a baseline."""
     failed: list[FailedCell]
@@ -370,7 +407,9 @@ class BaselineResults(TypedDict):
     """`results.json` of a baseline of a comparison."""
 
     name: str
-    """`majority`, `untouched` or `tf-idf`."""
+    """`majority`, `untouched`, `tf-idf` or `static`; of several models `untouched · MODEL`."""
+    model: NotRequired[str | None]
+    """What its model is called, where several are compared."""
     test: Scores
     """Scores on the test split."""
     cost: NotRequired[dict[str, float]]

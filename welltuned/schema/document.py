@@ -100,6 +100,11 @@ _Loader.add_implicit_resolver(
 )
 
 
+def is_config_file(name: str) -> bool:
+    """Whether a file's name is that of a config, and not of data."""
+    return Path(name).suffix in (".yaml", ".yml")
+
+
 def read_document(path: Path, faults: Faults) -> Document:
     """Read a YAML file; what cannot be read is recorded as faults with positions."""
     document = Document(source=str(path))

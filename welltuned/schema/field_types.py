@@ -137,8 +137,9 @@ def default_text(field: FieldInfo) -> str:
 
 
 def _part_default(default: Part) -> str:
-    kind = getattr(default, "type", None)
-    return kind if isinstance(kind, str) else "every key at its default"
+    """Its type, or what stands for it alone."""
+    word = getattr(default, "type", None) or getattr(default, default.shorthand or "", None)
+    return word if isinstance(word, str) else "every key at its default"
 
 
 def value_text(value: object) -> str:

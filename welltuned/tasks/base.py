@@ -47,6 +47,8 @@ class Task(Part):
     roles: ClassVar[tuple[Role, ...]]
     actions: ClassVar[Actions | None] = None
     """What a policy of this task chooses in reinforcement learning; None where it cannot be one."""
+    proposed_kind: ClassVar[Literal["encoder", "decoder"]] = "encoder"
+    """The kind of base model that is proposed where none is named."""
     pooling: str = "model"
     """Pooling of the head's input; only tasks with a new head over pooled states have a choice."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from welltuned.cli.console.runs import describe_runs, runs_table
+from welltuned.cli.console.runs import _models_of, describe_runs, runs_table
 from welltuned.runs import Run
 from welltuned.runs.folder import START
 from welltuned.runs.ownership import owned
@@ -177,6 +177,15 @@ def test_a_comparison_is_one_row_and_its_folder_lists_its_runs(compared: Any) ->
     assert sorted(Path(row["run"]).parent.name for row in inside) == [
         "head", "head", "lora-r=2", "lora-r=2",
     ]  # fmt: skip
+
+
+def test_a_comparison_is_listed_with_the_models_that_take_part() -> None:
+    asked: Any = {"asked": {"model": {"name": "auto"}}}
+    one = {"name": "org/a", "label": "a", "here": True, "note": None}
+    gone = {"name": "org/b", "label": "b", "here": False, "note": None}
+    assert _models_of(asked) == "auto", "of an earlier version, or before it is known"
+    assert _models_of({**asked, "models": [one, gone]}) == "org/a"
+    assert _models_of({**asked, "models": [one, {**gone, "here": True}]}) == "a, b"
 
 
 def test_a_comparison_that_has_just_begun_is_listed_too(tmp_path: Path, compared: Any) -> None:

@@ -117,3 +117,20 @@ def test_the_request_has_what_was_settled_for_all_cells(cell: Cell) -> None:
 
 def test_where_nothing_was_settled_the_config_is_left_alone(cell: Cell) -> None:
     assert freeze_shared_settings(cell.config, {}) is cell.config
+
+
+def test_each_model_has_what_was_settled_for_it(cell: Cell) -> None:
+    settled: SharedSettings = {
+        "precision": "fp32",
+        "pooling": "mean",
+        "models": {
+            "other": {"precision": "fp32", "pooling": "mean"},
+            "m revision=v1": {"precision": "bf16", "pooling": "last"},
+        },
+    }
+    model = cell.config.model.model_copy(update={"revision": "v1"})
+    config = cell.config.model_copy(update={"model": model})
+    frozen = freeze_shared_settings(config, settled)
+    assert (frozen.training.precision, frozen.task.pooling) == ("bf16", "last")
+    alone = freeze_shared_settings(cell.config, settled)
+    assert (alone.training.precision, alone.task.pooling) == ("fp32", "mean"), "none of its own"

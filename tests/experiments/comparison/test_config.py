@@ -48,6 +48,63 @@ def test_a_list_on_the_command_line_may_hold_variants() -> None:
     assert read.strategies == ("full", {"type": "lora", "r": 64})
 
 
+def named(config: CompareConfig | None) -> list[str]:
+    assert config is not None
+    return [model.title for model in config.models]
+
+
+def test_without_a_model_one_is_to_be_proposed() -> None:
+    read = comparison_from({"data": "d.jsonl"})
+    assert read.model.name == "auto" and read.models == () and read.static == "auto"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["a", {"name": "b", "dtype": "bfloat16"}], ["a", "b dtype=bfloat16"]),
+        ("a, org/b", ["a", "org/b"]),
+        ("a", ["a"]),
+        ({"name": "a"}, ["a"]),
+        ({"name": "a", "revision": "v1"}, ["a revision=v1"]),
+        ("auto", []),
+        ([], []),
+    ],
+)
+def test_models_are_names_or_have_options(given: Any, expected: list[str]) -> None:
+    assert named(config(models=given)) == expected
+
+
+@pytest.mark.parametrize(
+    "override", ["models=a,b", "models=[a, b]", "models=[{name: a}, b]", "models=a, b"]
+)
+def test_models_are_named_on_the_command_line(override: str) -> None:
+    faults = Faults()
+    read, _ = read_comparison(None, ["data=d.jsonl", override], faults)
+    assert named(read) == ["a", "b"] and not list(faults)
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        ([{"name": "a", "dype": "bfloat16"}], "config.key_unknown key=models.0.dype"),
+        (3, "config.value_invalid key=models given=3"),
+    ],
+)
+def test_models_that_are_none_are_refused(models: Any, told: str) -> None:
+    with pytest.raises(InputError) as error:
+        config(models=models)
+    assert told in full(error.value.faults)[0]
+
+
+@pytest.mark.parametrize("name", ["reviews.csv", "reviews", "demo:sentiment_en", "my.data.jsonl"])
+def test_data_in_place_of_a_config_are_compared_on(name: str) -> None:
+    faults = Faults()
+    read, _ = read_comparison(name, ["seeds=2", "data.columns.text=review"], faults)
+    assert read is not None and not list(faults)
+    assert read.data.train == name and read.data.columns == {"text": "review"}
+    assert read.seeds == 2 and read.model.name == "auto"
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from welltuned.experiments.comparison.rows import _retention, _scores
+from welltuned.experiments.comparison.rows import _retention, _scores, baseline_rows
+from welltuned.runs.comparison_folder import Comparison
 
 RUNS: list[dict[str, Any]] = [
     {"kept": share, "kept_ci95": [0.8, 1.0], "decided_by": "topics",
@@ -35,3 +37,22 @@ def test_the_interval_stays_students_within_the_bounds() -> None:
     assert scores["accuracy"]["interval"] == pytest.approx(
         (0.81 - 0.024841, 0.81 + 0.024841), abs=1e-5
     )
+
+
+def test_a_baseline_of_several_models_has_a_row_for_each(tmp_path: Path) -> None:
+    comparison = Comparison(tmp_path)
+    for slug, name, model in (
+        ("tf-idf", "tf-idf", None), ("untouched-b", "untouched · b", "b"),
+        ("untouched-a", "untouched · a", "a"),
+    ):  # fmt: skip
+        run = comparison.baseline(slug)
+        run.folder.mkdir(parents=True)
+        run.write("results.json", {"name": name, "model": model, "test": {"accuracy": 0.5}})
+    (words,) = baseline_rows(comparison, "tf-idf")
+    assert (words["name"], words["model"], words["kind"]) == ("tf-idf", None, "baseline")
+    rows = baseline_rows(comparison, "untouched")
+    assert [(row["name"], row["slug"], row["model"]) for row in rows] == [
+        ("untouched · a", "untouched-a", "a"), ("untouched · b", "untouched-b", "b"),
+    ]  # fmt: skip
+    assert rows[0]["scores"]["accuracy"]["mean"] == 0.5
+    assert baseline_rows(comparison, "majority") == []

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.errors import Faults
+from welltuned.experiments.comparison.chosen_models import ChosenModel
 from welltuned.experiments.comparison.config import comparison_from, read_comparison
 from welltuned.experiments.comparison.variants import Variant, find_variants
+from welltuned.models.loading import ModelConfig
 from welltuned.schema.document import Document
 from welltuned.strategies import STRATEGIES
 
@@ -60,6 +62,75 @@ def test_variants_are_named_by_what_is_set() -> None:
     assert found[3].config.training.learning_rate == 1e-3
     assert found[3].config.training.weight_decay == 0.5
     assert found[0].config.training.learning_rate == "auto"
+
+
+MODELS = [
+    ChosenModel(ModelConfig(name="org/small"), "small"),
+    ChosenModel(ModelConfig(name="org/large", dtype="bfloat16"), "large dtype=bfloat16"),
+]
+
+
+def on_models(**values: Any) -> tuple[list[Variant], list[str]]:
+    faults = Faults()
+    found = find_variants(comparison_from({**BASE, **values}), Document(), faults, MODELS)
+    return found, [str(fault) for fault in faults]
+
+
+def test_every_strategy_is_there_on_every_model() -> None:
+    found, faults = on_models(
+        strategies=["lora", {"type": "partial", "num_blocks": 0, "name": "h"}]
+    )
+    assert not faults
+    assert [variant.name for variant in found] == [
+        "lora · small", "lora · large dtype=bfloat16", "h · small", "h · large dtype=bfloat16",
+    ]  # fmt: skip
+    assert [variant.slug for variant in found][:2] == ["lora-small", "lora-large-dtype=bfloat16"]
+    assert [variant.config.model.title for variant in found][:2] == [
+        "org/small", "org/large dtype=bfloat16",
+    ]  # fmt: skip
+    assert [variant.model_label for variant in found][2:] == ["small", "large dtype=bfloat16"]
+    assert [variant.strategy for variant in found] == ["lora", "lora", "h", "h"]
+
+
+def test_all_strategies_are_there_on_every_model() -> None:
+    found, faults = on_models()
+    assert not faults and len(found) == 2 * (len(KINDS) + 1)
+    assert [variant.name for variant in found][-2:] == [
+        "rlhf · small",
+        "rlhf · large dtype=bfloat16",
+    ]
+
+
+def test_a_variant_with_a_model_of_its_own_is_there_once() -> None:
+    found, faults = on_models(
+        strategies=[
+            {"type": "full", "model": "mine", "name": "a"},
+            {"type": "full", "model": {"name": "mine", "dtype": "bfloat16"}, "name": "b"},
+            {"type": "full", "model": {"resize_embeddings": True}, "name": "c"},
+        ]
+    )
+    assert not faults
+    assert [variant.name for variant in found] == [
+        "a",
+        "b",
+        "c · small",
+        "c · large dtype=bfloat16",
+    ]
+    assert [variant.config.model.name for variant in found] == [
+        "mine", "mine", "org/small", "org/large",
+    ]  # fmt: skip
+    assert all(variant.config.model.resize_embeddings for variant in found[2:])
+
+
+def test_what_is_wrong_with_a_strategy_is_told_once_and_not_for_every_model() -> None:
+    found, faults = on_models(strategies=["lora", {"type": "lora", "r": 0, "name": "none"}])
+    assert len(found) == 2 and len(faults) == 1 and "strategy.r" in faults[0]
+
+
+def test_what_all_means_and_is_named_too_is_there_once_on_every_model() -> None:
+    found, _ = on_models(strategies=["all", "lora"])
+    assert [variant.name for variant in found].count("lora · small") == 1
+    assert len(found) == 2 * (len(KINDS) + 1)
 
 
 def test_a_name_cannot_lead_out_of_the_folder() -> None:

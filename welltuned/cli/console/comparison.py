@@ -76,7 +76,7 @@ class LiveTable(ComparisonObserver):
         done = sum(cell.state == "finished" for cell in board.cells)
         already = f", {done} of them finished" if done else ""
         self._print(
-            f"[bold]{len(board.rows)} strategies[/], {len(board.cells)} runs{already}, "
+            f"[bold]{board.size}[/], {len(board.cells)} runs{already}, "
             f"in {escape(str(comparison.folder))}"
         )
         for row in board.rows:

@@ -14,6 +14,7 @@ from rich.text import Text
 from welltuned.errors import InputError
 from welltuned.runs import Run, list_runs
 from welltuned.runs.comparison_folder import Comparison, list_comparisons
+from welltuned.runs.comparison_schema import ComparisonRecord
 from welltuned.runs.results_schema import Scores
 from welltuned.runs.status import resume_line
 from welltuned.schema.units import duration_text
@@ -131,7 +132,7 @@ def _describe_comparison(comparison: Comparison) -> ListedRun:
         "run": str(comparison.folder),
         "state": record["state"],
         "strategy": chosen or names,
-        "model": record["asked"]["model"]["name"],
+        "model": _models_of(record),
         "data": record["asked"]["data"]["train"],
         "metric": results["metric"] if score else None,
         "score": score["mean"] if score else None,
@@ -141,6 +142,14 @@ def _describe_comparison(comparison: Comparison) -> ListedRun:
         "error": None,
         "runs": f"{done} of {len(cells)} runs of {len(record['rows'])} strategies",
     }
+
+
+def _models_of(record: ComparisonRecord) -> str:
+    """The one model by its name, or what several are called."""
+    here = [model for model in record.get("models", []) if model["here"]]
+    if len(here) > 1:
+        return ", ".join(model["label"] for model in here)
+    return here[0]["name"] if here else str(record["asked"]["model"]["name"])
 
 
 def _written(file: Path) -> str:

@@ -138,9 +138,10 @@ def cell_record(run: Run) -> dict[str, Any]:
 
 
 def freeze_shared_settings(config: RunConfig, settled: SharedSettings) -> RunConfig:
-    """The config with what was settled for all cells: nothing but the strategy may differ."""
+    """The config with what was settled for all cells of its model: only the strategy may differ."""
     if not settled:
         return config
-    training = config.training.model_copy(update={"precision": settled["precision"]})
-    task = config.task.model_copy(update={"pooling": settled["pooling"]})
+    own = settled.get("models", {}).get(config.model.title, settled)
+    training = config.training.model_copy(update={"precision": own["precision"]})
+    task = config.task.model_copy(update={"pooling": own["pooling"]})
     return config.model_copy(update={"training": training, "task": task})

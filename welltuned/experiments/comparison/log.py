@@ -33,9 +33,7 @@ class LoggingComparisonObserver(ComparisonObserver):
         self._working = what
 
     def planned(self, comparison: Comparison, board: Board) -> None:
-        log.info(
-            "%d strategies, %d runs, in %s", len(board.rows), len(board.cells), comparison.folder
-        )
+        log.info("%s, %d runs, in %s", board.size, len(board.cells), comparison.folder)
         for row in board.rows:
             if row.impossible:
                 log.warning("%s is left out: %s", row.name, row.impossible)

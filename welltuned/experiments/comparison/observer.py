@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.runs.comparison_schema import ComparisonResults
+from welltuned.runs.comparison_schema import BESIDE, ComparisonResults
 
 State = Literal["waiting", "running", "finished", "failed", "stopped", "dropped"]
 
@@ -38,6 +38,8 @@ class StrategyRow:
     cells: list[CellState] = field(default_factory=list)
     impossible: str | None = None
     """Why it cannot be carried out on this model and these data."""
+    model: str | None = None
+    """What its model is called, where several are compared."""
 
 
 @dataclass
@@ -53,6 +55,14 @@ class Board:
     def cells(self) -> list[CellState]:
         """All cells, a strategy after the other."""
         return [cell for row in self.rows for cell in row.cells]
+
+    @property
+    def size(self) -> str:
+        """`5 strategies`, or `5 strategies on 2 models`."""
+        models = {row.model for row in self.rows if row.model is not None}
+        strategies = {row.name.removesuffix(f"{BESIDE}{row.model}") for row in self.rows}
+        on_models = f" on {len(models)} models" if models else ""
+        return f"{len(strategies)} strategies{on_models}"
 
     def seconds_left(self) -> float | None:
         """An estimate from what has ended: its own strategy's cells first, else all cells.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,11 +10,13 @@ from welltuned.data.facts import DataFacts
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.cells import Cell, cell_record, plan_cells
+from welltuned.experiments.comparison.chosen_models import left_out, notes_of
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.folder import asked_for, splits_of
 from welltuned.experiments.comparison.observer import (
     Board,
     CellState,
+    ComparisonObserver,
     StrategyRow,
 )
 from welltuned.experiments.comparison.parallel import settle_threads
@@ -21,9 +24,16 @@ from welltuned.experiments.comparison.rlhf_variant import identity
 from welltuned.experiments.comparison.trials import tune
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.experiments.comparison.worker import requests
+from welltuned.experiments.comparison.worker.protocol import StaticSource
 from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_folder import Comparison
-from welltuned.runs.comparison_schema import ComparisonRecord, StrategyRecord
+from welltuned.runs.comparison_schema import (
+    ComparisonRecord,
+    ModelRecord,
+    Scouted,
+    StrategyRecord,
+)
+from welltuned.schema.messages import render_message
 from welltuned.schema.versions import COMPARISON
 from welltuned.strategies import default_strategy
 from welltuned.training.data_cache import DataCache
@@ -64,6 +74,7 @@ class ComparisonPlan:
             {
                 "name": row.name,
                 "slug": row.slug,
+                "model": row.model,
                 "impossible": row.impossible,
                 "cells": [
                     {
@@ -92,6 +103,8 @@ def plan_comparison(
     cache: DataCache,
     requester: requests.Requester,
     command: str | None,
+    models: Sequence[ModelRecord] = (),
+    static: StaticSource | None = None,
 ) -> ComparisonPlan:
     """Plan the cells, by what is known of them already or by finding it out.
 
@@ -100,11 +113,10 @@ def plan_comparison(
     """
     before = comparison.record
     besides = {v.name: identity(v.pipeline, cache) for v in variants if v.pipeline is not None}
-    key, baselines_key = _keys(config, variants, facts, besides)
-    if before.get("key") == key:
-        scouted = before["scouted"]
-    else:
-        scouted = requests.request_feasibility(comparison, config, variants, requester)
+    key = _scouting_key(config, variants, facts, besides)
+    scouted, absent = _scouted(comparison, config, variants, key, requester)
+    possible = [v for v in _without(variants, absent) if v.name not in scouted["impossible"]]
+    baselines_key = _baselines_key(variants[0], possible, facts, static)
     record: ComparisonRecord = {
         "schema_version": COMPARISON.version,
         "key": key,
@@ -115,16 +127,15 @@ def plan_comparison(
         "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
         "metric": scouted["metric"],
         "scouted": scouted,
+        "models": list(models),
         "settled": before.get("settled", {}),
         "tuned": {},
         "state": "running",
         "rows": before.get("rows", []),
     }
-    possible = [v for v in variants if v.name not in scouted["impossible"]]
-    if record["settled"].get("key") != baselines_key:
-        _note(comparison, record)
-        settled = requests.request_baselines(comparison, possible[0], requester)
-        record["settled"] = {**settled, "key": baselines_key}
+    absent |= _settle(comparison, record, possible, static, baselines_key, requester)
+    record["models"] = _told(left_out(models, absent), absent, requester.observer)
+    variants, possible = _without(variants, absent), _without(possible, absent)
     _note(comparison, record)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     settled, data = record["settled"], facts.fingerprint
@@ -157,26 +168,77 @@ def _note(comparison: Comparison, record: ComparisonRecord) -> None:
     comparison.write("comparison.json", record)
 
 
-def _keys(
+def _scouted(
+    comparison: Comparison,
+    config: CompareConfig,
+    variants: list[Variant],
+    key: str,
+    requester: requests.Requester,
+) -> tuple[Scouted, requests.Missing]:
+    """What is known of these variants, or is found now; a model that was missing may be here."""
+    before = comparison.record
+    if before.get("key") == key and not before["scouted"].get("missing"):
+        return before["scouted"], {}
+    return requests.request_feasibility(comparison, config, variants, requester)
+
+
+def _settle(
+    comparison: Comparison,
+    record: ComparisonRecord,
+    variants: list[Variant],
+    static: StaticSource | None,
+    key: str,
+    requester: requests.Requester,
+) -> requests.Missing:
+    """Note what is settled for the cells of each model; returns the models that do not load."""
+    if record["settled"].get("key") == key:
+        return {}
+    _note(comparison, record)
+    settled, unloaded = requests.request_baselines(comparison, variants, static, requester)
+    record["settled"] = settled if unloaded else {**settled, "key": key}
+    return unloaded
+
+
+def _without(variants: Sequence[Variant], absent: requests.Missing) -> list[Variant]:
+    """Those whose models can be had."""
+    return [variant for variant in variants if variant.model_label not in absent]
+
+
+def _told(
+    records: list[ModelRecord], absent: requests.Missing, observer: ComparisonObserver
+) -> list[ModelRecord]:
+    """The records, once it is told which models turned out to be missing."""
+    for note in notes_of(record for record in records if record["label"] in absent):
+        observer.noted(render_message(note))
+    return records
+
+
+def _scouting_key(
     config: CompareConfig,
     variants: list[Variant],
     facts: DataFacts,
     besides: dict[str, list[Any]],
-) -> tuple[str, str]:
-    """What the feasibility check and the baselines depend on."""
-    first, budget = variants[0].config, config.budget
-    asked = [variant.config.model_dump(mode="json", exclude={"report"}) for variant in variants]
+) -> str:
+    """What the feasibility check depends on."""
+    budget = config.budget
+    asked = [[v.name, v.config.model_dump(mode="json", exclude={"report"})] for v in variants]
     timed = budget is not None and budget.time is not None
     spending = [
         budget.model_dump() if budget else None,
         (len(config.seed_list), config.tune) if timed else None,
     ]
     pipelines = [besides.get(variant.name, variant.impossible) for variant in variants]
-    plain = first.model_copy(update={"strategy": default_strategy()})
-    return (
-        cell_key(first, facts.fingerprint, asked, spending, pipelines),
-        cell_key(plain, facts.fingerprint),
-    )
+    return cell_key(variants[0].config, facts.fingerprint, asked, spending, pipelines)
+
+
+def _baselines_key(
+    first: Variant, possible: list[Variant], facts: DataFacts, static: StaticSource | None
+) -> str:
+    """What the baselines depend on."""
+    plain = first.config.model_copy(update={"strategy": default_strategy()})
+    titles = list(dict.fromkeys(variant.config.model.title for variant in possible))
+    several = [titles] if len(titles) > 1 else []
+    return cell_key(plain, facts.fingerprint, *several, *([static] if static else []))
 
 
 def _board(
@@ -194,5 +256,6 @@ def _board(
             CellState(cell.seed, str(cell.run.folder.relative_to(comparison.folder)))
             for cell in own
         ]
-        rows.append(StrategyRow(variant.name, variant.slug, states, impossible.get(variant.name)))
+        reason, model = impossible.get(variant.name), variant.model_label
+        rows.append(StrategyRow(variant.name, variant.slug, states, reason, model))
     return Board(rows, metric, workers)

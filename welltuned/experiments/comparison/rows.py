@@ -55,6 +55,7 @@ def strategy_row(
         "name": row["name"],
         "slug": row["slug"],
         "kind": "strategy",
+        "model": row.get("model"),
         "seeds": list(runs),
         "failed": failed,
         "impossible": row["impossible"],
@@ -68,15 +69,20 @@ def strategy_row(
     }
 
 
-def baseline_row(comparison: Comparison, name: str) -> ComparisonRow | None:
-    results = comparison.baseline(name).results
-    if not results:
-        return None
+def baseline_rows(comparison: Comparison, kind: str) -> list[ComparisonRow]:
+    """The baselines of a kind that were measured: one or, of several models, one on each."""
+    files = sorted((comparison.folder / "baselines").glob(f"{kind}*/results.json"))
+    return [_baseline_row(Run(file.parent)) for file in files]
+
+
+def _baseline_row(run: Run) -> ComparisonRow:
+    results = run.read("results.json")
     cost: Mapping[str, object] = results.get("cost", {})
     return {
-        "name": name,
-        "slug": name,
+        "name": str(results["name"]),
+        "slug": run.folder.name,
         "kind": "baseline",
+        "model": results.get("model"),
         "seeds": [],
         "failed": [],
         "impossible": None,

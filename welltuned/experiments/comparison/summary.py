@@ -10,8 +10,9 @@ from typing import Any
 
 from welltuned import metrics
 from welltuned.experiments.comparison.cells import cell_record
+from welltuned.experiments.comparison.chosen_models import notes_of
 from welltuned.experiments.comparison.notes import remarks
-from welltuned.experiments.comparison.rows import baseline_row, ran_beside, strategy_row
+from welltuned.experiments.comparison.rows import baseline_rows, ran_beside, strategy_row
 from welltuned.experiments.comparison.verdict.limits import over_limits
 from welltuned.experiments.comparison.verdict.pairs import ALPHA, Difference, compare_all
 from welltuned.experiments.comparison.verdict.posterior import Standing, standings
@@ -43,9 +44,9 @@ from welltuned.runs.comparison_schema import (
 )
 from welltuned.schema.versions import COMPARISON_RESULTS
 
-TESTED_BASELINES = ("tf-idf",)
+TESTED_BASELINES = ("tf-idf", "static")
 """Baselines that could be taken for a solution, and are compared like strategies."""
-BASELINES = ("tf-idf", "untouched", "majority")
+BASELINES = (*TESTED_BASELINES, "untouched", "majority")
 
 
 def summarise_comparison(comparison: Comparison) -> ComparisonResults:
@@ -67,7 +68,10 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
         "name": comparison.name,
         "asked_metric": record["metric"],
         **ranked,
-        "remarks": remarks(ranked, ran_beside(_finished(comparison, record)), record),
+        "remarks": [
+            *notes_of(record.get("models", [])),
+            *remarks(ranked, ran_beside(_finished(comparison, record)), record),
+        ],
         "recommendation": recommendation,
     }
     comparison.write("results.json", results)
@@ -79,7 +83,7 @@ def rank(comparison: Comparison) -> RankedRows:
     record = comparison.record
     beside = ran_beside(_finished(comparison, record)) > 1
     rows = [strategy_row(comparison, row, record, beside) for row in record["rows"]]
-    rows += [row for name in BASELINES if (row := baseline_row(comparison, name)) is not None]
+    rows += [row for kind in BASELINES for row in baseline_rows(comparison, kind)]
     return {"rows": rows, **_judge(comparison, record, rows)}
 
 
@@ -104,7 +108,8 @@ def _basis(comparison: Comparison, record: ComparisonRecord) -> str:
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
     own = [file.read_text(encoding="utf-8") for file in files]
     found = [record["settled"], record.get("tuned", {}), record["scouted"]["impossible"]]
-    parts = [cells, found, record["asked"]["limits"], record["metric"], own]
+    models = record.get("models", [])
+    parts = [cells, found, record["asked"]["limits"], record["metric"], own, models]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.experiments.comparison.chosen_models import ChosenModel
 from welltuned.experiments.comparison.config import PIPELINE, CompareConfig
 from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
+from welltuned.runs.comparison_schema import BESIDE
 from welltuned.schema.document import Document
 from welltuned.schema.validation import validate
 from welltuned.strategies import STRATEGIES
@@ -35,11 +37,23 @@ class Variant:
     """What `rlhf` does besides; the config is then that of its first stage."""
     impossible: str | None = None
     """Why it is not possible, where that shows before anything is read."""
+    model_label: str | None = None
+    """What its model is called, where several are compared."""
 
     @property
     def slug(self) -> str:
         """The name as a folder's."""
-        return re.sub(r"[^\w.=+-]+", "-", self.name).strip("-.") or "strategy"
+        return slug_of(self.name)
+
+    @property
+    def strategy(self) -> str:
+        """The name without that of the model."""
+        return self.name.removesuffix(f"{BESIDE}{self.model_label}")
+
+
+def slug_of(name: str) -> str:
+    """A row's name as a folder's: it leads nowhere, and is never empty."""
+    return re.sub(r"[^\w.=+-]+", "-", name).strip("-.") or "strategy"
 
 
 @dataclass(frozen=True)
@@ -49,24 +63,51 @@ class VariantRequest:
     name: str
     index: int
     by_name: bool
+    model_label: str | None = None
 
 
-def find_variants(config: CompareConfig, document: Document, faults: Faults) -> list[Variant]:
-    """The variants in order. What is wrong with one is recorded with its place."""
-    variants = []
-    for index, asked, by_name in _spelled_out(config):
-        given = {"type": asked} if isinstance(asked, str) else dict(asked)
-        name = str(given.pop("name", None) or _name(given))
+def find_variants(
+    config: CompareConfig,
+    document: Document,
+    faults: Faults,
+    models: Sequence[ChosenModel] = (),
+) -> list[Variant]:
+    """The variants in order: every strategy on every one of `models`, or on the config's own.
+
+    What is wrong with one is recorded with its place.
+    """
+    variants: list[Variant] = []
+    for on_model, given, asked in _requests(config, models or [ChosenModel(config.model)]):
         found = Faults()
         read = _pipeline if given.get("type") == PIPELINE else _ordinary
-        variant = read(config, given, VariantRequest(name, index, by_name), document, found)
+        variant = read(on_model, given, asked, document, found)
         if variant is not None:
             variants.append(variant)
-        if by_name or variant is None:
-            faults.extend(found)
+        if asked.by_name or variant is None:
+            told = list(faults)  # of another model the same may be wrong
+            faults.extend([fault for fault in found if fault not in told])
     variants = [variant for n, variant in enumerate(variants) if not _is_repeated(variants, n)]
     _refuse_doubles(variants, document, faults)
     return variants
+
+
+def _requests(
+    config: CompareConfig, models: Sequence[ChosenModel]
+) -> Iterator[tuple[CompareConfig, dict[str, Any], VariantRequest]]:
+    """(the config with a model, what a variant gives, how it is called), strategy by strategy."""
+    for index, asked, by_name in _spelled_out(config):
+        given = {"type": asked} if isinstance(asked, str) else dict(asked)
+        name = str(given.pop("name", None) or _name(given))
+        for chosen in [ChosenModel(config.model)] if _names_a_model(given) else models:
+            on_model = config.model_copy(update={"model": chosen.model})
+            yield on_model, given, VariantRequest(chosen.row(name), index, by_name, chosen.label)
+
+
+def _names_a_model(given: Mapping[str, Any]) -> bool:
+    """Whether a variant brings its own model, and not only options for those of all."""
+    stage = given["sft"] if isinstance(given.get("sft"), Mapping) else {}
+    models = [stage.get("model"), given.get("model")]
+    return any("name" in one if isinstance(one, Mapping) else one is not None for one in models)
 
 
 def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, Any], bool]]:
@@ -86,7 +127,9 @@ def _ordinary(
     faults: Faults,
 ) -> Variant | None:
     run = _run_config(config, given, _places(asked.index, document), document, faults)
-    return None if run is None else Variant(asked.name, run, asked.by_name)
+    if run is None:
+        return None
+    return Variant(asked.name, run, asked.by_name, model_label=asked.model_label)
 
 
 def _pipeline(
@@ -106,7 +149,7 @@ def _pipeline(
     reasons = "; ".join(fault.what for fault in faults) or None
     if pipeline is None and asked.by_name:
         return None
-    return Variant(asked.name, run, asked.by_name, pipeline, reasons)
+    return Variant(asked.name, run, asked.by_name, pipeline, reasons, asked.model_label)
 
 
 def _run_config(

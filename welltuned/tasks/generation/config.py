@@ -24,6 +24,7 @@ class Generation(Task):
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     actions: ClassVar[Actions | None] = "text"
+    proposed_kind: ClassVar[Literal["encoder", "decoder"]] = "decoder"
 
     type: Literal["generation"] = "generation"
     format: Literal["auto", "alpaca", "sharegpt", "messages", "completion", "text"] = "auto"

@@ -24,6 +24,7 @@ class Preference(Task):
     """Direct preference optimisation: make preferred answers likelier than rejected ones."""
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
+    proposed_kind: ClassVar[Literal["encoder", "decoder"]] = "decoder"
 
     type: Literal["preference"] = "preference"
     form: Form = "auto"

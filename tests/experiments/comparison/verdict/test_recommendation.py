@@ -247,3 +247,27 @@ def test_a_limit_is_held_against_the_headline() -> None:
     assert sentence["values"] == {"name": "full", "value": "85.0%", "limit": "98.0%"}
     entry["kept"] = None
     assert over_limits(entry, {"retention": 0.98}) == []
+
+
+def test_one_of_several_untouched_models_that_is_not_beaten_is_told() -> None:
+    rows = [*ROWS, row("untouched · a", 0.1, kind="baseline"),
+            row("untouched · b", 0.95, kind="baseline")]  # fmt: skip
+    said = reasons(recommend(results(rows), {}))
+    assert said["no_better_than_baseline"]["baseline"] == "untouched · b"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "real", "told"),
+    [
+        ("full", "static", False, True),
+        ("static", "full", True, True),
+        ("full", "static", True, False),
+    ],
+)
+def test_static_embeddings_that_do_as_well_are_told(
+    one: str, other: str, real: bool, told: bool
+) -> None:
+    pair = {"one": one, "other": other, "real": real}
+    said = reasons(recommend(results(ROWS, words=pair), {}))
+    assert ("static_as_good" in said) is told
+    assert said["detectable_difference"]["width"] == "0.050", "of networks alone"

@@ -58,7 +58,7 @@ def test_words_are_counted_once_for_equal_data(
     counted: list[int] = []
     count = baselines.count_words
 
-    def counting(plan: Any) -> baselines.WordCounts:
+    def counting(plan: Any) -> baselines.LinearBaseline:
         counted.append(1)
         return count(plan)
 

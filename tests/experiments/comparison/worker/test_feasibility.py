@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from support import config_values, job_for, make_rows, write_rows
+from welltuned.errors import Fault, InputError
+from welltuned.experiments.comparison.worker import feasibility
 from welltuned.experiments.comparison.worker.feasibility import check_feasibility
 from welltuned.experiments.comparison.worker.protocol import Candidate
 
@@ -76,3 +78,23 @@ def test_texts_are_as_long_as_the_strategy_leaves_them(tiny: Any, tmp_path: Path
     expected = [steps_of_a_job(tiny("bert"), data, one, **parts) for one in strategies]
     assert [one["steps_per_epoch"] for one in told] == expected
     assert expected[0] > expected[1]
+
+
+def test_a_model_that_cannot_be_had_is_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub may take half a minute to say no; what is wrong with a strategy is its own."""
+    asked: list[str] = []
+    codes = {"gone": "model.unreadable", "here": "strategy.example"}
+
+    def refuse(config: Any, cache: Any, observer: Any) -> Any:
+        asked.append(config.model.name)
+        raise InputError(Fault(codes[config.model.name], "no"))
+
+    monkeypatch.setattr(feasibility, "_check", refuse)
+    names = ("gone", "here", "gone", "here")
+    configs = [config_values(name, "d.jsonl", LORA, tmp_path / "new") for name in names]
+    told = checked(tmp_path / "timing", *configs)
+    assert [one["event"] for one in told] == ["cannot"] * 4
+    assert [one["faults"][0]["code"] for one in told] == [codes[name] for name in names]
+    assert asked == ["gone", "here", "here"]

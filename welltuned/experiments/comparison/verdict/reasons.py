@@ -175,7 +175,8 @@ def about_learning(chosen: ComparisonRow, results: RankedRows) -> list[Message]:
     untaught = [
         row["name"]
         for row in results["rows"]
-        if row["name"] in _UNTAUGHT
+        if row["kind"] == "baseline"
+        and row["name"].startswith(_UNTAUGHT)
         and metric in row["scores"]
         and not is_better(metric, score, row["scores"][metric]["mean"])
     ]
@@ -213,7 +214,17 @@ def cautions(results: RankedRows) -> list[Message]:
                 "statistically distinguishable from the best: a neural network may not be needed.",
             )
         )
-    neural = [p for p in results["pairs"] if "tf-idf" not in (p["one"], p["other"])]
+    static = by_pair.get(frozenset((str(results["best"]), "static")))
+    if static is not None and (static["one"] == "static" or not static["real"]):
+        said.append(
+            message(
+                "compare.static_as_good",
+                "A linear model on static embeddings is as good as the best, as far as this "
+                "can show: a network that reads words in their context may not be needed.",
+            )
+        )
+    linear = {"tf-idf", "static"}
+    neural = [p for p in results["pairs"] if not linear & {p["one"], p["other"]}]
     widths = [p["visible"] for p in neural if results["best"] in (p["one"], p["other"])]
     if widths:
         said.append(

@@ -1,4 +1,4 @@
-"""Baselines that need no tuning: majority class, the untuned model, TF-IDF.
+"""Baselines that need no tuning: majority class, the untuned model, TF-IDF, static embeddings.
 
 A neural network that is no better than word counts and a linear model is not needed.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,13 +17,15 @@ import numpy as np
 
 from welltuned.config import run_config_from
 from welltuned.data.kept_values import kept_answers
-from welltuned.data.records import Records
-from welltuned.experiments.comparison.worker.protocol import Request
+from welltuned.experiments.comparison.variants import slug_of
+from welltuned.experiments.comparison.worker import static_embedding
+from welltuned.experiments.comparison.worker.protocol import Request, StaticSource
 from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.experiments.executors.telling import TellingObserver
 from welltuned.metrics import is_better
 from welltuned.runs import Run, process_memory
 from welltuned.runs.code_version import code_version
+from welltuned.runs.comparison_schema import BESIDE
 from welltuned.runs.phases import phase
 from welltuned.tasks import LinearReadout, Scorer
 from welltuned.training.observer import Observer
@@ -34,7 +36,7 @@ from welltuned.training.waits import telling_waits
 if TYPE_CHECKING:
     from welltuned.experiments.executors.process import Tell
 
-MAJORITY, UNTOUCHED, TFIDF = "majority", "untouched", "tf-idf"
+MAJORITY, UNTOUCHED, TFIDF, STATIC = "majority", "untouched", "tf-idf", "static"
 _STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Inverse strengths of the linear model's regularisation; the validation split chooses."""
 _TRAINING = 4
@@ -44,27 +46,47 @@ _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\
 
 
 def run_baselines(request: Request, tell: Tell) -> None:
-    """Write each baseline's folder, and tell what holds for all cells: precision and pooling."""
+    """Write each baseline's folder, and tell what holds for all cells of the model.
+
+    That is precision and pooling.
+    """
     folder, observer = Path(request["folder"]), TellingObserver(tell)
     config = run_config_from(request["config"])
     with telling_waits(observer), phase("baseline"):
         prepared = prepare(config, observer.working, shared_data(request))
-        _majority(prepared, folder)
-        linear = prepared.problem.linear
-        if linear is not None and linear.estimator(1.0) is not None:
-            observer.working("counting words", 0, 1)
-            _tfidf(prepared, folder)
-        settled = _untouched(prepared, folder, observer)
+        if not request.get("of_model_alone", False):
+            _majority(prepared, folder)
+            _linear_models(prepared, folder, request.get("static"), observer)
+        settled = _untouched(prepared, folder, request.get("model_label"), observer)
     tell("settled", **settled)
 
 
-def _write(
-    folder: Path, name: str, results: dict[str, Any], rows: list[Mapping[str, object]]
+def _linear_models(
+    prepared: RunPlan, folder: Path, static: StaticSource | None, observer: Observer
 ) -> None:
-    run = Run(folder / name)
+    """Those that a linear model is fitted for, where a linear model can answer."""
+    linear = prepared.problem.linear
+    if linear is None or linear.estimator(1.0) is None:
+        return
+    observer.working("counting words", 0, 1)
+    _tfidf(prepared, folder)
+    if static is not None:
+        observer.working("averaging static embeddings", 0, 1)
+        _static(prepared, folder, static)
+
+
+def _write(
+    folder: Path,
+    kind: str,
+    results: dict[str, Any],
+    rows: list[Mapping[str, object]],
+    model: str | None = None,
+) -> None:
+    name = kind if model is None else f"{kind}{BESIDE}{model}"
+    run = Run(folder / slug_of(name))
     run.folder.mkdir(parents=True, exist_ok=True)
     run.write_lines("predictions.jsonl", rows)
-    run.write("results.json", {**results, "name": name})
+    run.write("results.json", {**results, "name": name, "model": model})
 
 
 def _majority(prepared: RunPlan, folder: Path) -> None:
@@ -77,8 +99,10 @@ def _majority(prepared: RunPlan, folder: Path) -> None:
         _write(folder, MAJORITY, {"test": scores}, [])
 
 
-def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str, Any]:
-    """The untuned model, its new head untrained."""
+def _untouched(
+    prepared: RunPlan, folder: Path, model: str | None, observer: Observer
+) -> dict[str, Any]:
+    """The untuned model, its new head untrained; `model` is its name among several."""
     tuned = load_session(prepared, observer)
     tuned.model.eval()
     targets = tuned.prepared.examples["test"].targets
@@ -86,7 +110,7 @@ def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str,
     outputs = tuned.predict("test", tuned.precision_in_use, observer)
     scores = tuned.problem.scorer.score(outputs, targets, intervals=True)
     rows = list(tuned.problem.presenter.rows(outputs, tuned.prepared.examples["test"], {}))
-    _write(folder, UNTOUCHED, {"test": scores}, rows)
+    _write(folder, UNTOUCHED, {"test": scores}, rows, model)
     weights = sum(p.numel() * p.element_size() for p in tuned.model.parameters())
     return {
         "precision": tuned.precision,
@@ -96,12 +120,12 @@ def _untouched(prepared: RunPlan, folder: Path, observer: Observer) -> dict[str,
     }
 
 
-# --- TF-IDF and a linear model --------------------------------------------------
+# --- Fixed features and a linear model ------------------------------------------
 
 
 @dataclass(frozen=True)
-class WordCounts:
-    """A linear model of word counts, as far as a comparison shows it."""
+class LinearBaseline:
+    """A linear model of fixed features, as far as a comparison shows it."""
 
     outputs_NK: np.ndarray
     """Of the test split."""
@@ -112,10 +136,25 @@ class WordCounts:
 
 def _tfidf(prepared: RunPlan, folder: Path) -> None:
     """That baseline, fitted once for all comparisons on the same data."""
-    problem, examples = prepared.problem, prepared.examples
+    found = kept_answers().once([TFIDF, *_follows_from(prepared)], lambda: count_words(prepared))
+    _write_linear(prepared, folder, TFIDF, found)
+
+
+def _static(prepared: RunPlan, folder: Path, source: StaticSource) -> None:
+    """Static embeddings likewise: once for the same data and the same vectors."""
+    follows_from = [STATIC, static_embedding.identity(source), *_follows_from(prepared)]
+    found = kept_answers().once(follows_from, lambda: embed_statically(prepared, source))
+    _write_linear(prepared, folder, STATIC, found)
+
+
+def _follows_from(prepared: RunPlan) -> list[object]:
+    """What a linear model follows from, besides how its features are made."""
     versions = code_version(), metadata.version("scikit-learn")
-    known = [TFIDF, versions, problem.to_dict(), prepared.metric, examples]
-    found = kept_answers().once(known, lambda: count_words(prepared))
+    return [versions, prepared.problem.to_dict(), prepared.metric, prepared.examples]
+
+
+def _write_linear(prepared: RunPlan, folder: Path, name: str, found: LinearBaseline) -> None:
+    problem, examples = prepared.problem, prepared.examples
     results = {
         "test": problem.scorer.score(
             found.outputs_NK, _not_none(examples["test"].targets), intervals=True
@@ -124,10 +163,33 @@ def _tfidf(prepared: RunPlan, folder: Path) -> None:
         "features": found.features,
     }
     rows = problem.presenter.rows(found.outputs_NK, examples["test"], {})
-    _write(folder, TFIDF, results, list(rows))
+    _write(folder, name, results, list(rows))
 
 
-def count_words(prepared: RunPlan) -> WordCounts:
+def embed_statically(prepared: RunPlan, source: StaticSource) -> LinearBaseline:
+    """The mean static embedding of each text's tokens, and a (logistic) regression.
+
+    The strength of its regularisation is the one that scores best on the validation split.
+    """
+    problem, examples = prepared.problem, prepared.examples
+    linear = problem.linear
+    assert linear is not None
+    started = time.perf_counter()
+    texts = {split: part.records.texts() for split, part in examples.items()}
+    features = static_embedding.embed(source, texts)
+    targets = {split: part.targets for split, part in examples.items()}
+    strengths = static_embedding.STRENGTHS
+    model = _choose(problem.scorer, linear, features, targets, prepared.metric, strengths)
+    coefficients = sum(part.coef_.nbytes for part in _linear(model))
+    return LinearBaseline(
+        np.asarray(linear.estimator_outputs(model, features["test"])),
+        time.perf_counter() - started,
+        int(coefficients + static_embedding.size(source)),
+        f"{source['name']}, {features['train'].shape[1]:,}",
+    )
+
+
+def count_words(prepared: RunPlan) -> LinearBaseline:
     """TF-IDF of words and pairs of words, or of characters, and a (logistic) regression.
 
     The strength of its regularisation is the one that scores best on the validation split.
@@ -138,7 +200,7 @@ def count_words(prepared: RunPlan) -> WordCounts:
     linear = problem.linear
     assert linear is not None
     started = time.perf_counter()
-    texts = {split: _texts(part.records) for split, part in examples.items()}
+    texts = {split: part.records.texts() for split, part in examples.items()}
     characters = spaceless(texts["train"])
     vectorizer = TfidfVectorizer(
         analyzer="char" if characters else "word",
@@ -150,11 +212,11 @@ def count_words(prepared: RunPlan) -> WordCounts:
     features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
     targets = {split: part.targets for split, part in examples.items()}
-    model = _choose(problem.scorer, linear, features, targets, prepared.metric)
+    model = _choose(problem.scorer, linear, features, targets, prepared.metric, _STRENGTHS)
     outputs = np.asarray(linear.estimator_outputs(model, features["test"]))
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
     words = sum(len(word.encode()) for word in vectorizer.vocabulary_)
-    return WordCounts(
+    return LinearBaseline(
         outputs,
         time.perf_counter() - started,
         int(coefficients + words),
@@ -168,22 +230,16 @@ def spaceless(texts: list[str]) -> bool:
     return 2 * len(_SPACELESS.findall(text)) > sum(character.isalpha() for character in text)
 
 
-def _texts(records: Records) -> list[str]:
-    return [
-        "\n".join(str(records[role][i]) for role in records.input_roles)
-        for i in range(len(records))
-    ]
-
-
 def _choose(
     scorer: Scorer,
     linear: LinearReadout,
     features: dict[str, Any],
     targets: dict[str, Any],
     metric: str,
+    strengths: Sequence[float],
 ) -> Any:
     best: tuple[float, Any] | None = None
-    for strength in _STRENGTHS:
+    for strength in strengths:
         fitted = linear.estimator_targets(targets["train"])
         estimator = linear.estimator(strength)
         assert estimator is not None

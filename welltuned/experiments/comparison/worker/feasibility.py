@@ -15,6 +15,7 @@ from welltuned.config import RunConfig, run_config_from
 from welltuned.engines.events import Step
 from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import InputError
+from welltuned.experiments.comparison.chosen_models import is_about_model
 from welltuned.experiments.comparison.rlhf_variant import check_rlhf_variant
 from welltuned.experiments.comparison.worker.protocol import Request
 from welltuned.experiments.executors.shared_data import shared_data
@@ -39,9 +40,13 @@ def check_feasibility(request: Request, tell: Tell) -> None:
     Tells `checked` for each, or `cannot` with the faults; and `timed`.
     """
     cache = shared_data(request)
+    unusable: dict[str, list[dict[str, object]]] = {}
     for variant in request["variants"]:
         tell("working", what=f"checking {variant['name']}", done=0, total=1)
         config = run_config_from(variant["config"])
+        if (known := unusable.get(config.model.title)) is not None:  # it is asked for once
+            tell("cannot", name=variant["name"], faults=known)
+            continue
         try:
             prepared, counts = _check(config, cache, TellingObserver(tell))
             require_space(config, prepared.anatomy, Path(request["folder"]))
@@ -50,6 +55,8 @@ def check_feasibility(request: Request, tell: Tell) -> None:
                 check_rlhf_variant(stages, config, prepared.data, Path(request["folder"]), cache)
         except InputError as error:
             faults = [fault.as_dict() for fault in error.faults]
+            if variant["pipeline"] is None and any(map(is_about_model, error.faults)):
+                unusable[config.model.title] = faults
             tell("cannot", name=variant["name"], faults=faults)
             continue
         tell("checked", name=variant["name"], **counts)

@@ -19,6 +19,15 @@ class Candidate(TypedDict):
     pipeline: dict[str, Any] | None
 
 
+class StaticSource(TypedDict):
+    """A static embedding that is here."""
+
+    name: str
+    """As it was named."""
+    path: str
+    """The folder of its files."""
+
+
 class Request(TypedDict, total=False):
     """What a worker is asked to do. Each `do` has keys of its own."""
 
@@ -34,6 +43,12 @@ class Request(TypedDict, total=False):
     """Of `RLHF`: the config of all stages."""
     command: str | None
     """What a report says would do the same."""
+    model_label: str | None
+    """Of `BASELINES`: what the untouched model is called, where several are compared."""
+    of_model_alone: bool
+    """Of `BASELINES`: leave out those that read no model, for they are there."""
+    static: StaticSource | None
+    """Of `BASELINES`: the static embedding to stand beside TF-IDF."""
     variants: list[Candidate]
     """Of `SCOUT`."""
     timed: bool
