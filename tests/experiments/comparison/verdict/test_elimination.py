@@ -21,7 +21,7 @@ def test_what_is_surely_worse_is_dropped_and_more_looks_must_be_surer() -> None:
 
 
 def test_it_is_settled_where_one_is_left_or_all_that_are_left_are_as_good() -> None:
-    found = standings(best=0.97, near=0.96, far=0.0)
+    found = standings(best=0.99, near=0.98, far=0.0)
     assert is_settled(found, gone=["far"])
     assert is_settled(standings(best=0.8, far=0.0), gone=["far"])
     assert not is_settled(standings(best=0.9, near=0.4, far=0.0), gone=["far"])

@@ -7,6 +7,7 @@ import pytest
 
 from verdicts import World, world
 from welltuned.experiments.comparison.verdict.posterior import posterior_draws, standings
+from welltuned.experiments.comparison.verdict.recommendation import SURE
 from welltuned.experiments.comparison.verdict.seed_variance import seed_variances
 
 TOLERANCE, SCALE = 0.01, 0.02
@@ -62,7 +63,7 @@ def test_the_more_is_known_the_more_is_shown() -> None:
         one = World(np.full(5, 0.85), np.full(5, 0.002), 5, examples)
         scored = one.scored(np.random.default_rng(1))
         found = standings(scored, seed_variances(scored), TOLERANCE, SCALE)
-        shown[examples] = sum(standing.within >= 0.95 for standing in found)
+        shown[examples] = sum(standing.within >= SURE for standing in found)
         assert [standing.expected for standing in found] == sorted(
             (standing.expected for standing in found), reverse=True
         )

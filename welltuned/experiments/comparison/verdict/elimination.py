@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from welltuned.experiments.comparison.verdict.recommendation import SURE
 from welltuned.runs.comparison_schema import StandingRecord
 
+_FALSE = 0.05
 FIRST_LOOK = 2
 """Rounds of seeds before anything is dropped."""
 
@@ -20,7 +21,7 @@ FIRST_LOOK = 2
 def dropped(standings: Sequence[StandingRecord], rounds: int) -> list[str]:
     """Those that are surely more than the tolerance below the best; of so many rounds in all."""
     looks = max(rounds - FIRST_LOOK, 1)
-    return [one["name"] for one in standings if one["within"] < (1 - SURE) / looks]
+    return [one["name"] for one in standings if one["within"] < _FALSE / looks]
 
 
 def is_settled(standings: Sequence[StandingRecord], gone: Collection[str]) -> bool:

@@ -43,8 +43,8 @@ def about_group(results: RankedRows) -> Message:
         likeliest = max(standings, key=lambda standing: standing["within"])
         return message(
             "compare.none_non_inferior",
-            "No strategy is shown to be within {tolerance} of the best with a probability of 95%; "
-            "the likeliest is {name}, with {chance}.",
+            "No strategy is shown to be within {tolerance} of the best; the likeliest to be is "
+            "{name}, with a probability of {chance}.",
             tolerance=_score(tolerance),
             name=likeliest["name"],
             chance=f"{likeliest['within']:.0%}",
@@ -52,13 +52,13 @@ def about_group(results: RankedRows) -> Message:
     if len(group) == 1:
         return message(
             "compare.one_non_inferior",
-            "Only {name} is shown to be within {tolerance} of the best with a probability of 95%.",
+            "Only {name} is shown to be within {tolerance} of the best (95% interval).",
             name=group[0],
             tolerance=_score(tolerance),
         )
     return message(
         "compare.non_inferior",
-        "Shown to be within {tolerance} of the best with a probability of 95%: {names}.",
+        "Shown to be within {tolerance} of the best (95% interval): {names}.",
         tolerance=_score(tolerance),
         names=", ".join(group),
     )

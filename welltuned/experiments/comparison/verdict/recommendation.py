@@ -1,9 +1,10 @@
 """Recommendation: which strategy to use, by a stated rule and with reasons.
 
 The rule: of the strategies within the limits that are shown to be non-inferior to the best of
-them, the cheapest. Non-inferior means within the tolerance with a probability of 95%, by the
-posterior of `posterior.py`; the less evidence there is, the fewer are shown. Where none is, the
-best by posterior mean is taken, and of those that are expected to be level with it the cheapest.
+them, the cheapest. Non-inferior means that the 95% interval of how far it is below the best, by
+`posterior.py`, ends within the tolerance; the less evidence there is, the fewer are. Where none but
+the best is, the best by posterior mean is taken, and of those that are expected to be level with it
+the cheapest.
 
 Cheapest is the one that trains fastest; of those within a tenth of it, the one that needs the least
 memory; and of equals the one with the smallest artifact.
@@ -24,8 +25,9 @@ from welltuned.runs.comparison_schema import (
 )
 from welltuned.schema.messages import Message
 
-SURE = 0.95
-"""The probability that shows a strategy to be non-inferior."""
+SURE = 0.975
+"""The probability of being within the tolerance that shows a strategy to be non-inferior: the 95%
+interval, which leaves half of the rest on either side, then ends within it."""
 _LEVEL = 0.3
 """Expected within this share of the tolerance of the best, a strategy is level with it."""
 _PRICED = 2
