@@ -102,6 +102,17 @@ def test_a_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
             "3:1 training.early_stopping_without_evaluation",
         ),
         ("task: {class_weights: auto, problem: regression}", "3:1 task.class_weights_unsupported"),
+        ("task: {thresholds: f1, problem: single_label}", "3:1 task.thresholds_of_one_label"),
+        ("task: {thresholds: costs}", "3:1 task.thresholds_without_costs"),
+        ("task: {thresholds: f1, problem: regression}", "3:1 task.labels_required"),
+        ("task: {type: generation, thresholds: f1}", "3:26 config.key_unknown"),
+        ("task: {costs: {a: {b: 5}}, problem: regression}", "3:1 task.labels_required"),
+        (
+            "task: {abstain_below: 0.7, problem: multi_label}",
+            "3:1 task.abstain_below_unsupported",
+        ),
+        ("task: {abstain_below: 1}", "3:8 config.value_invalid"),
+        ("task: {focal_gamma: -1}", "3:8 config.value_invalid"),
         ("task: {max_length: 3}", "3:1 task.max_length_too_small"),
         ("task: {pooling: frist}", "3:8 config.choice_unknown"),
         ("engine: torhc", "3:1 config.choice_unknown"),
@@ -132,6 +143,13 @@ def test_label_names_may_have_numbers_as_keys(tmp_path: Path) -> None:
     assert faults == []
     assert config is not None and isinstance(config.task, Classification)
     assert config.task.label_names == {"0": "bad", "1": "good"}
+
+
+def test_costs_may_have_numbers_as_keys(tmp_path: Path) -> None:
+    config, faults = read(tmp_path, GOOD + "task: {costs: {0: {1: 20}}}\n")
+    assert faults == []
+    assert config is not None and isinstance(config.task, Classification)
+    assert config.task.costs == {"0": {"1": 20}}
 
 
 def test_a_missing_config_file_is_refused_without_further_noise() -> None:

@@ -16,7 +16,7 @@ import welltuned as wt
 from answering import TASKS, questions
 from faults import fails, noted, refused
 from support import hashed_anew, write_rows
-from welltuned.artifact.answers import EMPTY, Tally, refused_row
+from welltuned.artifact.answers import ABSTAINED, EMPTY, Tally, refused_row, withheld_row
 from welltuned.errors import Fault, Place
 from welltuned.runs import Run
 
@@ -126,13 +126,27 @@ def test_a_tally_counts_what_was_not_answered_or_cut_with_ids() -> None:
         broken,
     ):
         tally.add(row)
-    counts = {"rows": 4, "answered": 2, "empty": 1, "unreadable": 1, "cut": 1}
+    counts = {"rows": 4, "answered": 2, "empty": 1, "abstained": 0, "unreadable": 1, "cut": 1}
     assert tally.as_dict() == {
         **counts,
         "notes": [],
         "ids": {"cut": ["a:1"], "empty": ["a:2"], "unreadable": ["a:4"]},
     }
     assert all(id in tally.line for id in ("a:1", "a:2", "a:4")) and "2 of 4" in tally.line
+
+
+def test_an_answer_that_is_not_sure_enough_is_none_and_counted_as_such() -> None:
+    chances = {"a": 0.55, "b": 0.45}
+    sure = {"id": "a:1", "prediction": "a", "probabilities": {"a": 0.9, "b": 0.1}}
+    row = withheld_row({**sure, "id": "a:2", "probabilities": chances, "abstained": True})
+    assert withheld_row(sure) is sure
+    assert (row["prediction"], row["code"], row["probabilities"]) == (None, ABSTAINED, chances)
+    assert "55.0%" in row["reason"]
+    tally = Tally()
+    tally.add(sure)
+    tally.add(row)
+    assert (tally.answered, tally.abstained, tally.unreadable) == (1, 1, 0)
+    assert "a:2" in tally.line
 
 
 # --- Scored --------------------------------------------------------------------------

@@ -19,9 +19,12 @@ from welltuned.tasks import Examples
 Row = Mapping[str, Any]
 """`id` and `prediction`, and what else the task tells. Where nothing could be answered the
 prediction is None, with its `reason` and the `code` of that. `cut` is true where an input is too
-long to be read whole."""
+long to be read whole, and `abstained` where the model is not sure enough to answer."""
 
 EMPTY = "predict.text_empty"
+ABSTAINED = "predict.abstained"
+_COUNTED = {EMPTY: "empty", ABSTAINED: "abstained"}
+"""What rows without an answer are counted as, by code; others could not be read."""
 
 
 def empty_row(id: str, roles: list[str]) -> Row:
@@ -36,6 +39,15 @@ def refused_row(fault: Fault) -> Row:
     reason = f"{fault.what} -> {fault.remedy}" if fault.remedy else fault.what
     line = Place(place.source, place.line)
     return {"id": str(line), "prediction": None, "reason": reason, "code": fault.code}
+
+
+def withheld_row(row: Row) -> Row:
+    """An answer that the model is not sure enough of, as none; its probabilities stay."""
+    if not row.get("abstained"):
+        return row
+    surest = max(row["probabilities"].values())
+    reason = f"the model is not sure enough: {surest:.1%} for the likeliest label"
+    return {**row, "prediction": None, "reason": reason, "code": ABSTAINED}
 
 
 def require_finite_outputs(outputs_NK: np.ndarray, records: Records) -> None:
@@ -62,6 +74,7 @@ class Tally:
     rows: int = 0
     answered: int = 0
     empty: int = 0
+    abstained: int = 0
     unreadable: int = 0
     cut: int = 0
     notes: list[str] = field(default_factory=list)
@@ -74,7 +87,7 @@ class Tally:
         if row["prediction"] is not None or "code" not in row:
             self.answered += 1
         else:
-            self._count("empty" if row["code"] == EMPTY else "unreadable", row)
+            self._count(_COUNTED.get(row["code"], "unreadable"), row)
         if row.get("cut"):
             self._count("cut", row)
 
@@ -88,7 +101,12 @@ class Tally:
     @property
     def line(self) -> str:
         """All that is counted on one line; empty where each input was read whole and answered."""
-        words = {"empty": "empty", "unreadable": "not readable", "cut": "cut, for they are long"}
+        words = {
+            "empty": "empty",
+            "abstained": "left open, for the model is not sure enough",
+            "unreadable": "not readable",
+            "cut": "cut, for they are long",
+        }
         told = [f"{len(ids):,} {words[kind]} ({some_lines(ids)})" for kind, ids in self.ids.items()]
         return "; ".join([f"answered {self.answered:,} of {self.rows:,}", *told]) if told else ""
 

@@ -10,6 +10,10 @@ from welltuned.artifact.save_load import load_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import quiet
 from welltuned.runs.disk import make_folder, writing
+from welltuned.runs.folder import write_json
+
+DECISION_RULE = "decision_rule.json"
+"""What `predict` makes of the logits, for whoever does the same with the plain libraries."""
 
 
 def export_run(run_folder: str | Path, to: str | Path) -> Path:
@@ -39,4 +43,6 @@ def export_run(run_folder: str | Path, to: str | Path) -> Path:
         # Pipelines cut texts to this where they are asked to, as the run did.
         artifact.tokenizer.model_max_length = artifact.max_length
         artifact.tokenizer.save_pretrained(target)
+        if rule := artifact.problem.scorer.decision_rule:
+            write_json(target / DECISION_RULE, rule)
     return target

@@ -18,6 +18,7 @@ from welltuned.artifact.answers import (
     refused_row,
     require_finite_outputs,
     scored_rows,
+    withheld_row,
 )
 from welltuned.artifact.given import WINDOW, Reader, in_parts
 from welltuned.artifact.manifest import find_artifact
@@ -91,8 +92,8 @@ class Predictor:
 
         Takes texts (or whatever the task reads, such as pairs) in a list, tuple or iterator; dicts
         by column names, one a row or a list a column; or a DataFrame. Each row holds `id` and
-        `prediction`, and `probabilities` by label where there are labels. An input that is empty
-        has the prediction None with its `reason`; `cut` is true where the end was not read.
+        `prediction`, and `probabilities` by label where there are labels. Where an input is empty,
+        or the model unsure, that is None with its `reason`; `cut` is true where the end was unread.
 
         Raises `InputError` for what cannot be read, all of it at once.
         """
@@ -157,7 +158,7 @@ class Predictor:
         """One row a record, in order."""
         empty = [records.empty_roles(i) for i in range(len(records))]
         full = [i for i, roles in enumerate(empty) if not roles]
-        found = iter(self._full_rows(records.take(full), batch_size) if full else ())
+        found = map(withheld_row, self._full_rows(records.take(full), batch_size) if full else ())
         return [
             empty_row(records.id(i), roles) if roles else {"id": records.id(i), **next(found)}
             for i, roles in enumerate(empty)

@@ -11,6 +11,7 @@ model/  config.json + model.safetensors, or adapter_config.json + adapter_model.
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -282,4 +283,7 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
         lines += ['model = PeftModel.from_pretrained(base, "THIS_FOLDER")']
     else:
         lines += [f'model = {auto_class}.from_pretrained("THIS_FOLDER"{trust})']
+    if rule := problem.scorer.decision_rule:
+        lines += ["```", "", "What `predict` makes of the logits, and the plain libraries do not:"]
+        lines += ["", "```json", *json.dumps(rule, indent=2, ensure_ascii=False).splitlines()]
     return "\n".join([*lines, "```", ""])

@@ -28,13 +28,13 @@ from welltuned.metrics.base import (
     mean_of,
     single_f1,
 )
+from welltuned.metrics.calibration import BINS, calibration_statistic
 from welltuned.metrics.intervals import RESAMPLES
 
 _LEAST_WRITTEN = 1e-6
 """Probabilities are written with six digits."""
 _LEAST = np.finfo(np.float64).eps
 """No probability counts as less, so that no loss is infinite."""
-_BINS = 10
 
 
 # --- One label ------------------------------------------------------------------------
@@ -135,17 +135,8 @@ def _compute_log_loss(predictions: ClassPredictions) -> float:
 
 
 def _calibration(predictions: ClassPredictions) -> Statistic:
-    number = len(predictions.true_N)
-    confidence_N = predictions.probabilities_NK.max(axis=1)
-    bin_N = np.minimum((confidence_N * _BINS).astype(int), _BINS - 1)
-    parts_NM = np.zeros((number, 2 * _BINS))
-    parts_NM[np.arange(number), bin_N] = confidence_N
-    parts_NM[np.arange(number), _BINS + bin_N] = predictions.true_N == predictions.said_N
-
-    def gaps(sums_RM: np.ndarray) -> np.ndarray:
-        return np.abs(sums_RM[:, :_BINS] - sums_RM[:, _BINS:]).sum(axis=1) / number
-
-    return Statistic(parts_NM, gaps)
+    right_N = predictions.true_N == predictions.probabilities_NK.argmax(axis=1)
+    return calibration_statistic(predictions.probabilities_NK.max(axis=1), right_N)
 
 
 def _resampled_accuracy(predictions: ClassPredictions) -> np.ndarray:
@@ -310,7 +301,7 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(
-    labels_N: np.ndarray, probabilities_NK: np.ndarray, bins: int = _BINS
+    labels_N: np.ndarray, probabilities_NK: np.ndarray, bins: int = BINS
 ) -> float:
     """Expected calibration error (Guo et al. 2017).
 
@@ -320,7 +311,7 @@ def calibration_error(
     return confidence_gap(probabilities_NK.max(axis=1), right_N, bins)
 
 
-def confidence_gap(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = _BINS) -> float:
+def confidence_gap(confidence_N: np.ndarray, right_N: np.ndarray, bins: int = BINS) -> float:
     """The mean gap, over bins of confidence, between confidence and how often it is right."""
     bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
     gaps = [

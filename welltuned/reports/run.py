@@ -8,6 +8,7 @@ from typing import Any
 
 from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
+from welltuned.reports.decision_rule import decision_rule_content
 from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.page import render_page, report_language
 from welltuned.reports.phases import phase_shares
@@ -64,6 +65,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         if "confusion" in judged
         else None,
         "reliability": _reliability(predictions, _) if family.has_confidence else None,
+        "decisions": decision_rule_content(results, run.judged, predictions, family, _),
         "pairs": family.are_pairs,
         "family": family,
         "scatter": charts.scatter(

@@ -147,7 +147,13 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
         artifact.tokenizer,
         head,
         anatomy,
-        replace(before, strategy=strategy, base=base, origin=origin),
+        replace(
+            before,
+            problem=before.problem.unmeasured(),
+            strategy=strategy,
+            base=base,
+            origin=origin,
+        ),
     )
 
 

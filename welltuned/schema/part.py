@@ -34,7 +34,11 @@ def conflict(code: str, what: str, remedy: str, /, **values: object) -> Pydantic
 
     The arguments are those of `Fault`; the place is found where the config is read.
     """
-    fault = Fault(code, what, None, remedy, **values)
+    return conflict_of(Fault(code, what, None, remedy, **values))
+
+
+def conflict_of(fault: Fault) -> PydanticCustomError:
+    """The same from a fault that says what contradicts."""
     return PydanticCustomError("conflict", "{what}", {"what": fault.what, "fault": fault})
 
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-Trained = tuple[np.ndarray, np.ndarray]
-"""(outputs, targets) of the training split."""
+OutputsOf = Callable[[str], tuple[np.ndarray, np.ndarray]]
+"""Gives (outputs, targets) of a split, by its name."""
 Actions = Literal["label", "text"]
 """What a policy chooses: one of the problem's labels, or the tokens of a text."""
 
@@ -178,12 +178,15 @@ class Problem(ABC):
 
     # --- From one state to the next ---
 
-    def measured(self, trained: Callable[[], Trained]) -> Self:
+    def measured(self, outputs_of: OutputsOf) -> Self:
         """After training, before `finish`: note what the tuned model makes of its own data.
 
-        `trained` gives the outputs and targets of the training split. Returns the
-        problem to go on with.
+        Returns the problem to go on with.
         """
+        return self
+
+    def unmeasured(self) -> Self:
+        """The problem before `measured`, for a tuned model that learns further."""
         return self
 
     def finish(self, model: nn.Module) -> Self:

@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.metrics import Metric, Predictions, Scores, score
+from welltuned.runs.results_schema import RuleEffect
 from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples
 
@@ -130,6 +132,11 @@ class Objective(ABC):
         """The examples with the untuned model's outputs on them, for objectives that need it."""
         return examples
 
+    @property
+    def is_convex(self) -> bool:
+        """Whether the loss is convex in the outputs, so that a linear head has one optimum."""
+        return True
+
     @abstractmethod
     def count(self, batch: Batch) -> float:
         """What the loss of this batch is divided by; known before the model runs."""
@@ -179,6 +186,15 @@ class Scorer(ABC):
     def score(self, outputs_NK: np.ndarray, targets: np.ndarray, intervals: bool = False) -> Scores:
         """Scores of a split; `NAME_ci95` beside NAME where intervals are asked for."""
         return score(self.read(outputs_NK, targets), intervals)
+
+    @property
+    def decision_rule(self) -> dict[str, JsonValue]:
+        """How outputs become answers, where that is more than the likeliest; by names of labels."""
+        return {}
+
+    def effect(self, outputs_NK: np.ndarray, targets: np.ndarray) -> RuleEffect:
+        """What the decision rule changes of the scores."""
+        return {"scores": {}}
 
     def majority(self, train_targets: np.ndarray, targets: np.ndarray) -> Scores:
         """The scores of ignoring the input: the majority class, or the mean; empty without one."""

@@ -67,6 +67,8 @@ def _refusal(config: RunConfig, problem: Problem, anatomy: Anatomy, examples: in
         return "this head is more than one linear layer"
     if not problem.objective.reads_logits:
         return f"the loss of the task '{problem.title}' is not of one label at a time"
+    if not problem.objective.is_convex:
+        return "its loss has more than one"
     if config.protection or config.training.callbacks or config.training.trainer:
         return "protections, callbacks and trackers wait for steps"
     if "." in config.engine:

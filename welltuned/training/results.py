@@ -22,6 +22,8 @@ from welltuned.runs.results_schema import (
     Evaluated,
     HeldOutScores,
     ParameterCount,
+    Ruled,
+    RuleEffect,
     Scores,
     Solved,
     StartedFrom,
@@ -71,6 +73,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         "training": _progress(outcome),
         "choices": [str(choice) for choice in prepared.choices],
         "metric": session.metric,
+        **_decision_rule(session, {judged: outputs}),
     }
     if session.config.evaluation.untrained:
         with phase("baseline"):
@@ -79,6 +82,22 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
     return results
+
+
+def _decision_rule(session: Session, outputs: dict[str, np.ndarray]) -> Ruled:
+    """The rule that turns outputs into answers, and what it changes: on validation, which it was
+    settled by, and where the run is judged."""
+    scorer, prepared = session.problem.scorer, session.prepared
+    if not (rule := scorer.decision_rule):
+        return {}
+    read = {"validation": session.predict("validation", session.precision_in_use), **outputs}
+    effects: dict[str, RuleEffect] = {}
+    for split, outputs_NK in read.items():
+        targets = prepared.examples[split].targets
+        assert targets is not None
+        effects[split] = scorer.effect(outputs_NK, targets)
+    record: Any = {**rule, "effect": effects}
+    return {"decision_rule": record}
 
 
 def _untrained(split: str, session: Session, observer: Observer) -> tuple[Scores, Sequence[str]]:

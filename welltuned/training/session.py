@@ -146,11 +146,11 @@ class LoadedModel:
             folder=folder,
         )
 
-    def on_training_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """(outputs, targets) of the training split, in what the artifact computes in."""
-        targets = self.prepared.examples["train"].targets
+    def outputs_of(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """(outputs, targets) of a split, in what the artifact computes in."""
+        targets = self.prepared.examples[split].targets
         assert targets is not None
-        return self.predict("train", self.precision_in_use), targets
+        return self.predict(split, self.precision_in_use), targets
 
     def subject(self, precision: str) -> EvalModel:
         """The model as it is now, to be examined."""

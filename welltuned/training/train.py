@@ -315,7 +315,7 @@ def _save_and_prove(session: Session, run: Run, outcome: Outcome) -> TrainedSess
     prepared, strategy = session.prepared, session.config.strategy
     moved = compare_weights(session.model, session.before)
     strategy.finish(session.model)
-    finished = session.problem.measured(session.on_training_data).finish(session.model)
+    finished = session.problem.measured(session.outputs_of).finish(session.model)
     validation = prepared.examples["validation"]
     some = list(range(min(EXAMPLES, len(validation))))
     problem, records = finished.saved_as(prepared.tokenizer, validation.records.take(some))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
 from welltuned.tasks import Examples, LinearReadout, Problem, restore_problem
 from welltuned.tasks.classification import Labels, MultiLabel, Regression, SingleLabel
+from welltuned.tasks.classification.decision_rule import LIKELIEST, ClassRule, LabelSetRule
 
 NAMES = ("bad", "fair", "good")
 SINGLE = SingleLabel(Labels("single_label", NAMES, NAMES))
@@ -103,6 +105,58 @@ def test_auto_means_the_usual_metric_and_a_name_itself() -> None:
     assert SINGLE.scorer.chosen("auto") == "macro_f1"
     assert SINGLE.scorer.chosen("accuracy") == "accuracy"
     assert NUMBER.scorer.metric_names == ("r2", "mae", "rmse", "spearman")
+
+
+# --- By a decision rule ---------------------------------------------------------------
+
+
+def test_a_rule_is_settled_on_validation_and_nothing_is_read_without_one() -> None:
+    random = np.random.default_rng(0)
+    targets_N = random.integers(0, 3, 400)
+    outputs_NK = 5 * (np.eye(3)[targets_N] + random.normal(scale=0.8, size=(400, 3)))
+    asked: list[str] = []
+
+    def outputs_of(split: str) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(split)
+        return outputs_NK, targets_N
+
+    assert SINGLE.measured(outputs_of) is SINGLE and MULTI.measured(outputs_of) is MULTI
+    assert NUMBER.measured(outputs_of) is NUMBER and asked == []
+    scaled = replace(SINGLE, rule=ClassRule(scales=True)).measured(outputs_of)
+    assert asked == ["validation"] and scaled.rule.temperature > 1.5
+    assert scaled.unmeasured() == SINGLE and SINGLE.unmeasured() is SINGLE
+
+
+def test_answers_and_scores_go_by_the_rule() -> None:
+    costly = ((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (50.0, 1.0, 0.0))
+    careful = replace(SINGLE, rule=ClassRule(costs_KK=costly, abstain_below=0.6))
+    said = [row["prediction"] for row in careful.presenter.describe(LOGITS)]
+    assert (
+        said == ["good", "fair"] != [row["prediction"] for row in SINGLE.presenter.describe(LOGITS)]
+    )
+    assert [row.get("abstained") for row in careful.presenter.describe(LOGITS)] == [None, True]
+    assert careful.scorer.score(LOGITS, np.array([2, 1]))["accuracy"] == 1
+    low = replace(MULTI, rule=LabelSetRule(aim="stated", thresholds_K=(0.9, 0.2, 0.4)))
+    assert [row["prediction"] for row in low.presenter.describe(LOGITS)] == [
+        ["fair", "good"],
+        ["fair", "good"],
+    ]
+    flags = np.array([[0, 1, 1], [0, 1, 1]], dtype=np.float32)
+    assert low.scorer.score(LOGITS, flags)["exact_match"] == 1
+    assert low.scorer.effect(LOGITS, flags)["scores"]["exact_match"]["before"] == 0
+
+
+def test_rules_that_need_no_model_know_of_none() -> None:
+    scaled = replace(SINGLE, rule=ClassRule(True, 4.0))
+    train, test = np.array([0, 1, 1, 1]), np.array([0, 1])
+    assert scaled.scorer.majority(train, test) == SINGLE.scorer.majority(train, test)
+
+
+def test_only_a_rule_that_was_asked_for_is_remembered() -> None:
+    assert "decision_rule" not in SINGLE.to_dict() and SINGLE.rule == LIKELIEST
+    scaled = replace(SINGLE, rule=ClassRule(True, 4.0))
+    assert scaled.to_dict()["decision_rule"] == {"temperature": 4.0}
+    assert restore_problem(scaled.to_dict()) == scaled
 
 
 @pytest.mark.parametrize("problem", [SINGLE, MULTI, NUMBER])

@@ -25,10 +25,9 @@ from welltuned.tasks.classification import (
     MultiLabel,
     Regression,
     SingleLabel,
-    multi_label,
-    single_label,
 )
 from welltuned.tasks.classification.labels import Labels
+from welltuned.tasks.classification.probabilities import class_probabilities, label_probabilities
 
 NAMES = ("bad", "fair", "good")
 SINGLE = Labels("single_label", NAMES, NAMES)
@@ -40,7 +39,11 @@ PROBLEMS: dict[str, Any] = {
     "smoothed": SingleLabel(SINGLE, label_smoothing=0.2),
     "weighted": SingleLabel(SINGLE, class_weights=(0.2, 1.0, 5.0)),
     "weighted and smoothed": SingleLabel(SINGLE, (0.2, 1.0, 5.0), 0.2),
+    "focal": SingleLabel(SINGLE, focal_gamma=2.0),
+    "weighted and focal": SingleLabel(SINGLE, (0.2, 1.0, 5.0), focal_gamma=2.0),
     "multi": MultiLabel(MULTI),
+    "multi weighted": MultiLabel(MULTI, (0.2, 1.0, 5.0)),
+    "multi weighted and focal": MultiLabel(MULTI, (0.2, 1.0, 5.0), 2.0),
     "number": Regression(NUMBER),
 }
 
@@ -59,8 +62,10 @@ def batch_of(problem: ClassificationProblem, number: int, seed: int = 0) -> Any:
 
 
 def plain_mean(name: str, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The whole batch's mean loss, as torch's own modules define it."""
+    """The whole batch's mean loss, as torch's own modules or their papers define it."""
     weights = torch.tensor([0.2, 1.0, 5.0])
+    if "focal" in name or name == "multi weighted":
+        return by_definition(name, outputs.double(), labels, weights.double()).float()
     if name == "multi":
         return nn.BCEWithLogitsLoss()(outputs, labels)
     if name == "number":
@@ -69,6 +74,20 @@ def plain_mean(name: str, outputs: torch.Tensor, labels: torch.Tensor) -> torch.
         weight=weights if "weighted" in name else None,
         label_smoothing=0.2 if "smoothed" in name else 0.0,
     )(outputs, labels)
+
+
+def by_definition(
+    name: str, outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Σ w (1 − p)^2 · −log p / Σ w, with the probabilities p of what is true."""
+    if name.startswith("multi"):
+        chances = torch.where(labels > 0.5, outputs.sigmoid(), (-outputs).sigmoid())
+        counted = torch.where(labels > 0.5, weights, torch.ones_like(weights))
+    else:
+        chances = outputs.softmax(dim=1).gather(1, labels[:, None])[:, 0]
+        counted = weights[labels] if "weighted" in name else torch.ones_like(chances)
+    doubt = (1 - chances) ** 2 if "focal" in name else torch.ones_like(chances)
+    return -(counted * doubt * chances.log()).sum() / counted.sum()
 
 
 # --- Loss ---------------------------------------------------------------------
@@ -155,6 +174,15 @@ def test_the_count_is_known_before_the_model_runs() -> None:
     assert PROBLEMS["single"].objective.count({"labels": labels}) == 3
     assert PROBLEMS["weighted"].objective.count({"labels": labels}) == pytest.approx(0.2 + 5 + 5)
     assert PROBLEMS["multi"].objective.count({"labels": torch.zeros(4, 3)}) == 12
+    flags = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    several = PROBLEMS["multi weighted"].objective.count({"labels": flags})
+    assert several == pytest.approx(0.2 + 1 + 5 + 1 + 1 + 5)
+
+
+def test_a_focal_loss_is_not_convex() -> None:
+    """So that nobody looks for the optimum of a linear head."""
+    convex = {name for name, problem in PROBLEMS.items() if problem.objective.is_convex}
+    assert set(PROBLEMS) - convex == {"focal", "weighted and focal", "multi weighted and focal"}
 
 
 def test_the_loss_is_computed_in_full_precision() -> None:
@@ -221,9 +249,54 @@ def test_weights_are_given_by_name() -> None:
     assert problem.class_weights == (1, 2)
 
 
+def test_several_labels_are_weighed_against_the_texts_without_them() -> None:
+    problem, _ = bind(collected([["a"], ["a"], ["a", "b"], ["a"]]), class_weights="auto")
+    assert problem.class_weights == (0.25, 3.0)
+
+
+def test_a_rule_is_read_with_the_labels_that_the_data_have() -> None:
+    task: dict[str, Any] = {"costs": {"b": {"a": 5}}, "abstain_below": 0.7}
+    task["temperature_scaling"] = True
+    problem, faults = bind(collected(["a", "b"]), focal_gamma=2, **task)
+    assert faults == [] and problem.focal_gamma == 2
+    assert problem.rule.scales and problem.rule.abstain_below == 0.7
+    assert problem.rule.costs_KK == ((0, 1), (5, 0))
+    data = collected([["a"], ["b"], ["a", "b"]])
+    problem, faults = bind(data, thresholds="f1")
+    assert faults == [] and problem.rule.aim == "f1"
+    assert "task.thresholds_shared labels=a, b fewest=5" in noted(data.facts.notes)
+
+
 @pytest.mark.parametrize(
     ("cells", "task", "smoothing", "told"),
     [
+        (["a", "b"], {"thresholds": "f1"}, 0, "task.thresholds_of_one_label"),
+        ([["a"], ["b"]], {"abstain_below": 0.7}, 0, "task.abstain_below_unsupported"),
+        (
+            [["a"], ["b"]],
+            {"costs": {"a": {"false_negative": 5}}},
+            0,
+            "task.costs_without_thresholds",
+        ),
+        (
+            ["a", "b"],
+            {"costs": {"a": {"c": 5}}},
+            0,
+            "task.costs_differ_from_labels unknown=['c'] labels=a, b",
+        ),
+        (
+            ["a", "b"],
+            {"abstain_below": 0.5},
+            0,
+            "task.abstain_below_never given=0.5 number=2 least=0.5",
+        ),
+        (
+            [0.5, 1.5],
+            {"temperature_scaling": True},
+            0,
+            "task.labels_required key=temperature_scaling",
+        ),
+        (["a", "b"], {"focal_gamma": 2}, 0.1, "task.focal_loss_with_smoothing"),
         (
             ["a", "b"],
             {"class_weights": {"a": 1, "c": 2}},
@@ -268,15 +341,13 @@ OUTPUTS = np.array([[2.0, -1.0, 0.5], [-300.0, 400.0, 0.0]], dtype=np.float32)
 
 
 def test_single_labels_have_probabilities_that_sum_to_one() -> None:
-    values = single_label.class_probabilities(OUTPUTS)
+    values = class_probabilities(OUTPUTS)
     assert values == pytest.approx(special.softmax(OUTPUTS.astype(float), axis=1))
     assert values.sum(axis=1) == pytest.approx([1, 1])
 
 
 def test_several_labels_have_independent_probabilities() -> None:
-    assert multi_label.label_probabilities(OUTPUTS) == pytest.approx(
-        special.expit(OUTPUTS.astype(float))
-    )
+    assert label_probabilities(OUTPUTS) == pytest.approx(special.expit(OUTPUTS.astype(float)))
 
 
 def test_numbers_come_in_the_users_units() -> None:

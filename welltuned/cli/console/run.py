@@ -27,7 +27,7 @@ from welltuned.reports.forgetting import forgetting_lines
 from welltuned.reports.translations import ENGLISH
 from welltuned.runs import Run
 from welltuned.runs.phases import MEANING
-from welltuned.runs.results_schema import Cost, FindingRecord, HeadOptimum, Scores
+from welltuned.runs.results_schema import Cost, FindingRecord, HeadOptimum, RunResults, Scores
 from welltuned.schema.messages import render_message
 from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
@@ -256,6 +256,7 @@ def results_lines(run: Run) -> list[str]:
     for name, scores in results["baselines"].items():
         known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
         lines.append(f"{name:11} {' · '.join(known)}")
+    lines += _decision_rule(results, run.judged)
     lines += forgetting_lines(results)
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
@@ -276,6 +277,22 @@ def results_lines(run: Run) -> list[str]:
     lines += [f"{name:11} {line}" for name, line in told]
     lines.append(f"report      {run.report}")
     return lines
+
+
+def _decision_rule(results: RunResults, judged: str) -> list[str]:
+    """What the decision rule changes, where a run has one."""
+    if (rule := results.get("decision_rule")) is None:
+        return []
+    effect = rule["effect"][judged]
+    told = [f"temperature {rule['temperature']:.3g}"] if "temperature" in rule else []
+    told += [
+        f"{name} {change['before']:.3f} -> {change['after']:.3f}"
+        for name, change in effect["scores"].items()
+        if change["before"] != change["after"]
+    ]
+    if "coverage" in effect:
+        told.append(f"answered {effect['coverage']:.1%}")
+    return [f"rule        {' · '.join(told) or 'changes no score'}"]
 
 
 def _time(cost: Cost) -> list[str]:

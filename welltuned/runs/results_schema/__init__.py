@@ -27,6 +27,12 @@ from welltuned.runs.results_schema.cost import (
     ParameterCount,
     TrainingProgress,
 )
+from welltuned.runs.results_schema.decision_rule import (
+    Change,
+    DecisionRuleRecord,
+    Ruled,
+    RuleEffect,
+)
 from welltuned.runs.results_schema.fields import (
     CLOSED,
     OPEN,
@@ -70,9 +76,11 @@ __all__ = [
     "Baselines",
     "BatchSizeSearch",
     "BatchSizeTry",
+    "Change",
     "ClassScores",
     "Config",
     "Cost",
+    "DecisionRuleRecord",
     "Diagnosis",
     "Evaluated",
     "FindingRecord",
@@ -96,6 +104,8 @@ __all__ = [
     "Retention",
     "RetentionEntry",
     "RewardStage",
+    "RuleEffect",
+    "Ruled",
     "RunResults",
     "Score",
     "Scores",

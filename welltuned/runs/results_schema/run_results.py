@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from welltuned.runs.results_schema.auto_tune import AutoTuned
 from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
 from welltuned.runs.results_schema.cost import Cost, ParameterCount, TrainingProgress
+from welltuned.runs.results_schema.decision_rule import Ruled
 from welltuned.runs.results_schema.fields import CLOSED, OPEN, Baselines, Scores
 from welltuned.runs.results_schema.head_solution import HeadSolution, Solved
 from welltuned.runs.results_schema.retention import LayerProbe, Retention, WeightInterpolation
@@ -45,7 +46,7 @@ class Written(TypedDict):
 
 
 @with_config(CLOSED)
-class Evaluated(HeldOutScores, StartedFrom, Written, Solved):
+class Evaluated(HeldOutScores, StartedFrom, Written, Solved, Ruled):
     """What a tuned model is judged by."""
 
     train: NotRequired[Scores]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -12,15 +12,17 @@ from welltuned.data.cells import split_names
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Role
 from welltuned.data.table import SPLITS, Table
-from welltuned.errors import Faults
-from welltuned.schema.part import conflict
+from welltuned.errors import Fault, Faults
+from welltuned.schema.part import conflict, conflict_of
 from welltuned.tasks.base import Actions, Problem, Task
+from welltuned.tasks.classification.class_weights import read_weights
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels, find_labels
 from welltuned.tasks.classification.multi_label import MultiLabel
 from welltuned.tasks.classification.problem import ClassificationProblem
 from welltuned.tasks.classification.regression import Regression
+from welltuned.tasks.classification.rule_reading import read_class_rule, read_label_set_rule
 from welltuned.tasks.classification.single_label import SingleLabel
 
 PROBLEMS: dict[str, type[ClassificationProblem]] = {
@@ -45,7 +47,27 @@ class Classification(Task):
     """Pooling of the head's input. auto: as the model was trained, else by a quick linear probe;
     model: the family's own head."""
     class_weights: Literal["none", "auto"] | dict[str, float] = "none"
-    """Class weights in the loss. auto: inversely proportional to class frequency."""
+    """Class weights in the loss. auto: inversely proportional to class frequency; of several
+    labels, a label's texts weigh as much as all others."""
+    focal_gamma: float = Field(default=0.0, ge=0, le=10, examples=[2.0])
+    """Focal loss: the loss of an answer of probability p counts (1 - p)^gamma times, so that what
+    is right already counts less; 0 is cross-entropy."""
+    temperature_scaling: bool = False
+    """Whether, after training, logits are divided by the number that makes validation likeliest, so
+    that probabilities can be believed; the likeliest label stays the same."""
+    thresholds: Literal["half", "f1", "costs"] | dict[str, Annotated[float, Field(gt=0, lt=1)]] = (
+        "half"
+    )
+    """Of several labels, the probability above which each is predicted. f1 and costs: tuned on
+    validation after training, for each label's F1, or for the least cost by `task.costs`."""
+    costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] = Field(
+        default_factory=dict, examples=[{"fraud": {"honest": 20}}]
+    )
+    """Costs of errors, by true label and predicted label: the answer is the one of the least
+    expected cost. Of several labels, by label and `false_negative` or `false_positive`. What is not
+    named costs 1, and what is right nothing."""
+    abstain_below: float | None = Field(default=None, gt=0, lt=1, examples=[0.7])
+    """Of one label, the probability of the likeliest below which `predict` gives no answer."""
     label_separator: str | None = Field(default=None, min_length=1, examples=["|"])
     """The separator of several labels in one cell, such as `|`."""
     label_names: dict[str, str] = Field(
@@ -65,12 +87,9 @@ class Classification(Task):
         """Keys such as 0 and 1 are numbers in YAML and text here."""
         if isinstance(values, dict):
             values = {**values, **_numbered(values.get("label_names"))}
-            for key in ("label_names", "class_weights"):
+            for key in ("label_names", "class_weights", "thresholds", "costs"):
                 if isinstance(values.get(key), dict):
-                    values = {
-                        **values,
-                        key: {str(name): value for name, value in values[key].items()},
-                    }
+                    values = {**values, key: _by_text(values[key])}
         return values
 
     @model_validator(mode="after")
@@ -82,13 +101,84 @@ class Classification(Task):
                 "use 16 or more",
                 unit="text",
             )
-        if self.class_weights != "none" and self.problem in ("multi_label", "regression"):
+        if self.thresholds == "costs" and not self.costs:
             raise conflict(
+                "task.thresholds_without_costs",
+                "'task.thresholds: costs' requires 'task.costs'",
+                "say what a false_negative and a false_positive of a label cost, or use f1",
+            )
+        for fault in self._misfits(self.problem):
+            raise conflict_of(fault)
+        return self
+
+    def _misfits(self, problem: str, label_smoothing: float = 0.0) -> Iterator[Fault]:
+        """What is asked for that such a problem cannot do; nothing while that is `auto`."""
+        if problem == "regression":
+            yield from self._beyond_numbers()
+        if problem == "single_label" and self.thresholds != "half":
+            yield Fault(
+                "task.thresholds_of_one_label",
+                "'task.thresholds' requires several labels per text",
+                None,
+                "remove it; of one label, task.costs and task.abstain_below say what is answered",
+            )
+        if problem == "multi_label":
+            yield from self._beyond_label_sets()
+        if problem in ("multi_label", "regression") and label_smoothing:
+            yield Fault(
+                "task.label_smoothing_unsupported",
+                "'training.label_smoothing_factor' only applies to {where}",
+                None,
+                "set it to 0",
+                where="tasks with one label per text",
+            )
+        if problem == "single_label" and label_smoothing and self.focal_gamma:
+            yield Fault(
+                "task.focal_loss_with_smoothing",
+                "'task.focal_gamma' and 'training.label_smoothing_factor' do not go together",
+                None,
+                "set one of them to 0",
+            )
+
+    def _beyond_numbers(self) -> Iterator[Fault]:
+        if self.class_weights != "none":
+            yield Fault(
                 "task.class_weights_unsupported",
-                "'task.class_weights' requires one label per text",
+                "'task.class_weights' requires labels, and not numbers",
+                None,
                 "remove it",
             )
-        return self
+        asked = {
+            "focal_gamma": self.focal_gamma > 0,
+            "temperature_scaling": self.temperature_scaling,
+            "thresholds": self.thresholds != "half",
+            "costs": bool(self.costs),
+            "abstain_below": self.abstain_below is not None,
+        }
+        for key in (name for name, wanted in asked.items() if wanted):
+            yield Fault(
+                "task.labels_required",
+                "'task.{key}' requires labels, and not numbers",
+                None,
+                "remove it, or set task.problem to single_label or multi_label",
+                key=key,
+            )
+
+    def _beyond_label_sets(self) -> Iterator[Fault]:
+        if self.abstain_below is not None:
+            yield Fault(
+                "task.abstain_below_unsupported",
+                "'task.abstain_below' requires one label per text",
+                None,
+                "remove it; of several labels, task.thresholds says what is predicted",
+            )
+        if self.costs and self.thresholds != "costs":
+            yield Fault(
+                "task.costs_without_thresholds",
+                "of several labels, 'task.costs' only counts where thresholds are tuned for it",
+                None,
+                "set task.thresholds to costs",
+            )
 
     def check_policy(self) -> None:
         if self.problem not in ("auto", "single_label"):
@@ -97,6 +187,12 @@ class Classification(Task):
                 "a policy chooses one label, but 'task.problem' is {problem}",
                 "use single_label",
                 problem=self.problem,
+            )
+        if self.temperature_scaling or self.costs or self.abstain_below is not None:
+            raise conflict(
+                "rlhf.decision_rule_unsupported",
+                "a policy answers by its own probabilities, and not by a decision rule",
+                "remove task.temperature_scaling, task.costs and task.abstain_below",
             )
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
@@ -116,54 +212,28 @@ class Classification(Task):
         )
         if labels is None or len(faults) > before:
             return None
-        problem = PROBLEMS[labels.problem](labels)
-        targets = {split: problem.codec.read_targets(data[split], faults) for split in SPLITS}
-        if isinstance(problem, SingleLabel):
-            weights = self._weights(labels.names, targets["train"], faults)
-            problem = SingleLabel(labels, weights, label_smoothing)
-        elif self.class_weights != "none":
-            faults.add(
-                "task.class_weights_unsupported",
-                "'task.class_weights' requires one label per text",
-                None,
-                "remove it",
-            )
+        codec = PROBLEMS[labels.problem](labels).codec
+        targets = {split: codec.read_targets(data[split], faults) for split in SPLITS}
+        faults.extend(self._misfits(labels.problem, label_smoothing))
+        problem = self._problem_of(labels, targets["train"], label_smoothing, faults)
         if len(faults) > before:
             return None
         data.facts.task = problem.facts(targets)
         data.facts.notes += problem.label_notes(targets)
-        if label_smoothing and not isinstance(problem, SingleLabel):
-            faults.add(
-                "task.label_smoothing_unsupported",
-                "'training.label_smoothing_factor' only applies to {where}",
-                None,
-                "set it to 0",
-                where="tasks with one label per text",
-            )
-            return None
         return problem
 
-    def _weights(
-        self, names: tuple[str, ...], targets_N: np.ndarray, faults: Faults
-    ) -> tuple[float, ...] | None:
-        if self.class_weights == "none":
-            return None
-        if self.class_weights == "auto":
-            counts = np.bincount(targets_N, minlength=len(names))
-            weights = len(targets_N) / (len(counts) * np.maximum(counts, 1))
-            return tuple(float(weight) for weight in weights)
-        missing = set(names) ^ set(self.class_weights)
-        if missing:
-            faults.add(
-                "task.class_weights_differ_from_labels",
-                "'task.class_weights' and the labels differ in {differing}",
-                None,
-                "give a weight for each of: {labels}",
-                differing=sorted(missing),
-                labels=", ".join(names),
-            )
-            return None
-        return tuple(self.class_weights[name] for name in names)
+    def _problem_of(
+        self, labels: Labels, train_targets: np.ndarray, label_smoothing: float, faults: Faults
+    ) -> ClassificationProblem:
+        names, gamma, scales = labels.names, self.focal_gamma, self.temperature_scaling
+        if labels.problem == "regression":
+            return Regression(labels)
+        weights = read_weights(self.class_weights, names, train_targets, faults)
+        if labels.problem == "multi_label":
+            several = read_label_set_rule(names, scales, self.thresholds, self.costs, faults)
+            return MultiLabel(labels, weights, gamma, several)
+        rule = read_class_rule(names, scales, self.costs, self.abstain_below, faults)
+        return SingleLabel(labels, weights, label_smoothing, gamma, rule)
 
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> Problem:
@@ -175,3 +245,11 @@ def _numbered(names: Any) -> dict[str, Any]:
     """A list of names, or names with commas between them, by their numbers from 0."""
     listed = split_names(names) if isinstance(names, str) else names
     return {"label_names": dict(enumerate(listed))} if isinstance(listed, list) else {}
+
+
+def _by_text(named: dict[Any, Any]) -> dict[str, Any]:
+    """A mapping, and those in it, with text as keys."""
+    return {
+        str(name): _by_text(value) if isinstance(value, dict) else value
+        for name, value in named.items()
+    }

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import LabelSetPredictions, Predictions, Scores
+from welltuned.runs.results_schema import RuleEffect
 from welltuned.schema.messages import Message
-from welltuned.tasks.classification.labels import read_label_sets
+from welltuned.tasks.base import OutputsOf
+from welltuned.tasks.classification.decision_rule import AT_HALF, LabelSetRule
+from welltuned.tasks.classification.focal import focal_losses
+from welltuned.tasks.classification.labels import Labels, read_label_sets
+from welltuned.tasks.classification.probabilities import label_probabilities
 from welltuned.tasks.classification.problem import (
     ClassificationProblem,
     PooledObjective,
@@ -21,6 +27,8 @@ from welltuned.tasks.classification.problem import (
     count_notes,
     labels_headline,
 )
+from welltuned.tasks.classification.rule_effect import effect_on_label_sets
+from welltuned.tasks.classification.rule_reading import rule_notes
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
@@ -39,21 +47,27 @@ _SURE = 10.0
 class MultiLabel(ClassificationProblem):
     """Any number of labels to a text."""
 
+    class_weights: tuple[float, ...] | None = None
+    """What each label's own texts weigh in its loss, beside the 1 of all others."""
+    focal_gamma: float = 0.0
+    rule: LabelSetRule = AT_HALF
+    """How probabilities become labels."""
+
     @property
     def codec(self) -> LabelSetCodec:
         return LabelSetCodec(self.labelling)
 
     @property
     def objective(self) -> BinaryCrossEntropy:
-        return BinaryCrossEntropy(self.labelling)
+        return BinaryCrossEntropy(self.labelling, self.class_weights, self.focal_gamma)
 
     @property
     def scorer(self) -> LabelSetScorer:
-        return LabelSetScorer(self.labels)
+        return LabelSetScorer(self.labels, self.rule)
 
     @property
     def presenter(self) -> LabelSetPresenter:
-        return LabelSetPresenter(self.labels)
+        return LabelSetPresenter(self.labels, self.rule)
 
     @property
     def linear(self) -> LinearReadout:
@@ -67,7 +81,19 @@ class MultiLabel(ClassificationProblem):
         return count_facts(self.labelling, _counts(targets))
 
     def label_notes(self, targets: Mapping[str, np.ndarray]) -> list[Message]:
-        return count_notes(self.labelling, _counts(targets))
+        notes = count_notes(self.labelling, _counts(targets))
+        return notes + rule_notes(self.rule, self.labels, targets["validation"])
+
+    def measured(self, outputs_of: OutputsOf) -> Self:
+        """Settle the decision rule."""
+        if self.rule == AT_HALF:
+            return self
+        return replace(self, rule=self.rule.fitted(*outputs_of("validation")))
+
+    @classmethod
+    def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
+        told = memory.get("decision_rule", {})
+        return cls(labels, rule=LabelSetRule.from_dict(told, labels.names))
 
 
 def _counts(targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -84,40 +110,66 @@ class LabelSetCodec(TextCodec):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(PooledObjective):
-    """Summed over texts and labels, divided by the number of both."""
+    """Summed over texts and labels, divided by the number of both, or the sum of their weights."""
+
+    class_weights: tuple[float, ...] | None = None
+    focal_gamma: float = 0.0
 
     problem_type: ClassVar[str] = "multi_label_classification"
+
+    def count(self, batch: Batch) -> float:
+        if self.class_weights is None:
+            return super().count(batch)
+        labels_BK = batch["labels"]
+        return float((1 + labels_BK * (labels_BK.new_tensor(self.class_weights) - 1)).sum())
 
     def loss_sum(self, outputs_BK: torch.Tensor, batch: Batch) -> torch.Tensor:
         from torch.nn import functional
 
-        return functional.binary_cross_entropy_with_logits(
-            outputs_BK, batch["labels"], reduction="sum"
-        )
+        asked = self.class_weights
+        weights_K = None if asked is None else outputs_BK.new_tensor(asked)
+        if not self.focal_gamma:
+            return functional.binary_cross_entropy_with_logits(
+                outputs_BK, batch["labels"], reduction="sum", pos_weight=weights_K
+            )
+        signs_BK = 2 * batch["labels"] - 1
+        losses_BK = focal_losses(functional.logsigmoid(signs_BK * outputs_BK), self.focal_gamma)
+        if weights_K is not None:
+            losses_BK = losses_BK * (1 + batch["labels"] * (weights_K - 1))
+        return losses_BK.sum()
+
+    @property
+    def is_convex(self) -> bool:
+        return not self.focal_gamma
 
 
 @dataclass(frozen=True)
 class LabelSetScorer(Scorer):
-    """Of sigmoid probabilities, at a threshold of one half."""
+    """Of sigmoid probabilities, at a threshold of one half or at the rule's."""
 
     names: tuple[str, ...]
+    rule: LabelSetRule = AT_HALF
 
     @property
     def family(self) -> type[Predictions]:
         return LabelSetPredictions
 
     def read(self, outputs_NK: np.ndarray, targets: np.ndarray) -> LabelSetPredictions:
-        return LabelSetPredictions.of(targets, label_probabilities(outputs_NK), self.names)
+        said_NK = self.rule.said(self.rule.probabilities(outputs_NK))
+        return LabelSetPredictions(targets > 0.5, said_NK, self.names)
+
+    @property
+    def decision_rule(self) -> dict[str, JsonValue]:
+        return self.rule.to_dict(self.names)
+
+    def effect(self, outputs_NK: np.ndarray, targets: np.ndarray) -> RuleEffect:
+        before = LabelSetScorer(self.names).read(outputs_NK, targets)
+        return effect_on_label_sets(self.rule, outputs_NK, before)
 
     def majority(self, train_targets: np.ndarray, targets: np.ndarray) -> Scores:
         """The labels of most training texts, whatever the text."""
         outputs_K = np.where(train_targets.mean(axis=0) > 0.5, _SURE, -_SURE)
-        return self.score(np.tile(outputs_K, (len(targets), 1)), targets)
-
-
-def label_probabilities(outputs_NK: np.ndarray) -> np.ndarray:
-    """The sigmoid (N, K, float64) of logits."""
-    return 1 / (1 + np.exp(-outputs_NK.astype(np.float64)))
+        return LabelSetScorer(self.names).score(np.tile(outputs_K, (len(targets), 1)), targets)
 
 
 class LabelSetAnswer(TypedDict):
@@ -129,20 +181,23 @@ class LabelSetAnswer(TypedDict):
 
 @dataclass(frozen=True)
 class LabelSetPresenter(Presenter[np.ndarray]):
-    """The labels that are likelier than not, and the probability of each."""
+    """The labels that are likelier than the rule's thresholds, and the probability of each."""
 
     names: tuple[str, ...]
+    rule: LabelSetRule = AT_HALF
 
     def headline(self, facts: Mapping[str, object]) -> str:
         return labels_headline("several", self.names)
 
     def describe(self, outputs_NK: np.ndarray) -> list[LabelSetAnswer]:
         rows: list[LabelSetAnswer] = []
-        for row_K in label_probabilities(outputs_NK):
-            named = list(zip(self.names, row_K, strict=True))
+        probabilities_NK = self.rule.probabilities(outputs_NK)
+        said_NK = self.rule.said(probabilities_NK)
+        for row_K, said_K in zip(probabilities_NK, said_NK, strict=True):
+            named = zip(self.names, row_K, strict=True)
             rows.append(
                 {
-                    "prediction": [name for name, p in named if p > 0.5],
+                    "prediction": self.target_of(said_K),
                     "probabilities": {name: round(float(p), 6) for name, p in named},
                 }
             )

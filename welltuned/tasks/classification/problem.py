@@ -66,7 +66,9 @@ class ClassificationProblem(Problem):
         return []
 
     def to_dict(self) -> dict[str, JsonValue]:
-        return {"type": self.type, "labels": self.labelling.to_dict(), "folded": False}
+        labels, rule = self.labelling.to_dict(), self.scorer.decision_rule
+        memory: dict[str, JsonValue] = {"type": self.type, "labels": labels, "folded": False}
+        return {**memory, "decision_rule": rule} if rule else memory
 
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import ClassPredictions, Predictions, Scores
+from welltuned.runs.results_schema import RuleEffect
 from welltuned.schema.messages import Message
-from welltuned.tasks.base import Actions
-from welltuned.tasks.classification.labels import read_classes
+from welltuned.tasks.base import Actions, OutputsOf
+from welltuned.tasks.classification.decision_rule import LIKELIEST, ClassRule
+from welltuned.tasks.classification.focal import focal_losses
+from welltuned.tasks.classification.labels import Labels, read_classes
+from welltuned.tasks.classification.probabilities import class_probabilities
 from welltuned.tasks.classification.problem import (
     ClassificationProblem,
     PooledObjective,
@@ -22,6 +27,7 @@ from welltuned.tasks.classification.problem import (
     count_notes,
     labels_headline,
 )
+from welltuned.tasks.classification.rule_effect import effect_on_classes
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict, one_hot
 
@@ -43,6 +49,9 @@ class SingleLabel(ClassificationProblem):
     class_weights: tuple[float, ...] | None = None
     """Weights of the classes in the loss."""
     label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+    rule: ClassRule = LIKELIEST
+    """How probabilities become an answer."""
 
     actions: ClassVar[Actions | None] = "label"
 
@@ -52,15 +61,16 @@ class SingleLabel(ClassificationProblem):
 
     @property
     def objective(self) -> CrossEntropy:
-        return CrossEntropy(self.labelling, self.class_weights, self.label_smoothing)
+        weights, smoothing = self.class_weights, self.label_smoothing
+        return CrossEntropy(self.labelling, weights, smoothing, self.focal_gamma)
 
     @property
     def scorer(self) -> ClassScorer:
-        return ClassScorer(self.labels)
+        return ClassScorer(self.labels, self.rule)
 
     @property
     def presenter(self) -> ClassPresenter:
-        return ClassPresenter(self.labels)
+        return ClassPresenter(self.labels, self.rule)
 
     @property
     def linear(self) -> LinearReadout:
@@ -80,6 +90,19 @@ class SingleLabel(ClassificationProblem):
         number = len(self.labels)
         return {split: np.bincount(rows, minlength=number) for split, rows in targets.items()}
 
+    def measured(self, outputs_of: OutputsOf) -> Self:
+        """Settle the decision rule."""
+        if not self.rule.scales:
+            return self
+        return replace(self, rule=self.rule.fitted(*outputs_of("validation")))
+
+    def unmeasured(self) -> Self:
+        return self if self.rule == LIKELIEST else replace(self, rule=LIKELIEST)
+
+    @classmethod
+    def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
+        return cls(labels, rule=ClassRule.from_dict(memory.get("decision_rule", {}), labels.names))
+
 
 @dataclass(frozen=True)
 class ClassCodec(TextCodec):
@@ -91,10 +114,11 @@ class ClassCodec(TextCodec):
 
 @dataclass(frozen=True)
 class CrossEntropy(PooledObjective):
-    """Weighted by class and smoothed, where asked for; divided by the sum of the weights."""
+    """Weighted by class, smoothed or focal, where asked for; divided by the sum of the weights."""
 
     class_weights: tuple[float, ...] | None = None
     label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
 
     problem_type: ClassVar[str] = "single_label_classification"
 
@@ -110,6 +134,8 @@ class CrossEntropy(PooledObjective):
         from torch.nn import functional
 
         weights = self.class_weights
+        if self.focal_gamma:
+            return self._focal_sum(outputs_BK, batch["labels"])
         return functional.cross_entropy(
             outputs_BK,
             batch["labels"],
@@ -118,32 +144,47 @@ class CrossEntropy(PooledObjective):
             reduction="sum",
         )
 
+    def _focal_sum(self, outputs_BK: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+        log_chances_B = outputs_BK.log_softmax(dim=1).gather(1, labels_B[:, None])[:, 0]
+        losses_B = focal_losses(log_chances_B, self.focal_gamma)
+        if self.class_weights is not None:
+            losses_B = losses_B * outputs_BK.new_tensor(self.class_weights)[labels_B]
+        return losses_B.sum()
+
+    @property
+    def is_convex(self) -> bool:
+        return not self.focal_gamma
+
 
 @dataclass(frozen=True)
 class ClassScorer(Scorer):
     """Of softmax probabilities."""
 
     names: tuple[str, ...]
+    rule: ClassRule = LIKELIEST
 
     @property
     def family(self) -> type[Predictions]:
         return ClassPredictions
 
     def read(self, outputs_NK: np.ndarray, targets: np.ndarray) -> ClassPredictions:
-        return ClassPredictions.of(targets, class_probabilities(outputs_NK), self.names)
+        probabilities_NK = self.rule.probabilities(outputs_NK)
+        said_N = self.rule.said(probabilities_NK)
+        return ClassPredictions(targets, said_N, probabilities_NK, self.names)
+
+    @property
+    def decision_rule(self) -> dict[str, JsonValue]:
+        return self.rule.to_dict(self.names)
+
+    def effect(self, outputs_NK: np.ndarray, targets: np.ndarray) -> RuleEffect:
+        before = ClassScorer(self.names).read(outputs_NK, targets)
+        return effect_on_classes(self.rule, before, self.read(outputs_NK, targets))
 
     def majority(self, train_targets: np.ndarray, targets: np.ndarray) -> Scores:
         """The frequencies of the classes in train, whatever the text."""
         counts_K = np.bincount(train_targets, minlength=len(self.names))
         outputs_K = np.log(counts_K / len(train_targets) + 1e-12)
-        return self.score(np.tile(outputs_K, (len(targets), 1)), targets)
-
-
-def class_probabilities(outputs_NK: np.ndarray) -> np.ndarray:
-    """The softmax (N, K, float64) of logits."""
-    outputs_NK = outputs_NK.astype(np.float64)
-    exponents_NK = np.exp(outputs_NK - outputs_NK.max(axis=1, keepdims=True))
-    return exponents_NK / exponents_NK.sum(axis=1, keepdims=True)
+        return ClassScorer(self.names).score(np.tile(outputs_K, (len(targets), 1)), targets)
 
 
 class ClassAnswer(TypedDict):
@@ -151,27 +192,37 @@ class ClassAnswer(TypedDict):
 
     prediction: str
     probabilities: dict[str, float]
+    abstained: NotRequired[bool]
+    """Where the model is not sure enough: what it would have said is no answer."""
 
 
 @dataclass(frozen=True)
 class ClassPresenter(Presenter[np.int64]):
-    """The likeliest class, and the probability of each."""
+    """The class that the rule says, and the probability of each."""
 
     names: tuple[str, ...]
+    rule: ClassRule = LIKELIEST
 
     def headline(self, facts: Mapping[str, object]) -> str:
         return labels_headline("one", self.names)
 
     def describe(self, outputs_NK: np.ndarray) -> list[ClassAnswer]:
+        probabilities_NK = self.rule.probabilities(outputs_NK)
+        said_N, abstains_N = self.rule.said(probabilities_NK), self.rule.abstains(probabilities_NK)
         return [
-            {
-                "prediction": self.names[int(row_K.argmax())],
-                "probabilities": {
-                    name: round(float(p), 6) for name, p in zip(self.names, row_K, strict=True)
-                },
-            }
-            for row_K in class_probabilities(outputs_NK)
+            self._answer(row_K, int(said), bool(abstains))
+            for row_K, said, abstains in zip(probabilities_NK, said_N, abstains_N, strict=True)
         ]
+
+    def _answer(self, probabilities_K: np.ndarray, said: int, abstains: bool) -> ClassAnswer:
+        named = zip(self.names, probabilities_K, strict=True)
+        answer: ClassAnswer = {
+            "prediction": self.names[said],
+            "probabilities": {name: round(float(p), 6) for name, p in named},
+        }
+        if abstains:
+            answer["abstained"] = True
+        return answer
 
     def target_of(self, target: np.int64) -> str:
         return self.names[int(target)]

