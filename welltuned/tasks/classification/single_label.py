@@ -96,12 +96,13 @@ class SingleLabel(ClassificationProblem):
             return self
         return replace(self, rule=self.rule.fitted(*outputs_of("validation")))
 
-    def unmeasured(self) -> Self:
+    def without_rule(self) -> Self:
         return self if self.rule == LIKELIEST else replace(self, rule=LIKELIEST)
 
     @classmethod
-    def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
-        return cls(labels, rule=ClassRule.from_dict(memory.get("decision_rule", {}), labels.names))
+    def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
+        told: Any = memory.get("decision_rule", {})
+        return cls(labels, rule=ClassRule.from_dict(told, labels.names))
 
 
 @dataclass(frozen=True)

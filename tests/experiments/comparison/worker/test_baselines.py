@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,21 @@ def test_several_labels_are_predicted_each_by_itself(measured: Any) -> None:
     ]
     runs, _ = measured(rows, task={"problem": "multi_label"})
     assert runs["tf-idf"].results["test"]["micro_f1"] > 0.8
+
+
+def test_words_go_by_the_decision_rule_that_a_strategy_goes_by(measured: Any) -> None:
+    """Labels that no word tells: where a miss is dear, they are predicted below one half."""
+    draw, names = random.Random(0), ("film", "book")
+    rows = [
+        {"text": row["text"], "label": [name for name in names if draw.random() < 0.3]}
+        for row in make_rows(200)
+    ]
+    costs = {name: {"false_negative": 1000} for name in names}
+    task = {"problem": "multi_label", "thresholds": "costs", "costs": costs}
+    runs, _ = measured(rows, task=task)
+    predictions = list(runs["tf-idf"].read_lines("predictions.jsonl"))
+    said = [row["probabilities"][name] for row in predictions for name in row["prediction"]]
+    assert min(said) < 0.5
 
 
 def test_a_class_that_only_the_test_split_lacks_is_no_matter(measured: Any) -> None:
