@@ -38,6 +38,10 @@ MARKED = re.compile(r"(<!-- measured -->\n).*?(\n<!-- end of measured -->)", re.
 SPLITS = ("train", "validation", "test")
 CALIBRATION = ("question_en_trec", "sentiment_en_mr", "topic_en_agnews")
 LABELS = ("question_en_trec", "topic_en_agnews", "topic_zh_tnews")
+COLUMNS: dict[str, dict[str, Any]] = {"topic_en_agnews": {"columns": {"text": "description"}}}
+CALIBRATED = {"temperature_scaling": True}
+TUNED = {"problem": "multi_label", "thresholds": "f1", "temperature_scaling": True}
+HEAD_ALONE = {"type": "partial", "num_blocks": 0}
 LOSSES: dict[str, dict[str, Any]] = {
     "cross-entropy": {},
     "class weights": {"class_weights": "auto"},
@@ -85,8 +89,8 @@ def measured(parts: list[str], data: Path, folder: Path, examples: int) -> Itera
     """One row a set and loss, with the change of the score that is asked about."""
     if "calibration" in parts:
         for name in CALIBRATION:
-            files = {"train": str(data / name), **COLUMNS.get(name, {})}
-            run = tuned(files, folder / f"{name}-full", examples, "full", CALIBRATED)
+            whole = {"train": str(data / name), **COLUMNS.get(name, {})}
+            run = tuned(whole, folder / f"{name}-full", examples, "full", CALIBRATED)
             yield row_of(run, name, "cross-entropy", "calibration_error", "calibration error")
     if "labels" in parts:
         for name in LABELS:
@@ -95,12 +99,6 @@ def measured(parts: list[str], data: Path, folder: Path, examples: int) -> Itera
                 output = folder / f"{name}-{loss.replace(' ', '-')}"
                 run = tuned(files, output, examples, HEAD_ALONE, {**TUNED, **keys})
                 yield row_of(run, name, loss, "macro_f1", "macro-F1")
-
-
-COLUMNS = {"topic_en_agnews": {"columns": {"text": "description"}}}
-CALIBRATED = {"temperature_scaling": True}
-TUNED = {"problem": "multi_label", "thresholds": "f1", "temperature_scaling": True}
-HEAD_ALONE = {"type": "partial", "num_blocks": 0}
 
 
 def tuned(

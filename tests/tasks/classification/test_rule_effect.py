@@ -25,7 +25,7 @@ def test_a_temperature_changes_calibration_and_no_answer() -> None:
     rule = ClassRule(scales=True, temperature=3.0)
     before, after = predictions(LIKELIEST), predictions(rule)
     scores = effect_on_classes(rule, before, after)["scores"]
-    assert set(scores) == {"accuracy", "macro_f1", "calibration_error", "log_loss"}
+    assert {"accuracy", "macro_f1", "calibration_error", "log_loss"} <= set(scores)
     assert scores["accuracy"]["before"] == scores["accuracy"]["after"]
     assert scores["accuracy"]["difference_ci95"] == [0, 0]
     for name, one in (("before", before), ("after", after)):

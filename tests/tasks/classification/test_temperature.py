@@ -10,7 +10,9 @@ from welltuned.tasks.classification.probabilities import SIGMOID, SOFTMAX, Link
 from welltuned.tasks.classification.temperature import fit_temperature
 
 
-def planted(link: Link, number: int, temperature: float, seed: int) -> tuple[np.ndarray, ...]:
+def planted(
+    link: Link, number: int, temperature: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """(logits, truths) of a model that is sure by so many times too much."""
     random = np.random.default_rng(seed)
     logits_NK = random.normal(scale=2, size=(number, 3))
