@@ -1,10 +1,13 @@
 """What decision rules bring on shared sets: calibration, and F1 of unbalanced labels.
 
-Two questions, each on three sets, each with the 95% interval of the difference on the test split:
+Two questions, each on three sets, each with the 95% interval of the difference on the test split,
+and one on planted probabilities:
 
     calibration  the calibration error before and after temperature scaling, of a fully tuned model
     labels       macro-F1 of several labels at one half and at thresholds tuned on validation, of a
                  linear head: with the plain loss, with class weights and with focal loss
+    planted      macro-F1 on new texts where labels of fewer validation examples than a number share
+                 one threshold, by that number (a second; not written into the documents)
 
 Sets of several labels are TREC's coarse and fine types together, and titles of AG News and TNEWS
 joined by one to three, whose topics are drawn by Zipf's law. all-MiniLM-L6-v2, one seed.
@@ -27,7 +30,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import welltuned as wt
+from welltuned.tasks.classification.thresholds import f1_thresholds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -73,6 +79,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into the documents")
     asked = parser.parse_args()
     found = []
+    if "planted" in asked.parts:
+        print("\n".join(planted()))
     with tempfile.TemporaryDirectory() as folder:
         for row in measured(asked.parts, asked.shared / "data", Path(folder), asked.examples):
             found.append(row)
@@ -119,6 +127,42 @@ def row_of(run: wt.Run, name: str, loss: str, score: str, title: str) -> dict[st
     rule: Any = run.results["decision_rule"]
     change = rule["effect"]["test"]["scores"][score]
     return {"set": name, "loss": loss, "score": title, **change}
+
+
+# --- Planted probabilities ------------------------------------------------------------
+
+
+def planted(repetitions: int = 6) -> Iterator[str]:
+    """20 labels, the most frequent in two of five texts and the rarest in one of fifty."""
+    frequencies_K = 0.4 / np.arange(1, 21)
+    for number in (100, 300, 1000):
+        scores: dict[str, list[float]] = {}
+        for seed in range(repetitions):
+            random = np.random.default_rng(seed)
+            validation, new = (drawn(frequencies_K, size, random) for size in (number, 3000))
+            scores.setdefault("one half", []).append(macro_f1(new, 0.5))
+            for fewest in (1, 5, 10, 20, 10**9):
+                thresholds = np.array(f1_thresholds(*validation, fewest))
+                scores.setdefault(f"{fewest:g}", []).append(macro_f1(new, thresholds))
+        told = (f"{name}: {np.mean(found):.3f}" for name, found in scores.items())
+        yield f"{number} validation examples: {', '.join(told)}"
+
+
+def drawn(
+    frequencies_K: np.ndarray, number: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(probabilities, truths) of a model that is nearly calibrated."""
+    true_NK = random.random((number, len(frequencies_K))) < frequencies_K
+    logits_NK = np.log(frequencies_K / (1 - frequencies_K)) + 1.1 * (2.0 * true_NK - 1)
+    noise_NK = random.normal(scale=1.5, size=true_NK.shape)
+    return 1 / (1 + np.exp(-logits_NK - noise_NK)), true_NK
+
+
+def macro_f1(found: tuple[np.ndarray, np.ndarray], thresholds: np.ndarray | float) -> float:
+    chances_NK, true_NK = found
+    said_NK = chances_NK > thresholds
+    whole_K = true_NK.sum(axis=0) + said_NK.sum(axis=0)
+    return float((2 * (true_NK & said_NK).sum(axis=0) / np.maximum(whole_K, 1)).mean())
 
 
 # --- Sets of several labels -----------------------------------------------------------

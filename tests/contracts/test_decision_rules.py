@@ -47,7 +47,8 @@ def several(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
         {"text": row["text"], "label": [word for word in LABELS if word in row["text"].split()]}
         for row in make_rows(400)
     ]
-    data = write_rows(folder / "data.jsonl", rows)
+    file = write_rows(folder / "data.jsonl", rows)
+    data: Any = {"train": file, "split": {"validation": 0.3, "test": 0.2}}
     task = {
         "problem": "multi_label",
         "pooling": "mean",

@@ -264,7 +264,7 @@ def test_a_rule_is_read_with_the_labels_that_the_data_have() -> None:
     data = collected([["a"], ["b"], ["a", "b"]])
     problem, faults = bind(data, thresholds="f1")
     assert faults == [] and problem.rule.aim == "f1"
-    assert "task.thresholds_shared labels=a, b fewest=5" in noted(data.facts.notes)
+    assert "task.thresholds_shared labels=a, b fewest=20" in noted(data.facts.notes)
 
 
 @pytest.mark.parametrize(

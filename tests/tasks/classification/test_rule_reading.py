@@ -75,11 +75,11 @@ def test_thresholds_may_be_stated_for_each_label() -> None:
 
 
 def test_labels_of_few_validation_examples_are_named() -> None:
-    flags_NK = np.zeros((20, 3), dtype=np.float32)
-    flags_NK[:10, 0] = flags_NK[:4, 1] = flags_NK[:17, 2] = 1
+    flags_NK = np.zeros((100, 3), dtype=np.float32)
+    flags_NK[:50, 0] = flags_NK[:19, 1] = flags_NK[:85, 2] = 1
     shared = rule_notes(LabelSetRule(aim="f1"), NAMES, flags_NK)
-    assert noted(shared) == ["task.thresholds_shared labels=b, c fewest=5"]
+    assert noted(shared) == ["task.thresholds_shared labels=b, c fewest=20"]
     neutral = rule_notes(LabelSetRule(aim="costs"), NAMES, flags_NK)
-    assert noted(neutral) == ["task.thresholds_from_costs labels=b, c fewest=5"]
+    assert noted(neutral) == ["task.thresholds_from_costs labels=b, c fewest=20"]
     assert rule_notes(AT_HALF, NAMES, flags_NK) == []
     assert rule_notes(LabelSetRule(aim="f1"), NAMES[:1], flags_NK[:, :1]) == []
