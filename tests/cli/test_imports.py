@@ -40,6 +40,8 @@ LIGHT: tuple[tuple[str, set[str]], ...] = (
     ("chat /no/such", CONFIG),
     (f"sweep {FAULTY}", {*CONFIG, "rich"}),
     (f"tune data {FAULTY}", {*CONFIG, "rich"}),
+    (f"data suspects {FAULTY}", {*CONFIG, "rich"}),
+    ("data next /no/such /no/such.csv n=0", {*CONFIG, "rich"}),
     (f"train {FAULTY}", {*CONFIG, "rich"}),
     (f"train pipeline=rlhf {FAULTY}", {*CONFIG, "rich"}),
     (f"plan {FAULTY}", {*CONFIG, "rich"}),

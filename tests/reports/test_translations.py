@@ -35,7 +35,7 @@ NAMES = (
     "before", "after", "embeddings", "head", "everything below the head", "the head alone trains",
     "memory: policy", "memory: gradients and optimizer",
     "memory: reference", "memory: value", "memory: reward", " and ",
-    "usual for classification", "usual for generation",
+    "usual for classification", "usual for generation", "linear head", "word counts",
 )  # fmt: skip
 """Words that templates translate without knowing them: baselines, splits, states, pathologies,
 when, parts of a network, roles."""

@@ -35,6 +35,7 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
 
     from welltuned.reports.comparison import write_comparison_report as write_comparison
     from welltuned.reports.learning_curve import write_curve_report
+    from welltuned.reports.suspects import write_suspects_report
     from welltuned.reports.sweep import write_sweep_report
     from welltuned.reports.write import write_report as write_run
     from welltuned.runs import Run
@@ -46,6 +47,8 @@ def rebuild_report(folder: str, arguments: list[str]) -> Path:
         return write_sweep_report(path, language)
     if (path / "learning_curve.json").exists():
         return write_curve_report(path, language)
+    if (path / "suspects.json").exists():
+        return write_suspects_report(path, language)
     if not Comparison.is_at(path):
         return write_run(Run.open(path), language)
     from welltuned.experiments.comparison.summary import summarise_comparison

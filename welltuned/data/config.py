@@ -86,6 +86,9 @@ class DataConfig(Part):
     replay: ExtraDataset | None = None
     """Replay examples from earlier training, for a protection that mixes them in or penalises
     drift on them."""
+    corrections: list[str] = Field(default=[], examples=["suspects/reviews/suspects.csv"])
+    """Tables of checked labels, by the ids of their records, which take the place of those in the
+    data; a blank one leaves its record out. `welltuned data suspects` writes such a table."""
     columns: dict[str, MappedColumn] = Field(
         default_factory=dict, examples=[{"text": "sentence", "label": "polarity"}]
     )
@@ -157,6 +160,11 @@ class DataConfig(Part):
                 encoding=encoding,
             )
         return encoding
+
+    @field_validator("corrections", mode="before")
+    @classmethod
+    def _one_file(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
 
     @field_validator("missing", "leave_out", mode="before")
     @classmethod

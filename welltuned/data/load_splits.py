@@ -11,6 +11,7 @@ from welltuned.data import duplicates, splits
 from welltuned.data.cells import as_key
 from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
+from welltuned.data.corrections import correct
 from welltuned.data.facts import DataFacts, SplitFacts
 from welltuned.data.leakage import note_repeats, separate
 from welltuned.data.readers.formats import ReadPath, read_path
@@ -68,6 +69,9 @@ def collect(
     if len(faults) > before or "train" not in records:
         return None
     records = _cut(records, config, roles, facts, faults)
+    if len(faults) > before:
+        return None
+    records = correct(records, config, roles, facts, faults, read)
     if len(faults) > before:
         return None
     records = separate(records, config, facts, faults)

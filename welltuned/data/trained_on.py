@@ -33,11 +33,17 @@ def write_trained_on(records: Records, folder: Path) -> None:
 
 def count_trained_on(records: Records, folder: Path) -> int | None:
     """How many of the records a run was trained on; None where its folder does not say."""
+    trained_on = were_trained_on(records, folder)
+    return None if trained_on is None else int(trained_on.sum())
+
+
+def were_trained_on(records: Records, folder: Path) -> np.ndarray | None:
+    """Which of the records (N, bool) a run was trained on; None where its folder does not say."""
     try:
         known = np.load(folder / TRAINED_ON, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return int(np.isin(text_hashes(records), known).sum())
+    return np.asarray(np.isin(text_hashes(records), known))
 
 
 def _hash(records: Records, index: int) -> int:

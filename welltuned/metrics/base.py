@@ -179,6 +179,8 @@ class Predictions(ABC):
     """The score that chooses where nothing else is asked for."""
     has_confidence: ClassVar[bool] = False
     """Whether each row has one prediction, right or wrong, with its probability."""
+    has_label_probabilities: ClassVar[bool] = False
+    """Whether each row has the probability of every label, by name."""
     has_answers: ClassVar[bool] = True
     """Whether each row has one answer, `prediction`, to be set beside its `label`."""
     has_mistakes: ClassVar[bool] = True

@@ -47,6 +47,7 @@ class ClassPredictions(Predictions):
     name: ClassVar[str] = "single_label"
     default_metric: ClassVar[str] = "macro_f1"
     has_confidence: ClassVar[bool] = True
+    has_label_probabilities: ClassVar[bool] = True
 
     true_N: np.ndarray
     said_N: np.ndarray
@@ -190,6 +191,7 @@ class LabelSetPredictions(Predictions):
 
     name: ClassVar[str] = "multi_label"
     default_metric: ClassVar[str] = "macro_f1"
+    has_label_probabilities: ClassVar[bool] = True
 
     true_NK: np.ndarray
     said_NK: np.ndarray

@@ -13,6 +13,7 @@ import yaml
 from welltuned.metrics import Predictions, family_of, lower_is_better
 from welltuned.reports import comparison_charts as charts
 from welltuned.reports.page import metric_name, render_page, sorted_rows
+from welltuned.reports.suspects import shown_suspects
 from welltuned.reports.translations import Translator
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -77,6 +78,7 @@ def _content(comparison: Comparison, _: Translator) -> dict[str, Any]:
         "blocks": _blocks(strategies, numbers, _),
         "per_class": _per_class(comparison, strategies),
         "disputed": _disputed(comparison, strategies, family) if family else [],
+        "labels_to_check": shown_suspects(comparison, strategies),
         "numbers": family is not None and family.are_numbers,
         "problems": [row for row in rows if row["failed"] or row["impossible"]],
         "data": first.read("data.json") if first else None,

@@ -109,5 +109,7 @@ SWEEP = FileFormat("a sweep", 1)
 """sweep.json. Files of earlier releases do not say their version."""
 LEARNING_CURVE = FileFormat("a learning curve", 1)
 """learning_curve.json. Files of earlier releases do not say their version."""
+SUSPECTS = FileFormat("labels to check", 1)
+"""suspects.json."""
 ARTIFACT = FileFormat("a tuned model", 2)
 """welltuned.json. Version 1 held the strategy's type without its options."""

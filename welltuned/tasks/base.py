@@ -168,6 +168,11 @@ class Problem(ABC):
         return ()
 
     @property
+    def label_keys(self) -> tuple[str, ...]:
+        """Each of `labels` as it is written in the data."""
+        return self.labels
+
+    @property
     def title(self) -> str:
         """What people call the task."""
         return self.type.replace("_", " ")

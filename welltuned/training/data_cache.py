@@ -43,7 +43,7 @@ _UNREAD = {"pooling", "max_length"}
 _AFTER_READING = {
     *("train", "validation", "test", "replay", "split", "max_train_examples"),
     *("sample_seed", "duplicates", "compare_as", "missing", "leave_out", "decimal"),
-    "prompt_in_answers",
+    *("prompt_in_answers", "corrections"),
 }
 """Options of the data that matter only once a file is read."""
 
@@ -159,7 +159,7 @@ class DataCache:
 
 def _contents(config: DataConfig) -> list[str]:
     """One hash for each file of the data; what is on no disk is known by its name alone."""
-    names = filter(None, (config.train, config.validation, config.test))
+    names = filter(None, (config.train, config.validation, config.test, *config.corrections))
     files: list[Path] = []
     for path in (Path(name).expanduser() for name in names):
         files += sorted(path.rglob("*")) if path.is_dir() else [path]

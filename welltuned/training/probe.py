@@ -41,7 +41,7 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
         )
     prepared = resolve_pooling(prepared, observer)
     found = probe_layers(
-        _subject(prepared),
+        base_model(prepared),
         prepared.problem,
         prepared.config.task.pooling,
         prepared.examples["train"].join(prepared.examples["validation"]),
@@ -51,7 +51,8 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
     return {"model": config.model.name, "data": config.data.train, **layer_scores_dict(found)}
 
 
-def _subject(prepared: RunPlan) -> EvalModel:
+def base_model(prepared: RunPlan) -> EvalModel:
+    """The untuned model of a run whose pooling is settled, to be examined."""
     config = prepared.config
     device = choose_device(config.training.device)
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, config.training.seed)

