@@ -110,7 +110,8 @@ def train(
     """Carry out a run and return its folder.
 
     `config` is a config, a mapping, or the path of a YAML file; `values` are further keys, and
-    those of a file may be dotted. With `pipeline: rlhf` it is a pipeline of three runs.
+    those of a file may be dotted. With `data.folds` it is a run for each fold and one on all of
+    them, with `pipeline: rlhf` a pipeline of three runs.
     `observer` hears of everything that happens; without one it is logged.
 
     Raises `InputError` before any weight is loaded when something cannot work, and `RunFailed`
@@ -131,6 +132,10 @@ def train(
 
         return run_pipeline(pipeline, observer)
     run = _run_config(config, values)
+    if run.data.is_cross_validated:
+        from welltuned.experiments.cross_validation.cross_validate import run_cross_validation
+
+        return run_cross_validation(run, observer)
     from welltuned.training.train import run_training
 
     return run_training(run, observer)
@@ -157,6 +162,7 @@ def resume(
 
     from welltuned.runs import Run
     from welltuned.runs.comparison_folder import Comparison
+    from welltuned.runs.cross_validated import is_cross_validated
     from welltuned.training.log import LoggingObserver
 
     folder = run.folder if isinstance(run, Run) else Path(run)
@@ -172,6 +178,12 @@ def resume(
     from welltuned.runs.phases import phase
     from welltuned.schema.imports import collector_paused
 
+    if is_cross_validated(run):
+        with phase("import"), collector_paused():
+            from welltuned.experiments.cross_validation import cross_validate
+
+        changes = [*overrides, *accept]
+        return cross_validate.resume_cross_validation(run.folder, observer, changes=changes)
     with phase("import"), collector_paused():
         from welltuned.training.train import extend_training, resume_training
 

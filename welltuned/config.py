@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrainingConfig
@@ -17,7 +17,7 @@ from welltuned.protection import Protections
 from welltuned.schema.document import Document, apply_overrides, read_document
 from welltuned.schema.field_types import WrittenAs
 from welltuned.schema.import_path import RunsCode
-from welltuned.schema.part import Part
+from welltuned.schema.part import Part, conflict
 from welltuned.schema.validation import validate
 from welltuned.schema.versions import drop_version
 from welltuned.strategies import AnyStrategy, default_strategy
@@ -61,6 +61,32 @@ class RunConfig(Part):
     """How the report is written."""
     output_dir: str | None = Field(default=None, examples=["runs/mine"])
     """The run's output folder. Default: runs/DATA-STRATEGY-N."""
+
+    @property
+    def of_one_run(self) -> RunConfig:
+        """The same; of a cross-validation, its first run."""
+        return self.model_copy(update={"data": self.data.of_one_run})
+
+    def of_fold(self, fold: int | Literal["all"]) -> RunConfig:
+        """One run of a cross-validation."""
+        return self.model_copy(update={"data": self.data.of_fold(fold)})
+
+    @model_validator(mode="after")
+    def _test_splits_are_read(self) -> RunConfig:
+        if self.data.fold == "all" and self.evaluation.test:
+            raise conflict(
+                "run.no_test_split",
+                "'data.fold: all' leaves no test split to evaluate on",
+                "add evaluation.test=false, or name a fold",
+            )
+        if self.data.is_cross_validated and not self.evaluation.test:
+            raise conflict(
+                "run.folds_sealed",
+                "'evaluation.test: false' seals the test split, but every fold of 'data.folds' is "
+                "read as one",
+                "remove one of the two",
+            )
+        return self
 
 
 def read_run_config(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from welltuned.data.splits import cut, draw
+from welltuned.data.splits import cut, deal, draw
 
 SHARES = {"validation": 0.1, "test": 0.2}
 STRATA = ["a"] * 700 + ["b"] * 300
@@ -107,3 +107,41 @@ def test_no_stratum_vanishes_while_there_is_room_for_all() -> None:
 
 def test_a_drawing_is_a_pure_function_of_its_arguments() -> None:
     assert draw(STRATA, 50, 1) == draw(STRATA, 50, 1) != draw(STRATA, 50, 2)
+
+
+# --- Folds --------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), min_size=1, max_size=120),
+    st.integers(2, 6),
+)
+def test_every_record_is_in_exactly_one_fold_and_equal_keys_never_part(
+    rows: list[tuple[int, str]], number: int
+) -> None:
+    keys = [key for key, _ in rows]
+    folds = deal(keys, [stratum for _, stratum in rows], number, 0)
+    assert len(folds) == number
+    assert sorted(i for fold in folds for i in fold) == list(range(len(rows)))
+    assert all(fold == sorted(fold) for fold in folds)
+    where = {(keys[i], n) for n, fold in enumerate(folds) for i in fold}
+    assert len(where) == len(set(keys))
+
+
+def test_folds_are_of_one_size_in_all_and_in_every_stratum() -> None:
+    strata = ["a"] * 52 + ["b"] * 31 + ["c"] * 7
+    folds = deal(range(90), strata, 5, 0)
+    assert [len(fold) for fold in folds] == [18] * 5
+    for stratum, least in (("a", 10), ("b", 6), ("c", 1)):
+        counts = [sum(strata[i] == stratum for i in fold) for fold in folds]
+        assert min(counts) == least and max(counts) == least + 1
+
+
+def test_large_groups_are_dealt_out_evenly() -> None:
+    keys = [0] * 10 + [1] * 10 + list(range(2, 22))
+    assert [len(fold) for fold in deal(keys, [0] * 40, 4, 3)] == [10, 10, 10, 10]
+
+
+def test_folds_are_a_pure_function_of_seed_and_data() -> None:
+    assert deal(KEYS, STRATA, 5, 3) == deal(KEYS, STRATA, 5, 3) != deal(KEYS, STRATA, 5, 4)

@@ -29,6 +29,7 @@ def train_command(
 ) -> None:
     """Fine-tune: data, model, strategy, training, test, proof and report.
 
+    With `data.folds` a run of each fold, and one on all of them.
     With `pipeline: rlhf` supervised fine-tuning, a reward model and reinforcement learning.
     """
     file, overrides = split_arguments(arguments)
@@ -70,6 +71,11 @@ def _carry_out(file: str | None, overrides: list[str], observer: Observer, comma
 
     # What is wrong with it is told before torch is imported, which takes seconds.
     config = load_config(file, overrides)
+    if config.data.is_cross_validated:
+        with phase("import"), collector_paused():
+            from welltuned.experiments.cross_validation.cross_validate import run_cross_validation
+
+        return run_cross_validation(config, observer, command)
     with phase("import"), collector_paused():
         from welltuned.training.train import run_training
 

@@ -110,6 +110,13 @@ class DataConfig(Part):
     left there. auto: by whether all answers do; transcripts are parted into prompt and answer."""
     split: SplitConfig = SplitConfig()
     """How missing splits are held out from the training data."""
+    folds: int | None = Field(default=None, ge=2, examples=[5])
+    """k-fold cross-validation, for small data: the training data are dealt out into so many folds,
+    each fold is the test split of one run, and the answers of all runs are scored together. The
+    folds follow from `split.seed`; `split.validation` is a share of what is not in the fold."""
+    fold: Annotated[int, Field(ge=0)] | Literal["all"] | None = None
+    """One run of a cross-validation alone: the fold, counted from 0, that is its test split. all:
+    every fold is learned from, and there is no test split. Without it: a run for each fold."""
     subset: str | None = Field(default=None, examples=["sst2"])
     """The configuration of a hub data set."""
     revision: str | None = Field(default=None, examples=["main"])
@@ -144,10 +151,61 @@ class DataConfig(Part):
     """The key of the table within a JSON document, with dots between nested keys."""
 
     @property
+    def is_cross_validated(self) -> bool:
+        """Whether these are the data of several runs, one for each fold."""
+        return self.folds is not None and self.fold is None
+
+    @property
+    def of_one_run(self) -> DataConfig:
+        """The same, of several runs those of the first."""
+        return self.of_fold(0) if self.is_cross_validated else self
+
+    def of_fold(self, fold: int | Literal["all"]) -> DataConfig:
+        """The data of one run of a cross-validation."""
+        return self.model_copy(update={"fold": fold})
+
+    @property
     def named_columns(self) -> set[str]:
         """Every column that `columns` names, alone or as one of several."""
         parts = (name for column in self.columns.values() for name in split_names(column))
         return {*self.columns.values(), *parts}
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_the_folds(self) -> DataConfig:
+        if self.fold is not None and self.folds is None:
+            raise conflict(
+                "data.fold_without_folds",
+                "'data.fold' names one fold, but 'data.folds' does not say how many there are",
+                "add data.folds=5, or remove data.fold",
+            )
+        if isinstance(self.fold, int) and self.folds is not None and self.fold >= self.folds:
+            raise conflict(
+                "data.fold_unknown",
+                "'data.fold' is {fold}, but {folds} folds are counted from 0 to {last}",
+                "choose one of them, or all",
+                fold=self.fold,
+                folds=self.folds,
+                last=self.folds - 1,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_the_test_splits(self) -> DataConfig:
+        if self.folds is None:
+            return self
+        if self.test is not None:
+            raise conflict(
+                "data.folds_and_test",
+                "'data.test' is a test split, and so is every fold of 'data.folds'",
+                "remove one of the two",
+            )
+        if self.split.test != SplitConfig.model_fields["test"].default:
+            raise conflict(
+                "data.folds_and_share",
+                "'data.split.test' and 'data.folds' both set the size of the test split",
+                "remove data.split.test: each fold has an equal share of the data",
+            )
+        return self
 
     @field_validator("encoding")
     @classmethod

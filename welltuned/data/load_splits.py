@@ -13,6 +13,7 @@ from welltuned.data.cleaning import clean
 from welltuned.data.config import DataConfig
 from welltuned.data.corrections import correct
 from welltuned.data.facts import DataFacts, SplitFacts
+from welltuned.data.folds import hold_out
 from welltuned.data.leakage import note_repeats, separate
 from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
@@ -51,9 +52,13 @@ def collect(
 ) -> DataSplits | None:
     """Read, convert, map, clean and split the data.
 
-    None when there were faults; they are recorded.
+    None when there were faults; they are recorded. One is that the data are of several runs, one
+    for each fold.
     """
     before = len(faults)
+    if config.is_cross_validated:
+        _refuse_several_runs(config, faults)
+        return None
     facts = DataFacts()
     records: dict[str, Records] = {}
     readers = find_sources(config, faults, read)
@@ -68,9 +73,10 @@ def collect(
                 records[split] = cleaned
     if len(faults) > before or "train" not in records:
         return None
-    records = _cut(records, config, roles, facts, faults)
-    if len(faults) > before:
-        return None
+    for part_off in (_hold_out, _cut):
+        records = part_off(records, config, roles, facts, faults)
+        if len(faults) > before:
+            return None
     records = correct(records, config, roles, facts, faults, read)
     if len(faults) > before:
         return None
@@ -83,7 +89,19 @@ def collect(
         part.rows = len(records[split])
         part.fingerprint = _fingerprint(records[split])
         note_repeats(split, records[split], config, roles, facts)
+    if config.fold == "all":
+        records["test"] = records["validation"]  # nobody reads it, but some count its labels
     return DataSplits(records["train"], records["validation"], records["test"], facts)
+
+
+def _refuse_several_runs(config: DataConfig, faults: Faults) -> None:
+    faults.add(
+        "data.folds_of_several_runs",
+        "'data.folds' asks for {folds} runs, but this is about one",
+        None,
+        "`welltuned train` and `welltuned compare` carry all of them out; data.fold=0 is the first",
+        folds=config.folds,
+    )
 
 
 def collect_file(
@@ -112,6 +130,30 @@ def as_asked(table: Table, config: DataConfig) -> Table:
     return replace(table, decimal=config.decimal, prompt_in_answers=config.prompt_in_answers)
 
 
+def _hold_out(
+    records: dict[str, Records],
+    config: DataConfig,
+    roles: Sequence[Role],
+    facts: DataFacts,
+    faults: Faults,
+) -> dict[str, Records]:
+    """Take the test split from the training data where that is a fold of them."""
+    if config.folds is None:
+        return records
+    if "test" in records:
+        faults.add(
+            "data.folds_beside_test",
+            "'data.folds' makes test splits of the training data, but there is one already",
+            Place(records["test"].source),
+            "data.leave_out=test leaves it out; or remove data.folds",
+        )
+        return records
+    train = records["train"]
+    keys, strata = _keys(train, config), _asked_strata(train, config, roles)
+    parted = hold_out(train, keys, strata, config, facts, faults)
+    return records if parted is None else {**records, "train": parted[0], "test": parted[1]}
+
+
 def _cut(
     records: dict[str, Records],
     config: DataConfig,
@@ -128,17 +170,8 @@ def _cut(
     if not missing:
         return records
     train = records["train"]
-    keys: Sequence[Hashable] = (
-        [str(group) for group in train["group"]]
-        if "group" in train
-        else duplicates.keys_of(train, config.compare_as)
-    )
-    parts = splits.cut(
-        keys,
-        _strata(train, roles) if config.split.stratify else [0] * len(train),
-        missing,
-        config.split.seed,
-    )
+    strata = _asked_strata(train, config, roles)
+    parts = splits.cut(_keys(train, config), strata, missing, config.split.seed)
     short = [split for split, indices in parts.items() if not indices]
     if short:
         faults.add(
@@ -150,7 +183,7 @@ def _cut(
             empty=" and ".join(short),
         )
         return records
-    facts.cut = {
+    facts.cut |= {
         "seed": config.split.seed,
         "from": train.source,
         **{split: [train.lines[i] for i in parts[split]] for split in missing},
@@ -179,6 +212,19 @@ def _limit(train: Records, config: DataConfig, roles: Sequence[Role], facts: Dat
     )
     seed = config.split.seed if config.sample_seed is None else config.sample_seed
     return train.take(splits.draw(_strata(train, roles), number, seed))
+
+
+def _keys(records: Records, config: DataConfig) -> Sequence[Hashable]:
+    """What keeps records together: their group, or else their texts."""
+    if "group" in records:
+        return [str(group) for group in records["group"]]
+    return duplicates.keys_of(records, config.compare_as)
+
+
+def _asked_strata(
+    records: Records, config: DataConfig, roles: Sequence[Role]
+) -> Sequence[Hashable]:
+    return _strata(records, roles) if config.split.stratify else [0] * len(records)
 
 
 def _strata(records: Records, roles: Sequence[Role]) -> list[Hashable]:

@@ -20,12 +20,7 @@ def cut(
     leak. Within each stratum the shares are kept as closely as whole records
     allow. Returns ascending indices by split; a pure function of its arguments.
     """
-    units: dict[Hashable, list[int]] = defaultdict(list)
-    for index, key in enumerate(keys):
-        units[key].append(index)
-    by_stratum: dict[Hashable, list[list[int]]] = defaultdict(list)
-    for members in units.values():
-        by_stratum[strata[members[0]]].append(members)
+    by_stratum = _units(keys, strata)
     random = np.random.default_rng(seed)
     result: dict[str, list[int]] = {"train": [], **{split: [] for split in shares}}
     for stratum in sorted(by_stratum, key=repr):
@@ -40,6 +35,39 @@ def cut(
                 wanted[split] -= len(members)
             result[split].extend(members)
     return {split: sorted(indices) for split, indices in result.items()}
+
+
+def deal(
+    keys: Sequence[Hashable], strata: Sequence[Hashable], number: int, seed: int
+) -> list[list[int]]:
+    """Distribute records over `number` folds of sizes as equal as can be.
+
+    As in `cut`, records with equal `keys` never part. Of each stratum the largest units come first,
+    equal ones in random order, each to the fold with the fewest of its stratum, of those to the
+    smallest. Returns ascending indices by fold; a pure function of its arguments.
+    """
+    by_stratum = _units(keys, strata)
+    random = np.random.default_rng(seed)
+    folds: list[list[int]] = [[] for _ in range(number)]
+    for stratum in sorted(by_stratum, key=repr):
+        members_of, filled = by_stratum[stratum], [0] * number
+        shuffled = [members_of[place] for place in random.permutation(len(members_of))]
+        for members in sorted(shuffled, key=len, reverse=True):
+            least = min((filled[fold], len(folds[fold]), fold) for fold in range(number))[-1]
+            filled[least] += len(members)
+            folds[least].extend(members)
+    return [sorted(indices) for indices in folds]
+
+
+def _units(keys: Sequence[Hashable], strata: Sequence[Hashable]) -> dict[Hashable, list[list[int]]]:
+    """The records that stay together, by the stratum of the first of them."""
+    units: dict[Hashable, list[int]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        units[key].append(index)
+    by_stratum: dict[Hashable, list[list[int]]] = defaultdict(list)
+    for members in units.values():
+        by_stratum[strata[members[0]]].append(members)
+    return by_stratum
 
 
 def draw(strata: Sequence[Hashable], number: int, seed: int) -> list[int]:

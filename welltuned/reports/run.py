@@ -9,6 +9,7 @@ from typing import Any
 from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
 from welltuned.reports.decision_rule import decision_rule_content
+from welltuned.reports.folds import folds_content
 from welltuned.reports.forgetting import forgetting_content
 from welltuned.reports.page import render_page, report_language
 from welltuned.reports.phases import phase_shares
@@ -40,7 +41,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         results[run.judged],
     )
     task = data["task"]
-    family = family_of(task)
+    family, scores = family_of(task), _score_rows(judged, results)
     mistakes = family.mistakes(predictions, _MISTAKES)
     return {
         "run": run,
@@ -52,9 +53,12 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         "task": task,
         "environment": run.read("environment.json"),
         "command": _command(run),
-        "scores": _score_rows(judged, results),
+        "scores": scores,
+        "folds": folds_content(results, [row["name"] for row in scores]),
         "phases": phase_shares(results["cost"], _),
-        "curves": None if "lbfgs" in results else _curves(metrics, results["metric"], _),
+        "curves": None
+        if "lbfgs" in results or "cross_validation" in results
+        else _curves(metrics, results["metric"], _),
         "warnings": [row for row in metrics if "warning" in row],
         "found": _found(results.get("found", {}), _),
         "forgetting": _forgetting(results, _),

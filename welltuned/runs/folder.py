@@ -16,6 +16,7 @@ start.json          what was decided before the first step
 resume/             step-N/, what an interrupted run goes on from
 model/              the portable artifact
 report.html         one file, no network
+folds/N/, final/    of a run with `data.folds` (`cross_validated.py`): ordinary runs
 """
 
 from __future__ import annotations
@@ -104,12 +105,13 @@ class Run:
         return self.folder / "model"
 
     def proven_model(self) -> Path:
-        """The artifact's folder, of a pipeline that of its last stage.
+        """The artifact's folder: of a pipeline that of its last stage, of folds of the final run.
 
         Raises `InputError` when there is none that was proved.
         """
-        if stages := self.results.get("stages"):
-            return Run(self.folder / stages["rl"]).proven_model()
+        stages, folds = self.results.get("stages"), self.results.get("cross_validation")
+        if last := (stages and stages["rl"]) or (folds and folds["final"]):
+            return Run(self.folder / last).proven_model()
         if not (self.model / MANIFEST).exists() or not self.results:
             raise InputError(
                 Fault(

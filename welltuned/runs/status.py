@@ -9,6 +9,7 @@ from pathlib import Path
 
 from welltuned.errors import Fault, Pruned, RunFailed, Stopped, WelltunedError
 from welltuned.runs.checkpoints import newest_step
+from welltuned.runs.cross_validated import FOLDS, finished_runs
 from welltuned.runs.disk import fault_of_full_disk
 from welltuned.runs.folder import START, Run
 from welltuned.runs.ownership import owned
@@ -58,6 +59,9 @@ def resume_line(run: Run) -> str:
     """What to do for an unfinished run to go on; empty where it has not begun to train."""
     if not (run.folder / START).exists() and not run.is_pipeline:
         return ""
+    if (run.folder / FOLDS).is_dir():
+        done = finished_runs(run.folder)
+        return f"`welltuned resume {run.folder}` goes on; of its runs {done} have finished"
     saved = newest_step(run.snapshots)
     where = f"goes on after step {saved}" if saved else "begins again; nothing was saved yet"
     return f"`welltuned resume {run.folder}` {where}"

@@ -43,7 +43,7 @@ _UNREAD = {"pooling", "max_length"}
 _AFTER_READING = {
     *("train", "validation", "test", "replay", "split", "max_train_examples"),
     *("sample_seed", "duplicates", "compare_as", "missing", "leave_out", "decimal"),
-    *("prompt_in_answers", "corrections"),
+    *("prompt_in_answers", "corrections", "folds", "fold"),
 }
 """Options of the data that matter only once a file is read."""
 

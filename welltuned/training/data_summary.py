@@ -75,7 +75,7 @@ def summarise_data(data: DataConfig, task: Task, model: ModelConfig | None = Non
     Raises `InputError` with all faults found.
     """
     faults = Faults()
-    splits = collect(data, task.roles, faults, task.convert)
+    splits = collect(data.of_one_run, task.roles, faults, task.convert)
     problem = task.bind(splits, 0.0, faults) if splits is not None else None
     if splits is None or problem is None or len(faults):
         raise InputError(faults)

@@ -35,7 +35,7 @@ def _inspect_data_anyway(document: Document, faults: Faults) -> None:
     part = _data_and_task(document)
     if part is None:
         return
-    data = collect(part.data, part.task.roles, faults, part.task.convert)
+    data = collect(part.data.of_one_run, part.task.roles, faults, part.task.convert)
     if data is not None:
         part.task.bind(data, 0.0, faults)
 

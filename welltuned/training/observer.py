@@ -37,6 +37,9 @@ class Observer(Listener):
     def waited(self) -> None:
         """That phase is over; told from the same thread."""
 
+    def entered_run(self, number: int, total: int) -> None:
+        """Of the runs of a cross-validation, this one comes next; they are counted from 0."""
+
     def prepared(self, prepared: RunPlan) -> None:
         """Everything was checked; weights come next."""
 

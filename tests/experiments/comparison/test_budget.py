@@ -22,8 +22,10 @@ def found(**values: Any) -> Feasibility:
     return Feasibility(**usual | values)
 
 
-def spending(budget: Any, spent: float = 0.0, seeds: int = 2, **parts: Feasibility) -> Any:
-    values = {"model": "m", "data": "d", "seeds": seeds, "training": {}}
+def spending(
+    budget: Any, spent: float = 0.0, seeds: int = 2, data: Any = "d", **parts: Feasibility
+) -> Any:
+    values = {"model": "m", "data": data, "seeds": seeds, "training": {}}
     if budget is not None:
         values["budget"] = budget
     return spend(comparison_from(values), parts, dict.fromkeys(parts, TRAINING), spent)
@@ -54,6 +56,19 @@ def test_a_time_is_shared_out_equally() -> None:
     assert steps["full"].epochs is None
     for name, part in (("full", slow), ("lora", quick)):
         assert 270 < part.seconds(steps[name].max_steps, TRAINING) <= 290
+
+
+def test_every_fold_of_a_cell_is_a_run_of_its_own() -> None:
+    part = found(step=1.0, look=0.0, rest=0.0)
+    one = spending("20m", full=part)["full"].max_steps
+    five = spending("20m", full=part, data={"train": "d", "folds": 5})["full"].max_steps
+    assert five == one // 5
+    slow = found(step=2.0, rest=10.0)
+    with refused("compare.budget_too_small", folds="5 folds, ") as error:
+        spending("20m", full=slow, data={"train": "d", "folds": 5})
+    told = error.value.faults[0].values
+    assert "budget=37m" in told["fits"]  # 2 seeds * 5 folds * 210 s / 0.95 = 2211 s
+    assert "seeds=1" in told["fits"]  # 1140 s suffice for 1050 s
 
 
 def test_what_was_spent_on_scouting_is_taken_off() -> None:

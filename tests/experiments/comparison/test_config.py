@@ -113,6 +113,11 @@ def test_data_in_place_of_a_config_are_compared_on(name: str) -> None:
         ({"seeds": [1, 1]}, "compare.bad_seeds"),
         ({"seeds": []}, "compare.bad_seeds"),
         ({"strategies": []}, "compare.no_strategies"),
+        ({"data": {"train": "d", "folds": 5}, "tune": 4}, "compare.tune_with_folds"),
+        (
+            {"data": {"train": "d", "folds": 5}, "evaluation": {"test": False}},
+            "run.folds_sealed",
+        ),
         ({"budget": "20m", "workers": 2}, "compare.time_budget_in_parallel"),
         (
             {"budget": {"epochs": 1}, "training": {"max_steps": 3}},

@@ -96,6 +96,7 @@ def test_a_judge_that_nobody_asks_is_not_passed_over() -> None:
         ({"sft": "runs/mine"}, {}, "compare.pipeline_without_training given=runs/mine"),
         ({"sft": "skip"}, {}, "compare.pipeline_without_training given=skip"),
         ({}, {"protection": "l2sp"}, "compare.pipeline_unprotected"),
+        ({}, {"data": {"train": "d", "folds": 5}}, "compare.pipeline_with_folds"),
         (
             {},
             {"engine": "mine.loop.train"},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from welltuned.engines.events import Step
-from welltuned.experiments.executors.telling import TellingObserver
+from welltuned.experiments.executors.telling import TellingFolds, TellingObserver
 
 
 def test_progress_is_told_now_and_then_and_the_last_of_it_always(
@@ -32,3 +32,14 @@ def test_steps_and_scores_are_told_as_json_has_them() -> None:
     assert told["stepped"] == {"step": 2, "total": 2, "loss": 0.5}
     assert told["evaluated"] == {"step": 2, "epoch": 1.0, "scores": {"accuracy": 0.75},
                                  "best": True}  # fmt: skip
+
+
+def test_steps_of_a_cross_validation_are_counted_over_all_folds() -> None:
+    told: list[tuple[int, int]] = []
+    observer = TellingFolds(lambda event, **values: told.append((values["step"], values["total"])))
+    step = Step(step=4, total=4, epoch=1.0, loss=0.5, learning_rate=1e-3, gradient_norm=1.0,
+                examples=4, tokens=9, seconds=0.1)  # fmt: skip
+    observer.stepped(step)
+    observer.entered_run(2, 3)
+    observer.stepped(step)
+    assert told == [(4, 4), (12, 12)]

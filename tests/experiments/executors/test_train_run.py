@@ -11,6 +11,8 @@ from resuming import Killed
 from support import config_values
 from welltuned.config import run_config_from
 from welltuned.engines.snapshot import Snapshot
+from welltuned.experiments.cross_validation import cross_validate
+from welltuned.experiments.executors.telling import TellingFolds
 from welltuned.experiments.executors.train_run import train_run
 from welltuned.runs import Run
 from welltuned.training import resume, train
@@ -30,6 +32,20 @@ def test_it_trains_what_it_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert cache.folder == tmp_path
     observer.working("reading", 1, 1)
     assert told == ["working"]
+
+
+def test_a_config_with_folds_trains_all_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        cross_validate, "cross_validate_or_resume", lambda *arguments: asked.extend(arguments)
+    )
+    values = config_values("model", {"train": "data.csv", "folds": 3}, "lora", tmp_path / "run")
+    train_run({"config": values, "command": "welltuned compare"}, lambda event, **values: None)
+    config, observer, command, _ = asked
+    assert config == run_config_from(values) and command == "welltuned compare"
+    assert isinstance(observer, TellingFolds)
 
 
 def test_what_was_interrupted_goes_on_and_tells_what_it_took_before(

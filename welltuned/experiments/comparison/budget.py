@@ -100,7 +100,8 @@ def spend(
     """
     if config.budget is None or config.budget.time is None:
         return {name: _asked(config, found[name], trainings[name]) for name in found}
-    runs = len(config.seed_list) + (config.tune or 0)  # a trial of a search is a run too
+    cells = len(config.seed_list) + (config.tune or 0)  # a trial of a search is a run too
+    runs = cells * (config.data.folds or 1)
     share = (_CAUTION * config.budget.time - spent) / (len(found) * runs)
     steps = {name: found[name].steps_within(share, trainings[name]) for name in found}
     short = {name for name in found if steps[name] < found[name].steps_per_epoch}
@@ -137,15 +138,16 @@ def _too_short(
 ) -> Fault:
     assert config.budget is not None and config.budget.time is not None
     seeds, trials, budget = len(config.seed_list), config.tune or 0, config.budget.time
-    runs = seeds + trials
+    folds = config.data.folds or 1
+    runs = (seeds + trials) * folds
     epoch = {
         name: part.seconds(part.steps_per_epoch, trainings[name]) for name, part in found.items()
     }
-    one_seed = len(found) * max(epoch.values())  # every run gets as much as the slowest needs
+    one_run = len(found) * max(epoch.values())  # every run gets as much as the slowest needs
     worst = min(short, key=lambda name: steps[name] / found[name].steps_per_epoch)
     epochs = max(steps[worst], 0) / found[worst].steps_per_epoch
-    fits = [f"budget={_minutes(runs * one_seed + spent)}m"]
-    fitting = int((_CAUTION * budget - spent) / one_seed) - trials
+    fits = [f"budget={_minutes(runs * one_run + spent)}m"]
+    fitting = int((_CAUTION * budget - spent) / (one_run * folds)) - trials
     if 1 <= fitting < seeds:
         fits.append(f"seeds={fitting}")
     fits.append(f"budget.epochs=1 (about {_minutes(runs * sum(epoch.values()))}m)")
@@ -153,7 +155,8 @@ def _too_short(
     return Fault(
         "compare.budget_too_small",
         "'budget' is too small for one epoch of each strategy: '{worst}' would get {epochs:.2f} "
-        "epochs ({strategies} strategies, {seeds}, {trials}a step of '{worst}' takes {step:.2g} s)",
+        "epochs ({strategies} strategies, {seeds}, {trials}{folds}a step of '{worst}' takes "
+        "{step:.2g} s)",
         None,
         "use {fits}, fewer strategies, or fewer examples (data.max_train_examples)",
         worst=worst,
@@ -161,6 +164,7 @@ def _too_short(
         strategies=len(found),
         seeds=_count(seeds, "seed"),
         trials=tried,
+        folds=f"{folds} folds, " if folds > 1 else "",
         step=found[worst].step,
         fits=", ".join(fits),
     )

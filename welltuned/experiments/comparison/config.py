@@ -161,6 +161,13 @@ class CompareConfig(RunConfig):
                 "'seeds' is empty, or has duplicates",
                 "write seeds: 3, or [0, 1, 2]",
             )
+        if self.tune is not None and self.data.folds is not None:
+            raise conflict(
+                "compare.tune_with_folds",
+                "'tune' would choose settings by examples that are tested on in other folds of "
+                "'data.folds'",
+                "remove one of the two",
+            )
         timed = self.budget is not None and self.budget.time is not None
         if timed and self.workers not in ("auto", 1):
             raise conflict(

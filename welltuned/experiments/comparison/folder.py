@@ -12,6 +12,7 @@ from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.variants import Variant
+from welltuned.experiments.cross_validation.fold_runs import check_folds
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SplitRecord
 from welltuned.runs.folder import next_free
@@ -47,8 +48,11 @@ def _reads_like(one: RunConfig, other: RunConfig) -> bool:
 
 
 def _collect(config: RunConfig, cache: DataCache) -> DataFacts:
+    """The facts of a run's data; of folds, all of which are read, those of the first."""
     faults = Faults()
-    data = cache.splits(config.data, config.task, faults)
+    if config.data.is_cross_validated:
+        check_folds(config, cache, faults)
+    data = cache.splits(config.data.of_one_run, config.task, faults)
     faults.raise_if_any()
     assert data is not None
     return data.facts

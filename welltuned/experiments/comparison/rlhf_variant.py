@@ -136,6 +136,13 @@ def _refuse_other_stages(
             place,
             "leave out either rlhf or the protection",
         )
+    if run.data.folds is not None:
+        faults.add(
+            "compare.pipeline_with_folds",
+            "'rlhf' is not cross-validated: its judges and prompts have data of their own",
+            place,
+            "leave out either rlhf or data.folds",
+        )
     if "." in run.engine:
         faults.add(
             "compare.pipeline_engine_unsupported",

@@ -31,6 +31,7 @@ from welltuned.experiments.comparison.verdict.settling import (
 )
 from welltuned.experiments.comparison.verdict.tolerance import usual_tolerance
 from welltuned.metrics import Metric, Predictions, Statistic, family_of
+from welltuned.metrics.folds import folds_of
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import (
@@ -135,11 +136,11 @@ def _judge(
         }
     task = _task(comparison, rows)
     labels = list(task.get("labels", []))
-    metric, statistics = _statistics(
-        family_of(task), record["metric"], _predictions(comparison, rows), labels
-    )
+    found = _predictions(comparison, rows)
+    metric, statistics = _statistics(family_of(task), record["metric"], found, labels)
     sign = -1.0 if metric.lower_is_better else 1.0
-    scored = score_all(statistics, sign)
+    folds_N = folds_of(next(by_seed[0] for by_seed in found.values()))
+    scored = score_all(statistics, sign, folds_N)
     differences = compare_all(scored, BASELINES)
     seeds = seed_variances(scored, BASELINES)
     _set_intervals(rows, metric, sign, scored, seeds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from welltuned.engines.events import Step
@@ -46,3 +47,18 @@ class TellingObserver(Observer):
         if last or now - self._told.get(event, -_SECONDS) >= _SECONDS:
             self._told[event] = now
             self._tell(event, **values)
+
+
+class TellingFolds(TellingObserver):
+    """Of a cross-validation: steps are counted over all of its runs, as if each had as many."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__(tell)
+        self._number, self._runs = 0, 1
+
+    def entered_run(self, number: int, total: int) -> None:
+        self._number, self._runs = number, total
+
+    def stepped(self, step: Step) -> None:
+        so_far = self._number * step.total + step.step
+        super().stepped(replace(step, step=so_far, total=self._runs * step.total))

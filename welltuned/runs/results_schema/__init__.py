@@ -27,6 +27,7 @@ from welltuned.runs.results_schema.cost import (
     ParameterCount,
     TrainingProgress,
 )
+from welltuned.runs.results_schema.cross_validation import CrossValidation, FoldRecord
 from welltuned.runs.results_schema.decision_rule import (
     Change,
     DecisionRuleRecord,
@@ -80,10 +81,12 @@ __all__ = [
     "ClassScores",
     "Config",
     "Cost",
+    "CrossValidation",
     "DecisionRuleRecord",
     "Diagnosis",
     "Evaluated",
     "FindingRecord",
+    "FoldRecord",
     "HeadOptimum",
     "HeadSolution",
     "HeldOutScores",

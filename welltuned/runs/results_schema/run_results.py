@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from welltuned.runs.results_schema.auto_tune import AutoTuned
 from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
 from welltuned.runs.results_schema.cost import Cost, ParameterCount, TrainingProgress
+from welltuned.runs.results_schema.cross_validation import CrossValidation
 from welltuned.runs.results_schema.decision_rule import Ruled
 from welltuned.runs.results_schema.fields import CLOSED, OPEN, Baselines, Scores
 from welltuned.runs.results_schema.head_solution import HeadSolution, Solved
@@ -105,5 +106,8 @@ class RunResults(PolicyResults, Kept):
     """How far the weights went back, with the protection `wise_ft`."""
     stages: NotRequired[Stages]
     """Of a pipeline: where the runs of its stages are."""
+    cross_validation: NotRequired[CrossValidation]
+    """Of a run with folds: its runs. Scores are then those of all their answers (`test`), or means
+    over folds."""
     skipped: NotRequired[list[str]]
     """Of a pipeline: stages that were skipped."""

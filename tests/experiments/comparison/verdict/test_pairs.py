@@ -110,6 +110,25 @@ def test_seeds_count_and_not_examples_alone() -> None:
     assert one_seed.is_real, "with one seed, examples are all that is known"
 
 
+def test_training_sets_count_where_examples_were_tested_in_folds() -> None:
+    """A strategy that wins by one fold alone may have had a lucky training set."""
+    random, folds_N = np.random.default_rng(6), np.repeat(np.arange(5), 100)
+    plain_N = random.random(500) < 0.8
+    lucky_N = plain_N | ((folds_N == 0) & (random.random(500) < 0.9))
+    parts = {"plain": [accuracy(plain_N)], "lucky": [accuracy(lucky_N)]}
+    [alone] = compare_all(score_all(parts, 1.0))
+    [folded] = compare_all(score_all(parts, 1.0, folds_N))
+    assert alone.is_real and not folded.is_real
+    assert folded.difference == alone.difference
+    assert folded.high - folded.low > 2 * (alone.high - alone.low)
+    steady_N = plain_N.copy()
+    for fold in range(5):
+        steady_N[np.flatnonzero(~plain_N & (folds_N == fold))[:4]] = True
+    parts = {"plain": [accuracy(plain_N)], "steady": [accuracy(steady_N)]}
+    [folded] = compare_all(score_all(parts, 1.0, folds_N))
+    assert folded.is_real, "a difference that is the same in every fold"
+
+
 def test_the_same_answers_are_no_difference() -> None:
     right = answers(np.random.default_rng(3), (0.85,))
     [difference] = compared(np.concatenate([right, right]))

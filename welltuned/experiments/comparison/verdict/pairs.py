@@ -13,8 +13,10 @@ shrinkage (`seed_variance.py`), over the number of seeds; what the examples' par
 once.
 
 The parts are added, and the difference is judged by Student's t with Satterthwaite's degrees of
-freedom. Beside it stands a permutation test over examples (signs of the paired differences are
-flipped), which holds exactly for small test splits. The larger of the two p-values counts.
+freedom. Where examples were tested in folds, what a difference varies by with the training set is a
+third part (`metrics/folds.py`). Beside it stands a permutation test over examples (signs of the
+paired differences are flipped), which holds exactly for small test splits. The larger of the two
+p-values counts.
 
 The p-values are corrected for the number of pairs by what is asked: those of pairs with the best
 strategy by the number of such pairs (subset selection: Gupta 1965; Hsu 1984), all others by Holm's
@@ -117,6 +119,7 @@ def _difference(
     parts = [
         (examples, scored[one].examples - 1),
         (seeds[one].of_mean + seeds[other].of_mean, known),
+        scored[one].training_sets(scored[other]),
     ]
     variance = sum(part for part, _ in parts)
     if variance <= 0:  # the same answers everywhere, or a difference in every resample alike

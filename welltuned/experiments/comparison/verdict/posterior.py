@@ -121,7 +121,15 @@ def _covariance(
     """Of the measured scores (K, K)."""
     resampled_KR = np.stack([scored[name].resampled_R for name in names])
     examples_KK = np.atleast_2d(np.cov(resampled_KR))
-    return examples_KK + np.diag([_widened(seeds[name]) for name in names])
+    seeds_KK = np.diag([_widened(seeds[name]) for name in names])
+    return examples_KK + seeds_KK + _by_training_sets([scored[name] for name in names])
+
+
+def _by_training_sets(scores: Sequence[ResampledScore]) -> np.ndarray:
+    """What training sets add (K, K): covariances from the variances of differences."""
+    alone_K = np.array([score.training_sets()[0] for score in scores])
+    apart_KK = np.array([[one.training_sets(other)[0] for other in scores] for one in scores])
+    return (alone_K[:, None] + alone_K - apart_KK) / 2
 
 
 def _widened(seeds: SeedVariance) -> float:

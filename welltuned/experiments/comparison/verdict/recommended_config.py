@@ -13,7 +13,7 @@ def write_config(comparison: Comparison, recommendation: Recommendation) -> None
     """Write the config that trains the recommended strategy, and put the command beside it.
 
     It is the cell's own, with every choice spelled out; only the limit on training
-    examples is lifted, and the budget is kept in epochs.
+    examples is lifted, all folds are learned from, and the budget is kept in epochs.
     """
     if recommendation["strategy"] is None:
         (comparison.folder / RECOMMENDED).unlink(missing_ok=True)
@@ -32,6 +32,9 @@ def write_config(comparison: Comparison, recommendation: Recommendation) -> None
     for key in (versions.KEY, "output_dir"):
         del config[key]
     own["evaluation"] = asked["evaluation"]
+    if config["data"].get("folds"):  # all of which are learned from now
+        config["data"]["fold"], limited = "all", True
+        own["evaluation"] = {**asked["evaluation"], "test": False}
     comparison.write(RECOMMENDED, config)
     recommendation["command"] = f"welltuned train {comparison.folder / RECOMMENDED}"
     recommendation["all_data"] = limited

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from welltuned.metrics.base import Statistic, resampled
+from welltuned.metrics.folds import FoldStatistic
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class ResampledScore:
     """The mean over seeds, for each of R resamples of the test examples."""
     influence_SN: np.ndarray
     """How far each example moves the score of each seed; the mean of a row is zero."""
+    folds_N: np.ndarray | None = None
+    """The fold that each example was tested in, if any."""
 
     @property
     def mean(self) -> float:
@@ -44,6 +48,15 @@ class ResampledScore:
         """Of the mean over seeds, by the sample of test examples."""
         return float(self.resampled_R.var(ddof=1))
 
+    def training_sets(self, than: ResampledScore | None = None) -> tuple[float, float]:
+        """(the variance by training sets, its degrees of freedom) of the mean, or of how far it is
+        above another; 0 where there are no folds to tell."""
+        if self.folds_N is None:
+            return 0.0, inf
+        influence_N = self.influence_N - (0.0 if than is None else than.influence_N)
+        found = FoldStatistic.of(influence_N, self.folds_N)
+        return found.variance, float(found.degrees)
+
     @property
     def within_seed_variance(self) -> float:
         """Of one seed's score, by what the sample of examples does to it alone.
@@ -62,7 +75,7 @@ class ResampledScore:
 
 
 def score_all(
-    statistics: Mapping[str, Sequence[Statistic]], sign: float
+    statistics: Mapping[str, Sequence[Statistic]], sign: float, folds_N: np.ndarray | None = None
 ) -> dict[str, ResampledScore]:
     """Each strategy, by name, from its statistics by seed; `sign` is -1 where less is better."""
     flat = [part for parts in statistics.values() for part in parts]
@@ -74,6 +87,7 @@ def score_all(
             values_S=sign * np.array([part.value for part in parts]),
             resampled_R=np.mean([next(draws) for _ in parts], axis=0),
             influence_SN=sign * np.array([part.influence() for part in parts]),
+            folds_N=folds_N,
         )
         for name, parts in statistics.items()
     }

@@ -70,13 +70,12 @@ def seed_variances(
 
 
 def score_interval(score: ResampledScore, seeds: SeedVariance) -> tuple[float, float]:
-    """The 95% interval of a strategy's score, by examples and seeds.
+    """The 95% interval of a strategy's score, by examples, seeds and, of folds, training sets.
 
     It may reach beyond what a metric can be: `Metric.within_bounds`.
     """
-    half = half_width(
-        [(score.examples_variance, score.examples - 1), (seeds.of_mean, seeds.freedom)]
-    )
+    examples = score.examples_variance, score.examples - 1.0
+    half = half_width([examples, (seeds.of_mean, seeds.freedom), score.training_sets()])
     return score.mean - half, score.mean + half
 
 

@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.config import run_config_from
+from welltuned.config import RunConfig, run_config_from
 from welltuned.data.kept_values import kept_answers
 from welltuned.experiments.comparison.variants import slug_of
 from welltuned.experiments.comparison.worker import static_embedding
 from welltuned.experiments.comparison.worker.protocol import Request, StaticSource
+from welltuned.experiments.cross_validation.fold_runs import fold_runs
+from welltuned.experiments.cross_validation.pool_runs import pooled_rows, pooled_test
 from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.experiments.executors.telling import TellingObserver
 from welltuned.metrics import is_better
 from welltuned.runs import Run, process_memory
 from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_schema import BESIDE
+from welltuned.runs.cross_validated import FOLDS
 from welltuned.runs.phases import phase
 from welltuned.tasks import LinearReadout, Scorer
+from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.session import load_session
@@ -54,13 +58,45 @@ def run_baselines(request: Request, tell: Tell) -> None:
     """
     folder, observer = Path(request["folder"]), TellingObserver(tell)
     config = run_config_from(request["config"])
+    cache = shared_data(request)
     with telling_waits(observer), phase("baseline"):
-        prepared = prepare(config, observer.working, shared_data(request))
-        if not request.get("of_model_alone", False):
-            _majority(prepared, folder)
-            _linear_models(prepared, folder, request.get("static"), observer)
-        settled = _untouched(prepared, folder, request.get("model_label"), observer)
+        if config.data.is_cross_validated:
+            settled = _of_folds(config, request, folder, observer, cache)
+        else:
+            prepared = prepare(config, observer.working, cache)
+            settled = _measure(prepared, request, folder, observer)
     tell("settled", **settled)
+
+
+def _measure(
+    prepared: RunPlan, request: Request, folder: Path, observer: Observer
+) -> dict[str, Any]:
+    """Each baseline on one test split; returns what is settled."""
+    if not request.get("of_model_alone", False):
+        _majority(prepared, folder)
+        _linear_models(prepared, folder, request.get("static"), observer)
+    return _untouched(prepared, folder, request.get("model_label"), observer)
+
+
+def _of_folds(
+    config: RunConfig, request: Request, folder: Path, observer: Observer, cache: DataCache
+) -> dict[str, Any]:
+    """Each baseline on every fold, in `folds/N/NAME`, and their answers scored together."""
+    settled = []
+    for number, one in enumerate(fold_runs(config)):
+        prepared = prepare(one, observer.working, cache)
+        settled.append(_measure(prepared, request, folder / FOLDS / str(number), observer))
+    for name in {path.name for path in folder.glob(f"{FOLDS}/0/*")}:
+        folds = [Run(folder / FOLDS / str(number) / name) for number in range(len(settled))]
+        first = folds[0].results
+        if all(fold.results for fold in folds):
+            rows = pooled_rows(folds)
+            test = pooled_test(rows, folds, prepared.data.facts.task)
+            whole = Run(folder / name)
+            whole.folder.mkdir(parents=True, exist_ok=True)
+            whole.write_lines("predictions.jsonl", rows)
+            whole.write("results.json", {**first, "test": test})
+    return {**settled[0], "memory_bytes": max(one["memory_bytes"] for one in settled)}
 
 
 def _linear_models(

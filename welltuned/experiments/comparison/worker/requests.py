@@ -117,7 +117,7 @@ def _described(variant: Variant) -> Candidate:
     pipeline = variant.pipeline
     return {
         "name": variant.name,
-        "config": variant.config.model_dump(mode="json", exclude={"output_dir"}),
+        "config": variant.config.of_one_run.model_dump(mode="json", exclude={"output_dir"}),
         "pipeline": pipeline.model_dump(mode="json") if pipeline is not None else None,
     }
 

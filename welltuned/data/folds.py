@@ -1,0 +1,96 @@
+"""Folds: the training data dealt out, so that every example is once in a test split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+from welltuned.data import splits
+from welltuned.data.config import DataConfig
+from welltuned.data.facts import DataFacts
+from welltuned.data.records import Records
+from welltuned.errors import Faults, Place
+
+
+def hold_out(
+    train: Records,
+    keys: Sequence[Hashable],
+    strata: Sequence[Hashable],
+    config: DataConfig,
+    facts: DataFacts,
+    faults: Faults,
+) -> tuple[Records, Records] | None:
+    """(what is learned from, the fold that `data.fold` names); none is held out for `all`.
+
+    Records with equal `keys` are in one fold, and each of the `strata` in all of them. None when
+    there were faults; they are recorded.
+    """
+    assert config.folds is not None
+    if not _are_enough(train, keys, strata, config.folds, faults):
+        return None
+    if not isinstance(config.fold, int):
+        facts.note(
+            "data.nothing_held_out",
+            "All {folds} folds are learned from ({number:,} examples with those for validation): "
+            "there is no test split.",
+            folds=config.folds,
+            number=len(train),
+        )
+        return train, train.take([])
+    folds = splits.deal(keys, strata, config.folds, config.split.seed)
+    held, rest = folds.pop(config.fold), sorted(i for fold in folds for i in fold)
+    facts.cut = {
+        "seed": config.split.seed,
+        "from": train.source,
+        "test": [train.lines[i] for i in held],
+    }
+    facts.note(
+        "data.fold_held_out",
+        "Fold {fold} of {folds}, counted from 0, is the test split: {number:,} of {total:,} "
+        "examples (seed {seed}).",
+        fold=config.fold,
+        folds=config.folds,
+        number=len(held),
+        total=len(train),
+        seed=config.split.seed,
+    )
+    return train.take(rest), train.take(held)
+
+
+def _are_enough(
+    train: Records,
+    keys: Sequence[Hashable],
+    strata: Sequence[Hashable],
+    folds: int,
+    faults: Faults,
+) -> bool:
+    """Whether every fold gets some of each stratum; of records that stay together one counts."""
+    of_unit: dict[Hashable, Hashable] = {}
+    for key, stratum in zip(keys, strata, strict=True):
+        of_unit.setdefault(key, stratum)
+    counts = Counter(of_unit.values())
+    label, number = min(counts.items(), key=lambda item: (item[1], repr(item[0])))
+    if number >= folds:
+        return True
+    if len(counts) == 1:
+        faults.add(
+            "data.folds_above_examples",
+            "{folds} folds cannot be made of {number:,} examples (equal texts, or those of one "
+            "group, count once)",
+            Place(train.source),
+            "lower data.folds, or give more examples",
+            folds=folds,
+            number=number,
+        )
+    else:
+        faults.add(
+            "data.folds_above_rarest",
+            "{folds} folds cannot each have an example of '{label}', of which there are {number:,} "
+            "(equal texts, or those of one group, count once)",
+            Place(train.source),
+            "lower data.folds, give more examples of it, or set data.split.stratify=false",
+            folds=folds,
+            label=label,
+            number=number,
+        )
+    return False
