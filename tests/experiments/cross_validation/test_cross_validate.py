@@ -16,6 +16,7 @@ from resuming import Killed, Notes
 from support import config_values
 from welltuned.cli.console.run import results_lines
 from welltuned.config import RunConfig, run_config_from
+from welltuned.errors import InputError
 from welltuned.experiments.cross_validation import cross_validate
 from welltuned.experiments.cross_validation.cross_validate import (
     cross_validate_or_resume,
@@ -36,7 +37,8 @@ def asked(tiny: Any, few: str) -> Ask:
     """`asked(folder)`: the head alone, one epoch, two folds of 60 texts."""
 
     def ask(folder: Path, **parts: Any) -> RunConfig:
-        parts = {"task": {"pooling": "mean"}, "training": {"num_train_epochs": 1}} | parts
+        usual = {"task": {"pooling": "mean"}, "evaluation": {"untrained": False}}
+        parts = {**usual, "training": {"num_train_epochs": 1}, **parts}
         data: Any = {"train": few, "folds": 2}
         strategy = {"type": "partial", "num_blocks": 0}
         return run_config_from(config_values(tiny("bert"), data, strategy, folder, **parts))
@@ -164,6 +166,14 @@ def test_other_data_and_other_settings_are_refused(asked: Ask, tmp_path: Path, p
     Run(folder).write("start.json", {**start, "data_fingerprint": "another"})
     with refused("folds.data_changed"):
         resume_cross_validation(folder)
+
+
+def test_what_cannot_work_is_refused_before_there_is_a_folder(asked: Ask, tmp_path: Path) -> None:
+    values = asked(tmp_path / "run").model_dump(mode="json")
+    nowhere = run_config_from({**values, "model": {"name": str(tmp_path / "none")}})
+    with pytest.raises(InputError):
+        run_cross_validation(nowhere)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_never_began_is_refused(asked: Ask, tmp_path: Path) -> None:

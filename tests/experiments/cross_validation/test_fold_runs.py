@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from counting import count_work
-from faults import codes, refused
+from faults import refused
 from support import make_rows, write_rows
 from welltuned.config import RunConfig, run_config_from
-from welltuned.errors import Faults, InputError
 from welltuned.experiments.cross_validation.fold_runs import check_folds, final_run, fold_runs
 from welltuned.training.data_cache import DataCache
 
@@ -52,8 +51,7 @@ def test_one_run_is_the_first_fold_or_the_run_itself() -> None:
 def test_the_data_of_all_runs_have_one_hash(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", make_rows(30))
     found = [
-        check_folds(asked(file, data={"split": {"seed": seed}}), DataCache(), Faults())
-        for seed in (0, 0, 1)
+        check_folds(asked(file, data={"split": {"seed": seed}}), DataCache()) for seed in (0, 0, 1)
     ]
     assert found[0] == found[1] != found[2]
 
@@ -63,17 +61,17 @@ def test_a_file_is_read_once_for_all_of_them(
 ) -> None:
     work = count_work(monkeypatch)
     file = write_rows(tmp_path / "a.jsonl", make_rows(30))
-    check_folds(asked(file), DataCache(), Faults())
+    check_folds(asked(file), DataCache())
     assert work.read == {file: 1}
 
 
-def test_faults_of_the_data_are_told_with_those_found_before(tmp_path: Path) -> None:
-    given = [*make_rows(30), {"text": "odd", "label": "odd"}]
-    file, faults = write_rows(tmp_path / "a.jsonl", given), Faults()
-    faults.add("test.before", "something")
-    with pytest.raises(InputError) as caught:
-        check_folds(asked(file), DataCache(), faults)
-    assert codes(caught.value.faults) == ["test.before", "data.folds_above_rarest"]
+def test_data_of_which_one_fold_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "a.jsonl", [*make_rows(30), {"text": "odd", "label": "odd"}])
+    with refused("data.folds_above_rarest", folds=3, label="odd", number=1):
+        check_folds(asked(file), DataCache())
+    once = {"stratify": False}
+    with refused("task.label_unseen", label="odd"):  # by the run that is tested on it
+        check_folds(asked(file, data={"split": once}), DataCache())
 
 
 def test_folds_and_a_sealed_test_split_exclude_each_other() -> None:

@@ -51,7 +51,7 @@ def _collect(config: RunConfig, cache: DataCache) -> DataFacts:
     """The facts of a run's data; of folds, all of which are read, those of the first."""
     faults = Faults()
     if config.data.is_cross_validated:
-        check_folds(config, cache, faults)
+        check_folds(config, cache)
     data = cache.splits(config.data.of_one_run, config.task, faults)
     faults.raise_if_any()
     assert data is not None

@@ -34,6 +34,7 @@ from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import is_interrupted
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import unfinished_before, with_output_folder
+from welltuned.training.prepare import check_run
 from welltuned.training.resume import config_of
 from welltuned.training.waits import telling_waits
 
@@ -56,7 +57,8 @@ def run_cross_validation(
         before, faults = unfinished_before(config), Faults()
         with phase("data"):
             config = with_output_folder(config, faults)
-            data = check_folds(config, cache, faults)
+            check_run(fold_runs(config)[0], cache, faults)
+            data = check_folds(config, cache)
         if before is not None:
             observer.noted(f"another run of this config is unfinished: {resume_line(before)}")
         with begun(Path(str(config.output_dir))) as run:
@@ -94,7 +96,7 @@ def resume_cross_validation(
     with telling_waits(observer), owned(folder):
         config = config_of(run)
         with phase("data"):
-            _require_same_data(run, check_folds(config, cache, Faults()))
+            _require_same_data(run, check_folds(config, cache))
         with recorded(run):
             _carry_out(run, config, observer, cache)
     observer.finished(run)

@@ -24,13 +24,14 @@ def final_run(config: RunConfig) -> RunConfig:
     return _inside(config, FINAL).of_fold("all").model_copy(update={"evaluation": untested})
 
 
-def check_folds(config: RunConfig, cache: DataCache, faults: Faults) -> str:
+def check_folds(config: RunConfig, cache: DataCache) -> str:
     """Read the data of every run; returns one hash of them.
 
-    Raises `InputError` with the `faults` found before, and those of the first run that has any.
+    Raises `InputError` with the faults of the first run that has any.
     """
     digest = hashlib.sha256()
     for one in (*fold_runs(config), final_run(config)):
+        faults = Faults()
         data = load_data(one, faults, cache)
         faults.raise_if_any()
         assert data is not None
