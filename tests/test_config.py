@@ -297,3 +297,10 @@ def test_a_bare_protection_takes_keys_from_the_command_line() -> None:
     )
     assert config is not None and not list(faults)
     assert config.protection[0].model_dump() == {"type": "l2sp", "alpha": 3.0}
+
+
+def test_data_of_several_folds_are_looked_at_beside_another_fault(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "a.jsonl", make_rows(20))
+    with pytest.raises(InputError) as raised:
+        load_config(None, [f"data.train={file}", "data.folds=5", "model=m", "sead=1"])
+    assert codes(raised.value.faults) == ["config.key_unknown"]

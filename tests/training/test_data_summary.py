@@ -38,6 +38,13 @@ def test_splits_are_counted_without_a_model(sentiment: str) -> None:
     assert not found.is_encoded and not found.learns_tokens
 
 
+def test_of_folds_the_first_is_counted(sentiment: str) -> None:
+    asked = DataRequest.model_validate({"data": {"train": sentiment, "folds": 4}})
+    facts = summarise_data(asked.data, asked.task).facts
+    assert [facts.splits[name].rows for name in ("train", "validation", "test")] == [82, 8, 30]
+    assert facts.notes[0]["code"] == "data.fold_held_out"
+
+
 def test_the_facts_are_those_of_a_run(finished: Any, sentiment: str) -> None:
     """With the model named, the counts of tokens too."""
     found = summary(sentiment, finished.config["model"]["name"])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from welltuned.data.cells import join_names, split_names
+from welltuned.schema.field_types import GoesWith
 from welltuned.schema.part import Part, conflict
 
 
@@ -114,7 +115,9 @@ class DataConfig(Part):
     """k-fold cross-validation, for small data: the training data are dealt out into so many folds,
     each fold is the test split of one run, and the answers of all runs are scored together. The
     folds follow from `split.seed`; `split.validation` is a share of what is not in the fold."""
-    fold: Annotated[int, Field(ge=0)] | Literal["all"] | None = None
+    fold: Annotated[Annotated[int, Field(ge=0)] | Literal["all"] | None, GoesWith("folds", "5")] = (
+        Field(default=None, examples=[0])
+    )
     """One run of a cross-validation alone: the fold, counted from 0, that is its test split. all:
     every fold is learned from, and there is no test split. Without it: a run for each fold."""
     subset: str | None = Field(default=None, examples=["sst2"])

@@ -31,8 +31,8 @@ def hold_out(
     if not isinstance(config.fold, int):
         facts.note(
             "data.nothing_held_out",
-            "All {folds} folds are learned from ({number:,} examples with those for validation): "
-            "there is no test split.",
+            "All {folds} folds ({number:,} examples) are for training and validation: there is no "
+            "test split.",
             folds=config.folds,
             number=len(train),
         )

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from welltuned.runs.results_schema import RunResults
 
 
-def folds_content(results: RunResults, names: Sequence[str]) -> dict[str, Any] | None:
+class FoldRow(TypedDict):
+    """A fold, as the template tells it."""
+
+    examples: int
+    scores: list[float | None]
+    """By name, as the table has them."""
+    report: str
+    """Where its run's report is, from the whole's."""
+
+
+class FoldTable(TypedDict):
+    """All folds, as the template tells them."""
+
+    rows: list[FoldRow]
+    names: Sequence[str]
+    """Of the scores."""
+    deviations: list[float | None]
+    """What one training set adds to each."""
+    examples: int
+    final: str | None
+    report: str
+
+
+def folds_content(results: RunResults, names: Sequence[str]) -> FoldTable | None:
     """A row for each fold, with the scores of these names; None for a run of one split."""
     whole = results.get("cross_validation")
     if whole is None:
         return None
-    rows = [
+    rows: list[FoldRow] = [
         {
             "examples": fold["examples"],
             "scores": [fold["scores"].get(name) for name in names],
@@ -21,15 +44,13 @@ def folds_content(results: RunResults, names: Sequence[str]) -> dict[str, Any] |
         }
         for fold in whole["folds"]
     ]
-    deviations = [whole["training_deviation"].get(name) for name in names]
-    final = whole["final"]
     return {
         "rows": rows,
         "names": names,
-        "deviations": deviations,
+        "deviations": [whole["training_deviation"].get(name) for name in names],
         "examples": whole["examples"],
-        "final": final,
-        "report": f"{final}/report.html",
+        "final": whole["final"],
+        "report": f"{whole['final']}/report.html",
     }
 
 
@@ -44,8 +65,6 @@ def fold_lines(results: RunResults) -> list[str]:
     told = f" · from one training set to another ±{deviation:.3f}" if deviation is not None else ""
     lines = [f"{len(whole['folds'])} folds".ljust(12) + f"{name} {scores}{told}"]
     if whole["final"] is not None:
-        lines.append(
-            "model".ljust(12) + f"trained on all folds ({whole['examples']:,} examples and those "
-            "for validation), not tested itself"
-        )
+        told = f"trained on all folds ({whole['examples']:,} examples), not tested itself"
+        lines.append("model".ljust(12) + told)
     return lines

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from welltuned.metrics import Scores, family_of
+from welltuned.metrics import Row, Rows, Scores, family_of
 from welltuned.metrics.folds import FOLD, pooled_scores, training_deviations
 from welltuned.runs import Run
 from welltuned.runs.folder import START
@@ -26,6 +26,8 @@ from welltuned.runs.results_schema import (
 
 Costs = Mapping[str, Any]
 """What a run took, by name."""
+TaskFacts = Mapping[str, Any]
+"""What data.json tells of the task."""
 
 
 def write_whole(run: Run, folds: Sequence[Run], final: Run | None, before: Sequence[Costs]) -> None:
@@ -46,7 +48,7 @@ def write_whole(run: Run, folds: Sequence[Run], final: Run | None, before: Seque
     run.write("results.json", {"test": test, **results, **diagnosed, "cross_validation": whole})
 
 
-def pooled_rows(folds: Sequence[Run]) -> list[dict[str, Any]]:
+def pooled_rows(folds: Sequence[Run]) -> list[Row]:
     """The answers of all folds, a fold after the other, each with its fold."""
     return [
         {**row, FOLD: number}
@@ -55,20 +57,14 @@ def pooled_rows(folds: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def pooled_test(
-    rows: Sequence[dict[str, Any]], folds: Sequence[Run], task: Mapping[str, Any]
-) -> Scores:
-    """The scores of these answers together; `task` is what data.json tells of the task."""
+def pooled_test(rows: Rows, folds: Sequence[Run], task: TaskFacts) -> Scores:
+    """The scores of these answers together."""
     by_fold = [fold.results["test"] for fold in folds]
     return pooled_scores(family_of(task), list(task.get("labels", [])), rows, by_fold)
 
 
 def _whole(
-    run: Run,
-    rows: Sequence[dict[str, Any]],
-    folds: Sequence[Run],
-    final: Run | None,
-    task: Mapping[str, Any],
+    run: Run, rows: Rows, folds: Sequence[Run], final: Run | None, task: TaskFacts
 ) -> CrossValidation:
     sizes = np.bincount([row[FOLD] for row in rows], minlength=len(folds)).tolist()
     every = [*folds, *([final] if final else [])]
