@@ -66,7 +66,7 @@ def test_equal_texts_and_groups_stay_in_one_fold(tmp_path: Path) -> None:
     twice = write_rows(tmp_path / "twice.jsonl", given + given[:10])
     for fold in of_all_folds(twice, 4):
         assert not set(fold.test["text"]) & set(fold.train["text"])
-    grouped = [{**row, "author": i // 4} for i, row in enumerate(given)]
+    grouped = [{**row, "author": i // 2} for i, row in enumerate(given)]
     authors = write_rows(tmp_path / "authors.jsonl", grouped)
     for fold in of_all_folds(authors, 5, columns={"group": "author"}):
         assert not set(fold.test["group"]) & set(fold.train["group"])
