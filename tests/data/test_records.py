@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from faults import full
@@ -116,7 +118,11 @@ def test_joined_records_keep_their_own_places(records: Records) -> None:
 
 
 def test_texts_are_the_inputs_one_below_the_other() -> None:
-    columns = {"text": ["a", "b", "c"], "text_pair": ["x", "y", "z"], "label": [0, 1, 0]}
+    columns: dict[str, list[Any]] = {
+        "text": ["a", "b", "c"],
+        "text_pair": ["x", "y", "z"],
+        "label": [0, 1, 0],
+    }
     records = Records("f.csv", columns, [2, 3, 4], ("text", "text_pair"))
     assert records.texts() == ["a\nx", "b\ny", "c\nz"]
     assert records.texts(2) == ["a\nx", "b\ny"] and len(records.texts(9)) == 3

@@ -62,10 +62,8 @@ class ModelConfig(Part):
 
     @property
     def location(self) -> str:
-        """A local folder, or the hub name as given; of a run, its model folder.
-
-        Raises `InputError` for a package that is not installed, and a run without a finished model.
-        """
+        """A local folder, or the hub name as given; of a run, its model folder. Raises `InputError`
+        for a package that is not installed, and a run without a finished model."""
         return locate(self.name)
 
     @property

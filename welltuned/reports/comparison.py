@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from welltuned.metrics import Predictions, family_of, lower_is_better
+from welltuned.metrics import family_of, lower_is_better
 from welltuned.reports import comparison_charts as charts
+from welltuned.reports.comparison_tables import disputed, per_class
 from welltuned.reports.page import metric_name, render_page, sorted_rows
 from welltuned.reports.suspects import shown_suspects
 from welltuned.reports.translations import Translator
@@ -25,10 +25,7 @@ from welltuned.runs.comparison_schema import (
     PairRecord,
 )
 from welltuned.runs.folder import write_atomically
-from welltuned.runs.results_schema import ClassScores, Scores
 from welltuned.schema.messages import Message
-
-_DISPUTED = 20
 
 
 def write_comparison_report(comparison: Comparison, language: str | None = None) -> Path:
@@ -76,8 +73,8 @@ def _content(comparison: Comparison, _: Translator) -> dict[str, Any]:
         "retention_charts": _retention_charts(strategies, numbers, metric, shown, _),
         "curves": _curves(comparison, strategies, numbers, results["asked_metric"], _),
         "blocks": _blocks(strategies, numbers, _),
-        "per_class": _per_class(comparison, strategies),
-        "disputed": _disputed(comparison, strategies, family) if family else [],
+        "per_class": per_class(comparison, strategies),
+        "disputed": disputed(comparison, strategies, family) if family else [],
         "labels_to_check": shown_suspects(comparison, strategies),
         "numbers": family is not None and family.are_numbers,
         "problems": [row for row in rows if row["failed"] or row["impossible"]],
@@ -257,86 +254,6 @@ def _blocks(
         return None
     before = next(iter(probed.values()))["before"]
     return {"chart": charts.blocks(probes, before, _), "before": before, "probes": probes}
-
-
-# --- Tables ---------------------------------------------------------------------------
-
-
-def _per_class(comparison: Comparison, strategies: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
-    """Each class's F1 by strategy, the mean over seeds, with how far it is below the best."""
-    tables: dict[str, list[dict[str, ClassScores]]] = {}
-    for row in strategies:
-        cells = [comparison.cell(row["slug"], seed) for seed in row["seeds"]]
-        tests: list[Scores] = [cell.results["test"] for cell in cells]
-        tables[row["name"]] = [t.get("per_type") or t.get("per_class") or {} for t in tests]
-    classes = list(dict.fromkeys(name for ts in tables.values() for t in ts for name in t))
-    found = []
-    for name in classes:
-        values = {
-            strategy: sum(t[name]["f1"] for t in ts if name in t) / len(ts)
-            for strategy, ts in tables.items()
-        }
-        best = max(values.values())
-        shown = [{"f1": f1, "below": best - f1} for f1 in values.values()]
-        support = max(t[name]["support"] for ts in tables.values() for t in ts if name in t)
-        found.append({"name": name, "cells": shown, "support": support})
-    return found
-
-
-def _disputed(
-    comparison: Comparison, strategies: Sequence[ComparisonRow], family: type[Predictions]
-) -> list[dict[str, Any]]:
-    """The test examples that strategies answer most differently, with each one's answers."""
-    answers: dict[str, list[list[dict[str, Any]]]] = {
-        row["name"]: [
-            list(comparison.cell(row["slug"], seed).read_lines("predictions.jsonl"))
-            for seed in row["seeds"]
-        ]
-        for row in strategies
-    }
-    rows = next(iter(answers.values()), [[]])[0]
-    if len(answers) < 2 or not rows or not family.has_answers:
-        return []
-    number = family.are_numbers
-    found: list[dict[str, Any]] = []
-    for i, row in enumerate(rows):
-        said = {name: [seed[i]["prediction"] for seed in seeds] for name, seeds in answers.items()}
-        dispute = _number_dispute(said) if number else _dispute(said, row["label"])
-        if dispute > 0:
-            shown = {name: _told(predictions, number) for name, predictions in said.items()}
-            found.append({"row": row, "dispute": dispute, "said": shown, "label": _label(row)})
-    return sorted(found, key=lambda item: -float(item["dispute"]))[:_DISPUTED]
-
-
-def _dispute(said: dict[str, list[Any]], label: Any) -> float:
-    """0 where all strategies are equally often right, 1 where half of them always is."""
-    rates = [
-        sum(p == label for p in predictions) / len(predictions) for predictions in said.values()
-    ]
-    mean = sum(rates) / len(rates)
-    return 4 * sum((rate - mean) ** 2 for rate in rates) / len(rates)
-
-
-def _number_dispute(said: dict[str, list[float]]) -> float:
-    means = [sum(predictions) / len(predictions) for predictions in said.values()]
-    return max(means) - min(means)
-
-
-def _told(predictions: Sequence[Any], number: bool) -> str:
-    """One strategy's answers over seeds: `positive`, or `positive 2, negative 1`."""
-    if number:
-        return f"{sum(predictions) / len(predictions):.3g}"
-    counts = Counter(", ".join(p) if isinstance(p, list) else str(p) for p in predictions)
-    if len(counts) == 1:
-        return next(iter(counts)) or "–"
-    return ", ".join(f"{answer or '–'} {count}" for answer, count in counts.most_common())
-
-
-def _label(row: dict[str, Any]) -> str:
-    label = row["label"]
-    if isinstance(label, float):
-        return f"{label:.4g}"
-    return ", ".join(label) if isinstance(label, list) else str(label)
 
 
 # --- How it was made ---------------------------------------------------------------------

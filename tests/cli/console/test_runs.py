@@ -181,8 +181,8 @@ def test_a_comparison_is_one_row_and_its_folder_lists_its_runs(compared: Any) ->
 
 def test_a_comparison_is_listed_with_the_models_that_take_part() -> None:
     asked: Any = {"asked": {"model": {"name": "auto"}}}
-    one = {"name": "org/a", "label": "a", "here": True, "note": None}
-    gone = {"name": "org/b", "label": "b", "here": False, "note": None}
+    one: Any = {"name": "org/a", "label": "a", "here": True, "note": None}
+    gone: Any = {"name": "org/b", "label": "b", "here": False, "note": None}
     assert _models_of(asked) == "auto", "of an earlier version, or before it is known"
     assert _models_of({**asked, "models": [one, gone]}) == "org/a"
     assert _models_of({**asked, "models": [one, {**gone, "here": True}]}) == "a, b"

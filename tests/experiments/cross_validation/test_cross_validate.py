@@ -16,6 +16,7 @@ from resuming import Killed, Notes
 from support import config_values
 from welltuned.cli.console.run import results_lines
 from welltuned.config import RunConfig, run_config_from
+from welltuned.engines import distributed
 from welltuned.errors import InputError
 from welltuned.experiments.cross_validation import cross_validate
 from welltuned.experiments.cross_validation.cross_validate import (
@@ -187,7 +188,7 @@ def test_what_never_began_is_refused(asked: Ask, tmp_path: Path) -> None:
 def test_several_processes_are_refused(
     asked: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cross_validate.distributed, "processes", lambda: 2)
+    monkeypatch.setattr(distributed, "processes", lambda: 2)
     with refused("folds.several_processes"):
         run_cross_validation(asked(tmp_path / "run"))
 

@@ -41,7 +41,8 @@ def test_a_config_with_folds_trains_all_of_them(
     monkeypatch.setattr(
         cross_validate, "cross_validate_or_resume", lambda *arguments: asked.extend(arguments)
     )
-    values = config_values("model", {"train": "data.csv", "folds": 3}, "lora", tmp_path / "run")
+    data: Any = {"train": "data.csv", "folds": 3}
+    values = config_values("model", data, "lora", tmp_path / "run")
     train_run({"config": values, "command": "welltuned compare"}, lambda event, **values: None)
     config, observer, command, _ = asked
     assert config == run_config_from(values) and command == "welltuned compare"

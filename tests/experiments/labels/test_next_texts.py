@@ -24,8 +24,8 @@ def unlabelled(tmp_path: Path) -> str:
     return write_rows(tmp_path / "more.jsonl", rows)
 
 
-def settings(file: str, **more: Any) -> NextSettings:
-    return NextSettings.model_validate({"data": {"train": file}, **more})
+def settings(data: str, **more: Any) -> NextSettings:
+    return NextSettings.model_validate({"data": {"train": data}, **more})
 
 
 def learned_by(run: Any) -> set[str]:

@@ -150,8 +150,8 @@ def _judge(
     usual = usual_tolerance(metric, strategies)
     tolerance = limits.get("tolerance") or usual
     within = {name: score for name, score in strategies.items() if name not in beyond}
-    found = standings(within, seeds, tolerance, scale=2 * usual)
-    placed = [_standing(one, found[0], scored, seeds, tolerance, sign) for one in found]
+    order = standings(within, seeds, tolerance, scale=2 * usual)
+    placed = [_standing(one, order[0], scored, seeds, tolerance, sign) for one in order]
     return {
         "metric": metric.name,
         "labels": labels,
@@ -159,7 +159,7 @@ def _judge(
         "alpha": ALPHA,
         "best": max(strategies, key=lambda name: strategies[name].mean),
         "tolerance": tolerance,
-        "least_tolerance": least_tolerance(within, seeds, found[0].name) if found else None,
+        "least_tolerance": least_tolerance(within, seeds, order[0].name) if order else None,
         "standings": placed,
         "group": non_inferior(placed),
         "pairs": [_pair(difference, sign) for difference in differences],

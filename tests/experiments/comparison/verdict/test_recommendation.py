@@ -159,7 +159,7 @@ def test_what_would_settle_it_is_told_of_the_cheapest_in_question() -> None:
 
 
 def test_a_tolerance_finer_than_the_data_is_told() -> None:
-    asked = {**results(ROWS), "least_tolerance": 0.03}
+    asked: Any = {**results(ROWS), "least_tolerance": 0.03}
     said = reasons(recommend(asked, {}))
     assert said["tolerance_too_fine"] == {"tolerance": "0.010", "least": "0.030"}
     assert "tolerance_too_fine" not in reasons(recommend(results(ROWS), {}))
