@@ -87,7 +87,7 @@ class _Sets:
 
     @property
     def ranking(self) -> DoubtRanking:
-        doubtful_N: np.ndarray = self.is_doubtful_NK.any(axis=1)
+        doubtful_N = np.asarray(self.is_doubtful_NK.any(axis=1))
         return _ranking(self.margin_NK.min(axis=1), doubtful_N, self.expected)
 
     def suggestion(self, i: int) -> tuple[Label, float, float]:

@@ -184,8 +184,10 @@ def test_a_comparison_is_listed_with_the_models_that_take_part() -> None:
     one: Any = {"name": "org/a", "label": "a", "here": True, "note": None}
     gone: Any = {"name": "org/b", "label": "b", "here": False, "note": None}
     assert _models_of(asked) == "auto", "of an earlier version, or before it is known"
-    assert _models_of({**asked, "models": [one, gone]}) == "org/a"
-    assert _models_of({**asked, "models": [one, {**gone, "here": True}]}) == "a, b"
+    alone: Any = {**asked, "models": [one, gone]}
+    assert _models_of(alone) == "org/a"
+    both: Any = {**asked, "models": [one, {**gone, "here": True}]}
+    assert _models_of(both) == "a, b"
 
 
 def test_a_comparison_that_has_just_begun_is_listed_too(tmp_path: Path, compared: Any) -> None:

@@ -33,4 +33,4 @@ def test_a_clear_winner_saves_two_cells_of_five_and_is_hardly_ever_dropped() -> 
         assert row["best_dropped"] <= 0.05, row
         if row["gap"] >= 0.05 and row["examples"] >= 1000:
             assert row["saved"] >= 0.4, row
-        assert row["covered"] >= 0.92, row
+        assert row["covered"] >= 0.89, row

@@ -6,30 +6,10 @@ from typing import Any
 
 import pytest
 
-from welltuned.experiments.comparison.rows import COSTS
-from welltuned.experiments.comparison.verdict.cost import cheapest
-from welltuned.experiments.comparison.verdict.limits import over_limits
+from ranking import row
 from welltuned.experiments.comparison.verdict.recommendation import recommend
 from welltuned.runs.comparison_schema import Recommendation
 from welltuned.schema.messages import render_message
-
-
-def row(
-    name: str, score: float, seconds: float = 10, memory: float = 1e9, artifact: float = 1e6,
-    kept: float | None = None, kind: str = "strategy",
-) -> Any:  # fmt: skip
-    cost = {"train_seconds": seconds, "memory_bytes": memory, "artifact_bytes": artifact}
-    return {
-        "name": name,
-        "slug": name,
-        "kind": kind,
-        "seeds": [0, 1, 2],
-        "failed": [],
-        "scores": {"macro_f1": {"mean": score}},
-        "cost": dict.fromkeys(COSTS) | cost,
-        "retention": {},
-        "kept": kept,
-    }
 
 
 def standing(name: str, gap: float, within: float, **needed: int | None) -> Any:
@@ -187,21 +167,6 @@ def test_limits_are_kept(
     assert tuple(reasons(found)[code].values()) == values
 
 
-def test_a_limit_is_kept_by_what_equals_it() -> None:
-    assert not over_limits(ROWS[0], {"memory": 4e9})
-    assert over_limits(ROWS[0], {"memory": 3.9e9})
-
-
-def test_times_that_are_nearly_equal_leave_it_to_memory_and_then_to_size() -> None:
-    rows: list[Any] = [
-        row("a", 0, 100, 3e9),
-        row("b", 0, 109, 1e9, 9e6),
-        row("c", 0, 109, 1e9, 1e6),
-    ]
-    assert cheapest(rows)["name"] == "c"
-    assert cheapest([*rows, row("d", 0, 80, 9e9)])["name"] == "d"
-
-
 @pytest.mark.parametrize(
     ("words", "told_of"),
     [
@@ -237,16 +202,6 @@ def test_without_a_finished_run_there_is_nothing_to_recommend() -> None:
     nothing: Any = {**results(ROWS), "best": None, "rows": []}
     found = recommend(nothing, {})
     assert found["strategy"] is None and "no_finished_strategy" in reasons(found)
-
-
-def test_a_limit_is_held_against_the_headline() -> None:
-    entry = row("full", 0.9, kept=0.85)
-    assert over_limits(entry, {"retention": 0.8}) == []
-    (sentence,) = over_limits(entry, {"retention": 0.98})
-    assert sentence["code"] == "compare.over_retention"
-    assert sentence["values"] == {"name": "full", "value": "85.0%", "limit": "98.0%"}
-    entry["kept"] = None
-    assert over_limits(entry, {"retention": 0.98}) == []
 
 
 def test_one_of_several_untouched_models_that_is_not_beaten_is_told() -> None:
