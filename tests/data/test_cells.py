@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welltuned.data.cells import as_flag, as_key, as_list, is_missing, join_names, split_names
+from welltuned.data.cells import (
+    as_flag,
+    as_key,
+    as_list,
+    as_typed,
+    defused,
+    is_missing,
+    join_names,
+    split_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +81,13 @@ def test_what_is_nearly_a_list_takes_no_time_and_warns_of_nothing() -> None:
 
 def test_a_number_of_more_digits_than_python_reads_is_a_label() -> None:
     assert as_key("1" * 5000 + ".0") == "1" * 5000 + ".0"
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "@x", "-x", "+x", "'quoted", "'=x", "\tx"])
+def test_what_a_spreadsheet_would_compute_is_defused_and_comes_back(cell: str) -> None:
+    assert defused(cell) == f"'{cell}" and as_typed(defused(cell)) == cell
+
+
+@pytest.mark.parametrize("cell", ["good", "-1", "+2.5", "", 7, "it's", "a=b"])
+def test_other_cells_are_left_alone(cell: object) -> None:
+    assert defused(cell) == cell == as_typed(cell)

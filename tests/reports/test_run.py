@@ -240,10 +240,11 @@ def test_data_choices_config_and_command_are_told(finished: Run, page: Page) -> 
 
 def test_charts_have_alternatives_in_words(finished: Run, page: Page) -> None:
     charts = page.all("svg")
-    assert [chart["role"] for chart in charts] == ["img", "img"]
+    assert [chart["role"] for chart in charts] == ["img"] * 3
     assert [chart["aria-label"] for chart in charts] == [
         "Training loss and validation macro_f1 over steps",
         "Reliability: share of right predictions by confidence",
+        "Risk by coverage",
     ]
     bars = [tag for tag in page.all("div") if tag.get("class") == "bar"]
     score = finished.results["test"]["accuracy"]
@@ -288,7 +289,7 @@ def test_labels_of_users_are_shown_and_not_obeyed(tiny: Any, tmp_path: Path) -> 
     run = tune(tiny("bert"), data, HEAD, tmp_path / "run", training=training, task=task)
     page = Page(run.report.read_text(encoding="utf-8"))
     assert all("onload" not in attributes for _, attributes in page.tags)
-    assert len(page.all("svg")) == 2
+    assert len(page.all("svg")) == 3
     for name in names.values():
         assert name in page.text
 

@@ -15,7 +15,29 @@ _NUMPY = re.compile(rf"\[\s*(?:{_ITEM}(?:\s+{_ITEM})*)?\s*\]")
 _NUMPY_ITEM = re.compile(_ITEM)
 _BRACKETS = ("[]", "()", "{}")
 _WHOLE = re.compile(r"([+-]?\d{1,309})\.0+")  # no float has more digits
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?$")
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would compute."""
+
+
+def defused(cell: object) -> object:
+    """The cell as a spreadsheet shows it and does not compute it: behind an apostrophe.
+
+    >>> defused("=1+1"), defused("-1"), defused("good")
+    ("'=1+1", '-1', 'good')
+    """
+    if not isinstance(cell, str) or not cell.startswith((*_FORMULA, "'")) or _NUMBER.match(cell):
+        return cell
+    return f"'{cell}"
+
+
+def as_typed(cell: object) -> object:
+    """What was defused, as it was before."""
+    behind = isinstance(cell, str) and cell[:1] == "'" and cell[1:2] in (*_FORMULA, "'")
+    return cell[1:] if behind and isinstance(cell, str) and len(cell) > 1 else cell
 
 
 def as_list(cell: object) -> list[object] | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from welltuned.data.cells import as_flag, as_key, as_list, is_missing
+from welltuned.data.cells import as_flag, as_key, as_list, as_typed, is_missing
 from welltuned.data.config import DataConfig
 from welltuned.data.duplicates import normalise
 from welltuned.data.facts import DataFacts
@@ -45,7 +45,8 @@ def correct(
         table = read_file(name, DataConfig(train=name, header=True), faults, read)
         if table is None or _refuse_columns(table, target, faults) or target is None:
             continue
-        correction = _Correction(table, target, splits)
+        typed = {name: list(map(as_typed, cells)) for name, cells in table.columns.items()}
+        correction = _Correction(replace(table, columns=typed), target, splits)
         splits = correction.changed(faults)
         facts.note(
             "data.corrected",

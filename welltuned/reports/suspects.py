@@ -69,7 +69,14 @@ def judged_rows(judges: Mapping[str, Run]) -> list[Row]:
     first = next(iter(judges.values()), None)
     if first is None or not family_of(first.read("data.json")["task"]).has_label_probabilities:
         return []
-    return averaged(run.read_lines("predictions.jsonl") for run in judges.values())
+    rows = averaged(run.read_lines("predictions.jsonl") for run in judges.values())
+    return [row for row in rows if _is_known(row)]
+
+
+def _is_known(row: Row) -> bool:
+    """Whether its label is one that the model can answer; a test split may have others."""
+    labels = row["label"] if isinstance(row["label"], list) else [row["label"]]
+    return all(label in row["probabilities"] for label in labels)
 
 
 def shown_suspects(

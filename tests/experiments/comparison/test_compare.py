@@ -157,7 +157,8 @@ def test_the_recommended_config_trains(compared: Comparison, tmp_path: Path) -> 
     from welltuned.errors import Faults
 
     recommendation = compared.results["recommendation"]
-    assert recommendation["strategy"] in compared.results["group"]
+    standings = [one["name"] for one in compared.results["standings"]]
+    assert recommendation["strategy"] in standings
     file = Path(recommendation["command"].removeprefix("welltuned train "))
     faults = Faults()
     config, _ = read_run_config(file, [f"output_dir={tmp_path / 'run'}"], faults)

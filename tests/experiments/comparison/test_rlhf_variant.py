@@ -214,7 +214,7 @@ def test_its_curve_ends_with_the_final_policy(rewarded_comparison: Comparison) -
 def test_recommended_it_is_a_pipeline_to_train(
     rewarded_comparison: Comparison, tmp_path: Path
 ) -> None:
-    from welltuned.experiments.comparison.recommendation import write_config
+    from welltuned.experiments.comparison.verdict.recommended_config import write_config
     from welltuned.rlhf.read_config import load_rlhf_config
 
     chosen: Any = {"strategy": "rlhf", "slug": "rlhf", "seed": 0}

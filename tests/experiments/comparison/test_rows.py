@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from welltuned.experiments.comparison.rows import _retention, _scores, baseline_rows
+from welltuned.experiments.comparison.rows import _retention, baseline_rows
 from welltuned.runs.comparison_folder import Comparison
 
 RUNS: list[dict[str, Any]] = [
@@ -22,21 +20,6 @@ def test_sets_are_averaged_over_seeds_and_the_headline_is_none_of_them() -> None
     assert list(found) == ["topics"]
     assert abs(found["topics"]["kept"] - 0.85) < 1e-12
     assert found["topics"]["before"] == 0.8 and found["topics"]["kind"] == "probe"
-
-
-def test_two_seeds_that_differ_give_no_interval_beyond_the_metric() -> None:
-    """Student's t with one degree of freedom would say -0.97 to 2.63."""
-    scores = _scores({0: {"macro_f1": 0.689, "loss": 0.4}, 1: {"macro_f1": 0.972, "loss": 0.9}})
-    assert scores["macro_f1"]["interval"] == (0.0, 1.0)
-    low, high = scores["loss"]["interval"] or (None, None)
-    assert low == 0.0 and high is not None and high > 1
-
-
-def test_the_interval_stays_students_within_the_bounds() -> None:
-    scores = _scores({i: {"accuracy": 0.8 + i / 100} for i in range(3)})
-    assert scores["accuracy"]["interval"] == pytest.approx(
-        (0.81 - 0.024841, 0.81 + 0.024841), abs=1e-5
-    )
 
 
 def test_a_baseline_of_several_models_has_a_row_for_each(tmp_path: Path) -> None:

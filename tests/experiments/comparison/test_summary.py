@@ -93,3 +93,17 @@ def test_planted_predictions_decide(copy: Comparison) -> None:
     [pair] = [p for p in results["pairs"] if {p["one"], p["other"]} == {"head", "lora r=2"}]
     assert pair["real"] and pair["one"] == "head" and pair["difference"] == 1
     assert results["recommendation"]["strategy"] == "head"
+
+
+def test_the_score_that_is_compared_has_an_interval_that_the_metric_can_have(
+    compared: Comparison,
+) -> None:
+    """Of examples and seeds together; scores beside it have none."""
+    results = compared.results
+    for row in results["rows"]:
+        for name, score in row["scores"].items():
+            if name == results["metric"] and row["name"] not in ("untouched", "majority"):
+                low, high = score["interval"] or (1.0, 0.0)
+                assert 0 <= low <= score["mean"] <= high <= 1
+            else:
+                assert score["interval"] is None

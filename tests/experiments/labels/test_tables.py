@@ -26,3 +26,8 @@ def test_what_is_written_is_read_again_as_it_was(tmp_path: Path) -> None:
 def test_without_rows_there_is_a_header(tmp_path: Path) -> None:
     write_table(tmp_path / "t.csv", [], ["id", "label"])
     assert (tmp_path / "t.csv").read_text(encoding="utf-8-sig") == "id,label\n"
+
+
+def test_what_a_spreadsheet_would_compute_stands_behind_an_apostrophe(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.csv", [{"id": "a:1", "text": "=HYPERLINK(1)", "label": "-1"}])
+    assert "a:1,'=HYPERLINK(1),-1" in (tmp_path / "t.csv").read_text("utf-8-sig")

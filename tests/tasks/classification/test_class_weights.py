@@ -7,7 +7,7 @@ import pytest
 
 from faults import full
 from welltuned.errors import Faults
-from welltuned.tasks.classification.class_weights import balanced, read_weights
+from welltuned.tasks.classification.class_weights import balanced, weights_of_classes
 
 NAMES = ("a", "b")
 
@@ -25,8 +25,8 @@ def test_a_labels_texts_have_the_say_of_all_others() -> None:
 
 def test_weights_are_given_by_name_or_not_at_all() -> None:
     faults, targets = Faults(), np.array([0, 1])
-    assert read_weights("none", NAMES, targets, faults) is None
-    assert read_weights({"b": 2.0, "a": 1.0}, NAMES, targets, faults) == (1.0, 2.0)
-    assert read_weights({"b": 2.0, "c": 1.0}, NAMES, targets, faults) is None
+    assert weights_of_classes("none", NAMES, targets, faults) is None
+    assert weights_of_classes({"b": 2.0, "a": 1.0}, NAMES, targets, faults) == (1.0, 2.0)
+    assert weights_of_classes({"b": 2.0, "c": 1.0}, NAMES, targets, faults) is None
     told = "task.class_weights_differ_from_labels differing=['a', 'c'] labels=a, b"
     assert full(faults) == [told]

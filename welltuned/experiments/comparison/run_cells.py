@@ -8,7 +8,7 @@ from welltuned.experiments.comparison.cells import Cell, keep_record, make_room
 from welltuned.experiments.comparison.observer import CellState, ComparisonObserver
 from welltuned.experiments.comparison.parallel import room_of_cells
 from welltuned.experiments.comparison.plan import ComparisonPlan
-from welltuned.experiments.comparison.summary import rank
+from welltuned.experiments.comparison.summary import rank_strategies
 from welltuned.experiments.comparison.verdict.elimination import FIRST_LOOK, dropped, is_settled
 from welltuned.experiments.executors.base import Event, Pool
 from welltuned.experiments.executors.side_by_side import SideBySide
@@ -41,11 +41,17 @@ class CellRunner(SideBySide[Cell]):
     def next_job(self) -> Cell | None:
         """Seed by seed; where strategies may be dropped, not before a round has ended."""
         while self._rounds and not self._rounds[0]:
-            if self._plan.config.is_adaptive and self.is_busy:
+            if self._looks_next and self.is_busy:
                 return None
             self._rounds.pop(0)
             self._drop()
         return self._rounds[0].pop(0) if self._rounds else None
+
+    @property
+    def _looks_next(self) -> bool:
+        """Whether strategies may be dropped after the round that is under way."""
+        config, left = self._plan.config, len(self._rounds) - 1
+        return config.is_adaptive and left > 0 and len(config.seed_list) - left >= FIRST_LOOK
 
     def _drop(self) -> None:
         """Leave out what is not in question any more."""
@@ -54,7 +60,7 @@ class CellRunner(SideBySide[Cell]):
         if not config.is_adaptive or not left or rounds - left < FIRST_LOOK:
             return
         self._plan.write("running")
-        standings = rank(self._plan.comparison)["standings"]
+        standings = rank_strategies(self._plan.comparison)["standings"]
         gone = dropped(standings, rounds)
         if is_settled(standings, gone):
             gone = [one["name"] for one in standings]

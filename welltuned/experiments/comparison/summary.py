@@ -59,7 +59,7 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
     basis = _basis(comparison, record)
     if before.get("basis") == basis:
         return before
-    ranked = rank(comparison)
+    ranked = rank_strategies(comparison)
     again = again_command(record["command"], comparison.folder)
     recommendation = recommend(ranked, record["asked"]["limits"], again)
     write_config(comparison, recommendation)
@@ -79,7 +79,7 @@ def summarise_comparison(comparison: Comparison) -> ComparisonResults:
     return results
 
 
-def rank(comparison: Comparison) -> RankedRows:
+def rank_strategies(comparison: Comparison) -> RankedRows:
     """The table and the statistics of the cells that have finished so far."""
     record = comparison.record
     beside = ran_beside(_finished(comparison, record)) > 1

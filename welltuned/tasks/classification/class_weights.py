@@ -16,7 +16,7 @@ Asked = str | Mapping[str, float]
 """`none`, `auto`, or weights by name."""
 
 
-def read_weights(
+def weights_of_classes(
     asked: Asked, names: tuple[str, ...], train_targets: np.ndarray, faults: Faults
 ) -> tuple[float, ...] | None:
     """The weights (K), or None without any; names that are no labels are faults.

@@ -15,7 +15,7 @@ from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Fault, Faults
 from welltuned.schema.part import conflict, conflict_of
 from welltuned.tasks.base import Actions, Problem, Task
-from welltuned.tasks.classification.class_weights import read_weights
+from welltuned.tasks.classification.class_weights import weights_of_classes
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels, find_labels
@@ -228,7 +228,7 @@ class Classification(Task):
         names, gamma, scales = labels.names, self.focal_gamma, self.temperature_scaling
         if labels.problem == "regression":
             return Regression(labels)
-        weights = read_weights(self.class_weights, names, train_targets, faults)
+        weights = weights_of_classes(self.class_weights, names, train_targets, faults)
         if labels.problem == "multi_label":
             several = read_label_set_rule(names, scales, self.thresholds, self.costs, faults)
             return MultiLabel(labels, weights, gamma, several)

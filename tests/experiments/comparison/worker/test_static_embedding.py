@@ -85,12 +85,12 @@ def test_a_dimension_that_never_changes_is_no_trap(library: None, source: Static
 
 
 def test_other_vectors_are_another_embedding(library: None, source: StaticSource) -> None:
-    before = static_embedding.identity(source)
+    before = static_embedding.source_identity(source)
     assert static_embedding.size(source) == 1002, "what has to be kept, and not the readme"
     (Path(source["path"]) / "README.md").write_text("more about it")
-    assert static_embedding.identity(source) == before
+    assert static_embedding.source_identity(source) == before
     (Path(source["path"]) / "model.safetensors").write_bytes(b"y" * 1000)
-    assert static_embedding.identity(source) != before
+    assert static_embedding.source_identity(source) != before
 
 
 def test_the_baseline_stands_beside_word_counts_and_is_fitted_once(

@@ -182,7 +182,7 @@ def _tfidf(prepared: RunPlan, folder: Path) -> None:
 
 def _static(prepared: RunPlan, folder: Path, source: StaticSource) -> None:
     """Static embeddings likewise: once for the same data and the same vectors."""
-    follows_from = [STATIC, static_embedding.identity(source), *_follows_from(prepared)]
+    follows_from = [STATIC, static_embedding.source_identity(source), *_follows_from(prepared)]
     found = kept_answers().once(follows_from, lambda: embed_statically(prepared, source))
     _write_linear(prepared, folder, STATIC, found)
 

@@ -41,7 +41,7 @@ def embed(source: StaticSource, texts: Mapping[str, Sequence[str]]) -> dict[str,
     return {split: (features_ND - mean_D) / scale_D for split, features_ND in found.items()}
 
 
-def identity(source: StaticSource) -> list[str]:
+def source_identity(source: StaticSource) -> list[str]:
     """What its vectors follow from: its files, and the release that reads them."""
     return [metadata.version(LIBRARY), *map(_digest, _files(source))]
 
