@@ -26,7 +26,7 @@ def test_a_clear_winner_is_taken_by_every_rule() -> None:
 
 def test_of_equals_only_the_old_rule_takes_the_cheapest_whatever_is_known() -> None:
     """One of five points less, with so few examples that it cannot be seen."""
-    lost = {name: 0.0 for name in verdicts.RULES}
+    lost = dict.fromkeys(verdicts.RULES, 0.0)
     random = np.random.default_rng(1)
     for _ in range(20):
         one = verdicts.world(random, 0.05, 2, 200)
