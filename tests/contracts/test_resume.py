@@ -133,29 +133,29 @@ def whole(asked: Callable[..., Any], tmp_path_factory: Any) -> Callable[..., dic
     return make
 
 
+@pytest.fixture
 def require_exact(
-    moment: str, whole: dict[str, Any], config: Any, patch: pytest.MonkeyPatch
-) -> None:
-    """Interrupt such a run, resume it, and compare what it leaves."""
-    run = Run(Path(config.output_dir))
-    with patch.context() as patched, pytest.raises((Killed, Stopped)):
-        run_training(config, MOMENTS[moment](patched))
-    assert not run.results
-    assert not differing(left_by(resume_training(run.folder)), whole)
+    asked: Any, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """`require_exact(moment, strategy, engine, task)`: interrupt such a run, resume it, and compare
+    what it leaves."""
+
+    def require(moment: str, *which: str) -> None:
+        config = asked(tmp_path / "run", *which)
+        run = Run(Path(config.output_dir))
+        with monkeypatch.context() as patched, pytest.raises((Killed, Stopped)):
+            run_training(config, MOMENTS[moment](patched))
+        assert not run.results
+        assert not differing(left_by(resume_training(run.folder)), whole(*which))
+
+    return require
 
 
 @pytest.mark.parametrize(("strategy", "engine", "moment"), _cases())
 def test_every_strategy_goes_on(
-    strategy: str,
-    engine: str,
-    moment: str,
-    asked: Any,
-    whole: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    strategy: str, engine: str, moment: str, require_exact: Any
 ) -> None:
-    config = asked(tmp_path / "run", strategy, engine)
-    require_exact(moment, whole(strategy, engine), config, monkeypatch)
+    require_exact(moment, strategy, engine)
 
 
 TASKS_AND_ENGINES = [
@@ -170,14 +170,5 @@ TASKS_AND_ENGINES = [
     "moment",
     ["between two micro-batches", pytest.param("where an epoch ends", marks=pytest.mark.slow)],
 )
-def test_every_task_goes_on(
-    task: str,
-    engine: str,
-    moment: str,
-    asked: Any,
-    whole: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    config = asked(tmp_path / "run", "lora", engine, task)
-    require_exact(moment, whole("lora", engine, task), config, monkeypatch)
+def test_every_task_goes_on(task: str, engine: str, moment: str, require_exact: Any) -> None:
+    require_exact(moment, "lora", engine, task)

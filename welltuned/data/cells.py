@@ -36,8 +36,9 @@ def defused(cell: object) -> object:
 
 def as_typed(cell: object) -> object:
     """What was defused, as it was before."""
-    behind = isinstance(cell, str) and cell[:1] == "'" and cell[1:2] in (*_FORMULA, "'")
-    return cell[1:] if behind and isinstance(cell, str) and len(cell) > 1 else cell
+    if isinstance(cell, str) and cell[:1] == "'" and cell[1:2] in (*_FORMULA, "'"):
+        return cell[1:]
+    return cell
 
 
 def as_list(cell: object) -> list[object] | None:

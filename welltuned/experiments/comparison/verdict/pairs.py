@@ -35,6 +35,7 @@ from welltuned.experiments.comparison.verdict.scores import ResampledScore
 from welltuned.experiments.comparison.verdict.seed_variance import (
     SeedVariance,
     combined_freedom,
+    parts_of_difference,
     seed_variances,
 )
 
@@ -113,14 +114,7 @@ def _difference(
 
     one, other = pair
     difference = scored[one].mean - scored[other].mean
-    examples = float((scored[one].resampled_R - scored[other].resampled_R).var(ddof=1))
-    # Both variances lean on the same pool, so together they know no more than one of them.
-    known = min(seeds[one].freedom, seeds[other].freedom)
-    parts = [
-        (examples, scored[one].examples - 1),
-        (seeds[one].of_mean + seeds[other].of_mean, known),
-        scored[one].training_sets(scored[other]),
-    ]
+    parts = parts_of_difference(scored[one], scored[other], (seeds[one], seeds[other]))
     variance = sum(part for part, _ in parts)
     if variance <= 0:  # the same answers everywhere, or a difference in every resample alike
         return Difference(one, other, difference, difference, difference, permutation_p, 0.0)

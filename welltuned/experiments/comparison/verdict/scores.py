@@ -48,6 +48,10 @@ class ResampledScore:
         """Of the mean over seeds, by the sample of test examples."""
         return float(self.resampled_R.var(ddof=1))
 
+    def examples_variance_beside(self, other: ResampledScore) -> float:
+        """Of how far the mean is above another, by the sample of test examples."""
+        return float((self.resampled_R - other.resampled_R).var(ddof=1))
+
     def training_sets(self, than: ResampledScore | None = None) -> tuple[float, float]:
         """(the variance by training sets, its degrees of freedom) of the mean, or of how far it is
         above another; 0 where there are no folds to tell."""

@@ -79,7 +79,23 @@ def score_interval(score: ResampledScore, seeds: SeedVariance) -> tuple[float, f
     return score.mean - half, score.mean + half
 
 
-def half_width(parts: list[tuple[float, float]], tail: float = 0.025) -> float:
+Part = tuple[float, float]
+"""A part of a variance, and its degrees of freedom."""
+
+
+def parts_of_difference(
+    one: ResampledScore, other: ResampledScore, seeds: tuple[SeedVariance, SeedVariance]
+) -> list[Part]:
+    """What the difference of two scores varies by: examples, seeds and, of folds, training sets.
+
+    `seeds` are those of both; they lean on the same pool, so together they know no more than one.
+    """
+    by_seeds = sum(part.of_mean for part in seeds), min(part.freedom for part in seeds)
+    examples = one.examples_variance_beside(other), one.examples - 1.0
+    return [examples, by_seeds, one.training_sets(other)]
+
+
+def half_width(parts: list[Part], tail: float = 0.025) -> float:
     """Half of an interval by Student's t, from the (variance, degrees of freedom) of its parts.
 
     Their degrees of freedom are combined by Satterthwaite's approximation (1946).
@@ -92,7 +108,7 @@ def half_width(parts: list[tuple[float, float]], tail: float = 0.025) -> float:
     return float(t.isf(tail, combined_freedom(parts)) * np.sqrt(variance))
 
 
-def combined_freedom(parts: list[tuple[float, float]]) -> float:
+def combined_freedom(parts: list[Part]) -> float:
     """Degrees of freedom of a sum of variances, each with its own (Satterthwaite 1946)."""
     variance = sum(part for part, _ in parts)
     unsure = sum(part**2 / max(degrees, 1.0) for part, degrees in parts)

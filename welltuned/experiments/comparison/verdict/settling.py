@@ -14,7 +14,11 @@ from math import ceil
 from pathlib import Path
 
 from welltuned.experiments.comparison.verdict.scores import ResampledScore
-from welltuned.experiments.comparison.verdict.seed_variance import SeedVariance, half_width
+from welltuned.experiments.comparison.verdict.seed_variance import (
+    SeedVariance,
+    half_width,
+    parts_of_difference,
+)
 
 _MOST_SEEDS = 20
 """More are not worth proposing."""
@@ -53,7 +57,7 @@ def need_of(
     if gap >= tolerance:
         return None
     pair = _Pair(
-        examples_variance=float((one.resampled_R - best.resampled_R).var(ddof=1)),
+        examples_variance=one.examples_variance_beside(best),
         seed_variance=sum(part.of_seed for part in seeds),
         examples=one.examples,
         seeds=min(one.seeds, best.seeds),
@@ -78,15 +82,11 @@ def least_tolerance(
 
     None where there is no other.
     """
-    halves = []
-    for name, score in scored.items():
-        if name == best:
-            continue
-        examples = float((score.resampled_R - scored[best].resampled_R).var(ddof=1))
-        by_seeds = seeds[name].of_mean + seeds[best].of_mean
-        known = min(seeds[name].freedom, seeds[best].freedom)
-        parts = [(examples, score.examples - 1.0), (by_seeds, known)]
-        halves.append(half_width(parts, _ONE_SIDED))
+    halves = (
+        half_width(parts_of_difference(score, scored[best], (seeds[name], seeds[best])), _ONE_SIDED)
+        for name, score in scored.items()
+        if name != best
+    )
     return min(halves, default=None)
 
 

@@ -209,58 +209,55 @@ def _write_linear(prepared: RunPlan, folder: Path, name: str, found: LinearBasel
 
 
 def embed_statically(prepared: RunPlan, source: StaticSource) -> LinearBaseline:
-    """The mean static embedding of each text's tokens, and a (logistic) regression.
-
-    The strength of its regularisation is the one that scores best on the validation split.
-    """
-    problem, examples = prepared.problem, prepared.examples
-    linear = problem.linear
-    assert linear is not None
+    """The mean static embedding of each text's tokens, and a (logistic) regression."""
     started = time.perf_counter()
-    texts = {split: part.records.texts() for split, part in examples.items()}
-    features = static_embedding.embed(source, texts)
-    targets = {split: part.targets for split, part in examples.items()}
-    strengths = static_embedding.STRENGTHS
-    model = _choose(problem.scorer, linear, features, targets, prepared.metric, strengths)
-    coefficients = sum(part.coef_.nbytes for part in _linear(model))
-    return LinearBaseline(
-        np.asarray(linear.estimator_outputs(model, features["test"])),
-        np.asarray(linear.estimator_outputs(model, features["validation"])),
-        time.perf_counter() - started,
-        int(coefficients + static_embedding.size(source)),
-        f"{source['name']}, {features['train'].shape[1]:,}",
-    )
+    features = static_embedding.embed(source, _texts(prepared))
+    told = f"{source['name']}, {features['train'].shape[1]:,}"
+    size, strengths = static_embedding.size(source), static_embedding.STRENGTHS
+    return _fit_linear(prepared, features, strengths, started, size, told)
 
 
 def count_words(prepared: RunPlan) -> LinearBaseline:
-    """TF-IDF of words and pairs of words, or of characters, and a (logistic) regression.
-
-    The strength of its regularisation is the one that scores best on the validation split.
-    """
-    problem, examples = prepared.problem, prepared.examples
-    linear = problem.linear
-    assert linear is not None
+    """TF-IDF of words and pairs of words, or of characters, and a (logistic) regression."""
     started = time.perf_counter()
-    texts = {split: part.records.texts() for split, part in examples.items()}
+    texts = _texts(prepared)
     vectorizer = word_vectorizer(texts["train"])
     features = {"train": vectorizer.fit_transform(texts["train"])}
     features |= {split: vectorizer.transform(texts[split]) for split in ("validation", "test")}
-    targets = {split: part.targets for split, part in examples.items()}
-    model = _choose(problem.scorer, linear, features, targets, prepared.metric, _STRENGTHS)
+    kind = "words" if vectorizer.analyzer == "word" else "characters"
+    told = f"{kind}, {features['train'].shape[1]:,}"
+    size = sum(len(word.encode()) for word in vectorizer.vocabulary_)
+    return _fit_linear(prepared, features, _STRENGTHS, started, size, told)
+
+
+def _texts(prepared: RunPlan) -> dict[str, list[str]]:
+    return {split: part.records.texts() for split, part in prepared.examples.items()}
+
+
+def _fit_linear(
+    prepared: RunPlan,
+    features: dict[str, Any],
+    strengths: Sequence[float],
+    started: float,
+    size: int,
+    told: str,
+) -> LinearBaseline:
+    """A linear model of these features, which were begun to be made at `started`.
+
+    The strength of its regularisation is the one that scores best on the validation split. `size`
+    is that of what makes the features, in bytes; `told` is what they are.
+    """
+    problem, linear = prepared.problem, prepared.problem.linear
+    assert linear is not None
+    targets = {split: part.targets for split, part in prepared.examples.items()}
+    model = _choose(problem.scorer, linear, features, targets, prepared.metric, strengths)
     outputs, validation = (
         np.asarray(linear.estimator_outputs(model, features[split]))
         for split in ("test", "validation")
     )
     coefficients = sum(part.coef_.nbytes for part in _linear(model))
-    words = sum(len(word.encode()) for word in vectorizer.vocabulary_)
-    return LinearBaseline(
-        outputs,
-        validation,
-        time.perf_counter() - started,
-        int(coefficients + words),
-        f"{'words' if vectorizer.analyzer == 'word' else 'characters'}, "
-        f"{features['train'].shape[1]:,}",
-    )
+    seconds = time.perf_counter() - started
+    return LinearBaseline(outputs, validation, seconds, int(coefficients + size), told)
 
 
 def word_vectorizer(texts: list[str]) -> TfidfVectorizer:
