@@ -67,8 +67,8 @@ test-gpu: $(VENV)/ready    ## tests that need a GPU
 fuzz: $(VENV)/ready        ## 10,000 damaged or arbitrary inputs for each reader of data and configs (ten minutes on two cores)
 	$(TESTS) tests/data/readers/test_fuzz.py tests/schema/test_fuzz.py -m storm -n 2 --dist=worksteal
 
-bench: $(VENV)/ready .venv-peers/ready ## speed beside the scripts people write, into docs/performance.md (hours on two cores)
-	$(BIN)/python benchmarks/bench.py run
+bench: $(VENV)/ready .venv-peers/ready ## speed beside the scripts people write, into docs/performance.md (hours on two cores; BENCH='--rounds 1' for one round)
+	$(BIN)/python benchmarks/bench.py run $(BENCH)
 	$(BIN)/python benchmarks/bench.py write
 
 bench-gpu:                 ## what a GPU gains by each measure that is taken for it (eight minutes on one GPU)

@@ -104,8 +104,9 @@ def main() -> None:
         collator = DataCollatorWithPadding(tokenizer)
         trainer = Trainer(model=model, args=arguments, train_dataset=train, data_collator=collator)
         trainer.train()
-        found = torch.tensor(trainer.predict(test).predictions).argmax(dim=1)
-    right = found == torch.tensor([row["labels"] for row in test])
+        answered = trainer.predict(test)  # grouped by length it is in another order than the file
+    found = torch.tensor(answered.predictions).argmax(dim=1)
+    right = found == torch.tensor(answered.label_ids)
     options.out.write_text(json.dumps({"accuracy": float(right.float().mean())}))
 
 
