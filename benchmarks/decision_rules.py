@@ -24,7 +24,6 @@ import argparse
 import csv
 import json
 import random
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,14 +32,10 @@ from typing import Any
 import numpy as np
 
 import welltuned as wt
+from marked import ROOT, as_table, pages, write_parts
 from welltuned.tasks.classification.thresholds import f1_thresholds
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = {
-    "en": ROOT / "docs/decision-rules.md",
-    "zh": ROOT / "docs/zh/decision-rules.md",
-}
-MARKED = re.compile(r"(<!-- measured -->\n).*?(\n<!-- end of measured -->)", re.DOTALL)
+PAGES = pages("decision-rules")
 SPLITS = ("train", "validation", "test")
 CALIBRATION = ("question_en_trec", "sentiment_en_mr", "topic_en_agnews")
 LABELS = ("question_en_trec", "topic_en_agnews", "topic_zh_tnews")
@@ -84,13 +79,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for row in measured(asked.parts, asked.shared / "data", Path(folder), asked.examples):
             found.append(row)
-            print(line(row, "en"), flush=True)
+            print(" | ".join(cells(row, "en")), flush=True)
     if asked.out is not None:
         text = json.dumps(found, indent=1) + "\n"
         (asked.out / "decision_rules.json").write_text(text, encoding="utf-8")
     if asked.write:
-        for language, page in PAGES.items():
-            page.write_text(with_table(page.read_text(encoding="utf-8"), found, language), "utf-8")
+        write_parts(PAGES, "measured", {language: table(found, language) for language in PAGES})
 
 
 def measured(parts: list[str], data: Path, folder: Path, examples: int) -> Iterator[dict[str, Any]]:
@@ -210,22 +204,18 @@ def read(data: Path, split: str) -> list[dict[str, str]]:
 # --- Tables ---------------------------------------------------------------------------
 
 
-def line(row: Mapping[str, Any], language: str) -> str:
+def cells(row: Mapping[str, Any], language: str) -> list[str]:
+    """A row of the table."""
     low, high = row["difference_ci95"]
     words = [row["loss"], row["score"]]
     if language == "zh":
         words = [WORDS[word] for word in words]
     numbers = [f"{row['before']:.3f}", f"{row['after']:.3f}", f"{low:+.3f} … {high:+.3f}"]
-    name = f"`{row['set']}`"
-    return f"| {' | '.join([name, *words, *numbers])} |"
+    return [f"`{row['set']}`", *words, *numbers]
 
 
-def with_table(text: str, rows: list[dict[str, Any]], language: str) -> str:
-    """A document with its table of today."""
-    heads = HEADS[language]
-    table = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    table += [line(row, language) for row in rows]
-    return MARKED.sub(lambda found: "\n".join([found[1], *table, found[2]]), text)
+def table(rows: list[dict[str, Any]], language: str) -> str:
+    return as_table(HEADS[language], [cells(row, language) for row in rows], left=3)
 
 
 if __name__ == "__main__":

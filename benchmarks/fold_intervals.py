@@ -4,7 +4,7 @@ Simulated scores: examples that vary as those of an accuracy of 0.8 do, and trai
 worth more or less by so many points. Training sets of k folds are alike by 1/k, as the corrected
 t test takes it (Nadeau & Bengio 2003). Prints the table of docs/cross-validation.md.
 
-    python benchmarks/fold_intervals.py
+    python benchmarks/fold_intervals.py --write
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ import argparse
 import numpy as np
 from scipy.stats import t
 
+from marked import as_table, pages, write_parts
 from welltuned.metrics.folds import FoldStatistic, widening
 
 DEVIATION = 0.4
 """Of one example, right or wrong with an accuracy of 0.8."""
 NUMBERS = (100, 200, 1000)
 TRAINING_SETS = (0.0, 0.02, 0.04, 0.08)
+HEADS = {
+    "en": ["examples", "training sets, points", "examples alone", "ours", "corrected t test"],
+    "zh": ["样本", "训练集，百分点", "只看样本", "我们的", "校正的 t 检验"],
+}
 
 
 def simulate(
@@ -43,8 +48,8 @@ def half_widths(values_N: np.ndarray, folds_N: np.ndarray) -> tuple[float, float
     return examples, examples * widening(influence_N, folds_N), tested
 
 
-def row(number: int, deviation: float, options: argparse.Namespace) -> str:
-    """A line of the table: shares of intervals that cover, and their mean half widths."""
+def row(number: int, deviation: float, options: argparse.Namespace) -> list[str]:
+    """Shares of intervals that cover, and their mean half widths."""
     random, covered, widths = np.random.default_rng(0), [], []
     for _ in range(options.repeats):
         values_N, folds_N = simulate(number, options.folds, deviation, random)
@@ -55,7 +60,7 @@ def row(number: int, deviation: float, options: argparse.Namespace) -> str:
         f"{share:.2f} (±{half:.3f})"
         for share, half in zip(np.mean(covered, axis=0), np.mean(widths, axis=0), strict=True)
     ]
-    return f"| {number:,} | {100 * deviation:g} | {' | '.join(told)} |"
+    return [f"{number:,}", f"{100 * deviation:g}", *told]
 
 
 def main() -> None:
@@ -64,12 +69,13 @@ def main() -> None:
     )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=4000, help="cross-validations of each row")
+    parser.add_argument("--write", action="store_true", help="put the table into the documents")
     options = parser.parse_args()
-    print("| examples | training sets, points | examples alone | ours | corrected t test |")
-    print("|---|---|---|---|---|")
-    for number in NUMBERS:
-        for deviation in TRAINING_SETS:
-            print(row(number, deviation, options), flush=True)
+    rows = [row(number, extra, options) for number in NUMBERS for extra in TRAINING_SETS]
+    tables = {language: as_table(head, rows) for language, head in HEADS.items()}
+    print(tables["en"])
+    if options.write:
+        write_parts(pages("cross-validation"), "covered", tables)
 
 
 if __name__ == "__main__":

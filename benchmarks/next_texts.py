@@ -6,7 +6,7 @@ head on the hidden states of the untuned model is fitted and scored on the test 
 are the share of labels that BADGE needs less to the best score that both reach, with a 95%
 bootstrap interval over repetitions; where it is below 0%, more were needed.
 
-    python benchmarks/next_texts.py --out benchmarks/results       # ten minutes of two cores
+    python benchmarks/next_texts.py --out benchmarks/results --write   # ten minutes of two cores
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from marked import as_table, pages, write_parts
 from welltuned.config import run_config_from
 from welltuned.experiments.labels.badge import answer_errors, choose_batch
 from welltuned.experiments.labels.block_features import block_features
@@ -130,6 +131,35 @@ def saved(curves: np.ndarray, beside: np.ndarray) -> tuple[float, float, float]:
     return share(every), float(low), float(high)
 
 
+def rows_of(name: str, curves: dict[str, np.ndarray]) -> list[list[str]]:
+    """A set's rows of the table."""
+    rows = []
+    for way, scores in curves.items():
+        means = scores.mean(axis=0)
+        share, low, high = saved(scores, curves["random"])
+        told = "–" if way == "random" else f"{share:.0%} [{low:.0%}, {high:.0%}]"
+        at = [f"{means[min(i, len(means) - 1)]:.3f}" for i in (2, 6, len(means) - 1)]
+        rows.append([f"`{name}`", way, *at, told])
+    return rows
+
+
+HEADS = {
+    "en": ["set", "choice", "300 labels", "700 labels", "at the end", "labels saved"],
+    "zh": ["数据集", "选法", "300 个标签", "700 个标签", "最后", "省下的标签"],
+}
+CHOICES = {"random": "随机", "margin": "最小间隔", "badge": "BADGE"}
+
+
+def table(record: dict[str, Any], language: str) -> str:
+    """All sets."""
+    rows = []
+    for name, curves in record["sets"].items():
+        rows += rows_of(name, {way: np.array(scores) for way, scores in curves.items()})
+    if language == "zh":
+        rows = [[cells[0], CHOICES[cells[1]], *cells[2:]] for cells in rows]
+    return as_table(HEADS[language], rows, left=2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -140,10 +170,9 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1500, help="labels at the end")
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--out", type=Path, default=None, help="a folder for next_texts.json")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/labels.md")
     options = parser.parse_args()
     record: dict[str, Any] = {"model": options.model, "step": STEP, "sets": {}}
-    print("| set | choice | 300 labels | 700 labels | at the end | labels saved |")
-    print("|---|---|---|---|---|---|")
     for name in options.sets:
         read_once = read(options.shared / name, options.model)
         curves = {
@@ -152,16 +181,14 @@ def main() -> None:
             )
             for way, choose in WAYS.items()
         }
-        record["sets"][name] = {way: rows.tolist() for way, rows in curves.items()}
-        for way, rows in curves.items():
-            means = rows.mean(axis=0)
-            share, low, high = saved(rows, curves["random"])
-            told = "–" if way == "random" else f"{share:.0%} [{low:.0%}, {high:.0%}]"
-            at = [f"{means[min(i, len(means) - 1)]:.3f}" for i in (2, 6, len(means) - 1)]
-            print(f"| {name} | {way} | {' | '.join(at)} | {told} |", flush=True)
+        record["sets"][name] = {way: scores.tolist() for way, scores in curves.items()}
+        print("\n".join(map(str, rows_of(name, curves))), flush=True)
     if options.out is not None:
         text = json.dumps(record, indent=1) + "\n"
         (options.out / "next_texts.json").write_text(text, encoding="utf-8")
+    if options.write:
+        where = pages("labels")
+        write_parts(where, "next texts", {language: table(record, language) for language in where})
 
 
 if __name__ == "__main__":

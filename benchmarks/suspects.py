@@ -5,7 +5,7 @@ ranking (as many as there are errors, so the recall there is the same up to chan
 recall of those called suspects, and the seconds of the whole check; by each judge alone too. With
 `--cells` the test split's labels are judged by the cells of a comparison, too.
 
-    python benchmarks/suspects.py --out benchmarks/results         # five minutes of two cores
+    python benchmarks/suspects.py --out benchmarks/results --write   # five minutes of two cores
     python benchmarks/suspects.py --cells lora,full --seeds 1      # and a quarter of an hour
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import welltuned as wt
+from marked import as_table, pages, write_parts
 from welltuned.config import run_config_from
 from welltuned.evaluation.label_check import rank_labels
 from welltuned.experiments.labels.config import SuspectsSettings
@@ -101,16 +102,34 @@ def by_cells(source: Path, seed: int, strategies: list[str], model: str) -> dict
         return figures(judged_rows(judges_of(compared)), turned)
 
 
-def line(name: str, found: list[dict[str, float]]) -> str:
-    """Means over seeds, as a row of a table."""
+def row(name: str, found: list[dict[str, float]]) -> list[str]:
+    """Means over seeds, as a row of the table."""
     mean = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
-    seconds = f"{mean['seconds']:.0f} s" if "seconds" in mean else "–"
-    cells = [
+    return [
         name, f"{mean['labels']:,.0f}", f"{mean['precision_in_first']:.2f}",
         f"{mean['recall_in_first']:.2f}", f"{mean['suspects']:,.0f}", f"{mean['precision']:.2f}",
-        f"{mean['recall']:.2f}", seconds,
+        f"{mean['recall']:.2f}", f"{mean['seconds']:.0f} s" if "seconds" in mean else "–",
     ]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
+
+
+HEADS = {
+    "en": ["judges", "labels", "precision in the first 5%", "recall there", "suspects",
+           "precision", "recall", "time"],
+    "zh": ["判断者", "标签", "前 5% 的精确率", "其中的召回率", "可疑", "精确率", "召回率", "用时"],
+}  # fmt: skip
+JUDGES = {"both": "两者", "linear head": "线性头", "word counts": "词频", "cells": "单元"}
+
+
+def table(record: dict[str, Any], language: str) -> str:
+    """All that was measured; judges alone have no time of their own."""
+    rows = []
+    for runs in record["folds"].values():
+        rows += [row(name, [run[name] for run in runs]) for name in runs[0]]
+    if "cells" in record:
+        rows.append(row("cells", record["cells"]))
+    if language == "zh":
+        rows = [[JUDGES.get(cells[0], cells[0]), *cells[1:]] for cells in rows]
+    return as_table(HEADS[language], rows, left=1)
 
 
 def main() -> None:
@@ -123,28 +142,27 @@ def main() -> None:
     parser.add_argument("--train", type=int, nargs="+", default=[1000, 2000, 0], help="0: all")
     parser.add_argument("--cells", default="", help="strategies of a comparison, such as lora,full")
     parser.add_argument("--out", type=Path, default=None, help="a folder for suspects.json")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/labels.md")
     options = parser.parse_args()
-    print("| judges | labels | precision in 5% | recall in 5% | suspects | precision | recall | |")
-    print("|---|---|---|---|---|---|---|---|")
     record: dict[str, Any] = {"data": options.data.name, "model": options.model, "folds": {}}
     for limit in options.train:
-        runs = [
+        record["folds"][str(limit or "all")] = runs = [
             by_folds(options.data, seed, limit or None, options.model)
             for seed in range(options.seeds)
         ]
-        for name in runs[0]:
-            print(line(name, [run[name] for run in runs]), flush=True)
-        record["folds"][str(limit or "all")] = runs
+        print(row("both", [run["both"] for run in runs]), flush=True)
     if options.cells:
-        strategies = options.cells.split(",")
-        cells = [
-            by_cells(options.data, seed, strategies, options.model) for seed in range(options.seeds)
+        record["cells"] = [
+            by_cells(options.data, seed, options.cells.split(","), options.model)
+            for seed in range(options.seeds)
         ]
-        print(line(f"cells of {options.cells}", cells), flush=True)
-        record["cells"] = cells
+    print(table(record, "en"))
     if options.out is not None:
         text = json.dumps(record, indent=1) + "\n"
         (options.out / "suspects.json").write_text(text, encoding="utf-8")
+    if options.write:
+        where = pages("labels")
+        write_parts(where, "suspects", {language: table(record, language) for language in where})
 
 
 if __name__ == "__main__":

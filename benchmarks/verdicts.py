@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from scipy import stats
 
+from marked import ROOT, as_table, pages, with_part, write_parts
 from welltuned.experiments.comparison.verdict.elimination import FIRST_LOOK, dropped, is_settled
 from welltuned.experiments.comparison.verdict.posterior import standings
 from welltuned.experiments.comparison.verdict.recommendation import SURE, eligible
@@ -29,9 +28,8 @@ from welltuned.experiments.comparison.verdict.scores import ResampledScore
 from welltuned.experiments.comparison.verdict.seed_variance import score_interval, seed_variances
 from welltuned.runs.comparison_schema import StandingRecord
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/verdicts.json"
-PAGES = {"en": ROOT / "docs/comparisons.md", "zh": ROOT / "docs/zh/comparisons.md"}
+PAGES = pages("comparisons")
 
 SEEDS = (2, 3, 5)
 EXAMPLES = (200, 1000, 5000)
@@ -303,27 +301,18 @@ def tables(found: dict[str, Any], language: str) -> str:
         for row in found["elimination"]
     ]
     parts = {"coverage": covered, "regret": lost, "elimination": saved}
-    return "\n\n".join(_table(head[name], rows) for name, rows in parts.items())
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [head, ["--:"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-_PLACE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
+    return "\n\n".join(as_table(head[name], rows) for name, rows in parts.items())
 
 
 def with_tables(page: str, found: dict[str, Any], language: str) -> str:
     """The page with these tables between its marks."""
-    return _PLACE.sub(lambda mark: f"{mark[1]}\n{tables(found, language)}\n\n{mark[2]}", page)
+    return with_part(page, "verdicts", tables(found, language))
 
 
 def write() -> None:
     """Put the numbers that were kept into the pages."""
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
-    for language, page in PAGES.items():
-        page.write_text(with_tables(page.read_text(encoding="utf-8"), found, language), "utf-8")
+    write_parts(PAGES, "verdicts", {language: tables(found, language) for language in PAGES})
 
 
 def run(times: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from marked import with_part
 from speed.limits import AIMED_AT
 from speed.place import ROOT
 from speed.rounds import SIDES
@@ -276,16 +277,6 @@ def made(rows: Sequence[Measured], language: str) -> str:
 # --- Pages ------------------------------------------------------------------------
 
 
-def between(text: str, name: str, content: str) -> str:
-    """A page with other content between the markers `<!-- NAME -->` and `<!-- end of NAME -->`."""
-    first, last = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
-    pattern = re.compile(f"({re.escape(first)}).*?({re.escape(last)})", re.DOTALL)
-    filled, times = pattern.subn(lambda found: found[1] + content + found[2], text)
-    if times != 1:
-        raise ValueError(f"a page has its {name} between markers once, not {times} times")
-    return filled
-
-
 def filled(text: str, kept: Measured, language: str) -> str:
     """docs/performance.md, or its Chinese twin, with what was measured."""
     for name, content in (
@@ -295,13 +286,13 @@ def filled(text: str, kept: Measured, language: str) -> str:
         ("limit", limit_of(kept, language)),
         ("scaling", scaling_of(kept, language)),
     ):
-        text = between(text, name, content)
+        text = with_part(text, name, content)
     return text
 
 
 def with_brief(text: str, kept: Measured, language: str) -> str:
     """A README with its rows."""
-    return between(text, "speed", brief(kept, language))
+    return with_part(text, "speed", brief(kept, language))
 
 
 def write(kept: Measured) -> None:

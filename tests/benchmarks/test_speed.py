@@ -207,8 +207,3 @@ def test_the_first_round_of_starts_does_not_count(
     kept = {"start": {"date": "", "cpu": "", "cores": 2, "versions": {}, "rounds": found}}
     said = "| `welltuned --help` | **7.00** | 6.00 to 8.00 | 0.12 | 0.15 |"
     assert said in page.start_of(kept, "en") and said in page.start_of(kept, "zh")
-
-
-def test_a_page_without_its_markers_is_refused() -> None:
-    with pytest.raises(ValueError, match="rows"):
-        page.between("no markers", "rows", "")

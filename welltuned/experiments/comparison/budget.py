@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -111,6 +111,16 @@ def spend(
         name: CellBudget(part.steps_per_epoch, steps[name], None, part.eval_steps(trainings[name]))
         for name, part in found.items()
     }
+
+
+def seconds_left(config: CompareConfig, spent: float, cells: Iterable[float]) -> float:
+    """What remains of a time budget once `spent` seconds and so many of each cell are gone.
+
+    0 where the budget is no time.
+    """
+    if config.budget is None or config.budget.time is None:
+        return 0.0
+    return _CAUTION * config.budget.time - spent - sum(cells)
 
 
 def _asked(config: CompareConfig, found: Feasibility, training: TrainingConfig) -> CellBudget:

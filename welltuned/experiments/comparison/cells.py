@@ -71,7 +71,7 @@ class Cell:
 def plan_cells(
     comparison: Comparison,
     variants: list[Variant],
-    seeds: tuple[int, ...],
+    seeds: Sequence[int],
     spending: dict[str, CellBudget],
     data: str,
     besides: Mapping[str, Sequence[object]],

@@ -19,8 +19,8 @@ from welltuned.schema.units import duration_text
 
 
 def remarks(ranked: RankedRows, beside: int, record: ComparisonRecord) -> list[Message]:
-    """How runs were timed where several went side by side; then a sentence for each strategy that
-    was dropped on the way or tuned first, or whose training has stages.
+    """How runs were timed where several went side by side, and who got further seeds; then a
+    sentence for each strategy that was dropped or tuned first, or whose training has stages.
     """
     rows = [row for row in ranked["rows"] if row["seeds"]]
     timed = [_about_time(beside, record["settled"]["threads"])] if beside > 1 else []
@@ -29,9 +29,10 @@ def remarks(ranked: RankedRows, beside: int, record: ComparisonRecord) -> list[M
         for row in record["rows"]
         if any(cell["state"] == "dropped" for cell in row["cells"])
     ]
+    further = _about_further_seeds(record)
     tuned = [_about_search(row["name"], row["tuned"]) for row in rows if row["tuned"]]
     staged = [_about_stages(row, row["stages"]) for row in rows if row["stages"]]
-    return timed + gone + tuned + staged
+    return timed + gone + further + tuned + staged
 
 
 def _about_dropping(name: str, cells: Sequence[CellRecord], tolerance: float) -> Message:
@@ -44,6 +45,24 @@ def _about_dropping(name: str, cells: Sequence[CellRecord], tolerance: float) ->
         asked=str(len(cells)),
         tolerance=f"{tolerance:.3f}",
     )
+
+
+def _about_further_seeds(record: ComparisonRecord) -> list[Message]:
+    asked = record["asked"]["seeds"]
+    number = asked if isinstance(asked, int) else len(asked)
+    more = {row["name"]: len(row["cells"]) - number for row in record["rows"]}
+    names = [name for name, added in more.items() if added > 0]
+    if not names:
+        return []
+    return [
+        message(
+            "compare.further_seeds",
+            "The time that was left went to up to {added} more seed(s) of what was in question: "
+            "{names}.",
+            added=max(more.values()),
+            names=", ".join(names),
+        )
+    ]
 
 
 def _about_time(beside: int, threads: int) -> Message:

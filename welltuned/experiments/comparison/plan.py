@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from welltuned.data.facts import DataFacts
@@ -49,12 +50,24 @@ class ComparisonPlan:
     board: Board
     record: ComparisonRecord
     command: str | None
+    cells_with: Callable[[Sequence[int]], list[Cell]]
+    """The cells of all strategies with these seeds."""
     _states: dict[tuple[str, int], CellState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._states = {
             (row.name, cell.seed): cell for row in self.board.rows for cell in row.cells
         }
+
+    def add_round(self, names: Collection[str]) -> list[Cell]:
+        """Cells of these strategies with one seed more than there were."""
+        seed = 1 + max(cell.seed for cell in self.cells)
+        added = [cell for cell in self.cells_with([seed]) if cell.name in names]
+        for cell in added:
+            state = self._states[cell.name, seed] = _waiting(cell, self.comparison)
+            self.row(cell).cells.append(state)
+        self.cells += added
+        return added
 
     def state(self, cell: Cell) -> CellState:
         """How a cell stands."""
@@ -141,17 +154,36 @@ def plan_comparison(
     settled, data = record["settled"], facts.fingerprint
     tuned = tune(comparison, config, possible, spending, settled, data, cache, requester)
     record["tuned"] = tuned.found
-    cells = plan_cells(
-        comparison, tuned.variants, config.seed_list, spending, facts.fingerprint, besides
+    cells_with = partial(
+        plan_cells,
+        comparison,
+        tuned.variants,
+        spending=spending,
+        data=facts.fingerprint,
+        besides=besides,
     )
+    cells = cells_with(config.seed_list)
+    if before.get("key") == key:
+        cells += _added_before(before["rows"], config.seed_list, cells_with)
     impossible = {**scouted["impossible"], **tuned.failed}
     missing, cores = sum(not cell.is_finished for cell in cells), requester.pool.cores
     workers = settle_threads(config, missing, record["settled"], cores)
     board = _board(comparison, variants, impossible, cells, workers, scouted["metric"])
-    plan = ComparisonPlan(comparison, config, cells, board, record, command)
+    plan = ComparisonPlan(comparison, config, cells, board, record, command, cells_with)
     _recall(plan)
     plan.write("running" if any(not cell.is_finished for cell in cells) else "finished")
     return plan
+
+
+def _added_before(
+    rows: Sequence[StrategyRecord],
+    asked: Sequence[int],
+    cells_with: Callable[[Sequence[int]], list[Cell]],
+) -> list[Cell]:
+    """The cells that an earlier process added to those that are asked for."""
+    added = {(row["name"], cell["seed"]) for row in rows for cell in row["cells"]}
+    seeds = sorted({seed for _, seed in added} - {*asked})
+    return [cell for cell in cells_with(seeds) if (cell.name, cell.seed) in added]
 
 
 def _recall(plan: ComparisonPlan) -> None:
@@ -252,10 +284,11 @@ def _board(
     rows = []
     for variant in variants:
         own = [cell for cell in cells if cell.name == variant.name]
-        states = [
-            CellState(cell.seed, str(cell.run.folder.relative_to(comparison.folder)))
-            for cell in own
-        ]
+        states = [_waiting(cell, comparison) for cell in own]
         reason, model = impossible.get(variant.name), variant.model_label
         rows.append(StrategyRow(variant.name, variant.slug, states, reason, model))
     return Board(rows, metric, workers)
+
+
+def _waiting(cell: Cell, comparison: Comparison) -> CellState:
+    return CellState(cell.seed, str(cell.run.folder.relative_to(comparison.folder)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from welltuned.experiments.comparison.cells import Cell, keep_record, make_room
+from welltuned.experiments.comparison.further_seeds import in_question
 from welltuned.experiments.comparison.observer import CellState, ComparisonObserver
 from welltuned.experiments.comparison.parallel import room_of_cells
 from welltuned.experiments.comparison.plan import ComparisonPlan
@@ -23,13 +24,14 @@ class CellRunner(SideBySide[Cell]):
         super().__init__(pool, plan.board.workers, settled.get("threads"), room)
         self._plan, self._observer, self._settled = plan, observer, settled
         missing = [cell for cell in plan.cells if not cell.is_finished]
-        self._rounds = [
-            [cell for cell in missing if cell.seed == seed] for seed in plan.config.seed_list
-        ]
+        asked = plan.config.seed_list
+        self._rounds = [[cell for cell in missing if cell.seed == seed] for seed in asked]
+        self._further = [cell for cell in missing if cell.seed not in asked]
+        self._gone: set[str] = set()
 
     def run(self) -> None:
         """Run what is missing. When this is interrupted, what is under way is stopped."""
-        if not any(self._rounds):
+        if not any(self._rounds) and not self._further:
             return
         self._plan.write("running")
         try:
@@ -45,7 +47,20 @@ class CellRunner(SideBySide[Cell]):
                 return None
             self._rounds.pop(0)
             self._drop()
-        return self._rounds[0].pop(0) if self._rounds else None
+        if self._rounds:
+            return self._rounds[0].pop(0)
+        if not self._further and not self.is_busy:
+            self._further = self._next_round()
+        return self._further.pop(0) if self._further else None
+
+    def _next_round(self) -> list[Cell]:
+        """One seed more of what is in question, where a time budget has that much left."""
+        names = in_question(self._plan, self._gone)
+        if not names:
+            return []
+        added = self._plan.add_round(names)
+        self._observer.noted(f"time is left for another seed of {', '.join(names)}")
+        return added
 
     @property
     def _looks_next(self) -> bool:
@@ -64,6 +79,7 @@ class CellRunner(SideBySide[Cell]):
         gone = dropped(standings, rounds)
         if is_settled(standings, gone):
             gone = [one["name"] for one in standings]
+        self._gone.update(gone)
         for name in gone:
             self._observer.noted(f"{name} is not in question any more, after {rounds - left} seeds")
         for cells in self._rounds:

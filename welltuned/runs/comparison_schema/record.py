@@ -92,6 +92,8 @@ class Scouted(TypedDict):
     """Why some cannot work, by name."""
     missing: NotRequired[list[str]]
     """The labels of models that could not be had, and are looked for again the next time."""
+    seconds: NotRequired[float]
+    """How long that took."""
 
 
 @with_config(CLOSED)

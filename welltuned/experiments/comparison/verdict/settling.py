@@ -3,6 +3,7 @@
 That a strategy is within the tolerance of the best is shown once the tolerance, less what is
 expected to lie between them, is as wide as a one-sided interval of the difference. Its variance has
 a part by test examples, which falls with their number, and one by seeds, which falls with theirs.
+Where there are folds, what training sets add stays as it is.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def need_of(
         examples=one.examples,
         seeds=min(one.seeds, best.seeds),
     )
-    allowed = ((tolerance - gap) / float(norm.isf(_ONE_SIDED))) ** 2
+    allowed = ((tolerance - gap) / float(norm.isf(_ONE_SIDED))) ** 2 - one.training_sets(best)[0]
     if (left := allowed - pair.examples_variance) > 0:
         asked = max(ceil(pair.seed_variance / left), pair.seeds + 1)
         if asked <= _MOST_SEEDS:

@@ -109,6 +109,7 @@ def request_feasibility(
         "spending": {name: part.as_dict() for name, part in spending.items()},
         "impossible": reasons | {v.name: v.impossible for v in variants if v.impossible},
         "missing": list(missing),
+        "seconds": spent,
     }
     return scouted, missing
 
