@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_time_that_is_left_goes_to_what_is_in_question(
     monkeypatch.setattr(run_cells, "dropped", lambda standings, rounds: ["lora r=2"])
     for module in (run_cells, further_seeds):
         monkeypatch.setattr(module, "is_settled", lambda standings, gone: False)
-    left = iter([1e6, 1e6, 0.0])
+    left = chain([1e6, 1e6], repeat(0.0))
     monkeypatch.setattr(further_seeds, "seconds_left", lambda config, spent, cells: next(left))
     watching = Watching()
     values = values_for(tiny("bert"), sentiment, tmp_path / "c", seeds=3, budget={"steps": 2})
