@@ -478,18 +478,30 @@ def test_a_report_can_be_written_again(finished: Run, call: Any) -> None:
 
 def test_export_writes_a_plain_folder(adapted: Run, call: Any, tmp_path: Path) -> None:
     target = tmp_path / "plain"
-    assert call("export", adapted.folder, f"to={target}") == (0, f"{target}\n", "")
+    status, out, err = call("export", adapted.folder, "to=plain", f"out={target}")
+    assert (status, err) == (0, "") and f"folder      {target}\n" in out
     assert (target / "config.json").exists()
-    status, _, err = call("export", adapted.folder, f"to={target}")
+    status, _, err = call("export", adapted.folder, "to=plain", f"out={target}")
     assert status == 2
     assert "[export.target_in_use]" in err
 
 
-@pytest.mark.parametrize("arguments", [(), ("to=",), ("too=there",), ("to=a", "and=b")])
-def test_export_needs_a_target(arguments: tuple[str, ...], adapted: Run, call: Any) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), "cli.export_options"),
+        (("to=",), "cli.export_options"),
+        (("too=there",), "cli.export_options"),
+        (("to=plain", "and=b"), "config.unknown_key"),
+        (("to=merged",), "export.format_unknown"),
+        (("to=plain", "precision=int8"), "export.precision_unknown"),
+    ],
+)
+def test_export_says_what_it_needs(
+    arguments: tuple[str, ...], code: str, adapted: Run, call: Any
+) -> None:
     status, out, err = call("export", adapted.folder, *arguments)
-    assert (status, out) == (2, "")
-    assert "export needs to=FOLDER" in err
+    assert (status, out) == (2, "") and f"[{code}]" in err
 
 
 @pytest.mark.parametrize(("problems", "status"), [([], 0), (["no torch"], 1)])

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 import welltuned as wt
 from support import make_rows, tune, write_rows
 from welltuned.artifact.answers import ABSTAINED
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.manifest import CARD
 from welltuned.cli.console.run import results_lines
 from welltuned.runs import Run
@@ -116,7 +116,7 @@ def test_several_labels_are_answered_by_their_thresholds(several: Run) -> None:
 
 
 def test_a_plain_folder_carries_the_rule_beside_it(single: Run, tmp_path: Path) -> None:
-    target = export_run(single.folder, tmp_path / "plain")
+    target = export_run(single.folder, "plain", tmp_path / "plain")
     told = json.loads((target / "decision_rule.json").read_text(encoding="utf-8"))
     assert told == remembered(single)
 

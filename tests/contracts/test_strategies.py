@@ -30,7 +30,7 @@ from support import (
     short_tune,
     tune,
 )
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.save_load import load_artifact
 from welltuned.models import loading
 from welltuned.models.anatomy import position_offset
@@ -234,7 +234,7 @@ def test_merged_it_is_a_plain_model_with_the_same_answers(
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    target = export_run(tuned(strategy, family).folder, tmp_path / "plain")
+    target = export_run(tuned(strategy, family).folder, "plain", tmp_path / "plain")
     model = AutoModelForSequenceClassification.from_pretrained(target)
     tokenizer = AutoTokenizer.from_pretrained(target)
     assert type(model).__module__.startswith("transformers.")
@@ -247,7 +247,7 @@ def test_what_cannot_be_merged_is_refused_with_the_reason(
     strategy: str, tuned: Any, tmp_path: Path
 ) -> None:
     with refused("strategy.cannot_merge"):
-        export_run(tuned(strategy, "bert").folder, tmp_path / "plain")
+        export_run(tuned(strategy, "bert").folder, "plain", tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 
 

@@ -17,7 +17,7 @@ from faults import refused
 from sentences import make_sentences, write_conll
 from support import DECODERS, ENCODERS, STRATEGIES, fit, job_for, short_tune, tune, write_rows
 from welltuned import cli
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.predictor import Predictor
 from welltuned.artifact.save_load import load_artifact
 from welltuned.cli.console import answers
@@ -101,7 +101,7 @@ def test_plain_libraries_answer_the_same(strategy: str, tuned: Any, tmp_path: Pa
     """With transformers' own loader, the merged model too; labels have their names."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-    folder = export_run(tuned(strategy).folder, tmp_path / "plain")
+    folder = export_run(tuned(strategy).folder, "plain", tmp_path / "plain")
     model = AutoModelForTokenClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert type(model).__module__.startswith("transformers.")

@@ -11,7 +11,7 @@ import pytest
 
 import welltuned as wt
 from faults import brief, refused
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.errors import InputError
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.loading import ModelConfig, read_model_config
@@ -56,7 +56,7 @@ def test_an_index_that_leads_out_is_refused_for_an_artifact(artifact: Path) -> N
     (artifact / "model.safetensors.index.json").write_text(
         json.dumps({"weight_map": {"classifier.weight": "../outside.safetensors"}})
     )
-    for use in (wt.load, lambda folder: export_run(folder, artifact.parent / "plain")):
+    for use in (wt.load, lambda folder: export_run(folder, "plain", artifact.parent / "plain")):
         with refused("model.index_leads_out", name="../outside.safetensors"):
             use(artifact)
 

@@ -12,7 +12,7 @@ import pytest
 
 import welltuned as wt
 from faults import brief, refused
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.save_load import load_artifact
 from welltuned.models.adapters import find_adapter
 from welltuned.models.checksums import SUMS
@@ -36,7 +36,7 @@ def flip(file: Path) -> None:
 def test_one_bit_that_flips_in_the_weights_is_found(artifact: Path, call: Any) -> None:
     weights = next(artifact.glob("*model.safetensors"))
     flip(weights)
-    for use in (wt.load, lambda folder: export_run(folder, artifact.parent / "plain")):
+    for use in (wt.load, lambda folder: export_run(folder, "plain", artifact.parent / "plain")):
         with refused("artifact.file_changed", place=str(weights)):
             use(artifact)
     status, out, err = call("predict", artifact, "good film")

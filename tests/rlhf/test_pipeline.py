@@ -201,9 +201,9 @@ def test_reports_can_be_written_again(copied: Run, bandit: Run) -> None:
 
 
 def test_a_tuned_policy_can_be_exported_and_tuned_further(bandit: Run, tmp_path: Path) -> None:
-    from welltuned.artifact.export import export_run
+    from welltuned.deployment.export.run_export import export_run
 
-    export_run(bandit.folder, tmp_path / "plain")
+    export_run(bandit.folder, "plain", tmp_path / "plain")
     assert (tmp_path / "plain" / "config.json").exists()
     ppo = bandit.folder / "stages" / "rl"
     values = yaml.safe_load((bandit.folder / "config.yaml").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from faults import refused
 from support import build, encode, job_for, logits, make_rows, short_tune
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.save_load import load_artifact
 from welltuned.engines import torch_loop
 
@@ -345,7 +345,7 @@ def test_every_kind_of_lora_trains_proves_itself_and_merges(
     )
     proof = run.results["proof"]
     assert proof["trainable_moved"] == proof["trainable_weights"] > 0
-    target = export_run(run.folder, tmp_path / "plain")
+    target = export_run(run.folder, "plain", tmp_path / "plain")
     plain = AutoModelForSequenceClassification.from_pretrained(target)
     batch = encode(tiny("bert"), TEXTS)
     tuned = logits(load_artifact(run.model).model, batch)

@@ -22,7 +22,7 @@ from support import (
     tune,
     write_rows,
 )
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.config import run_config_from
 from welltuned.runs import Run
 from welltuned.runs.folder import list_runs
@@ -187,7 +187,7 @@ def test_a_lora_run_is_merged_and_goes_on(adapted: Run, sentiment: str, tmp_path
     assert run.results["start"]["merged_into"] == adapted.config["model"]["name"]
     again = tune(str(run.folder), sentiment, {"type": "lora", "r": 2}, tmp_path / "b", task=AUTO)
     assert again.state == "finished" and wt.load(again).predict(["good film"])
-    exported = export_run(run.folder, tmp_path / "exported")
+    exported = export_run(run.folder, "plain", tmp_path / "exported")
     once_more = session_for(str(exported), sentiment, HEAD, task=AUTO)
     assert once_more.score("validation", "fp32")["log_loss"] == pytest.approx(
         run.results["validation"]["log_loss"], rel=1e-3

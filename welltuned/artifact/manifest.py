@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -88,39 +89,34 @@ class ArtifactManifest:
             )
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
-            if ARTIFACT.check(values, file) == 1:
-                values["strategy"] = _options_of_version_1(folder, values["strategy"])
-            values = {"inputs": None, "columns": {}, "files": [], **values}
-            return _from_dict(values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                Fault(
-                    "artifact.manifest_unreadable",
-                    "the file cannot be understood: {reason}",
-                    Place(str(file)),
-                    "restore it, install the plug-in it needs, or train again",
-                    reason=_reason(error),
-                )
-            ) from error
+        except ValueError as error:
+            raise _not_understood(file, error) from error
+        return _understood(values, file)
 
     def write(self, folder: Path) -> None:
         """As `welltuned.json` of a model folder."""
-        base = {
-            **self.base.model_dump(),
-            **asdict(self.origin),
-            "beside": _beside(self.base, folder),
-        }
-        values = {
-            "task": self.problem.to_dict(),
-            "strategy": self.strategy.model_dump(mode="json"),
-            "max_length": self.max_length,
-            "precision": self.precision,
-            "files": _files_of(folder),
-            "columns": {role: name for role, name in self.columns.items() if role != name},
-            "inputs": None if self.inputs is None else list(self.inputs),
-            "base": base,
-        }
-        write_json(folder / MANIFEST, ARTIFACT.stamp(values))
+        values = self.to_dict()
+        base = {**values["base"], "beside": _beside(self.base, folder)}
+        write_json(folder / MANIFEST, {**values, "files": _files_of(folder), "base": base})
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that does not depend on where it lies, with the version of its format."""
+        return ARTIFACT.stamp(
+            {
+                "task": self.problem.to_dict(),
+                "strategy": self.strategy.model_dump(mode="json"),
+                "max_length": self.max_length,
+                "precision": self.precision,
+                "columns": {role: name for role, name in self.columns.items() if role != name},
+                "inputs": None if self.inputs is None else list(self.inputs),
+                "base": {**self.base.model_dump(), **asdict(self.origin)},
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], file: Path) -> ArtifactManifest:
+        """What `to_dict` gave, read from a file. Raises `InputError` where it cannot be."""
+        return _understood(dict(values), file)
 
     def base_location(self, folder: Path) -> str:
         """The base model's folder or hub name; the folder beside where it has left its place."""
@@ -161,6 +157,28 @@ def is_artifact(folder: Path) -> bool:
 def is_adapter(folder: Path) -> bool:
     """Whether an artifact holds an adapter, and not all weights."""
     return (folder / "adapter_config.json").is_file()
+
+
+def _understood(values: Any, file: Path) -> ArtifactManifest:
+    """A manifest from what its file says. Raises `InputError`."""
+    try:
+        if ARTIFACT.check(values, file) == 1:
+            values["strategy"] = _options_of_version_1(file.parent, values["strategy"])
+        return _from_dict({"inputs": None, "columns": {}, "files": [], **values})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_understood(file, error) from error
+
+
+def _not_understood(file: Path, error: Exception) -> InputError:
+    return InputError(
+        Fault(
+            "artifact.manifest_unreadable",
+            "the file cannot be understood: {reason}",
+            Place(str(file)),
+            "restore it, install the plug-in it needs, or train again",
+            reason=_reason(error),
+        )
+    )
 
 
 def _reason(error: Exception) -> str:

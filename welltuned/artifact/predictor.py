@@ -31,7 +31,7 @@ from welltuned.data.records import Records, question_roles
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.evaluation.predict import predict_outputs
+from welltuned.evaluation.predict import computing_device, predict_outputs
 from welltuned.metrics import METRICS
 from welltuned.runs import Run
 from welltuned.schema.import_path import require_allowed
@@ -51,7 +51,11 @@ a tenth to a fifth longer from 8,192, when they no longer fit into the processor
 
 
 class Predictor:
-    """A tuned model, ready for inference."""
+    """A tuned model, ready for inference.
+
+    All that it does with texts is the same for an exported model, whose `model` is a graph in
+    another runtime.
+    """
 
     def __init__(self, artifact: Artifact, run_folder: Path | None = None) -> None:
         self._artifact = artifact
@@ -81,7 +85,7 @@ class Predictor:
 
     @property
     def device(self) -> torch.device:
-        return next(self._artifact.model.parameters()).device
+        return computing_device(self._artifact.model)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

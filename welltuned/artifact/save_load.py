@@ -275,7 +275,7 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
     trust = ", trust_remote_code=True" if pooled and not adapter else ""
     if adapter:
         if location != base.location:  # transformers would not merge it
-            lines += [f"# first: welltuned export {base.name} MERGED_BASE"]
+            lines += [f"# first: welltuned export {base.name} to=plain out=MERGED_BASE"]
         lines += ['config = AutoConfig.from_pretrained("THIS_FOLDER")']
         lines += [f"base = {auto_class}.from_pretrained("]
         lines += [f'    "{location}", config=config, ignore_mismatched_sizes=True']

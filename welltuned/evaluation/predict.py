@@ -24,6 +24,12 @@ def to_device(batch: dict[str, np.ndarray], device: torch.device) -> dict[str, t
     }
 
 
+def computing_device(model: nn.Module) -> torch.device:
+    """Where a model computes; one without parameters is another runtime's, and on the CPU."""
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
 def predict_outputs(
     model: nn.Module,
     problem: Problem,
@@ -38,7 +44,7 @@ def predict_outputs(
 
     With `max_tokens` long examples are read in smaller batches.
     """
-    device = next(model.parameters()).device
+    device = computing_device(model)
     outputs: np.ndarray | None = None
     done = 0
     with in_eval_mode(model), torch.inference_mode(), precision or nullcontext():

@@ -113,3 +113,5 @@ SUSPECTS = FileFormat("labels to check", 1)
 """suspects.json."""
 ARTIFACT = FileFormat("a tuned model", 2)
 """welltuned.json. Version 1 held the strategy's type without its options."""
+EXPORT = FileFormat("an exported model", 1)
+"""export.json."""

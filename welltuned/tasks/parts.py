@@ -53,6 +53,8 @@ class Codec(ABC):
     roles: ClassVar[tuple[Role, ...]]
     """How files are read."""
     expects: ClassVar[str] = "a text"
+    reads_plainly: ClassVar[bool] = False
+    """Whether texts go through the tokenizer as they are, so that whoever has it reads the same."""
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """The user's columns as the roles expect them; answers may be missing.

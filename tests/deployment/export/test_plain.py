@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import welltuned as wt
 from faults import refused
 from support import logits, make_rows, short_tune
-from welltuned.artifact.export import export_run
+from welltuned.deployment.export.run_export import export_run
 from welltuned.runs import Run
 
 TEXTS = [row["text"] for row in make_rows(6, seed=5)]
@@ -33,14 +33,14 @@ def trained(run: Run) -> torch.Tensor:
 
 
 def test_an_adapter_is_merged_into_a_model_without_peft(adapted: Run, tmp_path: Path) -> None:
-    target = export_run(adapted.folder, tmp_path / "plain")
+    target = export_run(adapted.folder, "plain", tmp_path / "plain")
     assert target == tmp_path / "plain"
     assert not list(target.glob("adapter*"))
     torch.testing.assert_close(answers(target), trained(adapted), atol=1e-5, rtol=0)
 
 
 def test_a_pooled_head_travels_with_its_modelling_file(finished: Run, tmp_path: Path) -> None:
-    target = export_run(str(finished.folder), str(tmp_path / "plain"))
+    target = export_run(str(finished.folder), "plain", str(tmp_path / "plain"))
     assert (target / "modeling_pooled.py").exists()
     torch.testing.assert_close(
         answers(target, trust_remote_code=True), trained(finished), atol=1e-6, rtol=0
@@ -48,48 +48,48 @@ def test_a_pooled_head_travels_with_its_modelling_file(finished: Run, tmp_path: 
 
 
 def test_the_familys_own_head_needs_no_modelling_file(adapted: Run, tmp_path: Path) -> None:
-    assert not (export_run(adapted.folder, tmp_path / "plain") / "modeling_pooled.py").exists()
+    assert not (export_run(adapted.folder, "plain", tmp_path / "plain") / "modeling_pooled.py").exists()
 
 
 def test_the_labels_keep_their_names(adapted: Run, tmp_path: Path) -> None:
-    target = export_run(adapted.folder, tmp_path / "plain")
+    target = export_run(adapted.folder, "plain", tmp_path / "plain")
     config = AutoModelForSequenceClassification.from_pretrained(target).config
     assert config.id2label == {0: "negative", 1: "positive"}
 
 
 def test_an_empty_folder_is_taken(adapted: Run, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
-    assert (export_run(adapted.folder, tmp_path / "plain") / "model.safetensors").exists()
+    assert (export_run(adapted.folder, "plain", tmp_path / "plain") / "model.safetensors").exists()
 
 
 def test_a_folder_in_use_is_left_alone(adapted: Run, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "precious.txt").write_text("mine")
     with refused("export.target_in_use"):
-        export_run(adapted.folder, tmp_path / "plain")
+        export_run(adapted.folder, "plain", tmp_path / "plain")
     assert [path.name for path in (tmp_path / "plain").iterdir()] == ["precious.txt"]
 
 
 def test_a_file_is_left_alone(adapted: Run, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("mine")
     with refused("export.target_in_use"):
-        export_run(adapted.folder, tmp_path / "plain")
+        export_run(adapted.folder, "plain", tmp_path / "plain")
     assert (tmp_path / "plain").read_text() == "mine"
 
 
 def test_a_model_folder_alone_is_enough(adapted: Run, tmp_path: Path) -> None:
     """Its manifest holds all options that merging needs."""
     alone = Path(shutil.copytree(adapted.model, tmp_path / "alone"))
-    target = export_run(alone, tmp_path / "plain")
+    target = export_run(alone, "plain", tmp_path / "plain")
     torch.testing.assert_close(answers(target), trained(adapted), atol=1e-5, rtol=0)
 
 
 def test_what_is_no_run_is_refused(tiny: Any, tmp_path: Path) -> None:
     for folder in (tmp_path, tiny("bert")):
         with refused("artifact.neither_run_nor_model"):
-            export_run(folder, tmp_path / "plain")
+            export_run(folder, "plain", tmp_path / "plain")
     with refused("run.folder_missing"):
-        export_run(tmp_path / "none", tmp_path / "plain")
+        export_run(tmp_path / "none", "plain", tmp_path / "plain")
 
 
 def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> N
     (folder / "results.json").unlink()
     Run(folder).set_status("failed")
     with refused("run.without_model"):
-        export_run(folder, tmp_path / "plain")
+        export_run(folder, "plain", tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 
 
@@ -109,7 +109,7 @@ def test_a_pipeline_of_transformers_cuts_where_the_run_did(
 
     task = {"pooling": "model", "max_length": 12}
     run = short_tune(tiny("bert"), sentiment, {"type": "full"}, tmp_path / "run", task=task)
-    target = export_run(run.folder, tmp_path / "plain")
+    target = export_run(run.folder, "plain", tmp_path / "plain")
     assert AutoTokenizer.from_pretrained(target).model_max_length == 12
     texts = ["good " * 11 + "bad " * 30, "bad film", "the film was " * 9 + "superb"]
     rows = wt.load(run).predict(texts)

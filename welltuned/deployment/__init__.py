@@ -1,0 +1,1 @@
+"""Deployment: exports that prove themselves, and whatever answers with a model in production."""

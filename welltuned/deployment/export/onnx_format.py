@@ -1,0 +1,135 @@
+"""ONNX, as ONNX Runtime computes it: float32, weights in float16, or int8.
+
+int8 is written in two ways, and the faster one that loses little is taken: `dynamic` measures the
+ranges of activations as it runs, `static` has measured them on training texts. Products of
+activations with each other, as in attention, stay in float.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from welltuned.deployment.export.capture import Captured, block_of
+from welltuned.deployment.export.graph_format import QUANTISED, GraphFormat
+from welltuned.deployment.export.search import Batches
+from welltuned.deployment.graphs import ONNX, Graph, OnnxGraph
+
+_SMALL = 1024
+"""Weights of fewer numbers stay in float32."""
+_DYNAMIC, _STATIC = "dynamic int8", "static int8"
+
+
+class OnnxFormat(GraphFormat):
+    """`model.onnx`."""
+
+    name: ClassVar[str] = "onnx"
+    precisions: ClassVar[tuple[str, ...]] = ("int8", "fp16", "fp32")
+    extra: ClassVar[str | None] = "onnx"
+    packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
+
+    def recipes(self, precision: str) -> tuple[str, ...]:
+        return (_DYNAMIC, _STATIC) if precision == "int8" else (precision,)
+
+    def build(
+        self, captured: Captured, folder: Path, recipe: str, kept: frozenset[str], batches: Batches
+    ) -> None:
+        import onnx
+
+        model, file = onnx.load(str(captured.file)), folder / ONNX
+        if recipe == "fp16":
+            store_weights_in_half(model)
+        if recipe in ("fp16", "fp32"):
+            onnx.save(model, str(file))
+            return
+        excluded = [node.name for node in model.graph.node if block_of(node.name) in kept]
+        with _quietly():
+            if recipe == _DYNAMIC:
+                _quantise_dynamically(captured.file, file, excluded)
+            else:
+                _quantise_statically(captured.file, file, excluded, batches)
+
+    def graph(self, folder: Path) -> Graph:
+        return OnnxGraph(folder / ONNX)
+
+
+def store_weights_in_half(model: Any) -> None:
+    """Weights of an ONNX model in float16, cast to float32 where they are read.
+
+    What is computed stays float32, for ONNX Runtime computes little else on a CPU.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _SMALL:
+            continue
+        name, half = weight.name, numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _quantise_dynamically(source: Path, file: Path, excluded: list[str]) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        source,
+        file,
+        op_types_to_quantize=[*QUANTISED, "Gather"],
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=excluded,
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def _quantise_statically(source: Path, file: Path, excluded: list[str], batches: Batches) -> None:
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    quantize_static(
+        source,
+        file,
+        reader_of(batches),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=[*QUANTISED, "Gather"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=excluded,
+        extra_options={"MatMulConstBOnly": True},
+    )
+
+
+def reader_of(batches: Batches) -> Any:
+    """Batches as ONNX Runtime's calibration asks for them."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left: Iterator[Mapping[str, np.ndarray]] = iter(batches)
+
+        def get_next(self) -> Any:
+            batch = next(self.left, None)
+            return None if batch is None else dict(batch)
+
+    return Reader()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without advice to preprocess a graph, which was folded already."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

@@ -1,0 +1,93 @@
+"""A tuned model as a plain Hugging Face folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import transformers
+
+from welltuned.artifact.manifest import ArtifactManifest
+from welltuned.deployment.export.base import ExportFormat, ExportJob, Written
+from welltuned.engines.device import autocast
+from welltuned.errors import Fault, Place, RunFailed
+from welltuned.models.loading import quiet
+from welltuned.runs.disk import writing
+from welltuned.runs.export_schema import ExportFile
+from welltuned.runs.folder import write_json
+from welltuned.schema.import_path import imports_allowed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from welltuned.artifact.save_load import Artifact
+
+DECISION_RULE = "decision_rule.json"
+"""What `predict` makes of the logits, for whoever does the same with the plain libraries."""
+_MODELLING = "modeling_pooled.py"
+_MADE_UP = 12
+"""Token ids that the written model is tried on."""
+_TOLERANCES = {"fp32": 1e-4, "bf16": 5e-2}
+
+
+class PlainFormat(ExportFormat):
+    """`config.json`, `model.safetensors`, the tokenizer: what transformers loads by itself."""
+
+    name: ClassVar[str] = "plain"
+
+    def holds(self, artifact: Artifact) -> Fault | None:
+        artifact.manifest.strategy.require_mergeable()
+        return None
+
+    def write(self, artifact: Artifact, job: ExportJob) -> Written:
+        merged: Any = artifact.manifest.strategy.merge(artifact.model)
+        weights = _write(merged, artifact, job)
+        _require_equal(merged, artifact, job.target)
+        return Written(weights, "merged, as it was trained")
+
+    def open(self, folder: Path, told: ExportFile) -> nn.Module:
+        return _load(folder, ArtifactManifest.from_dict(told["model"], folder))
+
+
+def _write(merged: Any, artifact: Artifact, job: ExportJob) -> tuple[str, ...]:
+    """Write the merged model; returns the names of the files of its weights."""
+    modelling, target = job.folder / _MODELLING, job.target
+    needed = sum(weight.nbytes for weight in merged.parameters())
+    with quiet(), writing(target, needed, half=target):
+        if modelling.exists():
+            shutil.copyfile(modelling, target / modelling.name)
+        merged.save_pretrained(target)
+        if rule := artifact.problem.scorer.decision_rule:
+            write_json(target / DECISION_RULE, rule)
+    return tuple(sorted(file.name for file in target.glob("*.safetensors")))
+
+
+def _require_equal(merged: Any, artifact: Artifact, target: Path) -> None:
+    """Raise `RunFailed` where the folder, loaded afresh, computes anything else."""
+    ids_BT = torch.arange(_MADE_UP).reshape(2, -1) % len(artifact.tokenizer)
+    batch = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT)}
+    models = merged, _load(target, artifact.manifest)
+    with torch.inference_mode(), autocast(artifact.precision, torch.device("cpu")):
+        one, other = (model.eval()(**batch).logits.float() for model in models)
+    tolerance = _TOLERANCES[artifact.precision]
+    if not torch.allclose(one, other, atol=tolerance, rtol=tolerance):
+        raise RunFailed(
+            Fault(
+                "export.reload_differs",
+                "the folder, loaded afresh, computes other outputs, by up to {difference:.2g}",
+                Place(str(target)),
+                "this is a bug in welltuned; please report it",
+                difference=float((one - other).abs().max()),
+            )
+        )
+
+
+def _load(folder: Path, manifest: ArtifactManifest) -> Any:
+    auto_class: Any = getattr(transformers, manifest.problem.auto_class)
+    trust = manifest.base.trust_remote_code and imports_allowed()
+    with quiet():
+        return auto_class.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=trust
+        ).eval()

@@ -1,0 +1,80 @@
+"""What an export is calibrated and judged on: the run's own splits, as the model reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from welltuned.data.records import Records
+from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.runs import Run
+from welltuned.tasks import Examples
+from welltuned.training.data_cache import DataCache
+from welltuned.training.load_config import load_config
+
+if TYPE_CHECKING:
+    from welltuned.artifact.save_load import Artifact
+
+CALIBRATION = 300
+"""Training texts that ranges of activations are measured on; NNCF's own number."""
+_MOST = 5000
+"""Examples of a split that are read at most, drawn at random."""
+
+
+@dataclass(frozen=True)
+class ProofData:
+    """Splits of the run's data."""
+
+    calibration: Examples
+    """Of the training split."""
+    validation: Examples
+    judged: Examples
+    split: str
+    """Which split is judged: test or, where that stays sealed, validation."""
+
+    @classmethod
+    def of(cls, run: Run, artifact: Artifact) -> ProofData:
+        """Read the data of a run again. Raises `InputError` where that cannot be done."""
+        try:
+            config = load_config(str(run.folder / "config.yaml"), ()).of_one_run
+            faults = Faults()
+            splits = DataCache().splits(config.data, config.task, faults)
+            faults.raise_if_any()
+        except InputError as error:
+            raise _not_readable(run, error) from error
+        assert splits is not None
+
+        def encoded(split: str, most: int) -> Examples:
+            records = _drawn(splits[split], most)
+            return artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length)
+
+        judged = run.judged
+        validation = encoded("validation", _MOST)
+        return cls(
+            encoded("train", CALIBRATION),
+            validation,
+            validation if judged == "validation" else encoded(judged, _MOST),
+            judged,
+        )
+
+
+def _drawn(records: Records, most: int) -> Records:
+    """So many at most, in their order."""
+    if len(records) <= most:
+        return records
+    chosen = np.random.default_rng(0).choice(len(records), most, replace=False)
+    return records.take(sorted(chosen.tolist()))
+
+
+def _not_readable(run: Run, error: InputError) -> InputError:
+    return InputError(
+        Fault(
+            "export.data_unreadable",
+            "an export is proved on the run's own data, which cannot be read again: {reason}",
+            Place(str(run.folder)),
+            "put the files back where the run's config.yaml has them",
+            reason=error.faults[0].what,
+        )
+    )
