@@ -492,7 +492,7 @@ def test_export_writes_a_plain_folder(adapted: Run, call: Any, tmp_path: Path) -
         ((), "cli.export_options"),
         (("to=",), "cli.export_options"),
         (("too=there",), "cli.export_options"),
-        (("to=plain", "and=b"), "config.unknown_key"),
+        (("to=plain", "and=b"), "config.key_unknown"),
         (("to=merged",), "export.format_unknown"),
         (("to=plain", "precision=int8"), "export.precision_unknown"),
     ],

@@ -8,14 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from welltuned.artifact.manifest import CARD, find_artifact
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.special_tokens import stay_text
 from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, Written
 from welltuned.deployment.export.config import ExportSettings
 from welltuned.deployment.export.formats import export_format
+from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.checksums import write_sums
 from welltuned.models.loading import quiet
@@ -53,7 +52,7 @@ def export_run(
     owner = _owner(folder)
     target = Path(out).expanduser() if out else _default_target(folder, owner, format, chosen)
     require_free(target)
-    artifact = load_artifact(folder, torch.device("cpu"))
+    artifact = load_artifact(folder, choose_device("cpu"))
     if (fault := format.holds(artifact)) is not None:
         raise InputError(fault)
     limit = settings.limits.drop if drop is None else drop
