@@ -16,7 +16,7 @@ from exporting import cost
 from faults import refused
 from welltuned.deployment.export import search
 from welltuned.deployment.export.capture import Captured
-from welltuned.deployment.export.search import Search
+from welltuned.deployment.export.search import PrecisionSearch
 from welltuned.errors import RunFailed
 
 BLOCKS = ["layer.0", "layer.1", "layer.2", "layer.3"]
@@ -60,12 +60,12 @@ class Format:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Search]:
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PrecisionSearch]:
     """A search over made-up losses: points by recipe, and what each block costs of them."""
 
     def make(
         lost: dict[str, float], blocks: dict[str, float] | None = None, **given: Any
-    ) -> Search:
+    ) -> PrecisionSearch:
         def points(way: Way) -> float:
             return lost[way.recipe] - sum((blocks or {}).get(block, 0.0) for block in way.kept)
 
@@ -93,7 +93,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sear
         job: Any = SimpleNamespace(
             precision="int8", drop=0.5, tell=lambda words: None, target=tmp_path / "target"
         )
-        return Search(Format(**given), Captured(file, ("input_ids",)), judge, job)
+        return PrecisionSearch(Format(**given), Captured(file, ("input_ids",)), judge, job)
 
     return make
 

@@ -39,7 +39,7 @@ class ExportJob:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenExport:
     """What a format has written, and what proves it."""
 
     files: tuple[str, ...]
@@ -74,7 +74,7 @@ class ExportFormat(ABC):
         return None
 
     @abstractmethod
-    def write(self, artifact: Artifact, job: ExportJob) -> Written:
+    def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:
         """Write the model into the empty folder `job.target`, and prove it.
 
         The artifact is the job's, freshly loaded, and may be changed. Raises `RunFailed` where what

@@ -99,6 +99,7 @@ def capture_graph(artifact: Artifact, examples: Examples, file: Path) -> Capture
 
 def _ready(artifact: Artifact) -> nn.Module:
     """Merged where it can be, in float32, attending by operators that every runtime has."""
+    artifact.model.float()  # weights in half precision would round small updates away
     merged: Any = artifact.merged().model
     model = merged.get_base_model() if hasattr(merged, "get_base_model") else merged
     if attention_of(model) != ATTENTION:
@@ -106,7 +107,7 @@ def _ready(artifact: Artifact) -> nn.Module:
     for part in model.modules():
         if getattr(getattr(part, "config", None), "use_cache", None):
             part.config.use_cache = False
-    return model.cpu().float().eval()
+    return model.eval()
 
 
 def _example(artifact: Artifact, examples: Examples) -> dict[str, np.ndarray]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from welltuned.artifact.save_load import load_artifact
-from welltuned.deployment.export.base import ExportFormat, ExportJob, Written, cannot_hold
+from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport, cannot_hold
 from welltuned.deployment.export.capture import Captured, block_of, capture_graph, graph_inputs
 from welltuned.deployment.export.proof import Judge
 from welltuned.deployment.export.proof_data import ProofData
-from welltuned.deployment.export.search import Attempt, Batches, Search
+from welltuned.deployment.export.search import Attempt, Batches, PrecisionSearch
 from welltuned.deployment.graphs import ONNX, Graph, GraphModel
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs.environment import processor
@@ -74,7 +74,7 @@ class GraphFormat(ExportFormat):
         self.require_packages()
         return self.model_of(folder, told["inputs"])
 
-    def write(self, artifact: Artifact, job: ExportJob) -> Written:
+    def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:
         """The best attempt of a search, each on the run's own data."""
         if job.run is None:
             raise InputError(_without_run(self.name, job.folder))
@@ -87,7 +87,7 @@ class GraphFormat(ExportFormat):
             file.parent.mkdir()
             captured = capture_graph(artifact, data.validation, file)
             judge = Judge.of(original, data)
-            taken, attempts = Search(self, captured, judge, job).run()
+            taken, attempts = PrecisionSearch(self, captured, judge, job).run()
             return self._finished(taken, attempts, captured, judge, job.target)
 
     def _finished(
@@ -97,7 +97,7 @@ class GraphFormat(ExportFormat):
         captured: Captured,
         judge: Judge,
         target: Path,
-    ) -> Written:
+    ) -> WrittenExport:
         """The files of the attempt that is taken, at their place, with what proves them."""
         files = sorted(file.name for file in taken.folder.iterdir())
         for name in files:
@@ -112,7 +112,7 @@ class GraphFormat(ExportFormat):
             "processor": processor(),
             "threads": torch.get_num_threads(),
         }
-        return Written(
+        return WrittenExport(
             tuple(files), taken.recipe, captured.inputs, taken.kept, proof, loader_of(judge.artifact)
         )
 

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from welltuned.artifact.manifest import ArtifactManifest
-from welltuned.deployment.export.base import ExportFormat, ExportJob, Written
+from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, Place, RunFailed
 from welltuned.models.loading import quiet
@@ -41,11 +41,11 @@ class PlainFormat(ExportFormat):
         artifact.manifest.strategy.require_mergeable()
         return None
 
-    def write(self, artifact: Artifact, job: ExportJob) -> Written:
+    def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:
         merged: Any = artifact.manifest.strategy.merge(artifact.model)
         weights = _write(merged, artifact, job)
         _require_equal(merged, artifact, job.target)
-        return Written(weights, "merged, as it was trained")
+        return WrittenExport(weights, "merged, as it was trained")
 
     def open(self, folder: Path, told: ExportFile) -> nn.Module:
         return _load(folder, ArtifactManifest.from_dict(told["model"], folder))

@@ -82,7 +82,7 @@ class Judge:
         )
 
 
-def prove(model: nn.Module, size: int, judge: Judge, job: ExportJob) -> ExportProof:
+def prove_export(model: nn.Module, size: int, judge: Judge, job: ExportJob) -> ExportProof:
     """All that is measured of a model of so many bytes. Raises `RunFailed` beyond the limit."""
     score = judge.score(model, job.drop)
     if score["worst_drop"] > score["limit"]:

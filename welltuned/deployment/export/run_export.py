@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from welltuned.artifact.manifest import CARD, find_artifact
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.special_tokens import stay_text
-from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, Written
+from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, WrittenExport
 from welltuned.deployment.export.config import ExportSettings
 from welltuned.deployment.export.formats import export_format
 from welltuned.engines.device import choose_device
@@ -67,7 +67,7 @@ def export_run(
     return target
 
 
-def _finish(format: ExportFormat, artifact: Artifact, job: ExportJob, written: Written) -> None:
+def _finish(format: ExportFormat, artifact: Artifact, job: ExportJob, written: WrittenExport) -> None:
     """What stands beside the weights, whatever the format."""
     target = job.target
     with quiet():
@@ -82,7 +82,7 @@ def _finish(format: ExportFormat, artifact: Artifact, job: ExportJob, written: W
 
 
 def _described(
-    format: ExportFormat, artifact: Artifact, job: ExportJob, written: Written
+    format: ExportFormat, artifact: Artifact, job: ExportJob, written: WrittenExport
 ) -> ExportFile:
     problem, tokenizer = artifact.problem, artifact.tokenizer
     return {

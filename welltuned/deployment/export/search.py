@@ -87,7 +87,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Search:
+class PrecisionSearch:
     """Writes a captured graph in a format, in more and more precision."""
 
     format: GraphWriter

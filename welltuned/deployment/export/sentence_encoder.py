@@ -17,8 +17,8 @@ from torch import nn
 from transformers import AutoModel
 
 from welltuned.artifact.save_load import load_artifact
-from welltuned.deployment.export.base import ExportFormat, ExportJob, Written, cannot_hold
-from welltuned.deployment.export.proof import Judge, prove
+from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport, cannot_hold
+from welltuned.deployment.export.proof import Judge, prove_export
 from welltuned.deployment.export.proof_data import ProofData
 from welltuned.models.loading import quiet
 from welltuned.models.modeling_pooled import PooledForSequenceClassification, pool
@@ -56,13 +56,13 @@ class SentenceTransformersFormat(ExportFormat):
         artifact.manifest.strategy.require_mergeable()
         return None
 
-    def write(self, artifact: Artifact, job: ExportJob) -> Written:
+    def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:
         model: Any = artifact.manifest.strategy.merge(artifact.model)
         _write_encoder(model.float(), artifact, job.target)
         encoder = _Encoder(job.target, model.config.pooling).eval()
         proof = None if job.run is None else _proof(encoder, artifact, job)
         files = (*sorted(file.name for file in job.target.glob("model*.safetensors")), _HEAD)
-        return Written(files, "merged, as it was trained", proof=proof)
+        return WrittenExport(files, "merged, as it was trained", proof=proof)
 
     def open(self, folder: Path, told: ExportFile) -> nn.Module:
         modes = json.loads((folder / _POOLING / "config.json").read_text(encoding="utf-8"))
@@ -116,4 +116,4 @@ def _proof(encoder: nn.Module, artifact: Artifact, job: ExportJob) -> ExportProo
     original = load_artifact(job.folder, torch.device("cpu")).merged()
     job.tell("measuring agreement, score, latency and throughput")
     size = sum(file.stat().st_size for file in job.target.glob("*.safetensors"))
-    return prove(encoder, size, Judge.of(original, data), job)
+    return prove_export(encoder, size, Judge.of(original, data), job)
