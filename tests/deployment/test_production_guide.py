@@ -87,7 +87,7 @@ def answered(url: str, body: str, tries: int = 60) -> dict[str, Any]:
                 urllib.request.Request(url, body.encode(), headers), timeout=30
             ) as response:
                 found: Any = json.loads(response.read())
-                return found["rows"][0] if "rows" in found else found
+                return dict(found["answers"][0])
         except OSError:
             time.sleep(1)
     raise AssertionError("nobody answers")

@@ -16,6 +16,7 @@ start.json          what was decided before the first step
 resume/             step-N/, what an interrupted run goes on from
 model/              the portable artifact
 report.html         one file, no network
+exports/FORMAT/     exported models, each with its proof (`export_schema.py`)
 folds/N/, final/    of a run with `data.folds` (`cross_validated.py`): ordinary runs
 """
 

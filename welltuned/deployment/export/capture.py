@@ -94,7 +94,14 @@ def capture_graph(artifact: Artifact, examples: Examples, file: Path) -> Capture
                 reason=(str(error).splitlines() or [type(error).__name__])[0],
             )
         ) from error
-    return Captured(file, inputs)
+    return Captured(file, _inputs_of(file))
+
+
+def _inputs_of(file: Path) -> tuple[str, ...]:
+    """What the graph really takes; what no operator reads was left out of it."""
+    import onnx
+
+    return tuple(one.name for one in onnx.load(str(file)).graph.input)
 
 
 def _ready(artifact: Artifact) -> nn.Module:
