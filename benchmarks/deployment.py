@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,10 @@ def exported(run: wt.Run, folder: Path) -> dict[str, tuple[Answer, Any]]:
     def piped(texts: list[str], size: int) -> Any:
         return peer(texts, batch_size=size, truncation=True, max_length=_MAX_LENGTH)
 
-    sides: dict[str, tuple[Answer, Any]] = {"pipeline": (piped, None), "predict": (ours.predict, None)}
+    sides: dict[str, tuple[Answer, Any]] = {
+        "pipeline": (piped, None),
+        "predict": (ours.predict, None),
+    }
     for format, precision in EXPORTS:
         name = f"{format} {precision}"
         target = export_run(run, format, folder / name.replace(" ", "-"), precision, drop=100)
@@ -130,8 +134,8 @@ def in_rounds(
     single: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         for name, answer in sides.items():
-            whole = seconds(lambda answer=answer: answer(texts, 32))  # type: ignore[misc]
-            each = seconds(lambda answer=answer: [answer([one], 1) for one in texts[:singles]])  # type: ignore[misc]
+            whole = seconds(partial(answer, texts, 32))
+            each = seconds(partial(one_by_one, answer, texts[:singles]))
             if number:  # the first warms up
                 many[name].append(len(texts) / whole)
                 single[name].append(1000 * each / singles)
@@ -139,6 +143,11 @@ def in_rounds(
         {name: statistics.median(found) for name, found in kept.items()} for kept in (many, single)
     ]
     return medians[0], medians[1]
+
+
+def one_by_one(answer: Answer, texts: list[str]) -> None:
+    for text in texts:
+        answer([text], 1)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -151,16 +160,32 @@ def seconds(work: Callable[[], object]) -> float:
 
 _WORDS = {
     "en": {
-        "heads": ("", "texts/s", "× predict", "× pipeline", "ms, one text", "÷ predict", "points, 95%"),
+        "heads": (
+            "",
+            "texts/s",
+            "× predict",
+            "× pipeline",
+            "ms, one text",
+            "÷ predict",
+            "points, 95%",
+        ),
         "names": {"pipeline": "`transformers` pipeline", "predict": "`predict` (torch fp32)"},
-        "said": "{data}, {texts} test texts, MiniLM (6 blocks), medians of {rounds} rounds in turns; "
+        "said": "{data}, {texts} test texts, MiniLM (6 blocks), medians of {rounds} rounds; "
         "{processor}, {threads} threads. Points are those of macro-F1, with the paired interval.",
     },
     "zh": {
-        "heads": ("", "每秒文本数", "对 predict", "对 pipeline", "单条毫秒", "对 predict", "分差，95%"),
+        "heads": (
+            "",
+            "每秒文本数",
+            "对 predict",
+            "对 pipeline",
+            "单条毫秒",
+            "对 predict",
+            "分差，95%",
+        ),
         "names": {"pipeline": "`transformers` pipeline", "predict": "`predict`（torch fp32）"},
-        "said": "{data}，{texts} 条测试文本，MiniLM（6 层），交替 {rounds} 轮取中位数；{processor}，"
-        "{threads} 个线程。分差为宏 F1 的差值，附成对区间。",
+        "said": "{data}，{texts} 条测试文本，MiniLM（6 层），交替 {rounds} 轮取中位数；"
+        "{processor}，{threads} 个线程。分差为宏 F1 的差值，附成对区间。",
     },
 }
 

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 import welltuned as wt
 from support import make_rows, tune, write_rows
 from welltuned.artifact.answers import ABSTAINED
-from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.manifest import CARD
 from welltuned.cli.console.run import results_lines
+from welltuned.deployment.export.run_export import export_run
 from welltuned.runs import Run
 from welltuned.runs.results_schema import RunResults
 

@@ -30,8 +30,8 @@ from support import (
     short_tune,
     tune,
 )
-from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.save_load import load_artifact
+from welltuned.deployment.export.run_export import export_run
 from welltuned.models import loading
 from welltuned.models.anatomy import position_offset
 

@@ -17,11 +17,11 @@ from faults import refused
 from sentences import make_sentences, write_conll
 from support import DECODERS, ENCODERS, STRATEGIES, fit, job_for, short_tune, tune, write_rows
 from welltuned import cli
-from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.predictor import Predictor
 from welltuned.artifact.save_load import load_artifact
 from welltuned.cli.console import answers
 from welltuned.data.encoding import IGNORED
+from welltuned.deployment.export.run_export import export_run
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.accumulate import accumulate
 from welltuned.engines.events import Listener, Step

@@ -56,7 +56,8 @@ def test_both_languages_have_the_same_six() -> None:
 
 
 @pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, NEEDED)) or not (ROOT / "welltuned/cli/serve.py").exists(),
+    not all(map(importlib.util.find_spec, NEEDED))
+    or not (ROOT / "welltuned/cli/serve.py").exists(),
     reason="an extra that the guide installs is not installed",
 )
 def test_they_lead_from_a_csv_to_an_int8_server(

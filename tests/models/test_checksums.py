@@ -12,8 +12,8 @@ import pytest
 
 import welltuned as wt
 from faults import brief, refused
-from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.save_load import load_artifact
+from welltuned.deployment.export.run_export import export_run
 from welltuned.models.adapters import find_adapter
 from welltuned.models.checksums import SUMS
 from welltuned.models.loading import ModelConfig

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from faults import refused
 from support import build, encode, job_for, logits, make_rows, short_tune
-from welltuned.deployment.export.run_export import export_run
 from welltuned.artifact.save_load import load_artifact
+from welltuned.deployment.export.run_export import export_run
 from welltuned.engines import torch_loop
 
 TEXTS = [row["text"] for row in make_rows(8, seed=5)]

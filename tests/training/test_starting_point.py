@@ -22,8 +22,8 @@ from support import (
     tune,
     write_rows,
 )
-from welltuned.deployment.export.run_export import export_run
 from welltuned.config import run_config_from
+from welltuned.deployment.export.run_export import export_run
 from welltuned.runs import Run
 from welltuned.runs.folder import list_runs
 from welltuned.training.prepare import prepare

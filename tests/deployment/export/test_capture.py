@@ -10,8 +10,8 @@ import pytest
 
 import welltuned as wt
 from answering import questions
-from faults import refused
 from exporting import require_alike
+from faults import refused
 from support import ENCODERS, STRATEGIES, make_rows, short_tune
 from welltuned.deployment.export.capture import OUTSIDE, block_of
 from welltuned.deployment.export.run_export import export_run

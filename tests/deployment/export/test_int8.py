@@ -74,11 +74,11 @@ def test_the_loader_needs_neither_torch_nor_transformers(exported: Path) -> None
 @pytest.mark.slow
 def test_the_loader_runs_where_nothing_else_is_installed(exported: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "clean", with_pip=True)
-    python = tmp_path / "clean" / "bin" / "python"
+    python = str(tmp_path / "clean" / "bin" / "python")
     install = [python, "-m", "pip", "install", "-q", "onnxruntime", "tokenizers", "numpy"]
     subprocess.run(install, check=True, timeout=600)
     shutil.copytree(exported, tmp_path / "away")
-    asked = [python, tmp_path / "away" / "predict.py", *TEXTS]
+    asked = [python, str(tmp_path / "away" / "predict.py"), *TEXTS]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True)
     rows = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
     assert rows == [row["prediction"] for row in open_predictor(exported).predict(TEXTS)]

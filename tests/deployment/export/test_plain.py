@@ -48,7 +48,9 @@ def test_a_pooled_head_travels_with_its_modelling_file(finished: Run, tmp_path: 
 
 
 def test_the_familys_own_head_needs_no_modelling_file(adapted: Run, tmp_path: Path) -> None:
-    assert not (export_run(adapted.folder, "plain", tmp_path / "plain") / "modeling_pooled.py").exists()
+    assert not (
+        export_run(adapted.folder, "plain", tmp_path / "plain") / "modeling_pooled.py"
+    ).exists()
 
 
 def test_the_labels_keep_their_names(adapted: Run, tmp_path: Path) -> None:

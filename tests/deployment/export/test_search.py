@@ -1,4 +1,4 @@
-"""The search for a way that loses little: recipes, then the costliest blocks in higher precision."""
+"""The search for a way that loses little: recipes, then the costliest blocks in full."""
 
 from __future__ import annotations
 

@@ -113,7 +113,12 @@ class GraphFormat(ExportFormat):
             "threads": torch.get_num_threads(),
         }
         return WrittenExport(
-            tuple(files), taken.recipe, captured.inputs, taken.kept, proof, loader_of(judge.artifact)
+            tuple(files),
+            taken.recipe,
+            captured.inputs,
+            taken.kept,
+            proof,
+            loader_of(judge.artifact),
         )
 
     def calibration(self, artifact: Artifact, examples: Examples) -> Batches:

@@ -1,7 +1,7 @@
 """Answers of the exported model in this folder, without torch or transformers.
 
-    pip install onnxruntime tokenizers numpy    # of an OpenVINO export: openvino tokenizers numpy
-    python predict.py "a text" "another"
+pip install onnxruntime tokenizers numpy    # of an OpenVINO export: openvino tokenizers numpy
+python predict.py "a text" "another"
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TextModel:
         return self.run({name: np.array(columns[name]) for name in self.told["inputs"]})
 
     def predict(self, texts: list[Any]) -> list[Any]:
-        """A row for each text: its prediction, and probabilities by label where there are labels."""
+        """A row for each text: its prediction, and the probability of each label."""
         logits, labels, rule = self.logits(texts), self.told["labels"], self.told["decision_rule"]
         logits = logits.astype(np.float64) / rule.get("temperature", 1.0)
         if self.told["predictions"] == "number":

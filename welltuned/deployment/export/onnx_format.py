@@ -8,7 +8,7 @@ activations with each other, as in attention, stay in float.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -97,7 +97,7 @@ def _quantise_statically(source: Path, file: Path, excluded: list[str], batches:
     quantize_static(
         source,
         file,
-        reader_of(batches),
+        CalibrationTexts(batches),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=[*QUANTISED, "Gather"],
         per_channel=True,
@@ -108,19 +108,15 @@ def _quantise_statically(source: Path, file: Path, excluded: list[str], batches:
     )
 
 
-def reader_of(batches: Batches) -> Any:
-    """Batches as ONNX Runtime's calibration asks for them."""
-    from onnxruntime.quantization import CalibrationDataReader
+class CalibrationTexts:
+    """Batches as ONNX Runtime's calibration asks for them, one after the other."""
 
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.left: Iterator[Mapping[str, np.ndarray]] = iter(batches)
+    def __init__(self, batches: Batches) -> None:
+        self._left = iter(batches)
 
-        def get_next(self) -> Any:
-            batch = next(self.left, None)
-            return None if batch is None else dict(batch)
-
-    return Reader()
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._left, None)
+        return None if batch is None else dict(batch)
 
 
 @contextmanager

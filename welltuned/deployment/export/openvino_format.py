@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -51,10 +53,11 @@ def _quantised(model: Any, kept: frozenset[str], batches: Batches) -> Any:
     nncf.set_log_level(logging.ERROR)
     names = [one.get_friendly_name() for one in model.get_ops()]
     excluded = [name for name in names if block_of(name) in kept]
-    return nncf.quantize(
-        model,
-        nncf.Dataset([dict(batch) for batch in batches]),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(batches),
-        ignored_scope=nncf.IgnoredScope(names=excluded, validate=False),
-    )
+    with redirect_stdout(StringIO()):  # where results stand, it would draw progress bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset([dict(batch) for batch in batches]),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(batches),
+            ignored_scope=nncf.IgnoredScope(names=excluded, validate=False),
+        )

@@ -188,17 +188,17 @@ def running_costs(
     models: Mapping[str, nn.Module], sizes: Mapping[str, int], artifact: Artifact, data: ProofData
 ) -> dict[str, RunningCost]:
     """What answers of each model cost, measured in alternation; medians over rounds."""
-    single, many = _first(data.judged, _SINGLE), _first(data.judged, _MANY)
+    few, many = _first(data.judged, _SINGLE), _first(data.judged, _MANY)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in models}
     for round_number in range(_ROUNDS + 1):
         for name, model in models.items():
-            found = _seconds(model, artifact, single, 1), _seconds(model, artifact, many, BATCH)
+            found = _seconds(model, artifact, few, 1), _seconds(model, artifact, many, BATCH)
             if round_number:  # the first warms up
                 taken[name].append(found)
     return {
         name: {
-            "milliseconds": 1000 * statistics.median(one for one, _ in found) / len(single),
-            "texts_per_second": len(many) / statistics.median(all for _, all in found),
+            "milliseconds": 1000 * statistics.median(single for single, _ in found) / len(few),
+            "texts_per_second": len(many) / statistics.median(batched for _, batched in found),
             "bytes": sizes[name],
         }
         for name, found in taken.items()

@@ -67,7 +67,9 @@ def export_run(
     return target
 
 
-def _finish(format: ExportFormat, artifact: Artifact, job: ExportJob, written: WrittenExport) -> None:
+def _finish(
+    format: ExportFormat, artifact: Artifact, job: ExportJob, written: WrittenExport
+) -> None:
     """What stands beside the weights, whatever the format."""
     target = job.target
     with quiet():

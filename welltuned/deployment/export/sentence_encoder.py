@@ -79,7 +79,9 @@ def _write_encoder(model: Any, artifact: Artifact, target: Path) -> None:
         model.base_model.save_pretrained(target)
     head = {name: weight.contiguous() for name, weight in model.classifier.state_dict().items()}
     save_file(head, target / _HEAD)
-    pooling: dict[str, object] = {mode: name == model.config.pooling for name, mode in _MODES.items()}
+    pooling: dict[str, object] = {
+        mode: name == model.config.pooling for name, mode in _MODES.items()
+    }
     pooling["word_embedding_dimension"] = model.classifier.in_features
     reads = {"max_seq_length": artifact.max_length, "do_lower_case": False}
     for name, values in (
