@@ -25,15 +25,14 @@ from transformers import pipeline
 from transformers.utils import logging
 
 import welltuned as wt
+from marked import ROOT, as_table, pages, write_parts
 from welltuned.deployment.export.run_export import export_run
 from welltuned.deployment.open import open_predictor
 from welltuned.runs.environment import describe_environment, processor
 from welltuned.runs.export_schema import read_export
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/deployment.json"
-PAGES = {"en": ROOT / "docs/production.md", "zh": ROOT / "docs/zh/production.md"}
-BEGIN, END = "<!-- deployment -->", "<!-- end of deployment -->"
+PAGES = pages("production")
 EXPORTS = (("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "int8"))
 _MAX_LENGTH = 128
 Answer = Callable[[list[str], int], Any]
@@ -56,8 +55,7 @@ def main() -> None:
     RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(table(found, "en"))
     if asked.write:
-        for language, page in PAGES.items():
-            page.write_text(filled(page.read_text(encoding="utf-8"), found, language), "utf-8")
+        write_parts(PAGES, "deployment", {language: table(found, language) for language in PAGES})
 
 
 def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -194,9 +192,8 @@ def table(found: dict[str, Any], language: str) -> str:
     """The figures as Markdown."""
     words: Any = _WORDS[language]
     heads: Sequence[str] = words["heads"]
-    lines = [f"| {' | '.join(heads)} |", f"|---{'|---:' * (len(heads) - 1)}|"]
-    for name, side in found["sides"].items():
-        cells = (
+    rows = [
+        (
             words["names"].get(name, name),
             f"{side['texts_per_second']:,.0f}",
             f"{side['times_predict']:.2f}",
@@ -205,8 +202,9 @@ def table(found: dict[str, Any], language: str) -> str:
             f"{side['latency_of_predict']:.2f}",
             points(side["proof"]),
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", words["said"].format(**found)])
+        for name, side in found["sides"].items()
+    ]
+    return "\n".join([as_table(heads, rows, left=1), "", words["said"].format(**found)])
 
 
 def points(proof: Any) -> str:
@@ -216,13 +214,6 @@ def points(proof: Any) -> str:
     change = proof["score"]["change"]
     low, high = (100 * end for end in change["difference_ci95"])
     return f"{100 * (change['after'] - change['before']):+.2f} ({low:+.2f} … {high:+.2f})"
-
-
-def filled(page: str, found: dict[str, Any], language: str) -> str:
-    """A page with the figures between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table(found, language)}\n{END}{after}"
 
 
 if __name__ == "__main__":
