@@ -26,6 +26,8 @@ HEAVY = {
     "pydantic",
     "rich",
     "wrapt",
+    "fastapi",
+    "uvicorn",
 }
 CONFIG = {"numpy", "pydantic"}
 """Configs are read, and their data: nothing else until both are right."""
@@ -38,6 +40,7 @@ LIGHT: tuple[tuple[str, set[str]], ...] = (
     ("evaluate /no/such data=/no/such.jsonl", CONFIG),
     ("predict /no/such text", CONFIG),
     ("chat /no/such", CONFIG),
+    ("serve /no/such", CONFIG),
     (f"sweep {FAULTY}", {*CONFIG, "rich"}),
     (f"tune data {FAULTY}", {*CONFIG, "rich"}),
     (f"data suspects {FAULTY}", {*CONFIG, "rich"}),

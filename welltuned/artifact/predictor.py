@@ -222,12 +222,12 @@ class Predictor:
         records = self.problem.codec.records_of(list(zip(prompts, responses, strict=True)))
         return verdict.rewards(self.outputs(records, batch_size), 0)
 
-    def say(self, given: object, hear: Callable[[str], object]) -> str:
+    def say(self, given: object, hear: Callable[[str], object], by: Responder | None = None) -> str:
         """Answer a text or a list of messages, streaming each piece of text as it comes.
 
-        Raises `InputError` for models that do not generate text.
+        `by` decodes otherwise than the model does. Raises `InputError` for models without text.
         """
-        responder, artifact = self.problem.responder, self._artifact
+        responder, artifact = by or self.problem.responder, self._artifact
         if responder is None:
             raise InputError(
                 Fault(
@@ -245,9 +245,8 @@ class Predictor:
     def forgets(self, given: object) -> bool:
         """Whether a text or a list of messages is too long for `say` to read it whole."""
         responder, artifact = self.problem.responder, self._artifact
-        records = self.problem.codec.records_of([given])
-        tokenizer, limit = artifact.tokenizer, artifact.max_length
-        return responder is not None and bool(responder.cut(tokenizer, records, limit)[0])
+        asked = artifact.tokenizer, self.problem.codec.records_of([given]), artifact.max_length
+        return responder is not None and bool(responder.cut(*asked)[0])
 
     def answer_file(
         self, file: str, batch_size: int = 64, data: DataConfig | None = None

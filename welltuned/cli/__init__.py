@@ -13,11 +13,11 @@ from welltuned.cli.app import app, main
 # In the order in which `welltuned --help` lists them.
 from welltuned.cli import train, resume, compare, demo
 from welltuned.cli import data, probe, plan, tune, sweep
-from welltuned.cli import predict, chat, evaluate, export
+from welltuned.cli import predict, chat, evaluate, export, serve
 from welltuned.cli import runs, report, doctor, help
 # isort: on
 
 __all__ = [
     "app", "chat", "compare", "data", "demo", "doctor", "evaluate", "export", "help", "main",
-    "plan", "predict", "probe", "report", "resume", "runs", "sweep", "train", "tune",
+    "plan", "predict", "probe", "report", "resume", "runs", "serve", "sweep", "train", "tune",
 ]  # fmt: skip

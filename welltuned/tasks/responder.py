@@ -29,6 +29,14 @@ class Responder(ABC):
     def max_new_tokens(self) -> int:
         """How many tokens an answer has at most."""
 
+    @abstractmethod
+    def decoding_as(self, **changes: float) -> Responder:
+        """The same with other parameters of decoding, such as `max_new_tokens` or `temperature`."""
+
+    @abstractmethod
+    def reads_turns(self, tokenizer: PreTrainedTokenizerBase) -> bool:
+        """Whether a conversation is read whole, and not its last message alone."""
+
     @property
     def imported_metrics(self) -> tuple[str, ...]:
         """The import paths of metrics that are not ours, and that `score` calls."""
@@ -52,6 +60,10 @@ class Responder(ABC):
     @abstractmethod
     def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
         """Which questions are too long to be read whole (N)."""
+
+    @abstractmethod
+    def prompt_lengths(self, tokenizer: PreTrainedTokenizerBase, records: Records) -> np.ndarray:
+        """The tokens of each question, uncut (N)."""
 
     @abstractmethod
     def answer_length(

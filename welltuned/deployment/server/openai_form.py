@@ -1,0 +1,268 @@
+"""OpenAI's form of chat and completions: what may be asked, and how answers are written.
+
+The keys are those of its API reference (`/v1/chat/completions`, `/v1/completions`). One that would
+change the answer and is not supported is refused; one that changes nothing is taken.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from welltuned.data.message_parsing import Unreadable, as_turns
+from welltuned.deployment.server.bodies import ChatBody, CompletionBody, WritingBody
+from welltuned.deployment.server.conversation import Given, Spoken, Wish
+from welltuned.deployment.server.refusal import Refusal
+from welltuned.errors import Fault
+from welltuned.tasks import Responder
+
+_CHANGE_NOTHING = {
+    "metadata",
+    "prompt_cache_key",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
+}
+_NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "best_of": (1,),
+    "echo": (False,),
+    "frequency_penalty": (0,),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "parallel_tool_calls": (True, False),
+    "presence_penalty": (0,),
+    "response_format": ({"type": "text"},),
+    "suffix": ("",),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+}
+"""Values that say what is so anyway."""
+
+
+Written = dict[str, Any]
+"""A body, or a part of one, that becomes JSON."""
+
+
+# --- What is asked -------------------------------------------------------------------
+
+
+def wish_of(body: WritingBody, responder: Responder) -> Wish:
+    """How it is to be decoded. Raises `Refusal` for keys that are not supported."""
+    extra = body.model_extra or {}
+    refused = [
+        key
+        for key, value in extra.items()
+        if key not in _CHANGE_NOTHING and value is not None and value not in _NEUTRAL.get(key, ())
+    ]
+    if refused:
+        raise Refusal(400, [_unsupported(key) for key in refused])
+    limit = body.max_tokens
+    if isinstance(body, ChatBody) and body.max_completion_tokens is not None:
+        limit = body.max_completion_tokens
+    fewer = limit is not None and limit < responder.max_new_tokens
+    asked = {
+        "max_new_tokens": limit if fewer else None,
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+    }
+    stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    return Wish({key: value for key, value in asked.items() if value is not None}, tuple(stops))
+
+
+def conversation_of(body: ChatBody, reads_turns: bool) -> Given:
+    """The messages as turns. Raises `Refusal` where they are none, or cannot be answered."""
+    try:
+        turns = as_turns(body.messages, "messages")
+    except Unreadable as error:
+        raise Refusal(422, error.fault) from None
+    if turns[-1]["role"] == "assistant":
+        raise Refusal(
+            422,
+            Fault(
+                "serve.nothing_asked",
+                "the last message is the assistant's own",
+                None,
+                "end with a message of the user",
+            ),
+        )
+    if len(turns) > 1 and not reads_turns:
+        raise Refusal(
+            422,
+            Fault(
+                "serve.one_message_alone",
+                "the model was tuned on plain texts, and reads one message alone",
+                None,
+                "send the text to go on with as the only message, or ask /v1/completions",
+            ),
+        )
+    _check_texts([turn["content"] for turn in turns[-1:]], [turn["content"] for turn in turns])
+    return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
+
+
+def asked_prompts(body: CompletionBody, most: int) -> list[Given]:
+    """The texts to go on with. Raises `Refusal` where there is none."""
+    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    _check_texts(prompts, prompts)
+    if len(prompts) > (1 if body.stream else most):
+        raise Refusal(
+            413,
+            Fault(
+                "serve.too_many_prompts",
+                "the request has {number:,} prompts, and may have {most:,}",
+                None,
+                "send them in several requests; an answer that is streamed has one prompt",
+                number=len(prompts),
+                most=1 if body.stream else most,
+            ),
+        )
+    return list(prompts)
+
+
+def check_model(asked: str | None, served: str) -> None:
+    """Raise `Refusal` where another model is asked for."""
+    if asked not in (None, served):
+        raise Refusal(
+            404,
+            Fault(
+                "serve.model_unknown",
+                "no model '{asked}' is served here",
+                None,
+                "ask for '{served}', or leave the model out",
+                asked=asked,
+                served=served,
+            ),
+        )
+
+
+def _unsupported(key: str) -> Fault:
+    return Fault(
+        "serve.option_unsupported",
+        "'{key}' is not supported, or not with this value",
+        None,
+        "leave it out",
+        key=key,
+    )
+
+
+def _check_texts(filled: Sequence[str], readable: Sequence[str]) -> None:
+    """Raise `Refusal` for what is empty where it must not be, or has half a character."""
+    if not filled or not all(text.strip() for text in filled):
+        raise Refusal(
+            422,
+            Fault("serve.prompt_empty", "there is no text to answer", None, "send one"),
+        )
+    try:
+        "".join(readable).encode()
+    except UnicodeEncodeError:
+        raise Refusal(
+            422,
+            Fault(
+                "serve.text_not_unicode",
+                "a text holds half a character (a surrogate by itself)",
+                None,
+                "write the character as UTF-8, or as both halves of its JSON escape",
+            ),
+        ) from None
+
+
+# --- What is answered ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CompletionForm(ABC):
+    """How one request's answers are written."""
+
+    prefix: ClassVar[str]
+    whole: ClassVar[str]
+    chunk: ClassVar[str]
+    """What OpenAI calls an answer and a piece of one."""
+
+    model: str
+    id: str = field(default_factory=lambda: secrets.token_hex(12))
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @abstractmethod
+    def choice(self, spoken: Spoken) -> Written:
+        """An answer."""
+
+    @abstractmethod
+    def piece(self, text: str) -> Written:
+        """What has been added to one."""
+
+    def opening(self) -> Iterator[Written]:
+        """What a stream begins with."""
+        return iter(())
+
+    def body(self, spoken: Sequence[Spoken]) -> Written:
+        """All answers at once."""
+        choices = [{"index": i, **self.choice(one), **_end(one)} for i, one in enumerate(spoken)]
+        return {**self._head(self.whole), "choices": choices, "usage": _usage(spoken)}
+
+    def event(self, text: str) -> Written:
+        """A piece of a stream."""
+        choice = {"index": 0, **self.piece(text), "logprobs": None, "finish_reason": None}
+        return {**self._head(self.chunk), "choices": [choice]}
+
+    def closing(self, spoken: Spoken, with_usage: bool) -> Iterator[Written]:
+        """What a stream ends with."""
+        head = self._head(self.chunk)
+        yield {**head, "choices": [{"index": 0, **self.piece(""), **_end(spoken)}]}
+        if with_usage:
+            yield {**head, "choices": [], "usage": _usage([spoken])}
+
+    def _head(self, kind: str) -> Written:
+        name = f"{self.prefix}-{self.id}"
+        return {"id": name, "object": kind, "created": self.created, "model": self.model}
+
+
+class ChatForm(CompletionForm):
+    """Of /v1/chat/completions."""
+
+    prefix = "chatcmpl"
+    whole = "chat.completion"
+    chunk = "chat.completion.chunk"
+
+    def choice(self, spoken: Spoken) -> Written:
+        return {"message": {"role": "assistant", "content": spoken.text, "refusal": None}}
+
+    def piece(self, text: str) -> Written:
+        return {"delta": {"content": text} if text else {}}
+
+    def opening(self) -> Iterator[Written]:
+        event = self.event("")
+        event["choices"][0]["delta"] = {"role": "assistant", "content": ""}
+        yield event
+
+
+class TextForm(CompletionForm):
+    """Of /v1/completions."""
+
+    prefix = "cmpl"
+    whole = chunk = "text_completion"
+
+    def choice(self, spoken: Spoken) -> Written:
+        return {"text": spoken.text}
+
+    def piece(self, text: str) -> Written:
+        return {"text": text}
+
+
+def _end(spoken: Spoken) -> Written:
+    """How an answer ended; `cut`, which is no key of OpenAI's, where its question was too long."""
+    end = {"logprobs": None, "finish_reason": "stop" if spoken.ended else "length"}
+    return {**end, "cut": True} if spoken.cut else end
+
+
+def _usage(spoken: Sequence[Spoken]) -> dict[str, int]:
+    asked = sum(one.prompt_tokens for one in spoken)
+    said = sum(one.completion_tokens for one in spoken)
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
