@@ -1,30 +1,43 @@
-"""A server of a tiny model: how it is held up, and what its errors say."""
+"""Inputs and answers that cost no model."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
-from welltuned.artifact.predictor import Predictor
-from welltuned.deployment.server.app import Service
-
-SECRET = "3f9c-a-token-of-many-letters"
-
-
-def told(answer: Any) -> tuple[int, list[str]]:
-    """The status of an answer, and the codes of its faults."""
-    errors = answer.json().get("errors", []) if answer.content else []
-    return answer.status_code, [error["code"] for error in errors]
+from welltuned.artifact.answers import refused_row
+from welltuned.data.inputs import Inputs
+from welltuned.data.records import Records
+from welltuned.errors import Fault, Place
 
 
-def held_up(service: Service) -> threading.Event:
-    """The model is busy until this is set."""
-    begun, go_on = threading.Event(), threading.Event()
+def inputs_of(number: int, broken: tuple[int, ...] = ()) -> Inputs:
+    """Rows of so many lines, of which those that are `broken` cannot be read."""
+    lines = [line for line in range(1, number + 1) if line not in broken]
+    records = Records("a.csv", {"text": [f"text {line}" for line in lines]}, lines, ("text",))
+    refused = tuple(Fault("data.bad", "it is broken", Place("a.csv", line)) for line in broken)
+    return Inputs(records if lines else None, refused)
 
-    def wait(model: Predictor) -> None:
-        begun.set()
-        go_on.wait(10)
 
-    service.batcher.alone(wait)
-    assert begun.wait(10)
-    return go_on
+class Answering:
+    """Stands in for a predictor; it notes which texts it was asked."""
+
+    def __init__(self, responder: object = None) -> None:
+        self.problem: Any = SimpleNamespace(responder=responder)
+        self.asked: list[str] = []
+
+    def rows(self, inputs: Inputs, batch_size: int = 64) -> Iterator[tuple[object, dict[str, Any]]]:
+        rows: list[tuple[int, object, dict[str, Any]]] = []
+        for fault in inputs.refused:
+            line = fault.place.line if fault.place is not None else None
+            rows.append((line or 0, None, dict(refused_row(fault))))
+        records = inputs.records
+        for i, line in enumerate(records.lines if records is not None else ()):
+            assert records is not None
+            said = {"prediction": "good", "probabilities": {"good": 0.75, "=bad": 0.25}}
+            rows.append((line, records["text"][i], {"id": records.id(i), **said}))
+        for _, asked, row in sorted(rows, key=lambda row: row[0]):
+            if asked is not None:
+                self.asked.append(str(asked))
+            yield asked, row

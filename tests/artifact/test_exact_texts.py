@@ -22,9 +22,9 @@ from gathering import bound, rows
 from support import write_rows
 from texts import AWKWARD
 from welltuned.artifact.predictor import Predictor
-from welltuned.cli.predict import _as_line
 from welltuned.data.config import DataConfig
 from welltuned.data.records import Records
+from welltuned.deployment.answer_file.rows import json_line
 
 
 class Echo(Predictor):
@@ -122,7 +122,7 @@ def test_every_text_comes_back_as_it_is(
         file.write_bytes(write(texts, end).encode(encoding))
         data = DataConfig(train=str(file), encoding=encoding, header=True)
         answered = list(echo.answer_file(str(file), data=data))
-    written = "".join(_as_line({"text": text, **row}) + "\n" for text, row in answered)
+    written = "".join(json_line({"text": text, **row}) + "\n" for text, row in answered)
     assert [
         json.loads(line)["text"] for line in written.encode().decode().split("\n")[:-1]
     ] == texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -328,3 +329,114 @@ def test_a_number_of_too_many_digits_has_a_row_that_says_so(
     status, out, _ = call("predict", answering("single").folder, "--jsonl", stdin=stdin)
     assert [row.get("code") for row in rows_of(out)] == [None, "predict.input_not_json"]
     assert status == 1
+
+
+# --- Into a file ---------------------------------------------------------------------------
+
+
+def read_back(file: Path) -> list[dict[str, Any]]:
+    """The rows of a file of answers, whatever its format."""
+    if file.suffix == ".jsonl":
+        return rows_of(file.read_text(encoding="utf-8"))
+    if file.suffix == ".csv":
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            return list(csv.DictReader(stream))
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    found: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    return found
+
+
+@pytest.fixture
+def asked_of(tmp_path: Path) -> str:
+    """A file of five texts, of which one is empty and one cannot be read."""
+    file = tmp_path / "p.jsonl"
+    texts = ['{"text": "good film"}', '{"text": ""}', '{"text": ', '{"text": "=bad"}']
+    file.write_text("\n".join([*texts, '{"text": "a room"}']) + "\n")
+    return f"data={file}"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_file_of_answers_has_what_is_printed_otherwise(
+    suffix: str, answering: Answering, call: Any, tmp_path: Path, asked_of: str
+) -> None:
+    run, out = answering("single").folder, tmp_path / f"out/a{suffix}"
+    printed = rows_of(call("predict", run, asked_of)[1])
+    status, told, err = call("predict", run, asked_of, f"out={out}")
+    assert (status, told) == (1, f"{out}\n") and "answered 3 of 5" in err
+    rows = read_back(out)
+    assert [row["id"] for row in rows] == [row["id"] for row in printed]
+    assert [row["prediction"] or None for row in rows] == [row["prediction"] for row in printed]
+    assert [row.get("code") or None for row in rows] == [row.get("code") for row in printed]
+    if suffix != ".jsonl":
+        labels = printed[0]["probabilities"]
+        assert {name: float(rows[0][f"probabilities.{name}"]) for name in labels} == labels
+    else:
+        assert rows == printed
+    assert rows[3]["text"] == ("'=bad" if suffix == ".csv" else "=bad")
+
+
+def test_a_finished_file_is_left_alone(
+    answering: Answering, call: Any, tmp_path: Path, asked_of: str
+) -> None:
+    run, out = answering("single").folder, tmp_path / "a.csv"
+    call("predict", run, asked_of, f"out={out}")
+    before = out.read_bytes()
+    status, told, err = call("predict", run, asked_of, f"out={out}")
+    assert (status, told) == (0, f"{out}\n") and "finished already" in err
+    (tmp_path / "p.jsonl").write_text('{"text": "another"}\n')
+    status, _, err = call("predict", run, asked_of, f"out={out}")
+    assert status == 2 and "[predict.out_of_another]" in err and "input was" in err
+    assert out.read_bytes() == before
+
+
+def test_a_file_that_was_stopped_goes_on(
+    answering: Answering,
+    call: Any,
+    tmp_path: Path,
+    asked_of: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C says how; what follows is what would have been there."""
+    run, whole, out = answering("single").folder, tmp_path / "whole.csv", tmp_path / "a.csv"
+    call("predict", run, asked_of, f"out={whole}")
+    rows = Predictor.rows
+
+    def interrupted(self: Predictor, *given: Any, **named: Any) -> Any:
+        for i, row in enumerate(rows(self, *given, **named)):
+            if i == 4:
+                signal.raise_signal(signal.SIGINT)
+            yield row
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "rows", interrupted)
+        status, told, err = call("predict", run, asked_of, f"out={out}")
+    assert (status, told) == (130, "") and "4 of 5 rows are written" in err
+    assert f"welltuned predict {run} {asked_of} out={out}" in err
+    assert out.read_bytes() and whole.read_bytes().startswith(out.read_bytes())
+    status, told, err = call("predict", run, asked_of, f"out={out}")
+    assert status == 1 and "4 rows already" in err and "answered 3 of 5" in err
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_counts_of_a_file_are_json_for_programs(
+    answering: Answering, call: Any, tmp_path: Path, asked_of: str
+) -> None:
+    run, out = answering("single").folder, tmp_path / "a.jsonl"
+    _, told, err = call("predict", run, asked_of, f"out={out}", "--json")
+    assert json.loads(err)["rows"] == 5 and told == f"{out}\n"
+    _, _, err = call("predict", run, asked_of, f"out={out}", "--json")
+    assert "finished already" in json.loads(err)["notes"][0]
+
+
+def test_answers_go_into_a_file_where_texts_come_from_one(
+    answering: Answering, call: Any, tmp_path: Path, asked_of: str
+) -> None:
+    run = answering("single").folder
+    status, _, err = call("predict", run, "good", f"out={tmp_path / 'a.csv'}")
+    assert status == 2 and "[cli.predict_out_without_file]" in err
+    status, out, _ = call("predict", run, "out=of luck")
+    assert status == 0 and rows_of(out)[0]["text"] == "out=of luck"
+    status, _, err = call("predict", run, asked_of, "out=a.csv", "out=b.csv")
+    assert status == 2 and "[cli.predict_texts_or_file]" in err
+    status, _, err = call("predict", run, asked_of, "out=a.txt")
+    assert status == 2 and "[predict.out_format_unknown]" in err

@@ -30,6 +30,7 @@ def test_rows_without_a_text_stay(tmp_path: Path) -> None:
     assert found.records["text"] == ["A lovely film", "", "", "A dull film"]
     assert [found.records.id(i) for i in range(4)] == ["7", "8", f"{tmp_path}/a.csv:4", "9"]
     assert [bool(found.records.empty_roles(i)) for i in range(4)] == [False, True, True, False]
+    assert found.number == 4
 
 
 def test_missing_cells_are_empty_texts(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from faults import refused
 from welltuned.deployment.open import open_predictor
 from welltuned.runs import Run
 
@@ -12,3 +15,8 @@ def test_a_run_and_its_model_folder_answer_alike(finished: Run) -> None:
         open_predictor(path, "cpu").predict(texts) for path in (finished.folder, finished.model)
     ]
     assert answers[0] == answers[1]
+
+
+def test_what_holds_no_model_is_told(tmp_path: Path) -> None:
+    with refused("artifact.neither_run_nor_model"):
+        open_predictor(tmp_path)

@@ -44,3 +44,21 @@ def test_until_they_are_found_a_whole_step_and_a_rate_of_one_stand_in() -> None:
 def test_where_steps_are_counted_there_are_no_epochs() -> None:
     found = resolved(max_steps=7, num_train_epochs="auto")
     assert found.max_steps == 7 and found.num_train_epochs is None
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("wandb", ("wandb",)),
+        (["wandb", "mlflow", "wandb"], ("wandb", "mlflow")),
+        ([], ()),
+    ],
+)
+def test_trackers_are_named_once_each(given: Any, names: tuple[str, ...]) -> None:
+    assert TrainingConfig(report_to=given).report_to == names
+
+
+@pytest.mark.parametrize("given", ["tensorbord", ["wandb", {"a": 1}], 3, {"wandb": True}])
+def test_a_tracker_that_there_is_not_is_refused(given: Any) -> None:
+    with pytest.raises(ValidationError):
+        TrainingConfig(report_to=given)

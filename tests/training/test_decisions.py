@@ -39,6 +39,7 @@ def test_only_a_run_of_that_very_config_is_the_interrupted_one(asked: Any, tmp_p
     assert any(choice["name"] == "learning_rate" for choice in start["choices"])
     assert is_interrupted(folder, asked())
     assert not is_interrupted(folder, asked(learning_rate=0.5))
+    assert is_interrupted(folder, asked(report_to=["tensorboard"])), "whoever hears of it"
     with owned(folder):
         assert not is_interrupted(folder, asked()), "it is at work"
     run.set_status("finished", 3)

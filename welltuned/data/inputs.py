@@ -33,6 +33,11 @@ class Inputs:
     notes: tuple[Message, ...] = ()
     """How doubtful things were read, and what was left out."""
 
+    @property
+    def number(self) -> int:
+        """How many rows there are, those that cannot be read included."""
+        return len(self.refused) + (len(self.records) if self.records is not None else 0)
+
 
 def read_inputs(
     name: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from welltuned.schema.field_types import GoesWith
 from welltuned.schema.import_path import RunsCode
@@ -14,8 +14,19 @@ from welltuned.schema.search_space import Around, Range
 Auto = Literal["auto"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio", "swanlab"]
+"""A tool in which people watch their runs."""
 DEFAULT_GLOBAL_BATCH = 16
 NotNegative = Annotated[float, Field(ge=0)]
+
+
+def _as_names(given: object) -> object:
+    """Several names, each once; a single one stands for itself."""
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, (list, tuple)):
+        return given
+    return [name for i, name in enumerate(given) if name not in given[:i]]
 
 
 class TrainingConfig(Part):
@@ -96,7 +107,13 @@ class TrainingConfig(Part):
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """Stop after this many evaluations without improvement."""
     logging_steps: int = Field(default=10, ge=1)
-    """Optimizer steps between lines of metrics.jsonl."""
+    """Optimizer steps between lines of metrics.jsonl, and of what trackers are told."""
+    report_to: Annotated[tuple[TrackerName, ...], BeforeValidator(_as_names)] = Field(
+        default=(), examples=[["tensorboard"]]
+    )
+    """Trackers that are told of the run, on either engine: its config, what metrics.jsonl holds,
+    and its scores at the end. Each keeps its own settings, such as where it sends what it is told;
+    one that fails is dropped, and the run goes on."""
     max_skipped_steps: int = Field(default=0, ge=0, examples=[5])
     """Go on without a step whose loss or gradient is not finite, up to so many in a run; at the
     next one the run stops. No such step is ever taken, and its examples are saved for study in the
@@ -107,8 +124,8 @@ class TrainingConfig(Part):
     save_steps: int | None = Field(default=None, ge=1, examples=[500])
     """Optimizer steps between these saves, instead of minutes."""
 
-    trainer: dict[str, Any] = Field(default_factory=dict, examples=[{"report_to": ["tensorboard"]}])
-    """For `engine: hf`: further `TrainingArguments`, such as `{report_to: [tensorboard]}`."""
+    trainer: dict[str, Any] = Field(default_factory=dict, examples=[{"log_level": "warning"}])
+    """For `engine: hf`: further `TrainingArguments`, such as `{log_level: warning}`."""
     callbacks: tuple[Annotated[str, RunsCode()], ...] = Field(
         default=(), examples=[["mine.callbacks.Beep"]]
     )

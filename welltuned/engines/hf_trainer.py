@@ -1,7 +1,7 @@
 """The Hugging Face engine: a thin `transformers.Trainer` that computes what the plain loop does.
 
-`Trainer` keeps what people come to it for: callbacks, trackers (`report_to`), launchers. What it
-would do implicitly is ours:
+`Trainer` keeps what people come to it for: callbacks and launchers. What it would do implicitly is
+ours:
 
 * one item of its data loader is one optimizer step, so accumulation, the global
   count of the loss and the order of examples are the plan's;
@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import TrackerName, TrainingConfig
 from welltuned.engines.feed import fed
 from welltuned.engines.gradients import Gradients
 from welltuned.engines.job import Job, Outcome
@@ -153,6 +153,8 @@ def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
                 None,
                 "remove it; when the run is finished: hf upload NAME RUN/model",
             )
+        elif key == "report_to":
+            _refuse_known_trackers(value, faults)
         elif key in _OURS:
             faults.add(
                 "training.trainer_key_taken",
@@ -174,6 +176,20 @@ def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
             load_callable(path, "callback")
         except InputError as error:
             faults.extend(error.faults)
+
+
+def _refuse_known_trackers(given: object, faults: Faults) -> None:
+    """Record those of a `Trainer` that runs tell by themselves, whichever engine they have."""
+    asked = given if isinstance(given, (list, tuple)) else [given]
+    known = [name for name in get_args(TrackerName) if name in asked or "all" in asked]
+    if known:
+        faults.add(
+            "training.trackers_of_trainer",
+            "'training.trainer.report_to' names {names}, which training.report_to is for",
+            None,
+            "write training.report_to=[{names}] instead; both engines take it",
+            names=", ".join(known),
+        )
 
 
 def _arguments(job: Job, plan: StepPlan) -> TrainingArguments:

@@ -17,6 +17,8 @@ resume/             step-N/, what an interrupted run goes on from
 model/              the portable artifact
 report.html         one file, no network
 exports/FORMAT/     exported models, each with its proof (`export_schema.py`)
+trackers.json       what each tracker of `training.report_to` calls the run, or why it failed
+tensorboard/        event files, where that is one of them
 folds/N/, final/    of a run with `data.folds` (`cross_validated.py`): ordinary runs
 """
 

@@ -111,6 +111,8 @@ LEARNING_CURVE = FileFormat("a learning curve", 1)
 """learning_curve.json. Files of earlier releases do not say their version."""
 SUSPECTS = FileFormat("labels to check", 1)
 """suspects.json."""
+ANSWERS = FileFormat("where answers come from", 1)
+"""FILE.origin.json, beside a file of answers."""
 ARTIFACT = FileFormat("a tuned model", 2)
 """welltuned.json. Version 1 held the strategy's type without its options."""
 EXPORT = FileFormat("an exported model", 1)

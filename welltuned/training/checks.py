@@ -11,6 +11,7 @@ from welltuned.schema.import_path import load_callable
 from welltuned.strategies import default_strategy
 from welltuned.tasks import Problem
 from welltuned.training.model_plan import ModelPlan, collecting
+from welltuned.training.trackers import check_trackers
 
 
 def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: Faults) -> None:
@@ -20,6 +21,7 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     _require_saved_rows(config, model, faults)
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
+    check_trackers(config.training.report_to, faults)
     _require_unpacked(config, faults)
     _require_probed(config, problem, faults)
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from welltuned.training.session import Session
 
 
+_WITHOUT_EFFECT = ("output_dir", "training.report_to")
+
+
 def write_decisions(run: Run, session: Session, asked: RunConfig) -> None:
     """Note what was asked and what was decided."""
     prepared = session.prepared
@@ -59,10 +62,11 @@ def as_decided(run: Run, session: Session) -> Session:
 
 
 def changes(was: object, config: RunConfig) -> Iterator[tuple[str, object, object]]:
-    """(key, was, is) of all that differs but for the folder, which may have been moved."""
+    """(key, was, is) of all that differs, but for what nothing follows from: the folder, which may
+    have been moved, and whom the run reports to."""
     now = masked(config.model_dump(mode="json"))
     for key, (before, after) in differences(was, now).items():
-        if key != "output_dir":
+        if not key.startswith(_WITHOUT_EFFECT):
             yield key, before, after
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from welltuned.training.prepare import RunPlan
 
 
+Line = Mapping[str, object]
+"""A line of metrics.jsonl: step, split, and what is told of them."""
 _METRICS = "metrics.jsonl"
 _FACTS = ("skipped_steps", "micro_batch_size")
 """What status.json tells beside how far the run is."""
@@ -65,12 +68,16 @@ class RecorderState(TypedDict):
 class Recorder(Listener):
     """Writes metrics.jsonl and keeps status.json up to date.
 
-    `seconds` are those spent in optimizer steps so far.
+    `seconds` are those spent in optimizer steps so far. `tell` hears of every line as it is
+    written.
     """
 
-    def __init__(self, run: Run, every: int) -> None:
+    def __init__(
+        self, run: Run, every: int, tell: Callable[[Line], object] = lambda row: None
+    ) -> None:
         self._run = run
         self._every = every
+        self._tell = tell
         self._waiting: list[Step] = []
         self._seconds = 0.0
         self._facts: dict[str, int] = {}
@@ -105,12 +112,12 @@ class Recorder(Listener):
     def skipped(self, step: Step, flaw: str) -> None:
         self._seconds += step.seconds
         told = {"step": step.step, "split": "train", "epoch": step.epoch, "skipped": flaw}
-        self._run.append(_METRICS, told)
+        self._write(told)
         self._note(skipped_steps=self._facts.get("skipped_steps", 0) + 1)
         self._flush_if_due(step)
 
     def backed_off(self, step: int, size: int) -> None:
-        self._run.append(_METRICS, {"step": step, "split": "train", "micro_batch_size": size})
+        self._write({"step": step, "split": "train", "micro_batch_size": size})
         self._note(micro_batch_size=size)
 
     def _note(self, **facts: int) -> None:
@@ -125,14 +132,13 @@ class Recorder(Listener):
         self._seconds += optimum["seconds"]
 
     def changed(self, step: int, what: str) -> None:
-        self._run.append(_METRICS, {"step": step, "split": "train", "change": what})
+        self._write({"step": step, "split": "train", "change": what})
 
     def evaluated(self, step: int, epoch: float, scores: Scores, best: bool) -> None:
         if self._waiting:
             self._flush()
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
-        self._run.append(
-            _METRICS,
+        self._write(
             {
                 "step": step,
                 "split": "validation",
@@ -140,19 +146,22 @@ class Recorder(Listener):
                 "seconds": self._seconds,
                 **numbers,
                 "best": best,
-            },
+            }
         )
 
     def warned(self, step: int, finding: FindingRecord) -> None:
-        self._run.append(_METRICS, {"step": step, "split": "train", "warning": finding})
+        self._write({"step": step, "split": "train", "warning": finding})
+
+    def _write(self, row: Line) -> None:
+        self._run.append(_METRICS, row)
+        self._tell(row)
 
     def _flush(self) -> None:
         steps, self._waiting = self._waiting, []
         examples = sum(step.examples for step in steps)
         seconds = sum(step.seconds for step in steps)
         last = steps[-1]
-        self._run.append(
-            _METRICS,
+        self._write(
             {
                 "step": last.step,
                 "split": "train",
@@ -163,6 +172,6 @@ class Recorder(Listener):
                 "gradient_norm": last.gradient_norm,
                 **({"penalty": last.penalty} if last.penalty else {}),
                 "examples_per_second": examples / seconds if seconds else 0.0,
-            },
+            }
         )
         self._run.set_status("running", last.step)

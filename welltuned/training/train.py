@@ -51,7 +51,7 @@ from welltuned.training.diagnosis.watching import (
     save_study,
 )
 from welltuned.training.extend import extension_of, gone_further_than, start_of_extension
-from welltuned.training.observer import Observer, Recorder
+from welltuned.training.observer import Line, Observer, Recorder
 from welltuned.training.output_folder import (
     prepare_in_folder,
     require_space_to_train,
@@ -67,6 +67,7 @@ from welltuned.training.resume import (
     save_snapshot,
 )
 from welltuned.training.session import Session, TrainedSession, load_session
+from welltuned.training.trackers.tracking import Tracking, tracking
 from welltuned.training.waits import telling_waits
 
 
@@ -183,9 +184,14 @@ def _within(
     """
     distributed.join_process_group(choose_device(prepared.config.training.device).type)
     if distributed.is_main():
-        with entered as run, telling_memory("training", _saving_memory(prepared)):
+        names = prepared.config.training.report_to
+        with (
+            entered as run,
+            telling_memory("training", _saving_memory(prepared)),
+            tracking(run, names, observer.noted) as trackers,
+        ):
             distributed.from_main(lambda: run.folder)  # the others wait for it
-            _carry_out(prepared, run, observer, settle, snapshot)
+            _carry_out(prepared, run, observer, trackers, settle, snapshot)
         observer.finished(run)
     else:
         run = Run(distributed.from_main(lambda: Path()))
@@ -213,6 +219,7 @@ def _carry_out(
     prepared: RunPlan,
     run: Run,
     observer: Observer,
+    trackers: Tracking,
     settle: Callable[[Run, Session], Session],
     snapshot: Snapshot | None = None,
 ) -> None:
@@ -222,11 +229,12 @@ def _carry_out(
         loaded = load_session(prepared, observer)
     with phase("probe"):
         session = settle(run, rehearse(auto_tune(loaded, observer), run, observer))
+    trackers.begin(snapshot.step if snapshot is not None else 0)
     require_space_to_train(session, run)
     base = retention_steps.measure_base(session, observer)
     try:
         with phase("train"):
-            outcome = _tune(session, run, observer, snapshot)
+            outcome = _tune(session, run, observer, snapshot, trackers.told)
     except NotFinite as error:
         for line in note_divergence(run, error).lines:
             observer.noted(line)
@@ -243,6 +251,7 @@ def _carry_out(
     keep_newest(run.snapshots, 1)  # what an extension would go on from
     diagnosis = diagnose_run(run, cast(KnownSoFar, results))
     write_results(run, {**results, "diagnosis": diagnosis}, write_run_report)
+    trackers.conclude(results)
 
 
 def _write_start(asked: RunConfig, command: str | None, run: Run, session: Session) -> Session:
@@ -269,9 +278,16 @@ def _write_start(asked: RunConfig, command: str | None, run: Run, session: Sessi
 
 
 def _tune(
-    session: Session, run: Run, observer: Observer, snapshot: Snapshot | None = None
+    session: Session,
+    run: Run,
+    observer: Observer,
+    snapshot: Snapshot | None = None,
+    tell: Callable[[Line], object] = lambda row: None,
 ) -> Outcome:
-    """Hand everything to the engine; a snapshot is what training goes on from."""
+    """Hand everything to the engine; a snapshot is what training goes on from.
+
+    `tell` hears of every line of metrics.jsonl.
+    """
     trainable = trained_weights(session.model, session.groups)
     best = BestWeights(run.checkpoints, SNAPSHOTS)
 
@@ -285,7 +301,8 @@ def _tune(
 
     if snapshot is not None:
         best.pin(snapshot.numbers["validator"]["best_step"])
-    listeners = [Recorder(run, session.config.training.logging_steps), observer]
+    recorder = Recorder(run, session.config.training.logging_steps, tell)
+    listeners = [recorder, observer]
     job = session.job(
         keep,
         diagnosing_listener(listeners if distributed.is_main() else [], run, session.metric),

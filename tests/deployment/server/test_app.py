@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from answering import questions
-from asking import held_up, told
+from served import held_up, told
 from welltuned.artifact.predictor import Predictor
 from welltuned.deployment.server import model_files
 from welltuned.deployment.server.access import Access

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from asking import SECRET, told
+from served import SECRET, told
 from welltuned.deployment.server.access import Access, AccessToken
 from welltuned.deployment.server.app import Service, gated
 from welltuned.deployment.server.limits import ServerLimits

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asking import held_up
+from served import held_up
 from welltuned.artifact.predictor import Predictor
 from welltuned.deployment.server.access import Access
 from welltuned.deployment.server.app import Service, gated

@@ -25,6 +25,7 @@ def test_the_same_gives_the_same() -> None:
     [
         {"output_dir": "elsewhere"},
         {"report": {"language": "zh"}},
+        {"training": {"report_to": ["tensorboard"]}},
         {"data": {"train": "moved/d.jsonl", "test": "moved/t.jsonl"}},
     ],
 )
