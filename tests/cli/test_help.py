@@ -31,3 +31,9 @@ def test_an_unknown_key_is_one_line_and_the_status_is_two(call: Any) -> None:
     assert (status, out) == (2, "")
     [line] = err.splitlines()
     assert "`welltuned help` lists all" in line
+
+
+def test_a_verb_is_told_as_one(call: Any) -> None:
+    status, out, _ = call("help", "compare")
+    assert status == 0 and "welltuned compare --help" in out
+    assert call("help", "data")[1].startswith("data"), "which is a key as well"

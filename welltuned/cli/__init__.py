@@ -14,10 +14,12 @@ from welltuned.cli.app import app, main
 from welltuned.cli import train, resume, compare, demo
 from welltuned.cli import data, probe, plan, tune, sweep
 from welltuned.cli import predict, chat, evaluate, export, serve
-from welltuned.cli import runs, report, doctor, help
+from welltuned.cli import runs, report, doctor
+from welltuned.cli import init, migrate, help, completion
 # isort: on
 
 __all__ = [
-    "app", "chat", "compare", "data", "demo", "doctor", "evaluate", "export", "help", "main",
-    "plan", "predict", "probe", "report", "resume", "runs", "serve", "sweep", "train", "tune",
+    "app", "chat", "compare", "completion", "data", "demo", "doctor", "evaluate", "export", "help",
+    "init", "main", "migrate", "plan", "predict", "probe", "report", "resume", "runs", "serve",
+    "sweep", "train", "tune",
 ]  # fmt: skip

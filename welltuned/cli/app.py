@@ -22,6 +22,27 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _print_version(given: bool) -> None:
+    if given:
+        from welltuned import __version__
+
+        print(f"welltuned {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_no_verb(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What may stand before a verb."""
+
+
 Arguments = Annotated[
     list[str] | None,
     typer.Argument(

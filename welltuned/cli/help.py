@@ -26,9 +26,13 @@ def help_command(
 ) -> None:
     """Explain a config key or a part: meaning, default, what it accepts, an example."""
     from welltuned.cli.console.help import explain, key_facts, overview
-    from welltuned.schema.reference import Reference
+    from welltuned.schema.reference import Reference, matching
 
     reference = Reference(config_types())
+    verbs = {one.name for one in (*app.registered_commands, *app.registered_groups)}
+    if key in verbs and not matching(reference.keys, key):
+        print(f"{key} is a verb, and no key: welltuned {key} --help")
+        return
     if key is None:
         print("\n".join(overview(reference)))
         return

@@ -9,6 +9,7 @@ wt.rl.save(learner, "my-policy")
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from welltuned.artifact.manifest import ArtifactManifest, find_artifact
@@ -34,17 +35,22 @@ class _Options(Part):
     rl: AnyAlgorithm
 
 
+def algorithm_of(options: Mapping[str, object]) -> AnyAlgorithm:
+    """The algorithm that keys of a config's `rl:` describe. Raises `InputError`."""
+    faults = Faults()
+    read = validate(_Options, Document(values={"rl": dict(options)}, source="arguments"), faults)
+    faults.raise_if_any()
+    assert read is not None
+    return read.rl
+
+
 def start(run: Run | str | Path, total_batches: int, **options: object) -> Learner:
     """A learner whose policy is that of a finished run, or of a bare model folder.
 
     `options` are keys of the config's `rl:`, `type` among them. What is not given is as it is
     there; the learning rate goes down to zero over `total_batches`. Raises `InputError`.
     """
-    faults = Faults()
-    read = validate(_Options, Document(values={"rl": options}, source="arguments"), faults)
-    faults.raise_if_any()
-    assert read is not None
-    config = read.rl
+    config = algorithm_of(options)
     folder = find_artifact(run)
     strategy = config.strategy or ArtifactManifest.read(folder).strategy
     policy = from_run(folder, strategy, choose_device(config.device), config.seed)

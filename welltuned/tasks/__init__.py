@@ -46,6 +46,14 @@ JUDGE_TASK: Task = Reward()
 """What a reward model is trained as where nothing else is said."""
 TEXT_TASK: Task = Generation()
 """How plain texts and conversations are read where a language model's own loss is asked for."""
+RECOGNISED_TASKS: tuple[Task, ...] = (
+    TokenClassification(),
+    Preference(),
+    Classification(),
+    Generation(),
+)
+"""Tasks that a file's columns can tell, in the order in which they are tried: text with labels is
+text, too, and so what asks for more comes first."""
 
 
 def restore_problem(memory: Mapping[str, object]) -> Problem:
@@ -74,6 +82,7 @@ def language_modelling(records: Records) -> Problem:
 __all__ = [
     "DEFAULT_TASK",
     "JUDGE_TASK",
+    "RECOGNISED_TASKS",
     "TASKS",
     "TEXT_TASK",
     "Actions",

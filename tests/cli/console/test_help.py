@@ -90,3 +90,10 @@ def test_every_key_and_every_part_can_be_told() -> None:
         for wanted in (section.variant, *(key.key for key in section.keys)):
             if wanted is not None:
                 assert told(wanted)
+
+
+def test_a_section_lists_its_keys_with_meaning_and_default() -> None:
+    text = told("training")
+    assert f"\n  {'seed':24}Random seed of new weights" in text
+    assert "[auto]" in text and "[0]" in text
+    assert f"\n  {'validation':24}" in told("data.split")

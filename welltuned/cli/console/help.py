@@ -65,9 +65,7 @@ def _part_lines(section: Section) -> Iterator[str]:
     for paragraph in section.doc.split("\n\n"):
         yield from ["", *textwrap.wrap(" ".join(paragraph.split()), _WIDTH)]
     yield ""
-    for key in section.keys:
-        if key.name != "type":
-            yield from _wrapped(f"  {key.path[-1]}", f"{key.doc} [{key.default}]", _NAME)
+    yield from _named_keys(section)
 
 
 def _key_lines(reference: Reference, key: Key) -> Iterator[str]:
@@ -87,9 +85,24 @@ def _key_lines(reference: Reference, key: Key) -> Iterator[str]:
     )
     yield from _default_lines(key)
     for part in key.parts:
-        kind = type_of(part)
-        told = _first_line(part_doc(part)) if kind else ", ".join(part.model_fields)
-        yield from _wrapped(f"  {kind or 'keys'}", told, _NAME if kind else _FACT)
+        if (kind := type_of(part)) is not None:
+            yield from _wrapped(f"  {kind}", _first_line(part_doc(part)), _NAME)
+        else:
+            yield from _below(reference, part)
+
+
+def _below(reference: Reference, part: type[Part]) -> Iterator[str]:
+    """The keys of a section, each with its meaning and default."""
+    for section in reference.sections:
+        if section.part is part:
+            yield ""
+            yield from _named_keys(section)
+
+
+def _named_keys(section: Section) -> Iterator[str]:
+    for key in section.keys:
+        if key.name != "type":
+            yield from _wrapped(f"  {key.path[-1]}", f"{key.doc} [{key.default}]", _NAME)
 
 
 def _default_lines(key: Key) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Drafts of configs: from a data file, from a template, or from another library's config."""
