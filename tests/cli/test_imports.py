@@ -45,6 +45,7 @@ LIGHT: tuple[tuple[str, set[str]], ...] = (
     ("predict /no/such text", CONFIG),
     ("chat /no/such", CONFIG),
     ("serve /no/such", CONFIG),
+    ("push /no/such me/model license=mit --dry-run", CONFIG),
     (f"sweep {FAULTY}", {*CONFIG, "rich"}),
     (f"tune data {FAULTY}", {*CONFIG, "rich"}),
     (f"data suspects {FAULTY}", {*CONFIG, "rich"}),

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from welltuned.schema.secrets import MASK, masked, masked_command, masked_keys, masked_text
+from welltuned.schema.secrets import (
+    MASK,
+    masked,
+    masked_command,
+    masked_keys,
+    masked_text,
+    secret_lines,
+)
 
 FORMS = [
     "hf_AbCdEfGhIjKlMnOpQrStUvWxYz12345678",
@@ -86,3 +93,38 @@ def test_what_the_environment_holds_as_a_secret_is_masked_in_any_text(
     text = f"401 for correct horse: a good film, by {tmp_path}"
     assert masked_text(text) == text.replace("correct horse", MASK)
     assert masked({"error": text}) == {"error": text.replace("correct horse", MASK)}
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (f"first\nsee {FORMS[0]}\nlast {FORMS[1]}\n", [2, 3]),
+        ('{\n  "hub_token": "correct-horse",\n  "layers": 4\n}', [2]),
+        ("API_KEY=correct-horse\n", [1]),
+        ("a = 1\n\nexport DB_PASSWORD = correct-horse  \n", [3]),
+        ("client(api_key='correct-horse')", [1]),
+        ("s3: https://me:correct@host/x\n", [1]),
+    ],
+)
+def test_the_lines_of_a_file_that_hold_secrets_are_found(text: str, lines: list[int]) -> None:
+    assert secret_lines(text) == lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"token": 5000000000, "password": 17, "Ġsecret": 31999}',  # a vocabulary
+        '{"audio_token": "<|audio_bos|>", "image_token": "[IMG_BREAK]", "eos_token": "endoftext"}',
+        f'{{"hub_token": "{MASK}"}}',
+        "token = tokenizer.eos_token\n",
+        "The token: it has one meaning\nno password: none\n",
+        "secret secrets\ntoken tok en\n",  # merges
+    ],
+)
+def test_what_only_looks_like_a_secret_is_none(text: str) -> None:
+    assert secret_lines(text) == []
+
+
+def test_a_value_of_the_environment_is_found_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_PASSWORD", "correct horse")
+    assert secret_lines("one\nit says correct horse here\n") == [2]

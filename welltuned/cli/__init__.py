@@ -13,13 +13,13 @@ from welltuned.cli.app import app, main
 # In the order in which `welltuned --help` lists them.
 from welltuned.cli import train, resume, compare, demo
 from welltuned.cli import data, probe, plan, tune, sweep
-from welltuned.cli import predict, chat, evaluate, export, serve
+from welltuned.cli import predict, chat, evaluate, export, serve, push
 from welltuned.cli import runs, report, doctor
 from welltuned.cli import init, migrate, help, completion
 # isort: on
 
 __all__ = [
     "app", "chat", "compare", "completion", "data", "demo", "doctor", "evaluate", "export", "help",
-    "init", "main", "migrate", "plan", "predict", "probe", "report", "resume", "runs", "serve",
-    "sweep", "train", "tune",
+    "init", "main", "migrate", "plan", "predict", "probe", "push", "report", "resume", "runs",
+    "serve", "sweep", "train", "tune",
 ]  # fmt: skip

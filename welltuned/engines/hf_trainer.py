@@ -151,7 +151,7 @@ def check_trainer_arguments(training: TrainingConfig, faults: Faults) -> None:
                 "training.push_to_hub_refused",
                 "'training.trainer.push_to_hub' would send the model away while it trains",
                 None,
-                "remove it; when the run is finished: hf upload NAME RUN/model",
+                "remove it; when the run is finished: welltuned push RUN user/name license=NAME",
             )
         elif key == "report_to":
             _refuse_known_trackers(value, faults)

@@ -38,6 +38,15 @@ _FORMS = re.compile(
     r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"  # JSON Web Tokens
     r"|(?<=://)[^/\s:@]+:[^/\s:@]+(?=@)"  # user:password@host
 )
+_LITERAL = re.compile(
+    # A quoted value without spaces; special tokens of a tokenizer, `<image>` or `[IMG]`, are none.
+    rf"(?<!\w){_NAME}[\"']?\s*[=:]\s*([\"'])(?![<\[(])[^\s\"']{{{_SHORTEST},}}\1"
+    # A line that is nothing else, as in a file of environment variables; not `token = a.b`.
+    rf"|^[ \t]*(?:export[ \t]+)?{_NAME}[ \t]*[=:][ \t]*(?!\w+(?:\.\w+)+[ \t]*$)(?=\S*[A-Za-z])"
+    rf"[^\s\"'(\[<#]{{{_SHORTEST},}}[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A secret that stands in a file under the name of its key."""
 
 
 def masked(values: Mapping[str, object]) -> dict[str, object]:
@@ -56,6 +65,18 @@ def masked_text(text: str) -> str:
         if value in text and _is_secret(name, value):
             text = text.replace(value, MASK)
     return _FORMS.sub(MASK, text)
+
+
+def secret_lines(text: str) -> list[int]:
+    """The lines of a file's text, from 1, in which something is a secret.
+
+    By its form, as a value of the environment, or as a literal under the name of a secret.
+    """
+    found = {text.count("\n", 0, match.end()) + 1 for match in _LITERAL.finditer(text)}
+    if masked_text(text) != text:
+        lines = enumerate(text.split("\n"), 1)
+        found |= {number for number, line in lines if masked_text(line) != line}
+    return sorted(found)
 
 
 def masked_keys(values: object, path: str = "") -> Iterator[str]:

@@ -24,6 +24,7 @@ _EXTRAS = {
     "openvino": ("onnx", "openvino", "nncf"),
     "serve": ("fastapi", "prometheus_client", "uvicorn"),
     "trackers": ("tensorboard", "wandb", "mlflow", "trackio", "swanlab"),
+    "gguf": ("gguf",),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from welltuned.deployment.export.base import ExportFormat
+from welltuned.deployment.export.gguf.format import GgufFormat
 from welltuned.deployment.export.onnx_format import OnnxFormat
 from welltuned.deployment.export.openvino_format import OpenVinoFormat
 from welltuned.deployment.export.plain import PlainFormat
@@ -14,6 +15,7 @@ EXPORT_FORMATS: dict[str, ExportFormat] = {
     for one in (
         OnnxFormat(),
         OpenVinoFormat(),
+        GgufFormat(),
         SentenceTransformersFormat(),
         PlainFormat(),
     )
