@@ -145,3 +145,16 @@ def test_a_task_that_is_asked_for_is_the_only_one_tried(tmp_path: Path) -> None:
     texts = write_rows(tmp_path / "texts.jsonl", ROWS["texts"][0])
     with refused("data.preferences_not_recognised"):
         draft_config(texts, ["task=preference"])
+
+
+def test_what_stands_against_plain_text_is_not_said_of_tags(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    lines = [f"Once upon a time {'and a time ' * (i % 3)}there were {i}." for i in range(30)]
+    (folder / "train.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "test.txt").write_text("\n".join(lines[:3]), encoding="utf-8")
+    with refused("data.duplicates_across_splits"):
+        draft_config(str(folder), [])
+    assert (
+        draft_config(str(folder), ["data.duplicates=drop"]).values["task"]["type"] == "generation"
+    )

@@ -7,9 +7,8 @@ run would do anyway, so that the config says the same as the line that made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -58,7 +57,7 @@ class DataLook:
     problem: Problem
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """What is known of the labels."""
         return self.splits.facts.task
 
@@ -68,7 +67,7 @@ class ConfigDraft:
     """A config that was made, and what is told of how it came about."""
 
     text: str
-    values: dict[str, Any]
+    values: dict[str, object]
     found: tuple[str, ...]
     """What is in the data, in words."""
 
@@ -112,7 +111,7 @@ def look_at(data: DataConfig, task: Task | None = None) -> DataLook:
     raise InputError(_likeliest(objections, data))
 
 
-def _validated(given: dict[str, Any], faults: Faults) -> _Asked:
+def _validated(given: dict[str, object], faults: Faults) -> _Asked:
     """What is said of data and task. Raises `InputError`."""
     known = _Asked.model_fields
     ours = {key: value for key, value in given.items() if key.partition(".")[0] in known}
@@ -123,8 +122,11 @@ def _validated(given: dict[str, Any], faults: Faults) -> _Asked:
 
 
 def _likeliest(objections: dict[str, Faults], data: DataConfig) -> list[Fault]:
-    """What stands against the task whose columns are there; the default one comes first."""
-    ranked = sorted(objections, key=lambda name: name != DEFAULT_TASK.type)
+    """What stands against the task whose columns are there.
+
+    The default one comes first, then those that ask least: any text can be read as tagged words.
+    """
+    ranked = sorted(reversed(objections), key=lambda name: name != DEFAULT_TASK.type)
     for faults in (list(objections[name]) for name in ranked):
         if not any(fault.code in _UNRECOGNISED for fault in faults):
             return faults
@@ -151,7 +153,7 @@ def _likeliest(objections: dict[str, Faults], data: DataConfig) -> list[Fault]:
 # --- What is written ------------------------------------------------------------------
 
 
-def _entries(look: DataLook, given: dict[str, Any]) -> list[Entry]:
+def _entries(look: DataLook, given: dict[str, object]) -> list[Entry]:
     """The keys of the config: those that are given, and those that are proposed."""
     proposed = [
         *_model(look),
@@ -229,7 +231,7 @@ def _told(look: DataLook) -> Iterator[str]:
 
 
 def _labels(look: DataLook) -> Iterator[str]:
-    counts = look.facts.get("counts")
+    counts = look.splits.facts.task.get("counts")
     if counts:
         named = list(counts["train"].items())
         told = ", ".join(f"{name} {number:,}" for name, number in named[:_LABELS])

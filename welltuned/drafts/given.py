@@ -14,14 +14,14 @@ _DEEPEST = 3
 """Below `data.columns.text` a mapping is a value."""
 
 
-def given_keys(overrides: Sequence[str], faults: Faults) -> dict[str, Any]:
+def given_keys(overrides: Sequence[str], faults: Faults) -> dict[str, object]:
     """What `key=value` arguments say, short forms spelled out: `task=generation` is `task.type`."""
     document = Document()
     apply_overrides(document, overrides, RunConfig, faults)
     return dict(_leaves(document.values, ()))
 
 
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+def nested(values: Mapping[str, object]) -> dict[str, object]:
     """Values by dotted keys as a config holds them."""
     tree: dict[str, Any] = {}
     for path, value in values.items():

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.drafts.commented import Entry
@@ -38,7 +37,7 @@ class Carrying:
 
     library: Library
     foreign: ForeignConfig
-    asked: Mapping[str, Any]
+    asked: Mapping[str, object]
     """What is given on the line, by key."""
     kinds: dict[str, str] = field(default_factory=dict)
     """The types of the task and of the strategy."""
@@ -115,7 +114,9 @@ class Carrying:
 
     # --- 2 ---
 
-    def _written(self, defaults: Mapping[str, Any]) -> Iterator[tuple[str, object, Place | None]]:
+    def _written(
+        self, defaults: Mapping[str, object]
+    ) -> Iterator[tuple[str, object, Place | None]]:
         """What stands in the file, and then what the library takes where nothing does."""
         for key, value in self.foreign.values.items():
             if value is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -47,7 +47,7 @@ class Library(ABC):
     def table(self) -> KeyTable:
         return read_table(self.table_name)
 
-    def defaults(self, foreign: ForeignConfig, task: str) -> Mapping[str, Any]:
+    def defaults(self, foreign: ForeignConfig, task: str) -> Mapping[str, object]:
         """What the library takes where nothing is given, for a task of ours."""
         return self.table.defaults_for(task)
 
@@ -90,7 +90,7 @@ def check_turns(speaker: object, said: object, place: Place, faults: Faults) -> 
             )
 
 
-def only_first(names: list[Any], what: str, place: Place, faults: Faults) -> None:
+def only_first(names: Sequence[object], what: str, place: Place, faults: Faults) -> None:
     """Record that a run learns from one data set where several are named."""
     if len(names) > 1:
         faults.add(

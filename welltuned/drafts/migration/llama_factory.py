@@ -41,7 +41,7 @@ class LlamaFactory(Library):
 
     table_name: ClassVar[str] = "llama_factory"
 
-    def defaults(self, foreign: ForeignConfig, task: str) -> Mapping[str, Any]:
+    def defaults(self, foreign: ForeignConfig, task: str) -> Mapping[str, object]:
         rank = foreign.get("lora_rank") or _RANK
         twice = {"lora_alpha": 2 * rank} if isinstance(rank, int) else {}
         return {**super().defaults(foreign, task), **twice}

@@ -108,7 +108,7 @@ class KeyTable:
     columns: Mapping[str, Mapping[str, str]]
     """Our roles of the columns that it names, by what is learned."""
 
-    def defaults_for(self, task: str) -> dict[str, Any]:
+    def defaults_for(self, task: str) -> dict[str, object]:
         """What it takes where nothing is given, for a task of ours."""
         return {**self.defaults, **self.defaults_of.get(task, {})}
 
