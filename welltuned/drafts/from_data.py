@@ -126,7 +126,8 @@ def _likeliest(objections: dict[str, Faults], data: DataConfig) -> list[Fault]:
 
     The default one comes first, then those that ask least: any text can be read as tagged words.
     """
-    ranked = sorted(reversed(objections), key=lambda name: name != DEFAULT_TASK.type)
+    ranked = list(objections)[::-1]
+    ranked.sort(key=lambda name: name != DEFAULT_TASK.type)
     for faults in (list(objections[name]) for name in ranked):
         if not any(fault.code in _UNRECOGNISED for fault in faults):
             return faults
