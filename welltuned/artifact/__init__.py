@@ -1,1 +1,1 @@
-"""The portable artifact: save, load, verify, predict with, and export a tuned model."""
+"""The portable artifact: save, load, verify, and predict with a tuned model."""

@@ -49,10 +49,17 @@ OWN_WORDS: dict[str, tuple[str, ...]] = {
     "completion": ("bash", "zsh", "fish"),
     "data next": ("n=", "file="),
     "data suspects": ("folds=", "test=", "folder="),
-    "export": ("to=",),
+    "export": (
+        *(f"to={name}" for name in ("onnx", "openvino", "gguf", "sentence-transformers", "plain")),
+        *(f"precision={name}" for name in ("int8", "fp16", "fp32")),
+        "out=",
+        "limits.drop=",
+    ),
     "init": ("out=",),
     "migrate": ("out=", "from=llama-factory", "from=trl", "from=axolotl"),
     "plan": ("memory=", "time=", "disk="),
+    "predict": ("out=",),
+    "push": ("license=", "language="),
 }
 """What verbs take besides options and keys of a config."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,12 +29,11 @@ def help_command(
     from welltuned.schema.reference import Reference, matching
 
     reference = Reference(config_types())
-    verbs = {one.name for one in (*app.registered_commands, *app.registered_groups)}
-    if key in verbs and not matching(reference.keys, key):
-        print(f"{key} is a verb, and no key: welltuned {key} --help")
-        return
     if key is None:
         print("\n".join(overview(reference)))
+        return
+    if key in _verbs() and not matching(reference.keys, key):
+        print(f"{key} is a verb, and no key: welltuned {key} --help")
         return
     found = reference.find(key)
     if as_json:
@@ -51,3 +50,8 @@ def config_types() -> list[type[Part]]:
     from welltuned.rlhf.config import RlhfConfig
 
     return [RunConfig, CompareConfig, SweepConfig, CurveConfig, RlhfConfig]
+
+
+def _verbs() -> set[str]:
+    commands: Any = typer.main.get_command(app)
+    return set(commands.commands)

@@ -30,9 +30,9 @@ def curves(events: Any) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
 
 
-def written(run: Run) -> dict[str, list[tuple[int, float]]]:
+def written(run: Run) -> dict[str, list[tuple[int, Any]]]:
     """The curves that metrics.jsonl and results.json hold."""
-    found: dict[str, list[tuple[int, float]]] = {}
+    found: dict[str, list[tuple[int, Any]]] = {}
     for row in run.read_lines("metrics.jsonl"):
         for name, value in numbers_of(row).items():
             found.setdefault(name, []).append((row["step"], pytest.approx(value, rel=1e-6)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from welltuned.errors import InputError
@@ -107,7 +107,8 @@ def _before_user(first: str, again: str, end: str) -> str:
     before = again.removeprefix(end)
     if again.startswith(end) and first.endswith(before):
         return before
-    return commonprefix([first[::-1], again[::-1]])[::-1]
+    alike = takewhile(lambda two: two[0] == two[1], zip(first[::-1], again[::-1], strict=False))
+    return "".join(one for one, _ in alike)[::-1]
 
 
 def _system(tokenizer: PreTrainedTokenizerBase, before_user: str) -> tuple[str, str, bool] | None:
