@@ -11,6 +11,7 @@ import pytest
 from comparing import HEAD, Thread, carried_out, values_for
 from welltuned.experiments.comparison import further_seeds, run_cells
 from welltuned.experiments.comparison.cells import cell_record
+from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.observer import (
     Board,
     CellState,
@@ -156,6 +157,7 @@ def test_time_that_is_left_goes_to_what_is_in_question(
     monkeypatch.setattr(run_cells, "dropped", lambda standings, rounds: ["lora r=2"])
     for module in (run_cells, further_seeds):
         monkeypatch.setattr(module, "is_settled", lambda standings, gone: False)
+    monkeypatch.setattr(CompareConfig, "is_timed", True)
     left = chain([1e6, 1e6], repeat(0.0))
     monkeypatch.setattr(further_seeds, "seconds_left", lambda config, spent, cells: next(left))
     watching = Watching()
@@ -169,8 +171,8 @@ def test_time_that_is_left_goes_to_what_is_in_question(
     assert comparison.results["rows"][0]["seeds"] == [0, 1, 2, 3, 4]
     [told] = [r for r in comparison.results["remarks"] if r["code"] == "compare.further_seeds"]
     assert told["values"] == {"added": 2, "names": "head"}
-    again = carried_out(values)
-    assert again.results == comparison.results, "the same command finds all of it finished"
+    before = comparison.results
+    assert carried_out(values).results == before, "the same command finds all of it finished"
 
 
 def test_a_further_seed_must_fit_into_the_time(

@@ -168,8 +168,7 @@ class CompareConfig(RunConfig):
                 "'data.folds'",
                 "remove one of the two",
             )
-        timed = self.budget is not None and self.budget.time is not None
-        if timed and self.workers not in ("auto", 1):
+        if self.is_timed and self.workers not in ("auto", 1):
             raise conflict(
                 "compare.time_budget_in_parallel",
                 "'budget' is a time, but parallel runs ('workers') cannot be timed",
@@ -184,6 +183,11 @@ class CompareConfig(RunConfig):
                 "remove training.max_steps and training.num_train_epochs, or the budget",
             )
         return self
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the budget is a time."""
+        return self.budget is not None and self.budget.time is not None
 
     @property
     def is_adaptive(self) -> bool:

@@ -15,8 +15,7 @@ def workers_for(config: CompareConfig, cells: int, device: str, cores: int) -> i
     """
     if config.workers != "auto":
         return config.workers
-    timed = config.budget is not None and config.budget.time is not None
-    return 1 if timed or device != "cpu" else max(1, min(cores, cells))
+    return 1 if config.is_timed or device != "cpu" else max(1, min(cores, cells))
 
 
 def settle_threads(config: CompareConfig, cells: int, settled: SharedSettings, cores: int) -> int:

@@ -150,21 +150,15 @@ def plan_comparison(
     record["models"] = _told(left_out(models, absent), absent, requester.observer)
     variants, possible = _without(variants, absent), _without(possible, absent)
     _note(comparison, record)
-    spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     settled, data = record["settled"], facts.fingerprint
+    spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(comparison, config, possible, spending, settled, data, cache, requester)
     record["tuned"] = tuned.found
     cells_with = partial(
-        plan_cells,
-        comparison,
-        tuned.variants,
-        spending=spending,
-        data=facts.fingerprint,
-        besides=besides,
+        plan_cells, comparison, tuned.variants, spending=spending, data=data, besides=besides
     )
-    cells = cells_with(config.seed_list)
-    if before.get("key") == key:
-        cells += _added_before(before["rows"], config.seed_list, cells_with)
+    known = before["rows"] if config.is_timed and before.get("key") == key else []
+    cells = cells_with(config.seed_list) + _added_before(known, config.seed_list, cells_with)
     impossible = {**scouted["impossible"], **tuned.failed}
     missing, cores = sum(not cell.is_finished for cell in cells), requester.pool.cores
     workers = settle_threads(config, missing, record["settled"], cores)
@@ -254,10 +248,9 @@ def _scouting_key(
     """What the feasibility check depends on."""
     budget = config.budget
     asked = [[v.name, v.config.model_dump(mode="json", exclude={"report"})] for v in variants]
-    timed = budget is not None and budget.time is not None
     spending = [
         budget.model_dump() if budget else None,
-        (len(config.seed_list), config.tune) if timed else None,
+        (len(config.seed_list), config.tune) if config.is_timed else None,
     ]
     pipelines = [besides.get(variant.name, variant.impossible) for variant in variants]
     return cell_key(variants[0].config, facts.fingerprint, asked, spending, pipelines)

@@ -72,7 +72,7 @@ def request_feasibility(
     Of several models those that cannot be had are told apart from strategies that cannot work.
     Raises `InputError` when a strategy that was named cannot work, or the budget is too small.
     """
-    timed = config.budget is not None and config.budget.time is not None
+    timed = config.is_timed
     able = [variant for variant in variants if variant.impossible is None]
     request: Request = {
         "do": SCOUT,
