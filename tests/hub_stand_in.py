@@ -80,7 +80,8 @@ class HubStandIn:
         self.objects[oid] = content
         return 200, {}
 
-    def commit(self, repository: Repository, lines: list[dict[str, Any]]) -> tuple[int, object]:
+    def commit(self, name: str, lines: list[dict[str, Any]]) -> tuple[int, object]:
+        repository = self.repositories[name]
         if self.refuses is not None:
             return self.refuses, {"error": "the commit is refused"}
         for line in lines:
@@ -96,7 +97,7 @@ class HubStandIn:
             else:
                 return 400, {"error": f"unknown operation {kind}"}
         oid = hashlib.sha1(str(len(repository.commits)).encode()).hexdigest()
-        return 200, {"commitUrl": f"{self.address}/commit/{oid}", "commitOid": oid}
+        return 200, {"commitUrl": f"{self.address}/{name}/commit/{oid}", "commitOid": oid}
 
     def files_of(self, repository: Repository, names: list[str] | None) -> tuple[int, object]:
         found = [
@@ -136,7 +137,7 @@ class HubStandIn:
             case "POST", ["preupload", _]:
                 return self.upload_modes(json.loads(body))
             case "POST", ["commit", _]:
-                return self.commit(repository, [json.loads(one) for one in body.splitlines()])
+                return self.commit(name, [json.loads(one) for one in body.splitlines()])
         return 404, {"error": "Entry not found"}
 
 

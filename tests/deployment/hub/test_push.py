@@ -232,5 +232,5 @@ def test_the_variables_of_the_hub_hold(hub: HubStandIn, finished: Run, tmp_path:
         [sys.executable, "-c", code, *asked],
         env={**os.environ, **variables}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert hub.repositories["me/reviews"].private
