@@ -151,7 +151,7 @@ def apply_strategy(
     if objections := list(chosen.check(anatomy)):
         raise InputError(objections)
     tokens = [tokenizer(text)["input_ids"] for text in texts]
-    context = Context(anatomy, tokenizer, model.name_or_path, kind.task_type, seed, tokens)
+    context = Context(anatomy, tokenizer, model.name_or_path or "", kind.task_type, seed, tokens)
     prepared = chosen.prepare(model, context)
     in_float32(prepared, chosen, anatomy)
     return TunedModel(prepared, chosen, anatomy, training)

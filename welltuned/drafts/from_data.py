@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class ConfigDraft:
     """A config that was made, and what is told of how it came about."""
 
     text: str
-    values: dict[str, object]
+    values: dict[str, Any]
     found: tuple[str, ...]
     """What is in the data, in words."""
 

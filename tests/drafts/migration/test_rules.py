@@ -21,11 +21,15 @@ TABLES = {name: one.table for name, one in LIBRARIES.items()}
 VARIANTS = {"task": list(TASKS.own), "strategy": list(STRATEGIES.own)}
 OF_PEFT = {"strategy.modules_to_save", "strategy.layers_to_transform"}
 """Options of PEFT's `LoraConfig`, which LoRA takes beside its own."""
-RULES = [
-    pytest.param(table, key, rule, id=f"{name}-{key}")
+CARRIED = [
+    (f"{name}-{key}", table, key, rule)
     for name, table in TABLES.items()
     for key, rule in table.rules.items()
     if rule.to is not None
+]
+RULES = [pytest.param(table, key, rule, id=name) for name, table, key, rule in CARRIED]
+CHOICES = [
+    pytest.param(table, key, rule, id=name) for name, table, key, rule in CARRIED if rule.values
 ]
 
 
@@ -43,7 +47,7 @@ def test_every_key_of_ours_that_a_table_names_exists(table: KeyTable, key: str, 
     assert rule.to is None or takes(rule.to, variant_of(rule.to))
 
 
-@pytest.mark.parametrize(("table", "key", "rule"), [one for one in RULES if one.values[2].values])
+@pytest.mark.parametrize(("table", "key", "rule"), CHOICES)
 def test_every_value_of_ours_that_a_table_names_may_be_written(
     table: KeyTable, key: str, rule: Rule
 ) -> None:

@@ -18,11 +18,11 @@ from welltuned.artifact.manifest import find_artifact
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults, Place
 from welltuned.models.checksums import SUMS
+from welltuned.runs.export_schema import EXPORT_FILE, is_export
 from welltuned.runs.folder import MANIFEST, write_json
 from welltuned.schema.differences import differences
 from welltuned.schema.versions import ANSWERS
 
-EXPORT = "export.json"
 """The file of an exported folder that holds the hashes of all others."""
 _SHORT = 12
 """Letters of a hash that are shown."""
@@ -91,11 +91,11 @@ def _hash_of_model(model: str) -> str:
     That the files are as these say is checked when the model is loaded.
     """
     folder = Path(model).expanduser()
-    if not (folder / EXPORT).is_file():
+    if not is_export(folder):
         folder = find_artifact(model)
-    if not any((folder / name).is_file() for name in (EXPORT, SUMS)):
+    if not any((folder / name).is_file() for name in (EXPORT_FILE, SUMS)):
         return _hash_of_files((file for file in folder.rglob("*") if file.is_file()), folder)
-    named = (folder / name for name in (EXPORT, SUMS, MANIFEST))
+    named = (folder / name for name in (EXPORT_FILE, SUMS, MANIFEST))
     return _hash_of_files((file for file in named if file.is_file()), folder)
 
 

@@ -11,14 +11,12 @@ from welltuned.artifact.manifest import find_artifact, is_adapter
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.checksums import check_sums
 from welltuned.runs import Run
+from welltuned.runs.export_schema import EXPORT_FILE, is_export
 from welltuned.runs.folder import MANIFEST
 from welltuned.runs.results_schema import RunResults
 from welltuned.schema.local_path import is_local_path
 from welltuned.schema.written_file import read_mapping
 from welltuned.tasks import Problem, restore_problem
-
-_EXPORT = "export.json"
-"""What an exported model is known by."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class Subject:
         Raises `InputError` where it is none of these, or damaged.
         """
         folder = Path(given).expanduser()
-        if (folder / _EXPORT).is_file():
-            export = read_mapping(folder / _EXPORT)
+        if is_export(folder):
+            export = read_mapping(folder / EXPORT_FILE)
             subject = cls(folder, export["model"], _run_at(export.get("run")), export)
         else:
             model = find_artifact(folder)

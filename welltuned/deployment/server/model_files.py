@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 from welltuned.artifact.manifest import CARD, find_artifact
+from welltuned.runs.export_schema import is_export
 
-_EXPORTED = "export.json"
-"""What an exported folder is known by."""
 _FRESH = 1.0
 """Seconds for which what was found is not looked for again."""
 
@@ -22,7 +21,7 @@ def model_folder(path: str) -> Path:
     Raises `InputError` where there is none.
     """
     folder = Path(path).expanduser()
-    return folder if (folder / _EXPORTED).is_file() else find_artifact(folder)
+    return folder if is_export(folder) else find_artifact(folder)
 
 
 def served_name(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from welltuned.errors import Fault, Place
 
@@ -54,7 +54,7 @@ class Migration:
     """What people call the library that it was written for."""
     file: str
     findings: tuple[KeyFinding, ...]
-    values: Mapping[str, object]
+    values: Mapping[str, Any]
     """The config here."""
     text: str
     """The same as a commented file."""
