@@ -23,7 +23,6 @@ from welltuned.runs.folder import MANIFEST, write_json
 from welltuned.schema.differences import differences
 from welltuned.schema.versions import ANSWERS
 
-"""The file of an exported folder that holds the hashes of all others."""
 _SHORT = 12
 """Letters of a hash that are shown."""
 
