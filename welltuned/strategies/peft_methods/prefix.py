@@ -201,7 +201,7 @@ def attend_with_prefix(
         if mask is not None:
             # Every token may attend to the prefix: True in a boolean mask, 0 in an additive one.
             mask = functional.pad(mask, (keys.shape[2], 0), value=mask.dtype == torch.bool)
-    groups = query.shape[1] // key.shape[1]
+    groups = int(query.shape[1] // key.shape[1])  # a tensor where the model is being traced
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if softcap is not None:
