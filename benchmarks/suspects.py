@@ -117,7 +117,7 @@ HEADS = {
            "precision", "recall", "time"],
     "zh": ["判断者", "标签", "前 5% 的精确率", "其中的召回率", "可疑", "精确率", "召回率", "用时"],
 }  # fmt: skip
-JUDGES = {"both": "两者", "linear head": "线性头", "word counts": "词频", "cells": "单元"}
+JUDGES = {"both": "两者", "cells": "单元"}
 
 
 def table(record: dict[str, Any], language: str) -> str:

@@ -69,7 +69,7 @@ def save(learner: Learner, folder: str | Path) -> Path:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(
             Fault(
-                "export.target_in_use",
+                "rl.save_target_in_use",
                 "the target is a file, or a folder that is not empty",
                 Place(str(target)),
                 "choose another; nothing is ever overwritten",

@@ -43,7 +43,7 @@ def test_what_is_written_begins_with_where_it_is_from_and_ends_with_what_is_left
 ) -> None:
     text = migrated(tmp_path, TRL + "report_to: wandb\n").text
     first, *_, last = text.splitlines()
-    assert first.startswith("# Carried over from TRL: ")
+    assert first.startswith("# Carried over from TRL:")
     assert "# Not carried over:" in text and last.startswith("# ")
     assert "report_to: wandb" in text.partition("# Not carried over:")[2]
     assert "Not carried over" not in migrated(tmp_path, TRL).text
