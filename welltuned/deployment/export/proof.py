@@ -24,7 +24,7 @@ from welltuned.deployment.export.proof_data import ProofData
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, Place, RunFailed
 from welltuned.evaluation.predict import predict_outputs
-from welltuned.metrics import Metric, metric_named
+from welltuned.metrics import Metric
 from welltuned.metrics.base import Statistic, resampled
 from welltuned.metrics.paired import paired_change
 from welltuned.runs.environment import processor
@@ -157,8 +157,8 @@ def score_proof(
     """The default score of outputs before and after, and how much of it may be lost."""
     scorer, targets = problem.scorer, examples.targets
     assert targets is not None
-    metric = metric_named(scorer.default_metric)
-    assert metric is not None
+    metrics = scorer.family.metrics
+    metric = next(one for one in metrics if one.name == scorer.default_metric)
     read = [scorer.read(outputs_NK, targets) for outputs_NK in (before_NK, after_NK)]
     before, after = (metric.statistic(predictions) for predictions in read)
     assert before is not None and after is not None

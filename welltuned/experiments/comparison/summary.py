@@ -200,6 +200,7 @@ def _standing(
         "low": found.low,
         "high": found.high,
         "within": found.within,
+        "behind": found.behind,
         "needed_seeds": need.seeds if need else None,
         "needed_examples": need.examples if need else None,
     }

@@ -138,6 +138,8 @@ class StandingRecord(TypedDict):
     """The upper end."""
     within: float
     """The probability that it is within the tolerance of the best."""
+    behind: float
+    """How far its mean over seeds, as it was measured, is below the best one."""
     needed_seeds: int | None
     """With how many seeds, about, that could be shown, where it can."""
     needed_examples: int | None

@@ -15,7 +15,8 @@ from welltuned.schema.messages import render_message
 def standing(name: str, gap: float, within: float, **needed: int | None) -> Any:
     """A strategy `gap` below the best, within the tolerance of it with this probability."""
     found = {"name": name, "expected": 0.9 - gap, "gap": gap, "low": 0.0, "high": gap + 0.02}
-    return {**found, "within": within, "needed_seeds": None, "needed_examples": None, **needed}
+    known = {"within": within, "behind": gap, "needed_seeds": None, "needed_examples": None}
+    return {**found, **known, **needed}
 
 
 def results(
@@ -114,12 +115,24 @@ def test_where_the_best_alone_is_shown_it_is_taken_whatever_it_costs() -> None:
 
 
 def test_of_those_that_are_expected_to_be_level_the_cheapest() -> None:
-    """Nothing is shown, but less than a third of the tolerance is expected to lie between them."""
-    level = [standing("full", 0.010, 0.6), standing("lora", 0.012, 0.5), standing("head", 0.1, 0)]
+    """Nothing is shown, but a fifth of the tolerance is expected to lie between them."""
+    level = [standing("full", 0.007, 0.6), standing("lora", 0.009, 0.5), standing("head", 0.1, 0)]
     found = recommend(results(ROWS, standings=level), {})
     assert found["strategy"] == "lora"
     assert reasons(found)["cheapest"]["names"] == "full, lora"
-    assert reasons(found)["gap"]["gap"] == "0.012"
+    assert reasons(found)["gap"]["gap"] == "0.009"
+
+
+def test_what_is_expected_to_be_level_must_have_been_measured_so() -> None:
+    """Little evidence: the model takes all for alike, though one was measured far below."""
+    alike = [
+        standing("full", 0.010, 0.5),
+        standing("lora", 0.011, 0.5),
+        standing("head", 0.011, 0.4),
+    ]
+    alike[2]["behind"] = 0.04
+    alike[1]["behind"] = 0.004
+    assert recommend(results(ROWS, standings=alike), {})["strategy"] == "lora"
 
 
 def test_what_would_settle_it_is_told_of_the_cheapest_in_question() -> None:

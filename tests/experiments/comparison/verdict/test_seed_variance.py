@@ -94,5 +94,5 @@ def test_intervals_hold_the_truth_in_95_of_100() -> None:
 
 @pytest.mark.slow
 def test_they_do_so_with_two_three_and_five_seeds() -> None:
-    for row in coverage(times=60):
+    for row in coverage(times=200):
         assert 0.92 <= row["covered"] <= 0.985, row

@@ -42,6 +42,8 @@ class Standing:
     """The 95% interval of that."""
     within: float
     """The probability that it is within the tolerance of the best."""
+    behind: float
+    """How far its mean over seeds, as it was measured, is below the best one."""
 
 
 def standings(
@@ -70,6 +72,7 @@ def standings(
             low=float(low_K[k]),
             high=float(high_K[k]),
             within=float((gaps_BK[:, k] <= tolerance).mean()),
+            behind=float(means_K.max() - means_K[k]),
         )
         for k, name in enumerate(names)
     ]

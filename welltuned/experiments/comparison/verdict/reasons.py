@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from statistics import median
 
 from welltuned.experiments.comparison.verdict.cost import known
@@ -156,7 +157,7 @@ def tolerance_too_fine(tolerance: float, least: float) -> Message:
         "These test examples and seeds cannot show a strategy to be within {tolerance} of the "
         "best; a tolerance of {least} they could, for strategies that are as good.",
         tolerance=_score(tolerance),
-        least=_score(least),
+        least=_score(ceil(1000 * least) / 1000),  # what it is rounded down to would not do
     )
 
 

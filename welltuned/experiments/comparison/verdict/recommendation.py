@@ -3,8 +3,10 @@
 The rule: of the strategies within the limits that are shown to be non-inferior to the best of
 them, the cheapest. Non-inferior means that the 95% interval of how far it is below the best, by
 `posterior.py`, ends within the tolerance; the less evidence there is, the fewer are. Where none but
-the best is, the best by posterior mean is taken, and of those that are expected to be level with it
-the cheapest.
+the best is, the best by posterior mean is taken, and of those that are level with it the cheapest.
+Level are those that are expected to be, if they were also measured within the tolerance of the best
+one: where evidence is weak, the model expects all strategies to be much alike, and that alone is no
+reason to take the cheapest.
 
 Cheapest is the one that trains fastest; of those within a tenth of it, the one that needs the least
 memory; and of equals the one with the smallest artifact.
@@ -28,7 +30,7 @@ from welltuned.schema.messages import Message
 SURE = 0.975
 """The probability of being within the tolerance that shows a strategy to be non-inferior: the 95%
 interval, which leaves half of the rest on either side, then ends within it."""
-_LEVEL = 0.3
+_LEVEL = 0.2
 """Expected within this share of the tolerance of the best, a strategy is level with it."""
 _PRICED = 2
 """Cheaper strategies whose price is told."""
@@ -71,12 +73,13 @@ def non_inferior(standings: list[StandingRecord]) -> list[str]:
 
 def eligible(standings: list[StandingRecord], tolerance: float) -> list[str]:
     """Those of which the cheapest is taken: the non-inferior ones; where none but the best by
-    posterior mean is among them, that one and those that are expected to be level with it."""
+    posterior mean is among them, that one and those that are level with it."""
     first, shown = standings[0], non_inferior(standings)
     if {*shown} - {first["name"]}:
         return shown
-    level = first["gap"] + _LEVEL * tolerance
-    return [standing["name"] for standing in standings if standing["gap"] <= level]
+    expected = first["gap"] + _LEVEL * tolerance
+    level = [one for one in standings if one["gap"] <= expected and one["behind"] <= tolerance]
+    return list(dict.fromkeys([first["name"], *(one["name"] for one in level)]))
 
 
 def _about_choice(
