@@ -12,9 +12,10 @@ import pytest
 import welltuned as wt
 from answering import questions
 from faults import full, refused
-from welltuned.artifact.given import WINDOW, in_parts
+from welltuned.artifact.given import WINDOW, in_parts, require_all_read
 from welltuned.artifact.predictor import Predictor
-from welltuned.errors import InputError
+from welltuned.data.inputs import Inputs
+from welltuned.errors import Fault, InputError, Place
 from welltuned.runs import Run
 
 Answering = Callable[[str], Run]
@@ -189,3 +190,11 @@ def test_parts_grow_from_a_batch_to_a_window() -> None:
 
 def test_nothing_is_read_ahead_of_a_batch_of_one() -> None:
     assert [len(part) for part in in_parts(range(9), 1)] == [1] * 9
+
+
+def test_all_that_cannot_be_read_is_told_at_once() -> None:
+    one, two = (Fault("predict.given_wrong_type", "no", Place("texts", n), "") for n in (1, 4))
+    other = Fault("predict.column_missing", "no", Place("rows", 5), "")
+    require_all_read([Inputs(None), Inputs(None)])
+    with refused("predict.given_wrong_type", "predict.given_wrong_type", "predict.column_missing"):
+        require_all_read([Inputs(None, (one,)), Inputs(None), Inputs(None, (two, other))])

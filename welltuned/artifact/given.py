@@ -15,7 +15,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.inputs import Inputs, inputs_of, without_broken_texts
 from welltuned.data.records import Records, question_roles
 from welltuned.data.table import Table
-from welltuned.errors import Fault, InputError, Place
+from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks.parts import Codec
 
 WINDOW = 16
@@ -214,6 +214,14 @@ def _of_keys(fault: Fault, table: Table) -> Fault:
         role=fault.values["role"],
         columns=", ".join(table.columns),
     )
+
+
+def require_all_read(read: Iterable[Inputs]) -> None:
+    """Raise `InputError` with all that cannot be read."""
+    faults = Faults()
+    for fault in (fault for part in read for fault in part.refused):
+        faults.count(fault)
+    faults.raise_if_any()
 
 
 def table_of_rows(rows: Sequence[Mapping[Any, Any]], source: str, lines: list[int]) -> Table:

@@ -20,7 +20,7 @@ from welltuned.artifact.answers import (
     scored_rows,
     withheld_row,
 )
-from welltuned.artifact.given import WINDOW, Reader, in_parts
+from welltuned.artifact.given import WINDOW, Reader, in_parts, require_all_read
 from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.save_load import Artifact, load_artifact
 from welltuned.data.config import DataConfig
@@ -102,7 +102,7 @@ class Predictor:
         Raises `InputError` for what cannot be read, all of it at once.
         """
         read = self._reader.read(self._reader.unpack(texts))
-        _raise_refused(read)
+        require_all_read(read)
         return [row for part in read for _, row in self.rows(part, batch_size)]
 
     def stream(self, texts: Given, batch_size: int = 64) -> Iterator[Row]:
@@ -113,7 +113,7 @@ class Predictor:
         start = 1
         for batch in in_parts(self._reader.unpack(texts), batch_size):
             read = self._reader.read(batch, start=start)
-            _raise_refused(read)
+            require_all_read(read)
             for part in read:
                 yield from (row for _, row in self.rows(part, batch_size))
             start += len(batch)
@@ -345,14 +345,6 @@ class Predictor:
         codec.read_targets(records, faults)
         faults.raise_if_any()
         return records
-
-
-def _raise_refused(read: Sequence[Inputs]) -> None:
-    """Raise `InputError` with all that cannot be read."""
-    faults = Faults()
-    for fault in (fault for part in read for fault in part.refused):
-        faults.count(fault)
-    faults.raise_if_any()
 
 
 def _line(fault: Fault) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,41 +83,50 @@ def serve_command(
         drain=drain_seconds,
     )
     access = Access.at(place, secret, allow_host or ())
-    _serve(run, port, access, limits, name, device, _log if log_inputs else None)
+    log = _log if log_inputs else None
+    _serve(_Asked(run, port, access, limits, name, device, log))
 
 
-def _serve(
-    run: str,
-    port: int,
-    access: Access,
-    limits: ServerLimits,
-    name: str | None,
-    device: str,
-    log: Callable[[str], object] | None,
-) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """What stands on the line, checked."""
+
+    run: str
+    port: int
+    access: Access
+    limits: ServerLimits
+    name: str | None
+    """As its run is called, where none is given."""
+    device: str
+    log: Callable[[str], object] | None
+    """Where inputs are written, if anywhere."""
+
+
+def _serve(asked: _Asked) -> None:
     """Load the model, once the port is ours, and serve it."""
     from welltuned.deployment.server.limits import require_serving
     from welltuned.deployment.server.listening import bound
     from welltuned.deployment.server.model_files import ModelFiles, model_folder, served_name
 
-    files = ModelFiles(model_folder(run))  # what is none is told before torch is imported
+    files = ModelFiles(model_folder(asked.run))  # what is none is told before torch is imported
     require_serving()
-    with closing(bound(access.address, port)) as listener:
+    with closing(bound(asked.access.address, asked.port)) as listener:
         with collector_paused():
             from welltuned.deployment.open import open_predictor
             from welltuned.deployment.server import listening
             from welltuned.deployment.server.app import Service
             from welltuned.deployment.server.run import serve_model
 
-            predictor = open_predictor(run, device)
+            predictor = open_predictor(asked.run, asked.device)
         writes, example = predictor.problem.responder is not None, listening.example_for(predictor)
-        service = Service(predictor, name or served_name(run), files, limits, log)
+        name = asked.name or served_name(asked.run)
+        service = Service(predictor, name, files, asked.limits, asked.log)
         listening.allow_many_connections()
         listening.listen(listener)
         url = listening.url_of(listener)
         print(f"serving {service.name} ({predictor.problem.title}) at {url}", file=sys.stderr)
-        print(listening.curl_line(url, example, writes, access.token), flush=True)
-        serve_model(service, access, listener)
+        print(listening.curl_line(url, example, writes, asked.access.token), flush=True)
+        serve_model(service, asked.access, listener)
 
 
 def _log(line: str) -> None:

@@ -29,7 +29,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -37,6 +37,7 @@ from welltuned.errors import Fault, InputError, Place, RunFailed
 from welltuned.runs.disk import make_folder, writing
 from welltuned.runs.ownership import is_free, is_owned
 from welltuned.runs.results_schema import RunResults
+from welltuned.runs.status_schema import RunStatus
 from welltuned.schema.secrets import MASK, masked, masked_keys
 from welltuned.schema.versions import RUN_CONFIG, RUN_RESULTS
 from welltuned.schema.written_file import read_mapping
@@ -45,21 +46,6 @@ START = "start.json"
 """The file that says what was decided before the first step, once that is to come."""
 MANIFEST = "welltuned.json"
 """The file in the model folder that says what the artifact is."""
-
-
-class RunStatus(TypedDict):
-    """How a run stands."""
-
-    state: str
-    """running, finished, failed or stopped."""
-    step: int
-    error: str | None
-    diagnosis: NotRequired[Mapping[str, str]]
-    """The verdict on its curves, what shows it, and what to try."""
-    skipped_steps: NotRequired[int]
-    """Steps that were not taken, as their loss or gradient was not finite."""
-    micro_batch_size: NotRequired[int]
-    """Examples of a micro-batch, since memory ran out."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class TextModel:
         self.tokenizer.enable_padding(pad_id=self.told["pad_id"])
         self.run = _runtime(folder, self.told["format"])
 
-    def logits(self, texts: list[Any]) -> np.ndarray:
+    def logits(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
         """(N, labels), or (N, tokens, tags)."""
         read = self.tokenizer.encode_batch(texts)
         columns = {
@@ -38,7 +39,7 @@ class TextModel:
         }
         return self.run({name: np.array(columns[name]) for name in self.told["inputs"]})
 
-    def predict(self, texts: list[Any]) -> list[Any]:
+    def predict(self, texts: Sequence[str | tuple[str, str]]) -> list[dict[str, object]]:
         """A row for each text: its prediction, and the probability of each label."""
         logits, labels, rule = self.logits(texts), self.told["labels"], self.told["decision_rule"]
         logits = logits.astype(np.float64) / rule.get("temperature", 1.0)
@@ -52,9 +53,11 @@ class TextModel:
             return [_one(row, labels, rule) for row in shares]
         return self._tags(texts, shares)
 
-    def _tags(self, texts: list[Any], shares: np.ndarray) -> list[Any]:
+    def _tags(
+        self, texts: Sequence[str | tuple[str, str]], shares: np.ndarray
+    ) -> list[dict[str, object]]:
         """The tag of each token of each text, with the characters that it stands for."""
-        rows = []
+        rows: list[dict[str, object]] = []
         for text, row in zip(self.tokenizer.encode_batch(texts), shares, strict=True):
             said = [self.told["labels"][tag] for tag in row.argmax(axis=-1)]
             spans = zip(said, text.offsets, text.special_tokens_mask, strict=True)
@@ -62,7 +65,7 @@ class TextModel:
         return rows
 
 
-def _one(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[str, Any]:
+def _one(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[str, object]:
     """The likeliest label, or that of the least expected cost; none where it is not sure enough."""
     said = int(shares.argmax())
     if costs := rule.get("costs"):
@@ -72,7 +75,7 @@ def _one(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[st
     return {"prediction": labels[said] if sure else None, "probabilities": chances}
 
 
-def _several(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[str, Any]:
+def _several(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[str, object]:
     """The labels that are likelier than their thresholds."""
     thresholds = rule.get("thresholds", {})
     chances = dict(zip(labels, shares.round(6).tolist(), strict=True))

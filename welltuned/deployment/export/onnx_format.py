@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from welltuned.deployment.export.capture import Captured, block_of
 from welltuned.deployment.export.graph_format import QUANTISED, GraphFormat
 from welltuned.deployment.export.search import Batches
 from welltuned.deployment.graphs import ONNX, Graph, OnnxGraph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _SMALL = 1024
 """Weights of fewer numbers stay in float32."""
@@ -58,7 +61,7 @@ class OnnxFormat(GraphFormat):
         return OnnxGraph(folder / ONNX)
 
 
-def store_weights_in_half(model: Any) -> None:
+def store_weights_in_half(model: ModelProto) -> None:
     """Weights of an ONNX model in float16, cast to float32 where they are read.
 
     What is computed stays float32, for ONNX Runtime computes little else on a CPU.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,18 +99,23 @@ def _secrets_in(upload: Upload, folder: Path) -> Iterator[Fault]:
 
 def local_names(uploads: Sequence[Upload], names: Sequence[str]) -> list[Message]:
     """Where files tell of folders of this machine: the first line of each."""
+    # Where a home is `/`, as of some services, its name would stand in every file; and what goes on
+    # behind a name is another one's: /home/me is not told of in /home/melanie.
+    folders = [re.escape(name.rstrip("/")) for name in names if len(Path(name).parts) > 1]
+    if not folders:
+        return []
+    named = re.compile(rf"(?:{'|'.join(folders)})(?![\w-])")
     told = []
     for upload in uploads:
-        lines = enumerate((upload.text or "").split("\n"), 1)
-        seen = ((line, name) for line, text in lines for name in names if name in text)
-        if (first := next(seen, None)) is not None:
+        text = upload.text or ""
+        if (first := named.search(text)) is not None:
             told.append(
                 message(
                     "hub.names_local_folder",
                     "{file}, line {line}, names a folder of this machine: {folder}.",
                     file=upload.name,
-                    line=first[0],
-                    folder=first[1],
+                    line=text.count("\n", 0, first.start()) + 1,
+                    folder=first[0],
                 )
             )
     return told

@@ -11,10 +11,11 @@ from welltuned.artifact.manifest import find_artifact, is_adapter
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.checksums import check_sums
 from welltuned.runs import Run
-from welltuned.runs.export_schema import EXPORT_FILE, is_export
+from welltuned.runs.export_schema import is_export, read_export
 from welltuned.runs.folder import MANIFEST
 from welltuned.runs.results_schema import RunResults
 from welltuned.schema.local_path import is_local_path
+from welltuned.schema.versions import ARTIFACT
 from welltuned.schema.written_file import read_mapping
 from welltuned.tasks import Problem, restore_problem
 
@@ -36,16 +37,16 @@ class Subject:
     def of(cls, given: str | Path) -> Subject:
         """Of a run, a model folder or an export; its files are as they were saved.
 
-        Raises `InputError` where it is none of these, or damaged.
+        Raises `InputError` where it is none of these, damaged, or of a newer version.
         """
-        folder = Path(given).expanduser()
+        folder = Path(given).expanduser().resolve()  # its run lies around it, also around "."
         if is_export(folder):
-            export = read_mapping(folder / EXPORT_FILE)
-            subject = cls(folder, export["model"], _run_at(export.get("run")), export)
+            export = read_export(folder)
+            subject = cls(folder, export["model"], _run_at(export["run"]), export)
         else:
             model = find_artifact(folder)
             run = _run_at(model.parent if model.samefile(folder) else folder)
-            subject = cls(model, read_mapping(model / MANIFEST), run, None)
+            subject = cls(model, ARTIFACT.read(model / MANIFEST), run, None)
         check_sums(subject.folder)
         return subject
 

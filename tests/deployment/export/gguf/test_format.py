@@ -11,12 +11,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from faults import fails, refused
+from faults import refused
 from llamas import LLAMA3_ROPE, artifact_of, pieces_tokenizer, speaking
 from support import make_tokenizer, strategy_of
 from talking import CHATML
 from welltuned.deployment.export.base import ExportJob
-from welltuned.deployment.export.gguf import tensors
 from welltuned.deployment.export.gguf.format import WEIGHTS, GgufFormat
 from welltuned.deployment.export.gguf.modelfile import MODELFILE
 from welltuned.errors import InputError
@@ -71,22 +70,6 @@ def test_what_was_written_is_opened_as_a_model(tmp_path: Path) -> None:
     torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def test_rows_in_the_wrong_order_are_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tensors, "interleaved", lambda weight, heads: weight)
-    with fails("export.gguf_reads_otherwise"):
-        export(speaking(), tmp_path)
-
-
-def test_a_scaling_that_is_not_written_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("welltuned.deployment.export.gguf.format._factors", lambda config: [])
-    with fails("export.gguf_reads_otherwise"):
-        export(speaking(rope_parameters=LLAMA3_ROPE), tmp_path)
-
-
 def test_template_and_tokenizer_are_in_the_file(tmp_path: Path) -> None:
     export(speaking(), tmp_path)
     read = AutoTokenizer.from_pretrained(tmp_path, gguf_file=WEIGHTS)
@@ -116,8 +99,6 @@ def test_plain_texts_and_pieces_go_too(tmp_path: Path) -> None:
         ("gpt2", {}),
         ("gemma", {}),
         ("llama", {"hidden_act": "gelu"}),
-        ("llama", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}),
-        ("qwen2", {"rope_parameters": {**LLAMA3_ROPE}}),
     ],
 )
 def test_networks_that_llama_cpp_would_compute_otherwise_are_refused(

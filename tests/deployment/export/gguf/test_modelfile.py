@@ -10,7 +10,7 @@ import pytest
 
 from chat_families import FAMILIES
 from llamas import bpe_tokenizer, speaking
-from talking import CHATML, DEAF, INSTRUCT, UNCLOSED, byte_tokenizer, chat
+from talking import CHATML, INSTRUCT, UNCLOSED, byte_tokenizer, chat
 from welltuned.deployment.export.gguf.modelfile import go_template, modelfile
 from welltuned.deployment.export.gguf.turns import turns_of
 from welltuned.deployment.export.gguf.vocabulary import read_vocabulary
@@ -81,11 +81,6 @@ def test_what_is_written_for_a_family_is_what_its_template_writes(name: str) -> 
 
 NOT_BY_TURNS = {"mistral", "llama-2"}
 """Their templates look at more than whose turn it is."""
-
-
-def test_a_template_that_leaves_turns_out_is_none_of_turns() -> None:
-    assert turns_of(byte_tokenizer(DEAF)) is None
-    assert turns_of(byte_tokenizer(None)) is None
 
 
 def test_what_the_tokenizer_puts_first_is_left_to_llama_cpp() -> None:

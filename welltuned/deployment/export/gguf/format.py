@@ -144,7 +144,7 @@ def _read_and_asked(
     from welltuned.deployment.export.gguf import proof
 
     file, config = job.target / WEIGHTS, merged.config
-    read: Any = proof.read_back(job.target, WEIGHTS, config.rope_parameters)
+    read = proof.read_back(job.target, WEIGHTS, config.rope_parameters)
     tokenizer = proof.read_tokenizer_back(job.target, WEIGHTS)
     texts = [proof.QUESTION, *_TEXTS]
     proof.require_same_tokens(merged.tokenizer, tokenizer, texts, vocabulary, file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from welltuned.errors import Fault
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
+    from transformers import PreTrainedConfig
 
 ROPE_FACTORS = "rope_freqs.weight"
 """The tensor by which llama.cpp divides each frequency of the rotary embedding."""
@@ -18,7 +19,7 @@ _SCALED = ("llama3", "linear")
 """Rotary embeddings whose frequencies are other ones, whatever the length of a text."""
 
 
-def network_fault(config: Any, turns_neighbours: bool) -> Fault | None:
+def network_fault(config: PreTrainedConfig, turns_neighbours: bool) -> Fault | None:
     """Why llama.cpp would compute anything else than this network; None where it does not."""
     rope = config.rope_parameters
     kind = rope.get("rope_type", "default")
@@ -32,17 +33,17 @@ def network_fault(config: Any, turns_neighbours: bool) -> Fault | None:
     return None if told is None else cannot_hold("gguf", told, "export to=plain")
 
 
-def head_dim(config: Any) -> int:
+def head_dim(config: PreTrainedConfig) -> int:
     """Numbers of a head of attention."""
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
-def context_length(config: Any) -> int:
+def context_length(config: PreTrainedConfig) -> int:
     """Tokens that are read at most; no more than a window of attention, where there is one."""
     return min(config.max_position_embeddings, getattr(config, "sliding_window", None) or 2**31)
 
 
-def write_network(writer: GGUFWriter, config: Any, rows: int) -> None:
+def write_network(writer: GGUFWriter, config: PreTrainedConfig, rows: int) -> None:
     """The sizes of a network that embeds `rows` tokens."""
     writer.add_vocab_size(rows)
     writer.add_context_length(context_length(config))
@@ -58,7 +59,7 @@ def write_network(writer: GGUFWriter, config: Any, rows: int) -> None:
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
 
 
-def rope_factors(config: Any) -> np.ndarray | None:
+def rope_factors(config: PreTrainedConfig) -> np.ndarray | None:
     """By what each frequency (D / 2) is divided; None where none is.
 
     From the frequencies that transformers itself computes, so no formula is written down twice.

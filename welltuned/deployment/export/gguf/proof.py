@@ -23,7 +23,8 @@ from welltuned.models.loading import quiet
 from welltuned.tasks import chat
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from welltuned.artifact.save_load import Artifact
 
@@ -48,7 +49,7 @@ class Conversation(TypedDict):
     """The largest absolute difference of any logit, over question and answer."""
 
 
-def read_back(folder: Path, file: str, rope: Mapping[str, Any]) -> Any:
+def read_back(folder: Path, file: str, rope: Mapping[str, object]) -> PreTrainedModel:
     """The model in a file, in float32; `rope` are the `rope_parameters` that it was written with.
 
     Raises `RunFailed` where weights are missing, or anything it says is not so.
@@ -120,7 +121,7 @@ def require_same_tokens(
 
 
 def ask_both(
-    original: Artifact, model: Any, read: PreTrainedTokenizerBase, plain: bool, file: Path
+    original: Artifact, model: nn.Module, read: PreTrainedTokenizerBase, plain: bool, file: Path
 ) -> Conversation:
     """Ask both, greedily, each through its own tokenizer and, unless `plain`, its own template.
 
@@ -155,7 +156,7 @@ def _answer(
         turns = [{"role": "user", "content": QUESTION}]
         text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
     prompt = list(tokenizer(text, add_special_tokens=plain)["input_ids"])
-    whole = min(original.max_length, context_length(original.model.config))
+    whole = min(original.max_length, context_length(original.config))
     room = max(1, min(_LONGEST, whole - len(prompt)))
     with quiet(), torch.inference_mode():
         said = model.generate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from welltuned.errors import InputError
 if TYPE_CHECKING:
     import torch
     from gguf import GGMLQuantizationType, GGUFWriter
+    from transformers import PreTrainedModel
 
 _LARGEST_HALF = 65504.0
 
@@ -79,7 +80,7 @@ def interleaved(weight: np.ndarray, heads: int) -> np.ndarray:
     return weight.reshape(heads, 2, half, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
-def tensors_of(model: Any, precision: str) -> Iterator[Tensor]:
+def tensors_of(model: PreTrainedModel, precision: str) -> Iterator[Tensor]:
     """Every weight of a decoder, once: an output layer that is the embeddings is not written.
 
     Raises `InputError` where a weight has no name in the format.
