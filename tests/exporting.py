@@ -49,6 +49,68 @@ def written(folder: Path, **parts: Any) -> Path:
     return folder
 
 
+TINY_IDS = np.array([[2, 7, 9, 3], [2, 11, 3, 0], [5, 6, 7, 8]])
+"""Three texts for `tiny_graph`, as token ids (B, T)."""
+TINY_BLOCK = "encoder/layer.0"
+"""Its only block, in which it multiplies by `dense`."""
+_Node = tuple[str, list[str], str, str, dict[str, Any]]
+"""Operator, inputs, output, name, attributes."""
+
+
+def tiny_graph(file: Path, largest: float = 1.0) -> Path:
+    """Logits (B, 30) of `input_ids`: their mean `embedding` (64, 32), times `dense` (32, 30).
+
+    `largest` is the last number of the embedding, which no text of ours reads.
+    """
+    rng = np.random.default_rng(0)
+    embedding = rng.uniform(-1, 1, (64, 32)).astype(np.float32)
+    embedding[-1, -1] = largest
+    weights = {"embedding": embedding, "dense": rng.uniform(-1, 1, (32, 30)).astype(np.float32)}
+    mean = {"axes": [1], "keepdims": 0}
+    nodes: list[_Node] = [
+        ("Gather", ["embedding", "input_ids"], "read", "/model/embeddings/Gather", {}),
+        ("ReduceMean", ["read"], "pooled", "/model/pooler/ReduceMean", mean),
+        ("MatMul", ["pooled", "dense"], "logits", f"/model/{TINY_BLOCK}/dense/MatMul", {}),
+    ]
+    return _saved(file, nodes, ["input_ids"], weights)
+
+
+def summing_graph(file: Path, *inputs: str) -> Path:
+    """Logits (B, 1): the sum of the first input (B, T), a thousand times that of the second, …"""
+    weights = {"axes": np.array([1])}
+    nodes: list[_Node] = []
+    for number, name in enumerate(inputs):
+        weights[f"{name}.factor"] = np.array(1000.0**number, np.float32)
+        nodes += [
+            ("Cast", [name], f"{name}.float", f"/{name}/Cast", {"to": 1}),
+            ("Mul", [f"{name}.float", f"{name}.factor"], f"{name}.times", f"/{name}/Mul", {}),
+        ]
+    nodes += [
+        ("Sum", [f"{name}.times" for name in inputs], "every", "/Sum", {}),
+        ("ReduceSum", ["every", "axes"], "logits", "/ReduceSum", {"keepdims": 1}),
+    ]
+    return _saved(file, nodes, inputs, weights)
+
+
+def _saved(
+    file: Path, nodes: list[_Node], inputs: Sequence[str], weights: Mapping[str, np.ndarray]
+) -> Path:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    made = [
+        helper.make_node(operator, taken, [given], name=name, **attributes)
+        for operator, taken, given, name, attributes in nodes
+    ]
+    takes = [helper.make_tensor_value_info(n, TensorProto.INT64, ["B", "T"]) for n in inputs]
+    gives = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", None])]
+    held = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    graph = helper.make_graph(made, "tiny", takes, gives, held)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(file))
+    return file
+
+
 def require_alike(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> None:
     """The same answers, and what is a number the same but for rounding."""
     assert [set(row) for row in one] == [set(row) for row in other]

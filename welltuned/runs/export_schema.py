@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, cast
 
+from typing_extensions import TypedDict
+
+from welltuned.errors import InputError
 from welltuned.runs.results_schema import Change
 from welltuned.schema.versions import EXPORT
 
@@ -136,8 +139,20 @@ def is_export(folder: Path) -> bool:
 
 
 def exports_beside(folder: Path) -> list[ExportFile]:
-    """All exports of the same run that lie beside one, this one included, by name."""
-    folders = sorted(file.parent for file in folder.parent.glob(f"*/{EXPORT_FILE}"))
-    found = [read_export(one) for one in folders]
+    """All exports of the same run that lie beside one, this one included, by name.
+
+    Others that cannot be read are passed over.
+    """
     own = read_export(folder)
-    return [one for one in found if one["run"] == own["run"]] if own["run"] else [own]
+    if own["run"] is None:
+        return [own]
+    files = sorted(folder.resolve().parent.glob(f"*/{EXPORT_FILE}"))
+    found = (_read_if_whole(file.parent) for file in files)
+    return [one for one in found if one is not None and one.get("run") == own["run"]]
+
+
+def _read_if_whole(folder: Path) -> ExportFile | None:
+    try:
+        return read_export(folder)
+    except (InputError, OSError):
+        return None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 
 import welltuned as wt
 from answering import questions
 from exporting import require_alike
-from faults import refused
 from support import ENCODERS, STRATEGIES, make_rows, short_tune
-from welltuned.deployment.export.capture import OUTSIDE, block_of
+from welltuned.deployment.export.capture import INPUTS, OUTSIDE, block_of, graph_inputs
 from welltuned.deployment.export.run_export import export_run
 from welltuned.deployment.open import open_predictor
 from welltuned.runs import Run
@@ -30,6 +29,13 @@ def test_a_block_is_known_by_the_path_of_its_nodes() -> None:
     )
     assert block_of("/model/transformer/h/11/mlp/MatMul") == "transformer/h/11"
     assert block_of("/model/classifier/Gemm") == block_of("/model/pooler/dense/Gemm") == OUTSIDE
+
+
+def test_of_a_batch_a_graph_gets_what_models_read() -> None:
+    batch = {name: np.zeros((1, 2), np.int64) for name in ("labels", *reversed(INPUTS), "weights")}
+    assert tuple(graph_inputs(batch)) == INPUTS
+    del batch["token_type_ids"]
+    assert tuple(graph_inputs(batch)) == INPUTS[:2], "one text alone has no segments"
 
 
 @pytest.mark.parametrize(
@@ -69,20 +75,3 @@ def test_every_family_can_be_captured(
     run = short_tune(tiny(family), sentiment, STRATEGIES[strategy], tmp_path / "run")
     target = export_run(run, "onnx", tmp_path / "onnx", "fp32")
     require_alike(open_predictor(target).predict(TEXTS), wt.load(run).predict(TEXTS))
-
-
-def test_a_generator_is_refused_before_anything_is_written(
-    answering: Callable[[str], Run], tmp_path: Path
-) -> None:
-    with refused("export.cannot_hold"):
-        export_run(answering("generation"), "onnx", tmp_path / "onnx")
-    assert not (tmp_path / "onnx").exists()
-
-
-def test_a_model_without_its_run_has_nothing_to_prove_it(finished: Run, tmp_path: Path) -> None:
-    import shutil
-
-    alone: Any = shutil.copytree(finished.model, tmp_path / "alone")
-    with refused("export.run_needed"):
-        export_run(alone, "onnx", tmp_path / "onnx")
-    assert not (tmp_path / "onnx").exists()

@@ -11,7 +11,6 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import welltuned as wt
-from faults import refused
 from support import logits, make_rows, short_tune
 from welltuned.deployment.export.run_export import export_run
 from welltuned.runs import Run
@@ -59,48 +58,11 @@ def test_the_labels_keep_their_names(adapted: Run, tmp_path: Path) -> None:
     assert config.id2label == {0: "negative", 1: "positive"}
 
 
-def test_an_empty_folder_is_taken(adapted: Run, tmp_path: Path) -> None:
-    (tmp_path / "plain").mkdir()
-    assert (export_run(adapted.folder, "plain", tmp_path / "plain") / "model.safetensors").exists()
-
-
-def test_a_folder_in_use_is_left_alone(adapted: Run, tmp_path: Path) -> None:
-    (tmp_path / "plain").mkdir()
-    (tmp_path / "plain" / "precious.txt").write_text("mine")
-    with refused("export.target_in_use"):
-        export_run(adapted.folder, "plain", tmp_path / "plain")
-    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["precious.txt"]
-
-
-def test_a_file_is_left_alone(adapted: Run, tmp_path: Path) -> None:
-    (tmp_path / "plain").write_text("mine")
-    with refused("export.target_in_use"):
-        export_run(adapted.folder, "plain", tmp_path / "plain")
-    assert (tmp_path / "plain").read_text() == "mine"
-
-
 def test_a_model_folder_alone_is_enough(adapted: Run, tmp_path: Path) -> None:
     """Its manifest holds all options that merging needs."""
     alone = Path(shutil.copytree(adapted.model, tmp_path / "alone"))
     target = export_run(alone, "plain", tmp_path / "plain")
     torch.testing.assert_close(answers(target), trained(adapted), atol=1e-5, rtol=0)
-
-
-def test_what_is_no_run_is_refused(tiny: Any, tmp_path: Path) -> None:
-    for folder in (tmp_path, tiny("bert")):
-        with refused("artifact.neither_run_nor_model"):
-            export_run(folder, "plain", tmp_path / "plain")
-    with refused("run.folder_missing"):
-        export_run(tmp_path / "none", "plain", tmp_path / "plain")
-
-
-def test_a_run_that_was_not_proved_is_refused(adapted: Run, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(adapted.folder, tmp_path / "run"))
-    (folder / "results.json").unlink()
-    Run(folder).set_status("failed")
-    with refused("run.without_model"):
-        export_run(folder, "plain", tmp_path / "plain")
-    assert not (tmp_path / "plain").exists()
 
 
 def test_a_pipeline_of_transformers_cuts_where_the_run_did(

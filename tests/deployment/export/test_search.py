@@ -43,7 +43,7 @@ class Format:
     def can_keep(self, precision: str) -> bool:
         return self.keeps
 
-    def calibration(self, artifact: Any, examples: Any) -> Any:
+    def calibration(self, artifact: Any, examples: Any, inputs: Sequence[str]) -> Any:
         return []
 
     def blocks(self, captured: Captured) -> list[str]:

@@ -41,3 +41,13 @@ def read_export_settings(arguments: Iterable[str]) -> ExportSettings:
     faults.raise_if_any()
     assert settings is not None
     return settings
+
+
+def export_limits(drop: float | None) -> ExportLimits:
+    """With so many points that may be lost, or as many as by default. Raises `InputError`."""
+    faults = Faults()
+    given = {} if drop is None else {"drop": drop}
+    limits = validate(ExportLimits, Document(given, source="arguments"), faults)
+    faults.raise_if_any()
+    assert limits is not None
+    return limits

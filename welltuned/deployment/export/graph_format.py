@@ -13,7 +13,7 @@ import torch
 
 from welltuned.artifact.save_load import load_artifact
 from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport, cannot_hold
-from welltuned.deployment.export.capture import Captured, block_of, capture_graph, graph_inputs
+from welltuned.deployment.export.capture import Captured, block_of, capture_graph
 from welltuned.deployment.export.proof import Judge
 from welltuned.deployment.export.proof_data import ProofData
 from welltuned.deployment.export.search import Attempt, Batches, PrecisionSearch
@@ -121,10 +121,15 @@ class GraphFormat(ExportFormat):
             loader_of(judge.artifact),
         )
 
-    def calibration(self, artifact: Artifact, examples: Examples) -> Batches:
-        """Training texts, one a batch."""
+    def calibration(self, artifact: Artifact, examples: Examples, inputs: Sequence[str]) -> Batches:
+        """Training texts, one a batch, each as what the graph takes.
+
+        A batch may hold more: DeBERTa's tokenizer tells the segments of pairs apart, and the model
+        reads nothing of it.
+        """
         codec, pad_id = artifact.problem.codec, artifact.tokenizer.pad_token_id
-        return [graph_inputs(codec.collate(examples, [i], pad_id)) for i in range(len(examples))]
+        batches = (codec.collate(examples, [i], pad_id) for i in range(len(examples)))
+        return [{name: batch[name] for name in inputs} for batch in batches]
 
     def blocks(self, captured: Captured) -> list[str]:
         """The blocks of a graph in which there is something to quantise, in order."""

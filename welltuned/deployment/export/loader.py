@@ -30,23 +30,25 @@ class TextModel:
         self.run = _runtime(folder, self.told["format"])
 
     def logits(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
-        """(N, labels), or (N, tokens, tags)."""
+        """(N, labels), or (N, tokens, tags), of one text at least."""
         read = self.tokenizer.encode_batch(texts)
         columns = {
             "input_ids": [text.ids for text in read],
             "attention_mask": [text.attention_mask for text in read],
             "token_type_ids": [text.type_ids for text in read],
         }
-        return self.run({name: np.array(columns[name]) for name in self.told["inputs"]})
+        return self.run({name: np.array(columns[name], np.int64) for name in self.told["inputs"]})
 
     def predict(self, texts: Sequence[str | tuple[str, str]]) -> list[dict[str, object]]:
         """A row for each text: its prediction, and the probability of each label."""
+        if not texts:
+            return []
         logits, labels, rule = self.logits(texts), self.told["labels"], self.told["decision_rule"]
         logits = logits.astype(np.float64) / rule.get("temperature", 1.0)
         if self.told["predictions"] == "number":
             return [{"prediction": float(value)} for value in logits[:, 0]]
         if self.told["predictions"] == "multi_label":
-            return [_several(row, labels, rule) for row in 1 / (1 + np.exp(-logits))]
+            return [_several(row, labels, rule) for row in (1 + np.tanh(logits / 2)) / 2]
         shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
         shares /= shares.sum(axis=-1, keepdims=True)
         if self.told["predictions"] == "single_label":
@@ -89,7 +91,9 @@ def _runtime(folder: Path, format: str) -> Any:
     if format == "openvino":
         import openvino
 
-        model = openvino.Core().compile_model(str(folder / "model.xml"), "CPU")
+        # By itself it computes what is not quantised in bf16 where the processor can.
+        precisely = {"INFERENCE_PRECISION_HINT": "f32"}
+        model = openvino.Core().compile_model(str(folder / "model.xml"), "CPU", precisely)
         return lambda arrays: np.array(model(arrays)[model.output(0)])
     import onnxruntime
 

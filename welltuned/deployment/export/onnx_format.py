@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SMALL = 1024
 """Weights of fewer numbers stay in float32."""
+_LARGEST = float(np.finfo(np.float16).max)
 _DYNAMIC, _STATIC = "dynamic int8", "static int8"
 
 
@@ -64,7 +65,8 @@ class OnnxFormat(GraphFormat):
 def store_weights_in_half(model: ModelProto) -> None:
     """Weights of an ONNX model in float16, cast to float32 where they are read.
 
-    What is computed stays float32, for ONNX Runtime computes little else on a CPU.
+    What is computed stays float32, for ONNX Runtime computes little else on a CPU. Weights that
+    hold a number beyond float16's stay as they are, for it would be infinite.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -72,7 +74,10 @@ def store_weights_in_half(model: ModelProto) -> None:
     for weight in model.graph.initializer:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _SMALL:
             continue
-        name, half = weight.name, numpy_helper.to_array(weight).astype(np.float16)
+        name, values = weight.name, numpy_helper.to_array(weight)
+        if np.abs(values).max() > _LARGEST:
+            continue
+        half = values.astype(np.float16)
         weight.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]

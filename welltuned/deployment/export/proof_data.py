@@ -45,6 +45,8 @@ class ProofData:
         except InputError as error:
             raise _not_readable(run, error) from error
         assert splits is not None
+        if splits.facts.fingerprint != run.read("data.json")["fingerprint"]:
+            raise InputError(_changed(run))
 
         def encoded(split: str, most: int) -> Examples:
             records = _drawn(splits[split], most)
@@ -66,6 +68,15 @@ def _drawn(records: Records, most: int) -> Records:
         return records
     chosen = np.random.default_rng(0).choice(len(records), most, replace=False)
     return records.take(sorted(chosen.tolist()))
+
+
+def _changed(run: Run) -> Fault:
+    return Fault(
+        "export.data_changed",
+        "an export is proved on the run's own data, and these are no longer those that it read",
+        Place(str(run.folder)),
+        "bring back the files as they were; data.json of the run tells of them",
+    )
 
 
 def _not_readable(run: Run, error: InputError) -> InputError:

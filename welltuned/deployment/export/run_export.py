@@ -12,7 +12,7 @@ from welltuned.artifact.manifest import CARD, find_artifact
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.special_tokens import stay_text
 from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, WrittenExport
-from welltuned.deployment.export.config import ExportSettings
+from welltuned.deployment.export.config import export_limits
 from welltuned.deployment.export.formats import export_format
 from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, InputError, Place
@@ -44,7 +44,7 @@ def export_run(
     where the format cannot hold the model, and `RunFailed` where the exported one answers worse
     than `drop` allows; nothing is left of it then.
     """
-    settings = ExportSettings(to=to)
+    limits = export_limits(drop)
     format = export_format(to)
     chosen = format.chosen_precision(precision)
     format.require_packages()
@@ -55,8 +55,7 @@ def export_run(
     artifact = load_artifact(folder, choose_device("cpu"))
     if (fault := format.holds(artifact)) is not None:
         raise InputError(fault)
-    limit = settings.limits.drop if drop is None else drop
-    job = ExportJob(folder, owner, target, chosen, limit, tell)
+    job = ExportJob(folder, owner, target, chosen, limits.drop, tell)
     existed = target.exists()
     make_folder(target)
     try:
@@ -134,6 +133,8 @@ def _default_target(folder: Path, owner: Run | None, format: ExportFormat, preci
 
 
 def _clear(target: Path, existed: bool) -> None:
-    shutil.rmtree(target, ignore_errors=True)
+    """Nothing is left; a folder that was there, or a link to one, still is."""
+    folder = target.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
     if existed:
-        target.mkdir()
+        folder.mkdir(exist_ok=True)

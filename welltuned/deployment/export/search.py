@@ -42,8 +42,8 @@ class GraphWriter(Protocol):
     def can_keep(self, precision: str) -> bool:
         """Whether single blocks can stay in higher precision."""
 
-    def calibration(self, artifact: Artifact, examples: Examples) -> Batches:
-        """Training texts, one a batch."""
+    def calibration(self, artifact: Artifact, examples: Examples, inputs: Sequence[str]) -> Batches:
+        """Training texts, one a batch, each as what the graph takes."""
 
     def blocks(self, captured: Captured) -> list[str]:
         """The blocks of a graph in which there is something to quantise, in order."""
@@ -133,9 +133,10 @@ class PrecisionSearch:
         number = len(list(self.captured.file.parent.iterdir()))
         folder = self.captured.file.parent / f"attempt-{number}"
         folder.mkdir()
-        batches = self.format.calibration(self.judge.artifact, self.judge.data.calibration)
+        texts, inputs = self.judge.data.calibration, self.captured.inputs
+        batches = self.format.calibration(self.judge.artifact, texts, inputs)
         self.format.build(self.captured, folder, recipe, frozenset(kept), batches)
-        return folder, self.format.model_of(folder, self.captured.inputs)
+        return folder, self.format.model_of(folder, inputs)
 
     def _costliest(self, recipe: str) -> list[str]:
         """Blocks by what leaving each alone in higher precision takes off the error, most first."""
