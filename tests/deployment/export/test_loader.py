@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,7 +78,7 @@ def ids(*words: str) -> int:
     return sum([*SPECIAL, *WORDS].index(word) for word in words)
 
 
-def said(model: TextModel, *texts: Any) -> list[float]:
+def said(model: TextModel, *texts: Any) -> list[Any]:
     return [row["prediction"] for row in model.predict(list(texts))]
 
 
@@ -133,7 +134,7 @@ class Answering(TextModel):
         self.logits_NK = logits_NK.astype(np.float32)
         self.told = {"predictions": predictions, "labels": list(LABELS), "decision_rule": rule}
 
-    def logits(self, texts: list[Any]) -> np.ndarray:
+    def logits(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
         return self.logits_NK
 
 
