@@ -20,8 +20,8 @@ def export_command(
         list[str] | None,
         typer.Argument(
             metavar="to=FORMAT [key=value …]",
-            help="onnx, openvino, sentence-transformers or plain; precision=int8|fp16|fp32, "
-            "out=FOLDER, limits.drop=POINTS.",
+            help="onnx, openvino, gguf, sentence-transformers or plain; "
+            "precision=int8|fp16|fp32, out=FOLDER, limits.drop=POINTS.",
         ),
     ] = None,
     as_json: Json = False,

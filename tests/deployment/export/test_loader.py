@@ -17,7 +17,7 @@ import pytest
 
 from exporting import summing_graph, written
 from support import SPECIAL, WORDS, make_rows, make_tokenizer
-from welltuned.deployment.export.loader import TextModel
+from welltuned.deployment.export.loader import Text, TextModel
 from welltuned.deployment.graphs import ONNX
 from welltuned.deployment.open import open_predictor
 from welltuned.tasks.classification.decision_rule import ClassRule, LabelSetRule
@@ -78,7 +78,7 @@ def ids(*words: str) -> int:
     return sum([*SPECIAL, *WORDS].index(word) for word in words)
 
 
-def said(model: TextModel, *texts: Any) -> list[Any]:
+def said(model: TextModel, *texts: Text) -> list[object]:
     return [row["prediction"] for row in model.predict(list(texts))]
 
 
@@ -134,7 +134,7 @@ class Answering(TextModel):
         self.logits_NK = logits_NK.astype(np.float32)
         self.told = {"predictions": predictions, "labels": list(LABELS), "decision_rule": rule}
 
-    def logits(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
+    def logits(self, texts: Sequence[Text]) -> np.ndarray:
         return self.logits_NK
 
 

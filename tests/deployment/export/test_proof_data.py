@@ -20,7 +20,7 @@ from welltuned.runs import Run
 @pytest.fixture
 def own(finished: Run, sentiment: str, tmp_path: Path) -> Run:
     """A run whose file a test may spoil."""
-    file = str(shutil.copy(sentiment, tmp_path / "data.jsonl"))
+    file = str(shutil.copy(Path(sentiment), tmp_path / "data.jsonl"))
     run = Path(shutil.copytree(finished.folder, tmp_path / "run"))
     config = run / "config.yaml"
     text = config.read_text(encoding="utf-8")
@@ -36,12 +36,12 @@ def read(run: Run) -> ProofData:
 def test_the_splits_are_those_of_the_run(own: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof_data, "CALIBRATION", 10)
     data = read(own)
-    sizes: Any = {name: part["examples"] for name, part in own.read("data.json")["splits"].items()}
+    sizes: Any = {name: part["rows"] for name, part in own.read("data.json")["splits"].items()}
     assert data.split == "test"
     assert len(data.validation) == sizes["validation"] and len(data.judged) == sizes["test"]
     assert len(data.calibration) == 10 < sizes["train"]
-    rows = [row["id"] for row in own.read_lines("predictions.jsonl")]
-    assert [data.judged.records.id(i) for i in range(len(data.judged))] == rows
+    scored = [int(row["id"].rpartition(":")[2]) for row in own.read_lines("predictions.jsonl")]
+    assert data.judged.records.lines == scored
 
 
 def test_a_sealed_test_split_is_not_read(own: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+Text = str | tuple[str, str]
+Row = dict[str, object]
+
 
 class TextModel:
     """An exported model. Texts, or tuples of two for a model of pairs, go in; answers come out."""
@@ -29,7 +32,7 @@ class TextModel:
         self.tokenizer.enable_padding(pad_id=self.told["pad_id"])
         self.run = _runtime(folder, self.told["format"])
 
-    def logits(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
+    def logits(self, texts: Sequence[Text]) -> np.ndarray:
         """(N, labels), or (N, tokens, tags), of one text at least."""
         read = self.tokenizer.encode_batch(texts)
         columns = {
@@ -39,7 +42,7 @@ class TextModel:
         }
         return self.run({name: np.array(columns[name], np.int64) for name in self.told["inputs"]})
 
-    def predict(self, texts: Sequence[str | tuple[str, str]]) -> list[dict[str, object]]:
+    def predict(self, texts: Sequence[Text]) -> list[Row]:
         """A row for each text: its prediction, and the probability of each label."""
         if not texts:
             return []
@@ -55,11 +58,9 @@ class TextModel:
             return [_one(row, labels, rule) for row in shares]
         return self._tags(texts, shares)
 
-    def _tags(
-        self, texts: Sequence[str | tuple[str, str]], shares: np.ndarray
-    ) -> list[dict[str, object]]:
+    def _tags(self, texts: Sequence[Text], shares: np.ndarray) -> list[Row]:
         """The tag of each token of each text, with the characters that it stands for."""
-        rows: list[dict[str, object]] = []
+        rows: list[Row] = []
         for text, row in zip(self.tokenizer.encode_batch(texts), shares, strict=True):
             said = [self.told["labels"][tag] for tag in row.argmax(axis=-1)]
             spans = zip(said, text.offsets, text.special_tokens_mask, strict=True)
@@ -67,7 +68,7 @@ class TextModel:
         return rows
 
 
-def _one(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[str, object]:
+def _one(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> Row:
     """The likeliest label, or that of the least expected cost; none where it is not sure enough."""
     said = int(shares.argmax())
     if costs := rule.get("costs"):
@@ -77,7 +78,7 @@ def _one(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[st
     return {"prediction": labels[said] if sure else None, "probabilities": chances}
 
 
-def _several(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> dict[str, object]:
+def _several(shares: np.ndarray, labels: list[str], rule: dict[str, Any]) -> Row:
     """The labels that are likelier than their thresholds."""
     thresholds = rule.get("thresholds", {})
     chances = dict(zip(labels, shares.round(6).tolist(), strict=True))

@@ -80,12 +80,13 @@ def _changed(run: Run) -> Fault:
 
 
 def _not_readable(run: Run, error: InputError) -> InputError:
+    first = error.faults[0]
     return InputError(
         Fault(
             "export.data_unreadable",
             "an export is proved on the run's own data, which cannot be read again: {reason}",
             Place(str(run.folder)),
             "put the files back where the run's config.yaml has them",
-            reason=error.faults[0].what,
+            reason=f"{first.place}: {first.what}" if first.place else first.what,
         )
     )
