@@ -58,7 +58,7 @@ _Node = tuple[str, list[str], str, str, dict[str, Any]]
 
 
 def tiny_graph(file: Path, largest: float = 1.0) -> Path:
-    """Logits (B, 30) of `input_ids`: their mean `embedding` (64, 32), times `dense` (32, 30).
+    """Logits (B, 30) of `input_ids`: tanh of mean `embedding` (64, 32) times `dense` (32, 30).
 
     `largest` is the last number of the embedding, which no text of ours reads.
     """
@@ -70,7 +70,8 @@ def tiny_graph(file: Path, largest: float = 1.0) -> Path:
     nodes: list[_Node] = [
         ("Gather", ["embedding", "input_ids"], "read", "/model/embeddings/Gather", {}),
         ("ReduceMean", ["read"], "pooled", "/model/pooler/ReduceMean", mean),
-        ("MatMul", ["pooled", "dense"], "logits", f"/model/{TINY_BLOCK}/dense/MatMul", {}),
+        ("MatMul", ["pooled", "dense"], "said", f"/model/{TINY_BLOCK}/dense/MatMul", {}),
+        ("Tanh", ["said"], "logits", "/model/classifier/Tanh", {}),
     ]
     return _saved(file, nodes, ["input_ids"], weights)
 
