@@ -230,7 +230,7 @@ def compare(
 
 
 def load(run: Run | str | PathLike[str], device: str = "auto", merge: bool = True) -> Predictor:
-    """A predictor from a run, its folder, or the folder of a model alone.
+    """A predictor from a run, its folder, the folder of a model alone, or an exported one.
 
     `device` is auto, cpu, cuda or mps. With `merge` LoRA is merged into the weights where these can
     hold it: answers come faster and differ by rounding, and `model` is a plain transformers model;
@@ -239,12 +239,9 @@ def load(run: Run | str | PathLike[str], device: str = "auto", merge: bool = Tru
 
         wt.load("runs/mine").predict(["a text", "another"])
     """
-    from welltuned.artifact.manifest import find_artifact
+    from welltuned.deployment.open import open_predictor
 
-    folder = find_artifact(run)  # what is none is told before torch is imported
-    from welltuned.artifact.predictor import Predictor
-
-    return Predictor.load(folder, device, merge)
+    return open_predictor(run, device, merge)
 
 
 def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:

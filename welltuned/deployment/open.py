@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from welltuned.artifact.predictor import Predictor
 
 
-def open_predictor(path: Run | str | PathLike[str], device: str = "auto") -> Predictor:
+def open_predictor(
+    path: Run | str | PathLike[str], device: str = "auto", merge: bool = True
+) -> Predictor:
     """What answers with the model at `path`. `device` is auto, cpu, cuda or mps.
+
+    With `merge` LoRA is merged into the weights, as it is in every export.
 
     Raises `InputError` where there is none, or it is not as it was saved.
     """
@@ -25,7 +29,7 @@ def open_predictor(path: Run | str | PathLike[str], device: str = "auto") -> Pre
         found = find_artifact(path)  # what is none is told before torch is imported
         from welltuned.artifact.predictor import Predictor
 
-        return Predictor.load(found, device)
+        return Predictor.load(found, device, merge)
     if device not in ("auto", "cpu"):
         raise InputError(
             Fault(
