@@ -126,7 +126,8 @@ def test_a_damaged_file_of_an_adapter_is_named(name: str, adapted: Run, tmp_path
 def test_the_command_line_has_no_traceback(artifact: Path, call: Any) -> None:
     weights = artifact / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    for verb in (("predict", "good"), ("chat",), ("export", f"to={artifact.parent / 'plain'}")):
+    exported = "export", "to=plain", f"out={artifact.parent / 'plain'}"
+    for verb in (("predict", "good"), ("chat",), exported):
         status, out, err = call(verb[0], artifact, *verb[1:])
         assert (status, out) == (2, "") and len(err.splitlines()) == 1
         assert "model.safetensors" in err and "[model.file_of_wrong_length]" in err

@@ -185,7 +185,7 @@ def test_both_engines_take_it(
 def test_it_predicts_and_is_exported(biased: Run, tmp_path: Path, call: Any) -> None:
     answer = wt.load(biased).predict(["the film was good"])[0]
     assert answer["prediction"] in ("positive", "negative")
-    status, _, _ = call("export", biased.folder, f"to={tmp_path / 'exported'}")
+    status, _, _ = call("export", biased.folder, "to=plain", f"out={tmp_path / 'exported'}")
     assert status == 0 and (tmp_path / "exported" / "model.safetensors").exists()
 
 

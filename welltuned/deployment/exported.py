@@ -34,7 +34,7 @@ class ExportedPredictor(Predictor):
         keep_to_usable_cores()
         model = export_format(told["format"]).open(folder, told)
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         answering = replace(manifest, precision="fp32")
         artifact = Artifact(model, tokenizer, PreTrainedConfig(), answering)
         return cls(artifact, told, Path(told["run"]) if told["run"] else None)

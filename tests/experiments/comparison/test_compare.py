@@ -408,7 +408,9 @@ def test_a_time_is_shared_out(
         return {"step": 2.0 if config.strategy.type == "lora" else 1.0, "look": 0.0, "rest": 0.0}
 
     monkeypatch.setattr(feasibility, "_time", timed)
-    values = values_for(tiny("bert"), sentiment, tmp_path / "c", seeds=1, budget="90s")
+    values = values_for(
+        tiny("bert"), sentiment, tmp_path / "c", seeds=1, budget="90s", adaptive=False
+    )
     comparison = carried_out(values)
     spending: Any = comparison.record["scouted"]["spending"]
     assert spending["head"]["max_steps"] == pytest.approx(

@@ -22,7 +22,7 @@ DOCUMENTED = {
     "peft": set(),
     "torch": {
         "torch.nn", "torch.nn.functional", "torch.optim", "torch.optim.lr_scheduler",
-        "torch.overrides", "torch.utils.checkpoint",
+        "torch.overrides", "torch.utils.checkpoint", "torch.utils.data", "torch.utils.tensorboard",
     },
     "transformers": {"transformers.utils", "transformers.modeling_outputs"},
 }  # fmt: skip

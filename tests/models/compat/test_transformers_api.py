@@ -131,3 +131,12 @@ def test_a_cache_is_repeated_and_gives_up_rows(tiny: Any) -> None:
 def test_padding_counts_in_a_window_so_nothing_is_shared_there(tiny: Any) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny("mistral")).eval()
     assert compat.read_once(model, torch.tensor([[7, 8, 9]]), 3) is None
+
+
+def test_rotary_frequencies_are_those_that_a_scaled_model_has() -> None:
+    """Scaled linearly by 4, each is a quarter of what it was."""
+    scaled = {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
+    config = LlamaConfig(hidden_size=16, num_attention_heads=2, rope_parameters=scaled)
+    found = compat.rotary_frequencies(config, "linear")
+    plain = 10000.0 ** -(torch.arange(0, 8, 2) / 8)
+    torch.testing.assert_close(found, plain / 4)

@@ -100,7 +100,9 @@ class _Encoder(nn.Module):
     def __init__(self, folder: Path, pooling: str) -> None:
         super().__init__()
         with quiet():
-            self.trunk = AutoModel.from_pretrained(folder, use_safetensors=True)
+            self.trunk = AutoModel.from_pretrained(
+                folder, use_safetensors=True, trust_remote_code=False
+            )
         self.head = load_file(folder / _HEAD)
         self.pooling = pooling
 

@@ -23,6 +23,7 @@ from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
@@ -187,3 +188,9 @@ def _is_of(cache: object, length: int) -> TypeGuard[Cache]:
     `generate` tells by the cache's length which tokens are new.
     """
     return isinstance(cache, Cache) and cache.get_seq_length() == length
+
+
+def rotary_frequencies(config: PreTrainedConfig, kind: str) -> torch.Tensor:
+    """The frequencies (D / 2) of rotary positions that are scaled in a way, such as `llama3`."""
+    frequencies, _ = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
+    return frequencies

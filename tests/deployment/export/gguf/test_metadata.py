@@ -60,7 +60,7 @@ def test_a_window_of_attention_limits_the_context(window: int | None, length: in
 def test_frequencies_are_divided_where_the_embedding_is_scaled() -> None:
     assert rope_factors(make_config("llama")) is None
     found = rope_factors(make_config("llama", **LINEAR))
-    assert found is not None and found.tolist() == [4.0] * 4
+    assert found is not None and found.tolist() == pytest.approx([4.0] * 4)
     # Waves of 6, 63, 628 and 6283 tokens: the first goes round within 32 / 4 and is left alone.
     found = rope_factors(make_config("llama", **LLAMA3))
     assert found is not None and found.tolist() == pytest.approx([1.0, 8.0, 8.0, 8.0], rel=1e-5)

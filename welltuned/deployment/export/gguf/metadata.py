@@ -8,6 +8,7 @@ import numpy as np
 
 from welltuned.deployment.export.base import cannot_hold
 from welltuned.errors import Fault
+from welltuned.models.compat.transformers_api import rotary_frequencies
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -64,13 +65,11 @@ def rope_factors(config: PreTrainedConfig) -> np.ndarray | None:
 
     From the frequencies that transformers itself computes, so no formula is written down twice.
     """
-    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
-
     rope = config.rope_parameters
     kind = rope.get("rope_type", "default")
     if kind == "default":
         return None
-    scaled, _ = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
+    scaled = rotary_frequencies(config, kind)
     size = head_dim(config)
     plain = rope["rope_theta"] ** -(np.arange(0, size, 2, dtype=np.float64) / size)
     return (plain / scaled.double().numpy()).astype(np.float32)

@@ -58,7 +58,7 @@ def read_back(folder: Path, file: str, rope: Mapping[str, object]) -> PreTrained
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with quiet():
-        told = AutoConfig.from_pretrained(folder, gguf_file=file)
+        told = AutoConfig.from_pretrained(folder, gguf_file=file, trust_remote_code=False)
     reader = gguf.GGUFReader(str(folder / file))
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     architecture = str(reader.fields["general.architecture"].contents())
@@ -73,7 +73,12 @@ def read_back(folder: Path, file: str, rope: Mapping[str, object]) -> PreTrained
     with quiet(), redirect_stderr(StringIO()):  # a bar that nothing else switches off
         reads: Any = AutoModelForCausalLM.from_pretrained
         model, report = reads(
-            folder, config=told, gguf_file=file, output_loading_info=True, dtype=torch.float32
+            folder,
+            config=told,
+            gguf_file=file,
+            output_loading_info=True,
+            dtype=torch.float32,
+            trust_remote_code=False,
         )
     if lacking := sorted(map(str, report["missing_keys"])):
         raise RunFailed(_unlike(folder / file, f"'{lacking[0]}' is missing"))
@@ -94,7 +99,7 @@ def read_tokenizer_back(folder: Path, file: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     with quiet():
-        return AutoTokenizer.from_pretrained(folder, gguf_file=file)
+        return AutoTokenizer.from_pretrained(folder, gguf_file=file, trust_remote_code=False)
 
 
 def require_same_tokens(
