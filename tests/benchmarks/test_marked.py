@@ -7,10 +7,10 @@ import pytest
 from marked import as_table, pages, with_part
 
 PARTS = {
-    "comparisons": ("verdicts", "real verdicts"),
+    "comparisons": ("verdicts",),
     "cross-validation": ("covered",),
-    "decision-rules": ("measured",),
-    "labels": ("suspects", "next texts"),
+    "performance": ("rows", "phases", "start", "limit", "scaling"),
+    "production": ("deployment",),
 }
 
 
