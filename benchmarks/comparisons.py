@@ -47,6 +47,7 @@ CHINESE = {
     ),
     "±": "±",
     "weights trained": "训练的权重",
+    "keeps {name}": "保留 {name}",
     "Recommended: **{name}**.": "推荐：**{name}**。",
     "none": "无",
     " ": "",  # between sentences

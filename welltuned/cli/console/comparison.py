@@ -189,9 +189,8 @@ def results_table(results: ComparisonResults) -> Table:
     table.add_column("strategy")
     for name in (metric_name(metric), "95% interval", "training", "memory", "trains", "artifact"):
         table.add_column(name, justify="right")
-    kept = sorted({name for row in costs for name in row["retention"]})
-    for name in kept:
-        table.add_column(f"keeps {name}", justify="right")
+    if kept := any(row["kept"] is not None for row in costs):
+        table.add_column("kept", justify="right")
     for row in sorted_rows(results):
         style = "dim" if row["kind"] == "baseline" else ""
         mark = "●" if row["name"] in results["group"] else ""
@@ -199,7 +198,7 @@ def results_table(results: ComparisonResults) -> Table:
     return table
 
 
-def _columns(row: ComparisonRow, metric: str, kept: list[str]) -> list[Text]:
+def _columns(row: ComparisonRow, metric: str, kept: bool) -> list[Text]:
     if metric not in row["scores"]:
         reason = row["impossible"] or (row["failed"][0]["error"] if row["failed"] else "")
         return [Text(row["name"]), Text("failed" if row["failed"] else "left out"), Text(reason)]
@@ -216,8 +215,8 @@ def _columns(row: ComparisonRow, metric: str, kept: list[str]) -> list[Text]:
         f"{share:.2%}" if share is not None else "",
         _shown(cost["artifact_bytes"], size_text),
     ]
-    values = [row["retention"].get(name, {}).get("kept") for name in kept]
-    columns += ["" if value is None else f"{value:.1%}" for value in values]
+    if kept:
+        columns.append(_shown(row["kept"], "{:.1%}".format))
     return [Text(column) for column in columns]
 
 
