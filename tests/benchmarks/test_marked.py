@@ -7,8 +7,10 @@ import pytest
 from marked import as_table, pages, with_part
 
 PARTS = {
-    "comparisons": ("verdicts",),
+    "comparisons": ("verdicts", "real verdicts"),
     "cross-validation": ("covered",),
+    "decision-rules": ("measured",),
+    "labels": ("suspects",),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
     "production": ("deployment",),
 }
