@@ -173,8 +173,16 @@ class Client:
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """(status, body). Raises `OSError` or `EOFError` where there is no answer."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        if self._streams is not None:
+            try:
+                return await self._asked(request)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                self.close()  # idle for too long: the server has closed it, and took nothing
+        self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return await self._asked(request)
+
+    async def _asked(self, request: bytes) -> tuple[int, bytes]:
+        assert self._streams is not None
         reader, writer = self._streams
         writer.write(request)
         await writer.drain()
