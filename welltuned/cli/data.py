@@ -89,11 +89,8 @@ def _find_suspects(file: str | None, overrides: list[str]) -> Path:
     """The folder of what was found."""
     from pathlib import Path
 
-    from welltuned.experiments.labels.config import (
-        SuspectsSettings,
-        part_arguments,
-        read_settings,
-    )
+    from welltuned.experiments.labels.config import SuspectsSettings, part_arguments
+    from welltuned.schema.validation import read_settings
     from welltuned.training.load_config import load_config
 
     if file is not None and _is_judged(Path(file).expanduser(), overrides):
@@ -152,8 +149,9 @@ def next_command(
     """
     from pathlib import Path
 
-    from welltuned.experiments.labels.config import NextSettings, read_settings
+    from welltuned.experiments.labels.config import NextSettings
     from welltuned.schema.messages import render_message
+    from welltuned.schema.validation import read_settings
 
     settings = read_settings(NextSettings, [f"data.train={file}", *(arguments or [])])
     from welltuned.experiments.labels.next_texts import write_next_texts

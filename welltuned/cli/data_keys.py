@@ -19,18 +19,10 @@ def is_data_key(argument: str) -> bool:
 def data_config(arguments: list[str]) -> DataConfig:
     """All of them as a DataConfig. Raises `InputError` with all faults found."""
     from welltuned.data import config as module
-    from welltuned.errors import Faults
-    from welltuned.schema.document import Document, apply_overrides
     from welltuned.schema.part import Part
-    from welltuned.schema.validation import validate
+    from welltuned.schema.validation import read_settings
 
     class Request(Part):
         data: module.DataConfig
 
-    faults = Faults()
-    document = Document()
-    apply_overrides(document, arguments, Request, faults)
-    request = validate(Request, document, faults)
-    faults.raise_if_any()
-    assert request is not None
-    return request.data
+    return read_settings(Request, arguments).data

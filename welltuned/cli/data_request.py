@@ -7,9 +7,9 @@ from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.read_config import load_rlhf_config
-from welltuned.schema.document import Document, apply_overrides, is_config_file, peek
+from welltuned.schema.document import is_config_file, peek
 from welltuned.schema.part import Part
-from welltuned.schema.validation import validate
+from welltuned.schema.validation import read_settings
 from welltuned.tasks import DEFAULT_TASK, AnyTask
 
 
@@ -39,10 +39,5 @@ def read_data_request(file: str | None, overrides: list[str]) -> DataRequest:
 
 
 def _of_data(file: str | None, overrides: list[str]) -> DataRequest:
-    faults, document = Faults(), Document()
     named = [f"data.train={file}"] if file else []
-    apply_overrides(document, [*named, *overrides], DataRequest, faults)
-    request = validate(DataRequest, document, faults)
-    faults.raise_if_any()
-    assert request is not None
-    return request
+    return read_settings(DataRequest, [*named, *overrides])

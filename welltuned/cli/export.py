@@ -34,10 +34,11 @@ def export_command(
     the score is refused, once its costliest blocks were tried in higher precision.
     """
     from welltuned.artifact.manifest import find_artifact
-    from welltuned.deployment.export.config import read_export_settings
+    from welltuned.deployment.export.config import ExportSettings
+    from welltuned.schema.validation import read_settings
 
     _require_format(arguments or [])
-    settings = read_export_settings(arguments or [])
+    settings = read_settings(ExportSettings, arguments or [])
     find_artifact(run)  # what is none is told before torch is imported
     with collector_paused():
         from welltuned.deployment.export.run_export import export_run

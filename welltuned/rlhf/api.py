@@ -14,7 +14,7 @@ from pathlib import Path
 
 from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.engines.device import choose_device
-from welltuned.errors import Fault, Faults, InputError, Place
+from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.actors.base import Rollout
 from welltuned.rlhf.algorithms import AnyAlgorithm
 from welltuned.rlhf.defaults import resolve_rl_defaults
@@ -24,7 +24,7 @@ from welltuned.rlhf.prompt_splits import make_actor
 from welltuned.runs import Run
 from welltuned.schema.document import Document
 from welltuned.schema.part import Part
-from welltuned.schema.validation import validate
+from welltuned.schema.validation import validated
 
 __all__ = ["Learner", "Rollout", "Stats", "require_reference", "save", "start", "step"]
 
@@ -37,11 +37,8 @@ class _Options(Part):
 
 def algorithm_of(options: Mapping[str, object]) -> AnyAlgorithm:
     """The algorithm that keys of a config's `rl:` describe. Raises `InputError`."""
-    faults = Faults()
-    read = validate(_Options, Document(values={"rl": dict(options)}, source="arguments"), faults)
-    faults.raise_if_any()
-    assert read is not None
-    return read.rl
+    document = Document(values={"rl": dict(options)}, source="arguments")
+    return validated(_Options, document).rl
 
 
 def start(run: Run | str | Path, total_batches: int, **options: object) -> Learner:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from welltuned.errors import Fault, Faults
 from welltuned.schema.code_in_config import code_in
-from welltuned.schema.document import Document
+from welltuned.schema.document import Document, apply_overrides
 from welltuned.schema.import_path import imports_allowed, unasked_code
 from welltuned.schema.part import Part, PartT, parts_under
 
@@ -193,6 +193,22 @@ def _union_depth(schema: type[Part], location: Sequence[str | int]) -> int:
             return depth + 1 if len(branches) > 1 else 0
         choices = inner
     return 0
+
+
+def validated(schema: type[PartT], document: Document, faults: Faults | None = None) -> PartT:
+    """What a document says. Raises `InputError` with all faults, those found before included."""
+    faults = Faults() if faults is None else faults
+    part = validate(schema, document, faults)
+    faults.raise_if_any()
+    assert part is not None
+    return part
+
+
+def read_settings(schema: type[PartT], arguments: Iterable[str]) -> PartT:
+    """What `key=value` arguments say. Raises `InputError` with all faults found."""
+    faults, document = Faults(), Document()
+    apply_overrides(document, arguments, schema, faults)
+    return validated(schema, document, faults)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

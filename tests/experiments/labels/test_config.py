@@ -7,8 +7,8 @@ from welltuned.experiments.labels.config import (
     NextSettings,
     SuspectsSettings,
     part_arguments,
-    read_settings,
 )
+from welltuned.schema.validation import read_settings
 
 
 def test_keys_of_the_check_stand_beside_those_of_the_run() -> None:

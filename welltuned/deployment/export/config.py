@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pydantic import Field
 
-from welltuned.errors import Faults
-from welltuned.schema.document import Document, apply_overrides
+from welltuned.schema.document import Document
 from welltuned.schema.part import Part
-from welltuned.schema.validation import validate
+from welltuned.schema.validation import validated
 
 
 class ExportLimits(Part):
@@ -33,21 +30,7 @@ class ExportSettings(Part):
     """What it may cost."""
 
 
-def read_export_settings(arguments: Iterable[str]) -> ExportSettings:
-    """`key=value` arguments. Raises `InputError` with all faults found."""
-    faults, document = Faults(), Document()
-    apply_overrides(document, arguments, ExportSettings, faults)
-    settings = validate(ExportSettings, document, faults)
-    faults.raise_if_any()
-    assert settings is not None
-    return settings
-
-
 def export_limits(drop: float | None) -> ExportLimits:
     """With so many points that may be lost, or as many as by default. Raises `InputError`."""
-    faults = Faults()
     given = {} if drop is None else {"drop": drop}
-    limits = validate(ExportLimits, Document(given, source="arguments"), faults)
-    faults.raise_if_any()
-    assert limits is not None
-    return limits
+    return validated(ExportLimits, Document(given, source="arguments"))

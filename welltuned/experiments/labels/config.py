@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import Field
 
 from welltuned.data.config import DataConfig
-from welltuned.errors import Faults
-from welltuned.schema.document import Document, apply_overrides
 from welltuned.schema.part import Part
-from welltuned.schema.validation import validate
-
-P = TypeVar("P", bound=Part)
 
 
 class SuspectsSettings(Part):
@@ -38,16 +32,6 @@ class NextSettings(Part):
     """How many texts to choose."""
     file: str = "to_label.csv"
     """The table of them that is written."""
-
-
-def read_settings(schema: type[P], arguments: Sequence[str]) -> P:
-    """`key=value` arguments. Raises `InputError` with all faults found."""
-    faults, document = Faults(), Document()
-    apply_overrides(document, arguments, schema, faults)
-    settings = validate(schema, document, faults)
-    faults.raise_if_any()
-    assert settings is not None
-    return settings
 
 
 def part_arguments(
