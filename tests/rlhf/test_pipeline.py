@@ -619,7 +619,7 @@ def test_a_loop_of_ones_own(classified: Callable[..., Run], tmp_path: Path) -> N
     assert now is not None
     names = learner.actor.policy.problem.labels
     assert answers == [names[i] for i in now.argmax(1).tolist()]
-    with refused("rl.save_target_in_use"):
+    with refused("export.target_in_use"):
         wt.rl.save(learner, folder)
     with refused("config.key_unknown", key="rl.kl_coeff"):
         wt.rl.start(run, total_batches=3, kl_coeff=1)

@@ -13,7 +13,7 @@ from faults import fails, refused
 from filling import no_file_beyond
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import newest_checkpoint, save_checkpoint
-from welltuned.runs.disk import fault_of_full_disk, make_folder, writing
+from welltuned.runs.disk import fault_of_full_disk, make_folder, require_free, writing
 
 
 @pytest.fixture
@@ -106,3 +106,8 @@ def test_a_folder_without_permission_is_named(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with refused("run.folder_not_writable", place=str(tmp_path)):
         make_folder(tmp_path / "new")
+
+
+def test_what_is_empty_or_absent_is_free(tmp_path: Path) -> None:
+    require_free(tmp_path)
+    require_free(tmp_path / "none")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.engines.device import choose_device
-from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.actors.base import Rollout
 from welltuned.rlhf.algorithms import AnyAlgorithm
 from welltuned.rlhf.defaults import resolve_rl_defaults
@@ -22,6 +21,7 @@ from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy import from_run
 from welltuned.rlhf.prompt_splits import make_actor
 from welltuned.runs import Run
+from welltuned.runs.disk import require_free
 from welltuned.schema.document import Document
 from welltuned.schema.part import Part
 from welltuned.schema.validation import validated
@@ -63,15 +63,7 @@ def save(learner: Learner, folder: str | Path) -> Path:
     Raises `InputError` when the folder holds anything.
     """
     target, policy = Path(folder).expanduser(), learner.actor.policy
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            Fault(
-                "rl.save_target_in_use",
-                "the target is a file, or a folder that is not empty",
-                Place(str(target)),
-                "choose another; nothing is ever overwritten",
-            )
-        )
+    require_free(target)
     policy.strategy.finish(policy.model)
     policy.save(target)
     return target

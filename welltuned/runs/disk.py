@@ -113,6 +113,19 @@ def _no_room(target: Path, needed: int | None, reason: str) -> Fault:
     )
 
 
+def require_free(target: Path) -> None:
+    """Raise `InputError` where there is something that a whole folder would overwrite."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(
+            Fault(
+                "export.target_in_use",
+                "the target is a file, or a folder that is not empty",
+                Place(str(target)),
+                "choose another; nothing is ever overwritten",
+            )
+        )
+
+
 def _not_made(folder: Path, reason: str) -> Fault:
     return Fault(
         "run.folder_not_made",

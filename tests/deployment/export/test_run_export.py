@@ -11,7 +11,7 @@ import pytest
 from faults import refused
 from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport
 from welltuned.deployment.export.formats import EXPORT_FORMATS
-from welltuned.deployment.export.run_export import export_run, require_free
+from welltuned.deployment.export.run_export import export_run
 from welltuned.errors import InputError, RunFailed
 from welltuned.models.checksums import SUMS, check_sums
 from welltuned.runs import Run
@@ -88,11 +88,6 @@ def test_no_export_is_opened_twice_over_another(adapted: Run, tmp_path: Path) ->
     with refused("export.target_in_use", place=str(target)):
         export_run(adapted, "quick", target)
     check_sums(target)
-
-
-def test_what_is_empty_or_absent_is_free(tmp_path: Path) -> None:
-    require_free(tmp_path)
-    require_free(tmp_path / "none")
 
 
 def test_less_than_nothing_cannot_be_lost(adapted: Run, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, Wr
 from welltuned.deployment.export.config import export_limits
 from welltuned.deployment.export.formats import export_format
 from welltuned.engines.device import choose_device
-from welltuned.errors import Fault, InputError, Place
+from welltuned.errors import InputError
 from welltuned.models.checksums import write_sums
 from welltuned.models.loading import quiet
 from welltuned.reports.export import write_export_report
 from welltuned.reports.page import report_language
 from welltuned.runs import Run
-from welltuned.runs.disk import make_folder
+from welltuned.runs.disk import make_folder, require_free
 from welltuned.runs.export_schema import EXPORT_FILE, ExportFile
 from welltuned.runs.folder import write_json
 from welltuned.schema.versions import EXPORT
@@ -106,19 +106,6 @@ def _described(
         "model": artifact.manifest.to_dict(),
         "proof": written.proof,
     }
-
-
-def require_free(target: Path) -> None:
-    """Raise `InputError` where there is something that would be overwritten."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            Fault(
-                "export.target_in_use",
-                "the target is a file, or a folder that is not empty",
-                Place(str(target)),
-                "choose another with out=FOLDER; nothing is ever overwritten",
-            )
-        )
 
 
 def _owner(folder: Path) -> Run | None:
