@@ -51,9 +51,10 @@ class Tracker(ABC):
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """Numbers of a step, such as `train/loss` and `validation/accuracy`."""
 
-    @abstractmethod
     def conclude(self, step: int, numbers: Mapping[str, float]) -> None:
-        """What came of it after its last step, such as `test/accuracy`."""
+        """What came of it after its last step, such as `test/accuracy`; as numbers of that step,
+        unless a tool has a place of its own for it."""
+        self.log(step, numbers)
 
     @abstractmethod
     def end(self, how: End) -> None:

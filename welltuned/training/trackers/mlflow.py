@@ -51,9 +51,6 @@ class MLflow(Tracker):
         metrics = [Metric(_named(name), value, now, step) for name, value in numbers.items()]
         self._client.log_batch(self._run, metrics=metrics)
 
-    def conclude(self, step: int, numbers: Mapping[str, float]) -> None:
-        self.log(step, numbers)
-
     def end(self, how: End) -> None:
         self._client.set_terminated(self._run, status=_STATUS[how])
 

@@ -46,9 +46,6 @@ class SwanLab(Tracker):
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         self._run.log(dict(numbers), step=step)
 
-    def conclude(self, step: int, numbers: Mapping[str, float]) -> None:
-        self.log(step, numbers)
-
     def end(self, how: End) -> None:
         error = "the run failed" if how == "failed" else None
         self._run.finish(state=_STATE[how], error=error)

@@ -36,8 +36,5 @@ class Trackio(Tracker):
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         self._run.log(dict(numbers), step=step)
 
-    def conclude(self, step: int, numbers: Mapping[str, float]) -> None:
-        self.log(step, numbers)
-
     def end(self, how: End) -> None:
         self._run.finish()
