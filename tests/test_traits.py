@@ -24,18 +24,8 @@ KINDS: dict[str, tuple[str, list[Any]]] = {
     "tasks": ("tasks", list(TASKS.own.values())),
 }
 """By kind its folder and its classes."""
-WORDS = {
-    "adapter",
-    "classification",
-    "exact",
-    "generation",
-    "preference",
-    "prefix",
-    "prompt",
-    "reward",
-}
-"""Names that mean something else as well: a column, a score, a stage, what a model is to its base
-on the Hub. They count in comparisons."""
+WORDS = {"prompt", "prefix", "exact", "reward", "preference", "classification", "generation"}
+"""Names that mean something else as well: a column, a score, a stage. They count in comparisons."""
 ALLOWED = {
     "strategies": dict[str, int](),
     "algorithms": dict[str, int](),

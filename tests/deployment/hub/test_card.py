@@ -51,6 +51,16 @@ def test_metadata_are_those_of_the_hub(finished: Run, adapted: Run) -> None:
     assert card_of(adapted.folder)[0]["library_name"] == "peft"
 
 
+def test_what_a_model_is_to_its_base_is_told(
+    finished: Run, adapted: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Subject, "base_on_hub", "org/base")
+    for run, relation in ((finished, "finetune"), (adapted, "adapter")):
+        metadata, text = card_of(run.folder)
+        assert metadata["base_model"] == "org/base"
+        assert metadata["base_model_relation"] == relation and relation not in text[:40]
+
+
 def test_what_was_not_measured_is_said_so(finished: Run) -> None:
     _, text = card_of(finished.folder)
     assert "## What it forgot\n\nThat was not measured." in text

@@ -61,6 +61,7 @@ def model_card(subject: Subject, publication: Publication) -> str:
         "strategy": subject.strategy,
         "base": f"`{subject.base_on_hub or Path(subject.base).name}`",
         "base_on_hub": subject.base_on_hub,
+        "is_adapter": subject.is_adapter,
         "version": _version(subject),
         "export": subject.export,
         "gguf": any(file.suffix == ".gguf" for file in subject.folder.iterdir()),
@@ -100,14 +101,12 @@ def _cell(value: object) -> str:
 
 def _metadata(subject: Subject, publication: Publication) -> dict[str, Any]:
     pipeline = _PIPELINES.get(subject.problem.auto_class)
-    base = subject.base_on_hub
     found = {
         "license": publication.license,
         "language": list(publication.languages),
         "library_name": _library(subject),
         "pipeline_tag": pipeline,
-        "base_model": base,
-        "base_model_relation": base and _relation(subject),
+        "base_model": subject.base_on_hub,
         "tags": ["welltuned", subject.strategy, subject.problem.type],
         "model-index": _model_index(subject, publication, pipeline),
     }
@@ -119,13 +118,6 @@ def _library(subject: Subject) -> str | None:
         format = str(subject.export["format"])
         return format if format in _LIBRARIES else None
     return "peft" if subject.is_adapter else "transformers"
-
-
-def _relation(subject: Subject) -> str:
-    if subject.is_adapter:
-        return "adapter"
-    halved = subject.export is not None and subject.export["precision"] != "fp32"
-    return "quantized" if halved else "finetune"
 
 
 def _model_index(
