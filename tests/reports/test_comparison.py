@@ -159,6 +159,7 @@ def test_retention_and_probe_have_tables_and_charts(copy: Comparison) -> None:
     summarise_comparison(copy)
     page = written(copy)
     assert "Forgetting" in page.text and "general text" in page.text
+    assert re.search(r"below the best .*?kept training", page.text), "a column of the table"
     assert "90.0%" in page.text and "0.987" in page.text
     labels = [str(chart["aria-label"]) for chart in page.all("svg")]
     assert "Test macro-F1 against what is kept of general text" in labels
