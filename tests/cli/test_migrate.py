@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-TRL = "model_name_or_path: m\ndataset_name: a/b\nreport_to: wandb\nmax_steps: -1\n"
+TRL = "model_name_or_path: m\ndataset_name: a/b\nrun_name: mine\nmax_steps: -1\n"
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def test_every_key_is_told_with_its_line(call: Any, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     assert "sft.yaml is of TRL: 2 keys carried over, 1 not, 1 that need not be" in out
     assert "sft.yaml:1" in out and "model.name: m" in out
-    assert "report_to: wandb" in out and "Written: welltuned.yaml" in out
+    assert "run_name: mine" in out and "Written: welltuned.yaml" in out
     assert (tmp_path / "welltuned.yaml").read_text(encoding="utf-8").startswith("# Carried over")
 
 

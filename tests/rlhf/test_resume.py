@@ -13,10 +13,12 @@ import pytest
 
 import welltuned as wt
 from faults import refused
-from pipelines import generation, values_of
+from pipelines import SHORT, generation, values_of
 from resuming import Killed, Notes, Signalling, differing, left_by
 from welltuned.engines.save_schedule import SaveSchedule
 from welltuned.errors import Stopped
+from welltuned.rlhf.read_config import rlhf_config_from
+from welltuned.rlhf.resume import begin, is_begun, place
 from welltuned.runs import Run
 from welltuned.training.observer import Observer
 
@@ -131,3 +133,13 @@ def test_other_wishes_begin_the_rl_stage_again(
     assert Run(aside).state == "stopped"
     assert [note for note in notes.told if note.endswith(f"it is in {aside}")]
     shutil.rmtree(run.folder)
+
+
+def test_whom_it_reports_to_makes_it_no_other_pipeline(sentiment: str, tmp_path: Path) -> None:
+    values = values_of("m", sentiment, tmp_path / "run")
+    begin(place(rlhf_config_from(values)))
+    stage = {**values["sft"], "training": {**SHORT, "report_to": ["mlflow"]}}
+    told = {**values, "sft": stage, "training": {"report_to": "wandb"}}
+    assert is_begun(tmp_path / "run", rlhf_config_from(told))
+    other = {**values, "ppo": {**values["ppo"], "kl_coef": 0.5}}
+    assert not is_begun(tmp_path / "run", rlhf_config_from(other))

@@ -9,9 +9,11 @@ import pytest
 
 from faults import refused
 from welltuned.data.records import Records
+from welltuned.errors import InputError
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import rlhf_config_from
-from welltuned.rlhf.stages import reward_runs, sft_run, unjudged
+from welltuned.rlhf.stages import check_stages, reward_runs, sft_run, unjudged
+from welltuned.training.data_cache import DataCache
 
 FOLDER = Path("out/stages")
 
@@ -46,6 +48,26 @@ def test_without_a_word_of_it_everything_is_trained() -> None:
     assert sft_run(config_of(), FOLDER).strategy.type == "full"
     (run,) = reward_runs(config_of(), FOLDER / "reward")
     assert run is not None and run.strategy.type == "full" and run.task.type == "reward"
+
+
+def test_all_stages_report_to_the_trackers_of_the_pipeline_or_to_their_own() -> None:
+    config = config_of(
+        training={"report_to": ["tensorboard", "wandb"]},
+        reward={"data": "pairs.jsonl", "training": {"report_to": "mlflow"}},
+    )
+    (reward,) = reward_runs(config, FOLDER / "reward")
+    assert sft_run(config, FOLDER).training.report_to == ("tensorboard", "wandb")
+    assert reward is not None and reward.training.report_to == ("mlflow",)
+
+
+def test_a_tracker_that_is_missing_is_refused_whichever_stages_there_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("welltuned.training.trackers.installed_trackers", lambda: [])
+    config = config_of(training={"report_to": "mlflow"}, sft="runs/none")
+    with pytest.raises(InputError) as raised:
+        check_stages(config, tmp_path, DataCache())
+    assert "training.tracker_missing" in {fault.code for fault in raised.value.faults}
 
 
 def test_one_reward_has_the_folder_and_several_have_numbers() -> None:

@@ -29,6 +29,9 @@ def _as_names(given: object) -> object:
     return [name for i, name in enumerate(given) if name not in given[:i]]
 
 
+TrackerNames = Annotated[tuple[TrackerName, ...], BeforeValidator(_as_names)]
+
+
 class TrainingConfig(Part):
     """Hyper-parameters.
 
@@ -108,9 +111,7 @@ class TrainingConfig(Part):
     """Stop after this many evaluations without improvement."""
     logging_steps: int = Field(default=10, ge=1)
     """Optimizer steps between lines of metrics.jsonl, and of what trackers are told."""
-    report_to: Annotated[tuple[TrackerName, ...], BeforeValidator(_as_names)] = Field(
-        default=(), examples=[["tensorboard"]]
-    )
+    report_to: TrackerNames = Field(default=(), examples=[["tensorboard"]])
     """Trackers that are told of the run, on either engine: its config, what metrics.jsonl holds,
     and its scores at the end. Each keeps its own settings, such as where it sends what it is told;
     one that fails is dropped, and the run goes on."""

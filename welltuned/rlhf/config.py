@@ -10,7 +10,7 @@ from welltuned.config import ReportConfig
 from welltuned.data.config import DataConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
-from welltuned.rlhf.stage_config import RewardSource, SftStage, ensure_list
+from welltuned.rlhf.stage_config import RewardSource, SftStage, StagesTraining, ensure_list
 from welltuned.schema.part import Part, conflict
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask
@@ -39,6 +39,8 @@ class RlhfConfig(Part):
     rl: AnyAlgorithm = Field(default_factory=default_algorithm)
     """Reinforcement learning: an algorithm and its options. `ppo: {…}`, or any other algorithm's
     name, is short for `rl: {type: ppo, …}`."""
+    training: StagesTraining = StagesTraining()
+    """What the stages have in common; each has hyper-parameters of its own."""
     engine: Literal["torch", "hf"] = Field(default="torch", examples=["torch"])
     """Reinforcement learning runs on torch. The other stages take an engine of their own."""
     report: ReportConfig = ReportConfig()

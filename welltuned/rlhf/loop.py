@@ -35,7 +35,7 @@ from welltuned.runs.phases import CLOCK, Phase, phase
 from welltuned.runs.stopping import asked_to_stop, at_boundaries, at_once, stop_now
 from welltuned.schema.messages import Message
 from welltuned.strategies import Progress
-from welltuned.training.observer import Observer
+from welltuned.training.observer import Line, Observer
 from welltuned.training.resume import save_snapshot
 
 _WRITTEN = "metrics.jsonl", "samples.jsonl"
@@ -82,6 +82,8 @@ class Loop:
     observer: Observer
     start: Snapshot | None = None
     """What it goes on from, where it was interrupted."""
+    tell: Callable[[Line], object] = lambda row: None
+    """Hears of every line of metrics.jsonl."""
     course: LoopTotals = field(default_factory=LoopTotals)
 
     def __post_init__(self) -> None:
@@ -148,8 +150,7 @@ class Loop:
         prompts = self.course.episodes / self.learner.algorithm.samples_per_prompt
         change = self._let_train(Progress(fraction, prompts / len(self.asks.train)))
         if change is not None:
-            row = {"step": number, "split": "train", "change": change}
-            self.run.append("metrics.jsonl", row)
+            self._write({"step": number, "split": "train", "change": change})
             self.observer.noted(f"batch {number}: {change}")
 
     def _let_train(self, progress: Progress) -> str | None:
@@ -183,10 +184,14 @@ class Loop:
 
     def _record(self, number: int, total: int, stats: Stats) -> None:
         row = {"step": number, "split": "train", "episodes": self.course.episodes}
-        self.run.append("metrics.jsonl", {**row, **stats.as_dict()})
+        self._write({**row, **stats.as_dict()})
         self.run.set_status("running", number)
         told = f"reward {stats.reward:.3f} · KL {stats.kl:.3f} · entropy {stats.entropy:.3f}"
         self.observer.advanced(self.learner.algorithm.title, number, total, told)
+
+    def _write(self, row: Line) -> None:
+        self.run.append("metrics.jsonl", row)
+        self.tell(row)
 
     # --- Saving, and going on ---
 
@@ -247,7 +252,7 @@ class Loop:
             )
         scores = found.scores()
         self.course.validation = scores
-        self.run.append("metrics.jsonl", {"step": number, "split": "validation", **scores})
+        self._write({"step": number, "split": "validation", **scores})
         for row in found.rows()[:_SAMPLES]:
             self.run.append("samples.jsonl", {"step": number, **row})
         if number:

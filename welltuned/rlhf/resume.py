@@ -72,7 +72,7 @@ def _require_unchanged(run: Run, values: dict[str, Any]) -> None:
     for stage, keys in _MADE_WITH.items():
         if any(is_finished(folder) for folder in (run.folder / "stages").glob(f"{stage}*")):
             for key in keys:
-                changed |= differences(before.get(key), values[key], key)
+                changed |= _changes(before.get(key), values[key], key)
     if changed:
         told = "; ".join(f"{key}: {was!r} then, {now!r} now" for key, (was, now) in changed.items())
         raise InputError(
@@ -92,8 +92,8 @@ def is_begun(folder: Path, config: RlhfConfig) -> bool:
         before = Run(folder).config
     except InputError:
         return False
-    values = masked(config.model_dump(mode="json", exclude={"output_dir"}))
-    same = bool(before) and not differences({key: before.get(key) for key in values}, values)
+    values = masked(config.model_dump(mode="json", exclude={"output_dir", "training"}))
+    same = bool(before) and not _changes({key: before.get(key) for key in values}, values)
     return same and not is_owned(folder)
 
 
@@ -130,7 +130,7 @@ def goes_on(folder: Path, config: RlhfConfig) -> bool:
     if run.is_finished or is_owned(folder) or newest_checkpoint(run.snapshots) is None:
         return False
     try:
-        return bool(run.read(START)["asked"] == _asked(config))
+        return not _changes(run.read(START)["asked"], _asked(config))
     except (InputError, KeyError, FileNotFoundError):
         return False
 
@@ -156,6 +156,12 @@ def require_same_data(run: Run, data_fingerprint: str) -> None:
 def _asked(config: RlhfConfig) -> dict[str, Any]:
     values = masked(config.model_dump(mode="json"))
     return {key: values[key] for key in _MADE_WITH["rl"]}
+
+
+def _changes(was: object, now: object, path: str = "") -> dict[str, tuple[object, object]]:
+    """All that differs, but for whom stages report to, of which nothing follows."""
+    found = differences(was, now, path)
+    return {key: change for key, change in found.items() if "report_to" not in key.split(".")}
 
 
 def put_aside(folder: Path, tell: Callable[[str], object]) -> None:

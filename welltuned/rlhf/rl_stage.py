@@ -21,6 +21,7 @@ from welltuned.runs.results_schema import ProofRecord, Scores
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.results import peak_memory, write_results
+from welltuned.training.trackers.tracking import Tracking, tracking
 
 
 def run_rl_stage(
@@ -39,25 +40,35 @@ def run_rl_stage(
     """
     process_memory.forget_peak()
     CLOCK.begin()
-    with phase("load"):
-        ready = make_ready(config, sft, sources, observer, cache)
-        if start is None:
-            write_start(ready, sft, sources, run, command)
-            note_asked(run, config, ready.data.facts.fingerprint)
-        else:
-            require_same_data(run, ready.data.facts.fingerprint)
-            CLOCK.carry(start.numbers["spent"])
+    with tracking(run, config.training.report_to, observer.noted) as trackers:
+        with phase("load"):
+            ready = make_ready(config, sft, sources, observer, cache)
+            if start is None:
+                write_start(ready, sft, sources, run, command)
+                note_asked(run, config, ready.data.facts.fingerprint)
+            else:
+                require_same_data(run, ready.data.facts.fingerprint)
+                CLOCK.carry(start.numbers["spent"])
+        trackers.begin(0 if start is None else start.step)
+        _carry_out(ready, run, observer, trackers, start)
+
+
+def _carry_out(
+    ready: RlSession, run: Run, observer: Observer, trackers: Tracking, start: Snapshot | None
+) -> None:
+    """From the first batch on, or from where it was interrupted."""
     with phase("learning"):
-        loop = Loop(ready.learner, ready.asks, ready.judges, run, observer, start)
-        course = loop.train()
+        heard = observer, start, trackers.told
+        course = Loop(ready.learner, ready.asks, ready.judges, run, *heard).train()
     with phase("test"):
         judges = ready.judges  # the test split is read here, once
         actor, asked = ready.learner.actor, ready.asks.test
         after, first = look_twice(actor, asked, judges.reward, judges.second)
     artifact_bytes, proof = _save_and_prove(ready, run)
-    results = _results(ready, course, after, first, artifact_bytes)
+    results = {**_results(ready, course, after, first, artifact_bytes), "proof": proof}
     run.write_lines("predictions.jsonl", _predictions(ready, after, first))
-    write_results(run, {**results, "proof": proof}, write_rl_report)
+    write_results(run, results, write_rl_report)
+    trackers.conclude(results)
 
 
 # --- After -----------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from welltuned.data.config import DataConfig
-from welltuned.engines.config import TrainingConfig
+from welltuned.engines.config import TrackerNames, TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.schema.import_path import RunsCode
@@ -24,6 +24,14 @@ class Nested(Part):
     @classmethod
     def _spell_out(cls, values: Any) -> Any:
         return expand_shorthand(cls, values) if isinstance(values, dict) else values
+
+
+class StagesTraining(Part):
+    """What holds for the training of every stage."""
+
+    report_to: TrackerNames = Field(default=(), examples=[["tensorboard"]])
+    """Trackers that are told of every stage, reinforcement learning too; `sft.training.report_to`
+    and `reward.training.report_to` name others for theirs."""
 
 
 class Stage(Nested):

@@ -15,6 +15,7 @@ from welltuned.artifact.manifest import (
 )
 from welltuned.config import RunConfig
 from welltuned.data.records import Records
+from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.loading import read_model_config
 from welltuned.rlhf.config import RlhfConfig
@@ -23,7 +24,7 @@ from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.resume import is_finished
 from welltuned.rlhf.rewards import classifier_labels, label_number, verdict_of
-from welltuned.rlhf.stage_config import RewardSource
+from welltuned.rlhf.stage_config import RewardSource, Stage
 from welltuned.runs import Run
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import Strategy, default_strategy
@@ -31,6 +32,7 @@ from welltuned.tasks import JUDGE_TASK, Problem
 from welltuned.training.data_cache import DataCache
 from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.trackers import check_trackers
 
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ def sft_run(config: RlhfConfig, folder: Path) -> RunConfig:
         data=stage.data or config.data,
         task=config.task,
         strategy=_strategy(config),
-        training=stage.training,
+        training=_training(config, stage),
         evaluation=stage.evaluation,
         engine=stage.engine,
         report=config.report,
@@ -55,6 +57,12 @@ def _strategy(config: RlhfConfig) -> Strategy:
     """Of SFT or, where that is skipped, of the only stage that trains the model."""
     own = config.rl.strategy if config.skips_sft else config.sft.strategy
     return own or config.strategy or default_strategy()
+
+
+def _training(config: RlhfConfig, stage: Stage) -> TrainingConfig:
+    """A stage's own, which reports to the pipeline's trackers unless it names others."""
+    own = stage.training
+    return own.model_copy(update={"report_to": own.report_to or config.training.report_to})
 
 
 def reward_runs(config: RlhfConfig, folder: Path) -> list[RunConfig | None]:
@@ -80,7 +88,7 @@ def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunCo
         data=source.data,
         task=source.task or JUDGE_TASK,
         strategy=source.strategy or config.strategy or default_strategy(),
-        training=source.training,
+        training=_training(config, source),
         evaluation=source.evaluation,
         engine=source.engine,
         report=config.report,
@@ -98,6 +106,7 @@ def check_stages(config: RlhfConfig, folder: Path, cache: DataCache) -> list[str
     the first has run for hours.
     """
     faults = Faults()
+    check_trackers(config.training.report_to, faults)
     stages = folder / "stages"
     notes: list[str] = []
     problem = _try(lambda: _check_policy(config, stages, cache), faults)

@@ -70,6 +70,13 @@ def changes(was: object, config: RunConfig) -> Iterator[tuple[str, object, objec
             yield key, before, after
 
 
+def reporting_as_asked(folder: Path, asked: RunConfig) -> list[str]:
+    """What changes whom an interrupted run reports to, as `key=value`; nothing where it is so."""
+    before = Run(folder).config["training"].get("report_to", [])
+    now = list(asked.training.report_to)
+    return [] if before == now else [f"training.report_to=[{', '.join(now)}]"]
+
+
 def is_interrupted(folder: Path, asked: RunConfig) -> bool:
     """Whether a run of just this config was interrupted there, and can go on."""
     run = Run(folder)

@@ -42,6 +42,7 @@ from welltuned.training.decisions import (
     as_decided,
     is_interrupted,
     note_changes,
+    reporting_as_asked,
     write_decisions,
 )
 from welltuned.training.diagnosis.watching import (
@@ -167,7 +168,7 @@ def train_or_resume(
     if is_interrupted(folder, config):
         observer.noted(f"the run in {folder} was interrupted, and goes on")
         with allowing_imports():  # the folder says what `config` says
-            return resume_training(folder, observer, cache)
+            return resume_training(folder, observer, cache, reporting_as_asked(folder, config))
     return run_training(config, observer, command, cache)
 
 

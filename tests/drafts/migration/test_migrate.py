@@ -41,9 +41,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_what_is_written_begins_with_where_it_is_from_and_ends_with_what_is_left(
     tmp_path: Path,
 ) -> None:
-    text = migrated(tmp_path, TRL + "report_to: wandb\n").text
+    text = migrated(tmp_path, TRL + "run_name: mine\n").text
     first, *_, last = text.splitlines()
     assert first.startswith("# Carried over from TRL:")
     assert "# Not carried over:" in text and last.startswith("# ")
-    assert "report_to: wandb" in text.partition("# Not carried over:")[2]
+    assert "run_name: mine" in text.partition("# Not carried over:")[2]
     assert "Not carried over" not in migrated(tmp_path, TRL).text

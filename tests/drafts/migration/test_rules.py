@@ -8,6 +8,7 @@ import pytest
 
 from welltuned.config import RunConfig
 from welltuned.drafts.given import nested
+from welltuned.drafts.migration import rules
 from welltuned.drafts.migration.carry import KINDS, run_keys, takes
 from welltuned.drafts.migration.migrate import LIBRARIES
 from welltuned.drafts.migration.rules import Fate, KeyTable, Rule, read_table
@@ -117,6 +118,8 @@ def test_defaults_are_told_where_ours_are_others(name: str) -> None:
         (Rule("a", only="whole"), 0.1, Fate.REFUSED),
         (Rule("a", only="whole"), 10, 10),
         (Rule("a", only="whole"), True, Fate.REFUSED),
+        (Rule("a", implied="wandb"), "mine", "wandb"),
+        (Rule("a", implied="wandb"), "", Fate.NOTHING),
         (Rule(because="why"), "wandb", Fate.REFUSED),
         (Rule(because="why"), "none", Fate.NOTHING),
         (Rule(because="why"), False, Fate.NOTHING),
@@ -125,6 +128,27 @@ def test_defaults_are_told_where_ours_are_others(name: str) -> None:
 )
 def test_a_rule_says_what_a_value_is_here(rule: Rule, given: object, found: object) -> None:
     assert rule.translate(given) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ("wandb", ["wandb"]),
+        ("wandb, comet_ml", ["wandb", "comet_ml"]),
+        (["wandb", "wandb"], ["wandb"]),
+        ("all", ["tensorboard", "mlflow"]),
+        (["mlflow", "all"], ["mlflow", "tensorboard"]),
+        ([], ["none"]),
+        ([{}], [{}]),
+        (True, [True]),
+    ],
+)
+def test_trackers_are_carried_over_one_by_one(
+    given: object, parts: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "installed_trackers", lambda: ["tensorboard", "mlflow"])
+    assert Rule("a", trackers=True).parts(given) == parts
+    assert Rule("a", listed=True).parts(given) == [given]
 
 
 def test_a_table_inherits_and_wins_over_what_it_inherits() -> None:

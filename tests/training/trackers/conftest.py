@@ -1,57 +1,29 @@
-"""A tracker that keeps what it is told, and stand-ins for packages that are not installed."""
+"""Runs that report to a tracker, and stand-ins for packages that are not installed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
+from hearing import Heard, hearing
 from support import config_values
 from welltuned.config import run_config_from
 from welltuned.training import train
-from welltuned.training.trackers import End, TrackedRun, Tracker, tracking
+from welltuned.training.trackers import TrackedRun
 
 STEPS = {"max_steps": 6, "num_train_epochs": "auto", "logging_steps": 2, "save_steps": 2}
-
-
-class Heard(Tracker):
-    """Keeps what all of its kind are told, and fails where it is asked to."""
-
-    package: ClassVar[str] = "tensorboard"
-    events: ClassVar[list[tuple[Any, ...]]] = []
-    fails_at: ClassVar[str | None] = None
-
-    def _hear(self, what: str, *told: Any) -> None:
-        if what == self.fails_at:
-            raise RuntimeError("no route to hf_Planted0123456789Planted")
-        self.events.append((what, *told))
-
-    def begin(self, run: TrackedRun) -> str:
-        self._hear("begin", run)
-        return run.known_as or "its-name"
-
-    def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._hear("log", step, dict(numbers))
-
-    def conclude(self, step: int, numbers: Mapping[str, float]) -> None:
-        self._hear("conclude", step, dict(numbers))
-
-    def end(self, how: End) -> None:
-        self._hear("end", how)
 
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> type[Heard]:
     """In place of TensorBoard; what it was told stands in its `events`."""
-    monkeypatch.setattr(Heard, "events", [])
-    monkeypatch.setattr(Heard, "fails_at", None)
-    monkeypatch.setattr(tracking, "TRACKERS", {"tensorboard": Heard, "mlflow": Heard})
-    return Heard
+    return hearing(monkeypatch)
 
 
 @pytest.fixture

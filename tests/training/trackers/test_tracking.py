@@ -9,30 +9,19 @@ from typing import Any
 
 import pytest
 
+from hearing import lines_of, logged, without_clock
 from resuming import Killed, Killing, Notes, Signalling
 from welltuned.errors import Stopped
 from welltuned.runs import Run
-from welltuned.training.trackers.numbers import final_numbers, numbers_of
+from welltuned.training.observer import Observer
+from welltuned.training.trackers.numbers import final_numbers
 from welltuned.training.trackers.tracking import Tracking
-from welltuned.training.train import extend_training, resume_training, run_training
-
-
-def lines_of(run: Run) -> list[tuple[Any, ...]]:
-    """What a tracker should have been told of a run's lines."""
-    rows = ((row["step"], numbers_of(row)) for row in run.read_lines("metrics.jsonl"))
-    return [("log", step, numbers) for step, numbers in rows if numbers]
-
-
-def logged(events: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return [event for event in events if event[0] == "log"]
-
-
-def without_clock(events: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Steps and numbers, but for what tells of this hour."""
-    return [
-        (what, step, {k: v for k, v in told.items() if "second" not in k})
-        for what, step, told in events
-    ]
+from welltuned.training.train import (
+    extend_training,
+    resume_training,
+    run_training,
+    train_or_resume,
+)
 
 
 @pytest.mark.parametrize("engine", ["torch", "hf"])
@@ -136,6 +125,14 @@ def test_one_that_comes_later_is_told_what_it_has_missed(asked: Any, heard: Any)
         run_training(asked("other", {"report_to": []}), Killing(5))
     folder = Path(asked("other").output_dir)
     run = resume_training(folder, overrides=["training.report_to=[tensorboard]"])
+    assert without_clock(logged(heard.events)) == without_clock(lines_of(run))
+
+
+def test_a_stage_that_goes_on_tells_whom_it_is_asked_to_now(asked: Any, heard: Any) -> None:
+    with pytest.raises(Killed):
+        run_training(asked("other", {"report_to": []}), Killing(5))
+    run = train_or_resume(asked("other"), Observer(), None, None)
+    assert run.config["training"]["report_to"] == ["tensorboard"]
     assert without_clock(logged(heard.events)) == without_clock(lines_of(run))
 
 

@@ -51,8 +51,18 @@ class Carrying:
 
     @property
     def carried(self) -> dict[str, KeyFinding]:
-        """What was carried over, by key here; of several the last counts."""
-        return {one.to: one for one in self.findings if one.outcome == "carried" and one.to}
+        """What was carried over, by key here; of several the last counts, but trackers add up."""
+        found: dict[str, KeyFinding] = {}
+        for one in self.findings:
+            if one.outcome == "carried" and one.to:
+                before = found.get(one.to)
+                adds = before is not None and self._names_trackers(one)
+                found[one.to] = _together(before, one) if adds else one
+        return found
+
+    def _names_trackers(self, one: KeyFinding) -> bool:
+        rule = self.library.table.rules.get(one.key)
+        return rule is not None and rule.trackers
 
     def run(self) -> None:
         """All steps, one after the other."""
@@ -132,15 +142,19 @@ class Carrying:
                 continue
             place, rule = self.foreign.place(key), table.rules.get(str(key))
             if value is None:
-                found = KeyFinding(str(key), value, place, "nothing", note="not set")
+                self._add(KeyFinding(str(key), value, place, "nothing", note="not set"))
             elif rule is None:
                 note = f"no key of {table.library} that is known here"
-                found = KeyFinding(str(key), value, place, "left", note=note)
+                self._add(KeyFinding(str(key), value, place, "left", note=note))
             else:
-                found = self._follow(str(key), value, place, rule)
                 self._add_also(str(key), value, place, rule)
-            shown = masked({found.key: value})[found.key]
-            self.findings.append(replace(found, value=shown))
+                for part in rule.parts(value):
+                    self._add(self._follow(str(key), part, place, rule))
+
+    def _add(self, found: KeyFinding) -> None:
+        """Note what became of a key; a secret is not shown."""
+        shown = masked({found.key: found.value})[found.key]
+        self.findings.append(replace(found, value=shown))
 
     def _follow(self, key: str, value: object, place: Place | None, rule: Rule) -> KeyFinding:
         """One key by its rule."""
@@ -218,7 +232,7 @@ class Carrying:
         assert one.to is not None
         if one.to in self.asked:
             return f"{one.to} on the line counts"
-        if counts[one.to] is not one:
+        if counts[one.to] is not one and not self._names_trackers(one):
             return f"{counts[one.to].key} counts"
         for other in counts.values():
             rule = self.library.table.rules.get(other.key)
@@ -268,6 +282,16 @@ class Carrying:
             if one.place is not None
         }
         return Document(values, places, str(self.foreign.file))
+
+
+def _together(before: KeyFinding, one: KeyFinding) -> KeyFinding:
+    """Of two keys that name trackers, all that both name."""
+    named = [name for each in (before, one) for name in _listed(each.ours)]
+    return replace(one, ours=list(dict.fromkeys(named)))
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def takes(path: str, kind: str | None = None) -> bool:

@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 import yaml
 
+from welltuned.training.trackers import installed_trackers
+
 _WORDS = {"yes": True, "on": True, "no": False, "off": False}
 """What YAML 1.1, by which other libraries read their configs, takes for true and false."""
 _OFF: tuple[object, ...] = (False, "none", "no", "", [], {})
@@ -47,6 +49,11 @@ class Rule:
     """Which numbers alone can be carried over: below 1, or whole ones from 1 on."""
     listed: bool = False
     """Whether a text holds several words with commas between them."""
+    trackers: bool = False
+    """Whether the words are trackers: each is carried over by itself, and beside those that other
+    keys name. `all` are those that are installed."""
+    implied: str | None = None
+    """What is said by whatever value there is, but an empty one."""
     also: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
     """What else a value says, by keys here."""
     instead_of: str | None = None
@@ -63,6 +70,8 @@ class Rule:
     def translate(self, given: object) -> object:
         """The value here, or what else becomes of it."""
         value = self._plain(given)
+        if self.implied is not None:
+            return Fate.NOTHING if value in _OFF else self.implied
         if self.to is None:
             return Fate.REFUSED if self.needed and value not in _OFF else Fate.NOTHING
         if self.values is not None:
@@ -73,8 +82,21 @@ class Rule:
             if not self.other:
                 return Fate.REFUSED
         if self.listed and isinstance(value, str):
-            return [word.strip() for word in value.split(",") if word.strip()]
+            return self._words(value)
         return value if self._may_be(value) else Fate.REFUSED
+
+    @staticmethod
+    def _words(text: str) -> list[str]:
+        return [word.strip() for word in text.split(",") if word.strip()]
+
+    def parts(self, value: object) -> list[object]:
+        """What is carried over by itself of a value."""
+        if not self.trackers or not isinstance(value, (str, list)):
+            return [value]
+        named: list[object] = []
+        for word in self._words(value) if isinstance(value, str) else value:
+            named += installed_trackers() if word == "all" else [word]
+        return [name for i, name in enumerate(named) if name not in named[:i]] or ["none"]
 
     def _plain(self, value: object) -> object:
         """The one value of a list, and a word of YAML 1.1 where true and false are expected."""

@@ -24,7 +24,7 @@ from welltuned.evaluation.retention_sets import refuse_shared
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import place_algorithm, place_judges
-from welltuned.rlhf.stage_config import RewardSource, SftStage
+from welltuned.rlhf.stage_config import RewardSource, SftStage, StagesTraining
 from welltuned.runs.code_version import code_version
 from welltuned.schema.document import Document
 from welltuned.schema.import_path import load_callable
@@ -32,6 +32,12 @@ from welltuned.schema.validation import validate
 from welltuned.tasks import JUDGE_TASK
 from welltuned.training.data_cache import DataCache
 
+_UNTOLD: Any = {
+    "report": True,
+    "training": True,
+    "reward": {"__all__": {"training": {"report_to"}}},
+}
+"""Keys that results do not follow from: how reports are written, and whom stages report to."""
 STAGE = ("model", "data", "strategy", "training", "evaluation", "engine")
 """Parts of the first stage that `sft:` may have of its own."""
 
@@ -172,6 +178,7 @@ def whole(pipeline: RlhfConfig, run: RunConfig) -> RlhfConfig:
             "sft": stage,
             "reward": tuple(_seeded(source, seed) for source in pipeline.reward),
             "rl": pipeline.rl.model_copy(update={"seed": seed}),
+            "training": StagesTraining(report_to=run.training.report_to),
             "report": run.report,
             "output_dir": run.output_dir,
         }
@@ -231,7 +238,7 @@ def identity(pipeline: RlhfConfig, cache: DataCache) -> list[object]:
     ]
     judges = [_contents(source) for source in pipeline.reward]
     return [
-        pipeline.model_dump(mode="json", exclude={"report"}),
+        pipeline.model_dump(mode="json", exclude=_UNTOLD),
         contents,
         judges,
         code_version("rlhf"),

@@ -15,7 +15,7 @@ from welltuned.training.trackers.tensorboard import TensorBoard
 from welltuned.training.trackers.trackio import Trackio
 from welltuned.training.trackers.wandb import WeightsAndBiases
 
-__all__ = ["TRACKERS", "End", "TrackedRun", "Tracker", "check_trackers"]
+__all__ = ["TRACKERS", "End", "TrackedRun", "Tracker", "check_trackers", "installed_trackers"]
 
 TRACKERS: Mapping[TrackerName, type[Tracker]] = MappingProxyType(
     {
@@ -29,16 +29,21 @@ TRACKERS: Mapping[TrackerName, type[Tracker]] = MappingProxyType(
 """By the names that `training.report_to` takes; each imports its package when a run begins."""
 
 
+def installed_trackers() -> list[TrackerName]:
+    """Those whose packages are installed."""
+    return [name for name, one in TRACKERS.items() if importlib.util.find_spec(one.package)]
+
+
 def check_trackers(names: Sequence[TrackerName], faults: Faults) -> None:
     """Record each whose package is not installed."""
+    installed = installed_trackers()
     for name in names:
-        package = TRACKERS[name].package
-        if importlib.util.find_spec(package) is None:
+        if name not in installed:
             faults.add(
                 "training.tracker_missing",
                 "'training.report_to' names {name}, and {package} is not installed",
                 None,
                 "pip install {package}, or 'welltuned[trackers]' for all trackers",
                 name=name,
-                package=package,
+                package=TRACKERS[name].package,
             )
