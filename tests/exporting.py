@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from welltuned.runs.export_schema import EXPORT_FILE, ExportFile
+from welltuned.runs.export_schema import EXPORT_FILE, ExportFile, ScoreProof
 from welltuned.runs.folder import write_json
 
 
@@ -16,17 +16,22 @@ def cost(milliseconds: float, texts_per_second: float, size: int) -> dict[str, A
     return {"milliseconds": milliseconds, "texts_per_second": texts_per_second, "bytes": size}
 
 
+def scored(drop: float, worst: float, examples: int, limit: float = 0.5) -> ScoreProof:
+    """What was measured of a score, in points."""
+    change = {"before": 0.86, "after": 0.86 - drop / 100, "difference_ci95": [-0.006, 0.002]}
+    found = {
+        "split": "test", "metric": "macro_f1", "examples": examples, "change": change,
+        "drop": drop, "worst_drop": worst, "limit": limit,
+    }  # fmt: skip
+    return cast(ScoreProof, found)
+
+
 def told(**parts: Any) -> ExportFile:
     """What an int8 export might say of itself."""
-    change = {"before": 0.86, "after": 0.858, "difference_ci95": [-0.006, 0.002]}
-    score = {
-        "split": "test", "metric": "macro_f1", "examples": 1066, "change": change,
-        "drop": 0.2, "worst_drop": 0.45, "limit": 0.5,
-    }  # fmt: skip
     attempt = {"recipe": "dynamic int8", "kept": [], "drop": 0.9, "worst_drop": 1.2}
     proof = {
         "agreement": {"examples": 533, "largest": 0.21, "mean": 0.03, "same_answers": 0.994},
-        "score": score,
+        "score": scored(0.2, 0.45, 1066),
         "original": cost(8.0, 200.0, 90_000_000),
         "exported": cost(2.0, 700.0, 23_000_000),
         "attempts": [{**attempt, "texts_per_second": 650.0}] * 2,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from exporting import told, written
+from exporting import scored, told, written
 from welltuned.reports.export import export_rows, write_export_report
 
 
@@ -24,6 +25,17 @@ def test_the_formats_of_a_run_stand_beside_the_original(tmp_path: Path) -> None:
     for figure in ("0.860", "0.858", "-0.0060 … +0.0020", "99.4%", "0.21", "3.50", "23.0 MB"):
         assert figure in text, figure
     assert "no more than 0.45" in text and "layer.3" in text and "dynamic int8" in text
+
+
+def test_where_nothing_changed_it_says_what_that_proves(tmp_path: Path) -> None:
+    _, text = page(written(tmp_path / "some"))
+    assert "Of other texts" not in text
+    own = told()
+    assert own["proof"] is not None
+    same: Any = {"before": 0.86, "after": 0.86, "difference_ci95": [0.0, 0.0]}
+    own["proof"]["score"] = {**scored(0.0, 0.0, 150), "change": same}
+    _, text = page(written(tmp_path / "none", proof=own["proof"]))
+    assert "None of these 150 examples changed its score" in text and "up to 2.0% might" in text
 
 
 def test_it_speaks_chinese(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def write_export_report(folder: Path, language: str | None = None) -> Path:
         "name": folder.name,
         "told": told,
         "proof": proof,
+        "might_change": might_change(proof) if proof else None,
         "rows": export_rows(exports_beside(folder), told),
         "metric_name": Translator(language)(metric_name(proof["score"]["metric"])) if proof else "",
     }
@@ -58,6 +59,15 @@ def export_rows(exports: list[ExportFile], own: ExportFile) -> list[ExportRow]:
     if own["proof"] is None:
         return []
     return [_original(own["proof"]), *_exported(exports)]
+
+
+def might_change(proof: ExportProof) -> float | None:
+    """Where none of the examples changed its score: up to which share of others might, with 95%
+    confidence (the rule of three); None where some did."""
+    score = proof["score"]
+    if any(score["change"]["difference_ci95"]) or score["drop"]:
+        return None
+    return min(1.0, 3 / score["examples"])
 
 
 def _original(proof: ExportProof) -> ExportRow:

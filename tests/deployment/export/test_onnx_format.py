@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 import welltuned as wt
 from exporting import TINY_BLOCK, TINY_IDS, tiny_graph
 from support import make_rows
+from welltuned.deployment.export import onnx_format
 from welltuned.deployment.export.capture import Captured
 from welltuned.deployment.export.onnx_format import (
     CalibrationTexts,
@@ -109,3 +110,22 @@ def test_calibration_hears_each_text_once() -> None:
     assert first is not None and np.array_equal(first["input_ids"], TINY_IDS[:1])
     assert second is not None and np.array_equal(second["input_ids"], TINY_IDS[1:])
     assert texts.get_next() is None
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "fp16", "dynamic int8", "static int8"])
+def test_weights_that_one_file_cannot_hold_stand_beside_the_graph(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "captured").mkdir()
+    captured = Captured(tiny_graph(tmp_path / "captured" / "model.onnx"), ("input_ids",))
+    batches, answers, files = [{"input_ids": TINY_IDS}], [], []
+    for size in (onnx_format.ONE_FILE, 1):
+        monkeypatch.setattr(onnx_format, "ONE_FILE", size)
+        folder = tmp_path / f"most-{size}"
+        folder.mkdir()
+        OnnxFormat().build(captured, folder, recipe, frozenset(), batches)
+        files.append(sorted(file.name for file in folder.iterdir()))
+        answers.append(OnnxFormat().graph(folder).run({"input_ids": TINY_IDS}))
+    assert files == [["model.onnx"], ["model.onnx", "model.onnx.data"]]
+    assert (tmp_path / "most-1" / "model.onnx.data").stat().st_size > 1000
+    assert np.array_equal(*answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from welltuned.reports.export import EXPORT_PAGE, ExportRow, export_rows
+from welltuned.reports.export import EXPORT_PAGE, ExportRow, export_rows, might_change
 from welltuned.runs.export_schema import ExportFile
 from welltuned.schema.units import size_text
 
@@ -23,6 +23,8 @@ def export_lines(folder: Path, told: ExportFile, beside: list[ExportFile]) -> li
             f"of {score['split']}; with 95% confidence no more than {score['worst_drop']:.2f} of "
             f"{score['limit']:g} allowed",
         ]
+        if (share := might_change(proof)) is not None:
+            lines += [f"none of these changed its score; of others up to {share:.1%} might (95%)"]
     if told["kept"]:
         lines += [f"in higher precision, since they cost most: {', '.join(told['kept'])}"]
     lines += [f"folder      {folder}", f"report      {folder / EXPORT_PAGE}"]

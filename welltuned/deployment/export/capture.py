@@ -101,7 +101,8 @@ def _inputs_of(file: Path) -> tuple[str, ...]:
     """What the graph really takes; what no operator reads was left out of it."""
     import onnx
 
-    return tuple(one.name for one in onnx.load(str(file)).graph.input)
+    graph = onnx.load(str(file), load_external_data=False).graph
+    return tuple(one.name for one in graph.input)
 
 
 def _ready(artifact: Artifact) -> nn.Module:

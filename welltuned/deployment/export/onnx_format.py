@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from welltuned.deployment.graphs import ONNX, Graph, OnnxGraph
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+ONE_FILE = 2**31 - 2**20
+"""Bytes that a graph may have in one file, which is a message of less than 2 GiB."""
 _SMALL = 1024
 """Weights of fewer numbers stay in float32."""
 _LARGEST = float(np.finfo(np.float16).max)
@@ -45,21 +47,40 @@ class OnnxFormat(GraphFormat):
     ) -> None:
         import onnx
 
-        model, file = onnx.load(str(captured.file)), folder / ONNX
-        if recipe == "fp16":
-            store_weights_in_half(model)
+        file = folder / ONNX
         if recipe in ("fp16", "fp32"):
-            onnx.save(model, str(file))
+            model = onnx.load(str(captured.file))
+            if recipe == "fp16":
+                store_weights_in_half(model)
+            save_graph(model, file)
             return
-        excluded = [node.name for node in model.graph.node if block_of(node.name) in kept]
+        nodes = onnx.load(str(captured.file), load_external_data=False).graph.node
+        excluded = [node.name for node in nodes if block_of(node.name) in kept]
+        large = _bytes_beside(captured.file) > ONE_FILE
         with _quietly():
             if recipe == _DYNAMIC:
-                _quantise_dynamically(captured.file, file, excluded)
+                _quantise_dynamically(captured.file, file, excluded, large)
             else:
-                _quantise_statically(captured.file, file, excluded, batches)
+                _quantise_statically(captured.file, file, excluded, batches, large)
 
     def graph(self, folder: Path) -> Graph:
         return OnnxGraph(folder / ONNX)
+
+
+def save_graph(model: ModelProto, file: Path) -> None:
+    """Write a graph into one file; where that cannot hold its weights, these stand beside it."""
+    import onnx
+
+    weights = sum(len(weight.raw_data) for weight in model.graph.initializer)
+    beside: dict[str, Any] = {}
+    if weights > ONE_FILE:
+        beside = {"save_as_external_data": True, "location": f"{file.name}.data"}
+    onnx.save(model, str(file), **beside)
+
+
+def _bytes_beside(file: Path) -> int:
+    """Of a captured graph, with the weights that stand beside it where it is large."""
+    return sum(one.stat().st_size for one in file.parent.iterdir() if one.is_file())
 
 
 def store_weights_in_half(model: ModelProto) -> None:
@@ -85,7 +106,7 @@ def store_weights_in_half(model: ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _quantise_dynamically(source: Path, file: Path, excluded: list[str]) -> None:
+def _quantise_dynamically(source: Path, file: Path, excluded: list[str], large: bool) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
@@ -95,11 +116,14 @@ def _quantise_dynamically(source: Path, file: Path, excluded: list[str]) -> None
         per_channel=True,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=excluded,
+        use_external_data_format=large,
         extra_options={"MatMulConstBOnly": True},
     )
 
 
-def _quantise_statically(source: Path, file: Path, excluded: list[str], batches: Batches) -> None:
+def _quantise_statically(
+    source: Path, file: Path, excluded: list[str], batches: Batches, large: bool
+) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     quantize_static(
@@ -112,6 +136,7 @@ def _quantise_statically(source: Path, file: Path, excluded: list[str], batches:
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=excluded,
+        use_external_data_format=large,
         extra_options={"MatMulConstBOnly": True},
     )
 

@@ -8,6 +8,7 @@ few examples, one that changes many needs many to show that these even out.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ import torch
 from torch import nn
 
 from welltuned.deployment.export.base import ExportJob
-from welltuned.deployment.export.proof_data import ProofData
+from welltuned.deployment.export.proof_data import MOST, ProofData
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, Place, RunFailed
 from welltuned.evaluation.predict import predict_outputs
@@ -100,22 +101,54 @@ def prove_export(model: nn.Module, size: int, judge: Judge, job: ExportJob) -> E
 
 
 def drop_beyond_limit(score: ScoreProof, recipe: str, target: Path) -> Fault:
-    """Why an export is refused."""
+    """Why an export is refused: it loses too much, or there are too few examples to show that it
+    does not."""
+    known: dict[str, object] = {
+        "recipe": recipe,
+        "worst": score["worst_drop"],
+        "metric": score["metric"],
+        "examples": score["examples"],
+        "split": score["split"],
+        "drop": score["drop"],
+        "limit": score["limit"],
+        "enough": math.ceil(score["worst_drop"] * 10) / 10,
+    }
+    needed = examples_needed(score)
+    if needed is None or needed > MOST:
+        return Fault(
+            "export.drop_beyond_limit",
+            "{recipe} loses {drop:.2f} points of {metric} on {examples:,} examples of {split}, "
+            "with 95% confidence at most {worst:.2f}; {limit:g} are allowed, and nothing was "
+            "written",
+            Place(str(target)),
+            "choose a higher precision, or allow as much: limits.drop={enough:g}",
+            **known,
+        )
     return Fault(
-        "export.drop_beyond_limit",
-        "{recipe} may lose {worst:.2f} points of {metric} on {examples:,} examples of {split} "
-        "({drop:+.2f} measured), and {limit:g} are allowed; nothing was written",
+        "export.too_few_examples",
+        "{examples:,} examples of {split} are too few to show that {recipe} loses no more than "
+        "{limit:g} points of {metric}: {drop:.2f} were measured, and with 95% confidence at most "
+        "{worst:.2f} are lost; nothing was written",
         Place(str(target)),
-        "raise limits.drop, choose a higher precision, or judge on more examples, which makes "
-        "the bound tighter",
-        recipe=recipe,
-        worst=score["worst_drop"],
-        metric=score["metric"],
-        examples=score["examples"],
-        split=score["split"],
-        drop=-score["drop"],
-        limit=score["limit"],
+        "judge on about {needed:,} examples, choose a higher precision, or allow as much: "
+        "limits.drop={enough:g}",
+        needed=needed,
+        **known,
     )
+
+
+def examples_needed(score: ScoreProof) -> int | None:
+    """About how many examples would show a loss within the limit, if it is as was measured.
+
+    The bound comes closer to what was measured as the root of their number grows. Two digits,
+    rounded up; None where what was measured is beyond the limit itself.
+    """
+    room = score["limit"] - score["drop"]
+    if room <= 0:
+        return None
+    needed = score["examples"] * ((score["worst_drop"] - score["drop"]) / room) ** 2
+    unit = 10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1)
+    return math.ceil(needed / unit) * unit
 
 
 def costs_beside(model: nn.Module, size: int, judge: Judge) -> dict[str, RunningCost]:

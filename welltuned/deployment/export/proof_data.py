@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CALIBRATION = 300
 """Training texts that ranges of activations are measured on; NNCF's own number."""
-_MOST = 5000
+MOST = 5000
 """Examples of a split that are read at most, drawn at random."""
 
 
@@ -53,11 +53,11 @@ class ProofData:
             return artifact.problem.codec.encode(artifact.tokenizer, records, artifact.max_length)
 
         judged = run.judged
-        validation = encoded("validation", _MOST)
+        validation = encoded("validation", MOST)
         return cls(
             encoded("train", CALIBRATION),
             validation,
-            validation if judged == "validation" else encoded(judged, _MOST),
+            validation if judged == "validation" else encoded(judged, MOST),
             judged,
         )
 
