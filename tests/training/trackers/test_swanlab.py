@@ -76,3 +76,22 @@ def test_steps_scores_and_the_end(how: Any, state: str, calls: Any, tracked: Tra
         ("log", (6, {"test/accuracy": 0.75})),
         ("finish", (state, "the run failed" if how == "failed" else None)),
     ]
+
+
+def test_its_own_files_take_what_it_is_told(
+    tracked: TrackedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("swanlab", reason="SwanLab is not installed")
+    monkeypatch.setenv("SWANLAB_MODE", "offline")
+    monkeypatch.setenv("SWANLAB_LOG_DIR", str(tracked.folder / "swanlog"))
+    tracker = SwanLab()
+    name = tracker.begin(tracked)
+    tracker.log(4, {"train/loss": 0.5})
+    tracker.conclude(4, {"test/accuracy": 0.75})
+    tracker.end("finished")
+    held = b"".join(
+        file.read_bytes()
+        for file in (tracked.folder / "swanlog").rglob(f"*{name}*/**/*")
+        if file.is_file()
+    )
+    assert b"train/loss" in held and b"test/accuracy" in held

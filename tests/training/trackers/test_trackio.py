@@ -58,3 +58,28 @@ def test_steps_scores_and_the_end(calls: Any, tracked: TrackedRun) -> None:
         ("log", (6, {"test/accuracy": 0.75})),
         ("finish", None),
     ]
+
+
+def test_its_own_files_have_the_run(tracked: TrackedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads where they are when it is imported."""
+    monkeypatch.setenv("TRACKIO_DIR", str(tracked.folder / "trackio"))
+    pytest.importorskip("trackio", reason="Trackio is not installed")
+    storage = pytest.importorskip("trackio.sqlite_storage").SQLiteStorage
+    tracker = Trackio()
+    name = tracker.begin(tracked)
+    tracker.log(2, {"train/loss": 0.5})
+    tracker.end("stopped")
+    tracker = Trackio()
+    assert tracker.begin(replace(tracked, known_as=name)) == name
+    tracker.log(4, {"train/loss": 0.25})
+    tracker.conclude(4, {"test/accuracy": 0.75})
+    tracker.end("finished")
+    assert storage.get_runs("welltuned") == [name]
+    rows = storage.get_logs("welltuned", name)
+    assert [(row["step"], row["train/loss"]) for row in rows if "train/loss" in row] == [
+        (2, 0.5),
+        (4, 0.25),
+    ]
+    assert any(row.get("test/accuracy") == 0.75 for row in rows)
+    assert storage.get_run_config("welltuned", name)["training.learning_rate"] == 0.1
+    assert any((tracked.folder / "trackio").iterdir())
