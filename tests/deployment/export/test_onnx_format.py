@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 import welltuned as wt
+from answering import questions
 from exporting import TINY_BLOCK, TINY_IDS, tiny_graph
 from support import make_rows
 from welltuned.deployment.export import onnx_format
@@ -46,6 +48,22 @@ def test_it_answers_as_the_run_does_nearly(quantised: Path, adapted: Run) -> Non
     ours, theirs = open_predictor(quantised).predict(TEXTS), wt.load(adapted).predict(TEXTS)
     for one, other in zip(ours, theirs, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=0.15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_reward_models_are_quantised_too(
+    format: str, answering: Callable[[str], Run], tmp_path: Path
+) -> None:
+    """Each example of theirs is several texts, and texts are read in a way of the task's own."""
+    run, asked = answering("reward"), questions("reward")
+    target = export_run(run, format, tmp_path / format, "int8", drop=100)
+    proof = read_export(target)["proof"]
+    assert proof is not None and proof["agreement"]["same_answers"] is None
+    assert not (target / "predict.py").exists()
+    ours, theirs = open_predictor(target).predict(asked), wt.load(run).predict(asked)
+    rewards = [[float(row["reward"]) for row in rows] for rows in (ours, theirs)]
+    assert np.abs(np.subtract(*rewards)).max() < 0.5 * np.std(rewards[1]) + 0.02
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def zsh_script(words: WordsByVerb) -> str:
 
 def fish_script(words: WordsByVerb) -> str:
     """For fish, which completes file names by itself."""
-    lines = [_fish_line(verb, some) for verb, some in words.items() if some]
+    lines = [_fish_line(verb, words) for verb, some in words.items() if some]
     return _FISH.format(lines="\n".join(lines))
 
 
@@ -117,11 +117,15 @@ def _function(words: WordsByVerb) -> str:
     return _FUNCTION.format(cases=cases)
 
 
-def _fish_line(verb: str, words: Sequence[str]) -> str:
-    """The words of a verb, where it, and the one below it, have been typed."""
-    seen = "; and ".join(f"__fish_seen_subcommand_from {one}" for one in verb.split())
-    condition = seen or "__fish_use_subcommand"
-    return f"complete -c welltuned -n {_quoted(condition)} -a {_quoted(' '.join(words))}"
+def _fish_line(verb: str, words: WordsByVerb) -> str:
+    """The words of a verb, where it has been typed and none below it; at first verbs alone."""
+    typed = [f"__fish_seen_subcommand_from {one}" for one in verb.split()]
+    below = [one.split()[-1] for one in words if verb and one.startswith(f"{verb} ")]
+    if below:
+        typed.append(f"not __fish_seen_subcommand_from {' '.join(below)}")
+    condition = "; and ".join(typed) or "__fish_use_subcommand"
+    offered = ("" if verb else "-f ") + f"-a {_quoted(' '.join(words[verb]))}"
+    return f"complete -c welltuned -n {_quoted(condition)} {offered}"
 
 
 def _quoted(word: str) -> str:
