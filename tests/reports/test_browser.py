@@ -1,4 +1,4 @@
-"""Both reports in a browser: offline, without errors, readable by everyone, at any width."""
+"""Reports in a browser: offline, without errors, readable by everyone, at any width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from exporting import written
 from welltuned.reports.comparison import write_comparison_report as write_comparison
+from welltuned.reports.export import write_export_report as write_export
 from welltuned.reports.run import write_run_report as write_run
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
@@ -47,7 +49,7 @@ def axe() -> str:
 def pages(
     compared: Comparison, finished: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """Both reports in both languages."""
+    """Both reports in both languages, and the page of an export of a run far down."""
     folder, made = tmp_path_factory.mktemp("pages"), {}
     for language in ("en", "zh"):
         for name, file in (
@@ -57,10 +59,15 @@ def pages(
             made[f"{name}-{language}"] = Path(shutil.copy(file, folder / f"{name}-{language}.html"))
     write_comparison(compared)
     write_run(finished)
+    run = "/home/someone/projects/film-reviews/runs/reviews-of-the-year-with-minilm"
+    made["export-en"] = write_export(written(folder / "exports" / "onnx-int8", run=run))
     return made
 
 
-@pytest.fixture(params=["comparison-en", "comparison-zh", "run-en", "run-zh"])
+WITH_CHARTS = ["comparison-en", "comparison-zh", "run-en", "run-zh"]
+
+
+@pytest.fixture(params=[*WITH_CHARTS, "export-en"])
 def file(request: pytest.FixtureRequest, pages: dict[str, Path]) -> Path:
     return pages[request.param]
 
@@ -102,6 +109,7 @@ def test_it_does_not_scroll_sideways(file: Path, width: int, browser: Any) -> No
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("file", WITH_CHARTS, indirect=True)
 def test_its_charts_can_be_seen(file: Path, browser: Any) -> None:
     page, _ = opened(browser, file)
     boxes = [chart.bounding_box() for chart in page.query_selector_all("svg.chart")]

@@ -43,9 +43,10 @@ def artifact(**parts: Any) -> Any:
     return SimpleNamespace(**{"problem": problem, "tokenizer": tokenizer, **parts})
 
 
-def test_a_generator_is_refused_before_anything_is_written(
-    answering: Callable[[str], Run], tmp_path: Path
+def test_a_generator_is_refused_before_its_weights_are_loaded(
+    answering: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("welltuned.deployment.export.run_export.load_artifact", None)
     with refused("export.cannot_hold"):
         export_run(answering("generation"), "onnx", tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()

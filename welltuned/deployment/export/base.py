@@ -15,6 +15,7 @@ from welltuned.runs.export_schema import ExportFile, ExportProof
 if TYPE_CHECKING:
     from torch import nn
 
+    from welltuned.artifact.manifest import ArtifactManifest
     from welltuned.artifact.save_load import Artifact
     from welltuned.runs import Run
 
@@ -68,6 +69,11 @@ class ExportFormat(ABC):
     """The extra of welltuned that installs what it needs."""
     packages: ClassVar[tuple[str, ...]] = ()
     """What it imports of it."""
+
+    def refusal(self, manifest: ArtifactManifest) -> Fault | None:
+        """Why the format holds no model of this kind, as is known before its weights are loaded;
+        None where it may. Raises `InputError` where the strategy says why."""
+        return None
 
     def holds(self, artifact: Artifact) -> Fault | None:
         """Why the format cannot hold a tuned model; None where it can."""

@@ -25,6 +25,7 @@ from welltuned.runs.export_schema import ExportFile, ExportProof
 if TYPE_CHECKING:
     from torch import nn
 
+    from welltuned.artifact.manifest import ArtifactManifest
     from welltuned.artifact.save_load import Artifact
     from welltuned.tasks import Examples
 
@@ -35,13 +36,13 @@ QUANTISED = ("MatMul", "Gemm")
 class GraphFormat(ExportFormat):
     """A format that is written from a captured graph."""
 
+    def refusal(self, manifest: ArtifactManifest) -> Fault | None:
+        if manifest.problem.responder is None:
+            return None
+        return cannot_hold(self.name, "it writes text, word by word", "export to=plain or to=gguf")
+
     def holds(self, artifact: Artifact) -> Fault | None:
-        problem, tokenizer = artifact.problem, artifact.tokenizer
-        if problem.responder is not None:
-            return cannot_hold(
-                self.name, "it writes text, word by word", "export to=plain or to=gguf"
-            )
-        if not tokenizer.is_fast:
+        if not artifact.tokenizer.is_fast:
             return cannot_hold(
                 self.name,
                 "its tokenizer has no tokenizer.json, which is all that is needed without torch",

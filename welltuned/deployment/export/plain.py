@@ -37,8 +37,8 @@ class PlainFormat(ExportFormat):
 
     name: ClassVar[str] = "plain"
 
-    def holds(self, artifact: Artifact) -> Fault | None:
-        artifact.manifest.strategy.require_mergeable()
+    def refusal(self, manifest: ArtifactManifest) -> Fault | None:
+        manifest.strategy.require_mergeable()
         return None
 
     def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:

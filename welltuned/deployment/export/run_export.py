@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from welltuned.artifact.manifest import CARD, find_artifact
+from welltuned.artifact.manifest import CARD, ArtifactManifest, find_artifact
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.special_tokens import stay_text
 from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, WrittenExport
@@ -52,6 +52,8 @@ def export_run(
     owner = _owner(folder)
     target = Path(out).expanduser() if out else _default_target(folder, owner, format, chosen)
     require_free(target)
+    if (fault := format.refusal(ArtifactManifest.read(folder))) is not None:
+        raise InputError(fault)
     artifact = load_artifact(folder, choose_device("cpu"))
     if (fault := format.holds(artifact)) is not None:
         raise InputError(fault)

@@ -25,6 +25,7 @@ from welltuned.models.modeling_pooled import PooledForSequenceClassification, po
 from welltuned.runs.export_schema import ExportFile, ExportProof
 
 if TYPE_CHECKING:
+    from welltuned.artifact.manifest import ArtifactManifest
     from welltuned.artifact.save_load import Artifact
     from welltuned.errors import Fault
 
@@ -46,6 +47,10 @@ class SentenceTransformersFormat(ExportFormat):
 
     name: ClassVar[str] = "sentence-transformers"
 
+    def refusal(self, manifest: ArtifactManifest) -> Fault | None:
+        manifest.strategy.require_mergeable()
+        return None
+
     def holds(self, artifact: Artifact) -> Fault | None:
         if not isinstance(_unwrapped(artifact.model), PooledForSequenceClassification):
             return cannot_hold(
@@ -53,7 +58,6 @@ class SentenceTransformersFormat(ExportFormat):
                 "its head does not read one pooled vector through one linear layer",
                 "train with task.pooling=mean, or export to=onnx",
             )
-        artifact.manifest.strategy.require_mergeable()
         return None
 
     def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:

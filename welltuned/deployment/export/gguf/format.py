@@ -25,6 +25,7 @@ from welltuned.runs.disk import writing
 if TYPE_CHECKING:
     from torch import nn
 
+    from welltuned.artifact.manifest import ArtifactManifest
     from welltuned.artifact.save_load import Artifact
     from welltuned.deployment.export.gguf.proof import Conversation
     from welltuned.runs.export_schema import ExportFile, ExportProof
@@ -48,6 +49,10 @@ class GgufFormat(ExportFormat):
     precisions: ClassVar[tuple[str, ...]] = ("fp16", "fp32", "int8")
     extra: ClassVar[str | None] = "gguf"
     packages: ClassVar[tuple[str, ...]] = ("gguf",)
+
+    def refusal(self, manifest: ArtifactManifest) -> Fault | None:
+        manifest.strategy.require_mergeable()
+        return None
 
     def holds(self, artifact: Artifact) -> Fault | None:
         artifact.manifest.strategy.require_mergeable()
