@@ -17,7 +17,7 @@ from welltuned.deployment.export.capture import Captured
 from welltuned.deployment.export.graph_format import loader_of
 from welltuned.deployment.export.onnx_format import OnnxFormat
 from welltuned.deployment.export.run_export import export_run
-from welltuned.deployment.graphs import ONNX
+from welltuned.deployment.graphs import ONNX, GraphModel
 from welltuned.runs import Run
 
 
@@ -95,6 +95,19 @@ def test_what_was_written_is_opened_with_the_inputs_that_it_names(tmp_path: Path
     summing_graph(tmp_path / ONNX, "input_ids", "token_type_ids")
     model = OnnxFormat().open(tmp_path, told(inputs=["input_ids", "token_type_ids"]))
     assert model(input_ids=torch.tensor([[3, 4]])).logits.tolist() == [[7.0]]
+
+
+def test_what_was_written_runs_without_what_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server need not have what quantises."""
+    monkeypatch.setattr(OnnxFormat, "packages", ("no_such_package", "onnxruntime"))
+    summing_graph(tmp_path / ONNX, "input_ids")
+    model = OnnxFormat().open(tmp_path, told(inputs=["input_ids"]))
+    assert isinstance(model, GraphModel) and model.inputs == ("input_ids",)
+    monkeypatch.setattr(OnnxFormat, "runtime", ("no_such_package",))
+    with refused("export.package_missing", packages="no_such_package"):
+        OnnxFormat().open(tmp_path, told(inputs=["input_ids"]))
 
 
 @pytest.mark.parametrize("precision", OnnxFormat.precisions)

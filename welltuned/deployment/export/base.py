@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -69,6 +69,8 @@ class ExportFormat(ABC):
     """The extra of welltuned that installs what it needs."""
     packages: ClassVar[tuple[str, ...]] = ()
     """What it imports of it."""
+    runtime: ClassVar[tuple[str, ...]] = ()
+    """Those of them that run what was written."""
 
     def refusal(self, manifest: ArtifactManifest) -> Fault | None:
         """Why the format holds no model of this kind, as is known before its weights are loaded;
@@ -99,9 +101,10 @@ class ExportFormat(ABC):
             )
         )
 
-    def require_packages(self) -> None:
-        """Raise `InputError` where a package that it needs is not installed."""
-        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+    def require_packages(self, names: Sequence[str] | None = None) -> None:
+        """Raise `InputError` where a package is not installed: of these, or of all it needs."""
+        needed = self.packages if names is None else names
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
             raise InputError(
                 Fault(

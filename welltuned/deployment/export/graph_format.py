@@ -72,7 +72,7 @@ class GraphFormat(ExportFormat):
         return GraphModel(self.graph(folder), inputs)
 
     def open(self, folder: Path, told: ExportFile) -> nn.Module:
-        self.require_packages()
+        self.require_packages(self.runtime)
         return self.model_of(folder, told["inputs"])
 
     def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:

@@ -38,6 +38,7 @@ class OnnxFormat(GraphFormat):
     precisions: ClassVar[tuple[str, ...]] = ("int8", "fp16", "fp32")
     extra: ClassVar[str | None] = "onnx"
     packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
+    runtime: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
     def recipes(self, precision: str) -> tuple[str, ...]:
         return (_DYNAMIC, _STATIC) if precision == "int8" else (precision,)

@@ -28,6 +28,7 @@ class OpenVinoFormat(GraphFormat):
     precisions: ClassVar[tuple[str, ...]] = ("int8", "fp16", "fp32")
     extra: ClassVar[str | None] = "openvino"
     packages: ClassVar[tuple[str, ...]] = ("onnx", "openvino", "nncf")
+    runtime: ClassVar[tuple[str, ...]] = ("openvino",)
 
     def recipes(self, precision: str) -> tuple[str, ...]:
         return (_INT8,) if precision == "int8" else (precision,)
