@@ -56,8 +56,10 @@ class Carrying:
         for one in self.findings:
             if one.outcome == "carried" and one.to:
                 before = found.get(one.to)
-                adds = before is not None and self._names_trackers(one)
-                found[one.to] = _together(before, one) if adds else one
+                if before is not None and self._names_trackers(one):
+                    found[one.to] = _together(before, one)
+                else:
+                    found[one.to] = one
         return found
 
     def _names_trackers(self, one: KeyFinding) -> bool:
