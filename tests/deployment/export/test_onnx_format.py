@@ -62,7 +62,7 @@ def test_reward_models_are_quantised_too(
     assert proof is not None and proof["agreement"]["same_answers"] is None
     assert not (target / "predict.py").exists()
     ours, theirs = open_predictor(target).predict(asked), wt.load(run).predict(asked)
-    rewards = [[float(row["reward"]) for row in rows] for rows in (ours, theirs)]
+    rewards = [[float(row["prediction"]) for row in rows] for rows in (ours, theirs)]
     assert np.abs(np.subtract(*rewards)).max() < 0.5 * np.std(rewards[1]) + 0.02
 
 
