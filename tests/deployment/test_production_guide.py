@@ -48,6 +48,8 @@ def served(desk: Path) -> Iterator[list[subprocess.Popen[str]]]:
     for process in started:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def test_both_languages_have_the_same_six() -> None:
