@@ -44,10 +44,23 @@ class Work:
     english: str
     """Where the definitions differ, if they do."""
     chinese: str
+    peer: str = ""
+    """What the peer calls it, if not by its name here."""
+    plain: bool = False
+    """Texts as they are, and not through the chat template."""
 
 
 WORKS = {
-    "sft": Work("SFT", "instruct_en_alpaca", {"type": "generation"}, "", ""),
+    "sft": Work(
+        "SFT, chat",
+        "instruct_en_alpaca",
+        {"type": "generation"},
+        "TRL also learns the line break that the template writes after the end of the answer",
+        "TRL 还学习模板在答案结束符之后写的换行",
+    ),
+    "sft-plain": Work(
+        "SFT, plain", "instruct_en_alpaca", {"type": "generation"}, "", "", "sft", plain=True
+    ),
     "dpo": Work("DPO", "pref_en_alpacaeval", {"type": "preference", "loss": "sigmoid"}, "", ""),
     "ipo": Work("IPO", "pref_en_alpacaeval", {"type": "preference", "loss": "ipo"}, "", ""),
     "kto": Work("KTO", "pref_en_alpacaeval", {"type": "kto"}, "", ""),
@@ -70,9 +83,9 @@ def rows_of(name: str, folder: Path, number: int) -> list[Row]:
 def _given(name: str, folder: Path) -> Iterator[Row]:
     lines = (folder / WORKS[name].source / "train.jsonl").read_text(encoding="utf-8").splitlines()
     for i, given in enumerate(map(json.loads, lines)):
-        if name == "sft":
+        if WORKS[name].task["type"] == "generation":
             asked = "\n\n".join(filter(None, (given["instruction"], given.get("input"))))
-            yield {"prompt": asked, "completion": given["output"]}
+            yield {"prompt": asked + "\n" * WORKS[name].plain, "completion": given["output"]}
         elif name == "kto":
             label = i % 2 == 0
             answer = given["chosen" if label else "rejected"]
@@ -85,6 +98,14 @@ def _size(value: object) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
+def as_ours(row: Row, plain: bool) -> Row:
+    """A row as our files have it: a prompt with its completion is a conversation there, too."""
+    if plain or set(row) != {"prompt", "completion"}:
+        return row
+    said = zip(("user", "assistant"), row.values(), strict=True)
+    return {"messages": [{"role": role, "content": text} for role, text in said]}
+
+
 def in_our_order(rows: list[Row]) -> list[Row]:
     """The rows as our first epoch takes them, for a side that takes them as they come."""
     plan = BatchPlan(np.ones(len(rows)), BATCH, seed=SEED, by_length=False)
@@ -94,7 +115,7 @@ def in_our_order(rows: list[Row]) -> list[Row]:
 # --- Both sides -------------------------------------------------------------------
 
 
-def ours(work: Work, model: Path, rows: Path, steps: int, run: Path) -> list[str]:
+def ours(work: Work, model: Path, folder: Path, steps: int, run: Path) -> list[str]:
     """A run of ours that does nothing but train."""
     training = {
         "max_steps": steps,
@@ -112,7 +133,7 @@ def ours(work: Work, model: Path, rows: Path, steps: int, run: Path) -> list[str
     }
     config = {
         "model": str(model),
-        "data": {split: str(rows) for split in ("train", "validation")},
+        "data": {split: str(folder / f"{split}.jsonl") for split in ("train", "validation")},
         "task": work.task,
         "strategy": "full",
         "training": training,
@@ -124,20 +145,40 @@ def ours(work: Work, model: Path, rows: Path, steps: int, run: Path) -> list[str
     return welltuned("train", str(file))
 
 
+def with_head(model: Path, folder: Path) -> Path:
+    """The model with a head that gives one number, so that both sides begin with the same one."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    torch.manual_seed(SEED)
+    judge = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    judge.config.pad_token_id = tokenizer.pad_token_id
+    judge.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
     """Both sides once: their losses, seconds and memory."""
-    work, rows = WORKS[name], rows_of(name, options.data, options.steps * BATCH)
-    given, ordered = folder / f"{name}.jsonl", folder / f"{name}.ordered.jsonl"
-    write_lines(given, [json.dumps(row) for row in rows])
-    write_lines(ordered, [json.dumps(row) for row in in_our_order(rows)])
+    number = options.steps * BATCH
+    work, rows = WORKS[name], rows_of(name, options.data, number + BATCH)
+    given, ordered = folder / "train.jsonl", folder / "ordered.jsonl"
+    read = [json.dumps(as_ours(row, work.plain)) for row in rows]
+    write_lines(given, read[:number])
+    write_lines(folder / "validation.jsonl", read[number:])
+    write_lines(ordered, map(json.dumps, in_our_order(rows[:number])))
+    judges = work.task["type"] == "reward"
+    model = with_head(options.model, folder / "judge") if judges else options.model
     place = Place(folder, options.data, len(rows))
     run = folder / name
-    cost = {"ours": timed(ours(work, options.model, given, options.steps, run), place)}
+    cost = {"ours": timed(ours(work, model, folder, options.steps, run), place)}
     cost["theirs"] = timed(
         script(
             "trl_losses",
-            work=name,
-            model=options.model,
+            work=work.peer or name,
+            **({"plain": True} if work.plain else {}),
+            model=model,
             rows=ordered,
             steps=options.steps,
             batch_size=BATCH,

@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-5)
+    parser.add_argument("--plain", action="store_true", help="texts as they are, no conversations")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     trainer_class, config_class, more = TRAINERS[options.work]
@@ -65,7 +66,7 @@ def main() -> None:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     rows = [json.loads(line) for line in options.rows.read_text(encoding="utf-8").splitlines()]
-    if tokenizer.chat_template:
+    if tokenizer.chat_template and not options.plain:
         rows = [turned(row) for row in rows]
     judges = options.work == "reward"
     kind = AutoModelForSequenceClassification if judges else AutoModelForCausalLM
