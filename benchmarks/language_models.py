@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from marked import as_table, pages, write_parts
-from speed.place import ROOT, Place, circumstances, script, timed, welltuned, write_lines
+from speed.place import ROOT, SPLITS, Place, circumstances, script, timed, welltuned, write_lines
 from welltuned.data.batching import BatchPlan
 
 RESULTS = ROOT / "benchmarks/results/language_models.json"
@@ -133,7 +133,7 @@ def ours(work: Work, model: Path, folder: Path, steps: int, run: Path) -> list[s
     }
     config = {
         "model": str(model),
-        "data": {split: str(folder / f"{split}.jsonl") for split in ("train", "validation")},
+        "data": {split: str(folder / f"{split}.jsonl") for split in SPLITS},
         "task": work.task,
         "strategy": "full",
         "training": training,
@@ -162,11 +162,12 @@ def with_head(model: Path, folder: Path) -> Path:
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
     """Both sides once: their losses, seconds and memory."""
     number = options.steps * BATCH
-    work, rows = WORKS[name], rows_of(name, options.data, number + BATCH)
+    work, rows = WORKS[name], rows_of(name, options.data, number + 2 * BATCH)
     given, ordered = folder / "train.jsonl", folder / "ordered.jsonl"
     read = [json.dumps(as_ours(row, work.plain)) for row in rows]
     write_lines(given, read[:number])
-    write_lines(folder / "validation.jsonl", read[number:])
+    write_lines(folder / "validation.jsonl", read[number : number + BATCH])
+    write_lines(folder / "test.jsonl", read[number + BATCH :])  # or it would be taken from train
     write_lines(ordered, map(json.dumps, in_our_order(rows[:number])))
     judges = work.task["type"] == "reward"
     model = with_head(options.model, folder / "judge") if judges else options.model
