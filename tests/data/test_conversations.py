@@ -235,8 +235,8 @@ def test_what_was_found_and_what_was_not_read_is_noted() -> None:
     answer = {**ANSWER, "mood": 0, "name": None}
     notes = converted({"messages": [USER, answer], "tools": "[]", "label": True}).notes
     assert noted(notes)[1:] == [
-        "data.read_as_layout source=a.jsonl title=OpenAI messages columns=messages",
-        "data.columns_not_read source=a.jsonl columns=tools, label",
+        "data.read_as_layout source=a.jsonl title=OpenAI messages columns=messages, tools",
+        "data.columns_not_read source=a.jsonl columns=label",
         "data.keys_not_read source=a.jsonl keys=mood",
     ]
 

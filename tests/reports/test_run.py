@@ -375,8 +375,20 @@ def test_preferences_are_told_as_pairs(rewarded: Run, tmp_path: Path) -> None:
 def test_without_a_wrong_pair_that_is_said(rewarded: Run) -> None:
     assert rewarded.results["test"]["pair_accuracy"] == 1
     page = Page(rewarded.report.read_text(encoding="utf-8"))
-    assert "No pair of this test split is ordered wrongly." in page.text
+    assert "No pair is ordered wrongly." in page.text
     assert "(longer); one reward for all (majority); the model before tuning" in page.text
+
+
+def test_pairs_are_told_of_validation_where_the_test_split_stays_sealed(
+    rewarded: Run, tmp_path: Path
+) -> None:
+    copied = Run(Path(shutil.copytree(rewarded.folder, tmp_path / "run")))
+    results = copied.read("results.json")
+    del results["test"]
+    (copied.folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    assert (
+        f"Over {results['validation']['pairs']} pairs the better response" in written(copied).text
+    )
 
 
 def test_direct_preference_shows_pairs_and_answers(directed: Run) -> None:

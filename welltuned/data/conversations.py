@@ -21,6 +21,7 @@ from welltuned.data.message_parsing import (
     is_learned,
     turns_in,
     with_system,
+    with_tools,
 )
 from welltuned.data.records import Role, map_columns
 from welltuned.data.table import Table
@@ -104,7 +105,8 @@ def _history(cell: Any, layout: ConversationLayout) -> list[ChatMessage]:
 def _read_turns(cells: Cells, layout: ConversationLayout) -> Example:
     role = "messages" if "messages" in cells else "conversations"
     messages = as_turns(cells[role], layout.name(role))
-    return Example(with_system(as_text(cells.get("system"), layout.name("system")), messages))
+    messages = with_system(as_text(cells.get("system"), layout.name("system")), messages)
+    return Example(with_tools(cells.get("tools"), messages, layout.name("tools")))
 
 
 def _read_completion(cells: Cells, layout: ConversationLayout) -> Example:
@@ -134,6 +136,7 @@ def _read_text(cells: Cells, layout: ConversationLayout) -> Example:
 
 _ALPACA_TEXTS = ("system", "instruction", "input", "output")
 _SYSTEM = Role("system", ("system", "system_prompt"), required=False)
+_TOOLS = Role("tools", ("tools", "functions"), required=False)
 _KEPT = (
     Role("id", ("id", "idx", "guid", "uid"), required=False),
     Role("group", (), required=False),
@@ -166,10 +169,12 @@ class Format:
 
 
 FORMATS = {
-    "messages": Format("OpenAI messages", (Role("messages", ("messages",)), _SYSTEM), _read_turns),
+    "messages": Format(
+        "OpenAI messages", (Role("messages", ("messages",)), _SYSTEM, _TOOLS), _read_turns
+    ),
     "sharegpt": Format(
         "ShareGPT",
-        (Role("conversations", ("conversations", "conversation")), _SYSTEM),
+        (Role("conversations", ("conversations", "conversation")), _SYSTEM, _TOOLS),
         _read_turns,
     ),
     "alpaca": Format(

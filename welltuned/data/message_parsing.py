@@ -6,15 +6,20 @@ A cell that cannot be read raises `Unreadable`, which says how to mend it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from welltuned.errors import Fault
 
 ChatMessage = dict[str, str]
-"""One turn: {"role": system, user, assistant or tool, "content": text}.
+"""One turn: {"role": system, user, assistant or tool, "content": text}, and where there are any:
 
-Where its file says that it is not learned, it has "weight": "0", too."""
+    weight        "0", where its file says that it is not learned
+    tool_calls    the tools that an answer calls, as JSON in OpenAI's form; `content` has them as
+                  text too, for templates that read no calls, and `words` what is said beside them
+    name, tool_call_id    of a tool's turn: which tool answers, and which call
+    tools         of the first turn: the tools that may be called, as JSON
+"""
 
 _ROLES = {
     "system": "system",
@@ -31,6 +36,8 @@ _ROLES = {
 }
 READ_KEYS = {"role", "from", "content", "value", "tool_calls", "function_call", "weight", "train"}
 """The keys of a turn that are read; others are told of."""
+RESULT_KEYS = {"name", "tool_call_id"}
+"""Keys that are read of a tool's turn besides."""
 
 
 class Unreadable(Exception):
@@ -126,7 +133,7 @@ def _turn(turn: Any, column: str) -> ChatMessage:
             role=given,
             known=known,
         )
-    said = {"role": role, "content": _content(turn, str(given))}
+    said = {"role": role, "content": _content(turn, str(given)), **_of_tools(turn, role)}
     return said if _learned(turn) is not False else {**said, "weight": "0"}
 
 
@@ -220,10 +227,46 @@ def _calls(turn: dict[str, Any]) -> list[Any]:
 
 def _call(call: Any) -> str:
     """A call as JSON, its arguments as values and not as JSON within JSON."""
+    return json.dumps(_function(call), ensure_ascii=False)
+
+
+def _function(call: Any) -> Any:
+    """What a call calls, its arguments as values."""
     function = call.get("function", call) if isinstance(call, dict) else call
     if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-        function = {**function, "arguments": _from_json(function["arguments"])}
-    return json.dumps(function, ensure_ascii=False)
+        return {**function, "arguments": _from_json(function["arguments"])}
+    return function
+
+
+def _of_tools(turn: dict[str, Any], role: str) -> ChatMessage:
+    """What templates with tools read of a turn beside its content."""
+    if role == "tool":
+        return {key: turn[key] for key in sorted(RESULT_KEYS) if isinstance(turn.get(key), str)}
+    content = turn.get("content", turn.get("value"))
+    calls, words = _calls(turn), content
+    if not calls and role == "assistant" and turn.get("from", turn.get("role")) != role:
+        calls, words = _written_calls(content), None  # the whole turn is a call, as ShareGPT has it
+    found = [_as_openai(call) for call in calls]
+    if not found or None in found:
+        return {}
+    said = "" if words is None else _said(words, role)
+    return {"tool_calls": json.dumps(found, ensure_ascii=False), "words": said}
+
+
+def _written_calls(content: Any) -> list[Any]:
+    """The calls that a text is, if it is nothing else."""
+    found = _from_json(content) if isinstance(content, str) else content
+    calls = found if isinstance(found, list) else [found]
+    return calls if all(isinstance(call, dict) and "name" in call for call in calls) else []
+
+
+def _as_openai(call: Any) -> dict[str, Any] | None:
+    """A call in OpenAI's form; None where it does not say what is called."""
+    function = _function(call)
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        return None
+    others = {key: value for key, value in call.items() if key == "id"}
+    return {**others, "type": "function", "function": function}
 
 
 def with_system(system: str, messages: list[ChatMessage]) -> list[ChatMessage]:
@@ -233,12 +276,44 @@ def with_system(system: str, messages: list[ChatMessage]) -> list[ChatMessage]:
     return [{"role": "system", "content": system}, *messages]
 
 
+def with_tools(cell: object, messages: list[ChatMessage], column: str) -> list[ChatMessage]:
+    """The conversation with the tools that it may call; nothing, or an empty list, are none.
+
+    They stand with the first turn, so that whoever reads its beginning alone reads them as well.
+    """
+    if not messages or cell is None or cell != cell or not str(cell).strip():
+        return messages
+    tools = cell_as_list(cell, column)
+    if any(not isinstance(tool, dict) for tool in tools):
+        raise Unreadable(
+            "data.tool_not_an_object",
+            "a tool of '{column}' must be an object",
+            "write each tool as its JSON schema, as OpenAI has it",
+            column=column,
+        )
+    if not tools:
+        return messages
+    return [{**messages[0], "tools": json.dumps(tools, ensure_ascii=False)}, *messages[1:]]
+
+
 def is_conversation(given: object) -> bool:
-    """Whether it is a list of turns with a role and a text, and nothing less tidy."""
+    """Whether it is a list of turns, each with a role and something said or called."""
     if not isinstance(given, (list, tuple)) or not given:
         return False
-    return all(
-        isinstance(turn, dict)
-        and all(isinstance(turn.get(key), str) for key in ("role", "content"))
-        for turn in given
-    )
+    try:
+        tidy_turns(given)
+    except Unreadable:
+        return False
+    return True
+
+
+def tidy_turns(given: Sequence[Mapping[str, Any]]) -> list[ChatMessage]:
+    """Turns as programs give them: as they are where they hold texts alone, else as a file's."""
+    if all(isinstance(turn, dict) and _holds_texts(turn) for turn in given):
+        return [dict(turn) for turn in given]
+    return as_turns(list(given), "messages")
+
+
+def _holds_texts(turn: Mapping[str, Any]) -> bool:
+    tidy = {"role", "content"} <= turn.keys()
+    return tidy and all(isinstance(value, str) for value in turn.values())

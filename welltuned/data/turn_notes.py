@@ -9,6 +9,7 @@ from itertools import pairwise
 from welltuned.data.facts import some_lines
 from welltuned.data.message_parsing import (
     READ_KEYS,
+    RESULT_KEYS,
     ChatMessage,
     asks_to_be_learned,
     is_learned,
@@ -46,7 +47,8 @@ class TurnNotes:
         self.unlearned += sum(not is_learned(answer) for answer in answers)
         for turn in (turn for cell in cells for turn in turns_in(cell)):
             self.not_answers += asks_to_be_learned(turn) and role_of(turn) != "assistant"
-            self.unread_keys |= {key for key in turn if turn[key] is not None} - READ_KEYS
+            read = READ_KEYS | RESULT_KEYS if role_of(turn) == "tool" else READ_KEYS
+            self.unread_keys |= {key for key in turn if turn[key] is not None} - read
 
     def messages(self, source: str) -> Iterator[Message]:
         """A sentence for each that was met."""

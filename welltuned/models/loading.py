@@ -21,6 +21,7 @@ from welltuned.models.adapters import AdapterFolder, find_adapter
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.checksums import check_sums, weights_fingerprint
 from welltuned.models.locations import locate, require_model_there
+from welltuned.models.template_options import TemplateOption, set_template_options
 from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part
 
@@ -50,6 +51,12 @@ class ModelConfig(Part):
     special_tokens_in_text: Literal["text", "tokens"] = "text"
     """How special tokens that are written in texts, such as `</s>`, are read: as plain text, or
     as the tokens themselves."""
+    template_options: dict[str, TemplateOption] = Field(
+        default_factory=dict, examples=[{"enable_thinking": False}]
+    )
+    """What the chat template is told wherever it is used, such as `{enable_thinking: false}` or
+    `{date_string: 26 Jul 2024}`. They become defaults of the template that is saved with the tuned
+    model, so that every library writes prompts as they were learned."""
     resize_embeddings: bool = False
     """Add embeddings for tokens of the tokenizer that the model has none for. Each starts as the
     mean of the others."""
@@ -189,6 +196,7 @@ def read_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:
         tokenizer.pad_token = tokenizer.eos_token
     # Saved with the tokenizer's files, where `data.special_tokens` reads it.
     tokenizer.init_kwargs["special_tokens_in_text"] = model.special_tokens_in_text
+    set_template_options(tokenizer, model.template_options)
     return tokenizer
 
 

@@ -24,6 +24,7 @@ from welltuned.tasks.chat.tokens import (
     trained_tokens,
     windows,
 )
+from welltuned.tasks.chat.tool_calls import calls_as_text
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -31,6 +32,7 @@ __all__ = [
     "Messages",
     "Rendered",
     "TrainOn",
+    "calls_as_text",
     "ensure_template",
     "findings",
     "pack",

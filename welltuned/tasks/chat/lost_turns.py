@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from welltuned.errors import InputError
 from welltuned.tasks.chat.template import Messages, apply_template
+from welltuned.tasks.chat.tool_calls import names_called
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,6 +36,7 @@ def lost_turns(
     deaf = _deaf_to(tokenizer, tuple(turn["role"] for turn in messages))
     found = (
         _lost(turn["role"], turn["content"], text, index in deaf)
+        or (None if all(name in text for name in names_called(turn)) else turn["role"])
         for index, turn in enumerate(messages)
     )
     return tuple(role for role in found if role is not None)

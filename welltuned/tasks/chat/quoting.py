@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SURROGATE = 0xD800
 """Stand-ins are letters of which no text that can be tokenised has any."""
+_OURS = ("role", "weight")
+"""Keys of turns that nobody said."""
 _PRIVATE = 0xF0000
 """Marks are letters that stand for nothing in any script."""
 
@@ -40,7 +42,10 @@ class Quotes:
         """The turns with stand-ins; the same turns where they quote nothing."""
         if not stay_text(self.tokenizer):
             return messages
-        return [{**turn, "content": self._hidden(turn["content"])} for turn in messages]
+        return [
+            {key: said if key in _OURS else self._hidden(said) for key, said in turn.items()}
+            for turn in messages
+        ]
 
     def _hidden(self, text: str) -> str:
         for start, end in written_in(self.tokenizer, text):

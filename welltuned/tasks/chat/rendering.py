@@ -12,6 +12,7 @@ from welltuned.tasks.chat.lost_turns import lost_turns
 from welltuned.tasks.chat.quoting import Quotes
 from welltuned.tasks.chat.spans import spans_of, without
 from welltuned.tasks.chat.template import Messages, apply_template
+from welltuned.tasks.chat.tool_calls import TOOLS, fitted, reads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,7 +32,7 @@ class Rendered:
     meant: tuple[Span, ...] | None = None
     """Where special tokens are meant in a text that quotes some; None where it quotes none."""
     lost: tuple[str, ...] = ()
-    """Whose turns, or parts of turns, the template leaves out."""
+    """Whose turns, or parts of turns, the template leaves out; the tools, where it does those."""
 
 
 def render_chat(
@@ -46,10 +47,11 @@ def render_chat(
     leaves out an answer; `place` says where the conversation comes from.
     """
     quotes = Quotes(tokenizer)
-    messages = quotes.hide(messages)
+    without_tools = "tools" in messages[0] and not reads(tokenizer, "tools")
+    messages = quotes.hide(fitted(tokenizer, messages))
     text = apply_template(tokenizer, messages, False, place)
     spans = _learned(tokenizer, messages, text, train_on, place)
-    lost = lost_turns(tokenizer, messages, text)
+    lost = (*lost_turns(tokenizer, messages, text), *([TOOLS] if without_tools else ()))
     return Rendered(quotes.shown(text), spans, meant=quotes.meant(text), lost=lost)
 
 
@@ -119,7 +121,7 @@ def prompt_of(
 
 def _asked(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> Rendered:
     quotes = Quotes(tokenizer)
-    text = apply_template(tokenizer, quotes.hide(messages), True, None)
+    text = apply_template(tokenizer, quotes.hide(fitted(tokenizer, messages)), True, None)
     return Rendered(quotes.shown(text), (), meant=quotes.meant(text))
 
 

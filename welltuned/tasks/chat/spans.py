@@ -9,6 +9,7 @@ from welltuned.data.message_parsing import is_learned
 from welltuned.data.special_tokens import Span
 from welltuned.errors import Fault, InputError, Place
 from welltuned.tasks.chat.template import Messages, apply_template
+from welltuned.tasks.chat.tool_calls import names_called
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,11 +81,17 @@ def span_of(
     Some write earlier turns anew, without their thoughts for example; there the content
     is looked for.
     """
-    content = messages[index]["content"]
+    content, called = messages[index]["content"], names_called(messages[index])
     before = _part(tokenizer, messages[:index], True)
     upto = _part(tokenizer, messages[: index + 1], False)
     start, end = _length_of_start(before, text), _length_of_start(upto, text)
+    if called:
+        content = called[-1]
+        if start is None or end is None:
+            start, end = _call(text, start, floor, content, before or "", upto or "")
     if start is None or end is None:
+        if called:
+            raise _lost(place)
         floors = [start] if start is not None else _floors(messages, index, text, floor, before)
         found = next(filter(None, (_find(text, content, at) for at in floors)), None)
         if found is None:
@@ -94,6 +101,23 @@ def span_of(
     if not text[start:end].strip():
         raise _lost(place)
     return start, _without_separator(text, start, end, content)
+
+
+def _call(
+    text: str, start: int | None, floor: int, name: str, before: str, upto: str
+) -> tuple[int | None, int | None]:
+    """Where a turn stands whose last call is of this name, by how it is written where the
+    conversation ends with it; failing that, from where it is written otherwise than asked for."""
+    own = upto[len(before) :].rstrip() if upto.startswith(before) else ""
+    at = text.find(own, floor if start is None else start) if own else -1
+    if at >= 0:
+        return at, at + len(own)
+    if start is None:
+        common = _shared(before, text)
+        start = max(text.rfind("\n", floor, common), text.rfind(">", floor, common)) + 1
+    tail = upto[upto.rfind(name) :].rstrip() if name in upto else ""
+    at = text.find(tail, start) if tail else -1
+    return start, (at + len(tail) if at >= 0 else None)
 
 
 def _lost(place: Place | None) -> InputError:

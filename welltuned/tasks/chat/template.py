@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from welltuned.errors import Fault, InputError, Place
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Messages = Sequence[Mapping[str, str]]
-"""Turns, each with its `role` and `content`, and `weight` "0" where it is not learned."""
+"""Turns as `data.message_parsing.ChatMessage` describes them."""
 
 DEFAULT_TEMPLATE = (
     "{{ bos_token }}"
@@ -36,7 +37,8 @@ def apply_template(
     try:
         return str(
             tokenizer.apply_chat_template(
-                [{key: said for key, said in turn.items() if key != "weight"} for turn in messages],
+                [_as_read(turn) for turn in messages],
+                tools=json.loads(messages[0].get("tools", "null")) if messages else None,
                 tokenize=False,
                 add_generation_prompt=prompting,
             )
@@ -52,3 +54,11 @@ def apply_template(
                 reason=reason,
             )
         ) from error
+
+
+def _as_read(turn: Mapping[str, str]) -> dict[str, Any]:
+    """A turn as templates read it: its calls as values, and nothing that is not the turn's."""
+    given: dict[str, Any] = {k: said for k, said in turn.items() if k not in ("weight", "tools")}
+    if "tool_calls" in given:
+        given["tool_calls"] = json.loads(given["tool_calls"])
+    return given

@@ -10,7 +10,7 @@ import numpy as np
 
 from welltuned.data import conversations
 from welltuned.data.encoding import pad
-from welltuned.data.message_parsing import is_conversation, is_learned
+from welltuned.data.message_parsing import is_conversation, is_learned, tidy_turns
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
@@ -62,7 +62,7 @@ class ConversationCodec(Codec):
         """Texts, or lists of messages, as questions without answers."""
         number = len(inputs)
         messages = [
-            [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
+            [{"role": "user", "content": given}] if isinstance(given, str) else tidy_turns(given)
             for given in inputs
         ]
         plain = self.style == "plain"
@@ -178,8 +178,16 @@ def reference_of(style: Style, records: Records, index: int) -> str | None:
         completion = records["completion"][index]
         return None if completion is None else completion.strip()
     last = records["messages"][index][-1]
-    answers = last["role"] == "assistant" and is_learned(last)
-    return last["content"].strip() if answers else None
+    if last["role"] != "assistant" or not is_learned(last):
+        return None
+    return as_reference(style, records, index, last["content"].strip())
+
+
+def as_reference(style: Style, records: Records, index: int, answer: str) -> str:
+    """An answer in the form of the example's own: calls of tools without what stands around them,
+    which differs from template to template."""
+    called = style == "chat" and "tool_calls" in records["messages"][index][-1]
+    return (chat.calls_as_text(answer) if called else None) or answer
 
 
 def question_of(

@@ -17,6 +17,7 @@ from welltuned.tasks import chat
 from welltuned.tasks.generation.codec import (
     ConversationCodec,
     Style,
+    as_reference,
     is_answered,
     question_of,
     reference_of,
@@ -136,7 +137,7 @@ class TextResponder(Responder):
     def score(self, responses: Sequence[str], records: Records, intervals: bool = False) -> Scores:
         references = [reference_of(self.style, records, i) for i in range(len(responses))]
         pairs = [
-            (response, right)
+            (as_reference(self.style, records, i, response), right)
             for i, (response, right) in enumerate(zip(responses, references, strict=True))
             if right and is_answered(self.style, records, i)
         ]

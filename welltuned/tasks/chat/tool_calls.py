@@ -1,0 +1,72 @@
+"""Tools in conversations: calls and schemas as a template reads them, or as text where it cannot.
+
+A template that reads `tool_calls` is given them as OpenAI's form has them, and writes them as its
+family does. To any other a call is what the answer says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from welltuned.tasks.chat.template import Messages
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TOOLS = "the tools"
+"""The schemas of what may be called, where a template leaves them out."""
+
+
+def reads(tokenizer: PreTrainedTokenizerBase, name: str) -> bool:
+    """Whether the tokenizer's template knows a variable or a key of turns."""
+    return re.search(rf"\b{name}\b", str(tokenizer.chat_template)) is not None
+
+
+def fitted(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> Messages:
+    """The turns with what the template reads of tools, and nothing else of them."""
+    return [_fitted(tokenizer, turn) for turn in messages]
+
+
+def _fitted(tokenizer: PreTrainedTokenizerBase, turn: Mapping[str, str]) -> Mapping[str, str]:
+    calls, schemas = reads(tokenizer, "tool_calls"), reads(tokenizer, "tools")
+    dropped = {"words", *(() if calls else ("tool_calls",)), *(() if schemas else ("tools",))}
+    if not dropped & turn.keys():
+        return turn
+    said = turn["words"] if calls and "words" in turn else turn["content"]
+    kept = {key: value for key, value in turn.items() if key not in dropped}
+    return {**kept, "content": said}
+
+
+def names_called(turn: Mapping[str, str]) -> list[str]:
+    """The tools that a turn calls, in order."""
+    return [call["function"]["name"] for call in json.loads(turn.get("tool_calls", "[]"))]
+
+
+def calls_as_text(answer: str) -> str | None:
+    """The calls that an answer holds, whatever stands around them, as data files write them.
+
+    None where it holds none.
+    """
+    calls = [
+        {"name": call["name"], "arguments": call.get("arguments", call.get("parameters"))}
+        for call in _objects(answer)
+        if "name" in call
+    ]
+    return "\n".join(json.dumps(call, ensure_ascii=False) for call in calls) or None
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """The JSON objects in a text, those within others left out."""
+    decoder, found, at = json.JSONDecoder(), [], text.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except ValueError:
+            value, end = None, at + 1
+        if isinstance(value, dict):
+            found.append(value)
+        at = text.find("{", end)
+    return found
