@@ -22,6 +22,7 @@ class Echo:
 
     def __init__(self, writes: bool = False) -> None:
         self.problem = SimpleNamespace(responder=object() if writes else None)
+        self.tokenizer = SimpleNamespace(is_fast=False)
         self.batches: list[list[object]] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
