@@ -4,9 +4,12 @@ One model, all-MiniLM-L6-v2 tuned for a few steps, sentences of `sentiment_en_mr
 `predict` answers all texts in this process, and the server, in a process of its own on the same
 cores, is asked by so many clients that its queue is never empty, with requests of 1, 8 and 32
 texts. Then requests arrive at random times (Poisson) at half of the rate that it has reached, and
-the time of each is taken. At the end it is stopped under load, and requests without an answer are
-counted. The clients' own work is done on the same cores, and is part of what the server appears to
-take.
+the time of each is taken; those of the largest requests also where the server refuses what would
+be late. At the end it is stopped under load, and requests without an answer are counted.
+
+The clients' own work is done on the same cores, and is part of what the server appears to take. So
+there are two ratios to `predict`: of texts a second, and of the processor's seconds that a text
+takes in the server's process alone.
 
     python benchmarks/serving.py --texts 1024 --rounds 3 --write
 
@@ -27,12 +30,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import psutil
 
 import welltuned as wt
 from marked import ROOT, as_table, pages, write_parts
@@ -42,20 +47,27 @@ PAGES = pages("serving")
 PART = "measured"
 SIZES = (1, 8, 32)
 HEADS = {
-    "en": ("texts a request", "texts/s", "of `predict`", "p50 at half load", "p99 at half load"),
-    "zh": ("文本数/请求", "文本/秒", "与 `predict` 之比", "半负载 p50", "半负载 p99"),
+    "en": (
+        *("texts a request", "texts/s", "of `predict`", "by CPU seconds"),
+        *("p50 at half load", "p99 at half load"),
+    ),
+    "zh": ("文本数/请求", "文本/秒", "与 `predict` 之比", "按 CPU 秒", "半负载 p50", "半负载 p99"),
 }
 WORDS = {
-    "en": "`predict`: {predict:.0f} texts/s. The bound is {bound} ms. Probabilities differ by "
-    "{differ:.0e} at most. Stopped under load: {asked} requests sent, {lost} lost. {machine}.",
-    "zh": "`predict`：{predict:.0f} 文本/秒。上限为 {bound} ms。"
-    "概率最多相差 {differ:.0e}。"
+    "en": "`predict`: {predict:.0f} texts/s, {cpu:.1f} ms of the processor for each. The bound is "
+    "{bound} ms. With `--refuse-late`, requests of {size} texts at half load: p99 {kept:.0f} ms, "
+    "{refused:.1%} refused. Probabilities differ by {differ:.0e} at most. Stopped under load: "
+    "{asked} requests sent, {lost} lost. {machine}.",
+    "zh": "`predict`：{predict:.0f} 文本/秒，每个文本占用处理器 {cpu:.1f} ms。上限为 {bound} ms。"
+    "使用 `--refuse-late` 时，半负载下每个请求 {size} 个文本：p99 {kept:.0f} ms，"
+    "{refused:.1%} 被拒绝。概率最多相差 {differ:.0e}。"
     "负载下停止：发出 {asked} 个请求，丢失 {lost} 个。{machine}。",
 }
 _BOUND_MS = 500
 _WAITING = 256
 """Texts that the clients keep asked for at saturation."""
-_HALF_LOAD_SECONDS = 20.0
+_HALF_LOAD_REQUESTS, _HALF_LOAD_SECONDS = 300, 20.0
+"""At least so many, for so long."""
 
 
 def main() -> None:
@@ -91,15 +103,43 @@ def tuned(data: Path, folder: Path) -> wt.Run:
 
 
 @dataclass
+class Rate:
+    """How fast texts were answered, by one round each."""
+
+    texts_a_second: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    """Of the answering process, for each text."""
+
+    @property
+    def speed(self) -> float:
+        return statistics.median(self.texts_a_second)
+
+    @property
+    def cpu(self) -> float:
+        return statistics.median(self.cpu_seconds)
+
+    @contextmanager
+    def timed(self, texts: int, process: psutil.Process) -> Iterator[None]:
+        """Of what is done meanwhile, by a process with its threads."""
+        start, before = time.perf_counter(), sum(process.cpu_times()[:2])
+        yield
+        self.texts_a_second.append(texts / (time.perf_counter() - start))
+        self.cpu_seconds.append((sum(process.cpu_times()[:2]) - before) / texts)
+
+
+@dataclass
 class Found:
     """What was measured."""
 
-    predict: float = 0.0
-    """Texts a second."""
-    rates: dict[int, float] = field(default_factory=dict)
-    """Texts a second of the server, by the texts of a request."""
+    predict: Rate = field(default_factory=Rate)
+    rates: dict[int, Rate] = field(default_factory=lambda: {size: Rate() for size in SIZES})
+    """Of the server, by the texts of a request."""
     latencies: dict[int, list[float]] = field(default_factory=dict)
     """Seconds of each request at half load."""
+    kept: list[float] = field(default_factory=list)
+    """The same of the largest requests, where what would be late is refused."""
+    refused: float = 0.0
+    """The share of these that were."""
     differ: float = 0.0
     asked: int = 0
     lost: int = 0
@@ -108,28 +148,25 @@ class Found:
 def measured(run: wt.Run, texts: Sequence[str], rounds: int) -> Found:
     found, model = Found(), wt.load(run)
     expected = model.predict(texts)  # which warms it up as well
-    alone: list[float] = []
-    reached: dict[int, list[float]] = {size: [] for size in SIZES}
     with server(run) as (process, port):
+        asyncio.run(saturate(port, texts[:128], 8))
         for _ in range(rounds):
-            alone.append(len(texts) / seconds_of(lambda: model.predict(texts)))
-            for size in SIZES:
-                start = time.perf_counter()
-                rows = asyncio.run(saturate(port, texts, size))
-                reached[size].append(len(texts) / (time.perf_counter() - start))
+            with found.predict.timed(len(texts), psutil.Process()):
+                model.predict(texts)
+            for size, rate in found.rates.items():
+                with rate.timed(len(texts), psutil.Process(process.pid)):
+                    rows = asyncio.run(saturate(port, texts, size))
                 found.differ = max(found.differ, difference(rows, expected))
-        found.predict = statistics.median(alone)
-        found.rates = {size: statistics.median(rates) for size, rates in reached.items()}
         for size, rate in found.rates.items():
-            found.latencies[size] = asyncio.run(half_load(port, texts, size, rate / 2 / size))
+            asked = half_load(port, texts, size, rate.speed / 2 / size)
+            found.latencies[size], _ = asyncio.run(asked)
         found.asked, found.lost = asyncio.run(stopped_under_load(process, port, texts))
+    most, speed = SIZES[-1], found.rates[SIZES[-1]].speed
+    with server(run, "--refuse-late") as (_, port):
+        asyncio.run(saturate(port, texts[:128], most, clients=1))  # it learns how fast it is
+        found.kept, refused = asyncio.run(half_load(port, texts, most, speed / 2 / most))
+    found.refused = refused / (refused + len(found.kept))
     return found
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def difference(rows: Sequence[Any], expected: Sequence[Any]) -> float:
@@ -141,10 +178,10 @@ def difference(rows: Sequence[Any], expected: Sequence[Any]) -> float:
 
 
 @contextmanager
-def server(run: wt.Run) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def server(run: wt.Run, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A server of a run in a process of its own, and its port."""
     command = [sys.executable, "-m", "welltuned.cli", "serve", str(run.folder), "0"]
-    command += ["--latency-ms", str(_BOUND_MS)]
+    command += ["--latency-ms", str(_BOUND_MS), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = shlex.split(process.stdout.readline())
@@ -204,7 +241,9 @@ def parts(texts: Sequence[str], size: int) -> list[Sequence[str]]:
     return [texts[start : start + size] for start in range(0, len(texts), size)]
 
 
-async def saturate(port: int, texts: Sequence[str], size: int) -> list[Any]:
+async def saturate(
+    port: int, texts: Sequence[str], size: int, clients: int | None = None
+) -> list[Any]:
     """Rows of all texts, asked by so many clients that work always waits."""
     waiting = list(enumerate(parts(texts, size)))[::-1]
     answers: dict[int, list[Any]] = {}
@@ -218,33 +257,40 @@ async def saturate(port: int, texts: Sequence[str], size: int) -> list[Any]:
             answers[number] = json.loads(body)["answers"]
         client.close()
 
-    await asyncio.gather(*(work() for _ in range(max(4, _WAITING // size))))
+    await asyncio.gather(*(work() for _ in range(clients or max(4, _WAITING // size))))
     return [row for number in sorted(answers) for row in answers[number]]
 
 
-async def half_load(port: int, texts: Sequence[str], size: int, rate: float) -> list[float]:
-    """Seconds from when each request should have been sent, which come at `rate` a second."""
+async def half_load(
+    port: int, texts: Sequence[str], size: int, rate: float
+) -> tuple[list[float], int]:
+    """Requests come at `rate` a second: the seconds that each took, and how many were refused."""
     draw, some = random.Random(size), parts(texts, size)
     idle: list[Client] = []
     seconds: list[float] = []
+    refused, lasting = 0, max(_HALF_LOAD_SECONDS, _HALF_LOAD_REQUESTS / rate)
 
     async def ask(request: bytes) -> None:
+        nonlocal refused
         start = time.perf_counter()
         client = idle.pop() if idle else Client(port)
         status, body = await client.ask(request)
+        idle.append(client)
+        if status == 429:
+            refused += 1
+            return
         assert status == 200, body
         seconds.append(time.perf_counter() - start)
-        idle.append(client)
 
     async with asyncio.TaskGroup() as group:
         start, due = time.perf_counter(), 0.0
-        while due < _HALF_LOAD_SECONDS:
+        while due < lasting:
             due += draw.expovariate(rate)
             await asyncio.sleep(max(0.0, start + due - time.perf_counter()))
             group.create_task(ask(request_of(draw.choice(some))))
     for client in idle:
         client.close()
-    return seconds
+    return seconds, refused
 
 
 async def stopped_under_load(
@@ -281,16 +327,24 @@ async def stopped_under_load(
 # --- The table -------------------------------------------------------------------------
 
 
+def quantile_ms(seconds: Sequence[float], share: float) -> float:
+    return sorted(seconds)[int(share * (len(seconds) - 1))] * 1000
+
+
 def table(found: Found, language: str) -> str:
     rows: list[list[str]] = []
     for size, rate in found.rates.items():
-        times = sorted(found.latencies[size])
-        half, most = (times[int(share * (len(times) - 1))] * 1000 for share in (0.5, 0.99))
-        cells = [f"{size}", f"{rate:.0f}", f"{rate / found.predict:.2f}"]
-        rows.append([*cells, f"{half:.0f} ms", f"{most:.0f} ms"])
+        ratios = rate.speed / found.predict.speed, found.predict.cpu / rate.cpu
+        times = (quantile_ms(found.latencies[size], share) for share in (0.5, 0.99))
+        cells = [f"{size}", f"{rate.speed:.0f}", *(f"{ratio:.2f}" for ratio in ratios)]
+        rows.append([*cells, *(f"{time:.0f} ms" for time in times)])
     environment = describe_environment()
     said = WORDS[language].format(
-        predict=found.predict,
+        predict=found.predict.speed,
+        cpu=found.predict.cpu * 1000,
+        size=SIZES[-1],
+        kept=quantile_ms(found.kept, 0.99),
+        refused=found.refused,
         bound=_BOUND_MS,
         differ=found.differ,
         asked=found.asked,

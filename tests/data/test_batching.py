@@ -146,6 +146,14 @@ def test_an_evaluation_pads_little_where_few_texts_differ_much() -> None:
     assert len(evaluation_batches(lengths // 32, 64)) == 1, "another pass would cost more"
 
 
+def test_where_passes_cost_little_fewer_texts_are_padded() -> None:
+    """Where there is a budget of tokens, which is so on a CPU."""
+    lengths = np.array([60, 50, 40, 30, 25, 20, 15, 10])
+    assert len(evaluation_batches(lengths, 64)) == 1
+    batches = evaluation_batches(lengths, 64, 2048)
+    assert padding_fraction(lengths, batches) < 0.2 and len(batches) == 3
+
+
 def test_evaluation_begins_with_the_longest_texts() -> None:
     """What does not fit into memory shows at once, not at the end."""
     assert LENGTHS[evaluation_batches(LENGTHS, 32)[0]].min() >= np.sort(LENGTHS)[-32]

@@ -35,6 +35,9 @@ Latency = Annotated[
     int, typer.Option(min=1, help="What an answer may take while there is no overload.")
 ]
 Waiting = Annotated[int, typer.Option(min=1, help="Inputs that may wait.")]
+RefuseLate = Annotated[
+    bool, typer.Option("--refuse-late", help="Refuse what would be answered too late (429).")
+]
 Inputs = Annotated[int, typer.Option(min=1, help="Inputs of a request.")]
 Bytes = Annotated[int, typer.Option(min=1, help="Bytes of a request.")]
 Drain = Annotated[float, typer.Option(min=0, help="What answers may take once it is to stop.")]
@@ -54,6 +57,7 @@ def serve_command(
     name: Name = None,
     latency_ms: Latency = 500,
     max_queue: Waiting = 4096,
+    refuse_late: RefuseLate = False,
     max_inputs: Inputs = 1024,
     max_bytes: Bytes = 8 << 20,
     drain_seconds: Drain = 30.0,
@@ -78,6 +82,7 @@ def serve_command(
     limits = ServerLimits(
         latency=latency_ms / 1000,
         queue=max_queue,
+        refuse_late=refuse_late,
         inputs=max_inputs,
         body=max_bytes,
         drain=drain_seconds,

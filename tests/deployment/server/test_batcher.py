@@ -22,6 +22,7 @@ class Echo:
 
     def __init__(self, writes: bool = False) -> None:
         self.problem = SimpleNamespace(responder=object() if writes else None)
+        self.tokenizer = SimpleNamespace(is_fast=False)
         self.batches: list[list[object]] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
@@ -194,6 +195,82 @@ def test_texts_are_written_sixteen_at_a_time(batcher: Any) -> None:
     writer = Echo(writes=True)
     assert len(answers(batcher(writer).submit([f"text {i}" for i in range(40)]))) == 40
     assert [len(batch) for batch in writer.batches] == [16, 16, 8]
+
+
+# --- When more waits than can be answered in time ------------------------------------
+
+
+@pytest.fixture
+def late(busy: Callable[..., Batcher]) -> Callable[..., Batcher]:
+    """As `busy`, but that whoever waits is late; a batch holds 8 of the `LONG` texts."""
+
+    def make(**limits: Any) -> Batcher:
+        one = busy(**{"latency": 0.001, **limits})
+        one._rate.learn(512, 1.0)
+        return one
+
+    return make
+
+
+LONG, SHORT = [f"{i:0200}" for i in range(20)], [f"{i:03}" for i in range(20)]
+
+
+def test_texts_of_like_length_are_answered_together(echo: Echo, late: Any) -> None:
+    batcher = late()
+    texts = [text for pair in zip(LONG, SHORT, strict=True) for text in pair]
+    asked = [batcher.submit([text]) for text in texts]
+    echo.may_go_on.set()
+    assert [answers(one) for one in asked] == [[text] for text in texts]
+    assert echo.batches[1:] == [LONG[:8], LONG[8:16], LONG[16:] + SHORT]
+
+
+def test_rows_stand_as_they_were_asked_whatever_was_answered_first(echo: Echo, late: Any) -> None:
+    batcher = late()
+    texts = [text for pair in zip(SHORT, LONG, strict=True) for text in pair]
+    asked = [batcher.submit(texts[start : start + 20]) for start in (0, 20)]
+    echo.may_go_on.set()
+    assert [text for one in asked for text in answers(one)] == texts
+    for one in asked:
+        assert [row["id"] for row in one.result()] == [f"inputs:{i}" for i in range(1, 21)]
+    assert len(echo.batches) == 4
+
+
+def test_nobody_is_passed_over_for_whoever_comes_later(echo: Echo, late: Any) -> None:
+    """A text of the length of the next batch comes when the first of these batches has ended."""
+    batcher, told, later = late(), list[int](), list[Future[Any]]()
+
+    def heard(inputs: int, seconds: float) -> None:
+        told.append(inputs)
+        if len(told) == 2:
+            later.append(batcher.submit(["later".ljust(200)]))
+
+    batcher._heard = heard
+    asked = [batcher.submit([text]) for text in SHORT + LONG]
+    echo.may_go_on.set()
+    assert [answers(one) for one in asked] == [[text] for text in SHORT + LONG]
+    answers(later[0])
+    assert [len(batch) for batch in echo.batches] == [1, 8, 8, 24, 1]
+
+
+def test_those_who_have_gone_meanwhile_are_not_answered(echo: Echo, late: Any) -> None:
+    batcher = late()
+    asked = [batcher.submit([text]) for text in LONG]
+    batcher._heard = lambda inputs, seconds: asked[19].cancel()
+    echo.may_go_on.set()
+    assert [answers(one) for one in asked[:19]] == [[text] for text in LONG[:19]]
+    assert all(LONG[19] not in batch for batch in echo.batches[2:]) and batcher.waiting == 0
+
+
+def test_what_would_be_late_is_refused_where_that_is_asked_for(echo: Echo, busy: Any) -> None:
+    batcher = busy(refuse_late=True)
+    batcher._rate.learn(512, 10.0)
+    first = batcher.submit(LONG[:4])  # nobody waits: it is let in, however long it takes
+    with pytest.raises(Refusal) as error:
+        batcher.submit(["short"])
+    assert error.value.status == 429 and 3 <= (error.value.retry_after or 0) <= 5
+    assert error.value.faults[0].code == "serve.too_late"
+    echo.may_go_on.set()
+    assert answers(first) == LONG[:4] and batcher.waiting == 0
 
 
 def test_closing_answers_what_was_taken_and_takes_no_more(echo: Echo, busy: Any) -> None:

@@ -28,5 +28,5 @@ def test_the_verb_has_the_options_that_are_shown() -> None:
     lines = [line for line in GUIDE.splitlines() if line.startswith("welltuned serve")]
     named = {word for line in lines for word in line.split() if word.startswith("--")}
     named |= {word for word in entry if word.startswith("--")}
-    named |= set(re.findall(r"`(--(?:max|latency|drain|log|address)[a-z-]*)`", GUIDE))
+    named |= set(re.findall(r"`(--(?:max|latency|drain|log|address|refuse)[a-z-]*)`", GUIDE))
     assert len(named) > 6 and named <= known

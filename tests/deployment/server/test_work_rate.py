@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
-from welltuned.deployment.server.work_rate import WorkRate, work_of
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
+
+from welltuned.deployment.server.work_rate import WorkRate, lengths_of, work_of
+
+
+@pytest.fixture
+def words() -> PreTrainedTokenizerFast:
+    """A tokenizer of words."""
+    backend = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
+    backend.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=backend)
+
+
+def test_tokens_are_counted_of_all_texts_of_an_input(words: PreTrainedTokenizerFast) -> None:
+    inputs: list[object] = ["one", "one two three", ["a b", "c"], [{"role": "x", "content": "y z"}]]
+    assert lengths_of(inputs, words) == [1, 3, 3, 3]
+    assert lengths_of(["good " * 10**6, None, "half \ud800"], words)[:2] == [512, 0]
+    assert lengths_of([None, 3], words) == [0, 0]
+
+
+def test_tokens_are_guessed_where_counting_takes_long() -> None:
+    slow: Any = SimpleNamespace(is_fast=False)
+    assert lengths_of(["one two three"], slow) == [work_of("one two three")]
+
+
+def test_an_input_may_be_nested_deeply(words: PreTrainedTokenizerFast) -> None:
+    deep: Any = "a b"
+    for _ in range(10**4):
+        deep = [deep]
+    assert lengths_of([deep], words) == [2] and work_of(deep) == work_of("a b")
 
 
 def test_longer_texts_are_more_work_up_to_what_a_model_reads() -> None:
@@ -54,5 +90,7 @@ def test_a_machine_that_became_slower_is_noticed() -> None:
 def test_how_long_work_takes_is_unknown_at_first() -> None:
     rate = WorkRate(seconds=0.1)
     assert rate.seconds_for(500) == 0
+    rate.learn(5, 1.0)
+    assert rate.seconds_for(500) == 0, "so small a batch does not tell"
     rate.learn(1000, 2.0)
     assert rate.seconds_for(500) == 1.0

@@ -4,8 +4,8 @@
     alone    what needs the model for itself, such as an answer that is streamed
 
 A batch begins when it is full, or when its oldest request has waited for `max_wait`; what comes
-while the model is busy makes the next. Of a request too large for one batch a part is taken, and
-the rest goes to the end of the queue, so that small ones need not wait for all of it.
+while the model is busy makes the next (`batch_choice`). A request that is too large for one batch
+is due later by half the bound for each further one, so that small ones need not wait for all of it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ import math
 import secrets
 import threading
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import partial
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from welltuned.artifact.answers import Row
 from welltuned.artifact.predictor import Predictor
+from welltuned.deployment.server.batch_choice import (
+    BatchPart,
+    QueuedRequest,
+    are_late,
+    due_first,
+    sweep,
+)
 from welltuned.deployment.server.limits import ServerLimits
 from welltuned.deployment.server.refusal import Refusal, stopping_fault
-from welltuned.deployment.server.work_rate import WorkRate, work_of
+from welltuned.deployment.server.work_rate import WorkRate, lengths_of, work_of
 from welltuned.errors import Fault
 
 T = TypeVar("T")
@@ -37,57 +46,11 @@ _AT_ONCE = 16
 
 
 @dataclass(eq=False)
-class _Asked:
-    """A request's inputs, and how many of them have been answered."""
-
-    inputs: Sequence[object]
-    works: list[int]
-    whole: bool
-    """Whether they are read together and with no others. So are rows by column names, for what a
-    column is follows from all its cells."""
-    then: Callable[[Predictor, list[Row]], Any]
-    since: float
-    future: Future[Any] = field(default_factory=Future)
-    rows: list[Row] = field(default_factory=list)
-    taken: int = 0
-
-    @property
-    def left(self) -> int:
-        return len(self.inputs) - self.taken
-
-    @property
-    def work_left(self) -> int:
-        return sum(self.works[self.taken :])
-
-    def take(self, room: int) -> _Part:
-        """Its next inputs, as many as there is room for, and one at least."""
-        works = self.works[self.taken :]
-        number = len(works) if self.whole else sum(s <= room for s in accumulate(works)) or 1
-        part = _Part(self, self.taken, number, sum(works[:number]))
-        self.taken += number
-        return part
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some inputs of a request, to be answered in one batch."""
-
-    asked: _Asked
-    start: int
-    number: int
-    work: int
-
-    @property
-    def inputs(self) -> Sequence[object]:
-        return self.asked.inputs[self.start : self.start + self.number]
-
-
-@dataclass(eq=False)
 class _Alone(Generic[T]):
     """Work that has the model for itself."""
 
     work: Callable[[Predictor], T]
-    since: float
+    due: float
     future: Future[T] = field(default_factory=Future)
 
 
@@ -105,10 +68,15 @@ class Batcher:
         self._writes = predictor.problem.responder is not None
         most = {"least": _AT_ONCE, "most": _AT_ONCE} if self._writes else {}
         self._rate = WorkRate(max(limits.latency / 2 - limits.max_wait, 0.0), **most)
-        self._queue: deque[_Asked | _Alone[Any]] = deque()
+        self._queue: list[QueuedRequest | _Alone[Any]] = []
+        """In the order in which they are due."""
+        self._sweep: deque[list[BatchPart]] = deque()
+        """Batches that come before the queue; the model's thread alone changes it."""
         self._changed = threading.Condition()
         self._closed = False
         self._waiting = 0
+        self._busy_until = 0.0
+        """When the batch under way will have ended, by what has been learned."""
         self._source = f"welltuned-{secrets.token_hex(8)}"
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
@@ -120,7 +88,7 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Inputs in the queue."""
+        """Inputs that wait."""
         return self._waiting
 
     def submit(self, inputs: Sequence[object]) -> Future[list[Row]]:
@@ -136,13 +104,15 @@ class Batcher:
         """As `submit`, with what `then` makes of the rows while the model is at hand."""
         works = [1 if self._writes else work_of(one) for one in inputs]
         whole = any(isinstance(one, Mapping) for one in inputs)
-        asked = _Asked(inputs, works, whole, then, time.monotonic())
-        self._enqueue(asked, len(inputs))
-        return asked.future
+        now, further = time.monotonic(), sum(works) // self._rate.budget
+        due = now + self._limits.latency * (1 + further / 2)
+        request = QueuedRequest(inputs, works, whole, then, now, due)
+        self._enqueue(request, len(inputs))
+        return request.future
 
     def alone(self, work: Callable[[Predictor], T]) -> Future[T]:
         """What `work` makes of the model, when its turn has come. Raises as `submit`."""
-        alone = _Alone(work, time.monotonic())
+        alone = _Alone(work, time.monotonic() + self._limits.latency)
         self._enqueue(alone, 1)
         return alone.future
 
@@ -153,14 +123,16 @@ class Batcher:
             self._changed.notify()
         self._thread.join(patience)
 
-    def _enqueue(self, asked: _Asked | _Alone[Any], number: int) -> None:
+    def _enqueue(self, asked: QueuedRequest | _Alone[Any], number: int) -> None:
         with self._changed:
             if self._closed:
                 raise Refusal(503, stopping_fault(), retry_after=5)
             if self._waiting and self._waiting + number > self._limits.queue:
                 raise Refusal(429, self._full(), retry_after=self._until_room())
+            if self._limits.refuse_late and isinstance(asked, QueuedRequest):
+                self._refuse_if_late(asked)
             self._waiting += number
-            self._queue.append(asked)
+            insort(self._queue, asked, key=attrgetter("due"))
             self._changed.notify()
 
     def _full(self) -> Fault:
@@ -175,8 +147,21 @@ class Batcher:
 
     def _until_room(self) -> int:
         """Seconds until about half of what waits is answered."""
-        work = sum(one.work_left for one in self._queue if isinstance(one, _Asked))
-        return max(1, math.ceil(self._rate.seconds_for(work) / 2))
+        return max(1, math.ceil(self._seconds_ahead() / 2))
+
+    def _refuse_if_late(self, request: QueuedRequest) -> None:
+        """Raise `Refusal` where others have it answered too late; never where there are none."""
+        ahead = self._seconds_ahead()
+        seconds = ahead + self._rate.seconds_for(request.work_left)
+        if ahead and request.since + seconds > request.due:
+            wait = max(1, math.ceil(request.since + seconds - request.due))
+            raise Refusal(429, _late_fault(seconds, request.due - request.since), retry_after=wait)
+
+    def _seconds_ahead(self) -> float:
+        """Until all that was let in is answered."""
+        work = sum(one.work_left for one in self._queue if isinstance(one, QueuedRequest))
+        work += sum(part.work for batch in list(self._sweep) for part in batch)
+        return max(0.0, self._busy_until - time.monotonic()) + self._rate.seconds_for(work)
 
     # --- In the model's thread ----------------------------------------------------
 
@@ -190,35 +175,44 @@ class Batcher:
     def _give_up(self) -> None:
         with self._changed:
             self._closed = True
-            left, self._waiting = list(self._queue), 0
+            swept = [part.request for batch in self._sweep for part in batch]
+            left, self._waiting = [*self._queue, *swept], 0
             self._queue.clear()
+            self._sweep.clear()
         for one in left:
             _fail(one.future, Refusal(503, stopping_fault(), retry_after=5))
 
-    def _next(self) -> _Alone[Any] | list[_Part] | None:
+    def _next(self) -> _Alone[Any] | list[BatchPart] | None:
         """What to do next; None when all is done and nothing more will come."""
+        if self._sweep:
+            return self._begun(self._sweep.popleft())
         with self._changed:
             while not self._drop_cancelled():
                 if self._closed:
                     return None
                 self._changed.wait()
+            self._wait_for_more(self._queue[0])
+            if not self._drop_cancelled():
+                return []
             first = self._queue[0]
             if isinstance(first, _Alone):
+                self._queue.pop(0)
                 self._waiting -= 1
-                self._queue.popleft()
                 return first
-            self._wait_for_more(first)
-            return self._take()
+            together = [first] if first.whole else self._open_requests()
+        return self._begun(self._chosen(together))
 
     def _drop_cancelled(self) -> bool:
-        """Whether anybody still waits, once those who have gone are struck off the head."""
-        while self._queue and self._queue[0].future.cancelled():
-            gone = self._queue.popleft()
-            self._waiting -= gone.left if isinstance(gone, _Asked) else 1
+        """Whether anybody still waits, once those who have gone are struck off."""
+        for gone in [one for one in self._queue if one.future.cancelled()]:
+            self._queue.remove(gone)
+            self._waiting -= 1 if isinstance(gone, _Alone) else len(gone.left)
         return bool(self._queue)
 
-    def _wait_for_more(self, first: _Asked) -> None:
+    def _wait_for_more(self, first: QueuedRequest | _Alone[Any]) -> None:
         """Until there is enough for a batch, or the first has waited for long enough."""
+        if isinstance(first, _Alone):
+            return
         until = first.since + self._limits.max_wait
         while not (self._closed or first.whole or self._is_enough()):
             if (left := until - time.monotonic()) <= 0:
@@ -228,82 +222,101 @@ class Batcher:
     def _is_enough(self) -> bool:
         work, budget = 0, self._rate.budget
         for one in self._queue:
-            work += one.work_left if isinstance(one, _Asked) else budget
+            work += budget if isinstance(one, _Alone) else one.work_left
             if work >= budget:
                 return True
         return False
 
-    def _take(self) -> list[_Part]:
-        """From the head of the queue, until the batch is full; each request gives once."""
-        parts: list[_Part] = []
-        room, rest = self._rate.budget, deque[_Asked]()
-        while self._drop_cancelled():
-            asked = self._queue[0]
-            alone = isinstance(asked, _Alone) or asked.whole or asked.works[asked.taken] > room
-            if isinstance(asked, _Alone) or (parts and alone):
+    def _open_requests(self) -> list[QueuedRequest]:
+        """Those that share a batch, up to the first that does not."""
+        requests: list[QueuedRequest] = []
+        for one in self._queue:
+            if isinstance(one, _Alone) or one.whole:
                 break
-            self._queue.popleft()
-            part = asked.take(room)
-            parts.append(part)
-            room -= part.work
-            if asked.left:
-                rest.append(asked)
-            if asked.whole or room <= 0:
-                break
-        self._queue.extend(rest)
-        self._waiting -= sum(part.number for part in parts)
-        return parts
+            requests.append(one)
+        return requests
 
-    def _do(self, batch: _Alone[Any] | list[_Part]) -> None:
+    def _chosen(self, requests: Sequence[QueuedRequest]) -> list[BatchPart]:
+        """The next batch of these, and, where more waits than can be answered in time, others."""
+        budget = self._rate.budget
+        if not requests[0].whole and are_late(requests, self._rate, time.monotonic()):
+            lengths = partial(lengths_of, tokenizer=self._predictor.tokenizer)
+            self._sweep.extend(sweep(requests, budget, lengths))
+            batch = self._sweep.popleft()
+        else:
+            batch = due_first(requests, budget)
+        with self._changed:
+            self._queue = [one for one in self._queue if isinstance(one, _Alone) or one.left]
+        return batch
+
+    def _begun(self, parts: Sequence[BatchPart]) -> list[BatchPart]:
+        """Without those who have gone, or have failed, since they were chosen."""
+        with self._changed:
+            self._waiting -= sum(len(part.numbers) for part in parts)
+        return [part for part in parts if not part.request.future.done()]
+
+    def _do(self, batch: _Alone[Any] | list[BatchPart]) -> None:
         if isinstance(batch, _Alone):
             if batch.future.set_running_or_notify_cancel():
                 _settle(batch.future, lambda: batch.work(self._predictor))
             return
         if not batch:  # all of them have gone
             return
-        start = time.monotonic()
+        start, work = time.monotonic(), sum(part.work for part in batch)
+        self._busy_until = start + self._rate.seconds_for(work)
         self._answer(batch)
         seconds = time.monotonic() - start
-        self._rate.learn(sum(part.work for part in batch), seconds)
-        self._heard(sum(part.number for part in batch), seconds)
+        self._rate.learn(work, seconds)
+        self._heard(sum(len(part.numbers) for part in batch), seconds)
 
-    def _answer(self, parts: Sequence[_Part]) -> None:
+    def _answer(self, parts: Sequence[BatchPart]) -> None:
         """Together; where that fails each by itself, so that one harms no other."""
         try:
-            rows = self._rows([one for part in parts for one in part.inputs])
+            rows = iter(self._rows([one for part in parts for one in part.inputs]))
         except Exception as error:
             if len(parts) == 1:
-                self._forget(parts[0].asked)
-                _fail(parts[0].asked.future, error)
+                self._forget(parts[0].request)
+                _fail(parts[0].request.future, error)
             for part in parts if len(parts) > 1 else ():
                 self._answer([part])
             return
-        start = 0
         for part in parts:
-            mine = rows[start : start + part.number]
-            shift = part.start - start
-            self._hand_over(part.asked, [self._renumbered(row, shift) for row in mine])
-            start += part.number
+            for number, row in zip(part.numbers, rows, strict=False):
+                part.request.rows[number] = self._renumbered(row, number)
+            self._hand_over(part.request)
 
     def _rows(self, inputs: Sequence[object]) -> list[Row]:
         return [row for _, row in self._predictor.answer_all([inputs], self._source)]
 
-    def _renumbered(self, row: Row, shift: int) -> Row:
+    def _renumbered(self, row: Row, number: int) -> Row:
         """Numbered as in its own request, where it has no id of its own."""
-        source, _, line = str(row["id"]).rpartition(":")
-        return row if source != self._source else {**row, "id": f"{INPUTS}:{int(line) + shift}"}
+        source, _, _ = str(row["id"]).rpartition(":")
+        return row if source != self._source else {**row, "id": f"{INPUTS}:{number + 1}"}
 
-    def _hand_over(self, asked: _Asked, rows: list[Row]) -> None:
-        asked.rows += rows
-        if len(asked.rows) == len(asked.inputs) and asked.future.set_running_or_notify_cancel():
-            _settle(asked.future, lambda: asked.then(self._predictor, asked.rows))
+    def _hand_over(self, request: QueuedRequest) -> None:
+        """The rows of a request, once it has all of them."""
+        rows = [request.rows[number] for number in sorted(request.rows)]
+        if len(rows) == len(request.inputs) and request.future.set_running_or_notify_cancel():
+            _settle(request.future, lambda: request.then(self._predictor, rows))
 
-    def _forget(self, asked: _Asked) -> None:
+    def _forget(self, request: QueuedRequest) -> None:
         """What is left of a request that has failed is not answered."""
         with self._changed:
-            if asked in self._queue:
-                self._queue.remove(asked)
-                self._waiting -= asked.left
+            if request in self._queue:
+                self._queue.remove(request)
+                self._waiting -= len(request.left)
+
+
+def _late_fault(seconds: float, bound: float) -> Fault:
+    return Fault(
+        "serve.too_late",
+        "an answer would take {seconds:.1f} seconds, and may take {bound:.1f}",
+        None,
+        "come again in as many seconds as the header Retry-After says, or start the server "
+        "without --refuse-late",
+        seconds=seconds,
+        bound=bound,
+    )
 
 
 def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
@@ -315,5 +328,5 @@ def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
 
 
 def _fail(future: Future[Any], error: Exception) -> None:
-    if future.set_running_or_notify_cancel():
+    if not future.done() and future.set_running_or_notify_cancel():
         future.set_exception(error)

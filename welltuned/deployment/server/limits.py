@@ -21,6 +21,8 @@ class ServerLimits:
     """The seconds that a lone request waits for others to be answered with."""
     queue: int = 4096
     """Inputs that may wait; whoever comes then is asked to come again."""
+    refuse_late: bool = False
+    """Whether one who would have an answer too late is asked to come again, and does not wait."""
     inputs: int = 1024
     """Inputs of one request."""
     body: int = 8 << 20
