@@ -56,6 +56,8 @@ class ParameterGroup:
     parameters: list[nn.Parameter] = field(repr=False)
     learning_rate_scale: float = 1.0
     decays: bool = True
+    in_blocks: bool = False
+    """Whether they lie in the model's blocks, and neither in its embeddings nor in a head."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,9 @@ class Strategy(Part):
                 parameter.ndim > 1,
             )
             label = anatomy.region(depth) + ("" if decays else ", no decay")
+            in_blocks = 0 < depth <= anatomy.num_blocks
             group = groups.setdefault(
-                (depth, scale, decays), ParameterGroup(label, [], scale, decays)
+                (depth, scale, decays), ParameterGroup(label, [], scale, decays, in_blocks)
             )
             group.parameters.append(parameter)
         return [

@@ -18,6 +18,7 @@ from typing_extensions import TypeVar
 
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
+from welltuned.engines.optimizers.facts import facts_of
 from welltuned.errors import Fault, InputError
 from welltuned.schema.part import Part
 from welltuned.strategies import Strategy
@@ -161,7 +162,18 @@ def resolve_parts(
     scale = ["head_learning_rate_scale"] if strategy.head_learning_rate_scale == "auto" else []
     defaults = defaults_for(strategy, anatomy, examples) if asked or scale else {}
     for_training, for_strategy = ([defaults[name] for name in some] for some in (asked, scale))
+    for_training = [_for_optimizer(choice, training.optim) for choice in for_training]
     return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
+
+
+def _for_optimizer(choice: Choice, optim: str) -> Choice:
+    """A default of AdamW's as it is for another optimizer."""
+    facts = facts_of(optim)
+    multiples = {"learning_rate": facts.rate, "weight_decay": facts.decay} if facts else {}
+    if (multiple := multiples.get(choice.name, 1.0)) == 1:
+        return choice
+    value = float(f"{choice.value * multiple:.6g}")
+    return Choice(choice.name, value, f"{choice.source}; for {optim} {multiple:g} times AdamW's")
 
 
 def _put(part: PartT, choices: list[Choice]) -> PartT:
