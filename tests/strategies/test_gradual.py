@@ -15,7 +15,8 @@ from welltuned.engines import loop_state, torch_loop
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.optimizer import build_optimizer, build_schedule
-from welltuned.models.anatomy import SKELETON_ATTENTION, Anatomy, examine_anatomy
+from welltuned.models.anatomy import Anatomy, examine_anatomy
+from welltuned.models.skeleton_run import SKELETON_ATTENTION
 from welltuned.strategies import Progress
 
 EPOCHS = {"type": "gradual", "unit": "epoch", "num_blocks": "all", "embeddings": True}

@@ -9,14 +9,18 @@ from typing import Annotated
 from welltuned.schema.plugins import OneOf
 from welltuned.strategies.adapter import Adapter
 from welltuned.strategies.base import Context, ParameterGroup, Progress, Strategy
+from welltuned.strategies.bitfit import BitFit
 from welltuned.strategies.full import Full
 from welltuned.strategies.gradual import Gradual
 from welltuned.strategies.lora import Lora
 from welltuned.strategies.partial import Partial
+from welltuned.strategies.peft import Peft
 from welltuned.strategies.prefix import Prefix
 from welltuned.strategies.prompt import Prompt
 
-STRATEGIES = OneOf("strategies", Strategy, Full, Partial, Gradual, Lora, Prompt, Prefix, Adapter)
+STRATEGIES = OneOf(
+    "strategies", Strategy, Full, Partial, Gradual, Lora, Prompt, Prefix, Adapter, BitFit, Peft
+)
 AnyStrategy = Annotated[Strategy, STRATEGIES]
 
 
@@ -34,12 +38,14 @@ __all__ = [
     "STRATEGIES",
     "Adapter",
     "AnyStrategy",
+    "BitFit",
     "Context",
     "Full",
     "Gradual",
     "Lora",
     "ParameterGroup",
     "Partial",
+    "Peft",
     "Prefix",
     "Progress",
     "Prompt",

@@ -85,6 +85,9 @@ class Strategy(Part):
     """Whether the plain libraries load its artifact only after `import welltuned`."""
     starts_unchanged: ClassVar[bool] = True
     """Whether the initial model computes exactly what the base model does."""
+    stands_in_all: ClassVar[bool] = True
+    """Whether it is among `all` strategies of a comparison or a plan, and not only among
+    `everything`."""
     starts_with_head: ClassVar[bool] = False
     """Whether the head trains first, and what lies below it later."""
     deepens: ClassVar[bool] = False
@@ -102,6 +105,11 @@ class Strategy(Part):
         Annotated[float, Field(gt=0)] | Literal["auto"], Around(10)
     ] = Field(default="auto", examples=[10])
     """Learning rate of the new head, as a multiple of `training.learning_rate`."""
+
+    @classmethod
+    def variants(cls) -> list[dict[str, Any]]:
+        """What `everything` tries of it, each as it stands in a config."""
+        return [{"type": cls.model_fields["type"].default}]
 
     @property
     def input_positions(self) -> int:

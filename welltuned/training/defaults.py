@@ -32,6 +32,9 @@ PartT = TypeVar("PartT", bound=Part)
 _FILE = Path(__file__).parents[1] / "strategies" / "defaults.yaml"
 
 
+_OF_THE_MODEL = ("kind", "parameters_up_to", "examples_up_to")
+"""What an entry may ask of model and data."""
+
 ValueT = TypeVar("ValueT", float, str, default=float)
 
 
@@ -62,6 +65,8 @@ def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[st
     sources = _defaults()["sources"]
     for entry in _entries(strategy):
         fits = entry.get("fits", {})
+        if any(getattr(strategy, name) not in values for name, values in _options(fits).items()):
+            continue
         limits = (float(fits.get(f"{what}_up_to", "inf")) for what in ("parameters", "examples"))
         sizes = (anatomy.parameters, examples)
         if fits.get("kind", anatomy.kind) == anatomy.kind and all(map(le, sizes, limits)):
@@ -80,6 +85,11 @@ def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[st
             kind=anatomy.kind,
         )
     )
+
+
+def _options(fits: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a strategy that an entry asks for, and their values."""
+    return {name: values for name, values in fits.items() if name not in _OF_THE_MODEL}
 
 
 def _entries(strategy: Strategy) -> Sequence[Mapping[str, Any]]:
@@ -122,7 +132,8 @@ def _in_words(fits: dict[str, Any]) -> str:
         for what in ("parameters", "examples")
         if f"{what}_up_to" in fits
     ]
-    return ", ".join([fits["kind"], *sizes])
+    options = [f"{name} {' or '.join(values)}" for name, values in _options(fits).items()]
+    return ", ".join([*options, *([fits["kind"]] if "kind" in fits else []), *sizes])
 
 
 def resolve(

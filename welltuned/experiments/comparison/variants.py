@@ -10,12 +10,13 @@ from typing import Any
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.chosen_models import ChosenModel
-from welltuned.experiments.comparison.config import PIPELINE, CompareConfig
+from welltuned.experiments.comparison.config import EVERYTHING, PIPELINE, SEVERAL, CompareConfig
 from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs.comparison_schema import BESIDE
 from welltuned.schema.document import Document
+from welltuned.schema.plugins import PluginError
 from welltuned.schema.validation import validate
 from welltuned.strategies import STRATEGIES
 
@@ -113,10 +114,26 @@ def _names_a_model(given: Mapping[str, Any]) -> bool:
 def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, Any], bool]]:
     """(its place in the list, what was asked, whether by name)."""
     for index, asked in enumerate(config.strategies):
-        if asked == "all":
-            yield from ((index, kind, False) for kind in (*STRATEGIES.names, PIPELINE))
+        if asked in SEVERAL:
+            meant = [*_meant_by(asked), PIPELINE]
+            yield from ((index, one, False) for one in meant)
         else:
             yield index, asked, True
+
+
+def _meant_by(word: str) -> Iterator[str | dict[str, Any]]:
+    """The usual strategies, or every variant of every one."""
+    for name in STRATEGIES.names:
+        try:
+            kind = STRATEGIES.find(name)
+        except PluginError:  # told where it is read
+            yield name
+            continue
+        if word == EVERYTHING:
+            plain = [{"type": name}]
+            yield from ([name] if kind.variants() == plain else kind.variants())
+        elif kind.stands_in_all:
+            yield name
 
 
 def _ordinary(

@@ -110,10 +110,10 @@ def measured(device: torch.device, progress: Working) -> Machine:
 
 
 def _strategies(asked: Strategy) -> Iterator[Strategy]:
-    """The config's own, then every other as it comes."""
+    """The config's own, then every other that stands among all, as it comes."""
     yield asked
     for kind in STRATEGIES.usable():
-        if kind.model_fields["type"].default != asked.type:
+        if kind.stands_in_all and kind.model_fields["type"].default != asked.type:
             yield kind()
 
 

@@ -1,0 +1,99 @@
+"""Every optimizer that has a name: it learns, on both engines alike, and goes on bit for bit."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from support import fit, job_for
+from welltuned.engines import hf_trainer, torch_loop
+from welltuned.engines.config import OptimizerName
+from welltuned.engines.events import Listener, Step
+from welltuned.engines.optimizers.facts import OPTIMIZERS
+from welltuned.engines.snapshot import Snapshot
+from welltuned.runs.checkpoints import load_checkpoint, load_tensors, save_checkpoint
+
+NAMES = get_args(OptimizerName)
+GRADUAL = {"type": "gradual", "until": 0.6, "num_blocks": 2}
+"""Blocks begin to train one after the other, each with the optimizer's first step for it."""
+
+
+class Losses(Listener):
+    """Notes the loss of every step, and every score."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.scores: list[Any] = []
+
+    def stepped(self, step: Step) -> None:
+        self.losses.append(step.loss)
+
+    def evaluated(self, step: int, epoch: float, scores: Any, best: bool) -> None:
+        self.scores.append(dict(scores))
+
+
+@pytest.fixture
+def job(tiny: Any, few: str, tmp_path: Path) -> Any:
+    """`job(optim)`: a training without dropout, about to start."""
+    model = tiny("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+
+    def make(optim: Any, strategy: Any = GRADUAL, **training: Any) -> Any:
+        name = optim["type"] if isinstance(optim, dict) else optim
+        rate = 5e-3 * OPTIMIZERS[name].rate if name in OPTIMIZERS else 5e-3
+        asked = {"num_train_epochs": 2, "learning_rate": rate, "optim": optim, **training}
+        made = job_for(model, few, strategy, Losses(), training=asked)
+        return replace(made, folder=tmp_path)
+
+    return make
+
+
+def weights_of(job: Any) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in job.model.named_parameters()}
+
+
+@pytest.mark.parametrize("optim", NAMES)
+def test_it_learns_and_both_engines_agree(optim: str, job: Any) -> None:
+    plain, hf = job(optim), job(optim)
+    fit(torch_loop, plain)
+    fit(hf_trainer, hf)
+    losses = plain.listener.losses
+    assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
+    assert hf.listener.losses == pytest.approx(losses, abs=1e-6)
+    assert hf.listener.scores == plain.listener.scores
+    others = weights_of(hf)
+    for name, weight in weights_of(plain).items():
+        torch.testing.assert_close(others[name], weight, atol=1e-6, rtol=1e-5)
+
+
+def saved_and_read(snapshot: Snapshot, folder: Path) -> Snapshot:
+    """As a run's folder gives it back: safetensors and JSON."""
+    tensors = {"optimizer": snapshot.optimizer, "random": snapshot.random}
+    path = save_checkpoint(folder, snapshot.step, snapshot.weights, snapshot.numbers, **tensors)
+    weights, state = load_checkpoint(path)
+    return Snapshot(
+        snapshot.step, weights, load_tensors(path, "optimizer"), load_tensors(path, "random"), state
+    )
+
+
+@pytest.mark.parametrize("optim", NAMES)
+def test_it_goes_on_bit_for_bit(optim: str, job: Any, tmp_path: Path) -> None:
+    """In the midst of unfreezing; and before a validation, which changes nothing."""
+    found: list[Snapshot] = []
+    keys = {"save_steps": 1, "eval_strategy": "steps", "eval_steps": 2}
+    whole = replace(
+        job(optim, **keys),
+        save=lambda snapshot: found.append(saved_and_read(copy.copy(snapshot), tmp_path)),
+    )
+    fit(torch_loop, whole)
+    later = job(optim, **keys)
+    half = len(whole.listener.losses) // 2 // 2 * 2
+    fit(torch_loop, replace(later, start=next(s for s in found if s.step == half)))
+    assert later.listener.losses == whole.listener.losses[half:]
+    assert later.listener.scores == whole.listener.scores[half // 2 - 1 :]
+    others = weights_of(later)
+    assert all(torch.equal(others[name], weight) for name, weight in weights_of(whole).items())
