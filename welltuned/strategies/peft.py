@@ -10,6 +10,14 @@ from pydantic import ConfigDict, Field, model_validator
 from welltuned.errors import Fault
 from welltuned.schema.part import conflict_of
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
+from welltuned.strategies.peft_library.methods import (
+    config_classes,
+    merge_refusal_of,
+    possible_methods,
+    refusal,
+    starts_unchanged_by,
+)
+from welltuned.strategies.peft_library.options import check_options, option_names
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -36,9 +44,6 @@ class Peft(InjectedStrategy):
 
     @model_validator(mode="after")
     def _known_to_peft(self) -> Peft:
-        from welltuned.strategies.peft_library.methods import refusal
-        from welltuned.strategies.peft_library.options import check_options
-
         if (fault := refusal(self.method)) is not None:
             raise conflict_of(fault)
         check_options(self.method, self.model_extra or {})
@@ -46,9 +51,15 @@ class Peft(InjectedStrategy):
 
     @classmethod
     def variants(cls) -> list[dict[str, Any]]:
-        from welltuned.strategies.peft_library.methods import possible_methods
-
         return [{"type": "peft", "method": method} for method in possible_methods()]
+
+    @property
+    def merge_refusal(self) -> str | None:  # type: ignore[override]
+        return merge_refusal_of(self.method)
+
+    @property
+    def starts_unchanged(self) -> bool:  # type: ignore[override]
+        return starts_unchanged_by(self.method)
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
         from welltuned.strategies.peft_library.placement import refused_by_peft, usual_targets
@@ -82,8 +93,6 @@ class Peft(InjectedStrategy):
         return self._config(context.anatomy, context.task_type, modules_to_save(context.anatomy))
 
     def _config(self, anatomy: Anatomy, task_type: str | None, saved: list[str]) -> PeftConfig:
-        from welltuned.strategies.peft_library.methods import config_classes
-        from welltuned.strategies.peft_library.options import option_names
         from welltuned.strategies.peft_library.placement import usual_options, usual_targets
 
         known = option_names(self.method)

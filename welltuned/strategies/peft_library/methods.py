@@ -37,12 +37,18 @@ _IMPOSSIBLE = {
     "xlora": "it mixes adapters that have been trained before",
 }
 
+_UNMERGED = {
+    "beft": "PEFT merges it into layers with a bias alone",
+    "lily": "its layers share what they compute, which PEFT cannot merge",
+}
+_CHANGED_AT_FIRST = ("c3a", "fourierft", "unilora", "vblora")
+"""Methods whose first weights change what the model computes."""
+
 
 @cache
 def config_classes() -> dict[str, Any]:
     """PEFT's config classes by the name of the method, but for methods of our own."""
-    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-    from peft.utils import PeftType
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftType
 
     every = {kind: kind.value.lower() for kind in PeftType}
     return {
@@ -55,6 +61,16 @@ def config_classes() -> dict[str, Any]:
 def possible_methods() -> list[str]:
     """Those that a run can take."""
     return [name for name in config_classes() if name not in _OURS and name not in _IMPOSSIBLE]
+
+
+def merge_refusal_of(method: str) -> str | None:
+    """Why a method's update cannot be merged into the weights; None where it can."""
+    return _UNMERGED.get(method)
+
+
+def starts_unchanged_by(method: str) -> bool:
+    """Whether the model computes what it did before, when a method has just been put into it."""
+    return method not in _CHANGED_AT_FIRST
 
 
 def refusal(method: str) -> Fault | None:

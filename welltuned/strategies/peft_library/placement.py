@@ -62,11 +62,13 @@ def refused_by_peft(config: PeftConfig, anatomy: Anatomy) -> str | None:
     try:
         with torch.device("cpu" if numbers <= _LARGEST else "meta"), quiet():
             layers = _layers(block.linears, block.shapes, anatomy.family in _TRANSPOSED)
-            get_peft_model(layers, config)  # type: ignore[arg-type]
+            injected = get_peft_model(layers, config)  # type: ignore[arg-type]
     except (ValueError, TypeError, NotImplementedError, AttributeError, RuntimeError) as error:
         return (str(error).splitlines() or [type(error).__name__])[0]
     finally:
         torch.set_rng_state(state)
+    if not any(parameter.requires_grad for parameter in injected.parameters()):
+        return "it puts nothing into them"
     return None
 
 
