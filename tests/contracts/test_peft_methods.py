@@ -9,19 +9,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from support import build, encode, fit, job_for, logits, make_rows, short_tune, strategy_of
+from support import (
+    build,
+    encode,
+    fit,
+    job_for,
+    loaded_for,
+    logits,
+    make_rows,
+    short_tune,
+    strategy_of,
+)
 from welltuned.artifact.save_load import load_artifact
 from welltuned.deployment.export.run_export import export_run
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.strategies.peft_library.methods import possible_methods
+from welltuned.training.forecast.rehearsal import Rehearsal
 
 SMALL: dict[str, dict[str, Any]] = {
     "c3a": {"block_size": 16},
     "fourierft": {"n_frequency": 100},
-    "frod": {"progressbar": False},
     "miss": {"r": 4},
     "psoft": {"r": 8},
     "road": {"group_size": 16},
@@ -134,6 +145,18 @@ def test_the_engines_agree(method: str, family: str, tiny: Any, few: str, tmp_pa
         assert outcome.steps == 3
     for name, weight in losses[0].items():
         torch.testing.assert_close(losses[1][name], weight, atol=1e-6, rtol=1e-5)
+
+
+@each_pair
+def test_a_forecast_counts_what_trains(method: str, family: str, tiny: Any, few: str) -> None:
+    if method in LINEAR_ONLY and family == "gpt2":
+        return
+    real = loaded_for(tiny(family), few, options_of(method), training=STEPS)
+    planned = Rehearsal.of(real.prepared, real.config.strategy, torch.device("cpu"))
+    trains = [weight for group in real.groups for weight in group.parameters]
+    assert planned.trainable == sum(weight.numel() for weight in trains)
+    trace = planned.step([np.array([0, 1])])
+    assert trace.peak > planned.weight_bytes
 
 
 def test_one_that_is_merged_is_exported_as_a_plain_model(tuned: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from welltuned.errors import Fault
+from welltuned.errors import Fault, InputError
 from welltuned.schema.part import conflict_of
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 from welltuned.strategies.peft_library.methods import (
@@ -20,7 +20,7 @@ from welltuned.strategies.peft_library.methods import (
 from welltuned.strategies.peft_library.options import check_options, option_names
 
 if TYPE_CHECKING:
-    from peft import PeftConfig
+    from peft import PeftConfig, PeftModel
     from transformers import PreTrainedModel
 
     from welltuned.models.anatomy import Anatomy
@@ -79,15 +79,26 @@ class Peft(InjectedStrategy):
         config = self._config(anatomy, None, [])
         reason = refused_by_peft(config, anatomy)
         if reason is not None:
-            yield Fault(
-                "strategy.peft_unsupported",
-                "PEFT's method '{method}' does not support the layers of '{family}': {reason}",
-                None,
-                "change the method's options as it says, or use lora",
-                method=self.method,
-                family=anatomy.family,
-                reason=reason,
-            )
+            yield self._unsupported(anatomy, reason)
+
+    def prepare(self, model: PreTrainedModel, context: Context) -> PeftModel:
+        from welltuned.strategies.peft_library.placement import REFUSALS, said_by
+
+        try:
+            return super().prepare(model, context)
+        except REFUSALS as error:  # what shows on the model's own weights alone
+            raise InputError(self._unsupported(context.anatomy, said_by(error))) from error
+
+    def _unsupported(self, anatomy: Anatomy, reason: str) -> Fault:
+        return Fault(
+            "strategy.peft_unsupported",
+            "PEFT's method '{method}' does not support the layers of '{family}': {reason}",
+            None,
+            "change the method's options as it says, or use lora",
+            method=self.method,
+            family=anatomy.family,
+            reason=reason,
+        )
 
     def peft_config(self, context: Context) -> PeftConfig:
         return self._config(context.anatomy, context.task_type, modules_to_save(context.anatomy))

@@ -26,6 +26,14 @@ _TRANSPOSED = ("gpt2", "openai-gpt")
 _LARGEST = 10_000_000
 """Numbers of a block up to which it is made up with values; a larger one has shapes alone."""
 
+REFUSALS = (ValueError, TypeError, AttributeError, NotImplementedError)
+"""What PEFT raises for layers that a method cannot go into."""
+
+
+def said_by(error: Exception) -> str:
+    """What PEFT says, in a line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
 
 def usual_targets(method: str, anatomy: Anatomy) -> list[str]:
     """The modules that a method goes into, by their full names."""
@@ -36,10 +44,12 @@ def usual_targets(method: str, anatomy: Anatomy) -> list[str]:
 
 
 def usual_options(options: Sequence[str], anatomy: Anatomy) -> dict[str, Any]:
-    """Options that follow from the model, of those that a method has."""
+    """Options that follow from the model and from where it runs, of those that a method has."""
     usual: dict[str, Any] = {}
     if "fan_in_fan_out" in options:
         usual["fan_in_fan_out"] = anatomy.family in _TRANSPOSED
+    if "progressbar" in options:
+        usual["progressbar"] = False
     if "feedforward_modules" in options:
         # (IA)³ scales what goes into them, and not what comes out (arXiv 2205.05638).
         outputs = (block.feed_forward_output for block in anatomy.blocks)
@@ -57,14 +67,16 @@ def refused_by_peft(config: PeftConfig, anatomy: Anatomy) -> str | None:
     found = {linear for linear in block.linears for name in targets if _is_called(linear, name)}
     if not found:
         return None
-    numbers = sum(reads * writes for reads, writes in block.shapes)
+    small = sum(reads * writes for reads, writes in block.shapes) <= _LARGEST
     state = torch.get_rng_state()
     try:
-        with torch.device("cpu" if numbers <= _LARGEST else "meta"), quiet():
+        with torch.device("cpu" if small else "meta"), quiet():
             layers = _layers(block.linears, block.shapes, anatomy.family in _TRANSPOSED)
             injected = get_peft_model(layers, config)  # type: ignore[arg-type]
-    except (ValueError, TypeError, NotImplementedError, AttributeError, RuntimeError) as error:
-        return (str(error).splitlines() or [type(error).__name__])[0]
+    except (*REFUSALS, RuntimeError) as error:
+        # Without values a method may fail that reads them, which says nothing of the model.
+        unsure = not small and isinstance(error, (AttributeError, RuntimeError))
+        return None if unsure else said_by(error)
     finally:
         torch.set_rng_state(state)
     if not any(parameter.requires_grad for parameter in injected.parameters()):
