@@ -36,7 +36,8 @@ def test_a_model_without_biases_is_refused(tiny: Any) -> None:
 
 def test_its_artifact_is_a_whole_model(tiny: Any, few: str, tmp_path: Path) -> None:
     steps = {"max_steps": 3, "num_train_epochs": "auto"}
-    run = short_tune(tiny("bert"), few, BITFIT, tmp_path / "run", training=steps)
+    task = {"pooling": "model"}
+    run = short_tune(tiny("bert"), few, BITFIT, tmp_path / "run", task=task, training=steps)
     proof = run.results["proof"]
     assert proof["frozen_moved"] == 0 and proof["trainable_moved"] == proof["trainable_weights"]
     assert (run.model / "model.safetensors").exists()

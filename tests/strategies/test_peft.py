@@ -10,6 +10,7 @@ from faults import codes, refused
 from support import build, strategy_of
 from welltuned.config import run_config_from
 from welltuned.errors import InputError
+from welltuned.models.anatomy import undecorated
 from welltuned.strategies.peft import Peft
 from welltuned.strategies.peft_library.methods import config_classes, possible_methods
 
@@ -60,7 +61,8 @@ def test_options_reach_pefts_config(tiny: Any) -> None:
     config = model.peft_config["default"]
     assert (config.r, config.d_initial) == (7, 0.3)
     linears = {linear for block in anatomy.blocks for linear in block.linears}
-    assert set(config.target_modules) == linears
+    lengthened = {name for name, _ in model.named_parameters() if "vera_lambda_b" in name}
+    assert {undecorated(name).rpartition(".vera")[0] for name in lengthened} == linears
     assert set(config.modules_to_save) == {"classifier"} | set(anatomy.pooler)
 
 
@@ -83,7 +85,7 @@ def test_ia3_scales_what_goes_into_the_feed_forward_output(tiny: Any) -> None:
     model, anatomy, _ = build(tiny("llama"), {"type": "peft", "method": "ia3"})
     outputs = {block.feed_forward_output for block in anatomy.blocks}
     assert set(model.peft_config["default"].feedforward_modules) == outputs
-    sizes = {n.split(".")[-4]: w.numel() for n, w in model.named_parameters() if "ia3_l" in n}
+    sizes = {n.split(".")[-3]: w.numel() for n, w in model.named_parameters() if "ia3_l" in n}
     assert sizes["down_proj"] == 48 and sizes["o_proj"] == 32
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from torch import nn
 from faults import refused
 from optimizing import optimizer_training
 from welltuned.engines.optimizer import build_optimizer
-from welltuned.engines.optimizers import build as building
 from welltuned.engines.optimizers.build import optimizer_class
 from welltuned.strategies import ParameterGroup
 
@@ -108,7 +108,7 @@ def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(building.importlib, "import_module", missing)
+    monkeypatch.setattr(importlib, "import_module", missing)
     with refused("training.optimizer_missing", package="pytorch-optimizer") as told:
         optimizer_class("lion")
     assert "welltuned[optimizers]" in str(told.value)

@@ -72,7 +72,7 @@ def refused_by_peft(config: PeftConfig, anatomy: Anatomy) -> str | None:
     try:
         with torch.device("cpu" if small else "meta"), quiet():
             layers = _layers(block.linears, block.shapes, anatomy.family in _TRANSPOSED)
-            injected = get_peft_model(layers, config)  # type: ignore[arg-type]
+            injected = get_peft_model(layers, config)
     except (*REFUSALS, RuntimeError) as error:
         # Without values a method may fail that reads them, which says nothing of the model.
         unsure = not small and isinstance(error, (AttributeError, RuntimeError))
