@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from support import build, job_for, make_config, strategy_of
@@ -102,7 +102,7 @@ def test_what_never_trains_is_not_in_the_optimizer(tiny: Any) -> None:
 def test_a_group_added_after_the_schedule_has_no_rate_of_its_own() -> None:
     """(G3) Why no group is ever added later: torch's schedule knows only the first ones."""
     early, late = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
-    optimizer = Optimizer([early], lr=1.0)
+    optimizer = AdamW([early], lr=1.0)
     schedule = LambdaLR(optimizer, lambda step: 0.5)
     optimizer.add_param_group({"params": [late], "lr": 1.0})
     assert len(schedule.base_lrs) == 1 < len(optimizer.param_groups)
