@@ -16,9 +16,8 @@ from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs.comparison_schema import BESIDE
 from welltuned.schema.document import Document
-from welltuned.schema.plugins import PluginError
 from welltuned.schema.validation import validate
-from welltuned.strategies import STRATEGIES
+from welltuned.strategies import every_variant, usual_strategies
 
 _OWN = ("strategy", "output_dir", "report")
 """Parts of a run's config that a variant cannot have of its own."""
@@ -115,25 +114,10 @@ def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, A
     """(its place in the list, what was asked, whether by name)."""
     for index, asked in enumerate(config.strategies):
         if asked in SEVERAL:
-            meant = [*_meant_by(asked), PIPELINE]
-            yield from ((index, one, False) for one in meant)
+            meant = every_variant() if asked == EVERYTHING else usual_strategies()
+            yield from ((index, one, False) for one in (*meant, PIPELINE))
         else:
             yield index, asked, True
-
-
-def _meant_by(word: str) -> Iterator[str | dict[str, Any]]:
-    """The usual strategies, or every variant of every one."""
-    for name in STRATEGIES.names:
-        try:
-            kind = STRATEGIES.find(name)
-        except PluginError:  # told where it is read
-            yield name
-            continue
-        if word == EVERYTHING:
-            plain = [{"type": name}]
-            yield from ([name] if kind.variants() == plain else kind.variants())
-        elif kind.stands_in_all:
-            yield name
 
 
 def _ordinary(
