@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from welltuned.engines.optimizers.facts import facts_of
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.schema.field_types import GoesWith, ImportPath
 from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part, conflict
@@ -37,7 +37,7 @@ def _as_names(given: object) -> object:
 
 
 def _is_schedule_free(optim: object) -> bool:
-    facts = facts_of(optim) if isinstance(optim, str) else None
+    facts = optimizer_facts(optim) if isinstance(optim, str) else None
     return facts is not None and not facts.needs_schedule
 
 

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.optimizers.build import build
-from welltuned.engines.optimizers.facts import OPTIMIZERS, facts_of
+from welltuned.engines.optimizers.facts import OPTIMIZERS, optimizer_facts
 from welltuned.engines.optimizers.muon import Groups
 from welltuned.strategies import ParameterGroup
 
@@ -30,7 +30,7 @@ def build_optimizer(groups: Sequence[ParameterGroup], training: ResolvedTraining
         }
         for group in groups
     ]
-    if facts_of(training.optim) is OPTIMIZERS["adamw"]:
+    if optimizer_facts(training.optim) is OPTIMIZERS["adamw"]:
         return _adamw(settings, training)
     places = ({"in_blocks": group.in_blocks} for group in groups)
     return build([{**one, **place} for one, place in zip(settings, places, strict=True)], training)

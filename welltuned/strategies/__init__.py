@@ -31,7 +31,7 @@ def usual_strategies() -> list[str]:
 
 
 def every_variant() -> list[str | dict[str, Any]]:
-    """What `everything` means: each strategy by its type, or by its variants where it has others."""
+    """What `everything` means: strategies by their types, or by variants where there are some."""
     every: list[str | dict[str, Any]] = []
     for name in STRATEGIES.names:
         kind = _usable(name)

@@ -13,8 +13,8 @@ from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 from welltuned.strategies.peft_library.methods import (
     config_classes,
     merge_refusal_of,
+    method_refusal,
     possible_methods,
-    refusal,
     starts_unchanged_by,
 )
 from welltuned.strategies.peft_library.options import check_options, option_names
@@ -44,7 +44,7 @@ class Peft(InjectedStrategy):
 
     @model_validator(mode="after")
     def _known_to_peft(self) -> Peft:
-        if (fault := refusal(self.method)) is not None:
+        if (fault := method_refusal(self.method)) is not None:
             raise conflict_of(fault)
         check_options(self.method, self.model_extra or {})
         return self

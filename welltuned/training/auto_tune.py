@@ -13,7 +13,7 @@ from welltuned.engines import distributed
 from welltuned.engines.batch_finder import BatchSearch, find_batch_size
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.lr_range import STEPS, RangeTest, run_range_test
-from welltuned.engines.optimizers.facts import facts_of
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.runs.results_schema import AutoTuned
 from welltuned.schema.messages import render_message
 from welltuned.training.defaults import Choice
@@ -44,7 +44,7 @@ def try_learning_rates(loaded: LoadedModel, observer: Observer, steps: int = STE
     """A range test of the model as it is now, over the rates plausible for its strategy and its
     optimizer."""
     low, high = loaded.config.strategy.plausible_rates
-    facts = facts_of(loaded.config.training.optim)
+    facts = optimizer_facts(loaded.config.training.optim)
     multiple = facts.rate if facts else 1.0
     return run_range_test(
         loaded.job(),

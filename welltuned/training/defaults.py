@@ -18,7 +18,7 @@ from typing_extensions import TypeVar
 
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
-from welltuned.engines.optimizers.facts import facts_of
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.errors import Fault, InputError
 from welltuned.schema.part import Part
 from welltuned.strategies import Strategy
@@ -179,7 +179,7 @@ def resolve_parts(
 
 def _for_optimizer(choice: Choice, optim: str) -> Choice:
     """A default of AdamW's as it is for another optimizer."""
-    facts = facts_of(optim)
+    facts = optimizer_facts(optim)
     multiples = {"learning_rate": facts.rate, "weight_decay": facts.decay} if facts else {}
     if (multiple := multiples.get(choice.name, 1.0)) == 1:
         return choice

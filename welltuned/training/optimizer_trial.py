@@ -21,7 +21,7 @@ from welltuned.engines.optimizers.build import (
     optimizer_class,
     takes_moments,
 )
-from welltuned.engines.optimizers.facts import facts_of
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.engines.snapshot import optimizer_numbers
 from welltuned.errors import Faults, InputError, WelltunedError
 from welltuned.strategies import ParameterGroup
@@ -52,7 +52,7 @@ def check_optimizer(training: TrainingConfig, faults: Faults) -> None:
 
 def _check_keys(training: TrainingConfig, known: dict[str, Any], faults: Faults) -> None:
     """Keys of `training` that the optimizer has no use for, or no default of."""
-    facts, fields = facts_of(training.optim), TrainingConfig.model_fields
+    facts, fields = optimizer_facts(training.optim), TrainingConfig.model_fields
     unused = [
         key
         for keys in MOMENTS.values()

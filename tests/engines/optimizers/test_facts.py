@@ -11,7 +11,7 @@ from torch import nn
 from optimizing import optimizer_training
 from welltuned.engines.config import OptimizerName
 from welltuned.engines.optimizer import build_optimizer
-from welltuned.engines.optimizers.facts import OPTIMIZERS, facts_of, kept_bytes
+from welltuned.engines.optimizers.facts import OPTIMIZERS, kept_bytes, optimizer_facts
 from welltuned.strategies import ParameterGroup
 
 NAMES = get_args(OptimizerName)
@@ -20,8 +20,8 @@ SHAPES = {"matrix": (70, 80), "small": (4, 6), "vector": (50,), "embedding": (90
 
 def test_every_name_is_known() -> None:
     assert set(NAMES) == set(OPTIMIZERS)
-    assert facts_of("auto") is facts_of("lbfgs") is OPTIMIZERS["adamw"]
-    assert facts_of("mine.optim.Own") is None
+    assert optimizer_facts("auto") is optimizer_facts("lbfgs") is OPTIMIZERS["adamw"]
+    assert optimizer_facts("mine.optim.Own") is None
 
 
 @pytest.mark.parametrize("optim", NAMES)

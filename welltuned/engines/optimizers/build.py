@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import AdamW, Optimizer
 
-from welltuned.engines.optimizers.facts import OPTIMIZERS, OptimizerFacts, facts_of
+from welltuned.engines.optimizers.facts import OPTIMIZERS, OptimizerFacts, optimizer_facts
 from welltuned.engines.optimizers.muon import Groups, MuonBesideAdamW
 from welltuned.errors import Fault, InputError
 from welltuned.schema.import_path import load_callable
@@ -34,7 +34,7 @@ MOMENTS = {"betas": ("adam_beta1", "adam_beta2"), "eps": ("adam_epsilon",)}
 
 def optimizer_class(optim: str) -> Any:
     """The class that a name or an import path stands for. Raises `InputError`."""
-    facts = facts_of(optim)
+    facts = optimizer_facts(optim)
     if facts is None:
         return load_callable(optim, "optimizer")
     module, _, name = facts.path.rpartition(".")
@@ -85,7 +85,7 @@ def build(groups: Groups, training: TrainingConfig) -> Optimizer:
     """
     made = optimizer_class(training.optim)
     make = partial(made, **_options(training))
-    if facts_of(training.optim) is OPTIMIZERS["muon"]:
+    if optimizer_facts(training.optim) is OPTIMIZERS["muon"]:
         beside = partial(AdamW, **_moments(training))
         optimizer: Optimizer = MuonBesideAdamW(groups, make, beside)
     else:
@@ -101,7 +101,7 @@ def build(groups: Groups, training: TrainingConfig) -> Optimizer:
 def _options(training: TrainingConfig) -> dict[str, Any]:
     """Arguments of the class: those usual for it, AdamW's own keys where it has them, and those
     that were asked for."""
-    facts = facts_of(training.optim)
+    facts = optimizer_facts(training.optim)
     usual: Mapping[str, Any] = facts.options if facts else {}
     moments = _moments(training) if takes_moments(training.optim) else {}
     return {**usual, **moments, **training.optim_args}
@@ -109,7 +109,7 @@ def _options(training: TrainingConfig) -> dict[str, Any]:
 
 def takes_moments(optim: str) -> bool:
     """Whether the class takes AdamW's keys itself, and not one that stands beside it."""
-    facts = facts_of(optim)
+    facts = optimizer_facts(optim)
     return facts is not None and facts.has_moments and facts is not OPTIMIZERS["muon"]
 
 

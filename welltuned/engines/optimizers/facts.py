@@ -133,7 +133,7 @@ OPTIMIZERS: dict[str, OptimizerFacts] = {
 """By name, as `training.optim` has it. The names are those of Trainer's where it has the same."""
 
 
-def facts_of(optim: str) -> OptimizerFacts | None:
+def optimizer_facts(optim: str) -> OptimizerFacts | None:
     """What is known of an optimizer; None for one by import path.
 
     `auto` and `lbfgs` take AdamW's steps wherever they take steps.
@@ -146,7 +146,7 @@ def kept_bytes(optim: str, shape: Shape, in_blocks: bool) -> float:
 
     Muon is for the matrices of blocks; all else has AdamW's moments.
     """
-    facts = facts_of(optim) or OPTIMIZERS["adamw"]
+    facts = optimizer_facts(optim) or OPTIMIZERS["adamw"]
     if facts is OPTIMIZERS["muon"] and not (in_blocks and len(shape) == 2):
         facts = OPTIMIZERS["adamw"]
     return facts.kept(shape)

@@ -73,7 +73,7 @@ def starts_unchanged_by(method: str) -> bool:
     return method not in _CHANGED_AT_FIRST
 
 
-def refusal(method: str) -> Fault | None:
+def method_refusal(method: str) -> Fault | None:
     """Why a method cannot be taken; None where it can be."""
     if method in _OURS:
         ours = _OURS[method]
