@@ -81,6 +81,8 @@ class Strategy(Part):
     """Learning rates from far too low to far too high, for range tests."""
     saves_whole_model: ClassVar[bool] = True
     """Whether its artifact holds all weights, and not only what was put in beside them."""
+    trains_few: ClassVar[bool] = False
+    """Whether it trains few weights already, so that fewer are no remedy."""
     needs_import: ClassVar[bool] = False
     """Whether the plain libraries load its artifact only after `import welltuned`."""
     starts_unchanged: ClassVar[bool] = True
@@ -240,6 +242,7 @@ class InjectedStrategy(Strategy):
     """Freezes the model and injects adapter modules through PEFT; the head trains in full."""
 
     plausible_rates: ClassVar[tuple[float, float]] = (1e-5, 1.0)
+    trains_few: ClassVar[bool] = True
     saves_whole_model: ClassVar[bool] = False
     merge_refusal: ClassVar[str | None] = "it adds computation that no weight can hold"
 

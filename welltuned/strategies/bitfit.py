@@ -21,6 +21,7 @@ class BitFit(Strategy):
     """
 
     stands_in_all: ClassVar[bool] = False
+    trains_few: ClassVar[bool] = True
     plausible_rates: ClassVar[tuple[float, float]] = (1e-5, 1.0)
 
     type: Literal["bitfit"] = "bitfit"
