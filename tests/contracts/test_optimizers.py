@@ -10,12 +10,12 @@ from typing import Any, get_args
 import pytest
 import torch
 
+from resuming import saved_and_read
 from support import fit, job_for
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.config import OptimizerName
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.snapshot import Snapshot
-from welltuned.runs.checkpoints import load_checkpoint, load_tensors, save_checkpoint
 
 RATES = {"sgd": 0.05, "lion": 2e-3}
 """Learning rates where AdamW's would not do."""
@@ -76,16 +76,6 @@ def test_it_learns_and_both_engines_agree(optim: str, job: Any) -> None:
     others = weights_of(hf)
     for name, weight in weights_of(plain).items():
         torch.testing.assert_close(others[name], weight, atol=1e-6, rtol=1e-5)
-
-
-def saved_and_read(snapshot: Snapshot, folder: Path) -> Snapshot:
-    """As a run's folder gives it back: safetensors and JSON."""
-    tensors = {"optimizer": snapshot.optimizer, "random": snapshot.random}
-    path = save_checkpoint(folder, snapshot.step, snapshot.weights, snapshot.numbers, **tensors)
-    weights, state = load_checkpoint(path)
-    return Snapshot(
-        snapshot.step, weights, load_tensors(path, "optimizer"), load_tensors(path, "random"), state
-    )
 
 
 @every_optimizer

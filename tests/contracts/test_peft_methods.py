@@ -5,6 +5,7 @@ What a later PEFT adds is tried here by itself; the two that are quick have litt
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from resuming import saved_and_read
 from support import (
     build,
     encode,
@@ -27,6 +29,7 @@ from support import (
 from welltuned.artifact.save_load import load_artifact
 from welltuned.deployment.export.run_export import export_run
 from welltuned.engines import hf_trainer, torch_loop
+from welltuned.engines.snapshot import Snapshot
 from welltuned.strategies.peft_library.methods import possible_methods
 from welltuned.training.forecast.rehearsal import Rehearsal
 
@@ -157,6 +160,32 @@ def test_a_forecast_counts_what_trains(method: str, family: str, tiny: Any, few:
     assert planned.trainable == sum(weight.numel() for weight in trains)
     trace = planned.step([np.array([0, 1])])
     assert trace.peak > planned.weight_bytes
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [{"type": "bitfit"}, options_of("ia3")]
+    + [
+        pytest.param(options_of(method), marks=pytest.mark.slow, id=method)
+        for method in possible_methods()
+    ],
+    ids=lambda strategy: strategy.get("method", "bitfit"),
+)
+def test_it_goes_on_bit_for_bit(
+    strategy: dict[str, Any], tiny: Any, few: str, tmp_path: Path
+) -> None:
+    """What a snapshot holds, with the seed, is all that there is."""
+    found: list[Snapshot] = []
+    asked = {**STEPS, "max_steps": 4, "save_steps": 2, "eval_strategy": "no"}
+    whole, later = (job_for(tiny("bert"), few, strategy, training=asked) for _ in range(2))
+    fit(
+        torch_loop,
+        replace(whole, save=lambda snapshot: found.append(saved_and_read(snapshot, tmp_path))),
+    )
+    fit(torch_loop, replace(later, start=found[0]))
+    assert found[0].step == 2
+    others = dict(later.model.named_parameters())
+    assert all(torch.equal(others[name], w) for name, w in whole.model.named_parameters())
 
 
 def test_one_that_is_merged_is_exported_as_a_plain_model(tuned: Any, tmp_path: Path) -> None:
