@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from welltuned.engines.events import Step
+from welltuned.engines.snapshot import Snapshot
 from welltuned.runs import Run
+from welltuned.runs.checkpoints import load_checkpoint, load_tensors, save_checkpoint
 from welltuned.schema.differences import differences
 from welltuned.training.observer import Observer
 
@@ -56,6 +59,16 @@ class Notes(Observer):
 
     def noted(self, text: str) -> None:
         self.told.append(text)
+
+
+def saved_and_read(snapshot: Snapshot, folder: Path) -> Snapshot:
+    """As a run's folder gives it back: safetensors and JSON."""
+    tensors = {"optimizer": snapshot.optimizer, "random": snapshot.random}
+    path = save_checkpoint(folder, snapshot.step, snapshot.weights, snapshot.numbers, **tensors)
+    weights, state = load_checkpoint(path)
+    return Snapshot(
+        snapshot.step, weights, load_tensors(path, "optimizer"), load_tensors(path, "random"), state
+    )
 
 
 def left_by(run: Run) -> dict[str, Any]:

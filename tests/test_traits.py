@@ -24,8 +24,11 @@ KINDS: dict[str, tuple[str, list[Any]]] = {
     "tasks": ("tasks", list(TASKS.own.values())),
 }
 """By kind its folder and its classes."""
-WORDS = {"prompt", "prefix", "exact", "reward", "preference", "classification", "generation"}
-"""Names that mean something else as well: a column, a score, a stage. They count in comparisons."""
+WORDS = {
+    "prompt", "prefix", "peft", "exact", "reward", "preference", "classification", "generation",
+}  # fmt: skip
+"""Names that mean something else as well: a column, a library, a score, a stage. They count in
+comparisons."""
 ALLOWED = {
     "strategies": dict[str, int](),
     "algorithms": dict[str, int](),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -15,18 +15,12 @@ from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.protection import Protections
 from welltuned.schema.document import Document, apply_overrides, read_document
-from welltuned.schema.field_types import WrittenAs
-from welltuned.schema.import_path import RunsCode
+from welltuned.schema.field_types import ImportPath
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.validation import validate
 from welltuned.schema.versions import drop_version
 from welltuned.strategies import AnyStrategy, default_strategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask
-
-ImportPath = Annotated[
-    str, Field(pattern=r"^\w+(\.\w+)+$"), WrittenAs("an import path", "mine.loop.train"), RunsCode()
-]
-"""The dotted path of something that can be imported."""
 
 
 class ReportConfig(Part):

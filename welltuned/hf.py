@@ -90,7 +90,7 @@ class TunedModel:
 
     def optimizer(
         self, learning_rate: float | None = None, weight_decay: float | None = None
-    ) -> torch.optim.AdamW:
+    ) -> torch.optim.Optimizer:
         """AdamW over `groups`. Without numbers, with those that are usual for the strategy."""
         given = {"learning_rate": learning_rate, "weight_decay": weight_decay}
         changes = {name: value for name, value in given.items() if value is not None}

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from welltuned_plugin_example.bitfit import BitFit
 from welltuned_plugin_example.grpo import Grpo
 from welltuned_plugin_example.matthews import MATTHEWS
+from welltuned_plugin_example.norms import Norms
 from welltuned_plugin_example.ordinal import EarthMover, OrdinalClassification
 
 import welltuned as wt
@@ -52,14 +52,14 @@ AUTO = {
 def biased(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> Run:
     """A finished run of strategy, task and metric together. To be read, not changed."""
     folder = tmp_path_factory.mktemp("biased") / "run"
-    return tune(tiny("bert"), sentiment, "bitfit", folder, training=AUTO, task="ordinal")
+    return tune(tiny("bert"), sentiment, "norms", folder, training=AUTO, task="ordinal")
 
 
 @pytest.fixture(scope="module")
 def grouped(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> Run:
     """A finished pipeline: strategy and task in both stages that train, and GRPO. To be read."""
     folder = tmp_path_factory.mktemp("grouped") / "run"
-    values = values_of(tiny("bert"), sentiment, folder, strategy="bitfit", task="ordinal")
+    values = values_of(tiny("bert"), sentiment, folder, strategy="norms", task="ordinal")
     values["reward"] = {"function": "my_judges.wants_negative"}
     shared = {**values.pop("ppo"), "learning_rate": "auto", "total_episodes": 64}
     return wt.train({**values, "grpo": {**shared, "num_generations": 4}})
@@ -69,18 +69,19 @@ def grouped(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> 
 
 
 def test_installed_packages_add_to_what_there_is() -> None:
-    assert STRATEGIES.find("bitfit") is BitFit and ALGORITHMS.find("grpo") is Grpo
+    assert STRATEGIES.find("norms") is Norms and ALGORITHMS.find("grpo") is Grpo
     assert TASKS.find("ordinal") is OrdinalClassification
     assert METRICS.find("matthews") is MATTHEWS
-    assert "bitfit" in STRATEGIES.names and "grpo" in ALGORITHMS.names
+    assert "norms" in STRATEGIES.names and "grpo" in ALGORITHMS.names
     assert MATTHEWS in ClassPredictions.metrics and MATTHEWS not in NumberPredictions.metrics
 
 
-def test_bitfit_trains_biases_and_the_head(tiny: Callable[..., str]) -> None:
-    model, anatomy, _ = build(tiny("bert"), {"type": "bitfit"})
+def test_norms_train_and_the_head(tiny: Callable[..., str]) -> None:
+    model, anatomy, _ = build(tiny("bert"), {"type": "norms"})
     trains = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert any(anatomy.depth(name) == 0 and name.endswith("weight") for name in trains)
-    assert all(name.endswith(".bias") or anatomy.depth(name) == 0 for name in trains)
+    below = {name for name in trains if anatomy.depth(name)}
+    assert len(below) == 4 * 2 * 2 and all("LayerNorm" in name for name in below)
 
 
 def test_a_class_that_is_further_off_costs_more() -> None:
@@ -159,7 +160,7 @@ def test_it_trains_on_defaults_of_its_own(biased: Run) -> None:
     assert biased.state == "finished" and biased.report.exists()
     assert "training" in biased.config
     chosen = " ".join(biased.results["choices"])
-    assert "learning_rate = 0.001 (published for BitFit; not measured here)" in chosen
+    assert "learning_rate = 0.001 (usual for so few weights; not measured here)" in chosen
     assert biased.results["proof"]["frozen_moved"] == 0
 
 
@@ -175,7 +176,7 @@ def test_its_metric_chooses_and_its_task_is_scored(biased: Run) -> None:
 def test_both_engines_take_it(
     biased: Run, tiny: Callable[..., str], sentiment: str, tmp_path: Path
 ) -> None:
-    other = tune(tiny("bert"), sentiment, "bitfit", tmp_path / "run", training=AUTO, task="ordinal",
+    other = tune(tiny("bert"), sentiment, "norms", tmp_path / "run", training=AUTO, task="ordinal",
                  engine="hf")  # fmt: skip
     for metric in ("log_loss", "matthews"):
         expected = pytest.approx(biased.results["test"][metric], abs=1e-4)
@@ -194,7 +195,7 @@ def test_its_report_is_written_again(biased: Run, call: Any) -> None:
     status, _, _ = call("report", biased.folder)
     text = biased.report.read_text(encoding="utf-8")
     assert status == 0
-    assert all(word in text for word in ("bitfit", "ordinal", "Matthews correlation"))
+    assert all(word in text for word in ("norms", "ordinal", "Matthews correlation"))
 
 
 @pytest.mark.usefixtures("known")
@@ -204,23 +205,23 @@ def test_it_is_planned(tiny: Callable[..., str], sentiment: str, tmp_path: Path,
         "task=ordinal", "training.metric_for_best_model=matthews", "--json",
     )  # fmt: skip
     rows = {row["name"]: row for row in json.loads(out)["strategies"]}
-    assert status == 0 and "refused" not in rows["bitfit"]
-    trained = {name: rows[name]["trainable"] for name in ("bitfit", "full")}
-    assert trained["bitfit"] < 0.2 * trained["full"]
+    assert status == 0 and "refused" not in rows["norms"]
+    trained = {name: rows[name]["trainable"] for name in ("norms", "full")}
+    assert trained["norms"] < 0.2 * trained["full"]
 
 
 def test_it_is_compared(
     tiny: Callable[..., str], sentiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_processes(monkeypatch, reports=False)
-    strategies = [{"type": "bitfit"}, {"type": "partial", "num_blocks": 0}]
+    strategies = [{"type": "norms"}, {"type": "partial", "num_blocks": 0}]
     values = values_for(
         tiny("bert"), sentiment, tmp_path / "c", strategies=strategies, seeds=1,
         training={"learning_rate": "auto", "metric_for_best_model": "matthews"},
         task={"type": "ordinal", "pooling": "mean"},
     )  # fmt: skip
     compared = wt.compare(values)
-    assert {row["name"] for row in compared.results["rows"]} >= {"bitfit"}
+    assert {row["name"] for row in compared.results["rows"]} >= {"norms"}
     assert compared.results["metric"] == "matthews"
     assert "Matthews correlation" in (compared.folder / "report.html").read_text(encoding="utf-8")
 
@@ -230,10 +231,10 @@ def test_a_pipeline_takes_all_to_its_end(grouped: Run) -> None:
     assert grouped.state == last.state == "finished"
     assert last.config["rl"]["type"] == "grpo" and "matthews" in last.results["test"]
     assert Run(grouped.folder / "stages" / "sft").config["task"]["type"] == "ordinal"
-    assert last.config["strategy"]["type"] == "bitfit"
+    assert last.config["strategy"]["type"] == "norms"
     assert "rl.learning_rate = 0.0001 (a tenth of" in " ".join(last.results["choices"])
     assert "value" not in last.results["memory"]["roles"]
-    assert "reference" in last.results["memory"]["roles"]  # biases cannot be switched off
+    assert "reference" in last.results["memory"]["roles"]  # normalisations cannot be switched off
     for run in (grouped, last):
         assert "GRPO" in run.report.read_text(encoding="utf-8")
     assert wt.load(grouped).predict(["a fine film"])[0]["prediction"] in ("positive", "negative")
@@ -256,7 +257,7 @@ def test_a_loop_of_ones_own_takes_it(biased: Run) -> None:
 
 def test_doctor_names_the_package(call: Any) -> None:
     _, out, _ = call("doctor")
-    assert "plug-in     bitfit of welltuned-plugin-example (strategies)" in out
+    assert "plug-in     norms of welltuned-plugin-example (strategies)" in out
     assert "plug-in     ordinal of welltuned-plugin-example (tasks)" in out
     assert "plug-in     matthews of welltuned-plugin-example (metrics)" in out
     assert "plug-in     grpo of welltuned-plugin-example (algorithms)" in out

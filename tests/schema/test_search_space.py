@@ -15,7 +15,8 @@ from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around, Range, searched
 from welltuned.strategies import STRATEGIES
 
-PARTS = list(STRATEGIES.own.values())
+PARTS = [part for part in STRATEGIES.own.values() if part.stands_in_all]
+"""Those with numbers of their own: BitFit has none, and those of PEFT's methods are PEFT's."""
 
 
 class Oven(Part):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from support import build, job_for, make_config, strategy_of
@@ -15,7 +15,8 @@ from welltuned.engines import loop_state, torch_loop
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener, Step
 from welltuned.engines.optimizer import build_optimizer, build_schedule
-from welltuned.models.anatomy import SKELETON_ATTENTION, Anatomy, examine_anatomy
+from welltuned.models.anatomy import Anatomy, examine_anatomy
+from welltuned.models.skeleton_run import SKELETON_ATTENTION
 from welltuned.strategies import Progress
 
 EPOCHS = {"type": "gradual", "unit": "epoch", "num_blocks": "all", "embeddings": True}
@@ -129,7 +130,7 @@ def training() -> ResolvedTraining:
     return ResolvedTraining(learning_rate=0.1, metric_for_best_model="macro_f1")
 
 
-def optimizer_of(groups: Any) -> AdamW:
+def optimizer_of(groups: Any) -> Optimizer:
     return build_optimizer(groups, training())
 
 
@@ -137,12 +138,12 @@ class Moments(Listener):
     """Copies Adam's state after each step, and again when what trains has changed."""
 
     def __init__(self) -> None:
-        self.optimizer: AdamW | None = None
+        self.optimizer: Optimizer | None = None
         self.states: list[dict[nn.Parameter, dict[str, torch.Tensor]]] = []
         self.changes: dict[int, dict[nn.Parameter, dict[str, torch.Tensor]]] = {}
         self.gradients: list[dict[nn.Parameter, torch.Tensor]] = []
 
-    def follow(self, optimizer: AdamW) -> AdamW:
+    def follow(self, optimizer: Optimizer) -> Optimizer:
         self.optimizer = optimizer
         optimizer.register_step_pre_hook(self._keep_gradients)
         return optimizer

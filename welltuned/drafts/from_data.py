@@ -28,7 +28,7 @@ from welltuned.schema.document import Document
 from welltuned.schema.messages import render_message
 from welltuned.schema.part import Part
 from welltuned.schema.validation import validate
-from welltuned.strategies import STRATEGIES, default_strategy, frugal_strategy
+from welltuned.strategies import default_strategy, frugal_strategy, usual_strategies
 from welltuned.tasks import DEFAULT_TASK, RECOGNISED_TASKS, AnyTask, Problem, Task
 from welltuned.training.data_cache import DataCache
 
@@ -193,7 +193,7 @@ def _why(proposal: Proposal, language: str, examples: int) -> str:
 def _strategy(look: DataLook) -> Iterator[Entry]:
     large = look.task.proposed_kind == "decoder"
     chosen = frugal_strategy() if large else default_strategy()
-    others = ", ".join(name for name in STRATEGIES.names if name != chosen.type)
+    others = ", ".join(name for name in usual_strategies() if name != chosen.type)
     yield Entry(("strategy", "type"), chosen.type, f"or {others}; `welltuned compare` tries them")
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from welltuned.schema.field_types import GoesWith
+from welltuned.engines.optimizers.facts import optimizer_facts
+from welltuned.schema.field_types import GoesWith, ImportPath
 from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.search_space import Around, Range
@@ -16,6 +17,12 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio", "swanlab"]
 """A tool in which people watch their runs."""
+OptimizerName = Literal[
+    "adamw", "adafactor", "sgd", "lion", "muon", "adamw_8bit", "schedule_free_adamw"
+]
+"""An optimizer that takes steps, as `optimizers/facts.py` knows it."""
+STEADY = ("constant", "constant_with_warmup")
+"""Schedules whose learning rate stays at its peak."""
 DEFAULT_GLOBAL_BATCH = 16
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -32,6 +39,11 @@ def _as_names(given: object) -> object:
 TrackerNames = Annotated[tuple[TrackerName, ...], BeforeValidator(_as_names)]
 
 
+def _is_schedule_free(optim: object) -> bool:
+    facts = optimizer_facts(optim) if isinstance(optim, str) else None
+    return facts is not None and not facts.needs_schedule
+
+
 class TrainingConfig(Part):
     """Hyper-parameters.
 
@@ -46,10 +58,16 @@ class TrainingConfig(Part):
         default="auto", examples=[2e-5]
     )
     """The peak learning rate. find: by a learning-rate range test on the loaded model."""
-    optim: Literal["auto", "adamw", "lbfgs"] = Field(default="auto", examples=["adamw"])
-    """The optimizer. lbfgs: full-batch L-BFGS finds the optimum of a linear head that alone trains,
-    with L2 chosen on validation; epochs, learning rate and batch sizes do not apply. auto: lbfgs
-    for such heads, unless a key of AdamW's steps is set, such as `learning_rate`; else adamw."""
+    optim: Literal["auto", "lbfgs"] | OptimizerName | ImportPath = Field(
+        default="auto", examples=["adamw"]
+    )
+    """The optimizer, or a class of your own by import path: `mine.optim.Lion`. With options:
+    `{type: sgd, momentum: 0.8}`. lbfgs: full-batch L-BFGS finds the optimum of a linear head that
+    alone trains, with L2 chosen on validation; epochs, learning rate and batch sizes do not apply.
+    auto: lbfgs for such heads, unless a key of AdamW's steps is set, such as `learning_rate`; else
+    adamw."""
+    optim_args: dict[str, Any] = Field(default_factory=dict, examples=[{"amsgrad": True}])
+    """Further options of the optimizer, by its class's own names."""
     per_device_train_batch_size: Annotated[int, Field(ge=1)] | Auto = 16
     """Micro-batch size: examples per forward pass. auto: the fastest that fits into memory,
     measured on the loaded model; accumulation keeps steps at `global_batch_size` examples."""
@@ -62,17 +80,18 @@ class TrainingConfig(Part):
     per_device_eval_batch_size: int = Field(default=64, ge=1)
     """Examples per forward pass in evaluation."""
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
-    """The learning-rate schedule after warm-up."""
+    """The learning-rate schedule after warm-up. A schedule-free optimizer has
+    `constant_with_warmup`."""
     warmup_ratio: Annotated[Share | Auto, Range(0.0, 0.2)] = "auto"
     """Warm-up: the share of steps over which the learning rate rises from zero."""
     weight_decay: Annotated[NotNegative | Auto, Range(0.0, 0.1)] = "auto"
-    """AdamW's weight decay, on matrices only; biases and norms never decay."""
+    """The optimizer's weight decay, on matrices only; biases and norms never decay."""
     adam_beta1: float = Field(default=0.9, ge=0, lt=1, examples=[0.95])
-    """AdamW's beta1: the decay rate of the mean of gradients."""
+    """AdamW's beta1, and its kin's: the decay rate of the mean of gradients."""
     adam_beta2: float = Field(default=0.999, ge=0, lt=1, examples=[0.99])
-    """AdamW's beta2: the decay rate of the mean of squared gradients."""
+    """AdamW's beta2, and its kin's: the decay rate of the mean of squared gradients."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
-    """AdamW's epsilon, added to the denominator against division by zero."""
+    """AdamW's epsilon, and its kin's, added to the denominator against division by zero."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradient clipping: gradients are scaled down to this norm; 0 switches it off."""
     label_smoothing_factor: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
@@ -131,6 +150,49 @@ class TrainingConfig(Part):
         default=(), examples=[["mine.callbacks.Beep"]]
     )
     """For `engine: hf`: `TrainerCallback` classes by import path, such as `mine.callbacks.Beep`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _optimizer_spelled_out(cls, values: Any) -> Any:
+        """`optim: {type: …, option: …}` as a name and its options, and the schedule that follows
+        from it."""
+        if not isinstance(values, dict):
+            return values
+        values, optim = dict(values), values.get("optim")
+        if isinstance(optim, dict):
+            if "type" not in optim or values.get("optim_args"):
+                raise conflict(
+                    "training.optimizer_spelled_twice",
+                    "'training.optim' is a mapping without a type, or has 'training.optim_args' "
+                    "beside it",
+                    "write training.optim={{type: sgd, momentum: 0.8}}",
+                )
+            options = {key: value for key, value in optim.items() if key != "type"}
+            values |= {"optim": optim["type"], "optim_args": options}
+        if _is_schedule_free(values.get("optim")):
+            values.setdefault("lr_scheduler_type", "constant_with_warmup")
+        return values
+
+    @model_validator(mode="after")
+    def _optimizer_consistent(self) -> TrainingConfig:
+        if self.optim_args and self.optim in ("auto", "lbfgs"):
+            raise conflict(
+                "training.optimizer_options_without_name",
+                "'training.optim_args' are options of an optimizer, and 'training.optim' is "
+                "{optim}",
+                "name the optimizer in training.optim, such as adamw",
+                optim=self.optim,
+            )
+        if _is_schedule_free(self.optim) and self.lr_scheduler_type not in STEADY:
+            raise conflict(
+                "training.schedule_with_schedule_free",
+                "'training.optim: {optim}' averages the weights in place of a schedule, and "
+                "'training.lr_scheduler_type' is {schedule}",
+                "remove lr_scheduler_type, or set it to constant_with_warmup",
+                optim=self.optim,
+                schedule=self.lr_scheduler_type,
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
@@ -228,6 +290,6 @@ class ResolvedTraining(TrainingConfig):
     warmup_ratio: Share = 0.0
     """Warm-up: the share of steps over which the learning rate rises from zero."""
     weight_decay: NotNegative = 0.0
-    """AdamW's weight decay, on matrices only; biases and norms never decay."""
+    """The optimizer's weight decay, on matrices only; biases and norms never decay."""
     metric_for_best_model: str
     """The validation metric that selects the best checkpoint."""

@@ -42,7 +42,7 @@ def fit_with_trainer(job: Job) -> Outcome:
             trainer.train_after(state.taken)
         else:
             state.begin()
-    return state.outcome
+    return state.finish()
 
 
 class JobTrainer(NormTrainer):

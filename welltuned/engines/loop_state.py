@@ -5,6 +5,7 @@
         state.gradients.take(step, backward)   clipped; none where anything is not finite
         state.optimizer.step(), state.schedule.step()
         state.after(step, gradients)           reported; saved and validated where that is due
+    outcome = state.finish()
 
 A training is saved before it validates, and goes on with the validation that was due then: so one
 that is stopped while it validates loses no step.
@@ -24,6 +25,7 @@ from welltuned.engines.best_checkpoint import Validator
 from welltuned.engines.gradients import Gradients, GradientTaker
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.optimizer import build_optimizer, build_schedule, learning_rate_at
+from welltuned.engines.optimizers.averaged import AveragedWeights
 from welltuned.engines.save_schedule import SaveSchedule
 from welltuned.engines.snapshot import Snapshot, trained_weights
 from welltuned.engines.step_plan import PlannedStep, StepPlan
@@ -42,6 +44,7 @@ class LoopState:
         self._job = job
         self.plan = StepPlan.of(job.batches, job.training)
         self.optimizer = build_optimizer(job.groups, job.training)
+        self._averaged = AveragedWeights(self.optimizer, self._weights.values())
         self.taken = job.start.step if job.start is not None else 0
         """Optimizer steps taken before this process began."""
         self.schedule = build_schedule(self.optimizer, self.plan.total, job.training, self.taken)
@@ -66,6 +69,11 @@ class LoopState:
         job.listener.started(self.plan.total)
         if job.start is not None:
             self._validate(self._last_taken)
+
+    def finish(self) -> Outcome:
+        """After the last step: leave the weights in the model that the training was for."""
+        self._averaged.show()
+        return self.outcome
 
     def left(self) -> Iterator[PlannedStep]:
         """The steps that this process is to take."""
@@ -100,7 +108,10 @@ class LoopState:
         return self._validate(step)
 
     def _validate(self, step: PlannedStep) -> Scores | None:
-        return self._validator.after(step, self.plan.total, self._job, self.outcome)
+        if not self._validator.is_due(step.number, self.plan.total, step.ends_epoch):
+            return None
+        with self._averaged.shown():
+            return self._validator.after(step, self.plan.total, self._job, self.outcome)
 
     def _scores(self) -> Scores:
         """Those of the validation split. This may be stopped anywhere: nothing has changed by it.
@@ -113,6 +124,7 @@ class LoopState:
             with at_once():
                 return self._job.validate()
         except (Stopped, KeyboardInterrupt):
+            self._averaged.hide()
             self._save(self._last_step)
             raise
 

@@ -84,6 +84,7 @@ def _sweep(job: Job, low: float, high: float, steps: int) -> Iterator[tuple[floa
     trial = replace(job, training=training)
     plan = StepPlan.of(trial.batches, training)
     optimizer = build_optimizer(trial.groups, training)
+    scales = [settings["lr"] for settings in optimizer.param_groups]  # multiples of a rate of 1
     meter = Meter(plan.total)
     torch.manual_seed(training.seed + distributed.rank())
     job.strategy.advance(job.model, job.anatomy, END)
@@ -96,8 +97,8 @@ def _sweep(job: Job, low: float, high: float, steps: int) -> Iterator[tuple[floa
         yield rate, loss
         if not math.isfinite(clip_gradients(trial.groups, training.max_grad_norm)):
             return
-        for group, settings in zip(trial.groups, optimizer.param_groups, strict=True):
-            settings["lr"] = rate * group.learning_rate_scale
+        for scale, settings in zip(scales, optimizer.param_groups, strict=True):
+            settings["lr"] = rate * scale
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

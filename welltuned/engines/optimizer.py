@@ -6,39 +6,46 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from welltuned.engines.config import ResolvedTraining
+from welltuned.engines.optimizers.build import build
+from welltuned.engines.optimizers.facts import OPTIMIZERS, optimizer_facts
+from welltuned.engines.optimizers.muon import Groups
 from welltuned.strategies import ParameterGroup
 
 
-def build_optimizer(groups: Sequence[ParameterGroup], training: ResolvedTraining) -> AdamW:
-    """AdamW (Loshchilov & Hutter 2019) over all groups.
+def build_optimizer(groups: Sequence[ParameterGroup], training: ResolvedTraining) -> Optimizer:
+    """The optimizer that `training.optim` names over all groups; frozen ones are included.
 
-    Frozen ones are included: it skips what has no gradient.
+    It skips what has no gradient. Raises `InputError` where it cannot be had.
+    """
+    settings = [
+        {
+            "params": group.parameters,
+            "lr": training.learning_rate * group.learning_rate_scale,
+            "weight_decay": training.weight_decay if group.decays else 0.0,
+            "name": group.name,
+        }
+        for group in groups
+    ]
+    if optimizer_facts(training.optim) is OPTIMIZERS["adamw"]:
+        return _adamw(settings, training)
+    places = ({"in_blocks": group.in_blocks} for group in groups)
+    return build([{**one, **place} for one, place in zip(settings, places, strict=True)], training)
+
+
+def _adamw(settings: Groups, training: ResolvedTraining) -> AdamW:
+    """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101).
 
     The fused kernel reads and writes each weight once. On two CPU cores the
     unfused one took three times as long.
     """
-    return AdamW(
-        [
-            {
-                "params": group.parameters,
-                "lr": training.learning_rate * group.learning_rate_scale,
-                "weight_decay": training.weight_decay if group.decays else 0.0,
-                "name": group.name,
-            }
-            for group in groups
-        ],
-        betas=(training.adam_beta1, training.adam_beta2),
-        eps=training.adam_epsilon,
-        fused=all(
-            parameter.device.type in ("cpu", "cuda")
-            for group in groups
-            for parameter in group.parameters
-        ),
-    )
+    fused = all(p.device.type in ("cpu", "cuda") for group in settings for p in group["params"])
+    betas = training.adam_beta1, training.adam_beta2
+    options = {"fused": fused, **training.optim_args}
+    return AdamW(settings, betas=betas, eps=training.adam_epsilon, **options)
 
 
 def learning_rate_factor(step: int, total: int, training: ResolvedTraining) -> float:
@@ -65,7 +72,7 @@ def learning_rate_at(step: int, total: int, training: ResolvedTraining) -> float
 
 
 def build_schedule(
-    optimizer: AdamW, total: int, training: ResolvedTraining, taken: int = 0
+    optimizer: Optimizer, total: int, training: ResolvedTraining, taken: int = 0
 ) -> LambdaLR:
     """The schedule as torch applies it, `taken` steps of it over; one factor for all groups."""
     for group in optimizer.param_groups:

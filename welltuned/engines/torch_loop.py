@@ -38,4 +38,4 @@ def fit_with_loop(job: Job) -> Outcome:
             state.after(step, gradients)
             if state.outcome.stopped_early:
                 break
-    return state.outcome
+    return state.finish()

@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import nn
 
 from welltuned.errors import Fault, InputError
-from welltuned.models.compat.transformers_api import (
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    Conv1D,
-    register_attention,
-)
+from welltuned.models.compat.transformers_api import MODEL_FOR_MASKED_LM_MAPPING_NAMES, Conv1D
+from welltuned.models.skeleton_run import watch_run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -55,6 +51,8 @@ class Block:
     """Its normalisations."""
     key_shape: tuple[int, int]
     """Attention's key heads and their size; (0, 0) when `attention` is None."""
+    shapes: tuple[tuple[int, int], ...] = ()
+    """Of each of `linears`, the features it reads and those it writes."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,8 @@ class Anatomy:
     parameters: int
     linear_head: bool = False
     """Whether head and pooler together are one linear layer."""
+    biases: int = 0
+    """Numbers in biases that are neither the head's nor the pooler's."""
 
     @property
     def num_blocks(self) -> int:
@@ -155,7 +155,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
             layers=expected,
             blocks=len(stack),
         )
-    calls, attentions = _watch(trunk)
+    calls, attentions = watch_run(trunk)
     blocks = tuple(
         _describe_block(
             f"{stack_name}.{i}", block, config.hidden_size, calls, attentions, trunk_name
@@ -164,7 +164,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
     )
     final, pooler = _after_blocks(trunk, calls, stack_name)
     head = _head(skeleton, trunk_name) if new_head else ()
-    return Anatomy(
+    anatomy = Anatomy(
         family=family,
         kind=kind_of(config),
         trunk=trunk_name,
@@ -178,6 +178,15 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
         rotary=any(type(module).__name__.endswith("RotaryEmbedding") for module in trunk.modules()),
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         linear_head=not pooler and [type(getattr(skeleton, name)) for name in head] == [nn.Linear],
+    )
+    return replace(anatomy, biases=_biases(skeleton, anatomy))
+
+
+def _biases(skeleton: nn.Module, anatomy: Anatomy) -> int:
+    return sum(
+        parameter.numel()
+        for name, parameter in skeleton.named_parameters()
+        if name.endswith("bias") and anatomy.depth(name)
     )
 
 
@@ -217,60 +226,6 @@ def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
     return max(stacks.items(), key=lambda item: len(item[1]))
 
 
-class _Watcher:
-    """Replaces the attention function during the dummy run and records its callers."""
-
-    name = "welltuned-anatomy"
-    callers: ClassVar[dict[nn.Module, tuple[int, int]]] = {}
-
-    @classmethod
-    def attend(
-        cls, module: nn.Module, query: Any, key: Any, value: Any, attention_mask: Any, **_: Any
-    ) -> tuple[Any, None]:
-        cls.callers[module] = (key.shape[1], key.shape[3])
-        return query.new_zeros(
-            query.shape[0], query.shape[2], query.shape[1], value.shape[-1]
-        ), None
-
-
-register_attention(_Watcher.name, _Watcher.attend, lambda *args, **kwargs: None)
-
-SKELETON_ATTENTION = _Watcher.name
-"""The attention implementation to build a skeleton with, so that `examine` sees who attends."""
-
-
-def _watch(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, int]]]:
-    """Run the trunk on three dummy tokens.
-
-    Returns the names of modules with weights in the order of their calls, and for
-    each attention module by name its key heads and their size.
-    """
-    calls: list[str] = []
-    hooks = [
-        module.register_forward_hook(lambda _m, _i, _o, name=name: calls.append(name))
-        for name, module in trunk.named_modules()
-        if any(True for _ in module.parameters(recurse=False))
-    ]
-    _Watcher.callers = {}
-    text = trunk.config.get_text_config()
-    # With a padding token, transformers compares values, which `meta` tensors lack.
-    pad, text.pad_token_id = text.pad_token_id, None
-    try:
-        with torch.no_grad():
-            trunk(input_ids=torch.ones(1, 3, dtype=torch.long, device="meta"))
-    finally:
-        text.pad_token_id = pad
-        for hook in hooks:
-            hook.remove()
-    attentions = {
-        name: _Watcher.callers[module]
-        for name, module in trunk.named_modules()
-        if module in _Watcher.callers
-    }
-    _Watcher.callers = {}
-    return calls, attentions
-
-
 def _describe_block(
     name: str,
     block: nn.Module,
@@ -280,11 +235,11 @@ def _describe_block(
     trunk: str,
 ) -> Block:
     attention = next((caller for caller in attentions if caller.startswith(f"{name}.")), None)
-    widths = {f"{name}.{linear}": width for linear, width in _linears(block)}
-    linears = [call for call in dict.fromkeys(calls) if call in widths]
+    shapes = {f"{name}.{linear}": shape for linear, shape in _linears(block)}
+    linears = [call for call in dict.fromkeys(calls) if call in shapes]
     # In every pre- or post-norm block, attention and feed-forward each end in one
     # linear layer that writes `hidden` features; they are the last two that do.
-    writers = [i for i, linear in enumerate(linears) if widths[linear] == hidden]
+    writers = [i for i, linear in enumerate(linears) if shapes[linear][1] == hidden]
     known = len(writers) >= 2 and writers[-1] > writers[-2] + 1
     full = [f"{trunk}.{linear}" for linear in linears]
     return Block(
@@ -300,6 +255,7 @@ def _describe_block(
             if call.startswith(f"{name}.") and _is_norm(block.get_submodule(call[len(name) + 1 :]))
         ),
         key_shape=attentions[attention] if attention else (0, 0),
+        shapes=tuple(shapes[linear] for linear in linears),
     )
 
 
@@ -308,13 +264,13 @@ def _is_norm(module: nn.Module) -> bool:
     return all(parameter.ndim == 1 for parameter in module.parameters(recurse=False))
 
 
-def _linears(block: nn.Module) -> Iterator[tuple[str, int]]:
-    """The linear layers of a block and how many features each writes."""
+def _linears(block: nn.Module) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The linear layers of a block, and how many features each reads and writes."""
     for name, module in block.named_modules():
         if isinstance(module, nn.Linear):
-            yield name, module.out_features
+            yield name, (module.in_features, module.out_features)
         elif isinstance(module, Conv1D):
-            yield name, module.weight.shape[1]
+            yield name, (module.weight.shape[0], module.weight.shape[1])
 
 
 def _after_blocks(trunk: nn.Module, calls: list[str], stack: str) -> tuple[list[str], list[str]]:

@@ -242,8 +242,8 @@ def build_skeleton(head: Head) -> PreTrainedModel:
     """The model without weights, on the `meta` device: free to build, whatever its size."""
     import torch
 
-    from welltuned.models.anatomy import SKELETON_ATTENTION
     from welltuned.models.compat.transformers_api import runs_own_code
+    from welltuned.models.skeleton_run import SKELETON_ATTENTION
 
     def build(attention: str) -> PreTrainedModel:
         config = type(head.config).from_dict(head.config.to_dict())

@@ -14,6 +14,7 @@ from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.config import RunConfig, run_config_from
 from welltuned.engines.config import ResolvedTraining, TrainingConfig
 from welltuned.engines.device import choose_device
+from welltuned.engines.optimizers.facts import FLOAT
 from welltuned.models.loading import Head, build_skeleton
 from welltuned.rlhf.algorithms import Algorithm
 from welltuned.rlhf.config import RlhfConfig
@@ -31,7 +32,7 @@ from welltuned.training.data_cache import DataCache
 from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
 from welltuned.training.forecast.limits import Limits
-from welltuned.training.forecast.memory import FLOAT, foresee_memory
+from welltuned.training.forecast.memory import foresee_memory
 from welltuned.training.forecast.plan import PlanRow, ResourcePlan, measured
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal

@@ -61,7 +61,7 @@ class Learner:
     """The policy's weights."""
     groups: list[ParameterGroup]
     """These, and the value head's where there is one."""
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
     kl: KLCoefficient
     training: ResolvedTraining

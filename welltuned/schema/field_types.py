@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import annotated_types
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from welltuned.schema.document import yaml_value
+from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part
 from welltuned.schema.plugins import OneOf
 from welltuned.schema.search_space import Range
@@ -42,6 +44,12 @@ class WrittenAs:
     words: str
     """What it is: `time`."""
     example: str
+
+
+ImportPath = Annotated[
+    str, Field(pattern=r"^\w+(\.\w+)+$"), WrittenAs("an import path", "mine.loop.train"), RunsCode()
+]
+"""The dotted path of something that can be imported."""
 
 
 @dataclass(frozen=True)

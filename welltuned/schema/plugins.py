@@ -3,7 +3,7 @@
 A package adds a strategy, for example, with an entry point that is called as its `type`:
 
     [project.entry-points."welltuned.strategies"]
-    bitfit = "my_package.bitfit:BitFit"
+    norms = "my_package.norms:Norms"
 
 Entry points are listed when a config is read and imported when they are asked for by name, so
 none costs anything before it is used, and one that is broken breaks nothing else.

@@ -56,6 +56,8 @@ class ParameterGroup:
     parameters: list[nn.Parameter] = field(repr=False)
     learning_rate_scale: float = 1.0
     decays: bool = True
+    in_blocks: bool = False
+    """Whether they lie in the model's blocks, and neither in its embeddings nor in a head."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,15 @@ class Strategy(Part):
     """Learning rates from far too low to far too high, for range tests."""
     saves_whole_model: ClassVar[bool] = True
     """Whether its artifact holds all weights, and not only what was put in beside them."""
+    trains_few: ClassVar[bool] = False
+    """Whether it trains few weights already, so that fewer are no remedy."""
     needs_import: ClassVar[bool] = False
     """Whether the plain libraries load its artifact only after `import welltuned`."""
     starts_unchanged: ClassVar[bool] = True
     """Whether the initial model computes exactly what the base model does."""
+    stands_in_all: ClassVar[bool] = True
+    """Whether it is among `all` strategies of a comparison or a plan, and not only among
+    `everything`."""
     starts_with_head: ClassVar[bool] = False
     """Whether the head trains first, and what lies below it later."""
     deepens: ClassVar[bool] = False
@@ -100,6 +107,11 @@ class Strategy(Part):
         Annotated[float, Field(gt=0)] | Literal["auto"], Around(10)
     ] = Field(default="auto", examples=[10])
     """Learning rate of the new head, as a multiple of `training.learning_rate`."""
+
+    @classmethod
+    def variants(cls) -> list[dict[str, Any]]:
+        """What `everything` tries of it, each as it stands in a config."""
+        return [{"type": cls.model_fields["type"].default}]
 
     @property
     def input_positions(self) -> int:
@@ -185,8 +197,9 @@ class Strategy(Part):
                 parameter.ndim > 1,
             )
             label = anatomy.region(depth) + ("" if decays else ", no decay")
+            in_blocks = 0 < depth <= anatomy.num_blocks
             group = groups.setdefault(
-                (depth, scale, decays), ParameterGroup(label, [], scale, decays)
+                (depth, scale, decays), ParameterGroup(label, [], scale, decays, in_blocks)
             )
             group.parameters.append(parameter)
         return [
@@ -229,6 +242,7 @@ class InjectedStrategy(Strategy):
     """Freezes the model and injects adapter modules through PEFT; the head trains in full."""
 
     plausible_rates: ClassVar[tuple[float, float]] = (1e-5, 1.0)
+    trains_few: ClassVar[bool] = True
     saves_whole_model: ClassVar[bool] = False
     merge_refusal: ClassVar[str | None] = "it adds computation that no weight can hold"
 

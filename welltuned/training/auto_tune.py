@@ -13,6 +13,7 @@ from welltuned.engines import distributed
 from welltuned.engines.batch_finder import BatchSearch, find_batch_size
 from welltuned.engines.config import TrainingConfig
 from welltuned.engines.lr_range import STEPS, RangeTest, run_range_test
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.runs.results_schema import AutoTuned
 from welltuned.schema.messages import render_message
 from welltuned.training.defaults import Choice
@@ -40,12 +41,15 @@ def auto_tune(loaded: LoadedModel, observer: Observer) -> Session:
 
 
 def try_learning_rates(loaded: LoadedModel, observer: Observer, steps: int = STEPS) -> RangeTest:
-    """A range test of the model as it is now, over the rates plausible for its strategy."""
+    """A range test of the model as it is now, over the rates plausible for its strategy and its
+    optimizer."""
     low, high = loaded.config.strategy.plausible_rates
+    facts = optimizer_facts(loaded.config.training.optim)
+    multiple = facts.rate if facts else 1.0
     return run_range_test(
         loaded.job(),
-        low,
-        high,
+        low * multiple,
+        high * multiple,
         steps,
         lambda done, total: observer.working("trying learning rates", done, total),
     )

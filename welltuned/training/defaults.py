@@ -18,6 +18,7 @@ from typing_extensions import TypeVar
 
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.errors import Fault, InputError
 from welltuned.schema.part import Part
 from welltuned.strategies import Strategy
@@ -30,6 +31,9 @@ PartT = TypeVar("PartT", bound=Part)
 
 _FILE = Path(__file__).parents[1] / "strategies" / "defaults.yaml"
 
+
+_OF_THE_MODEL = ("kind", "parameters_up_to", "examples_up_to")
+"""What an entry may ask of model and data."""
 
 ValueT = TypeVar("ValueT", float, str, default=float)
 
@@ -61,6 +65,8 @@ def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[st
     sources = _defaults()["sources"]
     for entry in _entries(strategy):
         fits = entry.get("fits", {})
+        if any(getattr(strategy, name) not in values for name, values in _options(fits).items()):
+            continue
         limits = (float(fits.get(f"{what}_up_to", "inf")) for what in ("parameters", "examples"))
         sizes = (anatomy.parameters, examples)
         if fits.get("kind", anatomy.kind) == anatomy.kind and all(map(le, sizes, limits)):
@@ -79,6 +85,11 @@ def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[st
             kind=anatomy.kind,
         )
     )
+
+
+def _options(fits: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a strategy that an entry asks for, and their values."""
+    return {name: values for name, values in fits.items() if name not in _OF_THE_MODEL}
 
 
 def _entries(strategy: Strategy) -> Sequence[Mapping[str, Any]]:
@@ -121,7 +132,8 @@ def _in_words(fits: dict[str, Any]) -> str:
         for what in ("parameters", "examples")
         if f"{what}_up_to" in fits
     ]
-    return ", ".join([fits["kind"], *sizes])
+    options = [f"{name} {' or '.join(values)}" for name, values in _options(fits).items()]
+    return ", ".join([*options, *([fits["kind"]] if "kind" in fits else []), *sizes])
 
 
 def resolve(
@@ -161,7 +173,18 @@ def resolve_parts(
     scale = ["head_learning_rate_scale"] if strategy.head_learning_rate_scale == "auto" else []
     defaults = defaults_for(strategy, anatomy, examples) if asked or scale else {}
     for_training, for_strategy = ([defaults[name] for name in some] for some in (asked, scale))
+    for_training = [_for_optimizer(choice, training.optim) for choice in for_training]
     return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
+
+
+def _for_optimizer(choice: Choice, optim: str) -> Choice:
+    """A default of AdamW's as it is for another optimizer."""
+    facts = optimizer_facts(optim)
+    multiples = {"learning_rate": facts.rate, "weight_decay": facts.decay} if facts else {}
+    if (multiple := multiples.get(choice.name, 1.0)) == 1:
+        return choice
+    value = float(f"{choice.value * multiple:.6g}")
+    return Choice(choice.name, value, f"{choice.source}; for {optim} {multiple:g} times AdamW's")
 
 
 def _put(part: PartT, choices: list[Choice]) -> PartT:

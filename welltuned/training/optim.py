@@ -1,4 +1,5 @@
-"""The optimizer of a run: L-BFGS where a linear head is all that trains, else AdamW."""
+"""The optimizer of a run: as configured, else L-BFGS where a linear head is all that trains, else
+AdamW."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.tasks import Problem
 from welltuned.training.defaults import Choice
+from welltuned.training.optimizer_trial import check_optimizer
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -27,8 +29,9 @@ _WITHOUT = "epochs, learning rate and batch sizes do not apply"
 def check_optim(
     config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int, faults: Faults
 ) -> None:
-    """Record why L-BFGS, where it is asked for, cannot train what is to be trained."""
+    """Record why the optimizer that is asked for cannot be had, or cannot train what is to be."""
     if config.training.optim != "lbfgs":
+        check_optimizer(config.training, faults)
         return
     why = _refusal(config, problem, anatomy, examples)
     if why is not None:
@@ -45,18 +48,25 @@ def check_optim(
 def choose_optim(
     training: TrainingConfig, config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int
 ) -> Choice[str] | None:
-    """What `optim` becomes, where more than AdamW is possible; `training` as it was written."""
+    """What `optim` becomes, where L-BFGS is possible; `training` as it was written."""
     if _refusal(config, problem, anatomy, examples) is not None:
         return None
     if training.optim == "lbfgs":
         return Choice("optim", "lbfgs", f"as configured; {_WITHOUT}")
-    if training.optim == "adamw":
+    if training.optim != "auto":
         return None
     fields = TrainingConfig.model_fields
     asked = [name for name in _OF_STEPS if getattr(training, name) != fields[name].default]
     if asked:
         return Choice("optim", "adamw", f"training.{asked[0]} is set; lbfgs has no use for it")
     return Choice("optim", "lbfgs", f"the optimum of a linear head: {_WITHOUT}")
+
+
+def optim_of(training: TrainingConfig, chosen: Choice[str] | None) -> str:
+    """The optimizer by name: what `choose_optim` has chosen, what was asked for, or AdamW."""
+    if chosen is not None:
+        return chosen.value
+    return "adamw" if training.optim in ("auto", "lbfgs") else training.optim
 
 
 def _refusal(config: RunConfig, problem: Problem, anatomy: Anatomy, examples: int) -> str | None:

@@ -31,7 +31,7 @@ from welltuned.training.defaults import Choice, resolve
 from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
 from welltuned.training.load_data import load_data
 from welltuned.training.model_plan import ModelPlan, plan_model, read_pretrained
-from welltuned.training.optim import check_optim, choose_optim
+from welltuned.training.optim import check_optim, choose_optim, optim_of
 from welltuned.training.starting_point import starting_notes
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _with_optim(
     config: RunConfig, optim: Choice[str] | None, choices: list[Choice]
 ) -> tuple[RunConfig, list[Choice | Choice[str]]]:
     """The other defaults were chosen for steps, of which L-BFGS takes none."""
-    name = optim.value if optim else "adamw"
+    name = optim_of(config.training, optim)
     training = config.training.model_copy(update={"optim": name})
     told: list[Choice | Choice[str]] = [] if name == "lbfgs" else [*choices]
     told += [optim] if optim else []

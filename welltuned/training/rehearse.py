@@ -23,6 +23,7 @@ from welltuned.engines.device import matmul_rate
 from welltuned.engines.job import Job
 from welltuned.engines.memory_backoff import smaller
 from welltuned.engines.memory_faults import is_out_of_memory
+from welltuned.engines.optimizers.facts import kept_bytes
 from welltuned.engines.sandbox import RandomNumbers, untouched
 from welltuned.models.freezing import set_training_modes
 from welltuned.runs import Run
@@ -92,11 +93,7 @@ def _found(session: Session, run: Run) -> RehearsalRecord:
     counts = StepCounts.of(session.prepared, session.training)
     batch = max(counts.batches, key=partial(positions, job.examples))
     with untouched(job, steps=False):
-        moments = {
-            f"{quantity}/{name}": torch.zeros_like(weight)
-            for quantity in ("exp_avg", "exp_avg_sq")
-            for name, weight in _trains(job).items()
-        }
+        moments = _moments(job)
         size = _size_that_fits(job, batch)
         step = _seconds(job, lambda: forward_backward(job, batch[:size]))
         evaluation = _seconds(job, lambda: _evaluate(session))
@@ -108,6 +105,19 @@ def _found(session: Session, run: Run) -> RehearsalRecord:
         "evaluation_seconds": evaluation,
         "save_seconds": save,
         "peak_memory_bytes": peak_memory(job.device),
+    }
+
+
+def _moments(job: Job) -> dict[str, torch.Tensor]:
+    """As many bytes as the optimizer will keep of each weight."""
+    sizes = [
+        (weight, kept_bytes(job.training.optim, weight.shape, group.in_blocks))
+        for group in job.groups
+        for weight in group.parameters
+    ]
+    return {
+        f"kept/{i}": torch.zeros(round(size), dtype=torch.uint8, device=weight.device)
+        for i, (weight, size) in enumerate(sizes)
     }
 
 

@@ -66,7 +66,11 @@ def test_supervised_fine_tuning_is_carried_over(tmp_path: Path) -> None:
     assert (task["type"], task["max_length"], task["packing"]) == ("generation", 2048, True)
     assert (strategy["type"], strategy["r"], strategy["target_modules"]) == ("lora", 16, "auto")
     training = config.training
-    assert (training.learning_rate, training.optim, training.precision) == (2e-4, "adamw", "auto")
+    assert (training.learning_rate, training.optim, training.precision) == (
+        2e-4,
+        "adamw_8bit",
+        "auto",
+    )
     assert training.examples_per_step == 8 and config.output_dir == "./outputs/lora"
     assert (training.weight_decay, training.warmup_ratio) == (0.0, "auto")
 
@@ -74,7 +78,7 @@ def test_supervised_fine_tuning_is_carried_over(tmp_path: Path) -> None:
 def test_what_differs_is_told(tmp_path: Path) -> None:
     migration = migrated(tmp_path, SFT)
     assert "float32" in found(migration, "adapter").note
-    assert "float32" in found(migration, "optimizer").note
+    assert "welltuned[optimizers]" in found(migration, "optimizer").note
     for key in ("load_in_4bit", "special_tokens", "saves_per_epoch", "warmup_steps"):
         assert found(migration, key).outcome == "left", key
     for key in ("load_in_8bit", "lora_model_dir", "datasets.0.type"):

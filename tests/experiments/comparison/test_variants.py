@@ -12,11 +12,12 @@ from welltuned.experiments.comparison.variants import Variant, find_variants
 from welltuned.models.loading import ModelConfig
 from welltuned.schema.document import Document
 from welltuned.strategies import STRATEGIES
+from welltuned.strategies.peft_library.methods import possible_methods
 
 BASE = {"model": "m", "data": "d.jsonl"}
 
 
-KINDS = list(STRATEGIES.own)
+KINDS = [name for name, kind in STRATEGIES.own.items() if kind.stands_in_all]
 
 
 def variants(**values: Any) -> tuple[list[Variant], list[str]]:
@@ -32,6 +33,16 @@ def test_all_are_the_seven_strategies_and_the_pipeline() -> None:
     assert [variant.config.strategy.type for variant in found[:-1]] == list(KINDS)
     assert set(KINDS) == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
     assert not any(variant.asked_by_name for variant in found)
+
+
+def test_everything_is_all_of_them_bitfit_and_every_method_of_pefts() -> None:
+    found, faults = variants(strategies=["everything"])
+    assert not faults
+    names = [variant.name for variant in found]
+    methods = [f"peft method={method}" for method in possible_methods()]
+    assert names == [*KINDS, "bitfit", *methods, "rlhf"]
+    vera = next(one for one in found if one.name == "peft method=vera")
+    assert getattr(vera.config.strategy, "method", None) == "vera" and not vera.asked_by_name
 
 
 def test_variants_are_named_by_what_is_set() -> None:

@@ -63,6 +63,10 @@ class LimitsConfig(Part):
 
 PIPELINE = "rlhf"
 """The strategy that is a pipeline: it trains as the others do, and goes on by reinforcement."""
+EVERYTHING = "everything"
+"""In place of strategies: every variant of every one, all methods of PEFT's included."""
+SEVERAL = ("all", EVERYTHING)
+"""Words that stand for several strategies."""
 PROPOSED = "auto"
 """The name of a model, or of a static embedding, that stands for what is proposed and is here."""
 OFF = "off"
@@ -89,7 +93,8 @@ class CompareConfig(RunConfig):
     strategies: tuple[str | dict[str, Any], ...] = Field(
         default=("all",), examples=[["full", {"type": "lora", "r": 64}]]
     )
-    """`all`, types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
+    """`all`, `everything` (all, `bitfit`, and every method of PEFT's that needs no options), types,
+    and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
     parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}."""
     reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)] = ()
@@ -147,7 +152,7 @@ class CompareConfig(RunConfig):
                 "compare.no_strategies", "'strategies' is empty", "write all, or some: [full, lora]"
             )
         given = "reward" if self.reward else "rl" if self.rl != default_algorithm() else None
-        if given and not any(kind in ("all", PIPELINE) for kind in self._types()):
+        if given and not any(kind in (*SEVERAL, PIPELINE) for kind in self._types()):
             raise conflict(
                 "compare.key_without_pipeline",
                 "'{key}' is given, but no strategy is {pipeline}",

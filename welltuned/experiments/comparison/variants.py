@@ -10,14 +10,14 @@ from typing import Any
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.chosen_models import ChosenModel
-from welltuned.experiments.comparison.config import PIPELINE, CompareConfig
+from welltuned.experiments.comparison.config import EVERYTHING, PIPELINE, SEVERAL, CompareConfig
 from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.runs.comparison_schema import BESIDE
 from welltuned.schema.document import Document
 from welltuned.schema.validation import validate
-from welltuned.strategies import STRATEGIES
+from welltuned.strategies import every_variant, usual_strategies
 
 _OWN = ("strategy", "output_dir", "report")
 """Parts of a run's config that a variant cannot have of its own."""
@@ -113,8 +113,9 @@ def _names_a_model(given: Mapping[str, Any]) -> bool:
 def _spelled_out(config: CompareConfig) -> Iterator[tuple[int, str | dict[str, Any], bool]]:
     """(its place in the list, what was asked, whether by name)."""
     for index, asked in enumerate(config.strategies):
-        if asked == "all":
-            yield from ((index, kind, False) for kind in (*STRATEGIES.names, PIPELINE))
+        if asked in SEVERAL:
+            meant = every_variant() if asked == EVERYTHING else usual_strategies()
+            yield from ((index, one, False) for one in (*meant, PIPELINE))
         else:
             yield index, asked, True
 

@@ -38,7 +38,7 @@ def _change(
         return message("diagnosis.try_class_weights", "class weights, which balance the classes"), (
             "task.class_weights=auto",
         )
-    if fault == "overfitted" and strategy.saves_whole_model:
+    if fault == "overfitted" and not strategy.trains_few:
         # Rate and epochs of the config are those of the other strategy.
         return message("diagnosis.try_fewer_weights", "fewer trainable weights"), _another(
             few.type, training

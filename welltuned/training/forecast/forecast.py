@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from welltuned.engines.config import ResolvedTraining
+from welltuned.engines.optimizers.facts import FLOAT
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END, InjectedStrategy
 from welltuned.training.forecast.frozen_states import FrozenStates
-from welltuned.training.forecast.memory import FLOAT, MemoryForecast, foresee_memory, keeps
+from welltuned.training.forecast.memory import MemoryForecast, foresee_memory, keeps
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.step_counts import StepCounts, largest_look, positions

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from welltuned.engines.config import ResolvedTraining
+from welltuned.engines.optimizers.facts import FLOAT, kept_bytes
+from welltuned.strategies import ParameterGroup
 from welltuned.training.forecast.meta_tracer import WEIGHTS, Trace
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-
-FLOAT = 4
-"""Bytes of a number in full precision, which all that trains is in."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,14 @@ def foresee_memory(
     accumulates = training.gradient_accumulation_steps > 1
     trace = rehearsal.step([batch, batch]) if accumulates else once
     weights, trainable = rehearsal.weight_bytes, FLOAT * rehearsal.trainable
+    optimizer = optimizer_bytes(rehearsal.groups, training)
     gradients = min(trainable, trace.at_peak[""])
     waiting = trace.peak - weights - gradients
-    step = trace.peak + 2 * trainable
+    step = trace.peak + optimizer
     elsewhere = [
-        weights + 2 * trainable + (look.peak - weights),
-        weights + 4 * trainable if keeps(training) else 0,  # a copy, and the copy as a file
+        weights + optimizer + (look.peak - weights),
+        # a copy, and the copy as a file
+        weights + optimizer + 2 * trainable if keeps(training) else 0,
         weights + waiting + weights,  # the artifact is loaded beside the model
     ]
     on_gpu = machine.key["device"] == "cuda"
@@ -78,11 +80,21 @@ def foresee_memory(
         libraries=0 if on_gpu else machine.fixed_bytes,
         weights=weights,
         gradients=gradients,
-        optimizer=2 * trainable,
+        optimizer=optimizer,
         activations=_by_place(trace, gradients),
         allocator=0 if on_gpu else round(machine.churn * (look.peak - weights)),
         elsewhere=max(0, max(elsewhere) - step),
     )
+
+
+def optimizer_bytes(groups: Sequence[ParameterGroup], training: ResolvedTraining) -> int:
+    """What the optimizer keeps of all that trains at some time."""
+    kept = (
+        kept_bytes(training.optim, parameter.shape, group.in_blocks)
+        for group in groups
+        for parameter in group.parameters
+    )
+    return round(sum(kept))
 
 
 def keeps(training: ResolvedTraining) -> bool:

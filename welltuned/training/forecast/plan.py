@@ -23,7 +23,7 @@ from welltuned.training.forecast.machine_profile import this_machine
 from welltuned.training.forecast.memory import MemoryForecast
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.reference_runs import complete
-from welltuned.training.optim import choose_optim
+from welltuned.training.optim import choose_optim, optim_of
 from welltuned.training.output_folder import prepare_in_folder
 from welltuned.training.prepare import RunPlan
 from welltuned.training.starting_point import starting_notes
@@ -110,10 +110,10 @@ def measured(device: torch.device, progress: Working) -> Machine:
 
 
 def _strategies(asked: Strategy) -> Iterator[Strategy]:
-    """The config's own, then every other as it comes."""
+    """The config's own, then every other that stands among all, as it comes."""
     yield asked
     for kind in STRATEGIES.usable():
-        if kind.model_fields["type"].default != asked.type:
+        if kind.stands_in_all and kind.model_fields["type"].default != asked.type:
             yield kind()
 
 
@@ -151,7 +151,7 @@ class _Planner:
         training, strategy = parts[0].resolved(), parts[1]
         config = self.config.model_copy(update={"strategy": strategy})
         optim = choose_optim(asked, config, self.prepared.problem, anatomy, examples)
-        training = training.model_copy(update={"optim": optim.value if optim else "adamw"})
+        training = training.model_copy(update={"optim": optim_of(asked, optim)})
         if training.precision == "auto":
             training = training.model_copy(update={"precision": self.precision})
         return training, strategy
