@@ -15,6 +15,7 @@ from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.resume import note_asked, require_same_data
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
+from welltuned.models.quantization import weight_count
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import ProofRecord, Scores
@@ -112,7 +113,7 @@ def _results(
         "validation": course.validation,
         "baselines": {"sft": _scores(ready, first)},
         "parameters": {
-            "total": sum(weight.numel() for _, weight in named),
+            "total": sum(weight_count(weight) for _, weight in named),
             "trainable": sum(
                 w.numel() for group in ready.learner.policy_groups for w in group.parameters
             ),

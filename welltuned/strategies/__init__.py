@@ -6,6 +6,7 @@ the schema, the docs and the contract tests follow from that.
 
 from typing import Annotated
 
+from welltuned.models.loading import ModelConfig
 from welltuned.schema.plugins import OneOf
 from welltuned.strategies.adapter import Adapter
 from welltuned.strategies.base import Context, ParameterGroup, Progress, Strategy
@@ -30,6 +31,11 @@ def frugal_strategy() -> Strategy:
     return Lora()
 
 
+def looking_strategy(model: ModelConfig) -> Strategy:
+    """One that a base model allows, for those who only look at the model."""
+    return default_strategy() if model.quantization is None else frugal_strategy()
+
+
 __all__ = [
     "STRATEGIES",
     "Adapter",
@@ -46,4 +52,5 @@ __all__ = [
     "Strategy",
     "default_strategy",
     "frugal_strategy",
+    "looking_strategy",
 ]

@@ -52,7 +52,7 @@ def export_run(
     owner = _owner(folder)
     target = Path(out).expanduser() if out else _default_target(folder, owner, format, chosen)
     require_free(target)
-    artifact = load_artifact(folder, choose_device("cpu"))
+    artifact = load_artifact(folder, choose_device("cpu"), quantized=False)
     if (fault := format.holds(artifact)) is not None:
         raise InputError(fault)
     job = ExportJob(folder, owner, target, chosen, limits.drop, tell)
