@@ -9,13 +9,13 @@ from welltuned.artifact.verify import EXAMPLES, WeightChanges, compare_weights, 
 from welltuned.engines.device import autocast
 from welltuned.engines.snapshot import Snapshot
 from welltuned.evaluation.predict import predict_outputs
+from welltuned.models.quantization import weight_count
 from welltuned.reports.rl import write_rl_report
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.loop import Loop, LoopTotals
 from welltuned.rlhf.policy_eval import PolicyEval, look_twice, mean_interval
 from welltuned.rlhf.resume import note_asked, require_same_data
 from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_start
-from welltuned.models.quantization import weight_count
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import ProofRecord, Scores
