@@ -53,6 +53,7 @@ def test_supervised_fine_tuning_is_carried_over(tmp_path: Path) -> None:
     training = config.training
     assert (training.eval_strategy, training.eval_steps) == ("steps", 50)
     assert (training.max_steps, training.num_train_epochs) == (200, "auto")
+    assert config.model.quantization == "nf4"
 
 
 def test_what_differs_is_told(tmp_path: Path) -> None:
@@ -60,8 +61,7 @@ def test_what_differs_is_told(tmp_path: Path) -> None:
     assert found(migration, "num_train_epochs").note == "max_steps counts"
     assert "share of all steps" in found(migration, "warmup_steps").note
     assert "warmup_ratio" not in migration.values["training"], "its default would be another one"
-    for key in ("report_to", "load_in_4bit"):
-        assert found(migration, key).outcome == "left"
+    assert found(migration, "report_to").outcome == "left"
     assert "no example" in found(migration, "packing").note
 
 
