@@ -126,19 +126,20 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """`causal("llama")`: the folder of a tiny random language model, made on first use."""
     made: dict[str, str] = {}
 
-    def make(family: str) -> str:
-        if family not in made:
+    def make(family: str, **sizes: int) -> str:
+        key = f"{family}-{json.dumps(sizes, sort_keys=True)}"
+        if key not in made:
             import torch
             from transformers import AutoModelForCausalLM
 
             folder = tmp_path_factory.mktemp(f"causal-{family}")
             torch.manual_seed(0)
             changes = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-            config = make_config(family, **(changes if family == "gpt2" else {}))
+            config = make_config(family, **(changes if family == "gpt2" else {}), **sizes)
             AutoModelForCausalLM.from_config(config).save_pretrained(folder)
             make_tokenizer("decoder", family).save_pretrained(folder)
-            made[family] = str(folder)
-        return made[family]
+            made[key] = str(folder)
+        return made[key]
 
     return make
 

@@ -229,19 +229,25 @@ def compare(
     return run_comparison(read, document, observer)
 
 
-def load(run: Run | str | PathLike[str], device: str = "auto", merge: bool = True) -> Predictor:
+def load(
+    run: Run | str | PathLike[str],
+    device: str = "auto",
+    merge: bool = True,
+    quantized: bool = True,
+) -> Predictor:
     """A predictor from a run, its folder, the folder of a model alone, or an exported one.
 
     `device` is auto, cpu, cuda or mps. With `merge` LoRA is merged into the weights where these can
     hold it: answers come faster and differ by rounding, and `model` is a plain transformers model;
-    without, it is PEFT's. Raises `InputError` when the folder is none of these, or not
-    as it was saved.
+    without, it is PEFT's. A base that was quantised for training is so again, and nothing is merged
+    into it; with `quantized=False` it is as it was read, answers differ a little, and it can be
+    merged. Raises `InputError` when the folder is none of these, or not as it was saved.
 
         wt.load("runs/mine").predict(["a text", "another"])
     """
     from welltuned.deployment.open import open_predictor
 
-    return open_predictor(run, device, merge)
+    return open_predictor(run, device, merge, quantized)
 
 
 def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:

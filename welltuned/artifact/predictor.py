@@ -63,15 +63,20 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, run: Run | str | PathLike[str], device: str = "auto", merge: bool = True
+        cls,
+        run: Run | str | PathLike[str],
+        device: str = "auto",
+        merge: bool = True,
+        quantized: bool = True,
     ) -> Predictor:
         """From a run, its folder, or a bare model folder.
 
         With `merge` an adapter is merged into the weights where these can hold it: answers come
-        faster, and differ by rounding. Raises `InputError` when it is none of these.
+        faster, and differ by rounding. A base that was `quantized` for training is so again unless
+        that is told off; only then it can be merged. Raises `InputError` when it is none of these.
         """
         folder = find_artifact(run)
-        artifact = load_artifact(folder, choose_device(device))
+        artifact = load_artifact(folder, choose_device(device), quantized=quantized)
         return cls(artifact.merged() if merge else artifact, folder.resolve().parent)
 
     @property

@@ -18,21 +18,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from welltuned.artifact.manifest import CARD, ArtifactManifest, Precision, is_adapter
 from welltuned.errors import Fault, Faults, InputError, Place, RunFailed, WelltunedError
 from welltuned.models import cpu_attention
 from welltuned.models.adapters import find_adapter
+from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.checksums import checking_sums, weights_fingerprint, write_sums
-from welltuned.models.loading import quiet, read_weights, refuse_own_code
+from welltuned.models.loading import Head, build_skeleton, quiet, read_weights, refuse_own_code
+from welltuned.models.quantization import quantization_faults, quantize_base
 from welltuned.runs.disk import writing
 from welltuned.schema.import_path import imports_allowed
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+    from welltuned.models.loading import ModelConfig
     from welltuned.strategies import Strategy
     from welltuned.tasks import Problem
 
@@ -113,9 +117,15 @@ def _write(artifact: Artifact, folder: Path) -> None:
 
 
 def load_artifact(
-    folder: Path, device: torch.device | None = None, trusted: bool = False
+    folder: Path,
+    device: torch.device | None = None,
+    trusted: bool = False,
+    quantized: bool = True,
 ) -> Artifact:
     """Load the folder through transformers and PEFT.
+
+    The base of an adapter is quantised as it was when the adapter was trained, unless that is told
+    off: then the adapter can be merged.
 
     Code that comes with the model runs where its base was loaded with such code and whoever loads
     it has `trusted` it, or allows imports. Raises `InputError` when the folder is not one of ours,
@@ -128,7 +138,8 @@ def load_artifact(
     trust = manifest.base.trust_remote_code and (trusted or imports_allowed())
     try:
         with quiet(), checking_sums(folder):
-            model = _load_model(folder, manifest, trust)
+            where = device or torch.device("cpu")
+            model = _load_model(folder, manifest, trust, where if quantized else None)
             cpu_attention.use_in(model)
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
     except WelltunedError:
@@ -183,8 +194,13 @@ def _require_finite(model: nn.Module, folder: Path) -> None:
             )
 
 
-def _load_model(folder: Path, manifest: ArtifactManifest, trust: bool) -> Any:
-    """The model by nothing but the plain libraries' own loaders."""
+def _load_model(
+    folder: Path, manifest: ArtifactManifest, trust: bool, quantized_on: torch.device | None
+) -> Any:
+    """The model by nothing but the plain libraries' own loaders.
+
+    A base that was quantised is so again, on the device that will compute with it.
+    """
     import transformers
 
     auto_class = getattr(transformers, manifest.problem.auto_class)
@@ -226,7 +242,20 @@ def _load_model(folder: Path, manifest: ArtifactManifest, trust: bool) -> Any:
                 name=base.name,
             )
         )
+    if quantized_on is not None:
+        head = Head(auto_class, config, manifest.problem.has_new_head)
+        _quantize_as_trained(model, head, manifest.base, quantized_on)
     return PeftModel.from_pretrained(model, str(folder))
+
+
+def _quantize_as_trained(model: Any, head: Head, base: ModelConfig, device: torch.device) -> None:
+    """Raise `InputError` where that cannot be done here."""
+    if base.quantization is None:
+        return
+    anatomy = examine_anatomy(build_skeleton(head), head.new)
+    if faults := list(quantization_faults(base, anatomy, device.type)):
+        raise InputError(faults)
+    quantize_base(model, base, anatomy, device)
 
 
 def _require_complete(report: Any, folder: Path) -> None:

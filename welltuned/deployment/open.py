@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 def open_predictor(
-    path: Run | str | PathLike[str], device: str = "auto", merge: bool = True
+    path: Run | str | PathLike[str],
+    device: str = "auto",
+    merge: bool = True,
+    quantized: bool = True,
 ) -> Predictor:
     """What answers with the model at `path`. `device` is auto, cpu, cuda or mps.
 
-    With `merge` LoRA is merged into the weights, as it is in every export.
+    With `merge` LoRA is merged into the weights, as it is in every export. A base that was
+    `quantized` for training is so again unless that is told off.
 
     Raises `InputError` where there is none, or it is not as it was saved.
     """
@@ -29,7 +33,7 @@ def open_predictor(
         found = find_artifact(path)  # what is none is told before torch is imported
         from welltuned.artifact.predictor import Predictor
 
-        return Predictor.load(found, device, merge)
+        return Predictor.load(found, device, merge, quantized)
     if device not in ("auto", "cpu"):
         raise InputError(
             Fault(

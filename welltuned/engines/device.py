@@ -68,15 +68,16 @@ def choose_precision(
     return ("bf16" if found.speed > CLEARLY else "fp32"), found.why
 
 
-def gain_of(anatomy: Anatomy) -> str:
+def gain_of(anatomy: Anatomy, quantization: str | None = None) -> str:
     """The name under which the gain of bf16 is remembered: what it depends on.
 
     The strategy is left out, for strategies that are compared have to compute alike.
     """
-    return (
+    name = (
         f"speed of bf16: {processor()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}, {anatomy.family} of {anatomy.num_blocks} x {anatomy.hidden_size}"
     )
+    return name if quantization is None else f"{name} in {quantization}"
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:

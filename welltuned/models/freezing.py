@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from welltuned.models.checksums import tensor_bytes
+from welltuned.models.quantization import scales_of, weight_count
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -60,11 +61,15 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:
-    """A hash of each weight's bytes, by name."""
-    return {
-        name: hashlib.blake2b(tensor_bytes(parameter.data), digest_size=16).hexdigest()
-        for name, parameter in named
-    }
+    """A hash of each weight's bytes, by name; of a quantised one, those of its scales included."""
+    return {name: _digest(parameter) for name, parameter in named}
+
+
+def _digest(weight: nn.Parameter) -> str:
+    digest = hashlib.blake2b(tensor_bytes(weight.data), digest_size=16)
+    for scale in scales_of(weight):
+        digest.update(tensor_bytes(scale))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def trainable_table(
         if ".original_module." in name:
             continue  # PEFT's spare copy of the head; neither used nor saved
         row = totals[anatomy.depth(name)]
-        row[0] += parameter.numel()
-        row[1] += parameter.numel() if id(parameter) in training else 0
+        row[0] += weight_count(parameter)
+        row[1] += weight_count(parameter) if id(parameter) in training else 0
     return [
         TableRow(anatomy.region(depth), total, trainable)
         for depth, (total, trainable) in totals.items()

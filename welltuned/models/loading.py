@@ -48,6 +48,9 @@ class ModelConfig(Part):
     """Run Python code that comes with the model. Only for sources you trust."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision of frozen weights. Trainable weights are always float32."""
+    quantization: Literal["nf4", "int8"] | None = Field(default=None, examples=["nf4"])
+    """Hold the linear layers of the blocks, which stay frozen, in four or eight bits. Embeddings,
+    norms and heads stay in `dtype`."""
     special_tokens_in_text: Literal["text", "tokens"] = "text"
     """How special tokens that are written in texts, such as `</s>`, are read: as plain text, or
     as the tokens themselves."""
@@ -215,10 +218,9 @@ def own_pooling(model: ModelConfig) -> Pooling | None:
         return None
     settings = json.loads(path.read_text(encoding="utf-8"))
     names: dict[str, Pooling] = {
-        "pooling_mode_mean_tokens": "mean",
-        "pooling_mode_cls_token": "first",
+        "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first",
         "pooling_mode_lasttoken": "last",
-    }
+    }  # fmt: skip
     chosen = [pooling for key, pooling in names.items() if settings.get(key)]
     by_word: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}
     if settings.get("pooling_mode") in by_word:
@@ -349,10 +351,7 @@ def _base_of(adapter: AdapterFolder, model: ModelConfig) -> ModelConfig:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers while it loads or saves.
-
-    What it would print, we check and report ourselves.
-    """
+    """Silence transformers while it loads or saves; we check and report what it would print."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -111,6 +111,7 @@ def _trained_judge(judge: RunPlan, policy: RunPlan, config: RlhfConfig) -> int:
         untouched
         and not judge.config.strategy.saves_whole_model
         and judge.config.model.location == policy.config.model.location
+        and judge.config.model.quantization == policy.config.model.quantization
     )
     return FLOAT * rehearsal.trainable if shares else rehearsal.weight_bytes
 

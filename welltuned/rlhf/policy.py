@@ -117,7 +117,8 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
     before, whole = ArtifactManifest.read(folder), not is_adapter(folder)
     check_policy(before.strategy, whole, strategy, Place(str(folder)))
     strategy = _with_its_head(strategy)
-    artifact = load_artifact(folder, device)
+    goes_on = not whole and not strategy.saves_whole_model
+    artifact = load_artifact(folder, device, quantized=goes_on)
     model, base, origin = artifact.model, before.base, before.origin
     auto_class = getattr(transformers, before.problem.auto_class)
     head = Head(
@@ -126,13 +127,13 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
         new=before.problem.has_new_head,
     )
     anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
-    goes_on = not whole and not strategy.saves_whole_model
     if goes_on:
         model.set_adapter("default")  # type: ignore[operator]
         strategy = strategy.continued()
     else:
         if not whole:
             model = before.strategy.merge(model)
+            base = base.model_copy(update={"quantization": None})
         elif not strategy.saves_whole_model:
             base = ModelConfig(name=str(folder.resolve()), dtype=base.dtype)
             origin = Origin(weights_fingerprint(model), ())

@@ -9,6 +9,7 @@ from welltuned.artifact.verify import EXAMPLES, WeightChanges, compare_weights, 
 from welltuned.engines.device import autocast
 from welltuned.engines.snapshot import Snapshot
 from welltuned.evaluation.predict import predict_outputs
+from welltuned.models.quantization import weight_count
 from welltuned.reports.rl import write_rl_report
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.loop import Loop, LoopTotals
@@ -123,7 +124,7 @@ def _results(
         "validation": course.validation,
         "baselines": {"sft": _scores(ready, first)},
         "parameters": {
-            "total": sum(weight.numel() for _, weight in named),
+            "total": sum(weight_count(weight) for _, weight in named),
             "trainable": sum(
                 w.numel() for group in ready.learner.policy_groups for w in group.parameters
             ),

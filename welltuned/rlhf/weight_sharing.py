@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from torch import nn
 
 from welltuned.models.freezing import hash_weights
+from welltuned.models.quantization import held_tensors
 from welltuned.rlhf.learner import Learner
 
 
@@ -51,8 +51,7 @@ def roles(learner: Learner, judges: Iterable[object]) -> dict[str, int]:
 def _bytes(module: nn.Module, seen: set[int]) -> int:
     """Of weights and buffers whose memory was not seen before."""
     total = 0
-    tensors: list[torch.Tensor] = [*module.parameters(), *module.buffers()]
-    for tensor in tensors:
+    for tensor in held_tensors(module):
         if tensor.data_ptr() not in seen:
             seen.add(tensor.data_ptr())
             total += tensor.nbytes

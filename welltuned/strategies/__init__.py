@@ -6,6 +6,7 @@ the schema, the docs and the contract tests follow from that.
 
 from typing import Annotated, Any
 
+from welltuned.models.loading import ModelConfig
 from welltuned.schema.plugins import OneOf, PluginError
 from welltuned.strategies.adapter import Adapter
 from welltuned.strategies.base import Context, ParameterGroup, Progress, Strategy
@@ -58,6 +59,11 @@ def frugal_strategy() -> Strategy:
     return Lora()
 
 
+def looking_strategy(model: ModelConfig) -> Strategy:
+    """One that a base model allows, for those who only look at the model."""
+    return default_strategy() if model.quantization is None else frugal_strategy()
+
+
 __all__ = [
     "STRATEGIES",
     "Adapter",
@@ -77,5 +83,6 @@ __all__ = [
     "default_strategy",
     "every_variant",
     "frugal_strategy",
+    "looking_strategy",
     "usual_strategies",
 ]

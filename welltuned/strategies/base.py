@@ -123,6 +123,15 @@ class Strategy(Part):
         """Whether it begins by moving a part of the pretrained weights into what it trains."""
         return False
 
+    @property
+    def quantization_refusal(self) -> str | None:
+        """Why its base cannot be held in a few bits; none where that stays as it was loaded."""
+        if self.saves_whole_model:
+            return "its artifact holds the pretrained weights themselves"
+        if self.changes_base:
+            return "it begins by moving a part of the pretrained weights into what it trains"
+        return None
+
     def continued(self) -> Strategy:
         """The strategy with which an artifact of this one goes on training."""
         return self

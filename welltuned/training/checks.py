@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from welltuned.config import RunConfig
-from welltuned.errors import Faults
+from welltuned.engines.device import choose_device
+from welltuned.errors import Fault, Faults
 from welltuned.metrics import METRICS
+from welltuned.models.loading import ModelConfig
+from welltuned.models.quantization import quantization_faults
 from welltuned.protection import CheckContext
 from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable
-from welltuned.strategies import default_strategy
+from welltuned.strategies import Strategy, default_strategy, frugal_strategy
 from welltuned.tasks import Problem
 from welltuned.training.model_plan import ModelPlan, collecting
 from welltuned.training.trackers import check_trackers
@@ -17,6 +22,7 @@ from welltuned.training.trackers import check_trackers
 def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: Faults) -> None:
     """Record what in strategy, training, engine, task and evaluation cannot work together."""
     faults.extend(config.strategy.check(model.anatomy))
+    _check_quantization(config, model, faults)
     METRICS.check_all(faults)  # one that is left out would be missing from the scores
     _require_saved_rows(config, model, faults)
     _require_metric(config, problem, faults)
@@ -24,6 +30,30 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     check_trackers(config.training.report_to, faults)
     _require_unpacked(config, faults)
     _require_probed(config, problem, faults)
+
+
+def refuse_quantized_base(model: ModelConfig, strategy: Strategy) -> Iterator[Fault]:
+    """Yield why a strategy cannot have the quantised base that a config asks for."""
+    reason = strategy.quantization_refusal
+    if model.quantization is not None and reason is not None:
+        yield Fault(
+            "strategy.base_quantized",
+            "strategy '{strategy}' as configured cannot have its base in {kind} "
+            "(model.quantization): {reason}",
+            None,
+            "set strategy={frugal}, or remove model.quantization",
+            strategy=strategy.type,
+            kind=model.quantization,
+            reason=reason,
+            frugal=frugal_strategy().type,
+        )
+
+
+def _check_quantization(config: RunConfig, model: ModelPlan, faults: Faults) -> None:
+    faults.extend(refuse_quantized_base(config.model, config.strategy))
+    if config.model.quantization is not None:
+        device = choose_device(config.training.device).type
+        faults.extend(quantization_faults(config.model, model.anatomy, device))
 
 
 def check_protection(config: RunConfig, model: ModelPlan, faults: Faults) -> None:

@@ -47,7 +47,8 @@ def probe_precision(model: nn.Module, prepared: RunPlan, observer: Observer) -> 
 
     tokens = examples.lengths.sum() * (training.num_train_epochs or 1)
     steps = float(tokens / examples.lengths[rows].sum())
-    found = bf16_gain(gain_of(prepared.anatomy), step, steps, device)
+    name = gain_of(prepared.anatomy, prepared.config.model.quantization)
+    found = bf16_gain(name, step, steps, device)
     if tried:
         tell(1)
     return found

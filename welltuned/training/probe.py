@@ -9,8 +9,9 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import probe_layers
 from welltuned.models import loading
+from welltuned.models.quantization import quantize_base
 from welltuned.runs.results_schema import ProbeResult
-from welltuned.strategies import default_strategy
+from welltuned.strategies import looking_strategy
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.retention_steps import layer_scores_dict
@@ -23,7 +24,7 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
     Of the config it reads model, data and task. Raises `InputError` with all faults found.
     """
     looking = {
-        "strategy": default_strategy(),
+        "strategy": looking_strategy(config.model),
         "protection": (),
         "evaluation": EvaluationConfig(retention=(OFF,)),
         "data": config.data.model_copy(update={"replay": None}),
@@ -56,6 +57,7 @@ def base_model(prepared: RunPlan) -> EvalModel:
     config = prepared.config
     device = choose_device(config.training.device)
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, config.training.seed)
+    quantize_base(loaded.model, config.model, prepared.anatomy, device)
     precision = "bf16" if config.model.dtype == "bfloat16" else "fp32"
     return EvalModel(
         model=loaded.model.to(device),  # type: ignore[arg-type]

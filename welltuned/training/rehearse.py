@@ -26,6 +26,7 @@ from welltuned.engines.memory_faults import is_out_of_memory
 from welltuned.engines.optimizers.facts import kept_bytes
 from welltuned.engines.sandbox import RandomNumbers, untouched
 from welltuned.models.freezing import set_training_modes
+from welltuned.models.quantization import weight_count
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import save_checkpoint
 from welltuned.runs.results_schema import RehearsalRecord
@@ -71,7 +72,7 @@ def is_long(session: Session) -> bool:
         return True
     counts = StepCounts.of(session.prepared, session.training)
     tokens = counts.tokens * counts.plan.total / counts.plan.steps_per_epoch[0]
-    weights = sum(weight.numel() for weight in session.model.parameters())
+    weights = sum(map(weight_count, session.model.parameters()))
     flops = 6 * weights * tokens  # forward and backward (Kaplan et al. 2020)
     if flops < LONG * _FLOPS_PER_SECOND:
         return False

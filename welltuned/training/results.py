@@ -14,6 +14,7 @@ from welltuned.data.kept_values import kept_answers
 from welltuned.engines.device import autocast, matmul_rate
 from welltuned.engines.job import Outcome
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
+from welltuned.models.quantization import weight_count
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, Spent, phase
 from welltuned.runs.results_schema import (
@@ -222,7 +223,7 @@ def _count_parameters(session: Session) -> ParameterCount:
         if ".original_module." not in name
     ]
     return {
-        "total": sum(parameter.numel() for _, parameter in named),
+        "total": sum(weight_count(parameter) for _, parameter in named),
         "trainable": sum(
             parameter.numel() for group in session.groups for parameter in group.parameters
         ),

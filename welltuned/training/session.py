@@ -31,6 +31,7 @@ from welltuned.models import loading
 from welltuned.models.checksums import weights_fingerprint
 from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
+from welltuned.models.quantization import QuantizedPart, quantize_base
 from welltuned.protection import Guard
 from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
@@ -224,6 +225,8 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
     prepared = resolve_pooling(prepared, observer)
     observer.prepared(prepared)
     model, origin = build_model(prepared, device)
+    if config.model.quantization is not None:
+        observer.noted(QuantizedPart.of(model).told(config.model, prepared.anatomy))
     precision, why = distributed.from_main(
         lambda: choose_precision(
             config.training,
@@ -327,6 +330,7 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
     origin = Origin(weights_fingerprint(loaded.model, loaded.new), loaded.new)
     prepared.problem.objective.initialise(loaded.model, loaded.new, seed)
+    quantize_base(loaded.model, config.model, prepared.anatomy, device)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]
     context = Context(

@@ -29,6 +29,22 @@ def starting_notes(model: ModelPlan) -> Iterator[Message]:
             folder=base.location,
             base=adapter.base,
         )
+        if (kind := adapter.origin.get("quantization")) is not None:
+            yield message(
+                "model.adapter_was_quantized",
+                "That adapter was trained on its base in {kind}, and is merged into the base as it "
+                "is: training starts from answers that differ a little from those of its run.",
+                kind=kind,
+            )
+    if base.quantization is not None:
+        yield message(
+            "model.base_quantized",
+            "The linear layers of the base model's blocks are held in {kind}; embeddings, norms "
+            "and heads stay in {dtype}. An export merges what was trained into the base as it is, "
+            "and tells how far its answers are from those of this run.",
+            kind=base.quantization,
+            dtype=base.dtype,
+        )
     if rows := model.pretrained.new_rows:
         yield message(
             "model.embeddings_added",
@@ -128,6 +144,8 @@ def starting_point(model: ModelPlan) -> StartingPoint:
         start["run"] = base.name
     if adapter := find_adapter(base.location):
         start["merged_into"] = adapter.base
+    if base.quantization is not None:
+        start["quantization"] = base.quantization
     if model.own_pooling is not None and model.own_pooling.tuned:
         start["pooling"] = model.own_pooling.pooling
     if (match := model.head.match) is not None:

@@ -73,13 +73,18 @@ def test_supervised_fine_tuning_is_carried_over(tmp_path: Path) -> None:
     )
     assert training.examples_per_step == 8 and config.output_dir == "./outputs/lora"
     assert (training.weight_decay, training.warmup_ratio) == (0.0, "auto")
+    assert config.model.quantization == "nf4"
+
+
+def test_eight_bits_are_carried_over(tmp_path: Path) -> None:
+    eight = SFT.replace("8bit: false", "8bit: true").replace("4bit: true", "4bit: false")
+    assert loaded(tmp_path, migrated(tmp_path, eight)).model.quantization == "int8"
 
 
 def test_what_differs_is_told(tmp_path: Path) -> None:
     migration = migrated(tmp_path, SFT)
-    assert "float32" in found(migration, "adapter").note
     assert "welltuned[optimizers]" in found(migration, "optimizer").note
-    for key in ("load_in_4bit", "special_tokens", "saves_per_epoch", "warmup_steps"):
+    for key in ("special_tokens", "saves_per_epoch", "warmup_steps"):
         assert found(migration, key).outcome == "left", key
     for key in ("load_in_8bit", "lora_model_dir", "datasets.0.type"):
         assert found(migration, key).outcome == "nothing", key

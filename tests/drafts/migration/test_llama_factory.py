@@ -74,6 +74,25 @@ def test_supervised_fine_tuning_is_carried_over(info: Any, tmp_path: Path) -> No
     assert (training.precision, training.examples_per_step) == ("bf16", 8)
 
 
+@pytest.mark.parametrize(("bits", "kind"), [(4, "nf4"), (8, "int8")])
+def test_so_many_bits_are_carried_over(bits: int, kind: str, info: Any, tmp_path: Path) -> None:
+    info(mine=MINE)
+    usual = "quantization_method: bnb\n    quantization_type: nf4\n    double_quantization: true"
+    migration = migrated(tmp_path, f"{SFT}    quantization_bit: {bits}\n    {usual}\n")
+    assert loaded(tmp_path, migration).model.quantization == kind
+    for key in ("quantization_method", "quantization_type", "double_quantization"):
+        assert found(migration, key).outcome == "nothing", key
+
+
+def test_other_bits_are_left(info: Any, tmp_path: Path) -> None:
+    info(mine=MINE)
+    others = "quantization_bit: 2\n    quantization_method: hqq\n    quantization_type: fp4"
+    migration = migrated(tmp_path, f"{SFT}    {others}\n")
+    assert loaded(tmp_path, migration).model.quantization is None
+    for key in ("quantization_bit", "quantization_method", "quantization_type"):
+        assert found(migration, key).outcome == "left", key
+
+
 def test_its_defaults_are_written_down_where_ours_are_others(info: Any, tmp_path: Path) -> None:
     info(mine={"file_name": "mine.json"})
     short = "model_name_or_path: m\ndataset: mine\ntemplate: x\n"

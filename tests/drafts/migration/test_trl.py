@@ -54,6 +54,7 @@ def test_supervised_fine_tuning_is_carried_over(tmp_path: Path) -> None:
     assert (training.eval_strategy, training.eval_steps) == ("steps", 50)
     assert (training.max_steps, training.num_train_epochs) == (200, "auto")
     assert training.report_to == ("wandb",)
+    assert config.model.quantization == "nf4"
 
 
 def test_what_differs_is_told(tmp_path: Path) -> None:
@@ -61,7 +62,6 @@ def test_what_differs_is_told(tmp_path: Path) -> None:
     assert found(migration, "num_train_epochs").note == "max_steps counts"
     assert "share of all steps" in found(migration, "warmup_steps").note
     assert "warmup_ratio" not in migration.values["training"], "its default would be another one"
-    assert found(migration, "load_in_4bit").outcome == "left"
     assert "no example" in found(migration, "packing").note
 
 

@@ -112,6 +112,18 @@ def test_all_strategies_are_there_on_every_model() -> None:
     ]
 
 
+def test_a_variant_may_hold_every_base_in_few_bits() -> None:
+    in_four = {"type": "lora", "name": "lora-nf4", "model": {"quantization": "nf4"}}
+    found, faults = on_models(strategies=["lora", in_four])
+    assert not faults
+    assert [variant.name for variant in found][2:] == [
+        "lora-nf4 · small", "lora-nf4 · large dtype=bfloat16",
+    ]  # fmt: skip
+    assert [variant.config.model.title for variant in found][2:] == [
+        "org/small quantization=nf4", "org/large dtype=bfloat16 quantization=nf4",
+    ]  # fmt: skip
+
+
 def test_a_variant_with_a_model_of_its_own_is_there_once() -> None:
     found, faults = on_models(
         strategies=[

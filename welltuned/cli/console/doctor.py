@@ -26,6 +26,7 @@ _EXTRAS = {
     "trackers": ("tensorboard", "wandb", "mlflow", "trackio", "swanlab"),
     "gguf": ("gguf",),
     "optimizers": ("bitsandbytes", "pytorch_optimizer"),
+    "quantization": ("bitsandbytes",),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9

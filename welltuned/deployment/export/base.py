@@ -137,6 +137,12 @@ class ExportFormat(ABC):
         return asked
 
 
+def merged_how(artifact: Artifact) -> str:
+    """How an adapter was merged, in words."""
+    kind = artifact.manifest.base.quantization
+    return "merged, as it was trained" if kind is None else f"merged, its base not in {kind}"
+
+
 def cannot_hold(format: str, reason: str, remedy: str) -> Fault:
     """Why a format is no home for a model."""
     return Fault(

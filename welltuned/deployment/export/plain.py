@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,12 +11,15 @@ import torch
 import transformers
 
 from welltuned.artifact.manifest import ArtifactManifest
-from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport
+from welltuned.artifact.save_load import load_artifact
+from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport, merged_how
+from welltuned.deployment.export.proof import Judge, prove_export
+from welltuned.deployment.export.proof_data import ProofData
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, Place, RunFailed
 from welltuned.models.loading import quiet
 from welltuned.runs.disk import writing
-from welltuned.runs.export_schema import ExportFile
+from welltuned.runs.export_schema import ExportFile, ExportProof
 from welltuned.runs.folder import write_json
 from welltuned.schema.import_path import imports_allowed
 
@@ -45,7 +49,8 @@ class PlainFormat(ExportFormat):
         merged: Any = artifact.manifest.strategy.merge(artifact.model)
         weights = _write(merged, artifact, job)
         _require_equal(merged, artifact, job.target)
-        return WrittenExport(weights, "merged, as it was trained")
+        proof = _drift(merged, weights, artifact, job)
+        return WrittenExport(weights, merged_how(artifact), proof=proof)
 
     def open(self, folder: Path, told: ExportFile) -> nn.Module:
         return _load(folder, ArtifactManifest.from_dict(told["model"], folder))
@@ -66,11 +71,7 @@ def _write(merged: Any, artifact: Artifact, job: ExportJob) -> tuple[str, ...]:
 
 def _require_equal(merged: Any, artifact: Artifact, target: Path) -> None:
     """Raise `RunFailed` where the folder, loaded afresh, computes anything else."""
-    ids_BT = torch.arange(_MADE_UP).reshape(2, -1) % len(artifact.tokenizer)
-    batch = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT)}
-    models = merged, _load(target, artifact.manifest)
-    with torch.inference_mode(), autocast(artifact.precision, torch.device("cpu")):
-        one, other = (model.eval()(**batch).logits.float() for model in models)
+    one, other = _tried((merged, _load(target, artifact.manifest)), artifact)
     tolerance = _TOLERANCES[artifact.precision]
     if not torch.allclose(one, other, atol=tolerance, rtol=tolerance):
         raise RunFailed(
@@ -82,6 +83,34 @@ def _require_equal(merged: Any, artifact: Artifact, target: Path) -> None:
                 difference=float((one - other).abs().max()),
             )
         )
+
+
+def _tried(models: Iterable[Any], artifact: Artifact) -> list[torch.Tensor]:
+    """What each model makes of the same token ids (2, …)."""
+    ids_BT = torch.arange(_MADE_UP).reshape(2, -1) % len(artifact.tokenizer)
+    batch = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT)}
+    with torch.inference_mode(), autocast(artifact.precision, torch.device("cpu")):
+        return [model.eval()(**batch).logits.float() for model in models]
+
+
+def _drift(
+    merged: Any, weights: tuple[str, ...], artifact: Artifact, job: ExportJob
+) -> ExportProof | None:
+    """How far the merged model is from one that was trained on a quantised base.
+
+    None where the base was not quantised: what is merged is what was trained.
+    """
+    if artifact.manifest.base.quantization is None:
+        return None
+    original = load_artifact(job.folder, torch.device("cpu"))
+    if job.run is None:
+        one, other = _tried((original.model, merged), artifact)
+        apart = float((one - other).abs().max())
+        job.tell(f"on made-up tokens its outputs are up to {apart:.2g} from the original's")
+        return None
+    job.tell("measuring how far it is from the model with the quantised base")
+    size = sum((job.target / name).stat().st_size for name in weights)
+    return prove_export(merged, size, Judge.of(original, ProofData.of(job.run, original)), job)
 
 
 def _load(folder: Path, manifest: ArtifactManifest) -> Any:

@@ -54,7 +54,7 @@ def export_run(
     require_free(target)
     if (fault := format.refusal(ArtifactManifest.read(folder))) is not None:
         raise InputError(fault)
-    artifact = load_artifact(folder, choose_device("cpu"))
+    artifact = load_artifact(folder, choose_device("cpu"), quantized=False)
     if (fault := format.holds(artifact)) is not None:
         raise InputError(fault)
     job = ExportJob(folder, owner, target, chosen, limits.drop, tell)

@@ -17,7 +17,13 @@ from torch import nn
 from transformers import AutoModel
 
 from welltuned.artifact.save_load import load_artifact
-from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport, cannot_hold
+from welltuned.deployment.export.base import (
+    ExportFormat,
+    ExportJob,
+    WrittenExport,
+    cannot_hold,
+    merged_how,
+)
 from welltuned.deployment.export.proof import Judge, prove_export
 from welltuned.deployment.export.proof_data import ProofData
 from welltuned.models.loading import quiet
@@ -66,7 +72,7 @@ class SentenceTransformersFormat(ExportFormat):
         encoder = _Encoder(job.target, model.config.pooling).eval()
         proof = None if job.run is None else _proof(encoder, artifact, job)
         files = (*sorted(file.name for file in job.target.glob("model*.safetensors")), _HEAD)
-        return WrittenExport(files, "merged, as it was trained", proof=proof)
+        return WrittenExport(files, merged_how(artifact), proof=proof)
 
     def open(self, folder: Path, told: ExportFile) -> nn.Module:
         modes = json.loads((folder / _POOLING / "config.json").read_text(encoding="utf-8"))

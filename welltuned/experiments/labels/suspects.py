@@ -30,7 +30,7 @@ from welltuned.experiments.labels.suspects_folder import (
 from welltuned.metrics import Row
 from welltuned.runs.folder import next_free
 from welltuned.runs.suspects_schema import SuspectsFile
-from welltuned.strategies import default_strategy
+from welltuned.strategies import looking_strategy
 from welltuned.tasks import Examples, Problem
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
@@ -126,7 +126,7 @@ def plan_check(config: RunConfig, settings: SuspectsSettings, observer: Observer
     Raises `InputError` with all faults found, before any weight is loaded.
     """
     looking = {
-        "strategy": default_strategy(),
+        "strategy": looking_strategy(config.model),
         "protection": (),
         "evaluation": EvaluationConfig(retention=(OFF,), test=settings.test),
         "data": config.data.model_copy(update={"replay": None}),

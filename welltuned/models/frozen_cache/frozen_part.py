@@ -19,6 +19,7 @@ from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.checksums import tensor_bytes
 from welltuned.models.compat.torch_api import version_of
 from welltuned.models.compat.transformers_api import attention_of
+from welltuned.models.quantization import libraries_of, scales_of
 from welltuned.runs.environment import processor
 
 _NOT_COMPUTED_WITH = {"_name_or_path", "transformers_version", "id2label", "label2id"}
@@ -69,8 +70,9 @@ class FrozenPart:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps([depth, *told, *self._setting], sort_keys=True).encode())
         digest.update(str(torch.get_num_threads()).encode())
-        tensors = (*self._trunk.named_parameters(), *self._trunk.named_buffers())
-        for name, tensor in tensors:
+        weights = list(self._trunk.named_parameters())
+        scales = [(name, scale) for name, weight in weights for scale in scales_of(weight)]
+        for name, tensor in (*weights, *self._trunk.named_buffers(), *scales):
             region = self._anatomy.num_blocks + 1 - self._anatomy.depth(f"{self._prefix}{name}")
             if region <= depth:
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -97,7 +99,8 @@ def computed_with(trunk: PreTrainedModel) -> list[object]:
     """What decides about bits besides weights: a model's code and config, libraries, processor."""
     config = trunk.config.to_dict()
     kept = {key: value for key, value in config.items() if key not in _NOT_COMPUTED_WITH}
-    libraries = [metadata.version(name) for name in ("torch", "transformers", "welltuned")]
+    named = ("torch", "transformers", "welltuned", *libraries_of(trunk))
+    libraries = [metadata.version(name) for name in named]
     return [
         *(type(trunk).__qualname__, attention_of(trunk)),
         json.dumps(kept, sort_keys=True, default=str),

@@ -26,12 +26,14 @@ class StartingHead(TypedDict):
 
 @with_config(CLOSED)
 class StartingPoint(TypedDict):
-    """What a run took over from a base model that had been tuned before."""
+    """What a run took over from its base model."""
 
     run: NotRequired[str]
     """The run that it goes on from."""
     merged_into: NotRequired[str]
     """Where the base was an adapter: the base model that this was merged into."""
+    quantization: NotRequired[Literal["nf4", "int8"]]
+    """How the linear layers of its blocks were held, where they were quantised."""
     pooling: NotRequired[str]
     """The base model's own pooling, where it was kept."""
     head: NotRequired[StartingHead]
@@ -43,4 +45,4 @@ class StartedFrom(TypedDict):
     """Where a run began."""
 
     start: NotRequired[StartingPoint]
-    """What was taken over from a base model that had been tuned before."""
+    """What was taken over from a base model that had been tuned before, and how it was held."""

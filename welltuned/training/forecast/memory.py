@@ -68,13 +68,16 @@ def foresee_memory(
     gradients = min(trainable, trace.at_peak[""])
     waiting = trace.peak - weights - gradients
     step = trace.peak + optimizer
+    on_gpu = machine.key["device"] == "cuda"
+    # A GPU is given each layer when it is quantised, and holds none as it was read.
+    read = weights if on_gpu else rehearsal.read_bytes
     elsewhere = [
+        read,
         weights + optimizer + (look.peak - weights),
         # a copy, and the copy as a file
         weights + optimizer + 2 * trainable if keeps(training) else 0,
-        weights + waiting + weights,  # the artifact is loaded beside the model
+        weights + waiting + read,  # the artifact is loaded beside the model
     ]
-    on_gpu = machine.key["device"] == "cuda"
     return MemoryForecast(
         process=process,
         libraries=0 if on_gpu else machine.fixed_bytes,

@@ -28,6 +28,7 @@ from welltuned.models.compat.torch_api import (
     tree_leaves,
     tree_map,
 )
+from welltuned.models.quantization import held_tensors
 from welltuned.training.forecast.meta_functions import AsOnDevice
 from welltuned.training.forecast.operations import Operation
 
@@ -152,7 +153,7 @@ def imagining(
     imagination = MetaTracer()
     hooks: list[Any] = []
     if model is not None:
-        imagination.hold([*model.parameters(), *model.buffers()], WEIGHTS)
+        imagination.hold(held_tensors(model), WEIGHTS)
         hooks = [
             hook
             for name, module in model.named_modules()

@@ -12,10 +12,12 @@ import torch
 from welltuned.config import RunConfig
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.device import choose_device
+from welltuned.errors import Fault
 from welltuned.runs import process_memory
 from welltuned.schema.messages import render_message
 from welltuned.strategies import STRATEGIES, Strategy
 from welltuned.training import defaults
+from welltuned.training.checks import refuse_quantized_base
 from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.limits import Limits
@@ -132,7 +134,7 @@ class _Planner:
         asked = strategy is self.prepared.config.strategy
         training, strategy = self._resolved(strategy)
         training = training.model_copy(update=changes)
-        faults = [] if asked else list(strategy.check(self.prepared.anatomy))
+        faults = [] if asked else list(self._faults(strategy))
         if faults:
             return PlanRow(strategy.type, asked, refused=faults[0].what)
         try:
@@ -141,6 +143,10 @@ class _Planner:
             what = f"its steps cannot be rehearsed: {str(error).splitlines()[0]}"
             return PlanRow(strategy.type, asked, refused=what)
         return PlanRow(strategy.type, asked, found, exceeds=self.limits.exceeded_by(found))
+
+    def _faults(self, strategy: Strategy) -> Iterator[Fault]:
+        yield from strategy.check(self.prepared.anatomy)
+        yield from refuse_quantized_base(self.config.model, strategy)
 
     def _resolved(self, strategy: Strategy) -> tuple[ResolvedTraining, Strategy]:
         """Both with a number for every `auto` that has a default."""

@@ -18,6 +18,12 @@ from welltuned.models.checkpoint_context import contexts
 from welltuned.models.compat.transformers_api import recompute_activations, runs_own_code
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.loading import quiet
+from welltuned.models.quantization import (
+    QuantizedPart,
+    held_tensors,
+    quantize_base,
+    weight_count,
+)
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
 from welltuned.tasks import Examples
 from welltuned.training.forecast.meta_tracer import Trace, imagining
@@ -59,13 +65,20 @@ class Rehearsal:
     def weights(self) -> int:
         """Parameters, PEFT's spare copy of the head excepted."""
         named = self.model.named_parameters()
-        return sum(p.numel() for name, p in named if ".original_module." not in name)
+        return sum(weight_count(p) for name, p in named if ".original_module." not in name)
 
     @property
     def weight_bytes(self) -> int:
-        """Everything that is loaded, buffers included."""
-        tensors = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
+        """Everything that is held, buffers included."""
+        tensors = {id(tensor): tensor for tensor in held_tensors(self.model)}
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+    @property
+    def read_bytes(self) -> int:
+        """The same while it is loaded: before any of it is quantised."""
+        part = QuantizedPart.of(self.model)
+        before = part.weights * getattr(torch, self.prepared.config.model.dtype).itemsize
+        return self.weight_bytes + before - part.bytes
 
     @property
     def trainable(self) -> int:
@@ -143,6 +156,7 @@ def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
             config, dtype=dtype, trust_remote_code=runs_own_code(config)
         )
     cpu_attention.use_in(skeleton)
+    quantize_base(skeleton, prepared.config.model, prepared.anatomy, torch.device("meta"))
     context = Context(
         anatomy=prepared.anatomy,
         tokenizer=prepared.tokenizer,

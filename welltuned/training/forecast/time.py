@@ -40,7 +40,8 @@ def forecast_precision(
         return training.precision
     if machine.key["device"] == "cuda":
         return "bf16"
-    known = recalled(gain_of(rehearsal.prepared.anatomy))
+    prepared = rehearsal.prepared
+    known = recalled(gain_of(prepared.anatomy, prepared.config.model.quantization))
     if known is not None:
         gain = known.value
     else:

@@ -27,7 +27,7 @@ from welltuned.experiments.comparison.worker.protocol import (
 from welltuned.experiments.executors.base import Event, Pool
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import Scouted, SharedSettings
-from welltuned.strategies import default_strategy
+from welltuned.strategies import looking_strategy
 
 Missing = dict[str, Sequence[Fault]]
 """Why models of several cannot be had, by what rows call them."""
@@ -222,7 +222,7 @@ def _baselines_on(variant: Variant, comparison: Comparison, static: StaticSource
     return {
         "do": BASELINES,
         "data": str(comparison.data),
-        "config": {**config, "strategy": {"type": default_strategy().type}},
+        "config": {**config, "strategy": {"type": looking_strategy(variant.config.model).type}},
         "folder": str(comparison.folder / "baselines"),
         "static": static,
     }
