@@ -10,6 +10,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from welltuned.engines.config import ResolvedTraining
+from welltuned.models.tensor_parts import whole
 from welltuned.strategies import ParameterGroup
 
 
@@ -84,4 +85,5 @@ def clip_gradients(groups: Sequence[ParameterGroup], max_norm: float) -> float:
         for parameter in group.parameters
         if parameter.grad is not None
     ]
-    return float(torch.nn.utils.clip_grad_norm_(gradients, max_norm if max_norm > 0 else math.inf))
+    norm = torch.nn.utils.clip_grad_norm_(gradients, max_norm if max_norm > 0 else math.inf)
+    return float(whole(norm))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from welltuned.models.checksums import tensor_bytes
+from welltuned.models.tensor_parts import own_part
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -60,9 +61,9 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:
-    """A hash of each weight's bytes, by name."""
+    """A hash of each weight's bytes, by name; of a sharded one, of this process's part."""
     return {
-        name: hashlib.blake2b(tensor_bytes(parameter.data), digest_size=16).hexdigest()
+        name: hashlib.blake2b(tensor_bytes(own_part(parameter.data)), digest_size=16).hexdigest()
         for name, parameter in named
     }
 

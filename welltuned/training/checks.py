@@ -21,6 +21,7 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     _require_saved_rows(config, model, faults)
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
+    _check_sharding(config, faults)
     check_trackers(config.training.report_to, faults)
     _require_unpacked(config, faults)
     _require_probed(config, problem, faults)
@@ -47,6 +48,44 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
         )
     elif "." in config.engine:
         collecting(lambda: load_callable(config.engine, "engine"), faults)
+
+
+def _check_sharding(config: RunConfig, faults: Faults) -> None:
+    """Record what one process alone would have to do, where weights are shared among several."""
+    training = config.training
+    if training.sharding is None:
+        return
+    refused = {}
+    if training.per_device_train_batch_size == "auto":
+        refused["training.per_device_train_batch_size: auto"] = (
+            "where a size does not fit, processes wait for one another in the middle of a pass",
+            "give it a number; `welltuned plan` tells the memory that it takes",
+        )
+    if training.optim not in ("auto", "adamw"):
+        refused[f"training.optim: {training.optim}"] = (
+            "it needs more of a weight than one process has",
+            "set training.optim=adamw",
+        )
+    if "." in config.engine:
+        reason = "a loop of your own knows nothing of weights in parts"
+        refused["engine"] = (reason, "set engine=torch")
+    for protection in config.protection:
+        if not protection.works_on_parts:
+            refused[f"protection: {protection.type}"] = (
+                "its penalty follows from whole weights, or from a pass of one process",
+                "remove it",
+            )
+    for key, (reason, remedy) in refused.items():
+        faults.add(
+            "training.sharding_unsupported",
+            "'{key}' does not go together with 'training.sharding: {sharding}': {reason}",
+            None,
+            "{remedy}",
+            key=key,
+            sharding=training.sharding,
+            reason=reason,
+            remedy=remedy,
+        )
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:

@@ -11,10 +11,10 @@ from welltuned.evaluation.layer_probe import probe_layers
 from welltuned.models import loading
 from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import default_strategy
+from welltuned.training.choose_pooling import resolve_pooling
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.retention_steps import layer_scores_dict
-from welltuned.training.session import resolve_pooling
 
 
 def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:

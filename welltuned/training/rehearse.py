@@ -25,6 +25,7 @@ from welltuned.engines.memory_backoff import smaller
 from welltuned.engines.memory_faults import is_out_of_memory
 from welltuned.engines.sandbox import RandomNumbers, untouched
 from welltuned.models.freezing import set_training_modes
+from welltuned.models.sharding import is_sharded
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import save_checkpoint
 from welltuned.runs.results_schema import RehearsalRecord
@@ -49,6 +50,9 @@ def rehearse(session: Session, run: Run, observer: Observer) -> Session:
 
     Raises `RunFailed` where evaluation does not fit into memory, or a save onto the disk.
     """
+    if is_sharded(session.model):
+        observer.noted("no rehearsal: one process alone cannot take a step with sharded weights")
+        return session
     found = distributed.from_main(lambda: _found(session, run) if is_long(session) else None)
     if found is None:
         return session
