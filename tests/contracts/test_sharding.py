@@ -67,4 +67,4 @@ def test_two_processes_agree_with_one(
 ) -> None:  # fmt: skip
     found = tasks(tiny, causal, few, instructions, preferences)
     cases = [("classification", "torch"), ("generation", "hf"), ("preference", "torch")]
-    agree(forks, [(found[name], engine) for name, engine in cases], 2, tmp_path, max_steps=5)
+    agree(forks, [(found[name], engine) for name, engine in cases], 2, tmp_path, num_train_epochs=1)

@@ -1,0 +1,209 @@
+"""`welltuned plan CONFIG gpus=8x80GB`: what each of several GPUs would hold, in every usual way.
+
+A way is what frozen weights are held in, whether activations are recomputed, and whether each GPU
+has the whole model or its share. What is learned is the same in all of them, but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+
+import numpy as np
+import torch
+
+from welltuned.config import RunConfig
+from welltuned.errors import Faults, Place
+from welltuned.strategies.base import END
+from welltuned.training.encode import Working
+from welltuned.training.forecast.rank_memory import (
+    QUANTISED,
+    Base,
+    Gpus,
+    RankMemory,
+    TracedStep,
+    sharded_memory,
+    whole_memory,
+)
+from welltuned.training.forecast.rehearsal import Rehearsal
+from welltuned.training.forecast.step_counts import StepCounts, positions
+from welltuned.training.output_folder import prepare_in_folder
+from welltuned.training.prepare import RunPlan
+
+_MOST = 1024
+"""GPUs that are thought of where those that were named do not do."""
+_KEY = "gpus"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to train the same."""
+
+    base: Base
+    recomputes: bool
+    """Whether activations are (`training.gradient_checkpointing`)."""
+    sharded: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """The settings that ask for it."""
+        quantised = self.base in QUANTISED
+        kept = f"model.quantization={self.base}" if quantised else f"model.dtype={self.base}"
+        recomputes = f"training.gradient_checkpointing={str(self.recomputes).lower()}"
+        return [kept, recomputes, *(["training.sharding=fsdp2"] if self.sharded else [])]
+
+
+@dataclass(frozen=True)
+class WayMemory:
+    """What a way takes of each GPU."""
+
+    way: Way
+    asked: bool
+    """Whether it is the config's own."""
+    memory: RankMemory
+    fits: bool
+
+
+@dataclass(frozen=True)
+class GpuPlan:
+    """Every way, those first that fit with the least change."""
+
+    model: str
+    strategy: str
+    parameters: int
+    trainable: int
+    tokens: tuple[int, int]
+    """Rows and columns of the largest micro-batch."""
+    gpus: Gpus
+    rows: list[WayMemory]
+    enough: int | None
+    """The least power of two of such GPUs with which a way fits; None where no number helps."""
+
+    def as_dict(self) -> dict[str, object]:
+        rows = [
+            {**asdict(row), "memory": {**asdict(row.memory), "total": row.memory.total}}
+            for row in self.rows
+        ]
+        return {**asdict(self), "rows": rows}
+
+
+def take_gpus(arguments: Iterable[str], faults: Faults) -> tuple[Gpus | None, list[str]]:
+    """(the GPUs that `gpus=` names among the arguments, the other arguments)."""
+    found, others = None, []
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or key != _KEY:
+            others.append(argument)
+            continue
+        try:
+            found = Gpus.read(text)
+        except ValueError:
+            faults.add(
+                "plan.bad_gpus",
+                "'gpus' is {written!r}",
+                Place(f"argument '{argument}'"),
+                "write how many there are and the memory of each, as 8x80GB, or 24GB for one",
+                written=text,
+            )
+    return found, others
+
+
+def plan_gpus(config: RunConfig, gpus: Gpus, progress: Working) -> GpuPlan:
+    """Rehearse the largest micro-batch in every way; no weight is loaded, nor has to be there.
+
+    Raises `InputError` before that where the config cannot work.
+    """
+    prepared = prepare_in_folder(config, progress)
+    training, examples = prepared.config.training, prepared.learned
+    batch = StepCounts.of(prepared, training.resolved()).shapes()[-1]
+    steps = list(_steps(prepared, batch, progress))
+    asked = Way(
+        base=prepared.config.model.dtype,
+        recomputes=training.gradient_checkpointing,
+        sharded=training.sharding is not None,
+    )
+    ways = [(way, step) for kept in steps for way, step in _ways(prepared, *kept)]
+    rows = [_row(way, step, gpus, way == asked) for way, step in ways]
+    rows = [row for row in rows if gpus.number > 1 or not row.way.sharded]
+    rows.sort(key=lambda row: (not row.asked, not row.fits, _changes(asked, row.way)))
+    number = len(examples.rows_of(batch.tolist()))
+    weights = steps[0][2].weights
+    return GpuPlan(
+        model=prepared.config.model.name,
+        strategy=prepared.config.strategy.type,
+        parameters=sum(weight.count for weight in weights),
+        trainable=sum(weight.count for weight in weights if weight.trains),
+        tokens=(number, positions(examples, batch) // number),
+        gpus=gpus,
+        rows=rows,
+        enough=_enough([*ways], gpus),
+    )
+
+
+Kept = tuple[Base, bool, TracedStep]
+"""What frozen weights are held in, whether activations are recomputed, and the step then."""
+
+
+def _steps(prepared: RunPlan, batch: np.ndarray, progress: Working) -> Iterator[Kept]:
+    """The largest micro-batch, by what frozen weights are in and whether it recomputes."""
+    bases: tuple[Base, ...] = ("float32", "bfloat16")
+    each = [(base, recomputes) for base in bases for recomputes in (False, True)]
+    for number, (base, recomputes) in enumerate(each, 1):
+        step = _traced(prepared, batch, base, recomputes)
+        yield base, recomputes, step
+        progress("rehearsing a step", number, len(each))
+        if number == 2 and not step.freezes:
+            return  # all that trains is in full precision, whatever the rest would be in
+
+
+def _traced(prepared: RunPlan, batch: np.ndarray, base: Base, recomputes: bool) -> TracedStep:
+    config, training = prepared.config, prepared.config.training.resolved()
+    model = config.model.model_copy(update={"dtype": base})
+    prepared = replace(prepared, config=config.model_copy(update={"model": model}))
+    # On no device, and in the precision that GPUs are for.
+    device = torch.device("cpu")
+    rehearsal = Rehearsal.of(prepared, config.strategy, device, recomputes)
+    rehearsal.advance(END)
+    precision = "fp32" if training.precision == "fp32" else "bf16"
+    rehearsal = replace(rehearsal, precision=precision)
+    return TracedStep.of(rehearsal, batch, training.gradient_accumulation_steps > 1)
+
+
+def _ways(
+    prepared: RunPlan, base: Base, recomputes: bool, step: TracedStep
+) -> Iterator[tuple[Way, TracedStep]]:
+    """The ways that have this step."""
+    yield Way(base, recomputes, sharded=False), step
+    yield Way(base, recomputes, sharded=True), step
+    strategy = prepared.config.strategy
+    # Base weights that train, or that give a part to what trains, need more bits.
+    if base == "bfloat16" and not strategy.saves_whole_model and not strategy.changes_base:
+        for quantised in QUANTISED:
+            yield Way(quantised, recomputes, sharded=False), step
+
+
+def _row(way: Way, step: TracedStep, gpus: Gpus, asked: bool) -> WayMemory:
+    memory = _memory(way, step, gpus.number)
+    return WayMemory(way, asked, memory, memory.total <= gpus.memory)
+
+
+def _memory(way: Way, step: TracedStep, number: int) -> RankMemory:
+    return sharded_memory(step, number) if way.sharded else whole_memory(step, number, way.base)
+
+
+def _changes(asked: Way, way: Way) -> int:
+    """How many settings differ."""
+    pairs = zip(astuple(asked), astuple(way), strict=True)
+    return sum(one != other for one, other in pairs)
+
+
+def _enough(ways: Sequence[tuple[Way, TracedStep]], gpus: Gpus) -> int | None:
+    number = 1
+    while number <= _MOST:
+        taken = [
+            _memory(way, step, number).total for way, step in ways if number > 1 or not way.sharded
+        ]
+        if min(taken) <= gpus.memory:
+            return number
+        number *= 2
+    return None
