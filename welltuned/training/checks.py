@@ -66,6 +66,11 @@ def _check_sharding(config: RunConfig, faults: Faults) -> None:
             "it needs more of a weight than one process has",
             "set training.optim=adamw",
         )
+    if quantised := config.model.model_dump().get("quantization"):
+        refused[f"model.quantization: {quantised}"] = (
+            "its few bits are no numbers that could be summed from parts",
+            "remove training.sharding: each process has all of it, which is small",
+        )
     if "." in config.engine:
         reason = "a loop of your own knows nothing of weights in parts"
         refused["engine"] = (reason, "set engine=torch")

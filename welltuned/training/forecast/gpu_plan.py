@@ -117,8 +117,9 @@ def plan_gpus(config: RunConfig, gpus: Gpus, progress: Working) -> GpuPlan:
     training, examples = prepared.config.training, prepared.learned
     batch = StepCounts.of(prepared, training.resolved()).shapes()[-1]
     steps = list(_steps(prepared, batch, progress))
+    quantised: Base | None = prepared.config.model.model_dump().get("quantization")
     asked = Way(
-        base=prepared.config.model.dtype,
+        base=quantised or prepared.config.model.dtype,
         recomputes=training.gradient_checkpointing,
         sharded=training.sharding is not None,
     )
