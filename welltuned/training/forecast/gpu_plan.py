@@ -141,11 +141,11 @@ def plan_gpus(config: RunConfig, gpus: Gpus, progress: Working) -> GpuPlan:
     )
 
 
-Kept = tuple[Base, bool, TracedStep]
+_Kept = tuple[Base, bool, TracedStep]
 """What frozen weights are held in, whether activations are recomputed, and the step then."""
 
 
-def _steps(prepared: RunPlan, batch: np.ndarray, progress: Working) -> Iterator[Kept]:
+def _steps(prepared: RunPlan, batch: np.ndarray, progress: Working) -> Iterator[_Kept]:
     """The largest micro-batch, by what frozen weights are in and whether it recomputes."""
     bases: tuple[Base, ...] = ("float32", "bfloat16")
     each = [(base, recomputes) for base in bases for recomputes in (False, True)]
