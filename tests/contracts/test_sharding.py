@@ -106,6 +106,15 @@ def test_half_precision_and_recomputed_activations_agree(
     agree(forks, cases, 2, tmp_path / "bf16", within=2e-3, **half)
 
 
+@pytest.mark.slow
+def test_a_learning_rate_is_found_together(
+    tiny: Any, causal: Any, few: str, instructions: str, preferences: str,
+    tmp_path: Path, forks: Forks,
+) -> None:  # fmt: skip
+    found = tasks(tiny, causal, few, instructions, preferences)
+    agree(forks, [(found["classification"], "torch")], 2, tmp_path, learning_rate="find")
+
+
 @pytest.mark.parametrize("engine", ["torch", pytest.param("hf", marks=pytest.mark.slow)])
 def test_they_go_on_as_if_never_stopped(
     engine: str, tiny: Any, few: str, tmp_path: Path, forks: Forks

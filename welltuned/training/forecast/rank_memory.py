@@ -50,7 +50,7 @@ class Gpus:
     @classmethod
     def read(cls, written: str) -> Gpus:
         """`8x80GB`, or `24GB` for one. Raises `ValueError`."""
-        number, times, size = written.lower().rpartition("x")
+        number, times, size = written.rpartition("x")
         found = cls(int(number) if times else 1, read_size(size))
         if found.number < 1 or found.memory <= 0:
             raise ValueError(written)
@@ -92,10 +92,15 @@ class _Weight:
     def count(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def bytes(self) -> int:
+        """As it is loaded."""
+        return self.size * self.count
+
     def held(self, base: Base) -> float:
-        """Its bytes."""
+        """Its bytes, where the base is held so."""
         if base not in QUANTISED or not self.quantises:
-            return float(self.size * self.count)
+            return self.bytes
         if base == "int8":
             return self.count + FLOAT * self.shape[0]
         # Half a byte, a byte for 64 of them that share a scale, and a float for 256 such scales.
@@ -137,10 +142,10 @@ class TracedStep:
 def sharded_memory(step: TracedStep, number: int) -> RankMemory:
     """Of one of so many processes that share the weights (`training.sharding: fsdp2`)."""
     return RankMemory(
-        weights=_share(sum(weight.held("float32") for weight in step.weights), number),
+        weights=_share(sum(weight.bytes for weight in step.weights), number),
         gradients=_share(step.trained_bytes, number),
         optimizer=_share(_MOMENTS * step.trained_bytes / FLOAT, number),
-        in_use=round(_in_use(step.weights)),
+        in_use=_in_use(step.weights),
         activations=step.activations,
     )
 
@@ -167,20 +172,19 @@ def _weights(rehearsal: Rehearsal) -> Iterator[_Weight]:
     for name, weight in rehearsal.model.named_parameters():
         plain, learned = undecorated(name), id(weight) in trains
         unit = next((block for block in names if plain.startswith(f"{block}.")), "")
-        quantises = plain in linears and not learned and ".lora_" not in name
+        quantises = plain in linears and not learned
         yield _Weight(unit, tuple(weight.shape), weight.element_size(), learned, quantises)
 
 
-def _in_use(weights: Iterable[_Weight]) -> float:
+def _in_use(weights: Iterable[_Weight]) -> int:
     """The most bytes of whole weights, and of whole gradients, that are there at once."""
-    held: dict[str, float] = {"": 0.0}
-    learned: dict[str, float] = {"": 0.0}
+    held, learned = {"": 0}, {"": 0}
     for weight in weights:
-        held[weight.unit] = held.get(weight.unit, 0.0) + weight.held("float32")
+        held[weight.unit] = held.get(weight.unit, 0) + weight.bytes
         gradient = FLOAT * weight.count if weight.trains else 0
-        learned[weight.unit] = learned.get(weight.unit, 0.0) + gradient
+        learned[weight.unit] = learned.get(weight.unit, 0) + gradient
     outside, gradients = held.pop(""), learned.pop("")
-    block, of_block = max(held.values(), default=0.0), max(learned.values(), default=0.0)
+    block, of_block = max(held.values(), default=0), max(learned.values(), default=0)
     return max(
         2 * outside,  # as the message that they come in, and as weights
         outside + 2 * block + 2 * of_block + gradients,
