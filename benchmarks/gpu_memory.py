@@ -71,7 +71,7 @@ def config_for(shape: str, strategy: dict[str, Any], into: Path, tokens: int = _
 def rows() -> Iterator[str]:
     """The table, line by line."""
     from welltuned.schema.units import size_text
-    from welltuned.training.forecast.gpu_plan import plan_gpus
+    from welltuned.training.forecast.gpu_plan import rehearse_ways
     from welltuned.training.forecast.rank_memory import Gpus
 
     yield "| model | strategy | GPUs | fits | in the least memory | of each GPU |"
@@ -79,9 +79,10 @@ def rows() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         for shape in sorted(file.name for file in SHAPES.iterdir()):
             for name, strategy in STRATEGIES.items():
+                config = config_for(shape, strategy, Path(folder))
+                ways = rehearse_ways(config, lambda what, done, total: None)
                 for written in GPUS:
-                    config = config_for(shape, strategy, Path(folder))
-                    plan = plan_gpus(config, Gpus.read(written), lambda what, done, total: None)
+                    plan = ways.on(Gpus.read(written))
                     least = min(plan.rows, key=lambda row: row.memory.total)
                     fits = "yes" if least.fits else f"no: {plan.enough or 'more than 1,024'} would"
                     way = " ".join(f"`{key}`" for key in least.way.keys)

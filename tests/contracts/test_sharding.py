@@ -127,7 +127,7 @@ def test_they_go_on_as_if_never_stopped(
         for name in ("whole", "other")
     ]
     assert ranks(forks, train_as_rank, [{"values": values[0]}] * 2) == [(0, None)] * 2
-    stops = [{"values": values[1]}, {"values": values[1], "stops_after": 4}]
+    stops: list[dict[str, Any]] = [{"values": values[1]}, {"values": values[1], "stops_after": 4}]
     assert [status for status, _ in ranks(forks, train_as_rank, stops)] == [143, 143]
     goes_on = [{"values": values[1], "resumes": True}] * 2
     assert ranks(forks, train_as_rank, goes_on) == [(0, None)] * 2

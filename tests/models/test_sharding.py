@@ -20,9 +20,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[None]:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A group of one process: its part is the whole, and nothing has to be started."""
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    where = f"file://{tmp_path_factory.mktemp('group')}/store"
+    distributed.init_process_group("gloo", init_method=where, rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
 

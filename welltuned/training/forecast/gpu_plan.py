@@ -6,7 +6,7 @@ has the whole model or its share. What is learned is the same in all of them, bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass, replace
 
 import numpy as np
@@ -109,6 +109,11 @@ def take_gpus(arguments: Iterable[str], faults: Faults) -> tuple[Gpus | None, li
 
 
 def plan_gpus(config: RunConfig, gpus: Gpus, progress: Working) -> GpuPlan:
+    """What each of these GPUs would hold. Raises `InputError` as `rehearse_ways` does."""
+    return rehearse_ways(config, progress).on(gpus)
+
+
+def rehearse_ways(config: RunConfig, progress: Working) -> RehearsedWays:
     """Rehearse the largest micro-batch in every way; no weight is loaded, nor has to be there.
 
     Raises `InputError` before that where the config cannot work.
@@ -118,27 +123,63 @@ def plan_gpus(config: RunConfig, gpus: Gpus, progress: Working) -> GpuPlan:
     batch = StepCounts.of(prepared, training.resolved()).shapes()[-1]
     steps = list(_steps(prepared, batch, progress))
     quantised: Base | None = prepared.config.model.model_dump().get("quantization")
-    asked = Way(
-        base=quantised or prepared.config.model.dtype,
-        recomputes=training.gradient_checkpointing,
-        sharded=training.sharding is not None,
-    )
-    ways = [(way, step) for kept in steps for way, step in _ways(prepared, *kept)]
-    rows = [_row(way, step, gpus, way == asked) for way, step in ways]
-    rows = [row for row in rows if gpus.number > 1 or not row.way.sharded]
-    rows.sort(key=lambda row: (not row.asked, not row.fits, _changes(asked, row.way)))
-    number = len(examples.rows_of(batch.tolist()))
-    weights = steps[0][2].weights
-    return GpuPlan(
+    base = quantised or prepared.config.model.dtype
+    rows = len(examples.rows_of(batch.tolist()))
+    return RehearsedWays(
         model=prepared.config.model.name,
         strategy=prepared.config.strategy.type,
-        parameters=sum(weight.count for weight in weights),
-        trainable=sum(weight.count for weight in weights if weight.trains),
-        tokens=(number, positions(examples, batch) // number),
-        gpus=gpus,
-        rows=rows,
-        enough=_enough([*ways], gpus),
+        tokens=(rows, positions(examples, batch) // rows),
+        asked=Way(
+            base=base if steps[0][2].freezes else "float32",
+            recomputes=training.gradient_checkpointing,
+            sharded=training.sharding is not None,
+        ),
+        ways=[(way, step) for kept in steps for way, step in _ways(prepared, *kept)],
     )
+
+
+@dataclass(frozen=True)
+class RehearsedWays:
+    """The step of a training in every way, to be thought of on any GPUs."""
+
+    model: str
+    strategy: str
+    tokens: tuple[int, int]
+    asked: Way
+    """The config's own."""
+    ways: list[tuple[Way, TracedStep]]
+
+    def on(self, gpus: Gpus) -> GpuPlan:
+        """What each of these would hold; the config's own way first."""
+        rows = []
+        for way, step in self._possible(gpus.number):
+            memory = _memory(way, step, gpus.number)
+            rows.append(WayMemory(way, way == self.asked, memory, memory.total <= gpus.memory))
+        rows.sort(key=lambda row: (not row.asked, not row.fits, _changes(self.asked, row.way)))
+        weights = self.ways[0][1].weights
+        return GpuPlan(
+            model=self.model,
+            strategy=self.strategy,
+            parameters=sum(weight.count for weight in weights),
+            trainable=sum(weight.count for weight in weights if weight.trains),
+            tokens=self.tokens,
+            gpus=gpus,
+            rows=rows,
+            enough=self._enough(gpus.memory),
+        )
+
+    def _possible(self, number: int) -> list[tuple[Way, TracedStep]]:
+        """One GPU has nobody to share with."""
+        return [(way, step) for way, step in self.ways if number > 1 or not way.sharded]
+
+    def _enough(self, memory: float) -> int | None:
+        number = 1
+        while number <= _MOST:
+            taken = (_memory(*way, number).total for way in self._possible(number))
+            if min(taken) <= memory:
+                return number
+            number *= 2
+        return None
 
 
 _Kept = tuple[Base, bool, TracedStep]
@@ -183,11 +224,6 @@ def _ways(
             yield Way(quantised, recomputes, sharded=False), step
 
 
-def _row(way: Way, step: TracedStep, gpus: Gpus, asked: bool) -> WayMemory:
-    memory = _memory(way, step, gpus.number)
-    return WayMemory(way, asked, memory, memory.total <= gpus.memory)
-
-
 def _memory(way: Way, step: TracedStep, number: int) -> RankMemory:
     return sharded_memory(step, number) if way.sharded else whole_memory(step, number, way.base)
 
@@ -196,15 +232,3 @@ def _changes(asked: Way, way: Way) -> int:
     """How many settings differ."""
     pairs = zip(astuple(asked), astuple(way), strict=True)
     return sum(one != other for one, other in pairs)
-
-
-def _enough(ways: Sequence[tuple[Way, TracedStep]], gpus: Gpus) -> int | None:
-    number = 1
-    while number <= _MOST:
-        taken = [
-            _memory(way, step, number).total for way, step in ways if number > 1 or not way.sharded
-        ]
-        if min(taken) <= gpus.memory:
-            return number
-        number *= 2
-    return None
