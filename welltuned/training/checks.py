@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.metrics import METRICS
@@ -51,46 +53,45 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
 
 
 def _check_sharding(config: RunConfig, faults: Faults) -> None:
-    """Record what one process alone would have to do, where weights are shared among several."""
-    training = config.training
-    if training.sharding is None:
+    if config.training.sharding is None:
         return
-    refused = {}
-    if training.per_device_train_batch_size == "auto":
-        refused["training.per_device_train_batch_size: auto"] = (
-            "where a size does not fit, processes wait for one another in the middle of a pass",
-            "give it a number; `welltuned plan` tells the memory that it takes",
-        )
-    if training.optim not in ("auto", "adamw"):
-        refused[f"training.optim: {training.optim}"] = (
-            "it needs more of a weight than one process has",
-            "set training.optim=adamw",
-        )
-    if quantised := config.model.model_dump().get("quantization"):
-        refused[f"model.quantization: {quantised}"] = (
-            "its few bits are no numbers that could be summed from parts",
-            "remove training.sharding: each process has all of it, which is small",
-        )
-    if "." in config.engine:
-        reason = "a loop of your own knows nothing of weights in parts"
-        refused["engine"] = (reason, "set engine=torch")
-    for protection in config.protection:
-        if not protection.works_on_parts:
-            refused[f"protection: {protection.type}"] = (
-                "its penalty follows from whole weights, or from a pass of one process",
-                "remove it",
-            )
-    for key, (reason, remedy) in refused.items():
+    for key, reason, remedy in _unshared(config):
         faults.add(
             "training.sharding_unsupported",
             "'{key}' does not go together with 'training.sharding: {sharding}': {reason}",
             None,
             "{remedy}",
             key=key,
-            sharding=training.sharding,
+            sharding=config.training.sharding,
             reason=reason,
             remedy=remedy,
         )
+
+
+def _unshared(config: RunConfig) -> Iterator[tuple[str, str, str]]:
+    """(key, why not, what to do) for all that processes which share the weights cannot do."""
+    training = config.training
+    if training.per_device_train_batch_size == "auto":
+        yield (
+            "training.per_device_train_batch_size: auto",
+            "where a size does not fit, processes wait for one another in the middle of a pass",
+            "give it a number; `welltuned plan` tells the memory that it takes",
+        )
+    if training.optim not in ("auto", "adamw"):
+        reason = "it needs more of a weight than one process has"
+        yield f"training.optim: {training.optim}", reason, "set training.optim=adamw"
+    if quantised := config.model.model_dump().get("quantization"):
+        yield (
+            f"model.quantization: {quantised}",
+            "its few bits are no numbers that could be put together from parts",
+            "remove training.sharding: each process has all of it, which is small",
+        )
+    if "." in config.engine:
+        yield "engine", "a loop of your own knows nothing of weights in parts", "set engine=torch"
+    for protection in config.protection:
+        if not protection.works_on_parts:
+            reason = "its penalty follows from whole weights, or from a pass of one process"
+            yield f"protection: {protection.type}", reason, "remove it"
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:

@@ -23,7 +23,6 @@ from welltuned.engines.memory_faults import telling_memory
 from welltuned.engines.snapshot import Snapshot, trained_weights
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
-from welltuned.models.sharding import is_sharded
 from welltuned.models.tensor_parts import on_main
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
@@ -207,10 +206,9 @@ def _within(
 
 
 def _follow(prepared: RunPlan, run: Run, observer: Observer, snapshot: Snapshot | None) -> None:
-    """What all processes but the main one do: train, and lend it their part of sharded weights."""
+    """What all processes but the main one do: train, and lend it their part of the weights."""
     session = rehearse(auto_tune(load_session(prepared, observer), observer), run, observer)
-    if is_sharded(session.model):
-        retention_steps.measure_base(session, observer)
+    retention_steps.help_to_measure(session, observer)
     _tune(session, run, observer, snapshot)
     whole_again(session, observer)
 

@@ -13,7 +13,7 @@ from support import config_values
 from welltuned.cli.console.gpu_plan import render_gpu_plan
 from welltuned.config import run_config_from
 from welltuned.errors import Faults
-from welltuned.training.forecast.gpu_plan import GpuPlan, plan_gpus, take_gpus
+from welltuned.training.forecast.gpu_plan import GpuPlan, plan_gpus, rehearse_ways, take_gpus
 from welltuned.training.forecast.rank_memory import Gpus
 
 GB = 1e9
@@ -45,7 +45,8 @@ def test_every_way_of_a_small_model(tiny: Any, few: str, tmp_path: Path) -> None
     values = config_values(
         tiny("bert"), few, {"type": "lora"}, tmp_path / "run", task={"pooling": "mean"}
     )
-    plan = planned(run_config_from(values), "2x24GB")
+    rehearsed = rehearse_ways(run_config_from(values), lambda what, done, total: None)
+    plan = rehearsed.on(Gpus.read("2x24GB"))
     ways = {(row.way.base, row.way.recomputes, row.way.sharded) for row in plan.rows}
     assert len(ways) == len(plan.rows) == 2 * 2 * 2 + 2 * 2  # few bits are not shared
     assert plan.rows[0].asked and plan.rows[0].fits and plan.enough == 1
@@ -56,7 +57,7 @@ def test_every_way_of_a_small_model(tiny: Any, few: str, tmp_path: Path) -> None
     halved = taken(plan, "bfloat16", False, False)
     assert whole.weights / 2 < halved.weights < whole.weights  # what trains stays as it is
     assert not (tmp_path / "run").exists()
-    alone = planned(run_config_from(values), "24GB")
+    alone = rehearsed.on(Gpus.read("24GB"))
     assert not any(row.way.sharded for row in alone.rows)
     json.dumps(plan.as_dict())
     assert render_gpu_plan(plan)
@@ -101,10 +102,12 @@ def test_seventy_billion_weights(tmp_path: Path) -> None:
 
 def test_the_command_prints_it(tiny: Any, few: str, tmp_path: Path, call: Any) -> None:
     config = tmp_path / "run.yaml"
-    config.write_text(f"model: {tiny('bert')}\ndata: {few}\ntask: {{pooling: mean}}\n")
+    config.write_text(
+        f"model: {tiny('bert')}\ndata: {few}\ntask: {{pooling: mean}}\nstrategy: full\n"
+    )
     status, out, _ = call("plan", config, "gpus=2x24GB", "--json")
     assert status == 0 and json.loads(out)["gpus"] == {"number": 2, "memory": 24e9}
-    status, out, _ = call("plan", config, "gpus=2x24GB", "strategy=lora")
+    status, out, _ = call("plan", config, "gpus=2x24GB")
     assert status == 0 and "1/2 (fsdp2)" in out and "GPUs        2 of 24.0 GB" in out
     status, _, err = call("plan", config, "gpus=two")
     assert status == 2 and "8x80GB" in err

@@ -27,8 +27,7 @@ from welltuned.training.forecast.rank_memory import (
 )
 from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.step_counts import StepCounts, positions
-from welltuned.training.output_folder import prepare_in_folder
-from welltuned.training.prepare import RunPlan
+from welltuned.training.prepare import RunPlan, prepare
 
 _MOST = 1024
 """GPUs that are thought of where those that were named do not do."""
@@ -118,7 +117,7 @@ def rehearse_ways(config: RunConfig, progress: Working) -> RehearsedWays:
 
     Raises `InputError` before that where the config cannot work.
     """
-    prepared = prepare_in_folder(config, progress)
+    prepared = prepare(config, progress)
     training, examples = prepared.config.training, prepared.learned
     batch = StepCounts.of(prepared, training.resolved()).shapes()[-1]
     steps = list(_steps(prepared, batch, progress))
