@@ -73,6 +73,7 @@ def test_whole_weights_are_in_full_precision_whatever_the_base(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # every operation of 32 blocks, or of 80, a dozen times
 def test_seven_billion_weights(tmp_path: Path) -> None:
     full = planned(config_for("llama-2-7b", {"type": "full"}, tmp_path), "8x80GB")
     assert full.parameters == full.trainable == 6_738_415_616
@@ -89,6 +90,7 @@ def test_seven_billion_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # every operation of 32 blocks, or of 80, a dozen times
 def test_seventy_billion_weights(tmp_path: Path) -> None:
     lora = {"type": "lora", "r": 16}
     eight = planned(config_for("llama-3-70b", lora, tmp_path), "8x80GB")
