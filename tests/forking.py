@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,34 @@ class Forks:
         self._pool.close()
 
 
+def free_port() -> int:
+    """One of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def ranks(
+    forks: Forks, function: Any, asked: Sequence[Mapping[str, Any]]
+) -> list[tuple[int, str | None]]:
+    """How processes ended that train together, each of them asked for something: (status, error).
+
+    They are told what torchrun tells those that it starts.
+    """
+    number = str(len(asked))
+    launcher = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    sizes = {"WORLD_SIZE": number, "LOCAL_WORLD_SIZE": number}
+    workers = [
+        forks.begin(
+            function,
+            environment={**launcher, **sizes, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            **own,
+        )
+        for rank, own in enumerate(asked)
+    ]
+    return [forks.end_of(worker) for worker in workers]
+
+
 # --- In such a process ---------------------------------------------------------------------------
 
 
@@ -80,6 +110,15 @@ def train_as_rank(request: Any, tell: Any) -> None:
         wt.resume(request["values"]["output_dir"])
     else:
         wt.train(**request["values"])
+
+
+def train_each_as_rank(request: Any, tell: Any) -> None:
+    """Train one after another, as `train_as_rank` does: the processes meet only once."""
+    os.environ.update(request["environment"])
+    import welltuned as wt
+
+    for values in request["each"]:
+        wt.train(**values)
 
 
 def _stop_after(step: int) -> None:

@@ -87,6 +87,11 @@ def left_by(run: Run) -> dict[str, Any]:
     }
 
 
+def losses(run: Run) -> list[float]:
+    """Those of all steps that it has logged."""
+    return [row["loss"] for row in run.read_lines("metrics.jsonl") if "loss" in row]
+
+
 def without_clocks(value: Any) -> Any:
     """The same without anything that a clock says."""
     if isinstance(value, Mapping):

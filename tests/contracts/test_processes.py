@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from forking import Forks, train_as_rank
-from resuming import differing, left_by
+from forking import Forks, free_port, train_as_rank
+from resuming import differing, left_by, losses
 from support import config_values, tune
 from welltuned.runs import Run
 
 GRADUAL = {"type": "gradual", "num_blocks": 2}
 TRAINING = {"per_device_train_batch_size": 4, "logging_steps": 1, "load_best_model_at_end": False}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def launch(values: dict[str, Any], folder: Path) -> Run:
@@ -67,10 +60,6 @@ def ended(forks: Forks, values: dict[str, Any], *asked: dict[str, Any]) -> list[
         for rank in range(2)
     ]
     return [forks.end_of(rank)[0] for rank in ranks]
-
-
-def losses(run: Run) -> list[float]:
-    return [row["loss"] for row in run.read_lines("metrics.jsonl") if "loss" in row]
 
 
 @pytest.mark.parametrize("engine", ["torch", "hf"])

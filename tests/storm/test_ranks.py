@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from forking import Forks
-from storming import Storm, seeded
+from storming import Storm, saved, seeded
 from suffering import be_signalled, live_as_rank, named, wait
 from welltuned.experiments.executors.local import LocalWorker
+from welltuned.runs import Run
 
 GROUP = "a dead rank"
 STEPS = 6
@@ -52,18 +53,35 @@ def require_end(forks: Forks, worker: LocalWorker, within: float) -> None:
     assert status != 0, "it says that all went well"
 
 
+def die_and_judge(forks: Forks, values: dict[str, Any], note: Path, storm: Storm) -> int:
+    """One of two dies after a step that is drawn; returns that step."""
+    dying, step = storm.draw.randrange(2), storm.draw.randint(1, STEPS)
+    workers = ranks(forks, values, note, dying, step)
+    assert forks.end_of(workers[dying])[0] == -signal.SIGKILL
+    require_end(forks, workers[1 - dying], WITHIN)
+    assert time.time() - float(note.read_text()) < WITHIN
+    processes = {worker._process.pid for worker in workers}
+    assert not processes & set(forks.children()), "a process is left over"
+    return step
+
+
 @seeded(1, 8)
 def test_of_two(
     number: int, forks: Forks, asked: Callable[..., Any], tmp_path: Path, storm: Storm
 ) -> None:
-    dying, step, note = storm.draw.randrange(2), storm.draw.randint(1, STEPS), tmp_path / "died"
-    workers = ranks(forks, asked(tmp_path / "run"), note, dying, step)
     with storm.fault():
-        assert forks.end_of(workers[dying])[0] == -signal.SIGKILL
-        require_end(forks, workers[1 - dying], WITHIN)
-        assert time.time() - float(note.read_text()) < WITHIN
-        processes = {worker._process.pid for worker in workers}
-        assert not processes & set(forks.children()), "a process is left over"
+        die_and_judge(forks, asked(tmp_path / "run"), tmp_path / "died", storm)
+
+
+@seeded(1, 8)
+def test_of_two_that_share_the_weights(
+    number: int, forks: Forks, asked: Callable[..., Any], tmp_path: Path, storm: Storm
+) -> None:
+    """What was saved before is whole: each part of every weight is in it."""
+    values = asked(tmp_path / "run", training={"sharding": "fsdp2"})
+    with storm.fault():
+        step = die_and_judge(forks, values, tmp_path / "died", storm)
+        assert step - 3 <= saved(Run(tmp_path / "run")) <= step
 
 
 def test_what_judges_notices_one_that_waits(forks: Forks, storm: Storm) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from welltuned.cli.app import AllowImports, Json, app, print_json, split_arguments
 from welltuned.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from welltuned.training.forecast.rank_memory import Gpus
 
 
 @app.command("plan")
@@ -15,8 +18,9 @@ def plan_command(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CONFIG.yaml] [memory=4GiB] [time=30m] [disk=2GB] [key=value …]",
-            help="A config file, limits, and keys that override it; with --check a folder of runs.",
+            metavar="[CONFIG.yaml] [memory=4GiB] [time=30m] [disk=2GB] [gpus=8x80GB] [key=value …]",
+            help="A config file, limits or GPUs, and keys that override it; with --check a folder "
+            "of runs.",
         ),
     ] = None,
     check: Annotated[
@@ -27,7 +31,8 @@ def plan_command(
 ) -> None:
     """Tell memory, time and disk of every strategy, or stage, before any weight is loaded.
 
-    The first call measures this machine, for some seconds.
+    The first call measures this machine, for some seconds. With gpus=8x80GB: the memory of each of
+    such GPUs, in every usual way; the model may be a config and a tokenizer alone.
     """
     if check:
         _check(arguments or [], as_json)
@@ -39,12 +44,17 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.errors import Faults
     from welltuned.schema.document import peek
+    from welltuned.training.forecast.gpu_plan import take_gpus
     from welltuned.training.forecast.limits import take_limits
 
     file, overrides = split_arguments(arguments)
     faults = Faults()
+    gpus, overrides = take_gpus(overrides, faults)
     limits, overrides = take_limits(overrides, faults)
     faults.raise_if_any()
+    if gpus is not None:
+        _plan_for(gpus, file, overrides, as_json)
+        return
     observer = ConsoleObserver()
     try:
         if peek(file, overrides, "pipeline") is not None:
@@ -69,6 +79,24 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
         from welltuned.cli.console.plan import render_plan
 
         results_console().print(render_plan(made))
+
+
+def _plan_for(gpus: Gpus, file: str | None, overrides: list[str], as_json: bool) -> None:
+    """Of each of these GPUs, which need not be here."""
+    from welltuned.cli.console.gpu_plan import render_gpu_plan
+    from welltuned.cli.console.run import ConsoleObserver, results_console
+    from welltuned.training.forecast.gpu_plan import plan_gpus
+    from welltuned.training.load_config import load_config
+
+    observer = ConsoleObserver()
+    try:
+        made = plan_gpus(load_config(file, overrides), gpus, observer.working)
+    finally:
+        observer.close()
+    if as_json:
+        print_json(made.as_dict())
+    else:
+        results_console().print(render_gpu_plan(made))
 
 
 def _check(arguments: list[str], as_json: bool) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from welltuned.engines import distributed
 from welltuned.engines.device import autocast
-from welltuned.engines.feed import micro_batches_of
+from welltuned.engines.feed import micro_batches_of, spare_batches
 from welltuned.engines.job import Job
 from welltuned.engines.memory_faults import out_of_memory_together
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Fault, RunFailed
 from welltuned.models.freezing import set_training_modes
+from welltuned.models.sharding import through
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
@@ -53,15 +56,16 @@ def accumulate(
     # Counts are read on the host, so that a GPU is not waited for.
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
     losses = []
-    with out_of_memory_together():
+    # In the middle of a pass through shared weights the others could not be told.
+    with nullcontext() if job.sharded else out_of_memory_together():
         for batch in batches:
             with meter.measuring(batch):
-                with autocast(job.precision, job.device):
-                    # Without anything to learn, loss and count are 0.
-                    summed = job.problem.objective.loss(job.model, _moved(batch, job.device))
-                    part = summed / (count or 1.0)
+                # Without anything to learn, loss and count are 0.
+                part = _loss_sum(job, batch) / (count or 1.0)
                 backward(part)
             losses.append(part.detach())
+        for batch in spare_batches(job, step, len(batches)):
+            backward(0.0 * _loss_sum(job, batch))
     own = torch.stack(losses).tolist() if losses else []  # read from the device at once
     distributed.sum_gradients(job.model.parameters())
     if step.number == 1:
@@ -70,8 +74,10 @@ def accumulate(
     return StepLoss(distributed.totals(sum(own, 0.0))[0], own)
 
 
-def _moved(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+def _loss_sum(job: Job, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    there = {name: tensor.to(job.device, non_blocking=True) for name, tensor in batch.items()}
+    with autocast(job.precision, job.device):
+        return through(job.model, partial(job.problem.objective.loss, job.model, there))
 
 
 def _require_gradients(job: Job) -> None:

@@ -36,7 +36,10 @@ class Validator:
         metric: str,
         validate: Callable[[], Scores],
         keep: Callable[[int, Scores], None],
+        together: bool = False,
     ) -> None:
+        """`together`: all processes score and keep, for each holds a part of the weights."""
+        self._together = together
         self._training = training
         self._metric = metric
         self._validate = validate
@@ -48,7 +51,9 @@ class Validator:
     @classmethod
     def of(cls, job: Job) -> Validator:
         """The validator a job asks for."""
-        return cls(job.training, job.training.metric_for_best_model, job.validate, job.keep)
+        training = job.training
+        asked = training.metric_for_best_model, job.validate, job.keep
+        return cls(training, *asked, together=job.sharded)
 
     def after(self, step: PlannedStep, total: int, job: Job, outcome: Outcome) -> Scores | None:
         """Evaluate if due, notify the listener, and note early stopping in `outcome`.
@@ -82,12 +87,14 @@ class Validator:
 
         Returns the scores and whether they are the best so far (then the weights are kept).
         """
-        scores = distributed.from_main(self._validate)
+        own = self._validate() if self._together else None
+        scores = distributed.from_main(lambda: self._validate() if own is None else own)
         value = signed(scores, self._metric)
         better = math.isfinite(value) and (self._best is None or value > self._best)
         if better:
             self._best, self.best_step, self._without_better = value, step, 0
-            if self._training.load_best_model_at_end and distributed.is_main():
+            keeps = self._together or distributed.is_main()
+            if self._training.load_best_model_at_end and keeps:
                 self._keep(step, scores)
         else:
             self._without_better += 1

@@ -109,6 +109,10 @@ class TrainingConfig(Part):
     cache_frozen_blocks: bool | Auto = "auto"
     """Frozen-boundary cache: keep the hidden states above frozen blocks, so that these run once
     for each example. auto: on a CPU, where nothing changes by a bit."""
+    sharding: Literal["fsdp2"] | None = Field(default=None, examples=["fsdp2"])
+    """Share the weights, gradients and moments of one model among the processes that `torchrun`
+    starts, on either engine. fsdp2: by torch's `fully_shard`, block by block. Without it every
+    process has the whole model."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     seed: int = Field(default=0, ge=0)

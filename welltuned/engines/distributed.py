@@ -4,13 +4,15 @@ They are started by `torchrun` or `accelerate launch`.
 With one process every function is a no-op. Gradients are summed here and not by
 `DistributedDataParallel`, which fixes what trains when it wraps the model:
 gradual unfreezing changes that, and the loss is a sum over one global count.
+Those of sharded weights (`models/sharding.py`) are summed where they arise.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,14 +100,28 @@ def any_of(flag: bool) -> bool:
     return bool(totals(float(flag))[0])
 
 
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Context that the processes of a machine enter one after another; to be entered by all."""
+    turns = max(gathered(int(os.environ.get("LOCAL_WORLD_SIZE", str(processes())))))
+    before = int(os.environ.get("LOCAL_RANK", "0")) if processes() > 1 else 0
+    for _ in range(before):
+        any_of(False)
+    yield
+    for _ in range(turns - before):
+        any_of(False)
+
+
 def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     """All-reduce the gradients of trainable weights, in one message per precision."""
     import torch
     from torch import distributed
 
+    from welltuned.models.tensor_parts import is_part
+
     if processes() == 1:
         return
-    training = [parameter for parameter in parameters if parameter.requires_grad]
+    training = [p for p in parameters if p.requires_grad and not is_part(p)]
     for parameter in training:
         if parameter.grad is None:  # this process had no examples in the step
             parameter.grad = torch.zeros_like(parameter)

@@ -51,6 +51,16 @@ def micro_batches_of(job: Job, step: PlannedStep) -> list[Batch]:
     return _collated(job, step) if step.made is None else step.made.result()
 
 
+def spare_batches(job: Job, step: PlannedStep, own: int) -> list[Batch]:
+    """Of a sharded model all processes pass through equally often, for each needs what the others
+    hold. So who has fewer micro-batches than others, `own`, reads one more, for nothing.
+    """
+    if not job.sharded:
+        return []
+    most = -(-len(step.micro_batches) // distributed.processes())
+    return [job.collate(step.micro_batches[0], _HOST) for _ in range(most - own)]
+
+
 def _collated(job: Job, step: PlannedStep) -> list[Batch]:
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
     batches = [job.collate(indices, _HOST) for indices in mine]

@@ -19,6 +19,7 @@ from welltuned.engines.step_plan import plan_batches
 from welltuned.errors import Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
+from welltuned.models.sharding import is_sharded
 from welltuned.protection import Guard
 from welltuned.runs.results_schema import Backoff, HeadSolution, Scores
 from welltuned.strategies import ParameterGroup, Strategy
@@ -60,6 +61,11 @@ class Job:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    @property
+    def sharded(self) -> bool:
+        """Whether this process holds a part of the weights: a forward pass takes all processes."""
+        return is_sharded(self.model)
 
     def collate(self, indices: np.ndarray, device: torch.device) -> Batch:
         """These examples as one padded batch on a device."""

@@ -50,7 +50,8 @@ class MicroBatches:
     def within_memory(self, step: PlannedStep, compute: Callable[[PlannedStep], T]) -> T:
         """`compute(step)`, with smaller micro-batches until it fits.
 
-        Raises what says that memory has run out where one example is too large.
+        Raises what says that memory has run out where one example is too large, and where the
+        weights are sharded: other processes are in the middle of a pass then.
         """
         while True:
             step = self.fit(step)
@@ -58,7 +59,8 @@ class MicroBatches:
             try:
                 return compute(step)
             except Exception as error:
-                if not is_out_of_memory(error) or max(map(len, step.micro_batches)) == 1:
+                smallest = max(map(len, step.micro_batches)) == 1
+                if not is_out_of_memory(error) or smallest or self._job.sharded:
                     raise
             # Out here nothing holds on to what the failed pass had computed.
             random.put_back()

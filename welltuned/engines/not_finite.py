@@ -17,6 +17,8 @@ from welltuned.engines.job import Job
 from welltuned.engines.step_plan import PlannedStep
 from welltuned.errors import Fault, NotFinite, Place
 from welltuned.models.freezing import set_training_modes
+from welltuned.models.sharding import through
+from welltuned.models.tensor_parts import own_part
 
 _NAMED = 8
 """Examples, and weights, that are named where there are many."""
@@ -60,24 +62,29 @@ def study(job: Job, step: PlannedStep, loss: StepLoss, norm: float) -> StepStudy
 
     Examples are read once more, one at a time; random numbers and modes stay as they were.
     """
-    mine = step.micro_batches[distributed.rank() :: distributed.processes()]
+    parts, ranks = distributed.gathered(loss.own), range(distributed.processes())
     weights = [
         name
         for name, weight in job.model.named_parameters()
-        if weight.grad is not None and not torch.isfinite(weight.grad).all()
+        if weight.grad is not None and not torch.isfinite(own_part(weight.grad)).all()
     ]
+    own: list[MicroBatchStudy] = []
     with _reading(job):
-        own: list[MicroBatchStudy] = [
-            {"loss": f"{part:.6g}", "examples": [_example(job, int(i)) for i in indices]}
-            for part, indices in zip(loss.own, mine, strict=True)
-        ]
+        # Each reads its own micro-batches; through sharded weights all read those of all.
+        for rank in ranks if job.sharded else [distributed.rank()]:
+            read = step.micro_batches[rank :: len(ranks)]
+            for part, indices in zip(parts[rank], read, strict=True):
+                examples = [_example(job, int(i)) for i in indices]
+                own.append({"loss": f"{part:.6g}", "examples": examples})
+    told = [own] if job.sharded else distributed.gathered(own)
+    found = dict.fromkeys(name for names in distributed.gathered(weights) for name in names)
     return {
         "step": step.number,
         "epoch": step.epoch_after,
         "loss": f"{loss.total:.6g}",
         "gradient_norm": f"{norm:.6g}",
-        "weights": weights[:_NAMED],
-        "micro_batches": [batch for batches in distributed.gathered(own) for batch in batches],
+        "weights": [*found][:_NAMED],
+        "micro_batches": [batch for batches in told for batch in batches],
     }
 
 
@@ -85,7 +92,8 @@ def _example(job: Job, index: int) -> ExampleStudy:
     examples, batch = job.examples, job.collate(np.array([index]), job.device)
     objective = job.problem.objective
     with autocast(job.precision, job.device):
-        loss = objective.loss(job.model, batch) / (objective.count(batch) or 1.0)
+        summed = through(job.model, lambda: objective.loss(job.model, batch))
+        loss = summed / (objective.count(batch) or 1.0)
     target = None if examples.targets is None else examples.targets[index]
     return {
         "id": examples.records.id(index),

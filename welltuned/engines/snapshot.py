@@ -16,6 +16,7 @@ from torch import nn
 
 from welltuned.engines import distributed
 from welltuned.errors import Fault, RunFailed
+from welltuned.models.tensor_parts import as_held, on_main
 from welltuned.strategies import ParameterGroup
 
 _NUMBERS = (bool, int, float)
@@ -60,10 +61,12 @@ class Snapshot:
         """Of a training as it is now; to be called by all processes alike.
 
         Tensors are those of the training itself, so it is to be written before the next step.
+        Of sharded ones the main process has the whole, in the memory of the host: so it fits any
+        number of processes, and none.
         """
-        moments = optimizer_tensors(optimizer, weights)
+        moments = on_main(optimizer_tensors(optimizer, weights))
         numbers = {**numbers, "optimizer": optimizer_numbers(optimizer, weights)}
-        return cls(step, dict(weights), moments, random_states(device), numbers)
+        return cls(step, on_main(weights), moments, random_states(device), numbers)
 
     def put_back(
         self,
@@ -149,7 +152,8 @@ def restore_optimizer(
     """Give an optimizer back what it kept, on the devices of the weights."""
     for key, tensor in tensors.items():
         quantity, name = key.split("/", 1)
-        optimizer.state[weights[name]][quantity] = tensor.to(weights[name].device)
+        held = as_held(tensor, weights[name])
+        optimizer.state[weights[name]][quantity] = held.to(weights[name].device)
     if numbers is None:
         return
     for name, counts in numbers["weights"].items():
@@ -164,7 +168,7 @@ def restore_weights(
     """Put values back into the parameters that hold them."""
     with torch.no_grad():
         for name, tensor in tensors.items():
-            weights[name].copy_(tensor)
+            weights[name].copy_(as_held(tensor, weights[name]))
 
 
 def random_states(device: torch.device) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from welltuned.data.encoding import Encoded, pad
 from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.modeling_pooled import pool
+from welltuned.models.sharding import reading, through
 
 Precision = Callable[[], AbstractContextManager[object]]
 """Makes the context that forward passes run in."""
@@ -70,8 +72,9 @@ def capture_hidden_states(
             batch = {
                 name: torch.from_numpy(padded[name]).to(device) for name in _READ if name in padded
             }
-            with torch.inference_mode(), precision():
-                yield indices, batch["attention_mask"], states(model, anatomy, batch, last_only)
+            with reading(model), precision():
+                found = through(model, partial(states, model, anatomy, batch, last_only))
+                yield indices, batch["attention_mask"], found
 
 
 def pooled_states(

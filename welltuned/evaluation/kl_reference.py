@@ -11,6 +11,7 @@ import copy
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from welltuned.models.language_head import (
     predicted,
     uncached,
 )
+from welltuned.models.sharding import is_sharded, through
 
 _SAMPLE = 32
 """Tokens of a text on which it is checked that the logits are the output layer's."""
@@ -86,8 +88,11 @@ class KLReference:
                         hidden[text] = hidden_MH.float().cpu().numpy()
             return hidden
 
-        hidden = [torch.from_numpy(found_MH) for found_MH in once(["hidden states", texts], read)]
-        return cls(texts, pad_id, hidden, _remembered(head, trains))
+        found = once(["hidden states", texts], lambda: through(model, read))
+        hidden = [torch.from_numpy(found_MH) for found_MH in found]
+        # A sharded layer is copied while it is whole, for it is asked long after.
+        remember = partial(_remembered, head, trains, is_sharded(model))
+        return cls(texts, pad_id, hidden, through(model, remember))
 
     def divergences(
         self,
@@ -186,12 +191,12 @@ def _read(
         yield _Read(indices, hidden_BTH[rows_M, before_M], rows_M, targets_M)
 
 
-def _remembered(head: LanguageHead, trains: Collection[int]) -> LanguageHead:
+def _remembered(head: LanguageHead, trains: Collection[int], sharded: bool) -> LanguageHead:
     """The head without its trunk, and with an output layer that stays as it is."""
     kept = copy.copy(head)
     kept.trunk = None
     wrapped = not isinstance(head.output, nn.Linear)  # by PEFT, which may switch it on and off
-    if wrapped or any(id(parameter) in trains for parameter in head.output.parameters()):
+    if wrapped or sharded or any(id(parameter) in trains for parameter in head.output.parameters()):
         kept.output = copy.deepcopy(head.output).requires_grad_(False)
     return kept
 
@@ -203,7 +208,7 @@ def has_plain_logits(model: nn.Module, texts: Encoded) -> bool:
     """
     device = next(model.parameters()).device
     ids_1T = torch.from_numpy(texts[0][:_SAMPLE].astype(np.int64)).unsqueeze(0).to(device)
-    return check_head(model, ids_1T, torch.ones_like(ids_1T))
+    return through(model, lambda: check_head(model, ids_1T, torch.ones_like(ids_1T)))
 
 
 def affordable(lengths_N: np.ndarray, order: Sequence[int], most: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from welltuned.data.batching import evaluation_batches
 from welltuned.models.freezing import in_eval_mode
+from welltuned.models.sharding import reading, through
 from welltuned.tasks import Examples, Problem
 
 ANSWERED_AT_ONCE = 16
@@ -47,10 +49,11 @@ def predict_outputs(
     device = computing_device(model)
     outputs: np.ndarray | None = None
     done = 0
-    with in_eval_mode(model), torch.inference_mode(), precision or nullcontext():
+    with in_eval_mode(model), reading(model), precision or nullcontext():
         for indices in evaluation_batches(examples.lengths, batch_size, max_tokens):
             batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
-            part = problem.objective.outputs(model, batch).float().cpu().numpy()
+            found = through(model, partial(problem.objective.outputs, model, batch))
+            part = found.float().cpu().numpy()
             if outputs is None:
                 outputs = np.zeros((len(examples), *part.shape[1:]), dtype=np.float32)
             outputs[indices] = part

@@ -12,6 +12,7 @@ from torch import nn
 
 from welltuned.models.checksums import tensor_bytes
 from welltuned.models.quantization import scales_of, weight_count
+from welltuned.models.tensor_parts import own_part
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -61,12 +62,13 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def hash_weights(named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, str]:
-    """A hash of each weight's bytes, by name; of a quantised one, those of its scales included."""
+    """A hash of each weight's bytes, by name; of a quantised one, those of its scales included,
+    and of a sharded one those of this process's part."""
     return {name: _digest(parameter) for name, parameter in named}
 
 
 def _digest(weight: nn.Parameter) -> str:
-    digest = hashlib.blake2b(tensor_bytes(weight.data), digest_size=16)
+    digest = hashlib.blake2b(tensor_bytes(own_part(weight.data)), digest_size=16)
     for scale in scales_of(weight):
         digest.update(tensor_bytes(scale))
     return digest.hexdigest()

@@ -111,6 +111,9 @@ class Protection(Part):
     """The base class of all protections."""
 
     shorthand: ClassVar[str | None] = "type"
+    works_on_parts: ClassVar[bool] = False
+    """Whether it protects weights of which each process holds a part: it computes nothing from them
+    while they train."""
 
     type: str
 

@@ -7,7 +7,7 @@ them, they change less, and do better away from the training data.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 class LPFT(Protection):
     """LP-FT: train the new head alone at first (linear probing), then as the strategy says."""
+
+    works_on_parts: ClassVar[bool] = True
 
     type: Literal["lp_ft"] = "lp_ft"
     share: float = Field(default=0.3, gt=0, lt=1)

@@ -7,7 +7,7 @@ pseudorehearsal") and a strong one: a few percent are often enough.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,6 +18,8 @@ from welltuned.protection.base import CheckContext, Protection
 
 class Replay(Protection):
     """Experience replay: mix examples of `data.replay` into training."""
+
+    works_on_parts: ClassVar[bool] = True
 
     type: Literal["replay"] = "replay"
     share: float = Field(default=0.1, gt=0, lt=1)

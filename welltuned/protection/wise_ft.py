@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,6 +27,8 @@ _EVENLY = tuple(i / 10 for i in range(11))
 
 class WiseFT(Protection):
     """WiSE-FT: interpolate between the pretrained and the tuned weights after training."""
+
+    works_on_parts: ClassVar[bool] = True
 
     type: Literal["wise_ft"] = "wise_ft"
     alphas: tuple[float, ...] = _EVENLY

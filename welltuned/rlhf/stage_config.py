@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,17 @@ class Stage(Nested):
     """What is measured."""
     engine: Literal["torch", "hf"] = "torch"
     """The training loop that runs the steps."""
+
+    @model_validator(mode="after")
+    def _in_one_process(self) -> Self:
+        if self.training.sharding is not None:
+            raise conflict(
+                "rlhf.sharding_unsupported",
+                "'training.sharding' is for runs of several processes, and a pipeline has one: its "
+                "policy writes one token after another, and would gather all weights for each",
+                "train that stage as a run of its own and name it: `run: runs/mine`; or use lora",
+            )
+        return self
 
     @property
     def trained_keys(self) -> list[str]:

@@ -27,6 +27,7 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     _require_saved_rows(config, model, faults)
     _require_metric(config, problem, faults)
     _check_engine(config, faults)
+    _check_sharding(config, faults)
     check_trackers(config.training.report_to, faults)
     _require_unpacked(config, faults)
     _require_probed(config, problem, faults)
@@ -77,6 +78,48 @@ def _check_engine(config: RunConfig, faults: Faults) -> None:
         )
     elif "." in config.engine:
         collecting(lambda: load_callable(config.engine, "engine"), faults)
+
+
+def _check_sharding(config: RunConfig, faults: Faults) -> None:
+    if config.training.sharding is None:
+        return
+    for key, reason, remedy in _unshared(config):
+        faults.add(
+            "training.sharding_unsupported",
+            "'{key}' does not go together with 'training.sharding: {sharding}': {reason}",
+            None,
+            "{remedy}",
+            key=key,
+            sharding=config.training.sharding,
+            reason=reason,
+            remedy=remedy,
+        )
+
+
+def _unshared(config: RunConfig) -> Iterator[tuple[str, str, str]]:
+    """(key, why not, what to do) for all that processes which share the weights cannot do."""
+    training = config.training
+    if training.per_device_train_batch_size == "auto":
+        yield (
+            "training.per_device_train_batch_size: auto",
+            "where a size does not fit, processes wait for one another in the middle of a pass",
+            "give it a number; `welltuned plan` tells the memory that it takes",
+        )
+    if training.optim not in ("auto", "adamw"):
+        reason = "it needs more of a weight than one process has"
+        yield f"training.optim: {training.optim}", reason, "set training.optim=adamw"
+    if quantised := config.model.model_dump().get("quantization"):
+        yield (
+            f"model.quantization: {quantised}",
+            "its few bits are no numbers that could be put together from parts",
+            "remove training.sharding: each process has all of it, which is small",
+        )
+    if "." in config.engine:
+        yield "engine", "a loop of your own knows nothing of weights in parts", "set engine=torch"
+    for protection in config.protection:
+        if not protection.works_on_parts:
+            reason = "its penalty follows from whole weights, or from a pass of one process"
+            yield f"protection: {protection.type}", reason, "remove it"
 
 
 def _require_unpacked(config: RunConfig, faults: Faults) -> None:

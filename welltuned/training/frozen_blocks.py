@@ -8,6 +8,7 @@ from welltuned.engines.device import autocast
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.frozen_cache.cached_trunk import CachedTrunk
 from welltuned.models.frozen_cache.row_store import STORE
+from welltuned.models.sharding import is_sharded
 from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
     On other devices than a CPU no two batches add alike: there it is the user's choice.
     """
     keeps = keeps_states(loaded.config.training, loaded.device)
+    if is_sharded(loaded.model):
+        if keeps and len(loaded.before.trainable) < len(loaded.before.hashes):
+            observer.noted("frozen blocks run in every pass, for their weights are sharded")
+        return None
     if loaded.device.type != "cpu" and not keeps:
         return None
     trunk = CachedTrunk(

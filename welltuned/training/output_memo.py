@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection
 import numpy as np
 from torch import nn
 
+from welltuned.engines import distributed
 from welltuned.models.freezing import hash_weights
+from welltuned.models.sharding import is_sharded
 
 
 class OutputMemo:
@@ -47,4 +49,6 @@ def weights_key(model: nn.Module, trainable: Collection[str], precision: str) ->
     found = hash_weights([(name, weight) for name, weight in named if name in trainable])
     for name, value in found.items():
         digest.update(f"{name} {value}\n".encode())
-    return digest.hexdigest()
+    # Of sharded weights each process knows its parts, and all have to find the same.
+    own = digest.hexdigest()
+    return " ".join(distributed.gathered(own)) if is_sharded(model) else own

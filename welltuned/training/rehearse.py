@@ -27,6 +27,7 @@ from welltuned.engines.optimizers.facts import kept_bytes
 from welltuned.engines.sandbox import RandomNumbers, untouched
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.quantization import weight_count
+from welltuned.models.sharding import is_sharded
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import save_checkpoint
 from welltuned.runs.results_schema import RehearsalRecord
@@ -51,6 +52,9 @@ def rehearse(session: Session, run: Run, observer: Observer) -> Session:
 
     Raises `RunFailed` where evaluation does not fit into memory, or a save onto the disk.
     """
+    if is_sharded(session.model):
+        observer.noted("no rehearsal: one process alone cannot take a step with sharded weights")
+        return session
     found = distributed.from_main(lambda: _found(session, run) if is_long(session) else None)
     if found is None:
         return session

@@ -12,6 +12,8 @@ from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.layer_probe import LayerScores, hint, probe_layers
 from welltuned.evaluation.retention import BaseAnswers
 from welltuned.evaluation.retention_sets import embedded_text, language_of, texts_of
+from welltuned.models.sharding import is_sharded
+from welltuned.models.tensor_parts import on_main
 from welltuned.protection import FinishContext, Guard, GuardContext
 from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import Kept, LayerProbe, Scores
@@ -45,11 +47,15 @@ def measure_base(session: LoadedModel, observer: Observer) -> BaseMeasurements:
             layers = _probe(session, subject, _telling(observer, "probing blocks before"))
     start = {}
     if any(protection.finishes for protection in config.protection):
-        start = {
-            name: weight.detach().cpu().clone()
-            for name, weight in _scene(session).pretrained().items()
-        }
+        pretrained = on_main(_scene(session).pretrained())
+        start = {name: weight.detach().cpu().clone() for name, weight in pretrained.items()}
     return BaseMeasurements(memory, layers, start)
+
+
+def help_to_measure(session: LoadedModel, observer: Observer) -> None:
+    """What other processes do while the main one measures: sharded weights are read by all."""
+    if is_sharded(session.model):
+        measure_base(session, observer)
 
 
 def guards(session: LoadedModel, observer: Observer) -> list[Guard]:

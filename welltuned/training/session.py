@@ -8,6 +8,7 @@ TrainedSession  and it has been trained, saved and proved
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from welltuned.artifact.verify import WeightHashes
 from welltuned.config import RunConfig
 from welltuned.engines import distributed
 from welltuned.engines.config import ResolvedTraining
-from welltuned.engines.device import autocast, choose_device, choose_precision
+from welltuned.engines.device import Gain, autocast, choose_device, choose_precision
 from welltuned.engines.events import Listener
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.memory_faults import lower, telling_memory
@@ -32,11 +33,13 @@ from welltuned.models.checksums import weights_fingerprint
 from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
 from welltuned.models.quantization import QuantizedPart, quantize_base
+from welltuned.models.sharding import is_sharded, shard
 from welltuned.protection import Guard
 from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
+from welltuned.training.choose_pooling import resolve_pooling
 from welltuned.training.frozen_blocks import keep_frozen_states
 from welltuned.training.head_trial import try_head
 from welltuned.training.observer import Observer
@@ -170,8 +173,11 @@ class LoadedModel:
     def base_subject(self, precision: str) -> EvalModel:
         """The base model, to be examined before the first step, in `strategy.base_model`.
 
-        Other runs that start from it find its answers, but for those of a new head.
+        Other runs that start from it find its answers, but for those of a new head, and of sharded
+        weights, by which all processes answer together.
         """
+        if is_sharded(self.model):
+            return self.subject(precision)
         weights = base_weights(self.model, self.before, self.origin)
         name = model_name(
             self.model, self.prepared.anatomy, weights, self.origin.fingerprint, precision
@@ -218,43 +224,57 @@ class TrainedSession(Session):
 
 
 def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
-    """Load the weights, settle the head, and let the strategy prepare the model."""
+    """Load the weights, settle the head, and let the strategy prepare the model.
+
+    Sharded weights are loaded by one process of a machine after another, which keeps its part: so
+    the memory of the host has to hold the whole model once.
+    """
     config = prepared.config
     torch.use_deterministic_algorithms(config.training.full_determinism)
     device = choose_device(config.training.device)
-    prepared = resolve_pooling(prepared, observer)
-    observer.prepared(prepared)
-    model, origin = build_model(prepared, device)
-    if config.model.quantization is not None:
-        observer.noted(QuantizedPart.of(model).told(config.model, prepared.anatomy))
-    precision, why = distributed.from_main(
-        lambda: choose_precision(
-            config.training,
-            config.model.dtype,
-            device,
-            lambda: probe_precision(model, prepared, observer),
-        )
-    )
-    observer.noted(f"precision {precision} on {device.type} ({why})")
-    training = config.training.model_copy(update={"precision": precision})
-    prepared = replace(prepared, config=prepared.config.model_copy(update={"training": training}))
-    groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
-    observer.loaded(
-        trainable_table(
-            model,
-            prepared.anatomy,
-            [parameter for group in groups for parameter in group.parameters],
-        )
-    )
+    shares = config.training.sharding is not None and distributed.processes() > 1
+    with distributed.in_turn() if shares else nullcontext():
+        prepared = resolve_pooling(prepared, observer)
+        observer.prepared(prepared)
+        model, origin = build_model(prepared, torch.device("cpu") if shares else device)
+        if config.model.quantization is not None:
+            observer.noted(QuantizedPart.of(model).told(config.model, prepared.anatomy))
+        groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
+        before = WeightHashes.of(model, groups)
+        training = [parameter for group in groups for parameter in group.parameters]
+        observer.loaded(trainable_table(model, prepared.anatomy, training))
+        if shares:
+            shard(model, prepared.anatomy, device)
+            groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
+    prepared, precision = _with_precision(prepared, model, device, observer)
     if config.training.gradient_checkpointing:
         with loading.quiet():
             recompute_activations(model)
-    before = WeightHashes.of(model, groups)
     problem = prepared.problem
     loaded = LoadedModel(prepared, model, groups, device, precision, problem, before, origin)
     loaded = with_reference_outputs(loaded, observer)
     keep_frozen_states(loaded, observer)
     return try_head(loaded, observer)
+
+
+def _with_precision(
+    prepared: RunPlan, model: nn.Module, device: torch.device, observer: Observer
+) -> tuple[RunPlan, str]:
+    """The same plan with the precision in its config, and that precision."""
+    config = prepared.config
+
+    def gain() -> Gain:
+        if is_sharded(model):
+            return Gain(1.0, "one process alone cannot try a step, for the weights are sharded")
+        return probe_precision(model, prepared, observer)
+
+    precision, why = distributed.from_main(
+        lambda: choose_precision(config.training, config.model.dtype, device, gain)
+    )
+    observer.noted(f"precision {precision} on {device.type} ({why})")
+    training = config.training.model_copy(update={"precision": precision})
+    config = config.model_copy(update={"training": training})
+    return replace(prepared, config=config), precision
 
 
 @phase("baseline")
@@ -274,51 +294,6 @@ def with_reference_outputs(loaded: LoadedModel, observer: Observer) -> LoadedMod
             outputs = base.outputs(problem, examples, tell)
             noted[split] = problem.objective.with_reference(examples, outputs)
     return replace(loaded, prepared=replace(prepared, examples=noted))
-
-
-def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
-    """Decide `pooling: auto`: as the model was trained, else by a probe on training texts."""
-    from welltuned.models.pooling import PROBED, probe_poolings
-
-    task = prepared.config.task
-    if task.pooling != "auto":
-        return prepared
-    own = prepared.model.own_pooling
-    pooling, reason = (own.pooling, own.reason) if own else (None, "usual for the task")
-    if pooling is None:
-        pooling = prepared.problem.objective.usual_pooling(prepared.anatomy.kind)
-    if pooling is None:
-        observer.working("choosing the pooling", 0, 1)
-        model = loading.load_model(
-            prepared.config.model, prepared.head, prepared.anatomy, prepared.config.training.seed
-        ).model
-        examples = prepared.examples["train"]
-        chosen = np.random.default_rng(0).permutation(len(examples))[:PROBED]
-        assert examples.targets is not None
-        choice = probe_poolings(
-            model.base_model,
-            prepared.anatomy.kind,
-            [examples.encoded[int(i)] for i in chosen],
-            examples.targets[chosen],
-            examples.targets.dtype == np.float32 and examples.targets.ndim == 1,
-            prepared.pad_id,
-        )
-        pooling, reason = choice.pooling, choice.reason
-        observer.working("choosing the pooling", 1, 1)
-    observer.noted(f"the head reads {_READS[str(pooling)]} ({reason})")
-    model_plan = prepared.model.with_pooling(prepared.problem, str(pooling))
-    config = prepared.config.model_copy(
-        update={"task": task.model_copy(update={"pooling": pooling})}
-    )
-    return replace(prepared, config=config, model=model_plan)
-
-
-_READS = {
-    "mean": "the mean of all tokens",
-    "first": "the first token",
-    "last": "the last token",
-    "model": "what the model's own classifier reads",
-}
 
 
 def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Origin]:

@@ -19,10 +19,11 @@ from welltuned.engines import distributed, torch_loop
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
-from welltuned.engines.memory_faults import choose, lower, telling_memory
+from welltuned.engines.memory_faults import telling_memory
 from welltuned.engines.snapshot import Snapshot, trained_weights
 from welltuned.errors import NotFinite
 from welltuned.evaluation.predict import predict_outputs
+from welltuned.models.tensor_parts import on_main
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run, process_memory
 from welltuned.runs.checkpoints import SNAPSHOTS, BestWeights, keep_newest
@@ -67,7 +68,9 @@ from welltuned.training.resume import (
     find_interrupted,
     save_snapshot,
 )
+from welltuned.training.saving_memory import saving_memory
 from welltuned.training.session import Session, TrainedSession, load_session
+from welltuned.training.sharding import require_ranks, whole_again
 from welltuned.training.trackers.tracking import Tracking, tracking
 from welltuned.training.waits import telling_waits
 
@@ -184,11 +187,12 @@ def _within(
     Returns the run when it is written.
     """
     distributed.join_process_group(choose_device(prepared.config.training.device).type)
+    require_ranks(prepared)
     if distributed.is_main():
         names = prepared.config.training.report_to
         with (
             entered as run,
-            telling_memory("training", _saving_memory(prepared)),
+            telling_memory("training", saving_memory(prepared)),
             tracking(run, names, observer.noted) as trackers,
         ):
             distributed.from_main(lambda: run.folder)  # the others wait for it
@@ -197,23 +201,17 @@ def _within(
     else:
         run = Run(distributed.from_main(lambda: Path()))
         with stoppable():
-            session = auto_tune(load_session(prepared, Observer()), Observer())
-            _tune(rehearse(session, run, Observer()), run, Observer(), snapshot)
+            _follow(prepared, run, Observer(), snapshot)
     distributed.from_main(lambda: None)  # nobody leaves before the run is written
     return run
 
 
-def _saving_memory(prepared: RunPlan) -> list[str]:
-    """What makes training take less memory, with the settings as they are now.
-
-    Micro-batches are made smaller as it goes, down to one example.
-    """
-    training = prepared.config.training
-    return [
-        *lower("task.max_length", prepared.max_length),
-        *choose("training.gradient_checkpointing", training.gradient_checkpointing, True),
-        *choose("training.precision", training.precision, "bf16"),
-    ]
+def _follow(prepared: RunPlan, run: Run, observer: Observer, snapshot: Snapshot | None) -> None:
+    """What all processes but the main one do: train, and lend it their part of the weights."""
+    session = rehearse(auto_tune(load_session(prepared, observer), observer), run, observer)
+    retention_steps.help_to_measure(session, observer)
+    _tune(session, run, observer, snapshot)
+    whole_again(session, observer)
 
 
 def _carry_out(
@@ -241,6 +239,7 @@ def _carry_out(
             observer.noted(line)
         raise
     with phase("train"):
+        session = whole_again(session, observer)
         if (told := restore_best(session.model, run, outcome.best_step)) is not None:
             observer.noted(told)
         finished = retention_steps.finish_protections(session, base, observer)
@@ -294,7 +293,9 @@ def _tune(
 
     def keep(step: int, scores: dict[str, Any]) -> None:
         numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
-        best.keep(step, trainable, {"validation": numbers})
+        weights = on_main(trainable)
+        if distributed.is_main():
+            best.keep(step, weights, {"validation": numbers})
 
     def save(found: Snapshot) -> None:
         save_snapshot(run, found)

@@ -30,7 +30,7 @@ from welltuned.models.scalar_head import scalar_layer
 from welltuned.runs import Run
 from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.reward.objective import bradley_terry
-from welltuned.training import session
+from welltuned.training.choose_pooling import resolve_pooling
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
 
@@ -441,5 +441,5 @@ def test_the_usual_pooling_is_no_probe(tiny: Any, preferences: str, tmp_path: Pa
     for family, pooling in (("bert", "mean"), ("llama", "last")):
         values = {"model": tiny(family), "data": preferences, "task": "reward"}
         prepared = prepare(run_config_from({**values, "output_dir": str(tmp_path / family)}))
-        settled = session.resolve_pooling(prepared, Observer())
+        settled = resolve_pooling(prepared, Observer())
         assert settled.config.task.pooling == pooling

@@ -94,15 +94,22 @@ class Rehearsal:
         """Let train what trains then."""
         self.strategy.advance(self.model, self.prepared.anatomy, progress)
 
-    def step(self, micro_batches: Sequence[np.ndarray]) -> Trace:
-        """Forward and backward passes whose gradients add up, as an optimizer step takes them."""
+    def step(self, micro_batches: Sequence[np.ndarray], keeps_gradients: bool = True) -> Trace:
+        """Forward and backward passes whose gradients add up, as an optimizer step takes them.
+
+        Or each gradient is let go as soon as it is there, as those of sharded weights are.
+        """
         set_training_modes(self.model)
         batches = [self._batch(self.prepared.learned, indices) for indices in micro_batches]
+        let_go = [] if keeps_gradients else [p for p in self.model.parameters() if p.requires_grad]
+        hooks = [weight.register_post_accumulate_grad_hook(_let_go) for weight in let_go]
         with quiet(), self._imagining() as trace:
             for batch in batches:
                 with autocast(self.precision, self.device):
                     loss = self.prepared.problem.objective.loss(self.model, batch)
                 loss.backward()
+        for hook in hooks:
+            hook.remove()
         self.model.zero_grad(set_to_none=True)
         return trace
 
@@ -133,6 +140,10 @@ class Rehearsal:
         prepared = self.prepared
         arrays = prepared.problem.codec.collate(examples, indices.tolist(), prepared.pad_id)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _let_go(weight: torch.Tensor) -> None:
+    weight.grad = None
 
 
 def _with_reference(prepared: RunPlan) -> RunPlan:
