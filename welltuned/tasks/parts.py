@@ -110,10 +110,13 @@ class Codec(ABC):
 class Objective(ABC):
     """The head a model needs, what it learns by, and what is read off it."""
 
-    needs_reference: ClassVar[bool] = False
-    """Whether the loss compares with the model as it was before it was tuned."""
     reads_logits: ClassVar[bool] = False
     """Whether a batch's loss follows from the model's logits and `labels`, one for each, alone."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the loss compares with the model as it was before it was tuned."""
+        return False
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:

@@ -79,15 +79,15 @@ def test_the_loss_is_the_formula_however_a_minibatch_is_cut(values: dict[str, An
     experience = algorithm.experience(rollout, SCORES, KL_COEF)
     divisor = algorithm.divisor(rollout, ALL)
     whole = algorithm.loss(experience, estimates, ALL)
-    assert float(whole["loss"]) / divisor == pytest.approx(written_out(algorithm), abs=1e-6)
+    assert whole["loss"].item() / divisor == pytest.approx(written_out(algorithm), abs=1e-6)
     parts = [
         algorithm.loss(experience, some_of(estimates, rows), rows)
         for rows in (ALL[:1], ALL[1:4], ALL[4:])
     ]
     for name, value in whole.items():
-        together = sum(float(part[name]) for part in parts)
-        assert together == pytest.approx(float(value), abs=1e-9), name
-    assert float(whole["clip_fraction"]) > 0
+        together = sum(part[name].item() for part in parts)
+        assert together == pytest.approx(value.item(), abs=1e-9), name
+    assert whole["clip_fraction"].item() > 0
 
 
 def test_equal_scores_teach_nothing_and_are_counted() -> None:

@@ -50,12 +50,12 @@ def test_the_loss_is_the_formula_however_a_minibatch_is_cut(
     experience = algorithm.experience(rollout, SCORES, KL_COEF)
     whole = algorithm.loss(experience, estimates, ALL)
     wanted, clipped = written_out(epsilon, high or epsilon)
-    assert float(whole["loss"]) / algorithm.divisor(rollout, ALL) == pytest.approx(wanted, abs=1e-6)
+    assert whole["loss"].item() / algorithm.divisor(rollout, ALL) == pytest.approx(wanted, abs=1e-6)
     tokens = sum(length for length, cut in zip(LENGTHS.tolist(), clipped, strict=True) if cut)
-    assert float(whole["clip_fraction"]) == tokens > 0
+    assert whole["clip_fraction"].item() == tokens > 0
     parts = [algorithm.loss(experience, some_of(estimates, rows), rows) for rows in ALL.split(4)]
     for name, value in whole.items():
-        assert sum(float(part[name]) for part in parts) == pytest.approx(float(value), abs=1e-9)
+        assert sum(part[name].item() for part in parts) == pytest.approx(value.item(), abs=1e-9)
 
 
 def test_the_first_gradient_is_that_of_reinforce() -> None:

@@ -99,7 +99,7 @@ def test_before_the_first_step_the_loss_is_ln_2(
     loss.backward()
     grads = {n: p.grad.clone() for n, p in job.model.named_parameters() if p.grad is not None}
     job.model.zero_grad()
-    rewards = 0.2 * job.problem.objective._logprobs(job.model, batch)
+    rewards = 0.2 * job.problem.objective.logprobs(job.model, batch)
     better, worse = rewards[batch["pairs"]].unbind(1)
     (-0.5 * batch["weights"] * (better - worse)).sum().div(batch["weights"].sum()).backward()
     for name, parameter in job.model.named_parameters():
