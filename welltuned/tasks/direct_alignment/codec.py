@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class JudgedCodec(Codec):
+class AlignmentCodec(Codec):
     """One row a response, its tokens labelled. Targets are N times `ResponseTarget`."""
 
     form: Form

@@ -11,7 +11,7 @@ import numpy as np
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.tasks import pairs
-from welltuned.tasks.direct_alignment import JudgedCodec
+from welltuned.tasks.direct_alignment import AlignmentCodec
 from welltuned.tasks.grouped import Grouped
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ThumbCodec(JudgedCodec):
+class ThumbCodec(AlignmentCodec):
     """Two rows a record: its prompt with its answer, and with the answer to another prompt.
 
     The second is for the divergence alone, which is estimated from pairs that do not belong

@@ -10,12 +10,12 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.schema.messages import Message
 from welltuned.tasks import pairs
-from welltuned.tasks.direct_alignment import JudgedCodec
+from welltuned.tasks.direct_alignment import AlignmentCodec
 from welltuned.tasks.examples import Examples
 
 
 @dataclass(frozen=True)
-class ComparedCodec(JudgedCodec):
+class ComparedCodec(AlignmentCodec):
     """A prompt with all responses to it, and which of them are better than which."""
 
     def read_targets(self, records: Records, faults: Faults) -> np.ndarray:
