@@ -19,7 +19,7 @@ def thumbed(
     causal: Callable[..., str], thumbs: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
     """A generator that has learned from thumbs. To be read, not changed."""
-    training = {"num_train_epochs": 4, "learning_rate": 5e-3}
+    training = {"num_train_epochs": 8, "load_best_model_at_end": False, "eval_strategy": "no"}
     task = {"type": "kto", "scored_examples": 2, "decoding": {"max_new_tokens": 4}}
     folder = tmp_path_factory.mktemp("thumbed") / "run"
     return tune(
