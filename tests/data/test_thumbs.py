@@ -32,9 +32,8 @@ def test_thumbs_are_read_however_they_are_written(response: str) -> None:
 def test_a_column_of_labels_may_be_named() -> None:
     columns: dict[str, list[Any]] = {"prompt": ["p"], "answer": ["a"], "good": [True]}
     assert convert(columns, label="good")[0].columns["score"] == [1.0]
-    assert convert(columns)[0].columns["score"] == [1.0], "the only column that is left"
-    assert convert({**columns, "sure": [0.5]})[1] == [
-        "t.jsonl:1 data.column_missing role=label columns=prompt, answer, good, sure"
+    assert convert(columns)[1] == [
+        "t.jsonl:1 data.column_missing role=label columns=prompt, answer, good"
     ]
 
 
