@@ -16,7 +16,7 @@ import numpy as np
 
 from welltuned.data.records import Records
 from welltuned.metrics import ClassPredictions, Predictions, Scores, score
-from welltuned.metrics.preferences import share_right, sigmoid
+from welltuned.metrics.preferences import sigmoid
 from welltuned.tasks.direct_alignment import DirectAlignmentProblem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.grouped import ResponseTarget
@@ -124,13 +124,14 @@ def _of_rewards(rewards_N: np.ndarray, true_N: np.ndarray) -> Scores:
     `auc` is the chance that a good answer has a higher reward than a bad one; nothing is told
     where one of both kinds is missing.
     """
-    good_U, bad_D = rewards_N[true_N == 1], rewards_N[true_N == 0]
+    good_U, bad_D = rewards_N[true_N == 1], np.sort(rewards_N[true_N == 0])
     if not (len(good_U) and len(bad_D)):
         return {}
+    below_U, up_to_U = (np.searchsorted(bad_D, good_U, side) for side in ("left", "right"))
     return {
         "chosen_reward": float(good_U.mean()),
         "rejected_reward": float(bad_D.mean()),
-        "auc": share_right((good_U[:, None] - bad_D).ravel()),
+        "auc": float((below_U + up_to_U).mean() / (2 * len(bad_D))),  # equal ones are half right
     }
 
 
