@@ -49,7 +49,18 @@ def convert_thumbs(table: Table, columns: dict[str, str], faults: Faults) -> Tab
         return Table(table.source, {}, [])
     scored = replace(table, columns={**table.columns, label: scores})
     others = {role: column for role, column in columns.items() if role != "label"}
-    return convert_preferences(scored, {**others, "score": label}, faults)
+    return _called_thumbs(convert_preferences(scored, {**others, "score": label}, faults))
+
+
+def _called_thumbs(ratings: Table) -> Table:
+    """The same, said to be read as what it is: ratings of two values."""
+    notes = tuple(
+        {**note, "values": {**note["values"], "title": "thumbs"}}
+        if "title" in note["values"]
+        else note
+        for note in ratings.notes
+    )
+    return replace(ratings, notes=notes)
 
 
 def _holds_pairs(table: Table, columns: dict[str, str]) -> bool:
