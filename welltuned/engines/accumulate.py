@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from welltuned.engines import distributed
 from welltuned.engines.device import autocast
@@ -19,6 +21,9 @@ from welltuned.engines.throughput import Meter
 from welltuned.errors import Fault, RunFailed
 from welltuned.models.freezing import set_training_modes
 from welltuned.models.sharding import through
+
+if TYPE_CHECKING:
+    from welltuned.tasks.parts import Batch
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
@@ -55,17 +60,18 @@ def accumulate(
     batches = micro_batches_of(job, step)
     # Counts are read on the host, so that a GPU is not waited for.
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
-    losses = []
+    spare, losses = spare_batches(job, step, len(batches)), []
     # In the middle of a pass through shared weights the others could not be told.
     with nullcontext() if job.sharded else out_of_memory_together():
+        mean = _step_mean(job, batches, spare, count)
         for batch in batches:
             with meter.measuring(batch):
                 # Without anything to learn, loss and count are 0.
-                part = _loss_sum(job, batch) / (count or 1.0)
+                part = _loss_sum(job, {**batch, **mean}) / (count or 1.0)
                 backward(part)
             losses.append(part.detach())
-        for batch in spare_batches(job, step, len(batches)):
-            backward(0.0 * _loss_sum(job, batch))
+        for batch in spare:
+            backward(0.0 * _loss_sum(job, {**batch, **mean}))
     own = torch.stack(losses).tolist() if losses else []  # read from the device at once
     distributed.sum_gradients(job.model.parameters())
     if step.number == 1:
@@ -74,10 +80,30 @@ def accumulate(
     return StepLoss(distributed.totals(sum(own, 0.0))[0], own)
 
 
-def _loss_sum(job: Job, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    there = {name: tensor.to(job.device, non_blocking=True) for name, tensor in batch.items()}
+def _loss_sum(job: Job, batch: Batch) -> torch.Tensor:
     with autocast(job.precision, job.device):
-        return through(job.model, partial(job.problem.objective.loss, job.model, there))
+        return _through(job, job.problem.objective.loss, batch)
+
+
+def _through(
+    job: Job, compute: Callable[[nn.Module, Batch], torch.Tensor], batch: Batch
+) -> torch.Tensor:
+    there = {name: tensor.to(job.device, non_blocking=True) for name, tensor in batch.items()}
+    return through(job.model, partial(compute, job.model, there))
+
+
+def _step_mean(job: Job, batches: list[Batch], spare: list[Batch], count: float) -> Batch:
+    """The mean over the whole step of what the loss compares with, as `step_mean`; if any.
+
+    So it is that of the step, however that is cut into micro-batches.
+    """
+    objective = job.problem.objective
+    if not objective.needs_step_mean:
+        return {}
+    with torch.no_grad(), autocast(job.precision, job.device):
+        sums = [_through(job, objective.step_sum, batch) for batch in (*batches, *spare)]
+    own = float(torch.stack(sums[: len(batches)]).sum()) if batches else 0.0
+    return {"step_mean": torch.tensor(distributed.totals(own)[0] / (count or 1.0))}
 
 
 def _require_gradients(job: Job) -> None:
