@@ -23,6 +23,7 @@ from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy_eval import look
 from welltuned.rlhf.prompt_splits import PromptSplits
 from welltuned.rlhf.reward_set import RewardSet
+from welltuned.rlhf.rewards.functions import RewardError
 from welltuned.rlhf.safeguards import Safeguards
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import (
@@ -178,8 +179,9 @@ class Loop:
         actor = self.learner.actor
         if self.learner.algorithm.scores_every_action:
             assert isinstance(actor, ClassifierActor)
-            return self.judges.reward.of_all(rollout.prompts, actor.problem.labels)
-        return self.judges.reward(rollout.prompts, rollout.responses)
+            labels = actor.problem.labels
+            return self.judges.reward.of_all(rollout.prompts, labels, rollout.columns)
+        return self.judges.reward(rollout.prompts, rollout.responses, rollout.columns)
 
     def _record(self, number: int, total: int, stats: Stats) -> None:
         row = {"step": number, "split": "train", "episodes": self.course.episodes}
@@ -199,11 +201,11 @@ class Loop:
 
     @contextmanager
     def _saved_when_stopped(self) -> Iterator[None]:
-        """Around work that changes no weight, and so may be stopped anywhere."""
+        """Around work that changes no weight, and so may be stopped, or fail, anywhere."""
         try:
             with at_once():
                 yield
-        except (Stopped, KeyboardInterrupt):
+        except (Stopped, KeyboardInterrupt, RewardError):
             self._save()
             raise
 

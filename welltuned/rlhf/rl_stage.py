@@ -43,9 +43,9 @@ def run_rl_stage(
         ready = make_ready(config, sft, sources, observer, cache)
         if start is None:
             write_start(ready, sft, sources, run, command)
-            note_asked(run, config, ready.data.facts.fingerprint)
+            note_asked(run, config, ready.data_fingerprint)
         else:
-            require_same_data(run, ready.data.facts.fingerprint)
+            require_same_data(run, ready.data_fingerprint)
             CLOCK.carry(start.numbers["spent"])
     with phase("learning"):
         loop = Loop(ready.learner, ready.asks, ready.judges, run, observer, start)
