@@ -82,5 +82,5 @@ def _holds(code: str, names: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1])
+    _run(sys.argv.pop())
     os._exit(0)
