@@ -22,6 +22,7 @@ from support import (
     make_preferences,
     make_ratings,
     make_rows,
+    make_thumbs,
     make_tokenizer,
     tune,
     write_rows,
@@ -158,6 +159,12 @@ def instructions(tmp_path_factory: pytest.TempPathFactory) -> str:
 def preferences(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of 75 pairs of answers to 60 prompts."""
     return write_rows(tmp_path_factory.mktemp("data") / "pairs.jsonl", make_preferences(60))
+
+
+@pytest.fixture(scope="session")
+def thumbs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 100 answers with thumbs up or down, to 40 prompts."""
+    return write_rows(tmp_path_factory.mktemp("data") / "thumbs.jsonl", make_thumbs(40))
 
 
 @pytest.fixture(scope="session")

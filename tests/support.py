@@ -231,6 +231,15 @@ def make_ratings(number: int, seed: int = 0) -> list[dict[str, Any]]:
     return list({(row["prompt"], row["response"]): row for row in rows}.values())
 
 
+def make_thumbs(number: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Approving answers with thumbs up, and disapproving ones with thumbs down."""
+    return [
+        {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"}
+        for row in make_preferences(number, seed)
+        for side in ("chosen", "rejected")
+    ]
+
+
 def hashed_anew(folder: Path) -> Path:
     """A spoilt model folder whose hashes are right, as if it had been saved so."""
     write_sums(folder, without=CARD)

@@ -1,4 +1,4 @@
-"""Reward models and direct preference: every strategy, both engines, saved and loaded.
+"""Reward models, direct preference and thumbs: every strategy, both engines, saved and loaded.
 
 Dropout is off in the tiny models, so that what is compared is the arithmetic.
 """
@@ -18,23 +18,27 @@ from welltuned.artifact.predictor import Predictor
 from welltuned.engines import hf_trainer, torch_loop
 
 TRIED = [name for name in STRATEGIES if name != "head"]
+DIRECT: dict[str, Any] = {"scored_examples": 0}
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 @pytest.fixture(scope="module")
-def kinds(tiny: Any, causal: Any, preferences: str, ratings: str) -> Any:
+def kinds(tiny: Any, causal: Any, preferences: str, ratings: str, thumbs: str) -> Any:
     """(model, data, task) by name."""
     reward = {"type": "reward", "pooling": "mean"}
     return {
         "pairs": (tiny("bert", **STILL), preferences, reward),
         "ratings": (tiny("bert", **STILL), ratings, reward),
         "decoder": (tiny("llama"), preferences, {"type": "reward"}),
-        "direct": (causal("llama"), preferences, {"type": "preference", "scored_examples": 0}),
+        "direct": (causal("llama"), preferences, {**DIRECT, "type": "preference"}),
+        "odds": (causal("llama"), preferences, {**DIRECT, "type": "preference", "loss": "orpo"}),
+        "thumbs": (causal("llama"), thumbs, {**DIRECT, "type": "kto"}),
     }
 
 
 EVERY = [(kind, strategy) for kind in ("pairs", "direct") for strategy in TRIED]
 EVERY += [("pairs", "head"), ("ratings", "full"), ("ratings", "lora"), ("decoder", "lora")]
+EVERY += [("odds", "lora"), ("thumbs", "lora")]
 each = pytest.mark.parametrize(
     ("kind", "strategy"),
     [
@@ -69,7 +73,7 @@ def test_the_engines_agree_step_by_step(
         torch.testing.assert_close(hf_weights[name], value, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["pairs", "ratings", "decoder", "direct"])
+@pytest.mark.parametrize("kind", ["pairs", "ratings", "decoder", "direct", "thumbs"])
 @pytest.mark.parametrize("engine", [torch_loop, hf_trainer])
 def test_eight_times_one_is_one_times_eight(
     kind: str, engine: Any, kinds: Any, tmp_path: Path
@@ -106,7 +110,7 @@ def test_saved_and_loaded_it_gives_the_same_scores(
     proof = run.results["proof"]
     assert proof["frozen_moved"] == 0 and proof["trainable_moved"] > 0
     assert proof["reloaded_difference"] <= 1e-5
-    if kind == "direct":
+    if kind in ("direct", "odds", "thumbs"):
         return
     rows = list(run.read_lines("predictions.jsonl"))
     predictor = Predictor.load(run)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 from welltuned_plugin_example.bitfit import BitFit
-from welltuned_plugin_example.grpo import Grpo
 from welltuned_plugin_example.matthews import MATTHEWS
 from welltuned_plugin_example.ordinal import EarthMover, OrdinalClassification
+from welltuned_plugin_example.raft import Raft
 
 import welltuned as wt
 from comparing import values_for, without_processes
@@ -57,22 +57,22 @@ def biased(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> R
 
 @pytest.fixture(scope="module")
 def grouped(tiny: Callable[..., str], sentiment: str, tmp_path_factory: Any) -> Run:
-    """A finished pipeline: strategy and task in both stages that train, and GRPO. To be read."""
+    """A finished pipeline: strategy and task in both stages that train, and RAFT. To be read."""
     folder = tmp_path_factory.mktemp("grouped") / "run"
     values = values_of(tiny("bert"), sentiment, folder, strategy="bitfit", task="ordinal")
     values["reward"] = {"function": "my_judges.wants_negative"}
     shared = {**values.pop("ppo"), "learning_rate": "auto", "total_episodes": 64}
-    return wt.train({**values, "grpo": {**shared, "num_generations": 4}})
+    return wt.train({**values, "raft": {**shared, "num_generations": 4}})
 
 
 # --- What is added ------------------------------------------------------------------
 
 
 def test_installed_packages_add_to_what_there_is() -> None:
-    assert STRATEGIES.find("bitfit") is BitFit and ALGORITHMS.find("grpo") is Grpo
+    assert STRATEGIES.find("bitfit") is BitFit and ALGORITHMS.find("raft") is Raft
     assert TASKS.find("ordinal") is OrdinalClassification
     assert METRICS.find("matthews") is MATTHEWS
-    assert "bitfit" in STRATEGIES.names and "grpo" in ALGORITHMS.names
+    assert "bitfit" in STRATEGIES.names and "raft" in ALGORITHMS.names
     assert MATTHEWS in ClassPredictions.metrics and MATTHEWS not in NumberPredictions.metrics
 
 
@@ -128,28 +128,27 @@ def worth(policy_SK: torch.Tensor) -> float:
     return float((policy_SK.exp() * (REWARDS - BETA * moved_SK)).sum(dim=1).mean())
 
 
-def test_grpo_improves_a_policy_on_a_table_without_a_value_head() -> None:
-    grpo = Grpo(learning_rate=0.05, kl_coef=BETA, batch_size=240, max_grad_norm=0)
-    learner, stats = learn(60, 240, algorithm=grpo)
-    turned, _ = learn(60, 240, -REWARDS, algorithm=grpo)
+def test_raft_improves_a_policy_on_a_table_without_a_value_head() -> None:
+    raft = Raft(learning_rate=0.05, kl_coef=BETA, batch_size=240, max_grad_norm=0)
+    learner, stats = learn(60, 240, algorithm=raft)
+    turned, _ = learn(60, 240, -REWARDS, algorithm=raft)
     nothing, best = worth(REFERENCES.log_softmax(-1)), worth(BEST)
     assert worth(policy_of(learner)) > nothing + 0.5 * (best - nothing)
     assert worth(policy_of(turned)) < nothing
     assert learner.groups == learner.policy_groups and "clip_fraction" in stats[0].own
 
 
-def test_grpo_compares_each_response_with_its_group() -> None:
-    rollout: Any = type("R", (), {"kl": lambda self: torch.tensor([0.0, 1.0, 0.0, 0.0])})()
-    grpo = Grpo(num_generations=2, batch_size=4)
-    found = grpo.experience(rollout, torch.tensor([1.0, 3.0, 5.0, 5.0]), 1.0)
-    # Less KL the rewards are 1 and 2, 5 and 5; a group's deviation is that of a sample.
-    half = 0.5 / (0.5**0.5 + 1e-4)
-    torch.testing.assert_close(found[1].flatten(), torch.tensor([-half, half, 0.0, 0.0]))
+def test_raft_learns_the_best_response_of_each_group() -> None:
+    rollout: Any = type("R", (), {"log_ratios": lambda self: torch.tensor([0.0, 3.0, 0.0, 0.0])})()
+    raft = Raft(num_generations=2, batch_size=4)
+    found = raft.experience(rollout, torch.tensor([1.0, 3.0, 5.0, 6.0]), 1.0)
+    # Less what they pay for their divergence the rewards are 1 and 0, 5 and 6.
+    assert found[1].flatten().tolist() == [1.0, 0.0, 0.0, 1.0]
 
 
 def test_a_batch_is_whole_groups() -> None:
     with pytest.raises(ValueError, match="not a multiple of the 8 responses to each prompt"):
-        Grpo(batch_size=12)
+        Raft(batch_size=12)
 
 
 # --- Through every verb -------------------------------------------------------------
@@ -228,14 +227,14 @@ def test_it_is_compared(
 def test_a_pipeline_takes_all_to_its_end(grouped: Run) -> None:
     last = Run(grouped.folder / "stages" / "rl")
     assert grouped.state == last.state == "finished"
-    assert last.config["rl"]["type"] == "grpo" and "matthews" in last.results["test"]
+    assert last.config["rl"]["type"] == "raft" and "matthews" in last.results["test"]
     assert Run(grouped.folder / "stages" / "sft").config["task"]["type"] == "ordinal"
     assert last.config["strategy"]["type"] == "bitfit"
     assert "rl.learning_rate = 0.0001 (a tenth of" in " ".join(last.results["choices"])
     assert "value" not in last.results["memory"]["roles"]
     assert "reference" in last.results["memory"]["roles"]  # biases cannot be switched off
     for run in (grouped, last):
-        assert "GRPO" in run.report.read_text(encoding="utf-8")
+        assert "RAFT" in run.report.read_text(encoding="utf-8")
     assert wt.load(grouped).predict(["a fine film"])[0]["prediction"] in ("positive", "negative")
 
 
@@ -246,12 +245,12 @@ def test_each_prompt_is_asked_as_often_as_a_group_is_large(grouped: Run) -> None
 
 
 def test_a_loop_of_ones_own_takes_it(biased: Run) -> None:
-    learner = wt.rl.start(biased, total_batches=1, type="grpo", batch_size=8, num_generations=4)
+    learner = wt.rl.start(biased, total_batches=1, type="raft", batch_size=8, num_generations=4)
     rollout = learner.rollout(["a fine film", "a dull book"])
     assert rollout.prompts == ["a fine film"] * 4 + ["a dull book"] * 4
     wt.rl.step(learner, rollout, [float(said == "negative") for said in rollout.responses])
     with refused("config.key_unknown", key="rl.vf_coef"):
-        wt.rl.start(biased, total_batches=1, type="grpo", vf_coef=1)
+        wt.rl.start(biased, total_batches=1, type="raft", vf_coef=1)
 
 
 def test_doctor_names_the_package(call: Any) -> None:
@@ -259,7 +258,7 @@ def test_doctor_names_the_package(call: Any) -> None:
     assert "plug-in     bitfit of welltuned-plugin-example (strategies)" in out
     assert "plug-in     ordinal of welltuned-plugin-example (tasks)" in out
     assert "plug-in     matthews of welltuned-plugin-example (metrics)" in out
-    assert "plug-in     grpo of welltuned-plugin-example (algorithms)" in out
+    assert "plug-in     raft of welltuned-plugin-example (algorithms)" in out
 
 
 # --- What cannot be imported ------------------------------------------------------------

@@ -38,7 +38,13 @@ def every_second_batch(schedule: SaveSchedule, step: int) -> bool:
     return step % 2 == 0
 
 
-@pytest.fixture(scope="module", params=["bandit", pytest.param("writer", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "bandit",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("groups", "writer")),
+    ],
+)
 def whole(
     request: pytest.FixtureRequest,
     tiny: Callable[..., str],
@@ -50,8 +56,10 @@ def whole(
     """(a pipeline of six batches never interrupted, its config) of a classifier, of a generator."""
     folder = tmp_path_factory.mktemp(request.param) / "run"
     ppo = {"kl_target": 1.0, "eval_steps": 3}
-    if request.param == "bandit":
+    if request.param != "writer":
         values = values_of(tiny("bert"), sentiment, folder, ppo=ppo)
+        if request.param == "groups":
+            values = {**values, "grpo": {**values.pop("ppo"), "num_generations": 4}}
     else:
         values = generation(causal("llama"), stories, folder, ppo=ppo)
     return wt.train(values, observer=Observer()), values

@@ -6,8 +6,8 @@ import inspect
 
 import pytest
 
+from welltuned.tasks.direct_alignment import PromptResponder
 from welltuned.tasks.generation.responder import TextResponder
-from welltuned.tasks.preference.problem import PromptResponder
 from welltuned.tasks.responder import Responder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,6 +17,9 @@ from welltuned.engines.step_plan import PlannedStep
 from welltuned.engines.throughput import Meter
 from welltuned.errors import Fault, RunFailed
 from welltuned.models.freezing import set_training_modes
+
+if TYPE_CHECKING:
+    from welltuned.tasks.parts import Batch
 
 
 def advance(job: Job, step: PlannedStep, meter: Meter) -> None:
@@ -54,7 +58,7 @@ def accumulate(
     (count,) = distributed.totals(sum(job.problem.objective.count(batch) for batch in batches))
     losses = []
     with out_of_memory_together():
-        for batch in batches:
+        for batch in _with_step_mean(job, batches, count):
             with meter.measuring(batch):
                 with autocast(job.precision, job.device):
                     # Without anything to learn, loss and count are 0.
@@ -68,6 +72,20 @@ def accumulate(
         _require_gradients(job)
     meter.penalty = sum(guard.penalise(step.number) for guard in job.guards)
     return StepLoss(distributed.totals(sum(own, 0.0))[0], own)
+
+
+def _with_step_mean(job: Job, batches: list[Batch], count: float) -> list[Batch]:
+    """The batches, with the mean over the whole step of what their loss compares with, if any.
+
+    So it is that of the step, however that is cut into micro-batches.
+    """
+    objective = job.problem.objective
+    if not objective.needs_step_mean:
+        return batches
+    with torch.no_grad(), autocast(job.precision, job.device):
+        sums = [objective.step_sum(job.model, _moved(batch, job.device)) for batch in batches]
+    (whole,) = distributed.totals(float(torch.stack(sums).sum()) if sums else 0.0)
+    return [{**batch, "step_mean": torch.tensor(whole / (count or 1.0))} for batch in batches]
 
 
 def _moved(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:

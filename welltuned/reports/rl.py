@@ -28,6 +28,8 @@ CHARTS = (
     ("clip_fraction", "share of clipped tokens"),
     ("value_loss", "value loss"),
     ("explained_variance", "returns foreseen"),
+    ("kl_loss", "KL in the loss"),
+    ("equal_groups", "share of groups that score the same"),
 )
 """What is drawn, where a run has it."""
 WATCHED = {

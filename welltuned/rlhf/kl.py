@@ -6,8 +6,9 @@ d = log π − log π_ref of each sampled token estimates KL(π ‖ π_ref):
     k1 = d                   unbiased; this is what enters the *reward*
     k3 = e^(−d) − 1 + d      unbiased, never negative, less noise; for looking at
 
-As a loss k1 has an expected gradient of zero and k3 a biased one (arXiv 2506.09477,
-2510.01555), so neither is one here.
+As a loss k1 has an expected gradient of zero, and that of k3 is the gradient of another
+divergence, KL(π_ref ‖ π) (arXiv 2506.09477, 2510.01555). GRPO alone has k3 there, as its paper
+defines it, and may have k1 in the reward instead.
 """
 
 from __future__ import annotations

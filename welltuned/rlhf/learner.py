@@ -10,9 +10,9 @@
             backward, clip, optimizer step
         learning rate and β go on
 
-What looks unusual is so for a reason: everything is in eval mode; the loss is divided once,
-by the tokens of the whole minibatch; and in the first minibatch of every batch the ratio of
-policy and sampling policy has to be 1, or the run fails: nothing learned would be true.
+What looks unusual is so for a reason: everything is in eval mode; losses are divided once, by the
+`divisor` of the whole minibatch; and in the first minibatch of every batch the ratio of policy and
+sampling policy has to be 1, or the run fails: nothing learned would be true.
 """
 
 from __future__ import annotations
@@ -270,22 +270,23 @@ def _accumulate(
     learner: Learner, rollout: Rollout, experience: Any, rows: torch.Tensor, first: bool
 ) -> dict[str, float]:
     """Leave the gradients of a minibatch in the weights; returns its means."""
-    actor, algorithm = learner.actor, learner.algorithm
-    count, totals = int(rollout.mask_BT[rows].sum()), dict[str, float]()
+    actor, algorithm, totals = learner.actor, learner.algorithm, dict[str, float]()
+    count, divisor = int(rollout.mask_BT[rows].sum()), algorithm.divisor(rollout, rows)
     for part in by_length(rollout.inputs, rows, algorithm.per_device_train_batch_size):
         judged = actor.judge(rollout, part, entropy=algorithm.entropy_coef > 0)
         if first:
             _require_agreement(actor, rollout, judged, part)
         sums = algorithm.loss(experience, judged, part)
-        loss = sums.pop("loss") - _entropy_bonus(algorithm, rollout, judged, part)
+        bonus = _entropy_bonus(algorithm, rollout, judged, part) / count
+        loss = sums.pop("loss") / divisor - bonus
         if not bool(loss.isfinite()):
             raise DivergedError(
                 Fault("rlhf.loss_not_finite", "the loss is not finite; no step was taken with it")
             )
-        (loss / count).backward()
+        loss.backward()
         for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + float(value.detach())
-    return {name: total / count for name, total in totals.items()}
+    return {n: total / (divisor if n.endswith("_loss") else count) for n, total in totals.items()}
 
 
 def _entropy_bonus(

@@ -12,6 +12,7 @@ from welltuned.tasks.base import Actions, Problem, Task
 from welltuned.tasks.classification import Classification, ClassificationProblem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation import Generation, GenerationProblem
+from welltuned.tasks.kto import Kto, KtoProblem
 from welltuned.tasks.parts import (
     Codec,
     LinearReadout,
@@ -34,6 +35,7 @@ TASKS = OneOf(
     Generation,
     Reward,
     Preference,
+    Kto,
     default=Classification.name(),
 )
 AnyTask = Annotated[Task, TASKS]
@@ -49,6 +51,7 @@ TEXT_TASK: Task = Generation()
 RECOGNISED_TASKS: tuple[Task, ...] = (
     TokenClassification(),
     Preference(),
+    Kto(),
     Classification(),
     Generation(),
 )
@@ -93,6 +96,8 @@ __all__ = [
     "Examples",
     "Generation",
     "GenerationProblem",
+    "Kto",
+    "KtoProblem",
     "LinearReadout",
     "Objective",
     "Preference",

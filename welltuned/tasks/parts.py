@@ -110,10 +110,15 @@ class Codec(ABC):
 class Objective(ABC):
     """The head a model needs, what it learns by, and what is read off it."""
 
-    needs_reference: ClassVar[bool] = False
-    """Whether the loss compares with the model as it was before it was tuned."""
     reads_logits: ClassVar[bool] = False
     """Whether a batch's loss follows from the model's logits and `labels`, one for each, alone."""
+    needs_step_mean: ClassVar[bool] = False
+    """Whether the loss compares with a mean over the whole optimizer step: that of `step_sum`."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the loss compares with the model as it was before it was tuned."""
+        return False
 
     @abstractmethod
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
@@ -149,6 +154,13 @@ class Objective(ABC):
 
         Divided once, by the count of the whole optimizer step.
         """
+
+    def step_sum(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """What the step's mean is of, summed over this batch, without gradients.
+
+        `loss` is given the mean as `batch["step_mean"]`; without it, it takes its own batch's.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:

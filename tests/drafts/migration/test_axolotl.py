@@ -93,6 +93,20 @@ def test_ipo_is_a_loss_of_ours(tmp_path: Path) -> None:
     assert (config.task.type, config.task.model_dump()["loss"]) == ("preference", "ipo")
 
 
+@pytest.mark.parametrize(
+    ("lines", "task"),
+    [
+        ("rl: simpo\nsimpo_gamma: 0.9", {"type": "preference", "loss": "simpo", "beta": 0.1}),
+        ("rl: orpo\norpo_alpha: 0.2", {"type": "preference", "loss": "orpo", "beta": 0.2}),
+        ("rl: kto\nkto_desirable_weight: 0.5", {"type": "kto", "desirable_weight": 0.5}),
+    ],
+)
+def test_losses_and_thumbs_are_ours(lines: str, task: dict[str, object], tmp_path: Path) -> None:
+    text = f"base_model: m\nsequence_len: 8\ndatasets: [{{path: a.jsonl}}]\n{lines}\n"
+    found = loaded(tmp_path, migrated(tmp_path, text)).task.model_dump()
+    assert task.items() <= found.items()
+
+
 @pytest.mark.parametrize("line", ["rl: grpo", "adapter: llama-adapter"])
 def test_what_there_is_nothing_like_is_refused(line: str, tmp_path: Path) -> None:
     with refused("migrate.kind_unsupported", value=line.partition(": ")[2]):

@@ -124,8 +124,20 @@ def test_stages_are_tasks(stage: str, task: str, info: Any, tmp_path: Path) -> N
         assert found(migration, "pref_beta").note.endswith("has no such option")
 
 
-@pytest.mark.parametrize("line", ["stage: ppo", "stage: kto", "finetuning_type: oft",
-                                  "stage: dpo\npref_loss: simpo"])  # fmt: skip
+def test_losses_and_thumbs_are_ours(info: Any, tmp_path: Path) -> None:
+    info(mine={"file_name": "mine.json", "columns": {"prompt": "ask", "kto_tag": "liked"}})
+    text = "model_name_or_path: m\ndataset: mine\n"
+    config = loaded(tmp_path, migrated(tmp_path, f"{text}stage: kto\nkto_rejected_weight: 2.0\n"))
+    task = config.task.model_dump()
+    assert (task["type"], task["desirable_weight"], task["undesirable_weight"]) == ("kto", 1, 2)
+    assert config.data.columns == {"prompt": "ask", "label": "liked"}
+    text += "stage: dpo\npref_loss: simpo\nsimpo_gamma: 1.2\n"
+    task = loaded(tmp_path, migrated(tmp_path, text)).task.model_dump()
+    assert (task["loss"], task["simpo_gamma"], task["beta"]) == ("simpo", 1.2, 0.1)
+
+
+@pytest.mark.parametrize("line", ["stage: ppo", "finetuning_type: oft",
+                                  "stage: dpo\npref_loss: hinge"])  # fmt: skip
 def test_what_there_is_nothing_like_is_refused_at_its_line(
     line: str, info: Any, tmp_path: Path
 ) -> None:

@@ -79,6 +79,18 @@ def test_the_task_is_told_by_the_keys_and_may_be_given(tmp_path: Path) -> None:
     assert loaded(tmp_path, given).training.learning_rate == 1e-6
 
 
+def test_losses_and_thumbs_are_ours(tmp_path: Path) -> None:
+    text = "model_name_or_path: m\ndataset_name: a/b\n"
+    kto = migrated(tmp_path, f"{text}beta: 0.3\nundesirable_weight: 1.5\nloss_type: kto\n")
+    config = loaded(tmp_path, kto)
+    task = config.task.model_dump()
+    assert (task["type"], task["beta"], task["desirable_weight"]) == ("kto", 0.3, 1)
+    assert task["undesirable_weight"] == 1.5 and config.training.learning_rate == 1e-6
+    text += "loss_type: simpo\nsimpo_gamma: 0.7\n"
+    task = loaded(tmp_path, migrated(tmp_path, text)).task.model_dump()
+    assert (task["loss"], task["simpo_gamma"], task["beta"]) == ("simpo", 0.7, 0.1)
+
+
 def test_options_of_lora_are_left_without_it(tmp_path: Path) -> None:
     migration = migrated(tmp_path, "model_name_or_path: m\ndataset_name: a/b\nlora_r: 8\n")
     assert found(migration, "lora_r").note == "full has no such option"

@@ -70,6 +70,21 @@ def variants(**values: Any) -> tuple[list[Variant], list[str]]:
 # --- What is asked --------------------------------------------------------------------
 
 
+def test_algorithms_are_compared_as_variants() -> None:
+    judged = {"type": "rlhf", "reward": WANTS_NEGATIVE}
+    asked = [{**judged, "rl": name} for name in ("ppo", "grpo")]
+    asked += [{**judged, "rloo": {"num_generations": 2}}]
+    found, faults = variants(strategies=asked, rl={"type": "grpo", "batch_size": 16})
+    assert not faults
+    assert [one.name for one in found] == [
+        "rlhf rl=ppo",
+        "rlhf rl=grpo",
+        "rlhf rloo.num_generations=2",
+    ]
+    kinds = [(one.pipeline.rl.type, one.pipeline.rl.batch_size) for one in found if one.pipeline]
+    assert kinds == [("ppo", 64), ("grpo", 16), ("rloo", 64)]
+
+
 def test_all_has_it_exactly_where_somebody_judges() -> None:
     without, faults = variants()
     assert not faults and without[-1].name == "rlhf" and without[-1].pipeline is None

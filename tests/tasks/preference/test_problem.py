@@ -19,6 +19,7 @@ from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.runs import Run
 from welltuned.tasks import GenerationProblem
 from welltuned.tasks.preference import Preference, PreferenceProblem
+from welltuned.training import session
 
 FULL = {"type": "full"}
 LORA = {"type": "lora", "r": 4}
@@ -99,7 +100,7 @@ def test_before_the_first_step_the_loss_is_ln_2(
     loss.backward()
     grads = {n: p.grad.clone() for n, p in job.model.named_parameters() if p.grad is not None}
     job.model.zero_grad()
-    rewards = 0.2 * job.problem.objective._logprobs(job.model, batch)
+    rewards = 0.2 * job.problem.objective.logprobs(job.model, batch)
     better, worse = rewards[batch["pairs"]].unbind(1)
     (-0.5 * batch["weights"] * (better - worse)).sum().div(batch["weights"].sum()).backward()
     for name, parameter in job.model.named_parameters():
@@ -153,6 +154,49 @@ def test_without_a_reference_nothing_can_be_learned_by_mistake(
     targets[:] = [replace(target, reference_K=None) for target in targets]
     job.examples = replace(job.examples, targets=targets)
     assert torch.isnan(job.problem.objective.loss(job.model, batch_of(job, [0, 1])))
+
+
+@pytest.mark.parametrize("loss", ["simpo", "orpo"])
+def test_where_no_reference_is_needed_none_is_asked_for_nor_held(
+    loss: str, causal: Any, preferences: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*args: object) -> None:
+        raise AssertionError("the untuned model was asked")
+
+    monkeypatch.setattr(session.LoadedModel, "base_subject", ask)
+    job = job_of(causal("llama"), preferences, loss=loss)
+    batch = batch_of(job, [0, 1, 2])
+    assert "reference" not in batch
+    assert all(target.reference_K is None for target in job.examples.targets)
+    sums, tokens = logprobs(job.model, batch)
+    better, worse = (sums / tokens)[batch["pairs"]].unbind(1)
+    losses = job.problem.config.pair_loss.losses(better, worse, batch["margins"])
+    found = job.problem.objective.loss(job.model, batch).item()
+    assert found == pytest.approx((batch["weights"] * losses).sum().item(), rel=1e-4)
+    targets = job.examples.targets
+    outputs = predict_outputs(job.model, job.problem, job.examples, job.pad_id, 7)
+    assert set(job.problem.scorer.baselines(targets, targets)) == {"longer"}
+    scores = job.problem.scorer.score(outputs, targets)
+    assert 0 <= scores["pair_accuracy"] <= 1 and scores["chosen_reward"] < 0
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "simpo", "orpo"])
+def test_preferred_answers_overtake_the_others(loss: str, causal: Any, preferences: str) -> None:
+    job = job_of(causal("llama"), preferences, loss=loss)
+    batch = batch_of(job, list(range(8)))
+
+    def ahead() -> torch.Tensor:
+        sums, tokens = logprobs(job.model, batch)
+        better, worse = (sums / tokens)[batch["pairs"]].unbind(1)
+        return better - worse
+
+    assert (ahead() < 0).any()
+    optimizer = torch.optim.Adam(job.model.parameters(), lr=3e-3)
+    for _ in range(12):
+        optimizer.zero_grad()
+        job.problem.objective.loss(job.model, batch).backward()
+        optimizer.step()
+    assert (ahead() > 0).all()
 
 
 def test_scores_are_those_of_implicit_rewards(causal: Any, preferences: str) -> None:
@@ -227,6 +271,7 @@ def test_with_a_template_prompts_are_conversations(causal: Any, tmp_path: Path) 
         ({"loss": "ipo", "label_smoothing": 0.1}, "task.smoothing_without_sigmoid"),
         ({"label_smoothing": 0.5}, "config.value_invalid key=task.label_smoothing given=0.5"),
         ({"beta": 0}, "config.value_invalid key=task.beta given=0"),
+        ({"loss": "orpo", "simpo_gamma": 1}, "task.gamma_without_simpo"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(

@@ -1,4 +1,4 @@
-"""axolotl: its YAML files for supervised fine-tuning and direct preference optimisation."""
+"""axolotl: its YAML files for supervised fine-tuning, preferences and thumbs."""
 
 from __future__ import annotations
 

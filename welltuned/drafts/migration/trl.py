@@ -1,4 +1,4 @@
-"""TRL: the YAML files of `trl sft --config` and `trl dpo --config`, by the names of arguments."""
+"""TRL: the YAML files of `trl sft`, `trl dpo` and `trl kto`, by the names of arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPLITS = "splits are found by their names: train, validation and test"
 
 
 class Trl(Library):
-    """One table for both commands; which one a file is for is told by the keys in it."""
+    """One table for all commands; which one a file is for is told by the keys in it."""
 
     table_name: ClassVar[str] = "trl"
 

@@ -91,6 +91,13 @@ class Rollout:
         """
         if self.all_logprobs_BK is not None and self.all_references_BK is not None:
             return divergence(self.all_logprobs_BK, self.all_references_BK)
+        return self.log_ratios()
+
+    def log_ratios(self) -> torch.Tensor:
+        """log π − log π_ref of each response (B), which is what it has to pay for its divergence.
+
+        Unlike `kl` it tells responses to one prompt apart.
+        """
         ratios_BT = k1(self.logprobs_BT, self.references_BT)
         return ratios_BT.masked_fill(~self.mask_BT, 0).sum(dim=1)
 

@@ -6,10 +6,12 @@ from typing import Annotated
 
 from welltuned.rlhf.algorithms.base import Algorithm
 from welltuned.rlhf.algorithms.exact import Exact
+from welltuned.rlhf.algorithms.grpo import Grpo
 from welltuned.rlhf.algorithms.ppo import Ppo
+from welltuned.rlhf.algorithms.rloo import Rloo
 from welltuned.schema.plugins import OneOf
 
-ALGORITHMS = OneOf("algorithms", Algorithm, Ppo, Exact, default="ppo")
+ALGORITHMS = OneOf("algorithms", Algorithm, Ppo, Grpo, Rloo, Exact, default="ppo")
 AnyAlgorithm = Annotated[Algorithm, ALGORITHMS]
 
 

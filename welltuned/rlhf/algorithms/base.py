@@ -132,9 +132,18 @@ class Algorithm(Nested):
     ) -> dict[str, torch.Tensor]:
         """`loss`, `policy_loss`, `approx_kl`, `ratio` and what else is worth knowing.
 
-        All are sums over these rows (R) of the batch; they are divided once, by the tokens of
-        the minibatch. `estimates` are what the policy as it is now thinks of the rows.
+        All are sums over these rows (R) of the batch. They are divided once: `loss` and whatever
+        ends in `_loss` by the `divisor` of the minibatch, all others by its tokens. `estimates`
+        are what the policy as it is now thinks of the rows.
         """
+
+    def divisor(self, rollout: Rollout, rows: torch.Tensor) -> float:
+        """What the losses of a minibatch (`rows` of the batch) are divided by: its tokens.
+
+        It is known before the first forward pass, so that a minibatch may be cut into any number
+        of them.
+        """
+        return float(rollout.mask_BT[rows].sum())
 
     def facts(self, experience: Any) -> dict[str, float]:
         """What else is worth knowing of a batch before it is learned from."""

@@ -1,6 +1,6 @@
-"""GRPO: a response is compared with others to the same prompt (Shao et al. 2024, arXiv 2402.03300).
+"""RAFT: the best of several responses to a prompt is learned (Dong et al. 2023, arXiv 2304.06767).
 
-No value head: what a prompt is worth is the mean reward of a group of responses to it.
+No value head and no advantages: every other response is left alone.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import torch
 
 
-class Grpo(Algorithm):
-    """Responses that are better than others to the same prompt become likelier."""
+class Raft(Algorithm):
+    """The best response to each prompt becomes likelier."""
 
-    title: ClassVar[str] = "GRPO"
+    title: ClassVar[str] = "RAFT"
 
-    type: Literal["grpo"] = "grpo"
+    type: Literal["raft"] = "raft"
     num_generations: int = Field(default=8, ge=2)
     """Responses to each prompt."""
     cliprange: float = Field(default=0.2, gt=0)
@@ -32,9 +32,9 @@ class Grpo(Algorithm):
         return self.num_generations
 
     def experience(self, rollout: Any, scores: torch.Tensor, kl_coef: float) -> Any:
-        groups = (scores - kl_coef * rollout.kl()).view(-1, self.num_generations)
-        centred = groups - groups.mean(dim=1, keepdim=True)
-        return rollout, (centred / (groups.std(dim=1, keepdim=True) + 1e-4)).view(-1, 1)
+        groups = (scores - kl_coef * rollout.log_ratios()).view(-1, self.num_generations)
+        best = groups.argmax(dim=1, keepdim=True)
+        return rollout, groups.new_zeros(groups.shape).scatter(1, best, 1.0).view(-1, 1)
 
     def loss(self, experience: Any, estimates: Any, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         rollout, advantages_B1 = experience
