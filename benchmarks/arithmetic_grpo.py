@@ -83,7 +83,7 @@ def pipeline(model: str, files: Mapping[str, str], folder: Path, batches: int) -
     """Its config. The format that is held to is the second reward, which training never sees."""
     checked = {"validation": files["checked"], "test": files["checked"]}
     held_out = {split: files[split] for split in ("validation", "test")}
-    form = {"type": "pattern", "pattern": "-?[0-9]+", "match": "full"}
+    form = {"type": "pattern", "pattern": "-?[0-9]+", "match": "whole"}
     return {
         "pipeline": "rlhf",
         "model": model,

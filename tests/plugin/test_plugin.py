@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from welltuned_plugin_example.bitfit import BitFit
+from welltuned_plugin_example.ends_with import EndsWith
 from welltuned_plugin_example.matthews import MATTHEWS
 from welltuned_plugin_example.ordinal import EarthMover, OrdinalClassification
 from welltuned_plugin_example.raft import Raft
@@ -32,6 +33,7 @@ from welltuned.errors import Faults
 from welltuned.metrics import METRICS, ClassPredictions, NumberPredictions
 from welltuned.reports.run import write_run_report
 from welltuned.rlhf.algorithms import ALGORITHMS
+from welltuned.rlhf.rewards import REWARDS
 from welltuned.runs import Run
 from welltuned.schema import plugins
 from welltuned.strategies import STRATEGIES
@@ -73,6 +75,7 @@ def test_installed_packages_add_to_what_there_is() -> None:
     assert TASKS.find("ordinal") is OrdinalClassification
     assert METRICS.find("matthews") is MATTHEWS
     assert "bitfit" in STRATEGIES.names and "raft" in ALGORITHMS.names
+    assert REWARDS.find("ends_with") is EndsWith
     assert MATTHEWS in ClassPredictions.metrics and MATTHEWS not in NumberPredictions.metrics
 
 
@@ -126,6 +129,11 @@ def worth(policy_SK: torch.Tensor) -> float:
     """The mean reward of a policy on the table, less what its KL costs."""
     moved_SK = policy_SK - REFERENCES.log_softmax(-1)
     return float((policy_SK.exp() * (REWARDS - BETA * moved_SK)).sum(dim=1).mean())
+
+
+def test_a_response_that_ends_as_it_shall_is_rewarded() -> None:
+    judge = wt.rl.reward({"type": "ends_with", "text": "!", "weight": 2})
+    assert judge([""] * 3, ["yes!", "no.", "so!\n"]).tolist() == [2, 0, 2]
 
 
 def test_raft_improves_a_policy_on_a_table_without_a_value_head() -> None:

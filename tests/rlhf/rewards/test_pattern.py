@@ -11,9 +11,7 @@ from faults import refused
 from welltuned.rlhf.api import reward
 
 
-@pytest.mark.parametrize(
-    ("match", "rewards"), [("search", [1, 1, 0]), ("full", [1, 0, 0])], ids=["search", "full"]
-)
+@pytest.mark.parametrize(("match", "rewards"), [("anywhere", [1, 1, 0]), ("whole", [1, 0, 0])])
 def test_a_response_matches_somewhere_or_as_a_whole(match: str, rewards: list[float]) -> None:
     form = reward({"type": "pattern", "pattern": "Answer: [0-9]+", "match": match})
     said = [" Answer: 42\n", "The Answer: 42, I think", "Answer: none"]

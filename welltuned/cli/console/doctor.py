@@ -25,6 +25,7 @@ _EXTRAS = {
     "serve": ("fastapi", "prometheus_client", "uvicorn"),
     "trackers": ("tensorboard", "wandb", "mlflow", "trackio", "swanlab"),
     "gguf": ("gguf",),
+    "rewards": ("jsonschema", "referencing"),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9

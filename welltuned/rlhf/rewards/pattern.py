@@ -23,9 +23,9 @@ class Pattern(Check):
     type: Literal["pattern"] = "pattern"
     pattern: str = Field(examples=["Answer: [0-9]+"])
     """The regular expression, as in Python; `.` stands for line breaks, too."""
-    match: Literal["search", "full"] = "search"
-    """search: it matches somewhere; full: it matches all of the response, but for white space
-    around it."""
+    match: Literal["anywhere", "whole"] = "anywhere"
+    """What has to match: some part of the response, or the whole of it, but for white space around
+    it."""
     time_limit: Duration = 1.0
     """How long matching one response may take; where it takes longer, nothing matches."""
 
@@ -46,8 +46,8 @@ class Pattern(Check):
 
     def score(self, response: str, cells: Mapping[str, Any]) -> float:
         expression = regex.compile(self.pattern, regex.DOTALL)  # which `regex` remembers
-        matches = expression.fullmatch if self.match == "full" else expression.search
-        text = response.strip() if self.match == "full" else response
+        matches = expression.fullmatch if self.match == "whole" else expression.search
+        text = response.strip() if self.match == "whole" else response
         try:
             return float(matches(text, timeout=self.time_limit) is not None)
         except TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, NoReturn
@@ -12,8 +11,7 @@ from pydantic import Field
 
 from welltuned.errors import Fault, InputError
 from welltuned.rlhf.rewards.base import Check
-
-_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+from welltuned.rlhf.rewards.fenced import fenced_blocks
 
 
 class ValidJson(Check):
@@ -26,7 +24,7 @@ class ValidJson(Check):
     """A JSON Schema (json-schema.org) that it has to keep to; `pip install 'welltuned[rewards]'`.
     Without one any JSON will do. References lead to places within it: nothing is fetched."""
     fenced: bool = False
-    """Read the first block between ``` and ```, whatever stands around it, and not all of a
+    """Read the first block of JSON between ``` and ```, whatever stands around it, and not all of a
     response."""
 
     def require(self) -> None:
@@ -36,8 +34,7 @@ class ValidJson(Check):
     def score(self, response: str, cells: Mapping[str, Any]) -> float:
         text: str | None = response
         if self.fenced:
-            found = _FENCE.search(response)
-            text = None if found is None else found[1]
+            text = next(iter(fenced_blocks(response, ["json"])), None)
         try:
             value = json.loads(text or "", parse_constant=_refuse)
             return float(self._is_allowed(value))

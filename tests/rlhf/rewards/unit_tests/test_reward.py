@@ -35,7 +35,7 @@ def test_tests_may_be_one_text_or_a_list_that_is_written_as_one() -> None:
 
 def test_the_program_is_what_stands_in_blocks_of_python_or_all() -> None:
     assert program_in("```py\na\n```\n```bash\nb\n```\n```\nc\n```") == "a\n\nc\n"
-    assert program_in("```python\ncut short") == "cut short"
+    assert program_in("So:\n\n```python\ncut short") == "cut short"
     assert program_in("plain") == "plain"
 
 

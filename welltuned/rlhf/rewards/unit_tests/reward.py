@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,14 @@ from pydantic import Field, model_validator
 from welltuned.data.cells import as_list
 from welltuned.errors import Fault, InputError
 from welltuned.rlhf.rewards.base import Check, Columns
+from welltuned.rlhf.rewards.fenced import fenced_blocks
 from welltuned.rlhf.rewards.unit_tests.program import ProgramLimits, passed_tests
 from welltuned.runs.usable_cores import usable_cores
 from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import conflict
 from welltuned.schema.units import Duration, Size
 
-_FENCE = re.compile(r"```(?:python3?|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_PYTHON = ("python", "python3", "py")
 
 
 class UnitTests(Check):
@@ -88,7 +88,7 @@ class UnitTests(Check):
 
 def program_in(response: str) -> str:
     """The blocks of Python between ``` and ```, or else all of a response."""
-    blocks = _FENCE.findall(response)
+    blocks = fenced_blocks(response, _PYTHON)
     return "\n".join(blocks) if blocks else response
 
 
