@@ -32,8 +32,8 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import METRICS, ClassPredictions, NumberPredictions
 from welltuned.reports.run import write_run_report
+from welltuned.rlhf import rewards
 from welltuned.rlhf.algorithms import ALGORITHMS
-from welltuned.rlhf.rewards import REWARDS
 from welltuned.runs import Run
 from welltuned.schema import plugins
 from welltuned.strategies import STRATEGIES
@@ -75,7 +75,7 @@ def test_installed_packages_add_to_what_there_is() -> None:
     assert TASKS.find("ordinal") is OrdinalClassification
     assert METRICS.find("matthews") is MATTHEWS
     assert "bitfit" in STRATEGIES.names and "raft" in ALGORITHMS.names
-    assert REWARDS.find("ends_with") is EndsWith
+    assert rewards.REWARDS.find("ends_with") is EndsWith
     assert MATTHEWS in ClassPredictions.metrics and MATTHEWS not in NumberPredictions.metrics
 
 
