@@ -156,7 +156,7 @@ def _too_slow(name: str, seconds: float) -> Fault:
         "rlhf.reward_too_slow",
         "the reward '{name}' was not back after {seconds:g} s",
         None,
-        "mend what it waits for, then `welltuned resume` goes on; reward.time_limit is its limit",
+        "mend what it waits for; `welltuned resume` then goes on after the last batch",
         name=name,
         seconds=seconds,
     )
