@@ -159,7 +159,7 @@ class Loop:
 
     def _batch(self, asked: Any) -> Stats:
         course = self.course
-        with self._saved_when_stopped():
+        with self.saved_when_stopped():
             with course.timed("rollout"):
                 rollout = self.learner.rollout(asked)
             if course.batches == 0:
@@ -200,7 +200,7 @@ class Loop:
             stop_now()
 
     @contextmanager
-    def _saved_when_stopped(self) -> Iterator[None]:
+    def saved_when_stopped(self) -> Iterator[None]:
         """Around work that changes no weight, and so may be stopped, or fail, anywhere."""
         try:
             with at_once():
@@ -243,7 +243,7 @@ class Loop:
 
     def _look(self, number: int) -> None:
         """Answer the validation prompts, note what is thought of the answers, keep the weights."""
-        with self._saved_when_stopped(), self.course.timed("looking"):
+        with self.saved_when_stopped(), self.course.timed("looking"):
             found = look(
                 self.learner.actor, self.asks.validation, self.judges.reward, self.judges.second
             )

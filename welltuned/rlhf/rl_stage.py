@@ -50,7 +50,7 @@ def run_rl_stage(
     with phase("learning"):
         loop = Loop(ready.learner, ready.asks, ready.judges, run, observer, start)
         course = loop.train()
-    with phase("test"):
+    with phase("test"), loop.saved_when_stopped():
         judges = ready.judges  # the test split is read here, once
         actor, asked = ready.learner.actor, ready.asks.test
         after, first = look_twice(actor, asked, judges.reward, judges.second)
