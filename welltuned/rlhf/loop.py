@@ -210,8 +210,11 @@ class Loop:
             raise
 
     def _save(self) -> None:
-        """Everything that the loop goes on from after the last batch, unless it has been saved."""
-        if self.course.batches == self._saved:
+        """Everything that the loop goes on from after the last batch, unless it has been saved.
+
+        Nothing where it went back, for it does not go on from there.
+        """
+        if self.course.batches == self._saved or self.course.exploded is not None:
             return
         self._saved = self.course.batches
         learner, device = self.learner, self.learner.actor.device

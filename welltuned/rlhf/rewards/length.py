@@ -82,7 +82,8 @@ class Length(Check):
         if self.unit == "characters":
             return len(response.strip())
         assert tokenizer is not None, "refused before"
-        return len(tokenizer(response, add_special_tokens=False)["input_ids"])
+        encoded: Any = tokenizer(response, add_special_tokens=False)
+        return len(encoded["input_ids"])
 
     def _worth(self, length: int) -> float:
         beyond = max(self.at_least - length, 0)
