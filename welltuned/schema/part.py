@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -27,6 +28,9 @@ class Part(BaseModel):
 
     goes_without_type: ClassVar[bool] = False
     """Whether people leave its `type` out, for it is what stands there where none is written."""
+
+    stands_with: ClassVar[Mapping[str, str]] = {}
+    """Keys without which its `type` says too little, with a value of each, for examples."""
 
     @classmethod
     def is_told_by_type(cls) -> bool:

@@ -40,8 +40,10 @@ def as_source(value: object) -> object:
     """
     if isinstance(value, str):
         value = {"run": value}
-    if isinstance(value, dict) and "type" not in value and value.get("run") in REWARDS.names:
-        value = {**{key: one for key, one in value.items() if key != "run"}, "type": value["run"]}
+    if isinstance(value, dict) and value.get("run") in REWARDS.names:
+        run, rest = value["run"], {key: one for key, one in value.items() if key != "run"}
+        if rest.get("type", run) == run:
+            return {**rest, "type": run}
     return value
 
 

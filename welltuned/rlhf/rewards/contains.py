@@ -17,6 +17,7 @@ Texts = tuple[str, ...]
 class Contains(Check):
     """1 where a response contains what is asked for and nothing that is excluded, else 0."""
 
+    stands_with: ClassVar[Mapping[str, str]] = {"all_of": "[Dear, Sincerely]"}
     expects: ClassVar[str] = "a text, or a list of texts"
 
     type: Literal["contains"] = "contains"

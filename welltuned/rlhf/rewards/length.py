@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 class Length(Check):
     """1 where a response is as long as it shall be, less or nothing where it is not."""
+
+    stands_with: ClassVar[Mapping[str, str]] = {"at_most": "80"}
 
     type: Literal["length"] = "length"
     unit: Literal["words", "characters", "tokens"] = "words"

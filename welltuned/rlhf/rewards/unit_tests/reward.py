@@ -25,6 +25,7 @@ _PYTHON = ("python", "python3", "py")
 class UnitTests(Check):
     """The share of a row's tests that the Python program in a response passes, or 1 for all."""
 
+    stands_with: ClassVar[Mapping[str, str]] = {"execute": "true"}
     expects: ClassVar[str] = "Python code that fails where the program is wrong, or a list of such"
 
     type: Literal["unit_tests"] = "unit_tests"
