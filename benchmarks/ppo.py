@@ -153,14 +153,14 @@ def ours(folder: str, judge: str, strategy: str) -> dict[str, float]:
     from welltuned.rlhf.algorithms.ppo import Ppo
     from welltuned.rlhf.learner import Learner, step
     from welltuned.rlhf.prompts import Prompts
-    from welltuned.rlhf.rewards import build_reward
-    from welltuned.rlhf.stage_config import RewardSource
+    from welltuned.rlhf.rewards import JudgeSource
+    from welltuned.rlhf.rewards.build import build_reward
     from welltuned.rlhf.weight_sharing import share_weights
 
     start = peak()
     policy = policy_of(folder, strategy)
     score = build_reward(
-        RewardSource(model=ModelConfig(name=judge), label="LABEL_1"), None, torch.device("cpu")
+        JudgeSource(model=ModelConfig(name=judge), label="LABEL_1"), None, torch.device("cpu")
     )
     share_weights(policy.model, [score.model])
     config = Ppo(

@@ -17,3 +17,15 @@ def wants_good(prompts: list[str], responses: list[str]) -> list[float]:
 
 def breaks(prompts: list[str], responses: list[str]) -> list[float]:
     raise KeyError("the rater has gone home")
+
+
+def wants_word(
+    prompts: list[str], responses: list[str], columns: dict[str, list[str]]
+) -> list[float]:
+    """How often a response says the word of its prompt's own row."""
+    rows = zip(prompts, responses, columns["text"], columns["word"], strict=True)
+    found = []
+    for prompt, response, text, word in rows:
+        assert text.startswith(prompt.strip()), "cells are those of the prompt's row"
+        found.append(float(response.split().count(word)))
+    return found

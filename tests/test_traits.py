@@ -1,4 +1,4 @@
-"""No strategy, task or RL algorithm is known by its name outside its own folder.
+"""No strategy, task, RL algorithm or rule of rewards is known by its name outside its own folder.
 
 Whoever has to know something of one asks a trait of it. What `ALLOWED` lists only becomes less.
 """
@@ -14,6 +14,7 @@ import pytest
 
 import welltuned
 from welltuned.rlhf.algorithms import ALGORITHMS
+from welltuned.rlhf.rewards import REWARDS, Check
 from welltuned.strategies import STRATEGIES
 from welltuned.tasks import TASKS
 
@@ -22,16 +23,19 @@ KINDS: dict[str, tuple[str, list[Any]]] = {
     "strategies": ("strategies", list(STRATEGIES.own.values())),
     "algorithms": ("rlhf/algorithms", list(ALGORITHMS.own.values())),
     "tasks": ("tasks", list(TASKS.own.values())),
+    "rewards": ("rlhf/rewards", [part for part in REWARDS.own.values() if issubclass(part, Check)]),
 }
 """By kind its folder and its classes."""
 WORDS = {
-    "prompt", "prefix", "peft", "exact", "reward", "preference", "classification", "generation",
-}  # fmt: skip
+    *("prompt", "prefix", "peft", "exact", "reward", "preference", "classification", "generation"),
+    *("pattern", "json", "length", "language", "contains"),
+}
 """Names that mean something else as well: a column, a library, a score, a stage. They count in
 comparisons."""
 ALLOWED = {
     "strategies": dict[str, int](),
     "algorithms": dict[str, int](),
+    "rewards": dict[str, int](),
     "tasks": {"experiments/comparison/variants.py": 1},  # the key `reward` of a variant
 }
 

@@ -84,6 +84,11 @@ REFERENCES: dict[str, tuple[str, str, list[str]]] = {
         "What a batch of rollouts teaches.",
         ["welltuned.rlhf.algorithms", "welltuned.rlhf.api", "welltuned.rlhf.actors"],
     ),
+    "rewards": (
+        "Rewards",
+        "What is learned from, where it is not a model: rules, each a file.",
+        ["welltuned.rlhf.rewards"],
+    ),
     "engines": (
         "Engines",
         "An engine of your own is a function `Job -> Outcome`, named in a config by import path.",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from welltuned_plugin_example.ends_with import EndsWith
 from welltuned_plugin_example.matthews import MATTHEWS
 from welltuned_plugin_example.norms import Norms
 from welltuned_plugin_example.ordinal import EarthMover, OrdinalClassification
@@ -31,6 +32,7 @@ from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import METRICS, ClassPredictions, NumberPredictions
 from welltuned.reports.run import write_run_report
+from welltuned.rlhf import rewards
 from welltuned.rlhf.algorithms import ALGORITHMS
 from welltuned.runs import Run
 from welltuned.schema import plugins
@@ -73,6 +75,7 @@ def test_installed_packages_add_to_what_there_is() -> None:
     assert TASKS.find("ordinal") is OrdinalClassification
     assert METRICS.find("matthews") is MATTHEWS
     assert "norms" in STRATEGIES.names and "raft" in ALGORITHMS.names
+    assert rewards.REWARDS.find("ends_with") is EndsWith
     assert MATTHEWS in ClassPredictions.metrics and MATTHEWS not in NumberPredictions.metrics
 
 
@@ -127,6 +130,11 @@ def worth(policy_SK: torch.Tensor) -> float:
     """The mean reward of a policy on the table, less what its KL costs."""
     moved_SK = policy_SK - REFERENCES.log_softmax(-1)
     return float((policy_SK.exp() * (REWARDS - BETA * moved_SK)).sum(dim=1).mean())
+
+
+def test_a_response_that_ends_as_it_shall_is_rewarded() -> None:
+    judge = wt.rl.reward({"type": "ends_with", "text": "!", "weight": 2})
+    assert judge([""] * 3, ["yes!", "no.", "so!\n"]).tolist() == [2, 0, 2]
 
 
 def test_raft_improves_a_policy_on_a_table_without_a_value_head() -> None:

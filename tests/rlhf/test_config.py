@@ -16,6 +16,9 @@ from welltuned.rlhf.algorithms.exact import Exact
 from welltuned.rlhf.algorithms.ppo import Ppo
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import load_rlhf_config, rlhf_config_from
+from welltuned.rlhf.rewards import JudgeSource
+from welltuned.rlhf.rewards.final_number import FinalNumber
+from welltuned.rlhf.rewards.length import Length
 from welltuned.strategies import Full, Lora
 
 GOOD = "pipeline: rlhf\nmodel: m\ndata: d.csv\nreward: {function: a.b}\n"
@@ -47,8 +50,8 @@ def test_short_forms_are_spelled_out_in_every_part(tmp_path: Path) -> None:
     )
     config = read(tmp_path, text, "strategy.r=3")
     assert config.strategy == Lora(r=3) and config.rl.strategy == Full()
-    assert config.sft.run == "runs/sft" and config.reward[0].run == "runs/rm"
-    assert config.rl.second_reward is not None and config.rl.second_reward.run == "runs/other"
+    assert config.sft.run == "runs/sft" and config.reward == (JudgeSource(run="runs/rm"),)
+    assert config.rl.second_reward == JudgeSource(run="runs/other")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,9 @@ def test_short_forms_are_spelled_out_in_every_part(tmp_path: Path) -> None:
         ("{data: ratings.jsonl, strategy: full}", ["trained"]),
         ("{model: m, data: ratings.jsonl}", ["trained"]),
         ("[runs/rm, {function: a.b, weight: -0.5}]", ["run", "function"]),
+        ("final_number", ["check"]),
+        ("./final_number", ["run"]),
+        ("[{type: final_number, column: right, weight: 2}, runs/rm]", ["check", "run"]),
     ],
 )
 def test_a_reward_is_a_run_a_classifier_a_function_or_to_be_trained(
@@ -69,9 +75,18 @@ def test_a_reward_is_a_run_a_classifier_a_function_or_to_be_trained(
     assert [source.kind for source in config.reward] == kinds
 
 
+def test_keys_of_a_rule_may_stand_on_the_line(tmp_path: Path) -> None:
+    rule = GOOD.replace("{function: a.b}", "final_number")
+    (reward,) = read(tmp_path, rule, "reward.column=right", "rl.second_reward=json").reward
+    assert reward == FinalNumber(column="right")
+    config = read(tmp_path, rule + "rl: {second_reward: {type: length, at_most: 3}}\n")
+    assert config.rl.second_reward == Length(at_most=3)
+
+
 def test_a_config_that_was_written_down_reads_as_the_same(tmp_path: Path) -> None:
     """Every key with its value, defaults too: a finished run stays one, a judge stays its kind."""
-    text = GOOD.replace("{function: a.b}", "[runs/rm, {data: r.jsonl}, {model: c, label: x}]")
+    judges = "[runs/rm, {data: r.jsonl}, {model: c, label: x}, {type: length, at_most: 3}]"
+    text = GOOD.replace("{function: a.b}", judges)
     config = read(tmp_path, text + "sft: runs/sft\nppo: {kl_target: 6}\n")
     written = yaml.safe_dump({"schema_version": 1, **config.model_dump(mode="json")})
     assert read(tmp_path, written) == config
@@ -118,6 +133,10 @@ def test_what_cannot_be_is_refused_with_the_remedy(change: str, told: str, tmp_p
         ("{run: a, training: {seed: 3}}", "rlhf.reward_key_unused kind=run key=training"),
         ("{function: a.b, label: x}", "rlhf.reward_label_of_function"),
         ("[{run: a}, {run: b, wieght: 2}]", "c.yaml:4:29 config.key_unknown key=reward.1.wieght"),
+        ("{type: lenght}", "c.yaml:4:10 config.type_unknown key=reward.0 given=lenght"),
+        ("{type: length, at_mots: 3}", "c.yaml:4:24 config.key_unknown key=reward.0.at_mots"),
+        ("{run: a, columns: [b]}", "rlhf.reward_key_of_functions key=columns"),
+        ("{run: a, time_limit: 5s}", "rlhf.reward_key_of_functions key=time_limit"),
         ("[]", "rlhf.no_reward"),
     ],
 )
@@ -154,11 +173,12 @@ def test_all_faults_show_at_once(tmp_path: Path) -> None:
 def test_both_other_stages_take_the_other_engine(tmp_path: Path) -> None:
     text = GOOD.replace("{function: a.b}", "{data: r.jsonl, engine: hf}")
     config = read(tmp_path, text + "sft: {engine: hf}\n")
-    assert config.sft.engine == config.reward[0].engine == "hf"
+    (judge,) = config.reward
+    assert isinstance(judge, JudgeSource) and config.sft.engine == judge.engine == "hf"
 
 
 def test_keyword_arguments_are_read_alike() -> None:
     values: dict[str, Any] = {"model": "m", "data": "d.csv", "reward": {"function": "a.b"}}
-    assert rlhf_config_from(values).reward[0].function == "a.b"
+    assert rlhf_config_from(values).reward == (JudgeSource(function="a.b"),)
     with faults.refused("config.key_unknown", key="rewrd"):
         rlhf_config_from({**values, "rewrd": 1})

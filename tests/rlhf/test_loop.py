@@ -48,7 +48,7 @@ def made(classified: Callable[..., Run], sentiment: str, tmp_path: Path) -> Iter
         train=texts, validation=texts.take(range(4)), batches=lambda config: iter(parts)
     )
 
-    def reward(prompts: list[str], responses: list[str]) -> np.ndarray:
+    def reward(prompts: list[str], responses: list[str], columns: Any) -> np.ndarray:
         return np.array([float(len(response)) for response in responses])
 
     judges: Any = SimpleNamespace(reward=reward, second=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def evaluated(second: np.ndarray | None = None) -> PolicyEval:
     return PolicyEval(["p", "q"], ["r", "s"], rewards, kl, second, {"length": 4.0})
 
 
-def letters(prompts: list[str], responses: list[str]) -> np.ndarray:
+def letters(prompts: list[str], responses: list[str], columns: Any = None) -> np.ndarray:
     """A reward that anybody can compute: letters of the response, less those of the prompt."""
     pairs = zip(prompts, responses, strict=True)
     return np.array([len(response) - len(prompt) for prompt, response in pairs], dtype=float)

@@ -208,6 +208,8 @@ OTHER_STARTS: dict[str, dict[str, Any]] = {
     "strategies": {"reward": []},
     "reward.run": {"reward": {}},
     "reward.function": {"reward": {}},
+    "reward.columns": {"reward": {"function": "mine.rewards.brevity"}},
+    "reward.time_limit": {"reward": {"function": "mine.rewards.brevity"}},
 }
 """For keys that stand in place of what a start above has."""
 

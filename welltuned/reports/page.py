@@ -13,7 +13,7 @@ from welltuned.reports.translations import Translator
 from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
 from welltuned.schema.units import brief_number, duration_text, size_text
 
-OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second reward model"}
+OF_POLICIES = {"kl": "KL to the reference, nats", "second_reward": "second reward"}
 """What is told of policies beside metrics, by the names people know it by."""
 
 

@@ -20,7 +20,7 @@ _SAMPLES = 15
 CHARTS = (
     ("reward", "reward"),
     ("kl", "KL to the reference, nats a response"),
-    ("second_reward", "second reward model"),
+    ("second_reward", "second reward"),
     ("entropy", "entropy, nats a token"),
     ("length", "tokens a response"),
     ("distinct_2", "different pairs of words"),
@@ -34,7 +34,7 @@ CHARTS = (
 """What is drawn, where a run has it."""
 WATCHED = {
     "reward": "reward",
-    "second_reward": "second reward model",
+    "second_reward": "second reward",
     "kl": "KL",
     "length": "length",
     "eos_rate": "ended",

@@ -1,16 +1,22 @@
 """Reinforcement learning in a loop of your own: `wt.rl`.
 
 learner = wt.rl.start("runs/sft", total_batches=100, learning_rate=1e-4)
-for prompts in my_batches:
+right = wt.rl.reward("final_number")
+for prompts, answers in my_batches:
     rollout = learner.rollout(prompts)
-    stats = wt.rl.step(learner, rollout, my_reward(rollout.prompts, rollout.responses))
+    scores = right(rollout.prompts, rollout.responses, {"answer": answers})
+    stats = wt.rl.step(learner, rollout, scores)
 wt.rl.save(learner, "my-policy")
+
+A reward is any function of prompts and responses; `wt.rl.reward` makes those that a config names.
+Where an algorithm has several responses to each prompt, its columns have as many cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from welltuned.artifact.manifest import ArtifactManifest, find_artifact
 from welltuned.engines.device import choose_device
@@ -20,13 +26,29 @@ from welltuned.rlhf.defaults import resolve_rl_defaults
 from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy import from_run
 from welltuned.rlhf.prompt_splits import make_actor
+from welltuned.rlhf.rewards import AnyRewards
+from welltuned.rlhf.rewards.build import build_reward
+from welltuned.rlhf.rewards.functions import WeightedReward
 from welltuned.runs import Run
 from welltuned.runs.disk import require_free
 from welltuned.schema.document import Document
 from welltuned.schema.part import Part
 from welltuned.schema.validation import validated
 
-__all__ = ["Learner", "Rollout", "Stats", "require_reference", "save", "start", "step"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = [
+    "Learner",
+    "Rollout",
+    "Stats",
+    "WeightedReward",
+    "require_reference",
+    "reward",
+    "save",
+    "start",
+    "step",
+]
 
 
 class _Options(Part):
@@ -39,6 +61,30 @@ def algorithm_of(options: Mapping[str, object]) -> AnyAlgorithm:
     """The algorithm that keys of a config's `rl:` describe. Raises `InputError`."""
     document = Document(values={"rl": dict(options)}, source="arguments")
     return validated(_Options, document).rl
+
+
+class _Rewards(Part):
+    """The key of a pipeline's config that says what is rewarded."""
+
+    reward: AnyRewards
+
+
+def reward(
+    *sources: str | Mapping[str, object],
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    device: str = "auto",
+) -> WeightedReward:
+    """What a config's `reward:` describes, as a function `(prompts, responses, columns)`.
+
+    `columns` are `{name: cells}`, one cell a response, for rewards that read any. `tokenizer` is
+    the policy's, for those that count its tokens. Raises `InputError`.
+
+        wt.rl.reward("final_number", {"type": "length", "at_most": 200, "weight": 0.1})
+    """
+    document = Document(values={"reward": list(sources)}, source="arguments")
+    found = validated(_Rewards, document).reward
+    parts = choose_device(device), "", tokenizer
+    return WeightedReward(tuple(build_reward(source, None, *parts) for source in found))
 
 
 def start(run: Run | str | Path, total_batches: int, **options: object) -> Learner:

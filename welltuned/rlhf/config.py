@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from welltuned.config import ReportConfig
 from welltuned.data.config import DataConfig
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
-from welltuned.rlhf.stage_config import RewardSource, SftStage, StagesTraining, ensure_list
+from welltuned.rlhf.rewards import AnyRewards
+from welltuned.rlhf.stage_config import SftStage, StagesTraining
 from welltuned.schema.part import Part, conflict
 from welltuned.strategies import AnyStrategy
 from welltuned.tasks import DEFAULT_TASK, AnyTask
@@ -33,9 +34,9 @@ class RlhfConfig(Part):
     """Which weights train, in every stage that does not say otherwise."""
     sft: SftStage = SftStage()
     """Supervised fine-tuning: what differs, a finished run's folder, or `skip`."""
-    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)]
-    """The judge: what it is trained on, a finished run, a classifier, a function, or a list
-    of these with weights."""
+    reward: AnyRewards = Field(examples=["runs/reward"])
+    """What is rewarded: a judge (what it is trained on, a finished run, a classifier, a function),
+    a rule by its type, or a list of these with weights."""
     rl: AnyAlgorithm = Field(default_factory=default_algorithm)
     """Reinforcement learning: an algorithm and its options. `ppo: {…}`, or any other algorithm's
     name, is short for `rl: {type: ppo, …}`."""
@@ -77,6 +78,6 @@ class RlhfConfig(Part):
             )
         if not self.reward:
             raise conflict(
-                "rlhf.no_reward", "'reward' is empty", "give data, run, model or function"
+                "rlhf.no_reward", "'reward' is empty", "give data, run, model, function or a rule"
             )
         return self

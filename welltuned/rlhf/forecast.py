@@ -22,7 +22,7 @@ from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
 from welltuned.rlhf.policy import adapter_can_be_off
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.resume import place
-from welltuned.rlhf.stage_config import RewardSource
+from welltuned.rlhf.rewards import JudgeSource, RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run, process_memory
 from welltuned.strategies import Strategy
@@ -118,7 +118,7 @@ def _trained_judge(judge: RunPlan, policy: RunPlan, config: RlhfConfig) -> int:
 
 def _finished_judge(source: RewardSource) -> int:
     """Bytes of a judge that is there already: its skeleton tells how many weights it has."""
-    if source.kind == "function":
+    if not isinstance(source, JudgeSource) or source.kind == "function":
         return 0
     auto_class, folder = transformers.AutoModelForSequenceClassification, ""
     if source.kind == "run":

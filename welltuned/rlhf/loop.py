@@ -23,6 +23,7 @@ from welltuned.rlhf.learner import Learner, Stats, require_reference, step
 from welltuned.rlhf.policy_eval import look
 from welltuned.rlhf.prompt_splits import PromptSplits
 from welltuned.rlhf.reward_set import RewardSet
+from welltuned.rlhf.rewards.functions import RewardError
 from welltuned.rlhf.safeguards import Safeguards
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import (
@@ -159,7 +160,7 @@ class Loop:
 
     def _batch(self, asked: Any) -> Stats:
         course = self.course
-        with self._saved_when_stopped():
+        with self.saved_when_stopped():
             with course.timed("rollout"):
                 rollout = self.learner.rollout(asked)
             if course.batches == 0:
@@ -179,8 +180,9 @@ class Loop:
         actor = self.learner.actor
         if self.learner.algorithm.scores_every_action:
             assert isinstance(actor, ClassifierActor)
-            return self.judges.reward.of_all(rollout.prompts, actor.problem.labels)
-        return self.judges.reward(rollout.prompts, rollout.responses)
+            labels = actor.problem.labels
+            return self.judges.reward.of_all(rollout.prompts, labels, rollout.columns)
+        return self.judges.reward(rollout.prompts, rollout.responses, rollout.columns)
 
     def _record(self, number: int, total: int, stats: Stats) -> None:
         row = {"step": number, "split": "train", "episodes": self.course.episodes}
@@ -203,18 +205,21 @@ class Loop:
             stop_now()
 
     @contextmanager
-    def _saved_when_stopped(self) -> Iterator[None]:
-        """Around work that changes no weight, and so may be stopped anywhere."""
+    def saved_when_stopped(self) -> Iterator[None]:
+        """Around work that changes no weight, and so may be stopped, or fail, anywhere."""
         try:
             with at_once():
                 yield
-        except (Stopped, KeyboardInterrupt):
+        except (Stopped, KeyboardInterrupt, RewardError):
             self._save()
             raise
 
     def _save(self) -> None:
-        """Everything that the loop goes on from after the last batch, unless it has been saved."""
-        if self.course.batches == self._saved:
+        """Everything that the loop goes on from after the last batch, unless it has been saved.
+
+        Nothing where it went back, for it does not go on from there.
+        """
+        if self.course.batches == self._saved or self.course.exploded is not None:
             return
         self._saved = self.course.batches
         learner, device = self.learner, self.learner.actor.device
@@ -246,7 +251,7 @@ class Loop:
 
     def _look(self, number: int) -> None:
         """Answer the validation prompts, note what is thought of the answers, keep the weights."""
-        with self._saved_when_stopped(), self.course.timed("looking"):
+        with self.saved_when_stopped(), self.course.timed("looking"):
             found = look(
                 self.learner.actor, self.asks.validation, self.judges.reward, self.judges.second
             )

@@ -21,8 +21,8 @@ from welltuned.reports.rlhf import write_pipeline_report
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.resume import begin, goes_on, is_finished, place, put_aside
 from welltuned.rlhf.reward_set import judged_in, require_knowledge
+from welltuned.rlhf.rewards import RewardSource
 from welltuned.rlhf.rl_stage import run_rl_stage
-from welltuned.rlhf.stage_config import RewardSource
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run
 from welltuned.runs.ownership import owned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from welltuned.rlhf.actors.base import Actor, Rollout
 from welltuned.rlhf.actors.classifier import ClassifierActor, TextPrompts
 from welltuned.rlhf.kl import divergence
 from welltuned.rlhf.prompts import Prompts
-from welltuned.rlhf.rewards import RewardFunction, WeightedReward
+from welltuned.rlhf.rewards import Columns
+from welltuned.rlhf.rewards.functions import RewardFunction, WeightedReward
 from welltuned.rlhf.safeguards import label_facts, text_facts
 from welltuned.runs.results_schema import Scores
 
@@ -100,17 +101,18 @@ class _Answers:
     responses: list[str]
     kl_N: np.ndarray
     facts: dict[str, float]
+    columns: Columns
     outputs_NK: np.ndarray | None = None
 
 
 def _judged(found: _Answers, reward: WeightedReward, second: RewardFunction | None) -> PolicyEval:
-    prompts, responses = found.prompts, found.responses
+    asked = found.prompts, found.responses, found.columns
     return PolicyEval(
-        prompts,
-        responses,
-        reward(prompts, responses),
+        found.prompts,
+        found.responses,
+        reward(*asked),
         found.kl_N,
-        second(prompts, responses) if second is not None else None,
+        second(*asked) if second is not None else None,
         found.facts,
         found.outputs_NK,
     )
@@ -129,7 +131,7 @@ def _labels(actor: ClassifierActor, asked: TextPrompts) -> tuple[_Answers, _Answ
         _likeliest(actor.problem.labels, prompts, outputs_NK, references_NK)
         for outputs_NK in (torch.cat(policy), references_NK)
     )
-    return now, then
+    return replace(now, columns=asked.columns), replace(then, columns=asked.columns)
 
 
 def _likeliest(
@@ -138,7 +140,7 @@ def _likeliest(
     responses = [names[label] for label in outputs_NK.argmax(dim=1).tolist()]
     kl_N = divergence(outputs_NK, references_NK).cpu().numpy()
     facts = label_facts(responses, names)
-    return _Answers(prompts, responses, kl_N, facts, outputs_NK.cpu().numpy())
+    return _Answers(prompts, responses, kl_N, facts, {}, outputs_NK.cpu().numpy())
 
 
 def _texts(actor: Actor, asked: Prompts) -> _Answers:
@@ -148,7 +150,8 @@ def _texts(actor: Actor, asked: Prompts) -> _Answers:
     lengths = [length for rollout in found for length in rollout.mask_BT.sum(dim=1).tolist()]
     ended = [flag for rollout in found for flag in rollout.ended_B.tolist()]
     kl_N = np.concatenate([rollout.kl().cpu().numpy() for rollout in found])
-    return _Answers(prompts, responses, kl_N, text_facts(responses, lengths, ended))
+    facts = text_facts(responses, lengths, ended)
+    return _Answers(prompts, responses, kl_N, facts, asked.columns)
 
 
 def _rollouts(actor: Actor, asked: Any) -> Iterator[Rollout]:

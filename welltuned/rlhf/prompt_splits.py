@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from welltuned.rlhf.actors.generator import GeneratorActor
 from welltuned.rlhf.algorithms import Algorithm
 from welltuned.rlhf.defaults import batches_of
 from welltuned.rlhf.policy import Policy
+from welltuned.rlhf.prompt_columns import PromptColumns
 from welltuned.rlhf.prompts import Prompts, room_for
 from welltuned.tasks import Problem
 from welltuned.training.data_cache import DataCache
@@ -67,6 +68,7 @@ class PromptSplits:
         actor: Actor,
         algorithm: Algorithm,
         cache: DataCache | None = None,
+        columns: PromptColumns | None = None,
     ) -> PromptSplits:
         """All training prompts, and as many of the others as are looked at."""
         records = {split: data[split] for split in SPLITS}
@@ -75,6 +77,9 @@ class PromptSplits:
             some = range(min(algorithm.eval_examples, len(records[split])))
             records[split] = records[split].take(some)
         asked = {split: _asked(actor, records[split], cache or DataCache()) for split in SPLITS}
+        if columns is not None:
+            beside = {split: columns.of(split, records[split]) for split in SPLITS}
+            asked = {split: replace(asked[split], columns=beside[split]) for split in SPLITS}
         cut = {split: part.cut for split, part in asked.items() if isinstance(part, Prompts)}
         notes = [
             f"{split}: {number:,} prompts are too long and lose their beginning; "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
@@ -24,12 +24,21 @@ class Prompts:
     """What a person asked: no template, no special tokens."""
     cut: int = 0
     """How many were too long and lost their beginning."""
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Cells of the rows that they come from, which rewards read: for each column N."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, indices: Sequence[int]) -> Prompts:
-        return Prompts([self.ids[i] for i in indices], [self.texts[i] for i in indices])
+        columns = taken(self.columns, indices)
+        ids, texts = [self.ids[i] for i in indices], [self.texts[i] for i in indices]
+        return Prompts(ids, texts, columns=columns)
+
+
+def taken(columns: Mapping[str, Sequence[Any]], indices: Sequence[int]) -> dict[str, list[Any]]:
+    """The cells of some prompts, in that order."""
+    return {name: [cells[i] for i in indices] for name, cells in columns.items()}
 
 
 def prompts_of(

@@ -13,8 +13,9 @@ from torch import nn
 from welltuned.errors import Fault, InputError, Place
 from welltuned.rlhf.algorithms import Algorithm
 from welltuned.rlhf.reward_check import weakness
-from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
-from welltuned.rlhf.stage_config import RewardSource
+from welltuned.rlhf.rewards import RewardSource
+from welltuned.rlhf.rewards.build import build_reward
+from welltuned.rlhf.rewards.functions import RewardFunction, WeightedReward
 from welltuned.runs import Run
 from welltuned.tasks import Problem
 
@@ -36,12 +37,17 @@ class RewardSet:
         algorithm: Algorithm,
         problem: Problem,
         device: torch.device,
+        tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> RewardSet:
-        """Each source with the run it was trained in, if it was. Raises `InputError`."""
+        """Each source with the run it was trained in, if it was; `tokenizer` is the policy's.
+
+        Raises `InputError`.
+        """
         joint = "\n" if problem.prompter is None else problem.prompter.joint
-        judges = [build_reward(source, folder, device, joint) for source, folder in sources]
+        parts = device, joint, tokenizer
+        judges = [build_reward(source, folder, *parts) for source, folder in sources]
         second = algorithm.second_reward
-        other = build_reward(second, None, device, joint) if second is not None else None
+        other = build_reward(second, None, *parts) if second is not None else None
         return cls(WeightedReward(tuple(judges)), other)
 
     def notes(self, policy: PreTrainedTokenizerBase) -> list[str]:
@@ -69,7 +75,7 @@ class RewardSet:
 
 def judged_in(source: RewardSource, folder: Path | None) -> Path | None:
     """The run that made a judge, trained in this pipeline or before; None where there is none."""
-    named = Path(source.run).expanduser() if source.run is not None else folder
+    named = source.made_in(folder)
     return named if named is not None and (named / "results.json").exists() else None
 
 

@@ -18,9 +18,10 @@ from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.defaults import batches_of, resolve_rl_defaults
 from welltuned.rlhf.learner import Learner
 from welltuned.rlhf.policy import Policy, from_run, reference_policy_of
+from welltuned.rlhf.prompt_columns import PromptColumns
 from welltuned.rlhf.prompt_splits import PromptSplits, collect_prompts, make_actor
 from welltuned.rlhf.reward_set import RewardSet
-from welltuned.rlhf.stage_config import RewardSource
+from welltuned.rlhf.rewards import RewardSource
 from welltuned.rlhf.weight_sharing import roles, share_weights
 from welltuned.runs import Run
 from welltuned.runs.environment import describe_environment
@@ -53,6 +54,13 @@ class RlSession:
     memory: dict[str, int]
     saved: int
     """Bytes that judges share with the policy."""
+    columns: PromptColumns
+    """What rewards read beside prompts and responses."""
+
+    @property
+    def data_fingerprint(self) -> str:
+        """A hash of all that is read of the data."""
+        return self.columns.fingerprint_with(self.data.facts.fingerprint)
 
 
 def strategy_of(config: RlhfConfig, sft: Path | None) -> Strategy:
@@ -75,12 +83,13 @@ def make_ready(
         policy = _from_pretrained(config, strategy, device, cache)
     data = collect_prompts(config.rl.data or config.data, policy.problem, cache)
     actor = make_actor(policy, config.rl)
-    asks = PromptSplits.of(data, actor, config.rl, cache)
+    columns = PromptColumns.read(config, cache)
+    asks = PromptSplits.of(data, actor, config.rl, cache, columns)
     settled, choices = resolve_rl_defaults(
         config.rl, strategy, policy.anatomy, policy.problem, len(asks.train)
     )
     config = config.model_copy(update={"rl": settled})
-    judges = RewardSet.load(sources, settled, policy.problem, device)
+    judges = RewardSet.load(sources, settled, policy.problem, device, policy.tokenizer)
     learner = Learner.of(actor, settled, batches_of(settled))
     saved = share_weights(policy.model, judges.models)
     trains = [weight for group in learner.policy_groups for weight in group.parameters]
@@ -96,7 +105,8 @@ def make_ready(
     memory = roles(learner, judges.models)
     _tell_memory(memory, saved, observer)
     before = WeightHashes.of(policy.model, learner.policy_groups)
-    return RlSession(config, policy, data, asks, judges, learner, choices, before, memory, saved)
+    parts = policy, data, asks, judges, learner, choices, before, memory, saved, columns
+    return RlSession(config, *parts)
 
 
 def _from_pretrained(
@@ -174,7 +184,7 @@ def write_start(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "precision": policy.precision,
         "threads": torch.get_num_threads(),
-        "data_fingerprint": facts.fingerprint,
+        "data_fingerprint": ready.data_fingerprint,
         "base_fingerprint": policy.manifest.origin.fingerprint,
         "seed": config.rl.seed,
         "command": command,

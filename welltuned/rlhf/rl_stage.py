@@ -46,9 +46,9 @@ def run_rl_stage(
             ready = make_ready(config, sft, sources, observer, cache)
             if start is None:
                 write_start(ready, sft, sources, run, command)
-                note_asked(run, config, ready.data.facts.fingerprint)
+                note_asked(run, config, ready.data_fingerprint)
             else:
-                require_same_data(run, ready.data.facts.fingerprint)
+                require_same_data(run, ready.data_fingerprint)
                 CLOCK.carry(start.numbers["spent"])
         trackers.begin(0 if start is None else start.step)
         _carry_out(ready, run, observer, trackers, start)
@@ -60,8 +60,9 @@ def _carry_out(
     """From the first batch on, or from where it was interrupted."""
     with phase("learning"):
         heard = observer, start, trackers.told
-        course = Loop(ready.learner, ready.asks, ready.judges, run, *heard).train()
-    with phase("test"):
+        loop = Loop(ready.learner, ready.asks, ready.judges, run, *heard)
+        course = loop.train()
+    with phase("test"), loop.saved_when_stopped():
         judges = ready.judges  # the test split is read here, once
         actor, asked = ready.learner.actor, ready.asks.test
         after, first = look_twice(actor, asked, judges.reward, judges.second)

@@ -1,8 +1,8 @@
-"""Stage configs: supervised fine-tuning, and where rewards come from."""
+"""Stage configs: what a run of the pipeline may set for itself, and supervised fine-tuning."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,11 +10,9 @@ from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrackerNames, TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.models.loading import ModelConfig
-from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.validation import expand_shorthand
 from welltuned.strategies import AnyStrategy
-from welltuned.tasks import AnyTask
 
 
 class Nested(Part):
@@ -86,89 +84,3 @@ class SftStage(Stage):
                 key=self.trained_keys[0],
             )
         return self
-
-
-class RewardSource(Stage):
-    """One judge: a `task: reward` run, any classifier, or a function; times its weight."""
-
-    task: AnyTask | None = None
-    """How a judge is trained. Without a type it is `reward`; with `classification` the
-    log-odds of `label` are the reward."""
-    function: Annotated[str, RunsCode()] | None = Field(
-        default=None, examples=["mine.rewards.brevity"]
-    )
-    """A Python function `(prompts, responses) -> rewards` by import path."""
-    label: str | None = Field(default=None, examples=["positive"])
-    """For classifiers: the label whose log-odds are the reward."""
-    score: Literal["log_odds", "probability"] = "log_odds"
-    """For classifiers: log p − log(1 − p) of the label, or p itself."""
-    reads: Literal["text", "response", "pair"] = "text"
-    """For classifiers: prompt and response as one text, the response alone, or both as a pair."""
-    weight: float = 1.0
-    """What its rewards are multiplied by."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reward_unless_told(cls, values: Any) -> Any:
-        task = values.get("task") if isinstance(values, dict) else None
-        if isinstance(task, dict) and "type" not in task:
-            return {**values, "task": {"type": "reward", **task}}
-        return values
-
-    @property
-    def kind(self) -> Literal["run", "function", "model", "trained"]:
-        if self.function is not None:
-            return "function"
-        if self.run is not None:
-            return "run"
-        return "model" if self.trained_keys == ["model"] else "trained"
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        named = {"run": self.run, "function": self.function}
-        return str(named.get(self.kind) or (self.model.name if self.model else "reward model"))
-
-    @model_validator(mode="after")
-    def _one_way(self) -> RewardSource:
-        ways = [
-            name
-            for name, given in (
-                ("run", self.run is not None),
-                ("function", self.function is not None),
-                ("data", self.data is not None),
-            )
-            if given
-        ]
-        if len(ways) > 1:
-            raise conflict(
-                "rlhf.reward_ambiguous",
-                "'reward' has both {ways}",
-                "keep one of them",
-                ways=" and ".join(ways),
-            )
-        if self.kind in ("run", "function") and self.trained_keys:
-            raise conflict(
-                "rlhf.reward_key_unused",
-                "'reward.{kind}' is not trained here, so '{key}' is not read",
-                "keep one of them",
-                kind=self.kind,
-                key=self.trained_keys[0],
-            )
-        if self.kind == "trained" and self.data is None:
-            raise conflict(
-                "rlhf.reward_without_source",
-                "'reward' names neither data to train a reward model on nor a finished one",
-                "give data, run, model or function",
-            )
-        if self.kind == "function" and self.label is not None:
-            raise conflict(
-                "rlhf.reward_label_of_function", "'reward.label' requires a classifier", "remove it"
-            )
-        return self
-
-
-def ensure_list(values: object) -> list[object]:
-    """One judge, or several; each may be written as the folder of a run alone."""
-    several = values if isinstance(values, (list, tuple)) else [values]
-    return [{"run": item} if isinstance(item, str) else item for item in several]

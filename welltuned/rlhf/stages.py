@@ -20,13 +20,14 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.loading import read_model_config
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.policy import check_policy as check_strategies
+from welltuned.rlhf.prompt_columns import PromptColumns, readers, require_cells
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
 from welltuned.rlhf.resume import is_finished
-from welltuned.rlhf.rewards import classifier_labels, label_number, verdict_of
-from welltuned.rlhf.stage_config import RewardSource, Stage
+from welltuned.rlhf.rewards import JudgeSource, RewardSource
+from welltuned.rlhf.rewards.models import classifier_labels, label_number, verdict_of
+from welltuned.rlhf.stage_config import Stage
 from welltuned.runs import Run
-from welltuned.schema.import_path import load_callable
 from welltuned.strategies import Strategy, default_strategy
 from welltuned.tasks import JUDGE_TASK, Problem
 from welltuned.training.data_cache import DataCache
@@ -76,12 +77,14 @@ def reward_runs(config: RlhfConfig, folder: Path) -> list[RunConfig | None]:
         for number, source in enumerate(trained, 1)
     }
     return [
-        _reward_run(config, source, places[id(source)]) if source.kind == "trained" else None
+        _reward_run(config, source, places[id(source)])
+        if isinstance(source, JudgeSource) and source.kind == "trained"
+        else None
         for source in config.reward
     ]
 
 
-def _reward_run(config: RlhfConfig, source: RewardSource, folder: Path) -> RunConfig:
+def _reward_run(config: RlhfConfig, source: JudgeSource, folder: Path) -> RunConfig:
     assert source.data is not None
     return RunConfig(
         model=source.model or config.model,
@@ -112,6 +115,8 @@ def check_stages(config: RlhfConfig, folder: Path, cache: DataCache) -> list[str
     problem = _try(lambda: _check_policy(config, stages, cache), faults)
     labels = problem.labels if problem is not None and problem.actions == "label" else ()
     _try(lambda: _check_rewards(config, stages, labels, notes, cache), faults)
+    if problem is not None and readers(config):
+        _try(lambda: _check_columns(config, problem, cache), faults)
     faults.raise_if_any()
     return notes
 
@@ -201,6 +206,14 @@ def _check_rewards(
     faults.raise_if_any()
 
 
+def _check_columns(config: RlhfConfig, problem: Problem, cache: DataCache) -> None:
+    """What rewards read beside prompts and responses."""
+    faults, columns = Faults(), PromptColumns.read(config, cache)
+    data = collect_prompts(config.rl.data or config.data, problem, cache)
+    require_cells(config, data, columns, faults)
+    faults.raise_if_any()
+
+
 def _check_runs(
     config: RlhfConfig,
     stages: Path,
@@ -223,6 +236,7 @@ def _check_run(run: RunConfig, source: RewardSource, stages: Path, cache: DataCa
     prepared = prepare(run, cache=cache)
     require_space(run, prepared.anatomy, stages)
     if (verdict := prepared.problem.verdict) is not None and not verdict.reads_prompts:
+        assert isinstance(source, JudgeSource), "nothing else is trained"
         label_number(verdict.labels, source, run.data.train)
     return prepared
 
@@ -257,10 +271,11 @@ def unjudged(judged: Records, labels: Sequence[str]) -> list[str]:
 
 
 def _check_source(source: RewardSource) -> None:
-    """A judge that is not trained here."""
-    if source.kind == "function":
-        load_callable(str(source.function), "reward")
-    elif source.kind == "run":
+    """A reward that is not trained here."""
+    source.require()
+    if not isinstance(source, JudgeSource):
+        return
+    if source.kind == "run":
         problem = ArtifactManifest.read(find_artifact(str(source.run))).problem
         verdict = verdict_of(problem, Path(str(source.run)))
         if not verdict.reads_prompts:

@@ -96,9 +96,8 @@ def _choices(annotation: Any, metadata: Sequence[Any]) -> Iterator[str]:
 
 
 def _part_words(part: type[Part]) -> Iterator[str]:
-    kind = part.model_fields.get("type")
-    if kind is not None and isinstance(kind.default, str):
-        yield f'"{kind.default}"'
+    if part.is_told_by_type():
+        yield f'"{part.model_fields["type"].default}"'
     else:
         yield f"the keys below, or {part.shorthand} alone" if part.shorthand else "the keys below"
 
@@ -208,9 +207,8 @@ def _offers(annotation: Any, metadata: Sequence[Any], default: Any) -> Iterator[
 def _part_offers(annotation: Any, metadata: Sequence[Any]) -> Iterator[str]:
     """The types of parts, and what may stand for a part alone."""
     for part in parts_in(annotation, metadata):
-        kind = part.model_fields.get("type")
-        if kind is not None and isinstance(kind.default, str):
-            yield kind.default
+        if part.is_told_by_type():
+            yield part.model_fields["type"].default
         elif part.shorthand in part.model_fields:
             alone = example_value(part.model_fields[part.shorthand])
             yield from (alone,) if alone else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -24,6 +25,18 @@ class Part(BaseModel):
 
     shorthand: ClassVar[str | None] = None
     """The key that a bare value stands for: `strategy: lora` means `strategy: {type: lora}`."""
+
+    goes_without_type: ClassVar[bool] = False
+    """Whether people leave its `type` out, for it is what stands there where none is written."""
+
+    stands_with: ClassVar[Mapping[str, str]] = {}
+    """Keys without which its `type` says too little, with a value of each, for examples."""
+
+    @classmethod
+    def is_told_by_type(cls) -> bool:
+        """Whether a `type` is written for it."""
+        kind = cls.model_fields.get("type")
+        return kind is not None and isinstance(kind.default, str) and not cls.goes_without_type
 
 
 PartT = TypeVar("PartT", bound=Part)

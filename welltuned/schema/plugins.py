@@ -27,7 +27,7 @@ from welltuned.errors import Fault, Faults, InputError
 
 T = TypeVar("T")
 
-GROUPS = ("strategies", "tasks", "protections", "metrics", "algorithms", "executors")
+GROUPS = ("strategies", "tasks", "protections", "metrics", "algorithms", "rewards", "executors")
 """What packages may add: entry points of the groups `welltuned.strategies` and so on."""
 
 

@@ -208,8 +208,9 @@ def _walk(
 
 def _needed(part: type[Part], key: Key) -> Iterator[str]:
     """What must be written for a part to stand under a key that may be left out."""
-    if (kind := type_of(part)) is not None:
-        yield f"{key.key}={kind}"
+    if part.is_told_by_type():
+        yield f"{key.key}={type_of(part)}"
+    yield from (f"{key.key}.{name}={value}" for name, value in part.stands_with.items())
     if not key.field.is_required():
         for name, field in part.model_fields.items():
             if field.is_required():

@@ -16,6 +16,7 @@ from welltuned.errors import Faults
 from welltuned.experiments.comparison.cells import cell_record
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.experiments.comparison.variants import Variant, find_variants
+from welltuned.rlhf.rewards import JudgeSource
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.document import Document
@@ -88,7 +89,7 @@ def test_all_has_it_exactly_where_somebody_judges() -> None:
     found, faults = variants(reward=WANTS_NEGATIVE)
     assert not faults and found[-1].impossible is None
     assert found[-1].pipeline is not None and len(found) == 8
-    assert found[-1].pipeline.reward[0].function == "my_judges.wants_negative"
+    assert found[-1].pipeline.reward == (JudgeSource(function="my_judges.wants_negative"),)
 
 
 def test_named_without_a_judge_it_is_refused() -> None:

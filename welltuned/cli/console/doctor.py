@@ -27,6 +27,7 @@ _EXTRAS = {
     "gguf": ("gguf",),
     "optimizers": ("bitsandbytes", "pytorch_optimizer"),
     "quantization": ("bitsandbytes",),
+    "rewards": ("jsonschema", "referencing"),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9

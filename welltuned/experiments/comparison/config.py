@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
@@ -14,7 +14,7 @@ from welltuned.experiments.executors import AnyExecutor, Local
 from welltuned.models.loading import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.read_config import place_algorithm, place_judges
-from welltuned.rlhf.stage_config import RewardSource, ensure_list
+from welltuned.rlhf.rewards import AnyRewards
 from welltuned.schema.document import Document, apply_overrides, is_config_file, read_document
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.units import Duration, Size
@@ -97,7 +97,7 @@ class CompareConfig(RunConfig):
     and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
     parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}."""
-    reward: Annotated[tuple[RewardSource, ...], BeforeValidator(ensure_list)] = ()
+    reward: AnyRewards = Field(default=(), examples=["runs/reward"])
     """The reward of `rlhf`, as in a pipeline's config. With one, `all` includes `rlhf`."""
     rl: AnyAlgorithm = Field(default_factory=default_algorithm)
     """The RL algorithm where a strategy is `rlhf`."""

@@ -23,8 +23,10 @@ from welltuned.evaluation.config import OFF, EvaluationConfig
 from welltuned.evaluation.retention_sets import refuse_shared
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.rlhf.config import RlhfConfig
+from welltuned.rlhf.prompt_columns import PromptColumns
 from welltuned.rlhf.read_config import place_algorithm, place_judges
-from welltuned.rlhf.stage_config import RewardSource, SftStage, StagesTraining
+from welltuned.rlhf.rewards import JudgeSource, RewardSource
+from welltuned.rlhf.stage_config import SftStage, StagesTraining
 from welltuned.runs.code_version import code_version
 from welltuned.schema.document import Document
 from welltuned.schema.import_path import load_callable
@@ -186,7 +188,7 @@ def whole(pipeline: RlhfConfig, run: RunConfig) -> RlhfConfig:
 
 
 def _seeded(source: RewardSource, seed: int) -> RewardSource:
-    if source.kind != "trained":
+    if not isinstance(source, JudgeSource) or source.kind != "trained":
         return source
     return source.model_copy(update={"training": source.training.model_copy(update={"seed": seed})})
 
@@ -216,7 +218,7 @@ def check_rlhf_variant(
 def _read_besides(pipeline: RlhfConfig) -> Iterator[tuple[str, DataConfig, Any]]:
     """Data that only a pipeline reads: the judges' own, and prompts of the policy."""
     for source in pipeline.reward:
-        if source.kind == "trained" and source.data is not None:
+        if isinstance(source, JudgeSource) and source.data is not None:
             yield "'reward.data'", source.data, source.task or JUDGE_TASK
     if pipeline.rl.data is not None:
         yield "'rl.data'", pipeline.rl.data, pipeline.task
@@ -237,9 +239,10 @@ def identity(pipeline: RlhfConfig, cache: DataCache) -> list[object]:
         if (collected := cache.splits(config, task, Faults())) is not None
     ]
     judges = [_contents(source) for source in pipeline.reward]
+    beside = PromptColumns.read(pipeline, cache)
     return [
         pipeline.model_dump(mode="json", exclude=_UNTOLD),
-        contents,
+        [*contents, *([beside.fingerprint_with("")] if beside.names else [])],
         judges,
         code_version("rlhf"),
     ]
@@ -247,6 +250,8 @@ def identity(pipeline: RlhfConfig, cache: DataCache) -> list[object]:
 
 def _contents(source: RewardSource) -> str:
     """One hash of a reward that was not trained here: its weights, or its source."""
+    if not isinstance(source, JudgeSource):
+        return ""  # a rule is all in the config
     files: list[Path] = []
     if source.kind == "function":
         files = [Path(inspect.getsourcefile(load_callable(str(source.function), "reward")) or "")]

@@ -11,7 +11,7 @@ No role needs a second trunk, and a pass that computes the same for two of them 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -74,6 +74,8 @@ class Rollout:
     all_logprobs_BK: torch.Tensor | None = None
     all_references_BK: torch.Tensor | None = None
     """Of all K actions, where they are few."""
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Cells of the rows that the prompts come from, which rewards read: for each column B."""
 
     def __len__(self) -> int:
         return len(self.prompts)

@@ -7,9 +7,10 @@ hold it against.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -27,6 +28,7 @@ from welltuned.rlhf.actors.base import (
     trimmed,
 )
 from welltuned.rlhf.kl import entropies
+from welltuned.rlhf.prompts import taken
 from welltuned.tasks import Examples, Problem
 
 
@@ -35,12 +37,14 @@ class TextPrompts:
     """Texts to be classified."""
 
     examples: Examples
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Cells of the rows that they come from, which rewards read: for each column N."""
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def take(self, indices: Sequence[int]) -> TextPrompts:
-        return TextPrompts(self.examples.take(indices))
+        return TextPrompts(self.examples.take(indices), taken(self.columns, indices))
 
 
 @dataclass
@@ -80,6 +84,7 @@ class ClassifierActor(Actor):
             states=states,
             all_logprobs_BK=policy_BK,
             all_references_BK=references_BK,
+            columns=asked.columns,
         )
 
     @torch.no_grad()

@@ -164,6 +164,7 @@ class GeneratorActor(Actor):
             entropies_BT=said.entropies_BT,
             ended_B=said.ended_B,
             states=states_BNH,
+            columns=asked.columns,
         )
 
     # --- Judging ---

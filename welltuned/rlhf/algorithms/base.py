@@ -8,13 +8,14 @@ optimizer, schedule, the KL coefficient, early stopping) is the same for all of 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from welltuned.data.config import DataConfig
 from welltuned.engines.config import NotNegative, Positive
-from welltuned.rlhf.stage_config import Nested, RewardSource
+from welltuned.rlhf.rewards import OneReward
+from welltuned.rlhf.stage_config import Nested
 from welltuned.schema.part import conflict
 from welltuned.strategies import AnyStrategy
 
@@ -85,10 +86,8 @@ class Algorithm(Nested):
     """For generation: subtracted from the score of a response that has no end, as in TRL
     (OpenAI's code put −1 in its place)."""
 
-    second_reward: Annotated[RewardSource | None, BeforeValidator(
-        lambda value: {"run": value} if isinstance(value, str) else value
-    )] = None  # fmt: skip
-    """A judge that training never sees; its mean is logged beside the reward, where hacking
+    second_reward: OneReward | None = Field(default=None, examples=["runs/other-reward"])
+    """A reward that training never sees; its mean is logged beside the reward, where hacking
     shows."""
     allow_weak_reward: bool = False
     """Start even when the reward model is no better than chance."""

@@ -1,15 +1,8 @@
-"""Reward functions: a reward model, or the user's own function of (prompt, response).
-
-A reward run, any classifier, a Python function, or a weighted sum of these. What they give
-back is looked at every time: a reward that is missing, late or not a number would be learned.
-"""
+"""Models as judges: the model of a reward or classification run, or any classifier."""
 
 from __future__ import annotations
 
-import textwrap
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,140 +13,23 @@ from welltuned.artifact.manifest import is_artifact
 from welltuned.artifact.predictor import Predictor
 from welltuned.data.batching import evaluation_batches
 from welltuned.data.encoding import encode_texts, pad
-from welltuned.errors import Fault, InputError, Place, RunFailed, WelltunedError
+from welltuned.errors import Fault, InputError, Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models import cpu_attention
 from welltuned.models.loading import ModelConfig, quiet, read_model_config, read_tokenizer
-from welltuned.rlhf.stage_config import RewardSource
-from welltuned.schema.import_path import load_callable
+from welltuned.rlhf.rewards.base import Score
+from welltuned.rlhf.rewards.functions import RewardFunction
+from welltuned.rlhf.rewards.judge import JudgeSource
 from welltuned.tasks import Problem, Verdict
-
-Score = Callable[[list[str], list[str]], Any]
-"""`(prompts, responses) -> rewards`, one number a pair."""
 
 _BATCH = 64
 _LONGEST = 512
 
 
-@dataclass(frozen=True)
-class RewardFunction:
-    """One reward, with its name, its weight and the model behind it."""
-
-    name: str
-    score: Score
-    weight: float = 1.0
-    model: Any = None
-    tokenizer: Any = None
-
-    def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
-        """Rewards (N,) without the weight. Raises `RunFailed` when they cannot be used."""
-        try:
-            given = self.score(list(prompts), list(responses))
-        except WelltunedError:
-            raise
-        except Exception as error:  # the user's own code may fail in any way
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise RunFailed(
-                Fault(
-                    "rlhf.reward_failed",
-                    "the reward '{name}' failed: {kind}: {error}",
-                    Place(last.filename, last.lineno),
-                    "it is called with two lists of texts: prompts, responses",
-                    name=self.name,
-                    kind=type(error).__name__,
-                    error=error,
-                )
-            ) from error
-        return _checked(self.name, given, responses)
-
-
-@dataclass(frozen=True)
-class WeightedReward:
-    """The weighted sum of some judges."""
-
-    judges: tuple[RewardFunction, ...]
-
-    def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
-        """Rewards (N,)."""
-        parts = self.parts(prompts, responses)
-        return np.sum([j.weight * part for j, part in zip(self.judges, parts, strict=True)], axis=0)
-
-    def parts(self, prompts: Sequence[str], responses: Sequence[str]) -> list[np.ndarray]:
-        """Each judge's rewards (N,), without weights."""
-        return [judge(prompts, responses) for judge in self.judges]
-
-    def of_all(self, prompts: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-        """Rewards (N, K) of every label for every prompt."""
-        columns = [self(prompts, [label] * len(prompts)) for label in labels]
-        return np.stack(columns, axis=1)
-
-
-def _checked(name: str, given: Any, responses: Sequence[str]) -> np.ndarray:
-    """Rewards as an array (N,) of finite numbers. Raises `RunFailed` for anything else."""
-    if isinstance(given, torch.Tensor):
-        given = given.detach().float().cpu().numpy()
-    try:
-        rewards = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise RunFailed(_not_numbers(name, error)) from error
-    if rewards.shape != (len(responses),):
-        raise RunFailed(_bad_shape(name, rewards.shape, len(responses)))
-    if not np.isfinite(rewards).all():
-        row = int(np.flatnonzero(~np.isfinite(rewards))[0])
-        raise RunFailed(_not_finite(name, float(rewards[row]), row, responses[row]))
-    return rewards.astype(np.float32)
-
-
-def _not_numbers(name: str, error: Exception) -> Fault:
-    return Fault(
-        "rlhf.reward_not_numbers",
-        "the reward '{name}' does not return numbers: {error}",
-        None,
-        "return one number per response",
-        name=name,
-        error=error,
-    )
-
-
-def _bad_shape(name: str, shape: tuple[int, ...], responses: int) -> Fault:
-    return Fault(
-        "rlhf.reward_bad_shape",
-        "the reward '{name}' returns the shape {shape} for {responses} responses",
-        None,
-        "return one number per response: the shape ({responses},)",
-        name=name,
-        shape=shape,
-        responses=responses,
-    )
-
-
-def _not_finite(name: str, reward: float, row: int, response: str) -> Fault:
-    return Fault(
-        "rlhf.reward_not_finite",
-        "the reward '{name}' is {reward} for response {number} of the batch, {response!r}",
-        None,
-        "return a finite number for every response",
-        name=name,
-        reward=reward,
-        number=row + 1,
-        response=textwrap.shorten(response, 200, placeholder=" …"),
-    )
-
-
-# --- From the config -------------------------------------------------------------
-
-
-def build_reward(
-    source: RewardSource, folder: Path | None, device: torch.device, joint: str = ""
+def judge_of(
+    source: JudgeSource, folder: Path | None, device: torch.device, joint: str
 ) -> RewardFunction:
-    """A judge that can be asked. `folder` is the run of one that was trained.
-
-    `joint` stands between prompt and response where a classifier reads both as one text.
-    Raises `InputError` for what is wrong with it.
-    """
-    if source.kind == "function":
-        path = str(source.function)
-        return RewardFunction(path, load_callable(path, "reward"), source.weight)
+    """A finished run, the one in `folder`, or any classifier, as a reward. Raises `InputError`."""
     if source.kind == "model":
         assert source.model is not None
         location = Path(source.model.location).expanduser()
@@ -166,7 +42,7 @@ def build_reward(
     return RewardFunction(source.name, score, source.weight, predictor.model, predictor.tokenizer)
 
 
-def _of_run(predictor: Predictor, source: RewardSource, folder: Path, joint: str) -> Score:
+def _of_run(predictor: Predictor, source: JudgeSource, folder: Path, joint: str) -> Score:
     problem = predictor.problem
     verdict = verdict_of(problem, folder)
     number = label_number(verdict.labels, source, str(folder))
@@ -196,7 +72,7 @@ def verdict_of(problem: Problem, folder: Path) -> Verdict:
     return problem.verdict
 
 
-def _plain_classifier(source: RewardSource, device: torch.device, joint: str) -> RewardFunction:
+def _plain_classifier(source: JudgeSource, device: torch.device, joint: str) -> RewardFunction:
     """Any sequence classifier of transformers, by folder or hub name."""
     from transformers import AutoModelForSequenceClassification
 
@@ -255,7 +131,7 @@ def classifier_labels(model: ModelConfig) -> tuple[list[str], bool]:
     return names, config.problem_type == "multi_label_classification"
 
 
-def label_number(names: Sequence[str], source: RewardSource, where: str) -> int:
+def label_number(names: Sequence[str], source: JudgeSource, where: str) -> int:
     """Which output is the reward; the only one where there are no names.
 
     Raises `InputError` when it is not said or does not exist.
@@ -296,7 +172,7 @@ def _bad_label(names: Sequence[str], label: str | None, place: Place) -> Fault:
     )
 
 
-def _read(source: RewardSource, joint: str, prompts: list[str], responses: list[str]) -> list[Any]:
+def _read(source: JudgeSource, joint: str, prompts: list[str], responses: list[str]) -> list[Any]:
     """What a classifier reads."""
     if source.reads == "response":
         return list(responses)
@@ -306,7 +182,7 @@ def _read(source: RewardSource, joint: str, prompts: list[str], responses: list[
     return [prompt + joint + response for prompt, response in pairs]
 
 
-def _worth(outputs_NK: np.ndarray, number: int, several: bool, source: RewardSource) -> np.ndarray:
+def _worth(outputs_NK: np.ndarray, number: int, several: bool, source: JudgeSource) -> np.ndarray:
     """The label's log-odds, or its probability (N)."""
     logits_NK = outputs_NK.astype(np.float64)
     if several:
@@ -317,5 +193,5 @@ def _worth(outputs_NK: np.ndarray, number: int, several: bool, source: RewardSou
     return _as_asked(odds_N, source)
 
 
-def _as_asked(odds_N: np.ndarray, source: RewardSource) -> np.ndarray:
+def _as_asked(odds_N: np.ndarray, source: JudgeSource) -> np.ndarray:
     return odds_N if source.score == "log_odds" else 1 / (1 + np.exp(-odds_N))

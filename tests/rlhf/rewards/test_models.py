@@ -1,9 +1,7 @@
-"""Judges of every kind, and what they may not give back."""
+"""Judges that are models, held against what these say by themselves."""
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,100 +11,18 @@ import pytest
 import torch
 
 import welltuned as wt
-from faults import fails, refused
+from faults import refused
 from support import make_rows, short_tune, write_rows
-from welltuned.errors import Place, Stopped
-from welltuned.rlhf.algorithms.ppo import Ppo
-from welltuned.rlhf.reward_set import RewardSet
-from welltuned.rlhf.rewards import RewardFunction, WeightedReward, build_reward
-from welltuned.rlhf.stage_config import RewardSource
+from welltuned.rlhf.rewards import JudgeSource
+from welltuned.rlhf.rewards.build import build_reward
 from welltuned.runs import Run
 
 CPU = torch.device("cpu")
 PROMPTS, RESPONSES = ["the film ", "the room "], ["was good and great", "was bad"]
 
 
-def source(**values: Any) -> RewardSource:
-    return RewardSource.model_validate(values)
-
-
-# --- Functions --------------------------------------------------------------------
-
-
-@pytest.fixture
-def mine(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """An importable module of the user's."""
-    module = types.ModuleType("my_rewards")
-    monkeypatch.setitem(sys.modules, "my_rewards", module)
-    return module
-
-
-def test_a_function_is_called_with_prompts_and_responses(mine: Any) -> None:
-    heard: list[Any] = []
-
-    def score(prompts: Any, responses: Any) -> list[int]:
-        heard.append((prompts, responses))
-        return [1, 2]
-
-    mine.score = score
-    judge = build_reward(source(function="my_rewards.score"), None, CPU)
-    rewards = judge(tuple(PROMPTS), tuple(RESPONSES))
-    assert rewards.dtype == np.float32 and rewards.tolist() == [1, 2]
-    assert heard == [(PROMPTS, RESPONSES)]
-
-
-@pytest.mark.parametrize(
-    ("given", "code", "values"),
-    [
-        ([1.0], "bad_shape", {"shape": (1,), "responses": 2}),
-        ([[1.0], [2.0]], "bad_shape", {"shape": (2, 1)}),
-        (3.0, "bad_shape", {"shape": ()}),
-        (["good", "bad"], "not_numbers", {}),
-        (None, "bad_shape", {"shape": ()}),
-        ([1.0, float("nan")], "not_finite", {"number": 2, "response": "was bad"}),
-        ([float("inf"), 0.0], "not_finite", {"number": 1, "reward": float("inf")}),
-    ],
-)
-def test_what_is_no_reward_is_refused_with_the_response(
-    given: Any, code: str, values: dict[str, Any], mine: Any
-) -> None:
-    mine.score = lambda prompts, responses: given
-    judge = build_reward(source(function="my_rewards.score"), None, CPU)
-    with fails(f"rlhf.reward_{code}", name="my_rewards.score", **values):
-        judge(PROMPTS, RESPONSES)
-
-
-def test_a_function_that_raises_is_told_with_its_line(mine: Any) -> None:
-    def score(prompts: Any, responses: Any) -> Any:
-        return 1 / 0
-
-    mine.score = score
-    with fails("rlhf.reward_failed", kind="ZeroDivisionError") as error:
-        build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
-    (fault,) = error.value.faults
-    assert fault.place == Place(__file__, score.__code__.co_firstlineno + 1)
-
-
-def test_a_signal_that_arrives_while_judging_stops_the_run(mine: Any) -> None:
-    def score(prompts: Any, responses: Any) -> Any:
-        raise Stopped(15)
-
-    mine.score = score
-    with pytest.raises(Stopped):
-        build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)
-
-
-def test_tensors_will_do(mine: Any) -> None:
-    mine.score = lambda prompts, responses: torch.tensor([1.0, 2.0], requires_grad=True)
-    assert build_reward(source(function="my_rewards.score"), None, CPU)(PROMPTS, RESPONSES)[1] == 2
-
-
-def test_a_function_that_is_not_there_is_refused() -> None:
-    with refused("import.failed", what="reward", path="no_such.thing"):
-        build_reward(source(function="no_such.thing"), None, CPU)
-
-
-# --- Classifiers ------------------------------------------------------------------
+def source(**values: Any) -> JudgeSource:
+    return JudgeSource.model_validate(values)
 
 
 def logits_of(run: Run, texts: list[str]) -> np.ndarray:
@@ -230,47 +146,3 @@ def test_a_folder_of_ours_named_as_a_model_is_read_as_a_run(classified: Any) -> 
     one = build_reward(source(model=str(run.model), label="positive"), None, CPU)
     other = build_reward(source(run=str(run.folder), label="positive"), None, CPU)
     np.testing.assert_array_equal(one(PROMPTS, RESPONSES), other(PROMPTS, RESPONSES))
-
-
-# --- Sums -------------------------------------------------------------------------
-
-
-def test_several_judges_are_added_up_by_weight() -> None:
-    long = RewardFunction("long", lambda p, r: [len(text) for text in r], weight=0.5)
-    fixed = RewardFunction("fixed", lambda p, r: [3.0] * len(r), weight=-2)
-    reward = WeightedReward((long, fixed))
-    assert reward(PROMPTS, RESPONSES).tolist() == [9 - 6, 3.5 - 6]
-    assert [part.tolist() for part in reward.parts(PROMPTS, RESPONSES)] == [[18, 7], [3, 3]]
-
-
-def test_every_label_is_judged_for_every_prompt() -> None:
-    judge = RewardFunction(
-        "pairs", lambda p, r: [len(a) * 10 + len(b) for a, b in zip(p, r, strict=True)]
-    )
-    rewards = WeightedReward((judge,)).of_all(["a", "bb"], ["x", "yy", "zzz"])
-    assert rewards.tolist() == [[11, 12, 13], [21, 22, 23]]
-
-
-def test_a_judge_with_another_tokenizer_is_noted_and_reads_text(
-    classified: Callable[..., Run], told: Callable[..., Run]
-) -> None:
-    judge = source(run=str(classified("full").folder), label="positive")
-    alike, other = wt.load(classified("lora")), wt.load(told("full", "qwen2"))
-    judges = RewardSet.load([(judge, None)], Ppo(), other.problem, CPU)
-    assert judges.notes(alike.tokenizer) == []
-    assert "has a tokenizer of its own" in judges.notes(other.tokenizer)[0]
-    mine = RewardSet(WeightedReward((RewardFunction("mine", lambda p, r: [0.0] * len(r)),)), None)
-    assert mine.notes(other.tokenizer) == []
-
-
-def test_a_classifier_reads_an_answer_after_a_line_break_and_a_text_as_it_goes_on(
-    classified: Callable[..., Run], told: Callable[..., Run]
-) -> None:
-    run = classified("full")
-    judge = source(run=str(run.folder), label="positive")
-    for problem, joint in ((wt.load(told("full")).problem, ""), (wt.load(run).problem, "\n")):
-        judges = RewardSet.load([(judge, None)], Ppo(), problem, CPU)
-        texts = [p + joint + r for p, r in zip(PROMPTS, RESPONSES, strict=True)]
-        logits = logits_of(run, texts)
-        found = judges.reward(PROMPTS, RESPONSES)
-        np.testing.assert_allclose(found, logits[:, 1] - logits[:, 0], atol=1e-5)
