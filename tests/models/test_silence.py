@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+import logging as python_logging
 
 import pytest
-from transformers.utils import logging
 
 from welltuned.models.silence import quiet
 
 
-def test_nothing_is_printed_meanwhile_and_everything_is_as_before() -> None:
-    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    with pytest.raises(ValueError, match="through"), quiet():
-        assert logging.get_verbosity() == logging.ERROR
-        assert not logging.is_progress_bar_enabled()
-        warnings.warn("nobody hears of it", stacklevel=1)
-        raise ValueError("goes through")
-    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+def test_quiet_puts_back_what_was_said_before() -> None:
+    from transformers.utils import logging
+
+    logging.set_verbosity_info()
+    logging.enable_progress_bar()
+    try:
+        with pytest.raises(KeyError), quiet():
+            assert logging.get_verbosity() == python_logging.ERROR
+            assert not logging.is_progress_bar_enabled()
+            raise KeyError
+        assert logging.get_verbosity() == python_logging.INFO
+        assert logging.is_progress_bar_enabled()
+    finally:
+        logging.set_verbosity_warning()

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from typing import Literal, TypedDict, cast
 
 Phase = Literal[
-    "import", "data", "convert", "load", "probe", "baseline", "train", "validate", "test", "generate",
-    "retention", "save", "proof", "report", "rollout", "reward", "learning", "looking", "other",
+    "import", "data", "convert", "load", "probe", "baseline", "train", "validate", "test",
+    "generate", "retention", "save", "proof", "report", "rollout", "reward", "learning", "looking",
+    "other",
 ]  # fmt: skip
 MEANING: Mapping[str, str] = {
     "import": "importing libraries",

@@ -73,7 +73,6 @@ def test_a_file_that_ends_within_its_header_is_refused_wherever_it_ends(tmp_path
         (4, struct.pack("<I", 7), "version is 7"),
         (16, struct.pack("<Q", 2**60), "ends within"),
         (24, struct.pack("<Q", 2**63), "ends within"),
-        (20 + 4, struct.pack("<Q", 3), "architecture"),
     ],
 )
 def test_what_no_file_says_is_refused_with_the_reason(
@@ -85,7 +84,7 @@ def test_what_no_file_says_is_refused_with_the_reason(
     file.write_bytes(whole)
     with refused("model.gguf_damaged") as caught:
         read_header(file)
-    assert reason in caught.value.faults[0].values["reason"] or reason == "architecture"
+    assert reason in caught.value.faults[0].values["reason"]
 
 
 def test_an_alignment_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,12 @@ def test_frequencies_are_divided_where_the_embedding_is_scaled() -> None:
     [
         LINEAR,
         LLAMA3_ROPE,
-        {**LLAMA3_ROPE, "rope_theta": 5e5, "factor": 32.0, "original_max_position_embeddings": 8192},
+        {
+            **LLAMA3_ROPE,
+            "rope_theta": 5e5,
+            "factor": 32.0,
+            "original_max_position_embeddings": 8192,
+        },
     ],
 )
 def test_a_config_is_found_that_gives_the_same_factors(rope: dict[str, Any]) -> None:
