@@ -66,6 +66,7 @@ def test_the_plain_model_computes_what_was_written(
         assert tokenizer(text)["input_ids"] == artifact.tokenizer(text)["input_ids"]
     assert tokenizer.chat_template == artifact.tokenizer.chat_template
     assert tokenizer.eos_token == artifact.tokenizer.eos_token
+    assert len(tokenizer) == model.config.vocab_size, "the reader's own tokens are left out"
     assert tokenizer.model_max_length == 128, "no longer than the model reads"
     assert not list((tmp_path / "plain").glob("*.bin")), "nothing is pickled"
 

@@ -6,7 +6,9 @@ the file here, and what is read is held against what the file has.
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -14,8 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tokenizers import Regex, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from welltuned.errors import Fault, InputError, Place, WelltunedError
 from welltuned.models.compat.gguf_api import known_splittings, reading_options
@@ -145,26 +152,40 @@ def _require_all(file: Path, header: GgufHeader, model: PreTrainedModel) -> None
 def _read_tokenizer(
     file: Path, header: GgufHeader, config: PreTrainedConfig, notes: list[Message]
 ) -> PreTrainedTokenizerBase:
+    """With the tokens of the file and no others: the reader adds some that its classes have."""
     with quiet():
-        tokenizer: Any = AutoTokenizer.from_pretrained(
+        read: Any = AutoTokenizer.from_pretrained(
             file.parent, gguf_file=file.name, trust_remote_code=False
         )
-    for ours, theirs in _SPECIAL.items():
-        if (number := header.keys.get(f"tokenizer.ggml.{theirs}_token_id")) is not None:
-            setattr(tokenizer, f"{ours}_token", tokenizer.convert_ids_to_tokens(int(number)))
-    longest = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
-    tokenizer.model_max_length = min(tokenizer.model_max_length, longest)
     if header.keys.get("tokenizer.ggml.model") == "gpt2":
         name = str(header.keys.get("tokenizer.ggml.pre", "default"))
-        _split_as(name, tokenizer, file, notes)
-    return tokenizer
+        _split_as(name, read.backend_tokenizer, file, notes)
+    backend = json.loads(read.backend_tokenizer.to_str())
+    number = header.keys["tokenizer.ggml.tokens"]
+    backend["added_tokens"] = [one for one in backend["added_tokens"] if one["id"] < number]
+    special = dict(_special_tokens(header, read))
+    others = (one["content"] for one in backend["added_tokens"] if one["special"])
+    longest = getattr(config, "max_position_embeddings", None) or read.model_max_length
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(backend)),
+        chat_template=read.chat_template,
+        model_max_length=min(read.model_max_length, longest),
+        extra_special_tokens=[text for text in others if text not in special.values()],
+        **special,
+    )
 
 
-def _split_as(name: str, tokenizer: Any, file: Path, notes: list[Message]) -> None:
+def _special_tokens(header: GgufHeader, read: Any) -> Iterator[tuple[str, str]]:
+    """Each that the file names, with its text."""
+    for ours, theirs in _SPECIAL.items():
+        if (number := header.keys.get(f"tokenizer.ggml.{theirs}_token_id")) is not None:
+            yield f"{ours}_token", str(read.convert_ids_to_tokens(int(number)))
+
+
+def _split_as(name: str, backend: Any, file: Path, notes: list[Message]) -> None:
     """Let a tokenizer split texts as the file says, before it merges bytes."""
     named = {one.name: one for one in SPLITTINGS}
     if name in named:
-        backend = tokenizer.backend_tokenizer
         backend.pre_tokenizer = _pre_tokenizer(named[name])
         backend.model.ignore_merges = not named[name].merges_whole_words
     elif name not in known_splittings():
