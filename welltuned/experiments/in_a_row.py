@@ -25,17 +25,15 @@ def what_changed(runs: Mapping[str, Run], model: str) -> dict[str, Any]:
     policy = Run(rewards.folder / str(rewards.read("results.json")["stages"]["rl"]))
     texts = embedded_text("en", has_lm_head=False).texts[:_TEXTS]
     change = text_change(ModelConfig(name=model), ModelConfig(name=str(rewards.folder)), texts)
-    cost = {name: run.results["cost"]["phases"] for name, run in runs.items()}
+    spent = {name: run.results["cost"]["phases"] for name, run in runs.items()}
     return {
         "runs": {name: str(run.folder) for name, run in runs.items()},
         "answers": list(_answers(examples, policy)),
         "examples": _change(examples, "exact_match"),
-        "preferences": _change(preferences, "accuracy"),
+        "preferences": _change(preferences, "pair_accuracy"),
         "rewards": _gain(policy),
         "forgotten": {**asdict(change), "difference": change.difference},
-        "seconds": {
-            name: sum(run.results["cost"]["phases"].values()) for name, run in runs.items()
-        },
+        "seconds": {name: sum(phases.values()) for name, phases in spent.items()},
     }
 
 
