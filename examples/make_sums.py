@@ -51,15 +51,21 @@ def pair(question: str, right: int, number: int) -> dict[str, str]:
     return {"prompt": question, "chosen": f"Answer: {right}", "rejected": rejected}
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def files() -> dict[str, list[dict[str, str]]]:
+    """The rows of each file."""
     drawn = sums(sum(SIZES.values()))
+    made = {}
     for name, size in SIZES.items():
         rows = [next(drawn) for _ in range(size)]
-        made = [pair(*row, i) for i, row in enumerate(rows)] if "pairs" in name else None
-        lines = made or [example(*row) for row in rows]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+        pairs = "pairs" in name
+        made[name] = [pair(*row, i) if pairs else example(*row) for i, row in enumerate(rows)]
+    return made
+
+
+def main() -> None:
+    for name, rows in files().items():
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (Path(sys.argv[1]) / f"{name}.jsonl").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

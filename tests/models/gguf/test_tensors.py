@@ -52,6 +52,14 @@ def test_a_type_that_is_unknown_or_holds_no_weights_is_refused(kind: int, file: 
         check_tensors(file, packed_as(kind, read_header(file)))
 
 
+def test_one_of_several_files_is_no_model(file: Path) -> None:
+    header = read_header(file)
+    parts = replace(header, keys={**header.keys, "split.count": 3})
+    with refused("model.gguf_in_parts", parts=3):
+        check_tensors(file, parts)
+    check_tensors(file, replace(header, keys={**header.keys, "split.count": 1}))
+
+
 def test_without_the_library_its_extra_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,10 +12,12 @@ from welltuned.models.gguf.header import GgufHeader, StoredTensor
 def check_tensors(file: Path, header: GgufHeader) -> None:
     """Raise `InputError` for tensors that nobody can unpack, and a file that ends before them.
 
-    Also where the package is missing that unpacks them.
+    Also for one of several files, and where the package is missing that unpacks them.
     """
     if find_spec("gguf") is None:
         raise InputError(_without_library(file))
+    if (parts := int(header.keys.get("split.count", 1))) > 1:
+        raise InputError(_one_of_several(file, parts))
     widths = {kind: _packing(kind) for kind in {one.kind for one in header.tensors.values()}}
     expected = header.data_start
     for tensor in header.tensors.values():
@@ -52,6 +54,16 @@ def _without_library(file: Path) -> Fault:
         "a GGUF file is read with the package gguf, which is not installed",
         Place(str(file)),
         "pip install 'welltuned[gguf]'",
+    )
+
+
+def _one_of_several(file: Path, parts: int) -> Fault:
+    return Fault(
+        "model.gguf_in_parts",
+        "the GGUF file is one of {parts} that make a model",
+        Place(str(file)),
+        "join them: llama-gguf-split --merge FIRST_FILE JOINED_FILE",
+        parts=parts,
     )
 
 
