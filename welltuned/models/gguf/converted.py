@@ -35,6 +35,7 @@ from welltuned.schema.units import duration_text, size_text
 _CONVERTER = 1
 """Changes with what is made of a file."""
 _MODEL = "model"
+_ALWAYS = ("config.json", "tokenizer.json")
 LIMIT = 40 * 2**30
 """Bytes on disk of all converted models together; one that is larger is kept alone."""
 _IN_USE = 24 * 3600.0
@@ -93,6 +94,9 @@ def _is_whole(home: Path) -> bool:
     """Whether a model is there, and as it was written; if not, that is said."""
     if not (home / SUMS).is_file():
         return False
+    hashed = (home / SUMS).read_text(encoding="utf-8", errors="replace")
+    if not all(f"  {_MODEL}/{name}\n" in hashed for name in _ALWAYS):
+        return False  # a power cut has left less of it than was written
     try:
         check_sums(home)
     except InputError as error:
