@@ -113,6 +113,15 @@ def test_pieces_of_sentencepiece_are_read_too(gguf_of: Any, tmp_path: Path) -> N
         assert tokenizer(text, add_special_tokens=False)["input_ids"] == wanted
 
 
+def test_what_lies_beside_the_file_is_no_part_of_its_model(gguf_of: Any, tmp_path: Path) -> None:
+    """Such as the tokenizer of another model, which its reader would prefer."""
+    file, artifact = gguf_of()
+    pieces_tokenizer().save_pretrained(file.parent)
+    (file.parent / "config.json").write_text("{}")
+    _, tokenizer, _ = converted(file, tmp_path / "plain")
+    assert tokenizer(TEXTS[0])["input_ids"] == artifact.tokenizer(TEXTS[0])["input_ids"]
+
+
 @pytest.mark.parametrize(
     ("changes", "before", "after", "reason"),
     [

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +25,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from welltuned.errors import Fault, InputError, Place, WelltunedError
+from welltuned.errors import Fault, InputError, Place
 from welltuned.models.compat.gguf_api import known_splittings, reading_options
-from welltuned.models.gguf.header import GgufHeader
+from welltuned.models.gguf.header import GGUF, GgufHeader
 from welltuned.models.gguf.rotary import ROPE_FACTORS, find_scaling
 from welltuned.models.gguf.splittings import SPLITTINGS, Splitting
 from welltuned.models.silence import quiet
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _SPECIAL = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 """Special tokens as transformers calls them, and as a file does."""
 _UNSCALED = (None, "none")
+_OURS: dict[str | None, Splitting] = {one.name: one for one in SPLITTINGS}
+"""Ways of splitting texts that are set here, whatever the reader takes their names for."""
 
 
 def convert_gguf(file: Path, header: GgufHeader, folder: Path) -> list[Message]:
@@ -47,21 +50,29 @@ def convert_gguf(file: Path, header: GgufHeader, folder: Path) -> list[Message]:
     Raises `InputError` where transformers cannot read it, or reads something else than it says.
     """
     try:
-        config, notes = _read_config(file, header), []
-        tokenizer = _read_tokenizer(file, header, config, notes)
-        model = _read_model(file, config)
-        _require_all(file, header, model)
+        with _alone(file) as alone:
+            config, notes = _read_config(alone, header), _notes(file, header)
+            tokenizer = _read_tokenizer(alone, header, config)
+            model = _read_model(alone, config)
+        _require_all(header, model)
         with quiet():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-    except WelltunedError:
-        raise
     except Exception as error:  # whatever its readers say of a file that they cannot take
         if fault_of_disk(error, folder) is not None:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _refusal(file, reason) from error
     return notes
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[Path]:
+    """The file in a folder without others, which its readers would take for parts of the model."""
+    with TemporaryDirectory() as folder:
+        alone = Path(folder) / f"model{GGUF}"
+        alone.symlink_to(file.resolve())
+        yield alone
 
 
 # --- Its network -----------------------------------------------------------------------
@@ -77,10 +88,8 @@ def _read_config(file: Path, header: GgufHeader) -> PreTrainedConfig:
         config.attention_bias = "blk.0.attn_q.bias" in header.tensors
     if hasattr(config, "mlp_bias"):
         config.mlp_bias = "blk.0.ffn_gate.bias" in header.tensors
-    keys, heads = (
-        header.tensors.get("blk.0.attn_k.weight"),
-        getattr(config, "num_key_value_heads", 0),
-    )
+    keys = header.tensors.get("blk.0.attn_k.weight")
+    heads = getattr(config, "num_key_value_heads", 0)
     if keys is not None and heads and hasattr(config, "head_dim"):
         config.head_dim = keys.shape[0] // heads
     _scale_positions(file, header, config)
@@ -88,18 +97,18 @@ def _read_config(file: Path, header: GgufHeader) -> PreTrainedConfig:
 
 
 def _scale_positions(file: Path, header: GgufHeader, config: PreTrainedConfig) -> None:
-    """Raises `InputError` for rotary positions that are scaled in a way nobody here knows."""
+    """Raises `ValueError` for rotary positions that are scaled in a way nobody here knows."""
     if (told := header.of_network("rope.scaling.type")) not in _UNSCALED:
         factor = header.of_network("rope.scaling.factor")
         if told != "linear" or not isinstance(factor, float):
-            raise _refusal(file, f"its rotary positions are scaled in the way '{told}'")
+            raise ValueError(f"its rotary positions are scaled in the way '{told}'")
         config.rope_parameters = {**config.rope_parameters, "rope_type": told, "factor": factor}
     if (tensor := header.tensors.get(ROPE_FACTORS)) is not None:
         start = header.data_start + tensor.start
         factors = np.fromfile(file, np.float32, tensor.elements, offset=start)
         scaling = find_scaling(config, factors)
         if scaling is None:
-            raise _refusal(file, f"{ROPE_FACTORS} scales rotary positions in an unknown way")
+            raise ValueError(f"{ROPE_FACTORS} scales rotary positions in an unknown way")
         config.rope_parameters = scaling
 
 
@@ -123,7 +132,7 @@ def _read_model(file: Path, config: PreTrainedConfig) -> PreTrainedModel:
         with torch.device("meta"):
             fresh = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     if lacking := sorted(map(str, report["missing_keys"])):
-        raise _refusal(file, f"'{lacking[0]}' is not in it, nor are {len(lacking) - 1} more")
+        raise ValueError(f"'{lacking[0]}' is not in it, nor are {len(lacking) - 1} more")
     fresh.load_state_dict(read.state_dict(), assign=True)
     fresh.tie_weights()
     return fresh
@@ -134,8 +143,8 @@ def _without_bar() -> AbstractContextManager[object]:
     return nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO())
 
 
-def _require_all(file: Path, header: GgufHeader, model: PreTrainedModel) -> None:
-    """Raise `InputError` where the model has more weights than the file, or fewer.
+def _require_all(header: GgufHeader, model: PreTrainedModel) -> None:
+    """Raise `ValueError` where the model has more weights than the file, or fewer.
 
     transformers passes over tensors that it has no place for, and says nothing.
     """
@@ -143,23 +152,23 @@ def _require_all(file: Path, header: GgufHeader, model: PreTrainedModel) -> None
     factors = header.tensors.get(ROPE_FACTORS)
     held = header.elements - (factors.elements if factors is not None else 0)
     if made != held:
-        raise _refusal(file, f"it holds {held:,} weights, and {made:,} of them would be used")
+        raise ValueError(f"it holds {held:,} weights, and {made:,} of them would be used")
 
 
 # --- Its tokenizer ---------------------------------------------------------------------
 
 
 def _read_tokenizer(
-    file: Path, header: GgufHeader, config: PreTrainedConfig, notes: list[Message]
+    file: Path, header: GgufHeader, config: PreTrainedConfig
 ) -> PreTrainedTokenizerBase:
     """With the tokens of the file and no others: the reader adds some that its classes have."""
     with quiet():
         read: Any = AutoTokenizer.from_pretrained(
             file.parent, gguf_file=file.name, trust_remote_code=False
         )
-    if header.keys.get("tokenizer.ggml.model") == "gpt2":
-        name = str(header.keys.get("tokenizer.ggml.pre", "default"))
-        _split_as(name, read.backend_tokenizer, file, notes)
+    if (splitting := _OURS.get(_splitting_named(header))) is not None:
+        read.backend_tokenizer.pre_tokenizer = _pre_tokenizer(splitting)
+        read.backend_tokenizer.model.ignore_merges = not splitting.merges_whole_words
     backend = json.loads(read.backend_tokenizer.to_str())
     number = header.keys["tokenizer.ggml.tokens"]
     backend["added_tokens"] = [one for one in backend["added_tokens"] if one["id"] < number]
@@ -182,23 +191,27 @@ def _special_tokens(header: GgufHeader, read: Any) -> Iterator[tuple[str, str]]:
             yield f"{ours}_token", str(read.convert_ids_to_tokens(int(number)))
 
 
-def _split_as(name: str, backend: Any, file: Path, notes: list[Message]) -> None:
-    """Let a tokenizer split texts as the file says, before it merges bytes."""
-    named = {one.name: one for one in SPLITTINGS}
-    if name in named:
-        backend.pre_tokenizer = _pre_tokenizer(named[name])
-        backend.model.ignore_merges = not named[name].merges_whole_words
-    elif name not in known_splittings():
-        notes.append(
-            message(
-                "model.gguf_splitting_unknown",
-                "{file} says that its tokenizer splits texts as '{name}', which is not known "
-                "here. They are split as GPT-2 does, so some have other tokens than the model "
-                "was trained on.",
-                file=file.name,
-                name=name,
-            )
+def _splitting_named(header: GgufHeader) -> str | None:
+    """How a file says that its tokenizer splits texts before it merges bytes, if it merges any."""
+    merges_bytes = header.keys.get("tokenizer.ggml.model") == "gpt2"
+    return str(header.keys.get("tokenizer.ggml.pre", "default")) if merges_bytes else None
+
+
+def _notes(file: Path, header: GgufHeader) -> list[Message]:
+    """What may differ from what the model was trained with."""
+    name = _splitting_named(header)
+    if name is None or name in _OURS or name in known_splittings():
+        return []
+    return [
+        message(
+            "model.gguf_splitting_unknown",
+            "{file} says that its tokenizer splits texts as '{name}', which is not known here. "
+            "They are split as GPT-2 does, so some have other tokens than the model was trained "
+            "on.",
+            file=file.name,
+            name=name,
         )
+    ]
 
 
 def _pre_tokenizer(splitting: Splitting) -> pre_tokenizers.PreTokenizer:
