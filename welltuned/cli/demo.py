@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from welltuned.cli.app import Arguments, Json, app, print_json, split_arguments
@@ -103,10 +104,8 @@ def demonstrate_llm(arguments: Sequence[str], as_json: bool) -> None:
         line = [f"model={model}", *keys, f"output_dir={home / name}"]
         command = f"welltuned train {shlex.join(line)}"
         print(f"\n$ {command}", file=sys.stderr, flush=True)
-        runs[name] = observed(
-            lambda observer, line=line, command=command: carry_out(None, line, observer, command),  # type: ignore[misc]
-            begins_process=number == 0,
-        )
+        work = partial(carry_out, None, line, command=command)
+        runs[name] = observed(work, begins_process=number == 0)
         model = str(home / name)
     from welltuned.cli.console.demo import llm_lines
     from welltuned.experiments.in_a_row import what_changed
