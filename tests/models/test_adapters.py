@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,14 @@ def test_an_adapter_of_another_base_is_refused(
     (folder / "adapter_config.json").write_text("{}")
     with refused("model.adapter_unreadable"):
         loaded_for(str(folder), sentiment, HEAD)
+
+
+@pytest.mark.slow
+def test_an_adapter_may_be_the_first_that_asks_for_peft() -> None:
+    """In a process that has just begun: our own methods are registered in the midst of it."""
+    code = (
+        "from pathlib import Path; import welltuned; from welltuned.models import adapters; "
+        "one = adapters.AdapterFolder(Path('.'), {'peft_type': 'LORA'}, 'base', {}); "
+        "one.require_mergeable()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

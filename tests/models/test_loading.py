@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging as python_logging
 import shutil
 import sys
 from pathlib import Path
@@ -23,7 +22,6 @@ from welltuned.models.loading import (
     build_skeleton,
     load_model,
     own_pooling,
-    quiet,
     read_model_config,
     read_tokenizer,
 )
@@ -265,22 +263,6 @@ def test_a_fingerprint_leaves_out_what_it_is_told_to(tiny: Any) -> None:
     one, other = load(tiny("bert"), 1), load(tiny("bert"), 2)
     assert weights_fingerprint(one.model) != weights_fingerprint(other.model)
     assert weights_fingerprint(one.model, one.new) == weights_fingerprint(other.model, other.new)
-
-
-def test_quiet_puts_back_what_was_said_before() -> None:
-    from transformers.utils import logging
-
-    logging.set_verbosity_info()
-    logging.enable_progress_bar()
-    try:
-        with pytest.raises(KeyError), quiet():
-            assert logging.get_verbosity() == python_logging.ERROR
-            assert not logging.is_progress_bar_enabled()
-            raise KeyError
-        assert logging.get_verbosity() == python_logging.INFO
-        assert logging.is_progress_bar_enabled()
-    finally:
-        logging.set_verbosity_warning()
 
 
 def test_the_demo_model_is_found_with_its_pooling() -> None:

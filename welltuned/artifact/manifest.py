@@ -18,7 +18,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.loading import ModelConfig
-from welltuned.models.locations import locate
 from welltuned.runs import Run
 from welltuned.runs.folder import MANIFEST, write_json
 from welltuned.schema.versions import ARTIFACT
@@ -43,6 +42,8 @@ class Origin:
     """A hash of all weights but the new ones."""
     new: tuple[str, ...]
     """Names of the weights that the checkpoint did not have."""
+    gguf_sha256: str | None = None
+    """The hash of the GGUF file that they were read from, by which it is found again."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,11 @@ class ArtifactManifest:
 
     def base_location(self, folder: Path) -> str:
         """The base model's folder or hub name; the folder beside where it has left its place."""
-        path = Path(self.base.location).expanduser()
-        if self.base_beside and not path.exists() and (folder / self.base_beside).exists():
-            path = Path(locate(str(folder / self.base_beside)))
-        return str(path)
+        there = Path(self.base.name).expanduser().exists()
+        if self.base_beside and not there and (folder / self.base_beside).exists():
+            beside = {"name": str(folder / self.base_beside)}
+            return self.base.model_copy(update=beside).location
+        return str(Path(self.base.location).expanduser())
 
 
 def find_artifact(run: Run | str | os.PathLike[str]) -> Path:
@@ -197,7 +199,7 @@ def _from_dict(values: dict[str, Any]) -> ArtifactManifest:
         base=ModelConfig.model_validate(
             {key: base[key] for key in ModelConfig.model_fields if key in base}
         ),
-        origin=Origin(base["fingerprint"], tuple(base["new"])),
+        origin=Origin(base["fingerprint"], tuple(base["new"]), base.get("gguf_sha256")),
         max_length=int(values["max_length"]),
         precision=TypeAdapter[Precision](Precision).validate_python(values["precision"]),
         inputs=None if values["inputs"] is None else tuple(values["inputs"]),
@@ -223,4 +225,4 @@ def _options_of_version_1(folder: Path, kind: str) -> dict[str, Any]:
 
 def _beside(base: ModelConfig, folder: Path) -> str | None:
     path = Path(base.name).expanduser()
-    return os.path.relpath(path, folder) if path.is_dir() else None
+    return os.path.relpath(path, folder) if path.exists() else None

@@ -216,7 +216,7 @@ def _load_model(
     if (location := Path(manifest.base_location(folder))).is_dir():
         check_files(location)
     try:
-        own = {"name": manifest.base_location(folder), "trust_remote_code": trust}
+        own = {"name": str(location), "gguf_file": None, "trust_remote_code": trust}
         there = base.model_copy(update=own)
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         model, _ = read_weights(there, auto_class, config)
@@ -299,20 +299,31 @@ def _card(manifest: ArtifactManifest, pooled: bool, adapter: bool) -> str:
     if adapter:
         lines += ["from peft import PeftModel"]
     auto_class = problem.auto_class
-    location = "MERGED_BASE" if adapter and find_adapter(base.location) else base.location
     lines += [f"from transformers import AutoConfig, {auto_class}", ""]
     trust = ", trust_remote_code=True" if pooled and not adapter else ""
     if adapter:
-        if location != base.location:  # transformers would not merge it
-            lines += [f"# first: welltuned export {base.name} to=plain out=MERGED_BASE"]
-        lines += ['config = AutoConfig.from_pretrained("THIS_FOLDER")']
-        lines += [f"base = {auto_class}.from_pretrained("]
-        lines += [f'    "{location}", config=config, ignore_mismatched_sizes=True']
-        lines += [")"]
-        lines += ['model = PeftModel.from_pretrained(base, "THIS_FOLDER")']
+        lines += _lines_of_adapter(base, auto_class)
     else:
         lines += [f'model = {auto_class}.from_pretrained("THIS_FOLDER"{trust})']
     if rule := problem.scorer.decision_rule:
         lines += ["```", "", "What `predict` makes of the logits, and the plain libraries do not:"]
         lines += ["", "```json", *json.dumps(rule, indent=2, ensure_ascii=False).splitlines()]
     return "\n".join([*lines, "```", ""])
+
+
+def _lines_of_adapter(base: ModelConfig, auto_class: str) -> list[str]:
+    """Python that loads an adapter's base, and the adapter into it."""
+    location, first, options = base.location, [], "config=config, ignore_mismatched_sizes=True"
+    if (file := base.gguf) is not None:
+        location, options = str(file.parent), f'gguf_file="{file.name}", {options}'
+    elif find_adapter(location):  # transformers would not merge it
+        location = "MERGED_BASE"
+        first = [f"# first: welltuned export {base.name} to=plain out=MERGED_BASE"]
+    return [
+        *first,
+        'config = AutoConfig.from_pretrained("THIS_FOLDER")',
+        f"base = {auto_class}.from_pretrained(",
+        f'    "{location}", {options}',
+        ")",
+        'model = PeftModel.from_pretrained(base, "THIS_FOLDER")',
+    ]

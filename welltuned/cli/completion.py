@@ -49,6 +49,7 @@ OWN_WORDS: dict[str, tuple[str, ...]] = {
     "completion": ("bash", "zsh", "fish"),
     "data next": ("n=", "file="),
     "data suspects": ("folds=", "test=", "folder="),
+    "demo": ("llm", "model=", "out="),
     "export": (
         *(f"to={name}" for name in ("onnx", "openvino", "gguf", "sentence-transformers", "plain")),
         *(f"precision={name}" for name in ("int8", "fp16", "fp32")),

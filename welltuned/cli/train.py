@@ -34,19 +34,22 @@ def train_command(
     """
     file, overrides = split_arguments(arguments)
     command = "welltuned " + shlex.join(sys.argv[1:])
-    run = observed(lambda observer: _carry_out(file, overrides, observer, command))
+    run = observed(lambda observer: carry_out(file, overrides, observer, command))
     print_run(run, as_json, verbose)
 
 
-def observed(work: Callable[[Observer], Run]) -> Run:
-    """A run that is told on standard error, from the start of this process on."""
+def observed(work: Callable[[Observer], Run], begins_process: bool = True) -> Run:
+    """A run that is told on standard error.
+
+    What a process did before its first run counts as that run's time, such as imports.
+    """
     from welltuned.cli.console.run import ConsoleObserver
     from welltuned.runs.phases import CLOCK
     from welltuned.runs.process_age import process_age
     from welltuned.runs.status import interruptible
     from welltuned.training.waits import telling_waits
 
-    CLOCK.expect(process_age())
+    CLOCK.expect(process_age() if begins_process else 0.0)
     observer: ConsoleObserver = ConsoleObserver()
     try:
         with interruptible(), telling_waits(observer):
@@ -55,7 +58,8 @@ def observed(work: Callable[[Observer], Run]) -> Run:
         observer.close()
 
 
-def _carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
+def carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
+    """The run that a config and keys ask for: a single one, one of folds, or a pipeline."""
     from welltuned.runs.phases import phase
     from welltuned.schema.document import peek
 

@@ -56,6 +56,9 @@ class AdapterFolder:
 
     def require_mergeable(self) -> None:
         """Raise `InputError` where no weights of the base can hold what the adapter computes."""
+        # Its import registers our own methods, which `peft_api` has to be whole for.
+        import peft  # noqa: F401
+
         from welltuned.models.compat.peft_api import can_merge
 
         if not can_merge(str(self.settings.get("peft_type"))):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from welltuned.errors import InputError
+from welltuned.models.gguf.sources import find_gguf
 from welltuned.models.locations import locate
 from welltuned.schema.local_path import is_local_path
 
@@ -81,7 +82,8 @@ def _as_path(folder: Path) -> str:
 
 def _folder_of_package(name: str) -> Path | None:
     try:
-        return Path(locate(name))
+        file = find_gguf(name, None, None)
+        return Path(locate(name)) if file is None else file.parent
     except InputError:  # not installed, or without a model
         return None
 

@@ -27,7 +27,9 @@ def write_sums(folder: Path, without: str) -> None:
     """Hash every file that is there but one, which people may edit."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     names = [file.relative_to(folder).as_posix() for file in files]
-    lines = [f"{_digest(folder / name)}  {name}\n" for name in names if name not in (SUMS, without)]
+    lines = [
+        f"{file_digest(folder / name)}  {name}\n" for name in names if name not in (SUMS, without)
+    ]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
@@ -63,7 +65,7 @@ def _changed(folder: Path) -> Iterator[Fault]:
     for name, digest in _written(folder / SUMS):
         file = folder / name
         try:
-            same = _stays_inside(name) and _digest(file) == digest
+            same = _stays_inside(name) and file_digest(file) == digest
         except OSError:
             same = False
         if not same:
@@ -91,7 +93,7 @@ def _stays_inside(name: str) -> bool:
     return not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
 
 
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

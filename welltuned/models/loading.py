@@ -7,9 +7,6 @@ cannot work), its skeleton without weights (to see its anatomy), and its weights
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -20,7 +17,10 @@ from welltuned.errors import Fault, InputError, RunFailed
 from welltuned.models.adapters import AdapterFolder, find_adapter
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.checksums import check_sums, weights_fingerprint
+from welltuned.models.gguf.converted import converted_folder, gguf_digest
+from welltuned.models.gguf.sources import find_gguf
 from welltuned.models.locations import locate, require_model_there
+from welltuned.models.silence import quiet as quiet
 from welltuned.models.template_options import TemplateOption, set_template_options
 from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part
@@ -40,8 +40,10 @@ class ModelConfig(Part):
     shorthand: ClassVar[str | None] = "name"
 
     name: str = Field(examples=["microsoft/deberta-v3-small"])
-    """A folder, a finished run to go on from, a hub name such as `microsoft/graphcodebert-base`, or
-    `package:NAME` for a model inside an installed Python package."""
+    """A folder, a GGUF file, a finished run to go on from, a hub name such as
+    `microsoft/graphcodebert-base`, or `package:NAME` for a model inside an installed package."""
+    gguf_file: str | None = Field(default=None, examples=["SmolLM2-135M-Instruct-Q8_0.gguf"])
+    """Which GGUF file of the folder or hub name is the model, where there are several."""
     revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit on the hub."""
     trust_remote_code: Annotated[bool, RunsCode()] = False
@@ -72,9 +74,22 @@ class ModelConfig(Part):
 
     @property
     def location(self) -> str:
-        """A local folder, or the hub name as given; of a run, its model folder. Raises `InputError`
-        for a package that is not installed, and a run without a finished model."""
-        return locate(self.name)
+        """A local folder, or the hub name as given; of a run, its model folder; of a GGUF file,
+        that of its model, converted at first. Raises `InputError` for a package that is not
+        installed, a run without a finished model, and a GGUF file that cannot be read."""
+        file = self.gguf
+        return locate(self.name) if file is None else str(converted_folder(file))
+
+    @property
+    def gguf(self) -> Path | None:
+        """The GGUF file that it is read from, if any. Raises `InputError`."""
+        return find_gguf(self.name, self.gguf_file, self.revision)
+
+    @property
+    def gguf_sha256(self) -> str | None:
+        """The hash of that file."""
+        file = self.gguf
+        return None if file is None else gguf_digest(file)
 
     @property
     def source(self) -> dict[str, object]:
@@ -346,22 +361,6 @@ def _merge(adapter: AdapterFolder, model: ModelConfig) -> PreTrainedModel:
 
 def _base_of(adapter: AdapterFolder, model: ModelConfig) -> ModelConfig:
     own = {"name": adapter.base, "revision": adapter.revision}
-    return model.model_copy(update={**own, "dtype": adapter.origin.get("dtype", model.dtype)})
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers while it loads or saves; we check and report what it would print."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    kept = {"dtype": adapter.origin.get("dtype", model.dtype)}
+    file = {"gguf_file": adapter.origin.get("gguf_file")}
+    return model.model_copy(update={**own, **kept, **file})

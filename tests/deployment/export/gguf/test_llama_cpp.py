@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from llamas import LLAMA3_ROPE, artifact_of, pieces_tokenizer, speaking
 from welltuned.deployment.export.gguf.format import WEIGHTS, write_gguf
 from welltuned.models.available import find_available
+from welltuned.models.loading import ModelConfig
 
 TEXTS = [
     "The film, aged 12, was 345.",
@@ -73,12 +74,13 @@ def test_every_build_answers_the_same(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_real_model_answers_the_same(tmp_path: Path) -> None:
-    """With SmolLM2 in `$WELLTUNED_MODELS`."""
+    """With SmolLM2 in `$WELLTUNED_MODELS`, or its package."""
     here = find_available("HuggingFaceTB/SmolLM2-135M-Instruct")
     if here is None:
         pytest.skip("SmolLM2 is not here")
-    model = AutoModelForCausalLM.from_pretrained(here.folder, dtype=torch.float32).eval()
-    artifact = artifact_of(model, AutoTokenizer.from_pretrained(here.folder), "chat")
+    folder = ModelConfig(name=here.name).location
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    artifact = artifact_of(model, AutoTokenizer.from_pretrained(folder), "chat")
     turns = [{"role": "user", "content": "What do you know about the sea?"}]
     prompt = artifact.tokenizer.apply_chat_template(
         turns, tokenize=False, add_generation_prompt=True

@@ -10,9 +10,7 @@ from llamas import LLAMA3_ROPE
 from support import make_config
 from welltuned.deployment.export.gguf.metadata import (
     context_length,
-    head_dim,
     network_fault,
-    rope_factors,
     write_network,
 )
 
@@ -46,24 +44,10 @@ def test_networks_that_llama_cpp_would_compute_otherwise_are_refused(
     assert fault is not None and fault.code == "export.cannot_hold"
 
 
-def test_a_head_is_as_wide_as_the_config_says_or_its_share() -> None:
-    assert head_dim(make_config("qwen3", head_dim=16)) == 16
-    assert head_dim(make_config("gpt2")) == 32 // 4
-
-
 @pytest.mark.parametrize(("window", "length"), [(None, 128), (96, 96), (4096, 128)])
 def test_a_window_of_attention_limits_the_context(window: int | None, length: int) -> None:
     config = make_config("mistral", max_position_embeddings=128, sliding_window=window)
     assert context_length(config) == length
-
-
-def test_frequencies_are_divided_where_the_embedding_is_scaled() -> None:
-    assert rope_factors(make_config("llama")) is None
-    found = rope_factors(make_config("llama", **LINEAR))
-    assert found is not None and found.tolist() == pytest.approx([4.0] * 4)
-    # Waves of 6, 63, 628 and 6283 tokens: the first goes round within 32 / 4 and is left alone.
-    found = rope_factors(make_config("llama", **LLAMA3))
-    assert found is not None and found.tolist() == pytest.approx([1.0, 8.0, 8.0, 8.0], rel=1e-5)
 
 
 def test_every_size_is_written_as_the_config_has_it() -> None:

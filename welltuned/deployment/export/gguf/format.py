@@ -10,16 +10,12 @@ import numpy as np
 
 from welltuned.artifact.save_load import load_artifact
 from welltuned.deployment.export.base import ExportFormat, ExportJob, WrittenExport, cannot_hold
-from welltuned.deployment.export.gguf.metadata import (
-    ROPE_FACTORS,
-    network_fault,
-    rope_factors,
-    write_network,
-)
+from welltuned.deployment.export.gguf.metadata import network_fault, write_network
 from welltuned.deployment.export.gguf.modelfile import MODELFILE, modelfile
 from welltuned.deployment.export.gguf.tensors import FAMILIES, Tensor, tensors_of, write_tensors
 from welltuned.deployment.export.gguf.vocabulary import Vocabulary, read_vocabulary
 from welltuned.errors import Fault, InputError
+from welltuned.models.gguf.rotary import ROPE_FACTORS, rope_factors
 from welltuned.runs.disk import writing
 
 if TYPE_CHECKING:

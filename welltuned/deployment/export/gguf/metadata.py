@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from welltuned.deployment.export.base import cannot_hold
 from welltuned.errors import Fault
-from welltuned.models.compat.transformers_api import rotary_frequencies
+from welltuned.models.gguf.rotary import head_dim
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
     from transformers import PreTrainedConfig
 
-ROPE_FACTORS = "rope_freqs.weight"
-"""The tensor by which llama.cpp divides each frequency of the rotary embedding."""
 _SCALED = ("llama3", "linear")
 """Rotary embeddings whose frequencies are other ones, whatever the length of a text."""
 
@@ -32,11 +28,6 @@ def network_fault(config: PreTrainedConfig, turns_neighbours: bool) -> Fault | N
     elif rope.get("partial_rotary_factor", 1.0) != 1.0:
         told = "its rotary embedding turns a part of each head alone"
     return None if told is None else cannot_hold("gguf", told, "export to=plain")
-
-
-def head_dim(config: PreTrainedConfig) -> int:
-    """Numbers of a head of attention."""
-    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def context_length(config: PreTrainedConfig) -> int:
@@ -58,18 +49,3 @@ def write_network(writer: GGUFWriter, config: PreTrainedConfig, rows: int) -> No
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_dimension_count(head_dim(config))
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-
-
-def rope_factors(config: PreTrainedConfig) -> np.ndarray | None:
-    """By what each frequency (D / 2) is divided; None where none is.
-
-    From the frequencies that transformers itself computes, so no formula is written down twice.
-    """
-    rope = config.rope_parameters
-    kind = rope.get("rope_type", "default")
-    if kind == "default":
-        return None
-    scaled = rotary_frequencies(config, kind)
-    size = head_dim(config)
-    plain = rope["rope_theta"] ** -(np.arange(0, size, 2, dtype=np.float64) / size)
-    return (plain / scaled.double().numpy()).astype(np.float32)

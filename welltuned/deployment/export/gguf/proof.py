@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 import torch
 
-from welltuned.deployment.export.gguf.metadata import ROPE_FACTORS, context_length, rope_factors
-from welltuned.deployment.export.gguf.splittings import READ_BY_TRANSFORMERS
+from welltuned.deployment.export.gguf.metadata import context_length
 from welltuned.deployment.export.gguf.vocabulary import Vocabulary
 from welltuned.errors import Fault, Place, RunFailed
+from welltuned.models.gguf.rotary import ROPE_FACTORS, rope_factors
+from welltuned.models.gguf.splittings import READ_BY_TRANSFORMERS
 from welltuned.models.loading import quiet
 from welltuned.tasks import chat
 

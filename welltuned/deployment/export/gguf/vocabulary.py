@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from welltuned.deployment.export.base import cannot_hold
-from welltuned.deployment.export.gguf.splittings import splitting_of
 from welltuned.errors import InputError
+from welltuned.models.gguf.splittings import splitting_of
 from welltuned.tasks import chat
 
 if TYPE_CHECKING:

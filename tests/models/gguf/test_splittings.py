@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 
-from welltuned.deployment.export.gguf.splittings import (
+from welltuned.models.gguf.splittings import (
     LLAMA3,
     QWEN2,
     READ_BY_TRANSFORMERS,

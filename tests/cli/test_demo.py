@@ -1,0 +1,72 @@
+"""The demonstration of a chat model: three runs in a row, each from the model before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llamas import speaking
+from welltuned.cli import demo
+from welltuned.deployment.export.gguf.format import write_gguf
+from welltuned.rlhf.read_config import load_rlhf_config
+from welltuned.runs import Run
+from welltuned.training.load_config import load_config
+
+
+def test_every_stage_is_a_line_of_train() -> None:
+    lines = [["model=m", *keys] for keys in demo.LLM_STAGES.values()]
+    examples, preferences = (load_config(None, line) for line in lines[:2])
+    rewards = load_rlhf_config(None, lines[2])
+    assert (examples.task.type, preferences.task.type) == ("generation", "preference")
+    assert rewards.skips_sft and examples.data.test == rewards.data.test == "demo:sums_test_en"
+    assert examples.strategy == preferences.strategy == rewards.strategy
+
+
+@pytest.mark.parametrize(
+    ("response", "reward"),
+    [
+        ("Answer: 68", 1.0),
+        (" Answer: 68\n", 1.0),
+        ("Answer: 78", 0.5),
+        ("Answer: 79", 0.0),
+        ("68", 0.0),
+        ("Answer: 68, I think", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_nearness_is_about_the_number_in_the_wanted_form(response: str, reward: float) -> None:
+    prompt = "<|im_start|>user\nWhat is 23 + 45?<|im_end|>"
+    assert demo.nearness([prompt, "What is 97 - 29?"], [response] * 2) == [reward] * 2
+    assert demo.nearness(["Who are you?"], [response]) == [0.0]
+
+
+def test_other_words_are_refused(call: Any) -> None:
+    status, out, err = call("demo", "llm", "epochs=3")
+    assert (status, out) == (2, "") and "[cli.demo_word_unknown]" in err
+
+
+@pytest.mark.slow
+def test_three_runs_in_a_row_end_with_what_each_of_them_changed(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = {"max_position_embeddings": 256, "num_hidden_layers": 2}
+    write_gguf(speaking(**changes), tmp_path / "tiny.gguf", "fp32")
+    few = "ppo={total_episodes: 32, batch_size: 16, response_length: 4, eval_examples: 8}"
+    stages = demo.LLM_STAGES
+    rewards = (*stages["rewards"][:-1], few)
+    monkeypatch.setattr(demo, "LLM_STAGES", {**stages, "rewards": rewards})
+    status, out, err = call("demo", "llm", "model=tiny.gguf", "out=here", "--json")
+    assert status == 0, err
+    found = json.loads(out)
+    assert list(found["runs"]) == ["examples", "preferences", "rewards"]
+    assert all(Run(Path(folder)).is_finished for folder in found["runs"].values())
+    assert f"model={found['runs']['examples']}" in err, "each begins with the model before"
+    first = found["answers"][0]
+    assert first["question"].startswith("What is") and first["reference"].startswith("Answer:")
+    assert {*first} >= {"the model as it was", "after examples", "after rewards"}
+    assert found["forgotten"]["texts"] == 24 and found["forgotten"]["difference"] != 0
+    assert found["rewards"]["gain_ci95"][0] <= found["rewards"]["gain"]

@@ -1,0 +1,30 @@
+"""transformers' and gguf's readers of GGUF files: what differs between releases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import transformers
+
+__all__ = ["BYTES_AND_WORDS", "known_splittings", "reading_options"]
+
+BYTES_AND_WORDS = "gpt-2"
+"""The splitting that transformers takes for every name which it does not know."""
+
+
+def reading_options() -> dict[str, Any]:
+    """What `from_pretrained` is told besides, so that weights are numbers and not packed blocks.
+
+    Releases before 5.23 know no other way.
+    """
+    config: Any = getattr(transformers, "GgufConfig", None)
+    return {} if config is None else {"quantization_config": config(dequantize=True)}
+
+
+def known_splittings() -> frozenset[str]:
+    """How tokenizers split texts, by the names (`tokenizer.ggml.pre`) that are read as meant."""
+    try:
+        from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+    except ImportError:  # releases before 5.23 look at the architecture
+        return frozenset({BYTES_AND_WORDS})
+    return frozenset({BYTES_AND_WORDS, *GGUF_PRE_TOKENIZER_SPLITS})
