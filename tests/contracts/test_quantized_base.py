@@ -44,6 +44,10 @@ def base(tiny: Any, kind: str, family: str = "llama") -> dict[str, str]:
     return {"name": tiny(family, **SIZES), "quantization": kind}
 
 
+def steps(number: int) -> dict[str, Any]:
+    return {"max_steps": number, "num_train_epochs": "auto"}
+
+
 @pytest.fixture(scope="module")
 def tuned(tiny: Any, few: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of LoRA on a base in nf4. To be read, not changed."""
@@ -69,7 +73,7 @@ def answers(model: Any) -> torch.Tensor:
 def test_what_trains_is_in_float32_beside_a_frozen_base(
     kind: str, strategy: str, tiny: Any, few: str
 ) -> None:
-    loaded = loaded_for(base(tiny, kind), few, STRATEGIES[strategy], training={"max_steps": 2})
+    loaded = loaded_for(base(tiny, kind), few, STRATEGIES[strategy], training=steps(2))
     named = dict(loaded.model.named_parameters())
     held = {name for name, weight in named.items() if scales_of(weight)}
     assert len(held) == sum(len(block.linears) for block in loaded.prepared.anatomy.blocks)
@@ -88,7 +92,7 @@ def test_what_trains_is_in_float32_beside_a_frozen_base(
 def test_both_engines_learn_the_same(tiny: Any, few: str, tmp_path: Path) -> None:
     found = []
     for engine in (torch_loop, hf_trainer):
-        job = job_for(base(tiny, "nf4"), few, LORA, training={"max_steps": 3})
+        job = job_for(base(tiny, "nf4"), few, LORA, training=steps(3))
         job.folder = tmp_path
         fit(engine, job)
         found.append([weight.detach() for group in job.groups for weight in group.parameters])
@@ -111,7 +115,7 @@ def test_the_loss_is_near_that_of_the_base_as_it_is(
 
         fit(
             torch_loop,
-            job_for(model, few, LORA, Noting(), training={"learning_rate": 1e-3, "max_steps": 6}),
+            job_for(model, few, LORA, Noting(), training={"learning_rate": 1e-3, **steps(6)}),
         )
         losses.append(seen)
     assert losses[0] != losses[1]
@@ -119,7 +123,7 @@ def test_the_loss_is_near_that_of_the_base_as_it_is(
 
 
 def test_an_interrupted_run_ends_as_one_that_was_not(tiny: Any, few: str, tmp_path: Path) -> None:
-    training = {"num_train_epochs": 2, "save_steps": 1, "save_strategy": "steps"}
+    training = {"num_train_epochs": 2, "save_steps": 1}
     folders = tmp_path / "whole", tmp_path / "killed"
     parts: dict[str, Any] = {"task": {"pooling": "model"}, "training": training}
     configs = [config_values(base(tiny, "nf4"), few, LORA, folder, **parts) for folder in folders]

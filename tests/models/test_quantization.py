@@ -34,6 +34,7 @@ KINDS = ("nf4", "int8")
 
 def quantized(folder: str, kind: str, auto_class: Any, device: str = "cpu") -> tuple[Any, Any]:
     """(a model whose base is quantised, its anatomy)."""
+    torch.manual_seed(0)  # of a new head
     model = auto_class.from_pretrained(folder).eval()
     head = Head(auto_class, model.config, auto_class is not AutoModelForCausalLM)
     anatomy = examine_anatomy(build_skeleton(head), head.new)

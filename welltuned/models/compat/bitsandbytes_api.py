@@ -71,7 +71,7 @@ class Int8Linear(bitsandbytes.nn.Linear8bitLt):
     def restored(self, dtype: torch.dtype) -> torch.Tensor:
         """The weight (O, I) as it is computed with."""
         weight: Any = self.weight
-        return (weight.data * (weight.SCB / _LEVELS)[:, None]).to(dtype)
+        return weight.data.float().mul_((weight.SCB / _LEVELS)[:, None]).to(dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return _product(x, self)
