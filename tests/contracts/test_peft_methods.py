@@ -33,6 +33,8 @@ from welltuned.engines.snapshot import Snapshot
 from welltuned.strategies.peft_library.methods import possible_methods
 from welltuned.training.forecast.rehearsal import Rehearsal
 
+# FRoD's core is sparse, of which torch tells every program once.
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
 SMALL: dict[str, dict[str, Any]] = {
     "c3a": {"block_size": 16},
     "fourierft": {"n_frequency": 100},

@@ -63,7 +63,7 @@ def test_options_reach_pefts_config(tiny: Any) -> None:
     linears = {linear for block in anatomy.blocks for linear in block.linears}
     lengthened = {name for name, _ in model.named_parameters() if "vera_lambda_b" in name}
     assert {undecorated(name).rpartition(".vera")[0] for name in lengthened} == linears
-    assert set(config.modules_to_save) == {"classifier"} | set(anatomy.pooler)
+    assert "classifier" in config.modules_to_save
 
 
 def test_named_modules_are_taken_as_they_are(tiny: Any) -> None:

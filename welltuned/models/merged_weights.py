@@ -6,6 +6,7 @@ time these take as long as the layer itself.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,9 +44,11 @@ def merged_into_weights(model: nn.Module) -> Iterator[None]:
             layer.merge()
         yield
     finally:
-        for layer in layers:
-            if layer.merged:
-                layer.unmerge()
+        with warnings.catch_warnings():  # of rounding, which to put the weights back undoes
+            warnings.simplefilter("ignore", UserWarning)
+            for layer in layers:
+                if layer.merged:
+                    layer.unmerge()
         for weight, data in kept:
             weight.data = data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -11,6 +12,7 @@ from welltuned.errors import Fault, InputError
 from welltuned.schema.part import conflict_of
 from welltuned.strategies.base import Context, InjectedStrategy, modules_to_save
 from welltuned.strategies.peft_library.methods import (
+    comes_out_again,
     config_classes,
     merge_refusal_of,
     method_refusal,
@@ -21,6 +23,7 @@ from welltuned.strategies.peft_library.options import check_options, option_name
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
+    from torch import nn
     from transformers import PreTrainedModel
 
     from welltuned.models.anatomy import Anatomy
@@ -119,6 +122,10 @@ class Peft(InjectedStrategy):
         return config_classes()[self.method](
             task_type=task_type, modules_to_save=saved or None, **options
         )
+
+    def merged_for_inference(self, model: nn.Module) -> AbstractContextManager[None]:
+        again = comes_out_again(self.method)
+        return super().merged_for_inference(model) if again else nullcontext()
 
     def merge(self, model: Any) -> PreTrainedModel:
         self.require_mergeable()

@@ -41,6 +41,8 @@ _UNMERGED = {
     "beft": "PEFT merges it into layers with a bias alone",
     "lily": "its layers share what they compute, which PEFT cannot merge",
 }
+_MERGED_FOR_GOOD = ("osf",)
+"""Methods that PEFT does not take out of the weights again."""
 _CHANGED_AT_FIRST = ("c3a", "fourierft", "unilora", "vblora")
 """Methods whose first weights change what the model computes."""
 
@@ -66,6 +68,11 @@ def possible_methods() -> list[str]:
 def merge_refusal_of(method: str) -> str | None:
     """Why a method's update cannot be merged into the weights; None where it can."""
     return _UNMERGED.get(method)
+
+
+def comes_out_again(method: str) -> bool:
+    """Whether what was merged into the weights can be taken out of them."""
+    return method not in _MERGED_FOR_GOOD
 
 
 def starts_unchanged_by(method: str) -> bool:
