@@ -28,7 +28,8 @@ class Forks:
     def __init__(self) -> None:
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         forks = sys.platform.startswith("linux")
-        self._pool = LocalPool(forks=forks, preloaded=(*PRELOADED, "optuna", "welltuned.cli"))
+        besides = ("optuna", "torch.distributed.fsdp", "welltuned.cli")
+        self._pool = LocalPool(forks=forks, preloaded=(*PRELOADED, *besides))
         self._ends: dict[LocalWorker, queue.Queue[Event]] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", path)
