@@ -53,8 +53,8 @@ def test_three_runs_in_a_row_end_with_what_each_of_them_changed(
     call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    changes = {"max_position_embeddings": 256, "num_hidden_layers": 2}
-    write_gguf(speaking(**changes), tmp_path / "tiny.gguf", "fp32")
+    artifact = speaking(max_position_embeddings=256, num_hidden_layers=2)
+    write_gguf(artifact, tmp_path / "tiny.gguf", "fp32")
     few = "ppo={total_episodes: 32, batch_size: 16, response_length: 4, eval_examples: 8}"
     stages = demo.LLM_STAGES
     rewards = (*stages["rewards"][:-1], few)

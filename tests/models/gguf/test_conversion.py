@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from faults import noted, refused
 from llamas import LLAMA3_ROPE, bpe_tokenizer, pieces_tokenizer
 from welltuned.models.gguf.conversion import convert_gguf
-from welltuned.models.gguf.header import read_header
+from welltuned.models.gguf.header import read_gguf_header
 from welltuned.schema.messages import Message
 
 TEXTS = (
@@ -27,7 +27,7 @@ TEXTS = (
 
 def converted(file: Path, folder: Path) -> tuple[Any, Any, list[Message]]:
     """(model, tokenizer, notes) by the plain libraries' own loaders."""
-    notes = convert_gguf(file, read_header(file), folder)
+    notes = convert_gguf(file, read_gguf_header(file), folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     return model.eval(), AutoTokenizer.from_pretrained(folder), notes
 

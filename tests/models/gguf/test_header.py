@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from faults import refused
-from welltuned.models.gguf.header import read_header
+from welltuned.models.gguf.header import read_gguf_header
 
 
 def written(file: Path, **keys: Any) -> Path:
@@ -37,7 +37,7 @@ def written(file: Path, **keys: Any) -> Path:
 
 def test_keys_and_tensors_are_those_that_were_written(tmp_path: Path) -> None:
     file = written(tmp_path / "x.gguf")
-    header = read_header(file)
+    header = read_gguf_header(file)
     assert header.architecture == "llama" and header.keys["a.long"] == 2**40
     assert header.of_network("block_count") == 2 and header.of_network("rope.freq_base") == 500.0
     assert header.of_network("no.such.key") is None
@@ -53,17 +53,17 @@ def test_keys_and_tensors_are_those_that_were_written(tmp_path: Path) -> None:
 
 
 def test_data_begin_where_the_file_says(tmp_path: Path) -> None:
-    header = read_header(written(tmp_path / "x.gguf", general_alignment=256))
+    header = read_gguf_header(written(tmp_path / "x.gguf", general_alignment=256))
     assert header.data_start % 256 == 0
 
 
 def test_a_file_that_ends_within_its_header_is_refused_wherever_it_ends(tmp_path: Path) -> None:
     file = written(tmp_path / "x.gguf")
     whole = file.read_bytes()
-    for length in range(0, read_header(file).data_start - 40, 7):
+    for length in range(0, read_gguf_header(file).data_start - 40, 7):
         file.write_bytes(whole[:length])
         with refused("model.gguf_damaged", place=str(file)):
-            read_header(file)
+            read_gguf_header(file)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_what_no_file_says_is_refused_with_the_reason(
     whole[start : start + len(content)] = content
     file.write_bytes(whole)
     with refused("model.gguf_damaged") as caught:
-        read_header(file)
+        read_gguf_header(file)
     assert reason in caught.value.faults[0].values["reason"]
 
 
 def test_an_alignment_of_nothing_is_refused(tmp_path: Path) -> None:
     with refused("model.gguf_damaged", reason="its alignment is 0"):
-        read_header(written(tmp_path / "x.gguf", general_alignment=0))
+        read_gguf_header(written(tmp_path / "x.gguf", general_alignment=0))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faults import refused
-from welltuned.models.gguf.header import GgufHeader, StoredTensor, read_header
+from welltuned.models.gguf.header import GgufHeader, StoredTensor, read_gguf_header
 from welltuned.models.gguf.tensors import check_tensors
 
 
@@ -34,7 +34,7 @@ def packed_as(kind: int, header: GgufHeader) -> GgufHeader:
 
 
 def test_a_whole_file_passes_and_one_that_lacks_a_byte_is_told(file: Path) -> None:
-    header = read_header(file)
+    header = read_gguf_header(file)
     check_tensors(file, header)
     whole = header.data_start + header.tensors["plain"].start + 64
     with file.open("r+b") as stream:
@@ -49,11 +49,11 @@ def test_a_whole_file_passes_and_one_that_lacks_a_byte_is_told(file: Path) -> No
 @pytest.mark.parametrize("kind", [999, int(gguf.GGMLQuantizationType.I32)])
 def test_a_type_that_is_unknown_or_holds_no_weights_is_refused(kind: int, file: Path) -> None:
     with refused("model.gguf_type_unknown", tensor="packed", kind=kind):
-        check_tensors(file, packed_as(kind, read_header(file)))
+        check_tensors(file, packed_as(kind, read_gguf_header(file)))
 
 
 def test_one_of_several_files_is_no_model(file: Path) -> None:
-    header = read_header(file)
+    header = read_gguf_header(file)
     parts = replace(header, keys={**header.keys, "split.count": 3})
     with refused("model.gguf_in_parts", parts=3):
         check_tensors(file, parts)
@@ -65,5 +65,5 @@ def test_without_the_library_its_extra_is_named(
 ) -> None:
     monkeypatch.setattr("welltuned.models.gguf.tensors.find_spec", lambda name: None)
     with refused("model.gguf_library_missing") as caught:
-        check_tensors(file, read_header(file))
+        check_tensors(file, read_gguf_header(file))
     assert "welltuned[gguf]" in str(caught.value.faults[0].remedy)

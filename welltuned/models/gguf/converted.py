@@ -23,7 +23,7 @@ from pathlib import Path
 
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models.checksums import SUMS, check_sums, file_digest, write_sums
-from welltuned.models.gguf.header import GgufHeader, read_header
+from welltuned.models.gguf.header import GgufHeader, read_gguf_header
 from welltuned.models.gguf.tensors import check_tensors
 from welltuned.runs.disk import fault_of_disk
 from welltuned.runs.locks import holding
@@ -56,7 +56,7 @@ def converted_folder(file: Path) -> Path:
         return _OPENED[known]
     home = cache_folder() / "gguf" / _key(gguf_digest(file))
     if not _is_whole(home):
-        header = read_header(file)
+        header = read_gguf_header(file)
         check_tensors(file, header)
         with phase("convert"), _storing(home, 4 * header.elements), holding(_lock(home)):
             if not _is_whole(home):  # another process may have come first

@@ -78,7 +78,7 @@ class GgufHeader:
         return sum(tensor.elements for tensor in self.tensors.values())
 
 
-def read_header(file: Path) -> GgufHeader:
+def read_gguf_header(file: Path) -> GgufHeader:
     """Raises `InputError` for a file that is none of the format, or ends within its header."""
     try:
         with file.open("rb") as stream:
