@@ -9,10 +9,18 @@ import pytest
 import serving
 from marked import with_part
 
+
+def rate(texts_a_second: float) -> serving.Rate:
+    """At two milliseconds of a processor for each text."""
+    return serving.Rate([texts_a_second], [0.002])
+
+
 FOUND = serving.Found(
-    predict=500.0,
-    rates={1: 300.0, 32: 480.0},
+    predict=rate(500.0),
+    rates={1: rate(300.0), 32: rate(480.0)},
     latencies={1: [0.01] * 99 + [0.2], 32: [0.05]},
+    kept=[0.02],
+    refused=0.25,
     differ=2e-7,
     asked=120,
     lost=0,
@@ -22,8 +30,8 @@ FOUND = serving.Found(
 @pytest.mark.parametrize("language", serving.PAGES)
 def test_the_table_has_a_row_for_each_size_and_what_was_lost(language: str) -> None:
     found = serving.table(FOUND, language)
-    assert "| 32 | 480 | 0.96 | 50 ms | 50 ms |" in found
-    assert "| 1 | 300 | 0.60 | 10 ms |" in found and "120" in found
+    assert "| 32 | 480 | 0.96 | 1.00 | 50 ms | 50 ms |" in found
+    assert "| 1 | 300 | 0.60 | 1.00 | 10 ms |" in found and "120" in found and "25.0%" in found
 
 
 @pytest.mark.parametrize("language", serving.PAGES)

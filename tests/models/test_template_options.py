@@ -75,7 +75,7 @@ def test_it_travels_with_the_model(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [True, 3, "text", 0.5])
-def test_values_keep_their_kind(value: object) -> None:
+def test_values_keep_their_kind(value: bool | int | float | str) -> None:
     tokenizer = byte_tokenizer("{{ [kind is string, kind is boolean, kind] }}")
     set_template_options(tokenizer, {"kind": value})
     assert written(tokenizer) == str([isinstance(value, str), isinstance(value, bool), value])

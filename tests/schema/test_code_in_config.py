@@ -13,6 +13,7 @@ from welltuned.errors import Faults, InputError
 from welltuned.experiments.comparison.config import read_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.rlhf.read_config import load_rlhf_config
+from welltuned.rlhf.rewards import JudgeSource
 from welltuned.training.load_config import load_config
 
 CONFIG = """model: {name: m, trust_remote_code: true}
@@ -66,7 +67,7 @@ def test_a_pipeline_asks_too(tmp_path: Path, unasked: None) -> None:
         load_rlhf_config(written(tmp_path, text), [])
     text = text.replace("{function: mine.judge}", "runs/judge")
     judge = load_rlhf_config(written(tmp_path, text), ["reward={function: my.judge}"]).reward[0]
-    assert judge.function == "my.judge"
+    assert isinstance(judge, JudgeSource) and judge.function == "my.judge"
 
 
 def test_a_comparison_asks_too_for_a_strategy_of_its_own(tmp_path: Path, unasked: None) -> None:

@@ -63,7 +63,7 @@ def test_reward_models_are_quantised_too(
     assert not (target / "predict.py").exists()
     ours, theirs = open_predictor(target).predict(asked), wt.load(run).predict(asked)
     rewards = [[float(row["prediction"]) for row in rows] for rows in (ours, theirs)]
-    assert np.abs(np.subtract(*rewards)).max() < 0.5 * np.std(rewards[1]) + 0.02
+    assert np.abs(np.subtract(rewards[0], rewards[1])).max() < 0.5 * np.std(rewards[1]) + 0.02
 
 
 @pytest.mark.slow
@@ -146,4 +146,4 @@ def test_weights_that_one_file_cannot_hold_stand_beside_the_graph(
         answers.append(OnnxFormat().graph(folder).run({"input_ids": TINY_IDS}))
     assert files == [["model.onnx"], ["model.onnx", "model.onnx.data"]]
     assert (tmp_path / "most-1" / "model.onnx.data").stat().st_size > 1000
-    assert np.array_equal(*answers)
+    assert np.array_equal(answers[0], answers[1])

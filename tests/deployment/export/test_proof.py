@@ -75,6 +75,7 @@ def test_as_many_as_are_said_to_be_needed_do_show_it() -> None:
         after = np.ones(number)
         before = np.ones(number)
         before[: number * 3 // 200] = after[-(number * 3 // 200) :] = 0
+        assert ACCURACY is not None
         drop, worst = points_lost(ACCURACY, mean_of(before), mean_of(after))
         return scored(drop, worst, number)
 

@@ -167,7 +167,8 @@ def test_a_template_without_calls_reads_them_as_text_and_the_tools_are_told_of()
 
 def test_tools_that_are_none_or_empty_change_nothing() -> None:
     plain = read(messages=AS_FILED)
-    for nothing in (None, "", [], "[]"):
+    nothings: list[object] = [None, "", [], "[]"]
+    for nothing in nothings:
         assert read(messages=AS_FILED, tools=nothing) == plain
 
 

@@ -23,7 +23,7 @@ BATCH = {
 class Means(ResponseLikelihood):
     """The same, averaged over tokens."""
 
-    averages = True  # type: ignore[assignment]
+    averages = True
 
 
 @pytest.fixture(autouse=True)

@@ -207,7 +207,7 @@ def _traced(prepared: RunPlan, batch: np.ndarray, base: Base, recomputes: bool) 
     rehearsal.advance(END)
     precision = "fp32" if training.precision == "fp32" else "bf16"
     rehearsal = replace(rehearsal, precision=precision)
-    return TracedStep.of(rehearsal, batch, training.gradient_accumulation_steps > 1)
+    return TracedStep.of(rehearsal, batch, training)
 
 
 def _ways(

@@ -21,9 +21,11 @@ from typing import Literal
 
 import numpy as np
 
+from welltuned.engines.config import ResolvedTraining
+from welltuned.engines.optimizers.facts import FLOAT
 from welltuned.models.anatomy import undecorated
 from welltuned.schema.units import read_size
-from welltuned.training.forecast.memory import FLOAT
+from welltuned.training.forecast.memory import optimizer_bytes
 from welltuned.training.forecast.rehearsal import Rehearsal
 
 Base = Literal["float32", "bfloat16", "int8", "nf4"]
@@ -33,8 +35,6 @@ RESERVE = round(1.5 * 2**30)
 """What CUDA, NCCL and their libraries take of each GPU before any tensor."""
 SPREAD = 1.05
 """How much more the allocator takes than tensors that come and go."""
-_MOMENTS = 2 * FLOAT
-"""Bytes that AdamW keeps of each weight."""
 _COMPUTED = 2
 """Bytes of a number that a quantised weight is restored to."""
 
@@ -112,21 +112,25 @@ class TracedStep:
     """The largest micro-batch of a training, rehearsed: all that its memory follows from."""
 
     weights: tuple[_Weight, ...]
+    optimizer: int
+    """Bytes that the optimizer keeps of all that trains."""
     activations: int
     """Bytes at their most, when each gradient is let go as soon as it is there."""
     with_gradients: tuple[int, int]
     """Bytes of (activations, gradients) when they are most together, as all gradients stay."""
 
     @classmethod
-    def of(cls, rehearsal: Rehearsal, batch: np.ndarray, accumulates: bool) -> TracedStep:
-        """`accumulates`: gradients are there while the next micro-batch is read."""
+    def of(cls, rehearsal: Rehearsal, batch: np.ndarray, training: ResolvedTraining) -> TracedStep:
+        """With accumulation, gradients are there while the next micro-batch is read."""
+        accumulates = training.gradient_accumulation_steps > 1
         weights, held = tuple(_weights(rehearsal)), rehearsal.weight_bytes
         alone = rehearsal.step([batch], keeps_gradients=False)
         both = rehearsal.step([batch, batch] if accumulates else [batch])
         trained = FLOAT * sum(weight.count for weight in weights if weight.trains)
         gradients = min(trained, both.at_peak[""])
         together = max(0, both.peak - held - gradients), gradients
-        return cls(weights, max(0, alone.peak - held), together)
+        kept = optimizer_bytes(rehearsal.groups, training)
+        return cls(weights, kept, max(0, alone.peak - held), together)
 
     @property
     def freezes(self) -> bool:
@@ -144,7 +148,7 @@ def sharded_memory(step: TracedStep, number: int) -> RankMemory:
     return RankMemory(
         weights=_share(sum(weight.bytes for weight in step.weights), number),
         gradients=_share(step.trained_bytes, number),
-        optimizer=_share(_MOMENTS * step.trained_bytes / FLOAT, number),
+        optimizer=_share(step.optimizer, number),
         in_use=_in_use(step.weights),
         activations=step.activations,
     )
@@ -158,7 +162,7 @@ def whole_memory(step: TracedStep, number: int, base: Base) -> RankMemory:
         weights=round(sum(weight.held(base) for weight in step.weights)),
         # Of several the gradients are summed in one message, a copy of them.
         gradients=gradients if number == 1 else max(gradients, 2 * trained),
-        optimizer=round(_MOMENTS * trained / FLOAT),
+        optimizer=step.optimizer,
         in_use=_COMPUTED * max(restored, default=0),
         activations=activations,
     )
