@@ -72,7 +72,7 @@ def rows() -> Iterator[str]:
     """The table, line by line."""
     from welltuned.schema.units import size_text
     from welltuned.training.forecast.gpu_plan import rehearse_ways
-    from welltuned.training.forecast.rank_memory import Gpus
+    from welltuned.training.forecast.gpus import Gpus
 
     yield "| model | strategy | GPUs | fits | in the least memory | of each GPU |"
     yield "|---|---|---|---|---|---|"

@@ -209,6 +209,8 @@ OTHER_STARTS: dict[str, dict[str, Any]] = {
     "reward.run": {"reward": {}},
     "reward.function": {"reward": {}},
     "reward.columns": {"reward": {"function": "mine.rewards.brevity"}},
+    "task.simpo_gamma": {"task": {"type": "preference", "loss": "simpo"}},
+    "training.optim_args": {"training": {"optim": "adamw"}},
     "reward.time_limit": {"reward": {"function": "mine.rewards.brevity"}},
 }
 """For keys that stand in place of what a start above has."""

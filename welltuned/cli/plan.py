@@ -44,7 +44,7 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.errors import Faults
     from welltuned.schema.document import peek
-    from welltuned.training.forecast.gpu_plan import take_gpus
+    from welltuned.training.forecast.gpus import take_gpus
     from welltuned.training.forecast.limits import take_limits
 
     file, overrides = split_arguments(arguments)

@@ -42,7 +42,7 @@ def check_optimizer(training: TrainingConfig, faults: Faults) -> None:
         faults.extend(error.faults)
         return
     except (ValueError, TypeError) as error:
-        _refuse(training, error, faults)
+        _unusable(training, error, faults)
         return
     _check_keys(training, known, faults)
     _check_options(training, known, faults)
@@ -146,12 +146,12 @@ def _try(training: TrainingConfig, faults: Faults) -> None:
     except WelltunedError as error:
         faults.extend(error.faults)
     except Exception as error:  # whatever a class from elsewhere says of options it cannot have
-        _refuse(training, error, faults)
+        _unusable(training, error, faults)
     finally:
         torch.set_rng_state(random)
 
 
-def _refuse(training: TrainingConfig, error: Exception, faults: Faults) -> None:
+def _unusable(training: TrainingConfig, error: Exception, faults: Faults) -> None:
     faults.add(
         "training.optimizer_unusable",
         "'training.optim: {optim}' cannot be used: {reason}",

@@ -21,6 +21,7 @@ UPSTREAM = {"torch", "transformers", "peft"}
 DOCUMENTED = {
     "peft": set(),
     "torch": {
+        "torch.distributed.device_mesh", "torch.distributed.fsdp", "torch.distributed.tensor",
         "torch.nn", "torch.nn.functional", "torch.optim", "torch.optim.lr_scheduler",
         "torch.overrides", "torch.utils.checkpoint", "torch.utils.data", "torch.utils.tensorboard",
     },

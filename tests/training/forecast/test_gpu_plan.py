@@ -13,8 +13,8 @@ from support import config_values
 from welltuned.cli.console.gpu_plan import render_gpu_plan
 from welltuned.config import run_config_from
 from welltuned.errors import Faults
-from welltuned.training.forecast.gpu_plan import GpuPlan, plan_gpus, rehearse_ways, take_gpus
-from welltuned.training.forecast.rank_memory import Gpus
+from welltuned.training.forecast.gpu_plan import GpuPlan, plan_gpus, rehearse_ways
+from welltuned.training.forecast.gpus import Gpus, take_gpus
 
 GB = 1e9
 

@@ -13,7 +13,8 @@ from measuring import measure_step_as_rank
 from support import config_values, write_rows
 from welltuned.config import run_config_from
 from welltuned.training.forecast.gpu_plan import plan_gpus
-from welltuned.training.forecast.rank_memory import Gpus, RankMemory
+from welltuned.training.forecast.gpus import Gpus
+from welltuned.training.forecast.rank_memory import RankMemory
 
 WITHIN = 0.15
 """How far off the foreseen peak may be, either way."""

@@ -6,20 +6,19 @@ has the whole model or its share. What is learned is the same in all of them, bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, replace
 
 import numpy as np
 import torch
 
 from welltuned.config import RunConfig
-from welltuned.errors import Faults, Place
 from welltuned.strategies.base import END
 from welltuned.training.encode import Working
+from welltuned.training.forecast.gpus import Gpus
 from welltuned.training.forecast.rank_memory import (
     QUANTISED,
     Base,
-    Gpus,
     RankMemory,
     TracedStep,
     sharded_memory,
@@ -31,7 +30,6 @@ from welltuned.training.prepare import RunPlan, prepare
 
 _MOST = 1024
 """GPUs that are thought of where those that were named do not do."""
-_KEY = "gpus"
 
 
 @dataclass(frozen=True)
@@ -86,27 +84,6 @@ class GpuPlan:
         return {**asdict(self), "rows": rows}
 
 
-def take_gpus(arguments: Iterable[str], faults: Faults) -> tuple[Gpus | None, list[str]]:
-    """(the GPUs that `gpus=` names among the arguments, the other arguments)."""
-    found, others = None, []
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if not equals or key != _KEY:
-            others.append(argument)
-            continue
-        try:
-            found = Gpus.read(text)
-        except ValueError:
-            faults.add(
-                "plan.bad_gpus",
-                "'gpus' is {written!r}",
-                Place(f"argument '{argument}'"),
-                "write how many there are and the memory of each, as 8x80GB, or 24GB for one",
-                written=text,
-            )
-    return found, others
-
-
 def plan_gpus(config: RunConfig, gpus: Gpus, progress: Working) -> GpuPlan:
     """What each of these GPUs would hold. Raises `InputError` as `rehearse_ways` does."""
     return rehearse_ways(config, progress).on(gpus)
@@ -121,8 +98,7 @@ def rehearse_ways(config: RunConfig, progress: Working) -> RehearsedWays:
     training, examples = prepared.config.training, prepared.learned
     batch = StepCounts.of(prepared, training.resolved()).shapes()[-1]
     steps = list(_steps(prepared, batch, progress))
-    quantised: Base | None = prepared.config.model.model_dump().get("quantization")
-    base = quantised or prepared.config.model.dtype
+    base: Base = prepared.config.model.quantization or prepared.config.model.dtype
     rows = len(examples.rows_of(batch.tolist()))
     return RehearsedWays(
         model=prepared.config.model.name,

@@ -24,7 +24,6 @@ import numpy as np
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.optimizers.facts import FLOAT
 from welltuned.models.anatomy import undecorated
-from welltuned.schema.units import read_size
 from welltuned.training.forecast.memory import optimizer_bytes
 from welltuned.training.forecast.rehearsal import Rehearsal
 
@@ -37,24 +36,6 @@ SPREAD = 1.05
 """How much more the allocator takes than tensors that come and go."""
 _COMPUTED = 2
 """Bytes of a number that a quantised weight is restored to."""
-
-
-@dataclass(frozen=True)
-class Gpus:
-    """So many GPUs, each with so much memory."""
-
-    number: int
-    memory: float
-    """Bytes."""
-
-    @classmethod
-    def read(cls, written: str) -> Gpus:
-        """`8x80GB`, or `24GB` for one. Raises `ValueError`."""
-        number, times, size = written.rpartition("x")
-        found = cls(int(number) if times else 1, read_size(size))
-        if found.number < 1 or found.memory <= 0:
-            raise ValueError(written)
-        return found
 
 
 @dataclass(frozen=True)

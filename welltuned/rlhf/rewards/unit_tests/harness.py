@@ -31,7 +31,7 @@ def _run(folder: str) -> None:
         request = json.load(file)
     os.unlink(request_file)
     _limit(request["limits"])
-    _refuse()
+    _forbid()
     held: dict[str, Any] = {"__name__": "program"}
     started = _holds(request["program"], held)
     for test in request["tests"]:
@@ -60,7 +60,7 @@ def _limit(limits: dict[str, float]) -> None:
     signal.setitimer(signal.ITIMER_REAL, wall_seconds)
 
 
-def _refuse() -> None:
+def _forbid() -> None:
     """Let Python itself refuse processes, threads and the network, for good."""
     local = getattr(socket, "AF_UNIX", None)
 
