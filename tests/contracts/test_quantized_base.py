@@ -33,7 +33,7 @@ from welltuned.runs.export_schema import read_export
 from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.prepare import prepare
 
-SIZES = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2}
+SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 KINDS = ("nf4", "int8")
 LORA: dict[str, Any] = {"type": "lora", "r": 4}
 BESIDE = ("lora", "prompt", "prefix", "houlsby", "parallel")
@@ -123,13 +123,14 @@ def test_the_loss_is_near_that_of_the_base_as_it_is(
 
 
 def test_an_interrupted_run_ends_as_one_that_was_not(tiny: Any, few: str, tmp_path: Path) -> None:
-    training = {"num_train_epochs": 2, "save_steps": 1}
+    training = {"num_train_epochs": 1, "save_steps": 1}
     folders = tmp_path / "whole", tmp_path / "killed"
     parts: dict[str, Any] = {"task": {"pooling": "model"}, "training": training}
+    parts["evaluation"] = {"untrained": False}
     configs = [config_values(base(tiny, "nf4"), few, LORA, folder, **parts) for folder in folders]
     whole = wt.train(configs[0])
     with pytest.raises(Killed):
-        wt.train(configs[1], observer=Killing(9))
+        wt.train(configs[1], observer=Killing(4))
     assert left_by(wt.resume(folders[1])) == left_by(whole)
 
 

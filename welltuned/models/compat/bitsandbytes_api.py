@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import bitsandbytes
 import torch
 from bitsandbytes import functional
+from bitsandbytes.nn.modules import Int8Params, Linear4bit, Linear8bitLt, Params4bit
 from torch import nn
 
 _LEVELS = 127
 """How many steps the largest weight of a row has in eight bits."""
 
 
-class Nf4Linear(bitsandbytes.nn.Linear4bit):  # type: ignore[misc]
+class Nf4Linear(Linear4bit):
     """x·Wᵀ + b, W (O, I) in blocks of 64 weights.
 
     Each weight is the nearest of 16 quantiles of a normal distribution, times the largest of its
@@ -37,9 +37,7 @@ class Nf4Linear(bitsandbytes.nn.Linear4bit):  # type: ignore[misc]
         packed, state = functional.quantize_4bit(
             weight_OI.detach().to(device), compress_statistics=True, quant_type="nf4"
         )
-        self.weight = bitsandbytes.nn.Params4bit(
-            packed, quant_state=state, quant_type="nf4", bnb_quantized=True
-        )
+        self.weight = Params4bit(packed, quant_state=state, quant_type="nf4", bnb_quantized=True)
         self.quant_state = state
         self.bias = bias
 
@@ -52,7 +50,7 @@ class Nf4Linear(bitsandbytes.nn.Linear4bit):  # type: ignore[misc]
         return _product(x, self)
 
 
-class Int8Linear(bitsandbytes.nn.Linear8bitLt):  # type: ignore[misc]
+class Int8Linear(Linear8bitLt):
     """x·Wᵀ + b, W (O, I) in rows: each weight a 127th part of the largest of its row, so often.
 
     (LLM.int8(): Dettmers et al. 2022, arXiv 2208.07339; activations are not rounded here.)
@@ -65,7 +63,7 @@ class Int8Linear(bitsandbytes.nn.Linear8bitLt):  # type: ignore[misc]
         super().__init__(*features, bias is not None, has_fp16_weights=False, device="meta")
         half_OI = weight_OI.detach().to(device, torch.float16)
         rounded_OI, largest_O, _ = functional.int8_vectorwise_quant(half_OI)
-        self.weight = bitsandbytes.nn.Int8Params(rounded_OI, requires_grad=False, SCB=largest_O)
+        self.weight = Int8Params(rounded_OI, requires_grad=False, SCB=largest_O)
         self.bias = bias
 
     def restored(self, dtype: torch.dtype) -> torch.Tensor:
