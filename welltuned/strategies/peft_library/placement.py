@@ -64,8 +64,8 @@ def refused_by_peft(config: PeftConfig, anatomy: Anatomy) -> str | None:
 
     block = anatomy.blocks[0]
     targets = getattr(config, "target_modules", None) or ()
-    found = {linear for linear in block.linears for name in targets if _is_called(linear, name)}
-    if not found:
+    names = () if isinstance(targets, str) else targets
+    if not any(_is_called(linear, name) for linear in block.linears for name in names):
         return None
     small = sum(reads * writes for reads, writes in block.shapes) <= _LARGEST
     state = torch.get_rng_state()
