@@ -25,11 +25,12 @@ DRY = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 def tasks(tiny: Any, causal: Any, few: str, instructions: str, preferences: str) -> dict[str, Any]:
     """By name what is trained: a model, data, a strategy, and other parts of a config."""
     lora = {"type": "lora", "r": 4}
+    generation = {"task": {"type": "generation", "decoding": {"max_new_tokens": 4}}}
     return {
         "classification": (tiny("bert", **DRY), few, "full", {"task": {"pooling": "mean"}}),
         "gradual": (tiny("bert", **DRY), few, STRATEGIES["gradual"], {"task": {"pooling": "mean"}}),
-        "generation": (causal("llama"), instructions, lora, {"task": "generation"}),
-        "whole generator": (causal("gpt2"), instructions, "full", {"task": "generation"}),
+        "generation": (causal("llama"), instructions, lora, generation),
+        "whole generator": (causal("gpt2"), instructions, "full", generation),
         "preference": (causal("llama"), preferences, lora, {"task": "preference"}),
     }
 

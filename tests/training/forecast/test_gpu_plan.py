@@ -78,9 +78,7 @@ def test_seven_billion_weights(tmp_path: Path) -> None:
     full = planned(config_for("llama-2-7b", {"type": "full"}, tmp_path), "8x80GB")
     assert full.parameters == full.trainable == 6_738_415_616
     shared = taken(full, "float32", True, True)
-    assert shared.weights + shared.gradients + shared.optimizer == pytest.approx(
-        16 * full.parameters / 8, rel=0.01
-    )
+    assert shared.weights + shared.optimizer == pytest.approx(12 * full.parameters / 8, rel=0.01)
     assert shared.total < 40 * GB < 80 * GB < taken(full, "float32", True, False).total
     lora = planned(config_for("llama-2-7b", {"type": "lora", "r": 16}, tmp_path), "24GB")
     assert taken(lora, "bfloat16", True, False).weights == pytest.approx(13.6 * GB, rel=0.02)

@@ -35,8 +35,8 @@ def test_what_is_no_number_of_gpus_is_said(written: str) -> None:
 
 
 def test_what_comes_and_goes_is_spread() -> None:
-    memory = RankMemory(100, 10, 20, in_use=1000, activations=1000, reserve=7)
-    assert memory.total == 137 + 2100
+    memory = RankMemory(100, 20, gradients=1000, in_use=1000, activations=1000, reserve=10)
+    assert memory.total == 130 + 3150
 
 
 @pytest.fixture(scope="module")

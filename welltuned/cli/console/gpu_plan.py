@@ -12,7 +12,7 @@ from welltuned.schema.units import size_text
 from welltuned.training.forecast.gpu_plan import GpuPlan, WayMemory
 
 _COLUMNS = (
-    "weights in", "each GPU has", "recomputes", "weights", "gradients", "optimizer", "in use",
+    "weights in", "each GPU has", "recomputes", "weights", "optimizer", "gradients", "in use",
     "activations", "reserve", "in all", "fits",
 )  # fmt: skip
 
@@ -32,7 +32,7 @@ def _cells(row: WayMemory, number: int) -> Iterator[str]:
     yield way.base + (" (asked)" if row.asked else "")
     yield f"1/{number} (fsdp2)" if way.sharded else "all"
     yield "yes" if way.recomputes else "no"
-    parts = (memory.weights, memory.gradients, memory.optimizer, memory.in_use)
+    parts = (memory.weights, memory.optimizer, memory.gradients, memory.in_use)
     for size in (*parts, memory.activations, memory.reserve, memory.total):
         yield size_text(size)
     yield "yes" if row.fits else "no"

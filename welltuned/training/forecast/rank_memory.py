@@ -1,20 +1,23 @@
 """Memory of one GPU among several that train together, from a rehearsal of the largest step.
 
-What each process holds for good is a share of weights, gradients and moments where the weights are
-sharded, and all of them where not. What it holds for a while:
+What each process holds for good is a share of weights and moments where the weights are sharded,
+and all of them where not. What comes and goes is most at one of a few moments:
 
-* sharded, the units in use: all that is outside blocks, one block and the next one, which is
-  gathered meanwhile; and in the backward pass the gradients of one block, once as they arise and
-  once as the message that they are summed in;
-* with a quantised base, the largest layer of it in the precision that it computes in;
-* activations, counted as a training step would leave them (`meta_tracer.py`).
+* the backward pass begins: all activations wait, counted as a training step would leave them
+  (`meta_tracer.py`); of sharded weights all that is outside blocks is whole, and two blocks, one of
+  which is gathered meanwhile; with accumulation the gradients are there already;
+* within it, sharded: the gradients of one block as they arise, and once more as the message that
+  they are summed in, beside those outside blocks and all shares so far;
+* it ends: the same of what is outside blocks; of whole weights all gradients in one message.
 
+With a quantised base its largest layer is restored to the precision that it computes in.
 `docs/plan.md` lists what is assumed.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -40,11 +43,11 @@ _COMPUTED = 2
 
 @dataclass(frozen=True)
 class RankMemory:
-    """The peak of one process, by what it is for; bytes."""
+    """The peak of one process, by what it is for at the worst moment; bytes."""
 
     weights: int
-    gradients: int
     optimizer: int
+    gradients: int
     in_use: int
     """Whole weights and gradients while a part of the model computes; a layer that is restored."""
     activations: int
@@ -52,8 +55,8 @@ class RankMemory:
 
     @property
     def total(self) -> int:
-        lasting = self.weights + self.gradients + self.optimizer + self.reserve
-        return lasting + round(SPREAD * (self.in_use + self.activations))
+        lasting = self.weights + self.optimizer + self.reserve
+        return lasting + round(SPREAD * (self.gradients + self.in_use + self.activations))
 
 
 @dataclass(frozen=True)
@@ -93,25 +96,27 @@ class TracedStep:
     """The largest micro-batch of a training, rehearsed: all that its memory follows from."""
 
     weights: tuple[_Weight, ...]
+    accumulates: bool
+    """Whether gradients are there while the next micro-batch is read."""
     optimizer: int
     """Bytes that the optimizer keeps of all that trains."""
     activations: int
     """Bytes at their most, when each gradient is let go as soon as it is there."""
     with_gradients: tuple[int, int]
-    """Bytes of (activations, gradients) when they are most together, as all gradients stay."""
+    """Bytes of (gradients, activations) when they are most together, as all gradients stay."""
 
     @classmethod
     def of(cls, rehearsal: Rehearsal, batch: np.ndarray, training: ResolvedTraining) -> TracedStep:
-        """With accumulation, gradients are there while the next micro-batch is read."""
+        """Two passes that cost nothing but time."""
         accumulates = training.gradient_accumulation_steps > 1
         weights, held = tuple(_weights(rehearsal)), rehearsal.weight_bytes
         alone = rehearsal.step([batch], keeps_gradients=False)
         both = rehearsal.step([batch, batch] if accumulates else [batch])
         trained = FLOAT * sum(weight.count for weight in weights if weight.trains)
         gradients = min(trained, both.at_peak[""])
-        together = max(0, both.peak - held - gradients), gradients
+        together = gradients, max(0, both.peak - held - gradients)
         kept = optimizer_bytes(rehearsal.groups, training)
-        return cls(weights, kept, max(0, alone.peak - held), together)
+        return cls(weights, accumulates, kept, max(0, alone.peak - held), together)
 
     @property
     def freezes(self) -> bool:
@@ -126,27 +131,58 @@ class TracedStep:
 
 def sharded_memory(step: TracedStep, number: int) -> RankMemory:
     """Of one of so many processes that share the weights (`training.sharding: fsdp2`)."""
-    return RankMemory(
-        weights=_share(sum(weight.bytes for weight in step.weights), number),
-        gradients=_share(step.trained_bytes, number),
-        optimizer=_share(step.optimizer, number),
-        in_use=_in_use(step.weights),
-        activations=step.activations,
+    gradients, units = _share(step.trained_bytes, number), _Units.of(step.weights)
+    outside, around = units.outside, units.outside + 2 * units.block
+    return _worst(
+        _share(sum(weight.bytes for weight in step.weights), number),
+        _share(step.optimizer, number),
+        (gradients if step.accumulates else 0, around, step.activations),
+        (gradients, around + 2 * units.of_block + units.of_outside, 0),
+        (gradients, outside + 2 * units.of_outside, 0),
+        (0, 2 * outside, 0),  # as the message that they come in, and as weights
     )
 
 
 def whole_memory(step: TracedStep, number: int, base: Base) -> RankMemory:
     """Of one of so many processes that each have the whole model."""
-    trained, (activations, gradients) = step.trained_bytes, step.with_gradients
+    gradients, activations = step.with_gradients
     restored = [w.count for w in step.weights if w.quantises] if base in QUANTISED else []
-    return RankMemory(
-        weights=round(sum(weight.held(base) for weight in step.weights)),
-        # Of several the gradients are summed in one message, a copy of them.
-        gradients=gradients if number == 1 else max(gradients, 2 * trained),
-        optimizer=step.optimizer,
-        in_use=_COMPUTED * max(restored, default=0),
-        activations=activations,
+    return _worst(
+        round(sum(weight.held(base) for weight in step.weights)),
+        step.optimizer,
+        (gradients, _COMPUTED * max(restored, default=0), activations),
+        (2 * step.trained_bytes if number > 1 else 0, 0, 0),
     )
+
+
+def _worst(weights: int, optimizer: int, *moments: tuple[int, int, int]) -> RankMemory:
+    """With the moment at which most comes and goes, each (gradients, in use, activations)."""
+    return RankMemory(weights, optimizer, *max(moments, key=sum))
+
+
+@dataclass(frozen=True)
+class _Units:
+    """What is gathered at once, in bytes."""
+
+    outside: int
+    """The weights in no block, and..."""
+    of_outside: int
+    """... their gradients."""
+    block: int
+    """The weights of the largest block, and..."""
+    of_block: int
+    """... the gradients of that with the most."""
+
+    @classmethod
+    def of(cls, weights: Iterable[_Weight]) -> _Units:
+        held, learned = Counter({"": 0}), Counter({"": 0})
+        for weight in weights:
+            held[weight.unit] += weight.bytes
+            learned[weight.unit] += FLOAT * weight.count if weight.trains else 0
+        outside, of_outside = held.pop(""), learned.pop("")
+        return cls(
+            outside, of_outside, max(held.values(), default=0), max(learned.values(), default=0)
+        )
 
 
 def _weights(rehearsal: Rehearsal) -> Iterator[_Weight]:
@@ -159,22 +195,6 @@ def _weights(rehearsal: Rehearsal) -> Iterator[_Weight]:
         unit = next((block for block in names if plain.startswith(f"{block}.")), "")
         quantises = plain in linears and not learned
         yield _Weight(unit, tuple(weight.shape), weight.element_size(), learned, quantises)
-
-
-def _in_use(weights: Iterable[_Weight]) -> int:
-    """The most bytes of whole weights, and of whole gradients, that are there at once."""
-    held, learned = {"": 0}, {"": 0}
-    for weight in weights:
-        held[weight.unit] = held.get(weight.unit, 0) + weight.bytes
-        gradient = FLOAT * weight.count if weight.trains else 0
-        learned[weight.unit] = learned.get(weight.unit, 0) + gradient
-    outside, gradients = held.pop(""), learned.pop("")
-    block, of_block = max(held.values(), default=0), max(learned.values(), default=0)
-    return max(
-        2 * outside,  # as the message that they come in, and as weights
-        outside + 2 * block + 2 * of_block + gradients,
-        outside + 2 * gradients,
-    )
 
 
 def _share(size: float, number: int) -> int:
