@@ -66,6 +66,8 @@ def test_every_task_can_be_rehearsed(
         (llama, instructions, {"type": "generation", "max_length": 48, "packing": True}),
         (llama, pairs, {"type": "reward"}),
         (llama, pairs, {"type": "preference"}),
+        (llama, pairs, {"type": "preference", "loss": "orpo"}),
+        (llama, pairs, {"type": "kto"}),
     ]
     for model, data, task in tasks:
         found = foresee(prepared("lora", model, data, task=task), machine)
