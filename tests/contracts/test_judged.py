@@ -38,15 +38,21 @@ def kinds(tiny: Any, causal: Any, preferences: str, ratings: str, thumbs: str) -
 
 EVERY = [(kind, strategy) for kind in ("pairs", "direct") for strategy in TRIED]
 EVERY += [("pairs", "head"), ("ratings", "full"), ("ratings", "lora"), ("decoder", "lora")]
-EVERY += [("odds", "lora"), ("thumbs", "lora")]
+EVERY += [("thumbs", "lora")]
+LATER = [(kind, strategy) for kind in ("odds", "thumbs") for strategy in TRIED]
+LATER.remove(("thumbs", "lora"))
 each = pytest.mark.parametrize(
     ("kind", "strategy"),
     [
-        pytest.param(*one, id="-".join(one), marks=[pytest.mark.slow] if number % 3 == 1 else [])
-        for number, one in enumerate(EVERY)
+        pytest.param(
+            *one,
+            id="-".join(one),
+            marks=[pytest.mark.slow] if number % 3 == 1 or one in LATER else [],
+        )
+        for number, one in enumerate([*EVERY, *LATER])
     ],
 )
-"""Once for each; every third is a slow test."""
+"""Once for each; every third is a slow test, and so are those that share most of their code."""
 
 
 @each

@@ -27,6 +27,7 @@ def test_thumbs_are_read_however_they_are_written(response: str) -> None:
     assert not faults and table.columns["score"] == [1.0, 0.0, 1.0, 0.0]
     assert table.columns["responses"] == [["a"], ["b"], ["c"], ["d"]]
     assert table.columns["group"] == ["p", "p", "q", "r"]  # one prompt is in one split
+    assert "title=thumbs" in noted(table.notes)[0]
 
 
 def test_a_column_of_labels_may_be_named() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from faults import refused
-from support import make_preferences, make_rows, write_rows
+from support import make_preferences, make_rows, make_thumbs, write_rows
 from welltuned.config import RunConfig, read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.drafts.from_data import draft_config, look_at
@@ -25,6 +25,7 @@ ROWS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "labels": (make_rows(40), "classification"),
     "pairs of texts": (make_rows(40, pair=True), "classification"),
     "preferences": (make_preferences(30), "preference"),
+    "thumbs": (make_thumbs(30), "kto"),
     "tags": (TAGGED, "token_classification"),
     "conversations": (CHAT, "generation"),
     "instructions": (

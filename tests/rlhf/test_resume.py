@@ -38,13 +38,10 @@ def every_second_batch(schedule: SaveSchedule, step: int) -> bool:
     return step % 2 == 0
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "bandit",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("groups", "writer")),
-    ],
-)
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("groups", "writer")]
+
+
+@pytest.fixture(scope="module", params=["bandit", *SLOW])
 def whole(
     request: pytest.FixtureRequest,
     tiny: Callable[..., str],

@@ -15,7 +15,7 @@ from welltuned.data.cells import as_flag
 from welltuned.data.facts import some_lines
 from welltuned.data.preference_rows import ROLES
 from welltuned.data.preferences import convert_preferences
-from welltuned.data.records import Role, map_columns
+from welltuned.data.records import Role, add_missing_column, map_columns
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.schema.messages import Message, message
@@ -24,7 +24,7 @@ UP, DOWN = 1.0, 0.0
 """What stands for either in the role `score`."""
 
 _SIDES = {"chosen", "rejected"}
-_LABEL = Role("label", ("label", "thumb", "thumbs_up", "desirable", "kto_tag"))
+_LABEL = Role("label", ("label", "thumb", "thumbs_up", "desirable", "kto_tag"), required=False)
 _ROLES = (*(role for role in ROLES["ratings"] if role.name not in ("score", "text")), _LABEL)
 
 
@@ -39,6 +39,8 @@ def convert_thumbs(table: Table, columns: dict[str, str], faults: Faults) -> Tab
         return pairs if len(faults) > before else _one_by_one(pairs)
     before = len(faults)
     found = map_columns(table, _ROLES, columns, faults)
+    if "label" not in found:
+        add_missing_column(table, "label", faults)
     if len(faults) > before:
         return Table(table.source, {}, [])
     label = found["label"]
@@ -47,7 +49,18 @@ def convert_thumbs(table: Table, columns: dict[str, str], faults: Faults) -> Tab
         return Table(table.source, {}, [])
     scored = replace(table, columns={**table.columns, label: scores})
     others = {role: column for role, column in columns.items() if role != "label"}
-    return convert_preferences(scored, {**others, "score": label}, faults)
+    return _called_thumbs(convert_preferences(scored, {**others, "score": label}, faults))
+
+
+def _called_thumbs(ratings: Table) -> Table:
+    """The same, said to be read as what it is: ratings of two values."""
+    notes = tuple(
+        {**note, "values": {**note["values"], "title": "thumbs"}}
+        if "title" in note["values"]
+        else note
+        for note in ratings.notes
+    )
+    return replace(ratings, notes=notes)
 
 
 def _holds_pairs(table: Table, columns: dict[str, str]) -> bool:

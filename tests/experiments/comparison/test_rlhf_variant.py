@@ -76,11 +76,8 @@ def test_algorithms_are_compared_as_variants() -> None:
     asked += [{**judged, "rloo": {"num_generations": 2}}]
     found, faults = variants(strategies=asked, rl={"type": "grpo", "batch_size": 16})
     assert not faults
-    assert [one.name for one in found] == [
-        "rlhf rl=ppo",
-        "rlhf rl=grpo",
-        "rlhf rloo.num_generations=2",
-    ]
+    names = ["rlhf rl=ppo", "rlhf rl=grpo", "rlhf rloo.num_generations=2"]
+    assert [one.name for one in found] == names
     kinds = [(one.pipeline.rl.type, one.pipeline.rl.batch_size) for one in found if one.pipeline]
     assert kinds == [("ppo", 64), ("grpo", 16), ("rloo", 64)]
 

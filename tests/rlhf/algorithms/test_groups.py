@@ -26,7 +26,7 @@ def test_a_group_of_one_is_refused_before_anything_is_loaded(name: str) -> None:
         wt.rl.start("nowhere", total_batches=1, type=name, num_generations=8, batch_size=60)
 
 
-@pytest.mark.parametrize("name", ["grpo", "rloo"])
+@pytest.mark.parametrize("name", ["grpo", pytest.param("rloo", marks=pytest.mark.slow)])
 def test_with_a_function_as_the_reward_a_pipeline_trains_nothing_else(
     name: str, causal: Callable[..., str], stories: str, tmp_path: Path
 ) -> None:

@@ -14,10 +14,10 @@ from welltuned.rlhf.algorithms.grpo import Grpo
 
 ALL = torch.arange(6)
 BANDIT: dict[str, Any] = {
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "kl_coef": BETA,
-    "batch_size": 600,
-    "per_device_train_batch_size": 600,
+    "batch_size": 300,
+    "per_device_train_batch_size": 300,
     "num_generations": 10,
     "max_grad_norm": 0,
 }
@@ -102,8 +102,8 @@ def test_equal_scores_teach_nothing_and_are_counted() -> None:
 
 def test_with_the_divergence_in_the_reward_it_reaches_the_known_optimum_of_a_bandit() -> None:
     """π* ∝ π_ref · e^(r/β), as every method whose reward pays for its divergence."""
-    learner, stats = learn(200, 600, algorithm=Grpo(**BANDIT, scale_rewards="none", kl_in="reward"))
-    assert distance(learner) < 5e-3
+    learner, stats = learn(100, 300, algorithm=Grpo(**BANDIT, scale_rewards="none", kl_in="reward"))
+    assert distance(learner) < 2e-2
     assert learner.groups == learner.policy_groups and "kl_loss" not in stats[0].own
     assert stats[-1].kl > 0.5
 
@@ -125,11 +125,11 @@ def loss_optimum(size: int) -> torch.Tensor:
 
 
 def test_with_the_divergence_in_the_loss_it_reaches_another_one() -> None:
-    learner, _ = learn(200, 600, algorithm=Grpo(**BANDIT, scale_rewards="none"))
+    learner, _ = learn(100, 300, algorithm=Grpo(**BANDIT, scale_rewards="none"))
     actor: Any = learner.actor
     policy, wanted = actor.policy_SK.exp().detach(), loss_optimum(10)
     assert float((wanted.sum(-1) - 1).abs().max()) < 1e-9
-    assert float((policy - wanted).abs().max()) < 5e-3
+    assert float((policy - wanted).abs().max()) < 2e-2
     assert float((wanted - BEST.exp()).abs().max()) > 0.05  # they can be told apart
 
 
@@ -142,8 +142,8 @@ def worth(learner: Any) -> float:
 def test_a_reward_turned_around_leads_the_other_way(loss_type: Any) -> None:
     """The negative control, as its paper has it."""
     algorithm = Grpo(**BANDIT, loss_type=loss_type)
-    learned, stats = learn(30, 600, algorithm=algorithm)
-    turned, _ = learn(30, 600, -REWARDS, algorithm=algorithm)
+    learned, stats = learn(30, 300, algorithm=algorithm)
+    turned, _ = learn(30, 300, -REWARDS, algorithm=algorithm)
     start = float((REFERENCES.softmax(-1) * REWARDS).sum(-1).mean())
     assert worth(learned) > start + 0.2 and worth(turned) < start - 0.2
     assert stats[-1].own["kl_loss"] > 0

@@ -72,10 +72,10 @@ def test_the_first_gradient_is_that_of_reinforce() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_it_reaches_the_known_optimum_of_a_bandit_and_not_with_its_reward_turned(sign: int) -> None:
     algorithm = Rloo(
-        learning_rate=0.05, kl_coef=BETA, batch_size=600, per_device_train_batch_size=600,
+        learning_rate=0.1, kl_coef=BETA, batch_size=300, per_device_train_batch_size=300,
         max_grad_norm=0,
     )  # fmt: skip
-    learner, stats = learn(200, 600, sign * REWARDS, algorithm=algorithm)
-    assert (distance(learner) < 5e-3) == (sign > 0)
+    learner, stats = learn(100, 300, sign * REWARDS, algorithm=algorithm)
+    assert (distance(learner) < 2e-2) == (sign > 0)
     assert sign > 0 or distance(learner) > 0.1
     assert learner.groups == learner.policy_groups and "clip_fraction" in stats[0].own

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from welltuned.data.encoding import Encoded
+from welltuned.data.records import Records
 from welltuned.tasks.direct_alignment import ResponseLikelihood, objective
-from welltuned.tasks.grouped import ResponseTarget
+from welltuned.tasks.grouped import Grouped, ResponseTarget
 
 BATCH = {
     "input_ids": torch.tensor([[1, 2, 3, 4], [1, 2, 0, 0]]),
@@ -23,7 +25,9 @@ BATCH = {
 class Means(ResponseLikelihood):
     """The same, averaged over tokens."""
 
-    averages = True  # type: ignore[assignment]
+    @property
+    def averages(self) -> bool:
+        return True
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +51,10 @@ def test_a_response_is_as_likely_as_its_tokens_together_or_on_average() -> None:
 
 
 def test_what_the_untuned_model_makes_of_responses_stands_beside_them() -> None:
-    from welltuned.data.encoding import Encoded
-    from welltuned.data.records import Records
-    from welltuned.tasks.grouped import Grouped
-
     targets = np.empty(2, dtype=object)
     targets[:] = [ResponseTarget(np.array([3, 3])), ResponseTarget(np.array([3]))]
     records = Records("a", {"text": ["a", "b"]}, [1, 2], ("text",))
     examples = Grouped(Encoded.of([[1]] * 3, [False] * 3), targets, records, np.array([0, 2, 3]))
     noted = ResponseLikelihood().with_reference(examples, np.array([[-1.0, -2.0], [-3.0, 0.0]]))
-    assert noted.references_M.tolist() == [-1.0, -2.0, -3.0]  # type: ignore[attr-defined]
+    assert isinstance(noted, Grouped) and noted.references_M.tolist() == [-1.0, -2.0, -3.0]
     assert np.isnan(examples.references_M).all() and not ResponseLikelihood().needs_reference

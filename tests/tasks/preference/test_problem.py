@@ -191,8 +191,8 @@ def test_preferred_answers_overtake_the_others(loss: str, causal: Any, preferenc
         return better - worse
 
     assert (ahead() < 0).any()
-    optimizer = torch.optim.Adam(job.model.parameters(), lr=3e-3)
-    for _ in range(12):
+    optimizer = torch.optim.Adam(job.model.parameters(), lr=1e-2)
+    for _ in range(6):
         optimizer.zero_grad()
         job.problem.objective.loss(job.model, batch).backward()
         optimizer.step()

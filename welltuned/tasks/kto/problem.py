@@ -105,23 +105,34 @@ class ThumbScorer(Scorer):
         return "log_loss"
 
     def read(self, outputs_NK: np.ndarray, targets: np.ndarray) -> ThumbPredictions:
-        """With the mean reward of either kind: both may fall, as long as the gap grows."""
+        """With what is known of rewards, wherever their baseline lies."""
         found, true_N = ImplicitThumbs.of(self.beta, outputs_NK, targets), _thumbs(targets)
-        rest = {
-            name: float(found.rewards_N[true_N == kind].mean())
-            for kind, name in enumerate(("rejected_reward", "chosen_reward"))
-            if (true_N == kind).any()
-        }
+        rest = {"kl": found.baseline / self.beta, **_of_rewards(found.rewards_N, true_N)}
         chances_N2 = found.probabilities_N2
-        said_N = chances_N2.argmax(axis=1)
-        rest["kl"] = found.baseline / self.beta
-        return ThumbPredictions(true_N, said_N, chances_N2, LABELS, rest)
+        return ThumbPredictions(true_N, chances_N2.argmax(axis=1), chances_N2, LABELS, rest)
 
     def majority(self, train_targets: np.ndarray, targets: np.ndarray) -> Scores:
         """The share of good answers in train, whatever the answer."""
         good = float(_thumbs(train_targets).mean())
         chances_N2 = np.tile([1 - good, good], (len(targets), 1))
         return score(ClassPredictions.of(_thumbs(targets), chances_N2, LABELS))
+
+
+def _of_rewards(rewards_N: np.ndarray, true_N: np.ndarray) -> Scores:
+    """The mean of either kind, both of which may fall, and whether good answers are ahead.
+
+    `auc` is the chance that a good answer has a higher reward than a bad one; nothing is told
+    where one of both kinds is missing.
+    """
+    good_U, bad_D = rewards_N[true_N == 1], np.sort(rewards_N[true_N == 0])
+    if not (len(good_U) and len(bad_D)):
+        return {}
+    below_U, up_to_U = (np.searchsorted(bad_D, good_U, side) for side in ("left", "right"))
+    return {
+        "chosen_reward": float(good_U.mean()),
+        "rejected_reward": float(bad_D.mean()),
+        "auc": float((below_U + up_to_U).mean() / (2 * len(bad_D))),  # equal ones are half right
+    }
 
 
 def _thumbs(targets: np.ndarray) -> np.ndarray:
