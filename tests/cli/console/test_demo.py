@@ -44,7 +44,7 @@ def test_a_few_answers_stand_below_each_other_and_scores_have_their_intervals() 
     for told in (
         "exact_match 0.000 -> 0.250 [0.125, 0.375]",
         "margin 0.900\n",
-        "gain +0.100 [-0.020, +0.220], 0.50 nats",
+        "gain +0.100 [-0.020, +0.220] (not shown to be one), 0.50 nats",
         "24 general passages 3.000 -> 3.100, +0.100 [+0.050, +0.150]",
         "welltuned chat 'runs/my demo/rewards'",
     ):
