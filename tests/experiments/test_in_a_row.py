@@ -32,7 +32,7 @@ def runs(tmp_path: Path) -> dict[str, Run]:
         baselines={"untrained": {"exact_match": 0.0}},
     )
     preferences = written(
-        tmp_path / "preferences", [], test={"pair_accuracy": 0.75}, baselines={"likelier": {}}
+        tmp_path / "preferences", [], test={"margin": 0.75}, baselines={"likelier": {}}
     )
     test = {"reward": 0.5, "reward_gain": 0.25, "reward_gain_ci95": [0.0, 0.5], "kl": 0.125}
     rewards = written(tmp_path / "rewards", [], stages={"sft": None, "rl": "stages/rl"})

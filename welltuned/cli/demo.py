@@ -52,8 +52,8 @@ LLM_STAGES = {
         "task={type: generation, decoding: {max_new_tokens: 16}}",
         _WEIGHTS,
         "reward={function: welltuned.cli.demo.nearness}",
-        "ppo={total_episodes: 256, batch_size: 64, num_ppo_epochs: 1, learning_rate: 3.0e-4, "
-        "kl_coef: 0.02, response_length: 12, eval_steps: 4, eval_examples: 64}",
+        "ppo={total_episodes: 512, batch_size: 64, num_ppo_epochs: 1, learning_rate: 2.0e-4, "
+        "kl_coef: 0.02, response_length: 12, eval_steps: 8, eval_examples: 64}",
     ),
 }
 """Three runs in a row, each from the model of the one before, as lines of `welltuned train`."""

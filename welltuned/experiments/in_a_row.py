@@ -30,7 +30,7 @@ def what_changed(runs: Mapping[str, Run], model: str) -> dict[str, Any]:
         "runs": {name: str(run.folder) for name, run in runs.items()},
         "answers": list(_answers(examples, policy)),
         "examples": _change(examples, "exact_match"),
-        "preferences": _change(preferences, "pair_accuracy"),
+        "preferences": _change(preferences, "margin"),
         "rewards": _gain(policy),
         "forgotten": {**asdict(change), "difference": change.difference},
         "seconds": {name: sum(phases.values()) for name, phases in spent.items()},

@@ -20,7 +20,7 @@ RESULTS = {
         "metric": "exact_match", "before": 0.0, "after": 0.25, "after_ci95": [0.125, 0.375],
     },
     "preferences": {
-        "metric": "pair_accuracy", "before": None, "after": 0.9, "after_ci95": None,
+        "metric": "margin", "before": None, "after": 0.9, "after_ci95": None,
     },
     "rewards": {
         "metric": "reward", "before": 0.3, "after": 0.4, "gain": 0.1, "gain_ci95": [-0.02, 0.22],
@@ -43,8 +43,8 @@ def test_a_few_answers_stand_below_each_other_and_scores_have_their_intervals() 
     text = "\n".join(lines)
     for told in (
         "exact_match 0.000 -> 0.250 [0.125, 0.375]",
-        "pair_accuracy 0.900\n",
-        "gain +0.100 [-0.020, +0.220], 0.50 nats",
+        "margin 0.900\n",
+        "gain +0.100 [-0.020, +0.220] (not shown to be one), 0.50 nats",
         "24 general passages 3.000 -> 3.100, +0.100 [+0.050, +0.150]",
         "welltuned chat 'runs/my demo/rewards'",
     ):

@@ -26,8 +26,8 @@ def llm_lines(runs: Mapping[str, Run], results: Mapping[str, Any]) -> list[str]:
         *_side_by_side(results["answers"]),
         *(_score_line(name, results[name]) for name in ("examples", "preferences")),
         f"{'rewards':12} reward {gain['before']:.3f} -> {gain['after']:.3f}, gain "
-        f"{gain['gain']:+.3f} {_interval(gain['gain_ci95'], '+')}, {gain['kl']:.2f} nats an answer "
-        "from where it began",
+        f"{gain['gain']:+.3f} {_interval(gain['gain_ci95'], '+')}{_doubt(gain['gain_ci95'])}, "
+        f"{gain['kl']:.2f} nats an answer from where it began",
         f"{'forgotten':12} loss on {forgotten['texts']} general passages {forgotten['before']:.3f} "
         f"-> {forgotten['after']:.3f}, {forgotten['difference']:+.3f} "
         f"{_interval(forgotten['difference_ci95'], '+')}",
@@ -58,3 +58,8 @@ def _score_line(name: str, score: Mapping[str, Any]) -> str:
 
 def _interval(bounds: list[float], sign: str = "") -> str:
     return f"[{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]"
+
+
+def _doubt(bounds: list[float]) -> str:
+    """What an interval of a gain that reaches down to nothing leaves open."""
+    return " (not shown to be one)" if bounds[0] <= 0 else ""
