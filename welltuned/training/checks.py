@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from welltuned.config import RunConfig
-from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, Faults
 from welltuned.metrics import METRICS
 from welltuned.models.loading import ModelConfig
@@ -53,6 +52,8 @@ def refuse_quantized_base(model: ModelConfig, strategy: Strategy) -> Iterator[Fa
 def _check_quantization(config: RunConfig, model: ModelPlan, faults: Faults) -> None:
     faults.extend(refuse_quantized_base(config.model, config.strategy))
     if config.model.quantization is not None:
+        from welltuned.engines.device import choose_device
+
         device = choose_device(config.training.device).type
         faults.extend(quantization_faults(config.model, model.anatomy, device))
 
