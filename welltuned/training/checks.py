@@ -8,7 +8,6 @@ from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults
 from welltuned.metrics import METRICS
 from welltuned.models.loading import ModelConfig
-from welltuned.models.quantization import quantization_faults
 from welltuned.protection import CheckContext
 from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable
@@ -53,6 +52,7 @@ def _check_quantization(config: RunConfig, model: ModelPlan, faults: Faults) -> 
     faults.extend(refuse_quantized_base(config.model, config.strategy))
     if config.model.quantization is not None:
         from welltuned.engines.device import choose_device
+        from welltuned.models.quantization import quantization_faults
 
         device = choose_device(config.training.device).type
         faults.extend(quantization_faults(config.model, model.anatomy, device))

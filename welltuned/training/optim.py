@@ -11,7 +11,6 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.tasks import Problem
 from welltuned.training.defaults import Choice
-from welltuned.training.optimizer_trial import check_optimizer
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -31,6 +30,8 @@ def check_optim(
 ) -> None:
     """Record why the optimizer that is asked for cannot be had, or cannot train what is to be."""
     if config.training.optim != "lbfgs":
+        from welltuned.training.optimizer_trial import check_optimizer
+
         check_optimizer(config.training, faults)
         return
     why = _refusal(config, problem, anatomy, examples)
