@@ -10,7 +10,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from welltuned.engines.config import ResolvedTraining
-from welltuned.models.tensor_parts import assembled
+from welltuned.models.tensor_parts import put_together
 from welltuned.strategies import ParameterGroup
 
 
@@ -86,4 +86,4 @@ def clip_gradients(groups: Sequence[ParameterGroup], max_norm: float) -> float:
         if parameter.grad is not None
     ]
     norm = torch.nn.utils.clip_grad_norm_(gradients, max_norm if max_norm > 0 else math.inf)
-    return float(assembled(norm))
+    return float(put_together(norm))
