@@ -14,7 +14,7 @@ from support import STRATEGIES, build, encode
 from welltuned.errors import RunFailed
 from welltuned.models.freezing import hash_weights
 from welltuned.models.sharding import copy_whole, is_sharded, reading, shard, through
-from welltuned.models.tensor_parts import as_held, is_part, on_main, own_part, whole_tensor
+from welltuned.models.tensor_parts import as_held, is_part, on_main, own_part, put_together
 
 CPU = torch.device("cpu")
 
@@ -34,7 +34,7 @@ def passed(model: nn.Module, batch: dict[str, Any]) -> tuple[float, dict[str, to
     loss = through(model, lambda: model(**batch).logits.square().mean())
     loss.backward()
     named = model.named_parameters()
-    return loss.item(), {name: whole_tensor(p.grad) for name, p in named if p.grad is not None}
+    return loss.item(), {name: put_together(p.grad) for name, p in named if p.grad is not None}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -86,7 +86,7 @@ def test_tensors_are_put_back_where_they_were_taken_from(tiny: Any) -> None:
     with torch.no_grad():
         for weight in [*model.parameters(), *other.parameters()]:
             own_part(weight).zero_()
-        assert not any(whole_tensor(weight).any() for weight in model.parameters())
+        assert not any(put_together(weight).any() for weight in model.parameters())
         for name, weight in model.named_parameters():
             weight.copy_(as_held(kept[name], weight))
     copy_whole(model, other)
@@ -103,6 +103,6 @@ def test_a_weight_that_is_one_number_is_refused(tiny: Any) -> None:
 def test_whole_weights_are_left_alone() -> None:
     linear = nn.Linear(2, 2)
     assert not is_sharded(linear) and not is_part(linear.weight)
-    assert whole_tensor(linear.weight) is own_part(linear.weight) is linear.weight
+    assert put_together(linear.weight) is own_part(linear.weight) is linear.weight
     assert on_main({"w": linear.weight})["w"] is linear.weight
     assert through(linear, lambda: 3) == 3

@@ -13,7 +13,7 @@ from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.optimizers.build import build
 from welltuned.engines.optimizers.facts import OPTIMIZERS, optimizer_facts
 from welltuned.engines.optimizers.muon import Groups
-from welltuned.models.tensor_parts import whole_tensor
+from welltuned.models.tensor_parts import put_together
 from welltuned.strategies import ParameterGroup
 
 
@@ -93,4 +93,4 @@ def clip_gradients(groups: Sequence[ParameterGroup], max_norm: float) -> float:
         if parameter.grad is not None
     ]
     norm = torch.nn.utils.clip_grad_norm_(gradients, max_norm if max_norm > 0 else math.inf)
-    return float(whole_tensor(norm))
+    return float(put_together(norm))

@@ -24,7 +24,7 @@ from torch import distributed, nn
 from welltuned.errors import Fault, RunFailed
 from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.language_head import uncached
-from welltuned.models.tensor_parts import whole_tensor
+from welltuned.models.tensor_parts import put_together
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ def copy_whole(model: nn.Module, target: nn.Module | None) -> None:
     """
     weights = dict(target.named_parameters()) if target is not None else {}
     for name, weight in model.named_parameters():
-        gathered = whole_tensor(weight)
+        gathered = put_together(weight)
         if target is not None:
             weights[name].data.copy_(gathered)
             weights[name].requires_grad_(weight.requires_grad)

@@ -25,7 +25,7 @@ def own_part(tensor: torch.Tensor) -> torch.Tensor:
     return cast(Any, tensor.detach()).to_local() if is_part(tensor) else tensor
 
 
-def whole_tensor(tensor: torch.Tensor) -> torch.Tensor:
+def put_together(tensor: torch.Tensor) -> torch.Tensor:
     """All of it, on its device; gathers."""
     return cast(Any, tensor.detach()).full_tensor() if is_part(tensor) else tensor
 
@@ -52,7 +52,7 @@ def on_main(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if not is_part(tensor):
             found[name] = tensor
             continue
-        gathered = whole_tensor(tensor)
+        gathered = put_together(tensor)
         if distributed.get_rank() == 0:
             found[name] = gathered.to("cpu")
     return found
