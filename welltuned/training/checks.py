@@ -109,7 +109,7 @@ def _unshared(config: RunConfig) -> Iterator[tuple[str, str, str]]:
     if training.optim not in ("auto", "adamw"):
         reason = "it needs more of a weight than one process has"
         yield f"training.optim: {training.optim}", reason, "set training.optim=adamw"
-    if quantised := config.model.model_dump().get("quantization"):
+    if quantised := config.model.quantization:
         yield (
             f"model.quantization: {quantised}",
             "its few bits are no numbers that could be put together from parts",

@@ -175,7 +175,7 @@ def _steps(prepared: RunPlan, batch: np.ndarray, progress: Working) -> Iterator[
 
 def _traced(prepared: RunPlan, batch: np.ndarray, base: Base, recomputes: bool) -> TracedStep:
     config, training = prepared.config, prepared.config.training.resolved()
-    model = config.model.model_copy(update={"dtype": base})
+    model = config.model.model_copy(update={"dtype": base, "quantization": None})
     prepared = replace(prepared, config=config.model_copy(update={"model": model}))
     # On no device, and in the precision that GPUs are for.
     device = torch.device("cpu")
