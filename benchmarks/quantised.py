@@ -15,6 +15,7 @@ import json
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,6 @@ def asked(kind: str | None, options: argparse.Namespace) -> dict[str, Any]:
             "train": str(data / "train.jsonl"),
             "validation": str(data / "validation.jsonl"),
             "test": str(data / "test.jsonl"),
-            "columns": {"prompt": "question", "response": "answer"},
             "max_train_examples": options.steps * options.batch,
         },
         "task": {"type": "generation", "max_length": options.length},
@@ -101,9 +101,7 @@ def drift(loaded: Any) -> dict[str, float]:
     prepared = loaded.prepared
     config: RunConfig = prepared.config
     model = config.model.model_copy(update={"quantization": None})
-    whole = type(prepared)(
-        **{**vars(prepared), "config": config.model_copy(update={"model": model})}
-    )
+    whole = replace(prepared, config=config.model_copy(update={"model": model}))
     other: Any = build_model(whole, loaded.device)[0]
     named = dict(other.named_parameters())
     with torch.no_grad():

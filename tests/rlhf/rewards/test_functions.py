@@ -129,7 +129,7 @@ def test_within_the_limit_answers_and_failures_are_those_of_the_function(mine: A
     limited = source(function="my_rewards.score", time_limit="30s")
     mine.score = lambda prompts, responses: [1, 2]
     assert build_reward(limited, None, CPU)(PROMPTS, RESPONSES).tolist() == [1, 2]
-    mine.score = lambda prompts, responses: dict[str, float]()["missing"]
+    mine.score = lambda prompts, responses: dict[str, int]()["missing"]
     with fails("rlhf.reward_failed", kind="KeyError"):
         build_reward(limited, None, CPU)(PROMPTS, RESPONSES)
 

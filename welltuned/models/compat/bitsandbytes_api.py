@@ -39,7 +39,7 @@ class Nf4Linear(Linear4bit):
         )
         self.weight = Params4bit(packed, quant_state=state, quant_type="nf4", bnb_quantized=True)
         self.quant_state = state
-        self.bias = bias
+        self.register_parameter("bias", bias)
 
     def restored(self, dtype: torch.dtype) -> torch.Tensor:
         """The weight (O, I) as it is computed with."""
@@ -64,7 +64,7 @@ class Int8Linear(Linear8bitLt):
         half_OI = weight_OI.detach().to(device, torch.float16)
         rounded_OI, largest_O, _ = functional.int8_vectorwise_quant(half_OI)
         self.weight = Int8Params(rounded_OI, requires_grad=False, SCB=largest_O)
-        self.bias = bias
+        self.register_parameter("bias", bias)
 
     def restored(self, dtype: torch.dtype) -> torch.Tensor:
         """The weight (O, I) as it is computed with."""
