@@ -28,7 +28,8 @@ import welltuned as wt
 from marked import ROOT, as_table, pages, write_parts
 from welltuned.data.language import main_language
 from welltuned.metrics.intervals import bootstrap_interval
-from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_tokenizer
 from welltuned.runs import Run
 
 NAME = "arithmetic_grpo"

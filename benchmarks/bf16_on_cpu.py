@@ -34,8 +34,9 @@ def measure(side: str, steps: int) -> dict[str, float]:
 
     from welltuned.engines.device import autocast
     from welltuned.models import cpu_attention
+    from welltuned.models.config import ModelConfig
     from welltuned.models.freezing import set_training_modes
-    from welltuned.models.loading import ModelConfig, quiet
+    from welltuned.models.silence import quiet
     from welltuned.runs import process_memory
 
     torch.set_num_threads(1)

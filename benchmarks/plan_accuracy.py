@@ -40,7 +40,8 @@ from transformers import (
 
 from welltuned.cli.console.plan import render_check
 from welltuned.engines.device import choose_device
-from welltuned.models.loading import ModelConfig, quiet
+from welltuned.models.config import ModelConfig
+from welltuned.models.silence import quiet
 from welltuned.training.forecast import reference_runs
 from welltuned.training.forecast.accuracy import check_forecasts
 from welltuned.training.forecast.machine_profile import this_machine

@@ -32,7 +32,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 
 ROWS, PROMPT, LENGTH, PASSES, BATCHES = 32, 12, 40, 4, 3
 CLIP, VF, KL, LAM = 0.2, 0.1, 0.05, 0.95
@@ -189,7 +189,8 @@ def policy_of(folder: str, strategy: str) -> Any:
 
     from welltuned.artifact.manifest import ArtifactManifest, Origin
     from welltuned.models.anatomy import examine_anatomy
-    from welltuned.models.loading import Head, ModelConfig, build_skeleton, read_tokenizer
+    from welltuned.models.config import ModelConfig
+    from welltuned.models.loading import Head, build_skeleton, read_tokenizer
     from welltuned.rlhf.policy import Policy, reference_policy_of
     from welltuned.strategies import Context, Full, Lora, Partial
     from welltuned.tasks import Generation, GenerationProblem

@@ -36,7 +36,7 @@ from welltuned.config import run_config_from
 from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.tasks import Classification
 from welltuned.training.train import run_training
 

@@ -99,7 +99,7 @@ def artifact_of(model: Any, tokenizer: Any, style: str) -> Any:
     from support import strategy_of
     from welltuned.artifact.manifest import ArtifactManifest, Origin
     from welltuned.artifact.save_load import Artifact
-    from welltuned.models.loading import ModelConfig
+    from welltuned.models.config import ModelConfig
     from welltuned.tasks import restore_problem
 
     memory = {"type": "generation", "style": style, "config": {"decoding": {"max_new_tokens": 6}}}

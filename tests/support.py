@@ -271,7 +271,8 @@ def build(
     from transformers import AutoConfig, AutoTokenizer
 
     from welltuned.models.anatomy import examine_anatomy
-    from welltuned.models.loading import ModelConfig, build_skeleton, load_model, read_tokenizer
+    from welltuned.models.config import ModelConfig
+    from welltuned.models.loading import build_skeleton, load_model, read_tokenizer
     from welltuned.strategies import Context
     from welltuned.tasks.classification import Labels, Regression, SingleLabel
 
@@ -297,7 +298,8 @@ def build(
 
 def encode(folder: str, texts: list[str], side: str = "right") -> dict[str, Any]:
     """A padded batch of texts."""
-    from welltuned.models.loading import ModelConfig, read_tokenizer
+    from welltuned.models.config import ModelConfig
+    from welltuned.models.loading import read_tokenizer
 
     tokenizer = read_tokenizer(ModelConfig(name=folder))
     tokenizer.padding_side = side

@@ -12,7 +12,7 @@ from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.evaluation.config import EvaluationConfig
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.protection import Protections
 from welltuned.schema.document import Document, apply_overrides, read_document
 from welltuned.schema.field_types import ImportPath

@@ -29,7 +29,8 @@ from welltuned.engines.optimizer import build_optimizer
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.anatomy import Anatomy, examine_anatomy
 from welltuned.models.checksums import weights_fingerprint
-from welltuned.models.loading import Head, ModelConfig, build_skeleton
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import Head, build_skeleton
 from welltuned.rlhf.api import algorithm_of
 from welltuned.rlhf.defaults import resolve_rl_defaults
 from welltuned.rlhf.learner import Learner

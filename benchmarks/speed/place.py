@@ -160,7 +160,7 @@ def write_lines(file: Path, lines: Any) -> None:
 @cache
 def model_folder() -> str:
     """Where the pretrained model of the classification rows lies."""
-    from welltuned.models.loading import ModelConfig
+    from welltuned.models.config import ModelConfig
 
     return ModelConfig(name=MODEL).location
 

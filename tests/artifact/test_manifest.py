@@ -21,7 +21,7 @@ from welltuned.artifact.manifest import (
 )
 from welltuned.artifact.save_load import load_artifact
 from welltuned.errors import Fault, InputError, Place
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.runs import Run
 from welltuned.strategies import Lora
 from welltuned.tasks.classification import SingleLabel

@@ -17,8 +17,9 @@ from support import tune
 from welltuned.artifact.manifest import ArtifactManifest
 from welltuned.deployment.export.gguf.format import write_gguf
 from welltuned.deployment.export.run_export import export_run
+from welltuned.models.config import ModelConfig
 from welltuned.models.gguf.converted import gguf_digest
-from welltuned.models.loading import ModelConfig, read_model_config
+from welltuned.models.loading import read_model_config
 
 QUESTION = "was it good"
 

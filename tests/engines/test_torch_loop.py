@@ -21,8 +21,9 @@ from welltuned.engines.events import Listener, Step
 from welltuned.engines.job import Job
 from welltuned.errors import Faults
 from welltuned.evaluation.predict import predict_outputs
+from welltuned.models.config import ModelConfig
 from welltuned.models.freezing import hash_weights
-from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.loading import read_tokenizer
 from welltuned.tasks import Examples, Problem
 from welltuned.tasks.classification import Labels, MultiLabel, Regression, SingleLabel
 from welltuned.tasks.classification.regression import LeastSquares

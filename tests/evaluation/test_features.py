@@ -11,7 +11,8 @@ import torch
 from support import FAMILIES, STRATEGIES, build, make_rows
 from welltuned.data.encoding import encode_texts
 from welltuned.evaluation.features import pooled_states, trunk_of, word_states
-from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_tokenizer
 
 TEXTS = [row["text"] for row in make_rows(9, seed=3)]
 INJECTED = ("lora", "prompt", "prefix", "houlsby")

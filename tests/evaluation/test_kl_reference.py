@@ -12,7 +12,8 @@ from support import make_rows
 from welltuned.data.encoding import Encoded
 from welltuned.evaluation import kl_reference as module
 from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain_logits
-from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_tokenizer
 
 CHUNKS = (1, 7, 1000)
 

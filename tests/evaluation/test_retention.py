@@ -17,7 +17,8 @@ from welltuned.evaluation import retention
 from welltuned.evaluation.eval_model import EvalModel
 from welltuned.evaluation.retention import BaseAnswers, headline
 from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
-from welltuned.models.loading import ModelConfig, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_tokenizer
 
 ROWS = make_rows(90, seed=8)
 CLASSES = np.array([int(row["label"] == "positive") for row in ROWS])

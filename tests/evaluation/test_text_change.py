@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from support import make_rows
 from welltuned.evaluation.text_change import text_change
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 
 TEXTS = [row["text"] for row in make_rows(11)]
 

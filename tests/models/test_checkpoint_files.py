@@ -14,7 +14,8 @@ from faults import brief, refused
 from welltuned.deployment.export.run_export import export_run
 from welltuned.errors import InputError
 from welltuned.models.checkpoint_files import check_files
-from welltuned.models.loading import ModelConfig, read_model_config
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config
 from welltuned.runs import Run
 
 

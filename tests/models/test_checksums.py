@@ -16,7 +16,7 @@ from welltuned.artifact.save_load import load_artifact
 from welltuned.deployment.export.run_export import export_run
 from welltuned.models.adapters import find_adapter
 from welltuned.models.checksums import SUMS
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.runs import Run
 
 

@@ -16,7 +16,8 @@ from welltuned.artifact.save_load import load_artifact
 from welltuned.models import cpu_attention
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.compat.transformers_api import recompute_activations
-from welltuned.models.loading import Head, ModelConfig, build_skeleton, load_model
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import Head, build_skeleton, load_model
 
 SHAPE = (2, 3, 24, 8)
 

@@ -15,7 +15,8 @@ import welltuned
 import welltuned as wt
 from faults import refused
 from welltuned.models.checkpoint_files import check_files
-from welltuned.models.loading import ModelConfig, read_model_config, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config, read_tokenizer
 from welltuned.runs import Run
 
 

@@ -10,8 +10,9 @@ import torch
 
 from support import encode, logits
 from welltuned.models.anatomy import examine_anatomy
+from welltuned.models.config import ModelConfig
 from welltuned.models.head_match import label_names, match_head, match_names
-from welltuned.models.loading import Head, ModelConfig, build_skeleton, load_model
+from welltuned.models.loading import Head, build_skeleton, load_model
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from support import make_config, make_rows, make_tokenizer
 from welltuned.errors import InputError
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.checksums import weights_fingerprint
+from welltuned.models.config import ModelConfig
 from welltuned.models.loading import (
     Head,
-    ModelConfig,
     build_skeleton,
     load_model,
     own_pooling,

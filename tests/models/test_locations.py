@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from faults import refused
-from welltuned.models.loading import ModelConfig, read_model_config
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config
 from welltuned.models.locations import locate, require_model_there
 from welltuned.runs import Run
 
@@ -97,7 +98,8 @@ def test_offline_what_is_cached_is_found_and_what_is_not_is_explained(
     shutil.copytree(tiny("bert"), cached / "snapshots" / "abc")
     code = """
 from welltuned.errors import InputError
-from welltuned.models.loading import ModelConfig, own_pooling, read_model_config, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import own_pooling, read_model_config, read_tokenizer
 there = ModelConfig(name="org/there")
 print(read_model_config(there).model_type, read_tokenizer(there).pad_token, own_pooling(there))
 try:

@@ -13,10 +13,11 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from welltuned.models.anatomy import examine_anatomy
+from welltuned.models.config import ModelConfig
 from welltuned.models.folded_lora import FoldedLora, fold_lora
 from welltuned.models.freezing import hash_weights
 from welltuned.models.frozen_cache.frozen_part import FrozenPart
-from welltuned.models.loading import Head, ModelConfig, build_skeleton
+from welltuned.models.loading import Head, build_skeleton
 from welltuned.models.merged_weights import can_be_merged
 from welltuned.models.quantization import (
     QuantizedPart,

@@ -66,7 +66,8 @@ def test_an_option_that_the_template_does_not_read_is_refused() -> None:
 def test_it_travels_with_the_model(tmp_path: Any) -> None:
     from transformers import AutoTokenizer
 
-    from welltuned.models.loading import ModelConfig, read_tokenizer
+    from welltuned.models.config import ModelConfig
+    from welltuned.models.loading import read_tokenizer
 
     byte_tokenizer(OPTIONAL).save_pretrained(tmp_path / "base")
     config = ModelConfig(name=str(tmp_path / "base"), template_options={"think": False})

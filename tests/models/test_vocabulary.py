@@ -13,7 +13,7 @@ from faults import noted, refused
 from support import make_config, make_tokenizer, tune
 from welltuned.config import run_config_from
 from welltuned.data.config import DataConfig
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.models.vocabulary import add_rows, rows_needed, rows_of, with_rows
 from welltuned.tasks import Classification, Generation
 from welltuned.training.data_cache import DataCache

@@ -17,7 +17,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from welltuned.errors import Fault, InputError, Place
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.runs import Run
 from welltuned.runs.folder import MANIFEST, write_json
 from welltuned.schema.versions import ARTIFACT

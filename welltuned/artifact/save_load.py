@@ -27,8 +27,9 @@ from welltuned.models.adapters import find_adapter
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.checkpoint_files import check_files
 from welltuned.models.checksums import checking_sums, weights_fingerprint, write_sums
-from welltuned.models.loading import Head, build_skeleton, quiet, read_weights, refuse_own_code
+from welltuned.models.loading import Head, build_skeleton, read_weights, refuse_own_code
 from welltuned.models.quantization import quantization_faults, quantize_base
+from welltuned.models.silence import quiet
 from welltuned.runs.disk import writing
 from welltuned.schema.import_path import imports_allowed
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from welltuned.models.loading import ModelConfig
+    from welltuned.models.config import ModelConfig
     from welltuned.strategies import Strategy
     from welltuned.tasks import Problem
 

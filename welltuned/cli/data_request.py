@@ -5,7 +5,7 @@ from __future__ import annotations
 from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.rlhf.read_config import load_rlhf_config
 from welltuned.schema.document import is_config_file, peek
 from welltuned.schema.part import Part

@@ -13,7 +13,7 @@ from welltuned.artifact.save_load import Artifact
 from welltuned.deployment.export.formats import export_format
 from welltuned.engines.threads import keep_to_usable_cores
 from welltuned.models.checksums import check_sums
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.runs.export_schema import EXPORT_FILE, ExportFile, read_export
 
 

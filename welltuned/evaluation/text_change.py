@@ -15,13 +15,9 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
-from welltuned.models.loading import (
-    ModelConfig,
-    quiet,
-    read_model_config,
-    read_tokenizer,
-    read_weights,
-)
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config, read_tokenizer, read_weights
+from welltuned.models.silence import quiet
 
 _BATCH = 8
 _LONGEST = 64

@@ -12,7 +12,7 @@ from typing import Any
 
 from welltuned.evaluation.retention_sets import embedded_text
 from welltuned.evaluation.text_change import text_change
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.runs import Run
 
 _TEXTS = 24

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from welltuned.models.anatomy import Anatomy
-    from welltuned.models.loading import ModelConfig
+    from welltuned.models.config import ModelConfig
 
 _PACKAGE = "bitsandbytes"
 _DEVICES = ("cpu", "cuda", "xpu")

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from welltuned.config import ReportConfig
 from welltuned.data.config import DataConfig
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.rewards import AnyRewards
 from welltuned.rlhf.stage_config import SftStage, StagesTraining

@@ -22,7 +22,8 @@ from welltuned.artifact.save_load import Artifact, load_artifact, save_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
 from welltuned.models.checksums import weights_fingerprint
-from welltuned.models.loading import Head, ModelConfig, build_skeleton
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import Head, build_skeleton
 from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
 from welltuned.strategies import AnyStrategy, Context, Strategy
 from welltuned.tasks import Problem

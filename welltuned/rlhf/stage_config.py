@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from welltuned.data.config import DataConfig
 from welltuned.engines.config import TrackerNames, TrainingConfig
 from welltuned.evaluation.config import EvaluationConfig
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.schema.part import Part, conflict
 from welltuned.schema.validation import expand_shorthand
 from welltuned.strategies import AnyStrategy

@@ -6,7 +6,7 @@ the schema, the docs and the contract tests follow from that.
 
 from typing import Annotated, Any
 
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.schema.plugins import OneOf, PluginError
 from welltuned.strategies.adapter import Adapter
 from welltuned.strategies.base import Context, ParameterGroup, Progress, Strategy

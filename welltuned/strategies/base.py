@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from welltuned.errors import Fault, InputError
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around
 

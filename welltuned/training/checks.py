@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults
 from welltuned.metrics import METRICS
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.protection import CheckContext
 from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable

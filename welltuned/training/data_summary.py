@@ -15,7 +15,8 @@ from welltuned.data.encoding import IGNORED, Encoded
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.errors import Faults, InputError
-from welltuned.models.loading import ModelConfig, read_model_config, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config, read_tokenizer
 from welltuned.models.vocabulary import check_vocabulary
 from welltuned.tasks import Examples, Problem, Task
 from welltuned.training.encode import LONGEST, encode_splits

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from welltuned.config import RunConfig
     from welltuned.models.anatomy import Anatomy
-    from welltuned.models.loading import Head, ModelConfig
+    from welltuned.models.config import ModelConfig
+    from welltuned.models.loading import Head
 
 T = TypeVar("T")
 

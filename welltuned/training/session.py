@@ -34,6 +34,7 @@ from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.freezing import trainable_table
 from welltuned.models.quantization import QuantizedPart, quantize_base
 from welltuned.models.sharding import is_sharded, shard
+from welltuned.models.silence import quiet
 from welltuned.protection import Guard
 from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
@@ -248,7 +249,7 @@ def load_session(prepared: RunPlan, observer: Observer) -> LoadedModel:
             groups = prepared.config.strategy.parameter_groups(model, prepared.anatomy)
     prepared, precision = _with_precision(prepared, model, device, observer)
     if config.training.gradient_checkpointing:
-        with loading.quiet():
+        with quiet():
             recompute_activations(model)
     problem = prepared.problem
     loaded = LoadedModel(prepared, model, groups, device, precision, problem, before, origin)

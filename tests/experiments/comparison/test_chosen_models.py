@@ -22,7 +22,7 @@ from welltuned.experiments.comparison.chosen_models import (
 )
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.models.available import Available
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.training.data_cache import DataCache
 
 GERMAN = "Das Zimmer war nicht sauber, aber die Lage ist gut."

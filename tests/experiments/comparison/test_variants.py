@@ -9,7 +9,7 @@ from welltuned.errors import Faults
 from welltuned.experiments.comparison.chosen_models import ChosenModel
 from welltuned.experiments.comparison.config import comparison_from, read_comparison
 from welltuned.experiments.comparison.variants import Variant, find_variants
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.schema.document import Document
 from welltuned.strategies import STRATEGIES
 from welltuned.strategies.peft_library.methods import possible_methods

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from faults import refused
+from welltuned.models.config import ModelConfig
 from welltuned.models.gguf import conversion, converted
 from welltuned.models.gguf.converted import converted_folder, gguf_digest
-from welltuned.models.loading import ModelConfig, read_model_config, read_tokenizer
+from welltuned.models.loading import read_model_config, read_tokenizer
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from torch import nn
 from welltuned.errors import Fault, RunFailed
 from welltuned.evaluation.predict import to_device
 from welltuned.models.compat.transformers_api import attends_as, attention_of
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.strategies.peft_methods.prefix import ATTENTION
 
 if TYPE_CHECKING:

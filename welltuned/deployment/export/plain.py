@@ -17,7 +17,7 @@ from welltuned.deployment.export.proof import Judge, prove_export
 from welltuned.deployment.export.proof_data import ProofData
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, Place, RunFailed
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.runs.disk import writing
 from welltuned.runs.export_schema import ExportFile, ExportProof
 from welltuned.runs.folder import write_json

@@ -17,7 +17,7 @@ from welltuned.deployment.export.formats import export_format
 from welltuned.engines.device import choose_device
 from welltuned.errors import InputError
 from welltuned.models.checksums import write_sums
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.reports.export import write_export_report
 from welltuned.reports.page import report_language
 from welltuned.runs import Run

@@ -26,8 +26,8 @@ from welltuned.deployment.export.base import (
 )
 from welltuned.deployment.export.proof import Judge, prove_export
 from welltuned.deployment.export.proof_data import ProofData
-from welltuned.models.loading import quiet
 from welltuned.models.modeling_pooled import PooledForSequenceClassification, pool
+from welltuned.models.silence import quiet
 from welltuned.runs.export_schema import ExportFile, ExportProof
 
 if TYPE_CHECKING:

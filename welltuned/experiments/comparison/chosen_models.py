@@ -11,7 +11,7 @@ from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError
 from welltuned.experiments.comparison.config import PROPOSED, CompareConfig
 from welltuned.models.available import Available, find_available
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.models.locations import require_model_there
 from welltuned.models.proposals import Proposal, most_proposed, proposals_for
 from welltuned.runs.comparison_schema import BESIDE, ModelRecord

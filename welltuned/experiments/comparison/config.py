@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.experiments.executors import AnyExecutor, Local
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
 from welltuned.rlhf.read_config import place_algorithm, place_judges
 from welltuned.rlhf.rewards import AnyRewards

@@ -16,7 +16,9 @@ from welltuned.data.encoding import encode_texts, pad
 from welltuned.errors import Fault, InputError, Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models import cpu_attention
-from welltuned.models.loading import ModelConfig, quiet, read_model_config, read_tokenizer
+from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config, read_tokenizer
+from welltuned.models.silence import quiet
 from welltuned.rlhf.rewards.base import Score
 from welltuned.rlhf.rewards.functions import RewardFunction
 from welltuned.rlhf.rewards.judge import JudgeSource

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from welltuned.models.compat.transformers_api import Conv1D
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 
 if TYPE_CHECKING:
     from peft import PeftConfig

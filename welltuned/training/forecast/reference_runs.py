@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from welltuned.config import run_config_from
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.runs import Run
 from welltuned.runs.child_python import child_environment
 from welltuned.training.forecast.forecast import Forecast, forecast_run

@@ -17,13 +17,13 @@ from welltuned.models.anatomy import undecorated
 from welltuned.models.checkpoint_context import contexts
 from welltuned.models.compat.transformers_api import recompute_activations, runs_own_code
 from welltuned.models.freezing import set_training_modes
-from welltuned.models.loading import quiet
 from welltuned.models.quantization import (
     QuantizedPart,
     held_tensors,
     quantize_base,
     weight_count,
 )
+from welltuned.models.silence import quiet
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
 from welltuned.tasks import Examples
 from welltuned.training.forecast.meta_tracer import Trace, imagining

@@ -20,7 +20,7 @@ from welltuned.deployment.export.gguf.format import WEIGHTS, GgufFormat
 from welltuned.deployment.export.gguf.modelfile import MODELFILE
 from welltuned.errors import InputError
 from welltuned.models.available import find_available
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 from welltuned.tasks.classification import Labels, SingleLabel
 
 MODELS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from llamas import LLAMA3_ROPE, artifact_of, pieces_tokenizer, speaking
 from welltuned.deployment.export.gguf.format import WEIGHTS, write_gguf
 from welltuned.models.available import find_available
-from welltuned.models.loading import ModelConfig
+from welltuned.models.config import ModelConfig
 
 TEXTS = [
     "The film, aged 12, was 345.",

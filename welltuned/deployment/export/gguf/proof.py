@@ -20,7 +20,7 @@ from welltuned.deployment.export.gguf.vocabulary import Vocabulary
 from welltuned.errors import Fault, Place, RunFailed
 from welltuned.models.gguf.rotary import ROPE_FACTORS, rope_factors
 from welltuned.models.gguf.splittings import READ_BY_TRANSFORMERS
-from welltuned.models.loading import quiet
+from welltuned.models.silence import quiet
 from welltuned.tasks import chat
 
 if TYPE_CHECKING:
