@@ -10,7 +10,7 @@ from welltuned.cli.app import AllowImports, Json, app, print_json, split_argumen
 from welltuned.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from welltuned.training.forecast.rank_memory import Gpus
+    from welltuned.training.forecast.gpus import Gpus
 
 
 @app.command("plan")

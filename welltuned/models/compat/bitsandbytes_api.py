@@ -21,7 +21,7 @@ _LEVELS = 127
 """How many steps the largest weight of a row has in eight bits."""
 
 
-class Nf4Linear(Linear4bit):
+class Nf4Linear(Linear4bit):  # type: ignore[misc]
     """x·Wᵀ + b, W (O, I) in blocks of 64 weights.
 
     Each weight is the nearest of 16 quantiles of a normal distribution, times the largest of its
@@ -50,7 +50,7 @@ class Nf4Linear(Linear4bit):
         return _product(x, self)
 
 
-class Int8Linear(Linear8bitLt):
+class Int8Linear(Linear8bitLt):  # type: ignore[misc]
     """x·Wᵀ + b, W (O, I) in rows: each weight a 127th part of the largest of its row, so often.
 
     (LLM.int8(): Dettmers et al. 2022, arXiv 2208.07339; activations are not rounded here.)
