@@ -1,9 +1,9 @@
-"""Language models beside TRL: the same losses step after step, and what they cost.
+"""Language models beside TRL: the same losses, step after step.
 
 Both sides get the same model, the same rows in the same order, the same learning rate, and train
 all weights in fp32 without dropout. So where both define a loss in the same way, every step has
 the same one; the table says how far the losses lie apart at most, and where a definition differs.
-Each side is one whole process, timed from the outside, with nothing but the training asked of it.
+What both cost is measured by `bench.py`, in its rows of language models.
 
     python benchmarks/language_models.py --model FOLDER --data ../shared/data --write
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -72,9 +71,13 @@ WORKS = {
 
 
 def rows_of(name: str, folder: Path, number: int) -> list[Row]:
-    """So many short rows, in the columns that both sides read."""
-    short = (row for row in _given(name, folder) if sum(map(_size, row.values())) <= LONGEST)
-    rows = [row for row, _ in zip(short, range(number), strict=False)]
+    """So many short rows, each prompt once, in the columns that both sides read."""
+    by_prompt = {
+        row["prompt"]: row
+        for row in _given(name, folder)
+        if sum(map(_size, row.values())) <= LONGEST
+    }
+    rows = list(by_prompt.values())[:number]
     if len(rows) < number:
         raise SystemExit(f"{name}: {len(rows)} rows of at most {LONGEST} characters, not {number}")
     return rows
@@ -160,7 +163,7 @@ def with_head(model: Path, folder: Path) -> Path:
 
 
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
-    """Both sides once: their losses, seconds and memory."""
+    """Both sides once: the loss of each step."""
     number = options.steps * BATCH
     work, rows = WORKS[name], rows_of(name, options.data, number + 2 * BATCH)
     given, ordered = folder / "train.jsonl", folder / "ordered.jsonl"
@@ -173,8 +176,8 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
     model = with_head(options.model, folder / "judge") if judges else options.model
     place = Place(folder, options.data, len(rows))
     run = folder / name
-    cost = {"ours": timed(ours(work, model, folder, options.steps, run), place)}
-    cost["theirs"] = timed(
+    timed(ours(work, model, folder, options.steps, run), place)
+    timed(
         script(
             "trl_losses",
             work=work.peer or name,
@@ -189,13 +192,9 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
         place,
     )
     lines = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-    losses = {
+    return {
         "ours": [line["loss"] for line in lines if "loss" in line],
         "theirs": json.loads(place.out.read_text(encoding="utf-8"))["losses"],
-    }
-    return {
-        side: {"seconds": taken.seconds, "bytes": taken.bytes, "losses": losses[side]}
-        for side, taken in cost.items()
     }
 
 
@@ -204,8 +203,7 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
 
 def apart(found: Row) -> float:
     """The greatest difference of a step's losses."""
-    both = zip(found["ours"]["losses"], found["theirs"]["losses"], strict=True)
-    return max(abs(one - other) for one, other in both)
+    return max(abs(a - b) for a, b in zip(found["ours"], found["theirs"], strict=True))
 
 
 def table(results: Mapping[str, Any], language: str) -> str:
@@ -214,14 +212,10 @@ def table(results: Mapping[str, Any], language: str) -> str:
         "en": ["loss", "steps", "first, ours / TRL", "last, ours / TRL", "at most apart"],
         "zh": ["损失", "步数", "第一步，我们 / TRL", "最后一步，我们 / TRL", "最大差距"],
     }[language]
-    costs = {
-        "en": ["seconds, TRL / ours", "memory, ours / TRL"],
-        "zh": ["秒，TRL / 我们", "内存，我们 / TRL"],
-    }[language]
     rows = []
-    for name, rounds in results["works"].items():
-        found, work = rounds[0], WORKS[name]
-        both = [found[side]["losses"] for side in ("ours", "theirs")]
+    for name, found in results["works"].items():
+        work = WORKS[name]
+        both = found["ours"], found["theirs"]
         differs = work.english if language == "en" else work.chinese
         rows.append(
             [
@@ -229,19 +223,12 @@ def table(results: Mapping[str, Any], language: str) -> str:
                 str(len(both[0])),
                 *(" / ".join(f"{losses[i]:.4f}" for losses in both) for i in (0, -1)),
                 f"{apart(found):.1e}",
-                ratio(rounds, "seconds", "theirs", "ours"),
-                ratio(rounds, "bytes", "ours", "theirs"),
             ]
         )
     machine = (
         f"{results['cpu']}, {results['cores']} × CPU; {results['versions']}; {results['date']}"
     )
-    return as_table([*head, *costs], rows, left=1) + f"\n\n{machine}."
-
-
-def ratio(rounds: list[Row], what: str, above: str, below: str) -> str:
-    """The median over rounds."""
-    return f"{statistics.median(one[above][what] / one[below][what] for one in rounds):.2f}"
+    return as_table(head, rows, left=1) + f"\n\n{machine}."
 
 
 def main() -> None:
@@ -252,19 +239,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data")
     parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--write", action="store_true", help="put the table into the pages")
     options = parser.parse_args()
     results: dict[str, Any] = {**circumstances(), "works": {}}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.works:
-            for i in range(options.rounds):
-                place = Path(folder, f"{name}-{i}")
-                place.mkdir()
-                results["works"].setdefault(name, []).append(measure(name, options, place))
-                options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-            print(f"{name}: at most {apart(results['works'][name][0]):.1e} apart", flush=True)
+            place = Path(folder, name)
+            place.mkdir()
+            results["works"][name] = measure(name, options, place)
+            options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            print(f"{name}: at most {apart(results['works'][name]):.1e} apart", flush=True)
     if options.write:
         parts = {language: table(results, language) for language in ("en", "zh")}
         write_parts(pages("language-models"), "beside trl", parts)
