@@ -1,4 +1,4 @@
-"""The questions of the benchmark of the largest number, and the table that is made of its numbers."""
+"""The questions of the benchmark of the largest number, and the table made of its numbers."""
 
 from __future__ import annotations
 

@@ -22,25 +22,8 @@ def test_every_stage_is_a_line_of_train() -> None:
     rewards = load_rlhf_config(None, lines[2])
     assert (examples.task.type, preferences.task.type) == ("generation", "preference")
     assert rewards.skips_sft and examples.data.test == rewards.data.test == "demo:sums_test_en"
+    assert rewards.rl.title == "GRPO" and rewards.reward[0].needed_columns == ("output",)
     assert examples.strategy == preferences.strategy == rewards.strategy
-
-
-@pytest.mark.parametrize(
-    ("response", "reward"),
-    [
-        ("Answer: 68", 1.0),
-        (" Answer: 68\n", 1.0),
-        ("Answer: 78", 0.5),
-        ("Answer: 79", 0.0),
-        ("68", 0.0),
-        ("Answer: 68, I think", 0.0),
-        ("", 0.0),
-    ],
-)
-def test_nearness_is_about_the_number_in_the_wanted_form(response: str, reward: float) -> None:
-    prompt = "<|im_start|>user\nWhat is 23 + 45?<|im_end|>"
-    assert demo.nearness([prompt, "What is 97 - 29?"], [response] * 2) == [reward] * 2
-    assert demo.nearness(["Who are you?"], [response]) == [0.0]
 
 
 def test_other_words_are_refused(call: Any) -> None:
@@ -55,7 +38,7 @@ def test_three_runs_in_a_row_end_with_what_each_of_them_changed(
     monkeypatch.chdir(tmp_path)
     artifact = speaking(max_position_embeddings=256, num_hidden_layers=2)
     write_gguf(artifact, tmp_path / "tiny.gguf", "fp32")
-    few = "ppo={total_episodes: 32, batch_size: 16, response_length: 4, eval_examples: 8}"
+    few = "grpo={total_episodes: 32, batch_size: 16, response_length: 4, eval_examples: 8}"
     stages = demo.LLM_STAGES
     rewards = (*stages["rewards"][:-1], few)
     monkeypatch.setattr(demo, "LLM_STAGES", {**stages, "rewards": rewards})

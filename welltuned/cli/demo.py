@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -51,14 +50,12 @@ LLM_STAGES = {
         "data={train: demo:sums_asked_en, test: demo:sums_test_en, split: {validation: 0.1}}",
         "task={type: generation, decoding: {max_new_tokens: 16}}",
         _WEIGHTS,
-        "reward={function: welltuned.cli.demo.nearness}",
-        "ppo={total_episodes: 512, batch_size: 64, num_ppo_epochs: 1, learning_rate: 2.0e-4, "
+        "reward={type: final_number, column: output}",
+        "grpo={total_episodes: 512, batch_size: 64, num_generations: 8, learning_rate: 2.0e-4, "
         "kl_coef: 0.02, response_length: 12, eval_steps: 8, eval_examples: 64}",
     ),
 }
 """Three runs in a row, each from the model of the one before, as lines of `welltuned train`."""
-_SUM = re.compile(r"(\d+) ([+-]) (\d+)")
-_ANSWER = re.compile(r"Answer: (-?\d+)")
 
 
 @app.command("demo")
@@ -96,9 +93,9 @@ def demonstrate_llm(arguments: Sequence[str], as_json: bool) -> None:
                 argument=others[0],
             )
         )
-    first = str(words["model"])
     from welltuned.runs.folder import next_free
 
+    first = str(words["model"])
     home = Path(words["out"]) if words["out"] else next_free(Path("runs"), "demo-llm")
     runs, model = {}, first
     for number, (name, keys) in enumerate(LLM_STAGES.items()):
@@ -116,18 +113,3 @@ def demonstrate_llm(arguments: Sequence[str], as_json: bool) -> None:
         print_json(results)
     else:
         print("\n".join(llm_lines(runs, results)))
-
-
-def nearness(prompts: list[str], responses: list[str]) -> list[float]:
-    """1 for `Answer: ` with the right number, a half for one that is at most 10 off, else 0."""
-    return [_nearness(prompt, said) for prompt, said in zip(prompts, responses, strict=True)]
-
-
-def _nearness(prompt: str, response: str) -> float:
-    asked, said = _SUM.search(prompt), _ANSWER.fullmatch(response.strip())
-    if asked is None or said is None:
-        return 0.0
-    one, sign, other = asked.groups()
-    right = int(one) + int(other) if sign == "+" else int(one) - int(other)
-    off = abs(int(said[1]) - right)
-    return 1.0 if off == 0 else 0.5 if off <= 10 else 0.0
