@@ -55,7 +55,7 @@ def test_answers_to_one_question_stand_together_and_scores_have_their_intervals(
         return TextChange(len(texts), 3.0, 3.5, [0.25, 0.75])
 
     monkeypatch.setattr(in_a_row, "text_change", change)
-    found = in_a_row.what_changed(runs, "org/base")
+    found: Any = in_a_row.what_changed(runs, "org/base")
     assert asked == [("org/base", str(runs["rewards"].folder), 24)]
     assert found["answers"] == [
         {

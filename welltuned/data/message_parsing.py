@@ -307,13 +307,13 @@ def is_conversation(given: object) -> bool:
     return True
 
 
-def tidy_turns(given: Sequence[Mapping[str, Any]]) -> list[ChatMessage]:
+def tidy_turns(given: Sequence[Mapping[str, object]]) -> list[ChatMessage]:
     """Turns as programs give them: as they are where they hold texts alone, else as a file's."""
     if all(isinstance(turn, dict) and _holds_texts(turn) for turn in given):
-        return [dict(turn) for turn in given]
+        return [{key: str(said) for key, said in turn.items()} for turn in given]
     return as_turns(list(given), "messages")
 
 
-def _holds_texts(turn: Mapping[str, Any]) -> bool:
+def _holds_texts(turn: Mapping[str, object]) -> bool:
     tidy = {"role", "content"} <= turn.keys()
     return tidy and all(isinstance(value, str) for value in turn.values())

@@ -19,7 +19,7 @@ _TEXTS = 24
 """General texts on which forgetting is measured."""
 
 
-def what_changed(runs: Mapping[str, Run], model: str) -> dict[str, Any]:
+def what_changed(runs: Mapping[str, Run], model: str) -> dict[str, object]:
     """What the runs, in their order, made of a model: answers, scores, what was forgotten."""
     examples, preferences, rewards = runs.values()
     policy = Run(rewards.folder / str(rewards.read("results.json")["stages"]["rl"]))

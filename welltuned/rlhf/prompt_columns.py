@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.nested import with_nested
@@ -50,7 +50,7 @@ class PromptColumns:
         faults.raise_if_any()
         return cls(tables, names)
 
-    def of(self, split: str, records: Records) -> dict[str, list[Any]]:
+    def of(self, split: str, records: Records) -> dict[str, list[object]]:
         """Of some records of a split the cells of each column."""
         if not self.names:
             return {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from welltuned.data.records import Records
 from welltuned.errors import Fault, InputError
+from welltuned.rlhf.rewards import Columns
 from welltuned.tasks import Prompter
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Prompts:
     """What a person asked: no template, no special tokens."""
     cut: int = 0
     """How many were too long and lost their beginning."""
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
     """Cells of the rows that they come from, which rewards read: for each column N."""
 
     def __len__(self) -> int:
@@ -36,7 +37,7 @@ class Prompts:
         return Prompts(ids, texts, columns=columns)
 
 
-def taken(columns: Mapping[str, Sequence[Any]], indices: Sequence[int]) -> dict[str, list[Any]]:
+def taken(columns: Columns, indices: Sequence[int]) -> dict[str, list[object]]:
     """The cells of some prompts, in that order."""
     return {name: [cells[i] for i in indices] for name, cells in columns.items()}
 

@@ -4,7 +4,7 @@ To add one: write a file with a class, and name it in `STRATEGIES`. The CLI,
 the schema, the docs and the contract tests follow from that.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from welltuned.models.config import ModelConfig
 from welltuned.schema.plugins import OneOf, PluginError
@@ -31,13 +31,14 @@ def usual_strategies() -> list[str]:
     return [name for name, kind in kinds.items() if kind is None or kind.stands_in_all]
 
 
-def every_variant() -> list[str | dict[str, Any]]:
+def every_variant() -> list[str | dict[str, object]]:
     """What `everything` means: strategies by their types, or by variants where there are some."""
-    every: list[str | dict[str, Any]] = []
+    every: list[str | dict[str, object]] = []
     for name in STRATEGIES.names:
         kind = _usable(name)
-        variants = [{"type": name}] if kind is None else kind.variants()
-        every += [name] if variants == [{"type": name}] else variants
+        plain: dict[str, object] = {"type": name}
+        variants = [plain] if kind is None else kind.variants()
+        every += [name] if variants == [plain] else variants
     return every
 
 

@@ -109,7 +109,7 @@ class Strategy(Part):
     """Learning rate of the new head, as a multiple of `training.learning_rate`."""
 
     @classmethod
-    def variants(cls) -> list[dict[str, Any]]:
+    def variants(cls) -> list[dict[str, object]]:
         """What `everything` tries of it, each as it stands in a config."""
         return [{"type": cls.model_fields["type"].default}]
 

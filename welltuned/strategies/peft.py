@@ -53,7 +53,7 @@ class Peft(InjectedStrategy):
         return self
 
     @classmethod
-    def variants(cls) -> list[dict[str, Any]]:
+    def variants(cls) -> list[dict[str, object]]:
         return [{"type": "peft", "method": method} for method in possible_methods()]
 
     @property
@@ -110,7 +110,7 @@ class Peft(InjectedStrategy):
         from welltuned.strategies.peft_library.placement import usual_options, usual_targets
 
         known = option_names(self.method)
-        options = {**usual_options(known, anatomy), **(self.model_extra or {})}
+        options: dict[str, Any] = {**usual_options(known, anatomy), **(self.model_extra or {})}
         targets: Any = self.target_modules
         if targets == "auto":
             targets = usual_targets(self.method, anatomy)

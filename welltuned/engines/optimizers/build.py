@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ MOMENTS = {"betas": ("adam_beta1", "adam_beta2"), "eps": ("adam_epsilon",)}
 """Arguments that AdamW and its kin have from keys of `training`."""
 
 
-def optimizer_class(optim: str) -> Any:
+def optimizer_class(optim: str) -> Callable[..., Optimizer]:
     """The class that a name or an import path stands for. Raises `InputError`."""
     facts = optimizer_facts(optim)
     if facts is None:
@@ -70,7 +70,7 @@ def _missing(optim: str, facts: OptimizerFacts) -> InputError:
     )
 
 
-def named_arguments(made: Any) -> dict[str, inspect.Parameter]:
+def named_arguments(made: Callable[..., Optimizer]) -> dict[str, inspect.Parameter]:
     """The arguments of an optimizer's class that have a name, the first one left out."""
     _first, *others = inspect.signature(made).parameters.values()
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -8,7 +8,7 @@ learning rate for all (Liu et al. 2025, arXiv 2502.16982).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch.optim import AdamW, Optimizer
 Groups = list[dict[str, Any]]
 
 
-def split_groups(groups: Sequence[dict[str, Any]]) -> tuple[Groups, Groups]:
+def split_groups(groups: Groups) -> tuple[Groups, Groups]:
     """(the matrices of blocks, everything else), each group with the settings that it had."""
     matrices: Groups = []
     rest: Groups = []
@@ -34,7 +34,7 @@ class MuonBesideAdamW(Optimizer):
 
     def __init__(
         self,
-        groups: Sequence[dict[str, Any]],
+        groups: Groups,
         muon: Callable[[Groups], Optimizer],
         adamw: Callable[[Groups], AdamW],
     ) -> None:

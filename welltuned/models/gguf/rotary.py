@@ -7,7 +7,7 @@ tensor the config is found that divides alike.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def rope_factors(config: PreTrainedConfig) -> np.ndarray | None:
     return (plain / scaled.double().numpy()).astype(np.float32)
 
 
-def find_scaling(config: PreTrainedConfig, factors: np.ndarray) -> dict[str, Any] | None:
+def find_scaling(config: PreTrainedConfig, factors: np.ndarray) -> dict[str, object] | None:
     """The `rope_parameters` that divide each frequency (D / 2) by these factors.
 
     None where none that is known does. The config is left as it was.
@@ -64,7 +64,7 @@ def find_scaling(config: PreTrainedConfig, factors: np.ndarray) -> dict[str, Any
     return None
 
 
-def _scalings(factor: float) -> Iterator[dict[str, Any]]:
+def _scalings(factor: float) -> Iterator[dict[str, object]]:
     yield {"rope_type": "linear", "factor": factor}
     for context in _CONTEXTS:
         yield {

@@ -16,7 +16,7 @@ from welltuned.rlhf.stage_config import Nested
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Columns = Mapping[str, Sequence[Any]]
+Columns = Mapping[str, Sequence[object]]
 """Cells of the rows that prompts come from: for each column one cell a prompt."""
 Score = Callable[..., Any]
 """`(prompts, responses) -> rewards`, one number a pair. A reward that reads columns is given them
@@ -68,7 +68,7 @@ class Check(RewardSource):
     """A reward by rule."""
 
     @abstractmethod
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         """The reward of a response; `cells` are those of its prompt's row, by column."""
 
     def scores(

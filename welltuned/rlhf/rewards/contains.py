@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,7 +50,7 @@ class Contains(Check):
         texts = _texts_of(cell)
         return bool(texts) and all(texts)
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         more = [] if self.column is None else _texts_of(cells[self.column])
         text = self._folded(response)
         has = [self._folded(one) in text for one in (*self.all_of, *more)]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -75,7 +75,7 @@ class FinalNumber(Check):
     def accepts(self, cell: object) -> bool:
         return number_in(cell) is not None
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         said, right = final_number(response, self.written), number_in(cells[self.column])
         return float(said is not None and right is not None and self._equal(said, right))
 

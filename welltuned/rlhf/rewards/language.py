@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,6 +18,6 @@ class InLanguage(Check):
     language: Literal["en", "zh", "other"] = Field(examples=["en"])
     """English, Chinese, or any language but these."""
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         has_letters = any(map(str.isalpha, response))
         return float(has_letters and main_language([response]) == self.language)

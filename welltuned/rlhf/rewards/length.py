@@ -54,7 +54,7 @@ class Length(Check):
             )
         return self
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         return self._worth(self._counted(response, None))
 
     def scorer(self, tokenizer: PreTrainedTokenizerBase | None) -> Score:

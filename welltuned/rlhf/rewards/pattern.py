@@ -7,7 +7,7 @@ would find these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import regex
 from pydantic import Field, field_validator
@@ -44,7 +44,7 @@ class Pattern(Check):
             ) from error
         return pattern
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         expression = regex.compile(self.pattern, regex.DOTALL)  # which `regex` remembers
         matches = expression.fullmatch if self.match == "whole" else expression.search
         text = response.strip() if self.match == "whole" else response

@@ -31,7 +31,7 @@ class ValidJson(Check):
         if self.json_schema is not None:
             _validator_of(json.dumps(self.json_schema))
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         text: str | None = response
         if self.fenced:
             text = next(iter(fenced_blocks(response, ["json"])), None)

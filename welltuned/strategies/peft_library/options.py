@@ -27,7 +27,7 @@ def option_names(method: str) -> list[str]:
     return [name for name in every if name not in _SET_HERE]
 
 
-def check_options(method: str, options: Mapping[str, Any]) -> None:
+def check_options(method: str, options: Mapping[str, object]) -> None:
     """Raise the error of a validator for an option that the method does not have, that is of
     another type, or that PEFT refuses."""
     known = option_names(method)
@@ -57,7 +57,7 @@ def check_options(method: str, options: Mapping[str, Any]) -> None:
         ) from error
 
 
-def _check_types(method: str, options: Mapping[str, Any]) -> None:
+def _check_types(method: str, options: Mapping[str, object]) -> None:
     try:
         hints = typing.get_type_hints(config_classes()[method])
     except NameError:  # of a class that PEFT itself imports for its type checker alone

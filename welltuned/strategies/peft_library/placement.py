@@ -7,7 +7,7 @@ one block that is made up for it, before any weight is loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -43,9 +43,9 @@ def usual_targets(method: str, anatomy: Anatomy) -> list[str]:
     return [linear for block in anatomy.blocks for linear in block.linears]
 
 
-def usual_options(options: Sequence[str], anatomy: Anatomy) -> dict[str, Any]:
+def usual_options(options: Sequence[str], anatomy: Anatomy) -> dict[str, bool | list[str]]:
     """Options that follow from the model and from where it runs, of those that a method has."""
-    usual: dict[str, Any] = {}
+    usual: dict[str, bool | list[str]] = {}
     if "fan_in_fan_out" in options:
         usual["fan_in_fan_out"] = anatomy.family in _TRANSPOSED
     if "progressbar" in options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -72,7 +72,7 @@ class UnitTests(Check):
                 )
             )
 
-    def score(self, response: str, cells: Mapping[str, Any]) -> float:
+    def score(self, response: str, cells: Mapping[str, object]) -> float:
         tests = _tests_of(cells[self.column])
         limits = ProgramLimits(self.wall_time, self.cpu_time, self.memory)
         passed = passed_tests(program_in(response), tests, limits)
