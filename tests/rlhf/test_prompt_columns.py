@@ -61,7 +61,7 @@ def test_a_column_may_lie_within_another(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "train.jsonl", ROWS)
     columns, records = read(file, [{"type": "final_number", "column": "more.of"}, "final_number"])
     some = records.train.take(range(5))
-    found = columns.of("train", some)
+    found: Any = columns.of("train", some)
     assert [answer - 1 for answer in found["answer"]] == found["more.of"]
 
 
