@@ -10,11 +10,9 @@ import pytest
 
 from gpu_memory import config_for
 from support import config_values
-from welltuned.cli.console.gpu_plan import render_gpu_plan
 from welltuned.config import run_config_from
-from welltuned.errors import Faults
 from welltuned.training.forecast.gpu_plan import GpuPlan, plan_gpus, rehearse_ways
-from welltuned.training.forecast.gpus import Gpus, take_gpus
+from welltuned.training.forecast.gpus import Gpus
 
 GB = 1e9
 
@@ -31,14 +29,6 @@ def taken(plan: GpuPlan, base: str, recomputes: bool, sharded: bool) -> Any:
         if (row.way.base, row.way.recomputes, row.way.sharded) == (base, recomputes, sharded)
     ]
     return row.memory
-
-
-def test_gpus_are_taken_from_the_arguments() -> None:
-    faults = Faults()
-    assert take_gpus(["gpus=2x24GB", "strategy=lora"], faults) == (Gpus(2, 24e9), ["strategy=lora"])
-    assert take_gpus(["model=x"], faults) == (None, ["model=x"]) and not len(faults)
-    take_gpus(["gpus=eight"], faults)
-    assert "8x80GB" in str(next(iter(faults)))
 
 
 def test_every_way_of_a_small_model(tiny: Any, few: str, tmp_path: Path) -> None:
@@ -60,7 +50,6 @@ def test_every_way_of_a_small_model(tiny: Any, few: str, tmp_path: Path) -> None
     alone = rehearsed.on(Gpus.read("24GB"))
     assert not any(row.way.sharded for row in alone.rows)
     json.dumps(plan.as_dict())
-    assert render_gpu_plan(plan)
 
 
 def test_whole_weights_are_in_full_precision_whatever_the_base(
