@@ -30,8 +30,6 @@ from welltuned.models.scalar_head import scalar_layer
 from welltuned.runs import Run
 from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.reward.objective import bradley_terry
-from welltuned.training.choose_pooling import resolve_pooling
-from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
 
 LORA = {"type": "lora", "r": 4}
@@ -435,11 +433,3 @@ def test_the_memory_of_an_artifact_is_enough() -> None:
         ]
     )
     assert (again.source, again.by_itself, again.form) == ("ratings", True, "plain")
-
-
-def test_the_usual_pooling_is_no_probe(tiny: Any, preferences: str, tmp_path: Path) -> None:
-    for family, pooling in (("bert", "mean"), ("llama", "last")):
-        values = {"model": tiny(family), "data": preferences, "task": "reward"}
-        prepared = prepare(run_config_from({**values, "output_dir": str(tmp_path / family)}))
-        settled = resolve_pooling(prepared, Observer())
-        assert settled.config.task.pooling == pooling
