@@ -209,7 +209,6 @@ OTHER_STARTS: dict[str, dict[str, Any]] = {
     "reward.run": {"reward": {}},
     "reward.function": {"reward": {}},
     "reward.columns": {"reward": {"function": "mine.rewards.brevity"}},
-    "task.simpo_gamma": {"task": {"type": "preference", "loss": "simpo"}},
     "training.optim_args": {"training": {"optim": "adamw"}},
     "reward.time_limit": {"reward": {"function": "mine.rewards.brevity"}},
 }

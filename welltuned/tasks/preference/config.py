@@ -11,6 +11,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
+from welltuned.schema.field_types import GoesWith
 from welltuned.schema.part import conflict
 from welltuned.tasks import pairs
 from welltuned.tasks.direct_alignment import DirectAlignment
@@ -38,7 +39,9 @@ class Preference(DirectAlignment):
     """sigmoid, ipo: the strength of the KL constraint to the reference model, smaller allows more
     drift; simpo: the scale of rewards; orpo: the weight of the odds, λ in its paper. auto: 0.1, and
     2 for simpo."""
-    simpo_gamma: Annotated[float, Field(ge=0)] | None = Field(default=None, examples=[0.5])
+    simpo_gamma: Annotated[Annotated[float, Field(ge=0)] | None, GoesWith("loss", "simpo")] = Field(
+        default=None, examples=[0.5]
+    )
     """simpo: by how much the preferred answer's reward has to be ahead. Default: 0.5."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """The assumed probability that a preference is mislabelled (conservative DPO)."""
