@@ -64,7 +64,8 @@ def test_a_tracker_that_is_missing_is_refused_whichever_stages_there_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("welltuned.training.trackers.installed_trackers", lambda: [])
-    config = config_of(training={"report_to": "mlflow"}, sft="runs/none")
+    model = str(tmp_path / "none")  # a name would be looked for on the hub
+    config = config_of(model=model, training={"report_to": "mlflow"}, sft="runs/none")
     with pytest.raises(InputError) as raised:
         check_stages(config, tmp_path, DataCache())
     assert "training.tracker_missing" in {fault.code for fault in raised.value.faults}

