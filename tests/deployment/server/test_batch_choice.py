@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
+
 from welltuned.deployment.server.batch_choice import (
     BatchPart,
     QueuedRequest,
@@ -13,6 +15,12 @@ from welltuned.deployment.server.batch_choice import (
     sweep,
 )
 from welltuned.deployment.server.work_rate import WorkRate
+
+
+@pytest.fixture(autouse=True)
+def large_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of so many batches that there is something to sort."""
+    monkeypatch.setattr("welltuned.deployment.server.batch_choice._SWEEP", 8)
 
 
 def request(*works: int, due: float = 1.0, whole: bool = False) -> QueuedRequest:

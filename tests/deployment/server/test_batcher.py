@@ -17,6 +17,12 @@ from welltuned.deployment.server.refusal import Refusal
 WAIT = 10
 
 
+@pytest.fixture(autouse=True)
+def large_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of so many batches that there is something to sort."""
+    monkeypatch.setattr("welltuned.deployment.server.batch_choice._SWEEP", 8)
+
+
 class Echo:
     """Stands in for a predictor: answers with the input, notes its batches, and can be held up."""
 
