@@ -11,6 +11,7 @@ PARTS = {
     "cross-validation": ("covered",),
     "decision-rules": ("measured",),
     "labels": ("suspects",),
+    "language-models": ("middle_grpo",),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
     "production": ("deployment",),
 }
