@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from typing import Annotated
@@ -93,6 +94,8 @@ def _print_faults(error: WelltunedError) -> None:
 
 def main() -> None:
     """The entry point: errors become one line each, or JSON, and an exit status."""
+    # PEFT imports it where it is installed, and it logs which of its kernels it does without.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         app()
     except WelltunedError as error:
