@@ -225,9 +225,8 @@ def table(results: Mapping[str, Any], language: str) -> str:
                 f"{apart(found):.1e}",
             ]
         )
-    machine = (
-        f"{results['cpu']}, {results['cores']} × CPU; {results['versions']}; {results['date']}"
-    )
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    machine = f"{results['cpu']}, {results['cores']} × CPU; {versions}; {results['date']}"
     return as_table(head, rows, left=1) + f"\n\n{machine}."
 
 
