@@ -11,7 +11,7 @@ PARTS = {
     "cross-validation": ("covered",),
     "decision-rules": ("measured",),
     "labels": ("suspects",),
-    "language-models": ("beside trl", "middle_grpo"),
+    "language-models": ("beside trl", "middle_grpo", "quantised bases"),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
     "production": ("deployment",),
 }
