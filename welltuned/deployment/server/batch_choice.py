@@ -20,9 +20,7 @@ from welltuned.artifact.predictor import Predictor
 from welltuned.deployment.server.work_rate import WorkRate
 
 _SWEEP = 2
-"""Batches of a sweep. More would pad less, and have those that are due first wait for all of them:
-with eight the slowest of a hundred requests at half load took twice as long, and as many texts were
-answered in a second."""
+"""Batches of a sweep. More would pad less, and have those that are due first wait for all."""
 Lengths = Callable[[Sequence[object]], Sequence[int]]
 """The tokens of inputs, counted and not guessed."""
 _Input = tuple["QueuedRequest", int]
