@@ -19,17 +19,20 @@ def find_gguf(name: str, chosen: str | None, revision: str | None) -> Path | Non
     """
     path = Path(name).expanduser()
     if name.startswith(PACKAGE):
-        folder = package_folder(name.removeprefix(PACKAGE))
-        holds_another, files = model_inside(folder) is not None, _files_in(folder, "**/*")
+        folder, pattern = package_folder(name.removeprefix(PACKAGE)), "**/*"
+        holds_another = model_inside(folder) is not None
     elif path.is_dir():
-        folder, holds_another, files = path, is_model_or_run(path), _files_in(path, "*")
+        folder, pattern, holds_another = path, "*", is_model_or_run(path)
     elif chosen is not None:
         return _on_hub(name, chosen, revision)
     else:
         return path if path.suffix.lower() == GGUF and path.is_file() else None
+    if chosen is None and holds_another:
+        return None
+    files = _files_in(folder, pattern)
     if chosen is not None:
         return _chosen(name, chosen, folder, files)
-    return None if holds_another or not files else _only_one(name, files)
+    return _only_one(name, files) if files else None
 
 
 def _files_in(folder: Path, pattern: str) -> list[Path]:

@@ -81,24 +81,19 @@ def span_of(
     Some write earlier turns anew, without their thoughts for example; there the content
     is looked for.
     """
-    content, called = messages[index]["content"], names_called(messages[index])
+    called = names_called(messages[index])
+    content = called[-1] if called else messages[index]["content"]
     before = _part(tokenizer, messages[:index], True)
     upto = _part(tokenizer, messages[: index + 1], False)
     start, end = _length_of_start(before, text), _length_of_start(upto, text)
-    if called:
-        content = called[-1]
-        if start is None or end is None:
-            start, end = _call(text, start, floor, content, before or "", upto or "")
-    if start is None or end is None:
-        if called:
-            raise _lost(place)
+    if called and (start is None or end is None):
+        start, end = _call(text, start, floor, content, before or "", upto or "")
+    elif start is None or end is None:
         floors = [start] if start is not None else _floors(messages, index, text, floor, before)
-        found = next(filter(None, (_find(text, content, at) for at in floors)), None)
-        if found is None:
-            raise _lost(place)
-        start = found[0] if start is None else start
-        end = _closed(text, found[1], content, before, upto) if end is None else end
-    if not text[start:end].strip():
+        if found := next(filter(None, (_find(text, content, at) for at in floors)), None):
+            start = found[0] if start is None else start
+            end = _closed(text, found[1], content, before, upto) if end is None else end
+    if start is None or end is None or not text[start:end].strip():
         raise _lost(place)
     return start, _without_separator(text, start, end, content)
 

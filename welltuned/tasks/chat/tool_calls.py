@@ -16,6 +16,7 @@ from welltuned.tasks.chat.template import Messages
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_KEYS = {"tool_calls", "tools"}
 TOOLS = "the tools"
 """The schemas of what may be called, where a template leaves them out."""
 
@@ -27,22 +28,23 @@ def reads(tokenizer: PreTrainedTokenizerBase, name: str) -> bool:
 
 def fitted(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> Messages:
     """The turns with what the template reads of tools, and nothing else of them."""
-    return [_fitted(tokenizer, turn) for turn in messages]
+    if not any(_KEYS & turn.keys() for turn in messages):
+        return messages
+    unread = {key for key in _KEYS if not reads(tokenizer, key)}
+    return [_fitted(turn, unread) for turn in messages]
 
 
-def _fitted(tokenizer: PreTrainedTokenizerBase, turn: Mapping[str, str]) -> Mapping[str, str]:
-    calls, schemas = reads(tokenizer, "tool_calls"), reads(tokenizer, "tools")
-    dropped = {"words", *(() if calls else ("tool_calls",)), *(() if schemas else ("tools",))}
-    if not dropped & turn.keys():
-        return turn
-    said = turn["words"] if calls and "words" in turn else turn["content"]
-    kept = {key: value for key, value in turn.items() if key not in dropped}
+def _fitted(turn: Mapping[str, str], unread: set[str]) -> Mapping[str, str]:
+    said = turn["content"] if "tool_calls" in unread else turn.get("words", turn["content"])
+    kept = {key: value for key, value in turn.items() if key not in {"words", *unread}}
     return {**kept, "content": said}
 
 
 def names_called(turn: Mapping[str, str]) -> list[str]:
     """The tools that a turn calls, in order."""
-    return [call["function"]["name"] for call in json.loads(turn.get("tool_calls", "[]"))]
+    if "tool_calls" not in turn:
+        return []
+    return [call["function"]["name"] for call in json.loads(turn["tool_calls"])]
 
 
 def calls_as_text(answer: str) -> str | None:
