@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from support import build
-from welltuned.models.freezing import TableRow, hash_weights, set_training_modes, trainable_table
+from welltuned.models.freezing import (
+    TableRow,
+    hash_weights,
+    in_eval_mode,
+    set_training_modes,
+    trainable_table,
+)
 
 
 class Nested(nn.Module):
@@ -56,6 +62,31 @@ def test_a_frozen_block_under_checkpointing_trains_by_name_alone() -> None:
     set_training_modes(model)
     assert model.frozen.training
     assert not any(module.training for module in list(model.frozen.modules())[1:])
+
+
+class Unmoved(nn.Module):
+    """A module that must not be set to another mode."""
+
+    def train(self, mode: bool = True) -> Unmoved:
+        raise AssertionError("set to a mode that it was in")
+
+
+def test_a_model_in_eval_mode_is_left_as_it_is() -> None:
+    """Setting a mode on every module takes a tenth of one short text."""
+    model = nn.Sequential(nn.Linear(2, 2), Unmoved())
+    for module in model.modules():
+        module.training = False
+    with in_eval_mode(model):
+        pass
+
+
+def test_each_module_has_its_own_mode_back() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Dropout()), nn.Dropout())
+    model[1].eval()
+    modes = [module.training for module in model.modules()]
+    with in_eval_mode(model):
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_a_frozen_block_with_a_rate_of_its_own_stays_in_eval_mode() -> None:
