@@ -19,6 +19,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.schema.part import Part, conflict
+from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import (
     Codec,
     LinearReadout,
@@ -60,6 +61,11 @@ class Task(Part):
     def name(cls) -> str:
         """The task's name in configs."""
         return str(cls.model_fields["type"].default)
+
+    @property
+    def long_texts(self) -> LongTexts:
+        """What is read of texts longer than `max_length`; only tasks that read them have a choice."""
+        return TRUNCATE
 
     @property
     def shares_rows(self) -> bool:
