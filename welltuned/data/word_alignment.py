@@ -66,9 +66,7 @@ def tokenise_words(
     for start in range(0, len(sentences), _CHUNK):
         part = sentences[start : start + _CHUNK]
         texts = [" ".join(words) for words in part]
-        batch: Any = special_tokens.tokenise(
-            tokenizer, texts, return_offsets_mapping=True, **limit
-        )
+        batch: Any = special_tokens.tokenise(tokenizer, texts, return_offsets_mapping=True, **limit)
         for words, ids, offsets in zip(
             part, batch["input_ids"], batch["offset_mapping"], strict=True
         ):

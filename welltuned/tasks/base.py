@@ -63,8 +63,8 @@ class Task(Part):
         return str(cls.model_fields["type"].default)
 
     @property
-    def long_texts(self) -> LongTexts:
-        """What is read of texts longer than `max_length`; only tasks that read them have a choice."""
+    def cutting(self) -> LongTexts:
+        """How texts longer than `max_length` are read; only some tasks have a choice."""
         return TRUNCATE
 
     @property
@@ -131,6 +131,8 @@ class Problem(ABC):
     """Whether replay examples can be mixed into what is learned."""
     actions: ClassVar[Actions | None] = None
     """What the tuned model chooses as a policy; None where it cannot be one."""
+    long: LongTexts = TRUNCATE
+    """How long texts are read."""
 
     @property
     @abstractmethod

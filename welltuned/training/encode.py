@@ -66,7 +66,7 @@ def fit_max_length(config: RunConfig, model: ModelPlan, faults: Faults) -> int:
 
 def usual_length(task: Task, room: int) -> int:
     """Tokens per example with `max_length: auto`: a window's, or as many as there is room for."""
-    return min(room, task.long_texts.own_length or LONGEST)
+    return min(room, task.cutting.own_length or LONGEST)
 
 
 def _check_windows(
@@ -74,7 +74,7 @@ def _check_windows(
 ) -> None:
     """Windows that are longer than a row may be, or leave out what stands between them."""
     limit = room if task.max_length == "auto" else min(room, task.max_length)
-    length, stride = task.long_texts.own_length, task.long_texts.own_stride
+    length, stride = task.cutting.own_length, task.cutting.own_stride
     if length is not None and length > limit:
         faults.add(
             "task.window_too_long",

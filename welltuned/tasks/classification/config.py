@@ -86,7 +86,7 @@ class Classification(Task):
     windows."""
 
     @property
-    def long_texts(self) -> LongTexts:
+    def cutting(self) -> LongTexts:
         return self.long
 
     @model_validator(mode="before")

@@ -50,8 +50,7 @@ class LongTexts(Part):
 
     @property
     def own_stride(self) -> int | None:
-        """The tokens between the beginnings of two rows that were asked for; None where none were.
-        """
+        """The tokens from one row's beginning to the next's that were asked for; or None."""
         return None
 
     @abstractmethod

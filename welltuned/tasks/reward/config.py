@@ -49,7 +49,7 @@ class Reward(Task):
     both ends of each, or all of it in windows, which go over the longer of the two."""
 
     @property
-    def long_texts(self) -> LongTexts:
+    def cutting(self) -> LongTexts:
         return self.long
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:

@@ -42,7 +42,7 @@ class TokenClassification(Task):
     windows, each word where it has most context."""
 
     @property
-    def long_texts(self) -> LongTexts:
+    def cutting(self) -> LongTexts:
         return self.long
 
     @model_validator(mode="after")
