@@ -85,7 +85,7 @@ def _shared(first: int, second: int, room: int) -> tuple[int, int]:
     if first + second <= room:
         return first, second
     shorter = min(first, second, room // 2)
-    return (shorter, room - shorter) if first < second else (room - shorter, shorter)
+    return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
 
 
 def _ends_of(places: np.ndarray, room: int, head: float) -> np.ndarray:
