@@ -112,7 +112,7 @@ def encode_responses(
     numbers = [len(parts) for parts in kept]
     encoded = Encoded.of(
         [row.ids_T for row in rows],
-        np.repeat(lost, numbers),
+        np.repeat(lost, numbers).tolist(),
         labels=[row.labels_T for row in rows] if learned else None,
         type_ids=_told_apart(rows),
     )

@@ -32,8 +32,8 @@ def test_an_artifact_remembers_what_is_not_so_by_itself(long: LongTexts) -> None
     ("keys", "said"),
     [
         ({"length": 128, "stride": 129}, "between two windows would not be read"),
-        ({"length": 3}, "leaves no room for text"),
-        ({"stride": 0}, "leaves no room for text"),
+        ({"length": 3}, "greater than or equal to 4"),
+        ({"stride": 0}, "greater than or equal to 1"),
         ({"windows_per_step": 0}, "greater than or equal to 1"),
         ({"type": "slices"}, "'truncate', 'head_tail', 'windows'"),
     ],

@@ -8,7 +8,7 @@ gives, it is attention over the windows (Ilse et al. 2018, arXiv 1802.04712).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -33,9 +33,9 @@ class Windows(LongTexts):
     in_windows: ClassVar[bool] = True
 
     type: Literal["windows"] = "windows"
-    length: int | Literal["auto"] = Field(default="auto", examples=[128])
+    length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(default="auto", examples=[128])
     """Tokens of a window, special tokens included. auto: `task.max_length`."""
-    stride: int | Literal["auto"] = Field(default="auto", examples=[96])
+    stride: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(default="auto", examples=[96])
     """Tokens from the beginning of a window to that of the next. auto: three quarters of a window.
     The last window ends with the text; of a pair, whose shorter text is part of every window,
     windows may lie closer."""
@@ -48,17 +48,6 @@ class Windows(LongTexts):
 
     @model_validator(mode="after")
     def _sensible(self) -> Windows:
-        for key, least in (("length", 4), ("stride", 1)):
-            value = getattr(self, key)
-            if value != "auto" and value < least:
-                raise conflict(
-                    "task.window_too_small",
-                    "'task.long.{key}' is {value}, which leaves no room for text",
-                    "use {least} or more",
-                    key=key,
-                    value=value,
-                    least=16 * least,
-                )
         if self.length != "auto" and self.stride != "auto" and self.stride > self.length:
             raise conflict(
                 "task.stride_too_large",
