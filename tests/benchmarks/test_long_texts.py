@@ -35,7 +35,7 @@ def test_the_evidence_stands_where_it_is_asked_to(place: str, before: int) -> No
     text = long_texts.joined("here it is", FILLER, place, random.Random(0)).split()
     assert text.index("here") == before and len(text) == 100 + 3
     if place == "middle":
-        assert before > long_texts.LENGTH and 50 > long_texts.LENGTH, "beyond both ends"
+        assert before > long_texts.LENGTH and long_texts.LENGTH < 50, "beyond both ends"
 
 
 def test_the_example_is_of_embedded_texts_that_hold_their_reviews() -> None:

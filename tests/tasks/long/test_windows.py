@@ -57,7 +57,6 @@ def test_what_is_said_of_windows_is_pooled() -> None:
     found = attending.pool(ROWS, TABLE)
     share = 1 / (1 + np.exp(4.0))  # of the second window, whose weight is e⁰ beside e⁴
     assert found[:, 0].tolist() == pytest.approx([1 - share + 3 * share, 5])
-    assert attending.own(ROWS).tolist() == [[1], [3], [5]] and Windows().own(ROWS) is ROWS
 
 
 def test_attention_over_a_linear_head_is_that_over_what_it_reads() -> None:

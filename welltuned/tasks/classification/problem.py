@@ -191,7 +191,8 @@ class PooledObjective(Objective):
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        return self.long.outputs(lambda rows: in_full(model(**rows).logits), inputs)
+        number = len(self.labels.names)
+        return self.long.outputs(lambda rows: in_full(model(**rows).logits), inputs, number)
 
 
 # --- Facts of classes -------------------------------------------------------------------

@@ -68,13 +68,15 @@ class LongTexts(Part):
         """What a text's rows say together (B, K)."""
         raise NotImplementedError
 
-    def own(self, rows_RK: torch.Tensor) -> torch.Tensor:
-        """The task's own outputs of texts of one row."""
-        return rows_RK[:, : -len(self.further_outputs)] if self.further_outputs else rows_RK
+    def outputs(
+        self, read: Callable[[Batch], torch.Tensor], batch: Batch, number: int
+    ) -> torch.Tensor:
+        """What a head says of each text of a batch (B, K); `read` tells what it says of rows.
 
-    def outputs(self, read: Callable[[Batch], torch.Tensor], batch: Batch) -> torch.Tensor:
-        """What a head says of each text of a batch (B, K); `read` tells what it says of rows."""
+        `number` is K: that of the task's own outputs.
+        """
         inputs = {name: tensor for name, tensor in batch.items() if name != WINDOWS}
         if WINDOWS not in batch:
-            return self.own(read(inputs))
+            rows_RK = read(inputs)
+            return rows_RK[:, :number] if self.further_outputs else rows_RK
         return self.pool(read_rows(read, inputs), batch[WINDOWS])

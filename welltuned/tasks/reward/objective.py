@@ -75,7 +75,7 @@ class RewardObjective(Objective):
         def heads(some: Batch) -> torch.Tensor:
             return read_rows(lambda rows: model(**rows).logits.float(), some)
 
-        return self.long.outputs(heads, inputs)[:, 0]
+        return self.long.outputs(heads, inputs, 1)[:, 0]
 
 
 @dataclass(frozen=True)
