@@ -221,23 +221,6 @@ def test_values_of_rows_are_put_by_prompt() -> None:
     assert responses.in_grid(values, grid).tolist() == [[1, 2, 0], [3, 4, 5]]
 
 
-@pytest.mark.parametrize("learning", [True, False])
-def test_without_gradients_rows_are_read_a_few_at_a_time(learning: bool, monkeypatch: Any) -> None:
-    """Sorted, with no more padding than they need, and put back in order."""
-    monkeypatch.setattr(responses, "_AT_ONCE", 2)
-    seen: list[tuple[int, ...]] = []
-
-    def compute(rows: dict[str, torch.Tensor]) -> torch.Tensor:
-        seen.append(tuple(rows["input_ids"].shape))
-        return (rows["input_ids"] * rows["attention_mask"]).sum(1)
-
-    mask = torch.tensor([[1, 0, 0], [1, 1, 1], [1, 1, 0]])
-    batch = {"input_ids": torch.tensor([[5, 9, 9], [1, 2, 3], [4, 4, 9]]), "attention_mask": mask}
-    with torch.set_grad_enabled(learning):
-        assert responses.read_rows(compute, batch).tolist() == [5, 6, 8]
-    assert seen == ([(3, 3)] if learning else [(2, 3), (1, 1)])
-
-
 def test_progress_is_told_in_prompts(bert: Any) -> None:
     told: list[int] = []
     responses.encode_responses(bert, THREE, 64, "auto", progress=told.append)

@@ -40,10 +40,12 @@ class TokenisedWords:
 def tokenise_words(
     tokenizer: PreTrainedTokenizerBase,
     sentences: Sequence[Sequence[str]],
-    max_length: int,
+    max_length: int | None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> TokenisedWords:
-    """Tokenise with special tokens, cut to `max_length`. `progress` hears how many are done.
+    """Tokenise with special tokens, cut to `max_length` if there is one.
+
+    `progress` hears how many are done.
 
     Raises `InputError` for a tokenizer that cannot tell where its tokens come from.
     """
@@ -58,25 +60,30 @@ def tokenise_words(
             )
         )
     found = TokenisedWords([], [], [])
+    limit: dict[str, int] = {"truncation": False, "verbose": False}
+    if max_length is not None:
+        limit = {"truncation": True, "max_length": max_length}
     for start in range(0, len(sentences), _CHUNK):
         part = sentences[start : start + _CHUNK]
         texts = [" ".join(words) for words in part]
-        batch: Any = special_tokens.tokenise(
-            tokenizer,
-            texts,
-            truncation=True,
-            max_length=max_length,
-            return_offsets_mapping=True,
-        )
+        batch: Any = special_tokens.tokenise(tokenizer, texts, return_offsets_mapping=True, **limit)
         for words, ids, offsets in zip(
             part, batch["input_ids"], batch["offset_mapping"], strict=True
         ):
             words_T = _words_of_tokens(np.array(offsets).reshape(-1, 2), words)
             found.ids.append(ids or [tokenizer.pad_token_id])  # a row needs a token
             found.words.append(words_T if ids else np.array([NONE]))
-        found.truncated.extend(was_cut(tokenizer, batch, texts, None, max_length).tolist())
+        found.truncated.extend(_were_cut(tokenizer, batch, texts, max_length))
         progress(start + len(part))
     return found
+
+
+def _were_cut(
+    tokenizer: PreTrainedTokenizerBase, batch: object, texts: list[str], max_length: int | None
+) -> list[bool]:
+    if max_length is None:
+        return [False] * len(texts)
+    return was_cut(tokenizer, batch, texts, None, max_length).tolist()
 
 
 def _words_of_tokens(offsets_T2: np.ndarray, words: Sequence[str]) -> np.ndarray:

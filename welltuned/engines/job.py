@@ -67,9 +67,10 @@ class Job:
         """Whether this process holds a part of the weights: a forward pass takes all processes."""
         return is_sharded(self.model)
 
-    def collate(self, indices: np.ndarray, device: torch.device) -> Batch:
-        """These examples as one padded batch on a device."""
-        arrays = self.problem.codec.collate(self.examples, indices.tolist(), self.pad_id)
+    def collate(self, indices: np.ndarray, device: torch.device, step: int = 0) -> Batch:
+        """These examples as one padded batch on a device, as this optimizer step reads them."""
+        examples = self.examples.at_step(self.training.seed, step)
+        arrays = self.problem.codec.collate(examples, indices.tolist(), self.pad_id)
         return to_device(arrays, device)
 
     @property

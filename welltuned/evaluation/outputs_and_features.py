@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from welltuned.data.batching import evaluation_batches
+from welltuned.data.windows import WINDOWS
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import unwrapped
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.modeling_pooled import pool
 from welltuned.tasks import Examples, Problem
+from welltuned.tasks.rows import mean_of_rows, reading_order
+
+if TYPE_CHECKING:
+    from welltuned.tasks.parts import Batch
 
 Read = tuple[torch.Tensor, torch.Tensor | None]
 """Hidden states (B, T, H), and which of them are of tokens (B, T)."""
@@ -38,12 +43,21 @@ def outputs_and_features(
             batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
             with last_states(model) as read:
                 part = problem.objective.outputs(model, batch).float().cpu().numpy()
-            states_BTH, mask_BT = read[-1]
-            mean_BH = pool(states_BTH.float(), mask_BT, "mean").cpu().numpy()
+            mean_BH = _means(read, batch).cpu().numpy()
             outputs |= zip(indices.tolist(), part, strict=True)
             features |= zip(indices.tolist(), mean_BH, strict=True)
     number = range(len(examples))
     return np.stack([outputs[i] for i in number]), np.stack([features[i] for i in number])
+
+
+def _means(read: list[Read], batch: Batch) -> torch.Tensor:
+    """The mean of each text's last states (B, H); of its windows' means, where it has several."""
+    if WINDOWS not in batch:
+        states_BTH, mask_BT = read[-1]
+        return pool(states_BTH.float(), mask_BT, "mean")
+    means_RH = torch.cat([pool(states.float(), mask, "mean") for states, mask in read])
+    order_R = reading_order(batch["attention_mask"])
+    return mean_of_rows(means_RH[order_R.argsort()], batch[WINDOWS])
 
 
 @contextmanager

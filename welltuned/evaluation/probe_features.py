@@ -14,10 +14,11 @@ def block_states(
 ) -> np.ndarray:
     """(L + 1, M, H), from the embeddings up.
 
-    Of texts as the head reads them (`pooling`), or of the tokens at `places` in each text.
+    Of texts as the head reads them (`pooling`), the mean of their windows where there are several;
+    or of the tokens at `places` in each text.
     """
     if places is None:
-        return pooled_states(
+        states_LRH = pooled_states(
             subject.model,
             subject.anatomy,
             examples.encoded,
@@ -26,6 +27,7 @@ def block_states(
             subject.batch_size,
             subject.precision,
         )
+        return np.stack([examples.text_means(state_RH) for state_RH in states_LRH])
     return word_states(
         subject.model,
         subject.anatomy,

@@ -19,6 +19,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.schema.part import Part, conflict
+from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import (
     Codec,
     LinearReadout,
@@ -60,6 +61,11 @@ class Task(Part):
     def name(cls) -> str:
         """The task's name in configs."""
         return str(cls.model_fields["type"].default)
+
+    @property
+    def cutting(self) -> LongTexts:
+        """How texts longer than `max_length` are read; only some tasks have a choice."""
+        return TRUNCATE
 
     @property
     def shares_rows(self) -> bool:
@@ -125,6 +131,8 @@ class Problem(ABC):
     """Whether replay examples can be mixed into what is learned."""
     actions: ClassVar[Actions | None] = None
     """What the tuned model chooses as a policy; None where it cannot be one."""
+    long: LongTexts = TRUNCATE
+    """How long texts are read."""
 
     @property
     @abstractmethod

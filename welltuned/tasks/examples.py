@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from welltuned.data import ragged
 from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
+from welltuned.data.windows import WINDOWS, WindowIndex, table_of
 from welltuned.schema.messages import Message
 
 
@@ -24,9 +26,11 @@ class Examples:
     records: Records
     said: tuple[Message, ...] = field(default=(), kw_only=True)
     """What a person should know of how they are read; the value `split` is left empty."""
+    windows: WindowIndex | None = field(default=None, kw_only=True)
+    """Which encoded rows are each text's; None where each is one."""
 
     def __len__(self) -> int:
-        return len(self.encoded)
+        return len(self.encoded if self.windows is None else self.windows)
 
     def notes_of(self, split: str) -> list[Message]:
         """`said` of the split of this name."""
@@ -39,8 +43,9 @@ class Examples:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens per example (N)."""
-        return self.encoded.lengths
+        """Tokens per example (N), those of all its windows."""
+        lengths = self.encoded.lengths
+        return lengths if self.windows is None else self.windows.positions(lengths)
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -50,19 +55,53 @@ class Examples:
     @property
     def cut(self) -> np.ndarray:
         """Which examples were too long to be read whole (N)."""
-        return self.encoded.truncated
+        cut = self.encoded.truncated
+        return cut if self.windows is None else self.windows.any(cut)
 
     def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
         """The encoded rows of some examples, where an example is not just one."""
-        return indices
+        return indices if self.windows is None else self.windows.rows_of(indices).tolist()
+
+    def window_table(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        """What a batch of some examples has besides: `windows` (B, W), which of its rows are whose.
+
+        Nothing where each example is one row.
+        """
+        if self.windows is None:
+            return {}
+        sizes = self.windows.sizes[list(indices)]
+        return {WINDOWS: table_of(sizes)} if sizes.max(initial=1) > 1 else {}
+
+    def record_of(self, text: int) -> int:
+        """The number of the record that has this text, of those that `windows` counts."""
+        return text
+
+    def at_step(self, seed: int, step: int) -> Examples:
+        """As a training step reads them: where windows are drawn, a sample of each text's."""
+        if self.windows is None:
+            return self
+        return replace(self, windows=self.windows.at_step(seed, step))
+
+    def text_means(self, values_RH: np.ndarray) -> np.ndarray:
+        """The mean over each text's encoded rows (N, …)."""
+        return values_RH if self.windows is None else self.windows.means(values_RH)
 
     def take(self, indices: Sequence[int]) -> Examples:
         """The examples at `indices`, in that order."""
+        encoded, windows = self._whole(indices)
         return Examples(
-            self.encoded.take(indices),
+            encoded,
             None if self.targets is None else self.targets[list(indices)],
             self.records.take(indices),
+            windows=windows,
         )
+
+    def _whole(self, texts: Sequence[int]) -> tuple[Encoded, WindowIndex | None]:
+        """All encoded rows of some texts, and which are whose."""
+        if self.windows is None:
+            return self.encoded.take(texts), None
+        rows, _ = ragged.take(self.windows.starts, texts)
+        return self.encoded.take(rows.tolist()), self.windows.take(texts)
 
     def join(self, other: Examples) -> Examples:
         """These examples and then those, of the same problem."""
@@ -72,4 +111,7 @@ class Examples:
             if self.targets is None or other.targets is None
             else np.concatenate([self.targets, other.targets]),
             self.records.join(other.records),
+            windows=None
+            if self.windows is None or other.windows is None
+            else self.windows.join(other.windows),
         )

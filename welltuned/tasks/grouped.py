@@ -14,10 +14,8 @@ import numpy as np
 from welltuned.data import ragged
 from welltuned.data.encoding import pad
 from welltuned.data.preferences import PreferencePair
+from welltuned.data.windows import NO_ROW
 from welltuned.tasks.examples import Examples
-
-NO_ROW = -1
-"""In a grid of rows: the record has no such response."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Grouped(Examples):
-    """N prompts whose responses are M encoded rows. Targets are N times `ResponseTarget`."""
+    """N prompts with M responses, each an encoded row; or several, where `windows` says so.
+
+    Targets are N times `ResponseTarget`.
+    """
 
     starts: np.ndarray
-    """Where each prompt's rows start (N + 1)."""
+    """Where each prompt's responses start (N + 1)."""
     alike: tuple[int, ...] = ()
     """The lines of pairs that were left out, since what is read of both is the same."""
 
@@ -78,8 +79,8 @@ class Grouped(Examples):
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each example's longest row (N), to which all its others are padded."""
-        return np.maximum.reduceat(self.encoded.lengths, self.starts[:-1])
+        """Tokens of each example's longest response (N), to which all its others are padded."""
+        return np.maximum.reduceat(super().lengths, self.starts[:-1])
 
     @property
     def sizes(self) -> np.ndarray:
@@ -92,11 +93,20 @@ class Grouped(Examples):
 
     @property
     def cut(self) -> np.ndarray:
-        return np.logical_or.reduceat(self.encoded.truncated, self.starts[:-1])
+        return np.logical_or.reduceat(super().cut, self.starts[:-1])
 
-    def rows_of(self, indices: Sequence[int]) -> list[int]:
-        rows, _ = ragged.take(self.starts, indices)
-        return rows.tolist()
+    def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
+        return super().rows_of(self._responses(indices))
+
+    def window_table(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        return super().window_table(self._responses(indices))
+
+    def record_of(self, text: int) -> int:
+        return int(np.searchsorted(self.starts, text, side="right")) - 1
+
+    def _responses(self, indices: Sequence[int]) -> list[int]:
+        responses, _ = ragged.take(self.starts, indices)
+        return responses.tolist()
 
     @cached_property
     def judged(self) -> Judged:
@@ -116,25 +126,28 @@ class Grouped(Examples):
 
     def take(self, indices: Sequence[int]) -> Grouped:
         """The prompts at `indices`, in that order."""
-        sizes = self.sizes[list(indices)]
+        encoded, windows = self._whole(self._responses(indices))
         return replace(
             self,
-            encoded=self.encoded.take(self.rows_of(indices)),
+            encoded=encoded,
+            windows=windows,
             targets=None if self.targets is None else self.targets[list(indices)],
             records=self.records.take(indices),
-            starts=ragged.offsets_of(sizes),
+            starts=ragged.offsets_of(self.sizes[list(indices)]),
         )
 
 
 def collate(examples: Examples, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
     """The rows of some prompts as one padded batch, and how they belong together.
 
-    `grid` (B, W) holds each prompt's rows, and `NO_ROW` where it has fewer than the split's
-    widest. With targets: `pairs` (Q, 2) of rows, the better first, `margins` and `weights`
-    (Q), and `scores` (B), not a number where none is given.
+    `grid` (B, W) holds the numbers of each prompt's responses, and `NO_ROW` where it has fewer than
+    the split's widest. With targets: `pairs` (Q, 2) of them, the better first, `margins` and
+    `weights` (Q), and `scores` (B), not a number where none is given. Where responses are several
+    rows, `windows` says which.
     """
     assert isinstance(examples, Grouped)
     batch = pad(examples.encoded, examples.rows_of(indices), pad_id)
+    batch |= examples.window_table(indices)
     sizes = examples.sizes[list(indices)]
     first_B = ragged.offsets_of(sizes)[:-1]
     places_W = np.arange(examples.width)

@@ -53,8 +53,11 @@ class Codec(ABC):
     roles: ClassVar[tuple[Role, ...]]
     """How files are read."""
     expects: ClassVar[str] = "a text"
-    reads_plainly: ClassVar[bool] = False
-    """Whether texts go through the tokenizer as they are, so that whoever has it reads the same."""
+
+    @property
+    def reads_plainly(self) -> bool:
+        """Whether texts go through the tokenizer as they are: whoever has it reads the same."""
+        return False
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """The user's columns as the roles expect them; answers may be missing.
@@ -110,10 +113,13 @@ class Codec(ABC):
 class Objective(ABC):
     """The head a model needs, what it learns by, and what is read off it."""
 
-    reads_logits: ClassVar[bool] = False
-    """Whether a batch's loss follows from the model's logits and `labels`, one for each, alone."""
     needs_step_mean: ClassVar[bool] = False
     """Whether the loss compares with a mean over the whole optimizer step: that of `step_sum`."""
+
+    @property
+    def reads_logits(self) -> bool:
+        """Whether a batch's loss follows from the model's logits and `labels`, one each, alone."""
+        return False
 
     @property
     def needs_reference(self) -> bool:

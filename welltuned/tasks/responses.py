@@ -14,45 +14,25 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from welltuned.data import special_tokens
+from welltuned.data import ragged, special_tokens
 from welltuned.data.encoding import IGNORED, Encoded
 from welltuned.data.records import Records
-from welltuned.errors import Fault, InputError
+from welltuned.data.windows import NO_ROW, is_short_of
 from welltuned.schema.messages import Message
 from welltuned.tasks import chat
-from welltuned.tasks.grouped import NO_ROW, Grouped, ResponseTarget
+from welltuned.tasks.grouped import Grouped, ResponseTarget
+from welltuned.tasks.long import TRUNCATE, LongTexts, require_parts
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from welltuned.tasks.parts import Batch
 
 Form = Literal["auto", "chat", "plain"]
 """How prompt and response become one text where no separator parts them.
 auto: through the chat template where the tokenizer has one."""
 
-_AT_ONCE = 64
-"""Rows per forward pass when nothing is learned; a prompt may have many responses."""
 _CHUNK = 1000
-
-
-def read_rows(compute: Callable[[Batch], torch.Tensor], inputs: Batch) -> torch.Tensor:
-    """What `compute` makes of each row of a batch (R).
-
-    Without gradients a few rows at a time, which then have no more padding than they need.
-    """
-    import torch
-
-    if torch.is_grad_enabled():
-        return compute(inputs)
-    lengths_R = inputs["attention_mask"].sum(dim=1)
-    order_R = lengths_R.argsort(descending=True, stable=True)
-    parts = []
-    for rows in order_R.split(_AT_ONCE):
-        longest = int(lengths_R[rows[0]])
-        parts.append(compute({name: value[rows, :longest] for name, value in inputs.items()}))
-    return torch.cat(parts)[order_R.argsort()]
 
 
 def in_grid(values_R: torch.Tensor, grid_BW: torch.Tensor) -> torch.Tensor:
@@ -63,7 +43,8 @@ def in_grid(values_R: torch.Tensor, grid_BW: torch.Tensor) -> torch.Tensor:
 # --- Encoding ------------------------------------------------------------------
 
 _FIXED, _PROMPT, _RESPONSE = range(3)
-"""What a token belongs to: what stands around texts, the prompt, or the response."""
+"""What a token belongs to: what stands around texts, the prompt, or the response. Each is one more
+than the text is called where windows are cut."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +58,21 @@ class _Row:
     def __len__(self) -> int:
         return len(self.ids_T)
 
-    def cut(self, max_length: int) -> _Row:
+    def kept(self, long: LongTexts, max_length: int) -> list[np.ndarray]:
+        """The tokens that a model reads, a row or more."""
+        if long.reads_plainly:
+            return [self._within(max_length)]
+        return long.cut(self.kinds_T - _PROMPT, max_length)
+
+    def _within(self, max_length: int) -> np.ndarray:
         """The prompt loses its beginning first, then the response its end."""
         prompt, response = (np.flatnonzero(self.kinds_T == kind) for kind in (_PROMPT, _RESPONSE))
         spare = np.concatenate([prompt, response[::-1]])[: max(0, len(self) - max_length)]
-        return _Row(
-            np.delete(self.ids_T, spare),
-            np.delete(self.kinds_T, spare),
-            None if self.types_T is None else np.delete(self.types_T, spare),
-        )
+        return np.delete(np.arange(len(self)), spare)
+
+    def only(self, kept: np.ndarray) -> _Row:
+        types_T = None if self.types_T is None else self.types_T[kept]
+        return _Row(self.ids_T[kept], self.kinds_T[kept], types_T)
 
     @property
     def labels_T(self) -> np.ndarray:
@@ -105,6 +92,7 @@ def encode_responses(
     joint: str = "",
     learned: bool = False,
     progress: Callable[[int], None] = lambda done: None,
+    long: LongTexts = TRUNCATE,
 ) -> Grouped:
     """Every response with its prompt, and what is left of the judgements.
 
@@ -118,16 +106,21 @@ def encode_responses(
 
     said = [response for responses in records["responses"] for response in responses]
     whole, told = _rows(tokenizer, records, owners, said, form, joint, learned, heard)
-    rows = [row.cut(max_length) for row in whole]
+    kept = [row.kept(long, max_length) for row in whole]
+    rows = [row.only(one) for row, parts in zip(whole, kept, strict=True) for one in parts]
+    lost = [is_short_of(parts, len(row)) for row, parts in zip(whole, kept, strict=True)]
+    numbers = [len(parts) for parts in kept]
     encoded = Encoded.of(
         [row.ids_T for row in rows],
-        [len(row) > max_length for row in whole],
+        np.repeat(lost, numbers).tolist(),
         labels=[row.labels_T for row in rows] if learned else None,
         type_ids=_told_apart(rows),
     )
-    starts = np.concatenate([[0], np.cumsum([len(group) for group in records["responses"]])])
-    examples = Grouped(encoded, judged(records), records, starts.astype(np.int64), said=told)
-    return examples if examples.targets is None else _without_alike(examples, rows)
+    starts = ragged.offsets_of([len(group) for group in records["responses"]])
+    windows = long.index(numbers)
+    examples = Grouped(encoded, judged(records), records, starts, said=told, windows=windows)
+    seen = whole if long.in_windows else rows
+    return examples if examples.targets is None else _without_alike(examples, seen)
 
 
 def _told_apart(rows: Sequence[_Row]) -> list[np.ndarray] | None:
@@ -216,16 +209,7 @@ def _separated(
     progress: Callable[[int], None],
 ) -> Iterator[_Row]:
     """Pairs of texts as encoders read them, with a separator between; or texts by themselves."""
-    if not tokenizer.is_fast:
-        raise InputError(
-            Fault(
-                "task.tokenizer_without_sequence_ids",
-                "{tokenizer} does not report which text its tokens belong to",
-                None,
-                "use a model with a tokenizer.json",
-                tokenizer=type(tokenizer).__name__,
-            )
-        )
+    require_parts(tokenizer)
     for start in range(0, len(responses), _CHUNK):
         stop = start + _CHUNK
         said = list(responses[start:stop])

@@ -33,7 +33,7 @@ def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:
         choice = probe_poolings(
             model.base_model,
             prepared.anatomy.kind,
-            [examples.encoded[int(i)] for i in chosen],
+            [examples.encoded[examples.rows_of([int(i)])[0]] for i in chosen],
             examples.targets[chosen],
             examples.targets.dtype == np.float32 and examples.targets.ndim == 1,
             prepared.pad_id,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 JOURNAL = "journal.jsonl"
-_UNREAD = {"pooling", "max_length"}
+_UNREAD = {"pooling", "max_length", "long"}
 """Options of a task that change nothing about how files are read."""
 _AFTER_READING = {
     *("train", "validation", "test", "replay", "split", "max_train_examples"),

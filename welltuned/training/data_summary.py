@@ -19,7 +19,7 @@ from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_model_config, read_tokenizer
 from welltuned.models.vocabulary import check_vocabulary
 from welltuned.tasks import Examples, Problem, Task
-from welltuned.training.encode import LONGEST, encode_splits
+from welltuned.training.encode import LONGEST, encode_splits, usual_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -98,7 +98,7 @@ def _max_length(task: Task, model: ModelConfig, tokenizer: PreTrainedTokenizerBa
         return task.max_length
     text_config = read_model_config(model).get_text_config()
     limit = getattr(text_config, "max_position_embeddings", None) or LONGEST
-    return int(min(LONGEST, limit, tokenizer.model_max_length))
+    return usual_length(task, int(min(limit, tokenizer.model_max_length)))
 
 
 # --- Examples ------------------------------------------------------------------

@@ -13,8 +13,9 @@ from welltuned.data.records import Records
 from welltuned.data.special_tokens import note_special_tokens
 from welltuned.data.table import SPLITS
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.tasks import Examples, Problem
+from welltuned.tasks import Examples, Problem, Task
 from welltuned.training.data_cache import DataCache
+from welltuned.training.note_windows import note_windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,8 +48,9 @@ def fit_max_length(config: RunConfig, model: ModelPlan, faults: Faults) -> int:
             most=limit - least,
         )
         return least
+    _check_windows(config.task, room, model.tokenizer, faults)
     if wanted == "auto":
-        return min(room, LONGEST)
+        return usual_length(config.task, room)
     if wanted > room:
         faults.add(
             "task.max_length_too_large",
@@ -60,6 +62,41 @@ def fit_max_length(config: RunConfig, model: ModelPlan, faults: Faults) -> int:
             note=f" (the strategy's own vectors take {taken} more)" if taken else "",
         )
     return wanted
+
+
+def usual_length(task: Task, room: int) -> int:
+    """Tokens per example with `max_length: auto`: a window's, or as many as there is room for."""
+    return min(room, task.cutting.own_length or LONGEST)
+
+
+def _check_windows(
+    task: Task, room: int, tokenizer: PreTrainedTokenizerBase, faults: Faults
+) -> None:
+    """Windows that are longer than a row may be, or leave out what stands between them."""
+    limit = room if task.max_length == "auto" else min(room, task.max_length)
+    length, stride = task.cutting.own_length, task.cutting.own_stride
+    if length is not None and length > limit:
+        faults.add(
+            "task.window_too_long",
+            "'task.long.length' is {length}, but {what} {limit} tokens",
+            None,
+            "choose at most {limit}",
+            length=length,
+            limit=limit,
+            what="the model takes" if limit == room else "'task.max_length' is",
+        )
+        return
+    held = (length or usual_length(task, limit)) - tokenizer.num_special_tokens_to_add()
+    if stride is not None and stride > held:
+        faults.add(
+            "task.stride_too_large",
+            "'task.long.stride' is {stride}, but a window holds {room} tokens of text: those "
+            "between two windows would not be read",
+            None,
+            "choose at most {room}",
+            stride=stride,
+            room=held,
+        )
 
 
 def encode_splits(
@@ -84,6 +121,7 @@ def encode_splits(
     examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
+    note_windows(examples, data)
     _note_unknown(tokenizer, examples, data)
     for split in read:
         data.facts.notes += note_special_tokens(tokenizer, data[split], split)
@@ -151,10 +189,8 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
 def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
     facts = data.facts
     facts.task["max_length"] = max_length
-    facts.task["truncated"] = {
-        split: int(part.encoded.truncated.sum()) for split, part in examples.items()
-    }
-    lengths = {split: part.encoded.lengths for split, part in examples.items()}
+    facts.task["truncated"] = {split: int(_cut(part).sum()) for split, part in examples.items()}
+    lengths = {split: _lengths(part) for split, part in examples.items()}
     facts.task["tokens"] = {
         split: {
             "mean": float(tokens.mean()),
@@ -175,6 +211,16 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSpli
                 share=number / len(lengths[split]),
                 lines=some_lines(_lines_cut(examples[split])),
             )
+
+
+def _cut(examples: Examples) -> np.ndarray:
+    """What lost tokens: texts that are read in windows, and else rows."""
+    return examples.encoded.truncated if examples.windows is None else examples.cut
+
+
+def _lengths(examples: Examples) -> np.ndarray:
+    """The tokens of each row; of all windows of a text together, where it is read in windows."""
+    return examples.encoded.lengths if examples.windows is None else examples.lengths
 
 
 def _lines_cut(examples: Examples) -> list[int]:

@@ -91,7 +91,14 @@ class RunPlan(CheckedRun):
 
     @cached_property
     def learned(self) -> Examples:
-        """The training data: the task's examples and, where configured, replay examples."""
+        """The training data: the task's examples and, where configured, replay examples.
+
+        As a step reads them, so that their sizes are those of its batches.
+        """
+        return self._mixed.at_step(self.config.training.seed, 0)
+
+    @property
+    def _mixed(self) -> Examples:
         train = self.examples["train"]
         shares = [one.replay_share for one in self.config.protection]
         mixed = [share for share in shares if share is not None]

@@ -30,10 +30,11 @@ def show_data(summary: DataSummary) -> RenderableType:
 
 def _splits(facts: DataFacts) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="bold")
-    tokens = facts.task.get("tokens")
+    tokens, windows = facts.task.get("tokens"), facts.task.get("windows")
     for name in ("split", "source"):
         table.add_column(name)
-    counted = ("tokens mean", "longest", "cut short") if tokens else ()
+    counted = ["tokens mean", "longest", "cut short"] if tokens else []
+    counted += ["in windows", "most windows"] if windows else []
     for name in ("examples", "empty", "repeated", "conflicting", *counted):
         table.add_column(name, justify="right")
     for split in SPLITS:
@@ -46,6 +47,8 @@ def _splits(facts: DataFacts) -> Table:
                 f"{tokens[split]['greatest']:,}",
                 f"{facts.task['truncated'][split]:,}",
             ]
+        if windows:
+            row += [f"{windows[split]['texts']:,}", f"{windows[split]['greatest']:,}"]
         table.add_row(*row)
     return table
 

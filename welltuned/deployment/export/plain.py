@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DECISION_RULE = "decision_rule.json"
 """What `predict` makes of the logits, for whoever does the same with the plain libraries."""
+LONG_TEXTS = "long_texts.json"
+"""How `predict` reads texts longer than the model takes, where it does not merely cut them."""
 _MODELLING = "modeling_pooled.py"
 _MADE_UP = 12
 """Token ids that the written model is tried on."""
@@ -66,6 +68,9 @@ def _write(merged: Any, artifact: Artifact, job: ExportJob) -> tuple[str, ...]:
         merged.save_pretrained(target)
         if rule := artifact.problem.scorer.decision_rule:
             write_json(target / DECISION_RULE, rule)
+        if not (long := artifact.problem.long).reads_plainly:
+            reads = {**long.model_dump(mode="json"), "max_length": artifact.max_length}
+            write_json(target / LONG_TEXTS, reads)
     return tuple(sorted(file.name for file in target.glob("*.safetensors")))
 
 

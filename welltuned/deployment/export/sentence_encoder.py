@@ -55,7 +55,13 @@ class SentenceTransformersFormat(ExportFormat):
 
     def refusal(self, manifest: ArtifactManifest) -> Fault | None:
         manifest.strategy.require_mergeable()
-        return None
+        if manifest.problem.long.reads_plainly:
+            return None
+        return cannot_hold(
+            self.name,
+            "it reads more of long texts than their beginning, which the format cuts them to",
+            "export to=onnx or to=openvino",
+        )
 
     def holds(self, artifact: Artifact) -> Fault | None:
         if not isinstance(_unwrapped(artifact.model), PooledForSequenceClassification):

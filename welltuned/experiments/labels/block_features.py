@@ -35,7 +35,8 @@ def block_features(
     anatomy, number = subject.anatomy, len(examples)
     own = {"encoder": "first", "decoder": "last"}[anatomy.kind]
     layers = chosen_layers(anatomy.num_blocks, anatomy.hidden_size, number)
-    features_NCH = np.zeros((number, len(layers), anatomy.hidden_size), dtype=np.float32)
+    shape = len(examples.encoded), len(layers), anatomy.hidden_size
+    features_RCH = np.zeros(shape, dtype=np.float32)
     done = 0
     for indices, mask_BT, states in capture_hidden_states(
         subject.model,
@@ -47,9 +48,10 @@ def block_features(
     ):
         for place, layer in enumerate(layers):
             pooled_BH = pool(states[layer].float(), mask_BT, own if pooling == "model" else pooling)
-            features_NCH[indices, place] = pooled_BH.cpu().numpy()
-        progress(done := done + len(indices))
-    return features_NCH.reshape(number, -1)
+            features_RCH[indices, place] = pooled_BH.cpu().numpy()
+        done += len(indices)
+        progress(done * number // len(examples.encoded))
+    return examples.text_means(features_RCH).reshape(number, -1)
 
 
 def chosen_layers(blocks: int, hidden_size: int, texts: int) -> list[int]:

@@ -24,6 +24,7 @@ from welltuned.tasks.classification.problem import ClassificationProblem
 from welltuned.tasks.classification.regression import Regression
 from welltuned.tasks.classification.rule_reading import read_class_rule, read_label_set_rule
 from welltuned.tasks.classification.single_label import SingleLabel
+from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts
 
 PROBLEMS: dict[str, type[ClassificationProblem]] = {
     "single_label": SingleLabel,
@@ -80,6 +81,13 @@ class Classification(Task):
     they are asked about."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: the model's own limit, at most 512."""
+    long: AnyLongTexts = TRUNCATE
+    """What is read of texts longer than `max_length`: the beginning, both ends, or all of it in
+    windows."""
+
+    @property
+    def cutting(self) -> LongTexts:
+        return self.long
 
     @model_validator(mode="before")
     @classmethod
@@ -194,6 +202,12 @@ class Classification(Task):
                 "a policy answers by its own probabilities, and not by a decision rule",
                 "remove task.temperature_scaling, task.costs and task.abstain_below",
             )
+        if self.long.in_windows:
+            raise conflict(
+                "rlhf.windows_unsupported",
+                "a policy reads a text in one row, and not in windows",
+                "set task.long to truncate or head_tail",
+            )
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return LabelReader(self.problem, self.label_separator).convert(table, columns, faults)
@@ -227,13 +241,13 @@ class Classification(Task):
     ) -> ClassificationProblem:
         names, gamma, scales = labels.names, self.focal_gamma, self.temperature_scaling
         if labels.problem == "regression":
-            return Regression(labels)
+            return Regression(labels, long=self.long)
         weights = weights_of_classes(self.class_weights, names, train_targets, faults)
         if labels.problem == "multi_label":
             several = read_label_set_rule(names, scales, self.thresholds, self.costs, faults)
-            return MultiLabel(labels, weights, gamma, several)
+            return MultiLabel(labels, weights, gamma, several, long=self.long)
         rule = read_class_rule(names, scales, self.costs, self.abstain_below, faults)
-        return SingleLabel(labels, weights, label_smoothing, gamma, rule)
+        return SingleLabel(labels, weights, label_smoothing, gamma, rule, long=self.long)
 
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> Problem:

@@ -30,6 +30,7 @@ from welltuned.tasks.classification.problem import (
 from welltuned.tasks.classification.rule_effect import effect_on_label_sets
 from welltuned.tasks.classification.rule_reading import rule_notes
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.long import recalled
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
@@ -55,11 +56,12 @@ class MultiLabel(ClassificationProblem):
 
     @property
     def codec(self) -> LabelSetCodec:
-        return LabelSetCodec(self.labelling)
+        return LabelSetCodec(self.labelling, self.long)
 
     @property
     def objective(self) -> BinaryCrossEntropy:
-        return BinaryCrossEntropy(self.labelling, self.class_weights, self.focal_gamma)
+        weights, gamma = self.class_weights, self.focal_gamma
+        return BinaryCrossEntropy(self.labelling, weights, gamma, long=self.long)
 
     @property
     def scorer(self) -> LabelSetScorer:
@@ -96,7 +98,8 @@ class MultiLabel(ClassificationProblem):
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         told: Any = memory.get("decision_rule", {})
-        return cls(labels, rule=LabelSetRule.from_dict(told, labels.names))
+        rule = LabelSetRule.from_dict(told, labels.names)
+        return cls(labels, rule=rule, long=recalled(memory))
 
 
 def _counts(targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import encode_texts, pad
+from welltuned.data.encoding import pad
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults
@@ -21,6 +21,7 @@ from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.long import TRUNCATE, LongTexts, read_texts, recalled, remembered
 from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict, in_full
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class ClassificationProblem(Problem):
     """Texts with known labels."""
 
     labelling: Labels
+    long: LongTexts = field(default=TRUNCATE, kw_only=True)
+    """What is read of long texts."""
 
     type: ClassVar[str] = "classification"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
@@ -72,23 +75,28 @@ class ClassificationProblem(Problem):
     def to_dict(self) -> dict[str, JsonValue]:
         labels, rule = self.labelling.to_dict(), self.scorer.decision_rule
         memory: dict[str, JsonValue] = {"type": self.type, "labels": labels, "folded": False}
+        memory |= remembered(self.long)
         return {**memory, "decision_rule": rule} if rule else memory
 
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         """The problem an artifact remembers."""
-        return cls(labels)
+        return cls(labels, long=recalled(memory))
 
 
 @dataclass(frozen=True)
 class TextCodec(Codec):
-    """One text, or two, to a row."""
+    """One text, or two, to a row; or to several, where long texts are read in windows."""
 
     labels: Labels
+    long: LongTexts = TRUNCATE
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text, or a tuple of two texts for models that read pairs"
-    reads_plainly: ClassVar[bool] = True
+
+    @property
+    def reads_plainly(self) -> bool:
+        return self.long.reads_plainly
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """Labels as the model knows them; what cannot be read is refused where it is needed."""
@@ -106,14 +114,17 @@ class TextCodec(Codec):
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
         pairs = records.columns.get("text_pair")
-        encoded = encode_texts(tokenizer, records["text"], pairs, max_length, progress)
+        encoded, windows = read_texts(
+            self.long, tokenizer, records["text"], pairs, max_length, progress
+        )
         targets = self.read_targets(records, Faults()) if "label" in records else None
-        return Examples(encoded, targets, records)
+        return Examples(encoded, targets, records, windows=windows)
 
     def collate(
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
-        batch = pad(examples.encoded, indices, pad_id)
+        batch = pad(examples.encoded, examples.rows_of(indices), pad_id)
+        batch |= examples.window_table(indices)
         if examples.targets is not None:
             batch["labels"] = examples.targets[list(indices)]
         return batch
@@ -137,17 +148,21 @@ class PooledObjective(Objective):
     """A new head over what the trunk makes of a text."""
 
     labels: Labels
+    long: LongTexts = field(default=TRUNCATE, kw_only=True)
 
-    reads_logits: ClassVar[bool] = True
     problem_type: ClassVar[str]
     """What transformers calls it."""
+
+    @property
+    def reads_logits(self) -> bool:
+        return not self.long.in_windows
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForSequenceClassification
 
         from welltuned.models.modeling_pooled import PooledConfig
 
-        names = self.labels.names
+        names = (*self.labels.names, *self.long.further_outputs)
         labels: dict[str, Any] = {
             "num_labels": len(names),
             "id2label": dict(enumerate(names)),
@@ -176,7 +191,8 @@ class PooledObjective(Objective):
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        return in_full(model(**inputs).logits)
+        number = len(self.labels.names)
+        return self.long.outputs(lambda rows: in_full(model(**rows).logits), inputs, number)
 
 
 # --- Facts of classes -------------------------------------------------------------------

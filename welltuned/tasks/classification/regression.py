@@ -19,6 +19,7 @@ from welltuned.tasks.classification.problem import (
     TextCodec,
 )
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.long import recalled
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ class Regression(ClassificationProblem):
 
     @property
     def codec(self) -> NumberCodec:
-        return NumberCodec(self.labelling)
+        return NumberCodec(self.labelling, self.long)
 
     @property
     def objective(self) -> LeastSquares:
-        return LeastSquares(self.labelling)
+        return LeastSquares(self.labelling, long=self.long)
 
     @property
     def scorer(self) -> NumberScorer:
@@ -99,7 +100,8 @@ class Regression(ClassificationProblem):
             return self
         from welltuned.models.scalar_head import fold, scalar_layer
 
-        fold(scalar_layer(model), self.labelling.deviation, self.labelling.mean)
+        layer = scalar_layer(model, 1 + len(self.long.further_outputs))
+        fold(layer, self.labelling.deviation, self.labelling.mean)
         return replace(self, folded=True)
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -107,7 +109,7 @@ class Regression(ClassificationProblem):
 
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
-        return cls(labels, folded=memory["folded"])
+        return cls(labels, folded=memory["folded"], long=recalled(memory))
 
 
 def spread(numbers_N: np.ndarray) -> dict[str, float]:
@@ -152,7 +154,8 @@ class LeastSquares(PooledObjective):
         """A head that was kept says numbers in the user's units; here they are standardised."""
         from welltuned.models.scalar_head import unfold_kept
 
-        unfold_kept(model, new, self.labels.deviation, self.labels.mean)
+        outputs = 1 + len(self.long.further_outputs)
+        unfold_kept(model, new, self.labels.deviation, self.labels.mean, outputs)
 
     def loss_sum(self, outputs_BK: torch.Tensor, batch: Batch) -> torch.Tensor:
         from torch.nn import functional

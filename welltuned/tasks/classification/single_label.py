@@ -29,6 +29,7 @@ from welltuned.tasks.classification.problem import (
 )
 from welltuned.tasks.classification.rule_effect import effect_on_classes
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.long import recalled
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict, one_hot
 
 if TYPE_CHECKING:
@@ -57,12 +58,12 @@ class SingleLabel(ClassificationProblem):
 
     @property
     def codec(self) -> ClassCodec:
-        return ClassCodec(self.labelling)
+        return ClassCodec(self.labelling, self.long)
 
     @property
     def objective(self) -> CrossEntropy:
-        weights, smoothing = self.class_weights, self.label_smoothing
-        return CrossEntropy(self.labelling, weights, smoothing, self.focal_gamma)
+        weights, smoothing, gamma = self.class_weights, self.label_smoothing, self.focal_gamma
+        return CrossEntropy(self.labelling, weights, smoothing, gamma, long=self.long)
 
     @property
     def scorer(self) -> ClassScorer:
@@ -102,7 +103,8 @@ class SingleLabel(ClassificationProblem):
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         told: Any = memory.get("decision_rule", {})
-        return cls(labels, rule=ClassRule.from_dict(told, labels.names))
+        rule = ClassRule.from_dict(told, labels.names)
+        return cls(labels, rule=rule, long=recalled(memory))
 
 
 @dataclass(frozen=True)

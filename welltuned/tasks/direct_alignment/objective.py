@@ -11,6 +11,7 @@ from welltuned.data.encoding import IGNORED
 from welltuned.tasks import responses
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation.problem import LanguageModelling, judge_tokens
+from welltuned.tasks.rows import read_rows
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,7 @@ class ResponseLikelihood(LanguageModelling):
             return sums_R.index_add(0, found.rows_M, -found.losses_M)
 
         names = ("input_ids", "attention_mask", "labels")
-        logprobs_R = responses.read_rows(compute, {name: batch[name] for name in names})
+        logprobs_R = read_rows(compute, {name: batch[name] for name in names})
         if self.averages:
             tokens_R = (batch["labels"][:, 1:] != IGNORED).sum(dim=1)
             return logprobs_R / tokens_R.clamp(min=1)

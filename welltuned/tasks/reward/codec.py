@@ -19,6 +19,7 @@ from welltuned.schema.messages import Message
 from welltuned.tasks import pairs, responses
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.grouped import Grouped, collate
+from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import Codec
 from welltuned.tasks.responses import Form
 
@@ -35,6 +36,7 @@ class JudgedCodec(Codec):
     by_itself: bool
     """Whether texts are judged without a prompt."""
     form: Form
+    long: LongTexts = TRUNCATE
 
     roles: ClassVar[tuple[Role, ...]] = RECORD_ROLES
     expects: ClassVar[str] = "a tuple of prompt and response; a text for models without prompts"
@@ -97,7 +99,7 @@ class JudgedCodec(Codec):
         """One row a response."""
         records = _joined(records) if self.by_itself else records
         return responses.encode_responses(
-            tokenizer, records, max_length, self.form, _JOINT, progress=progress
+            tokenizer, records, max_length, self.form, _JOINT, progress=progress, long=self.long
         )
 
     def collate(

@@ -18,6 +18,7 @@ from welltuned.errors import Faults, Place
 from welltuned.tasks import pairs
 from welltuned.tasks.base import Task
 from welltuned.tasks.classification.regression import spread
+from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled
 from welltuned.tasks.responses import Form
 from welltuned.tasks.reward.problem import RewardProblem, Source
 
@@ -43,6 +44,13 @@ class Reward(Task):
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens of prompt and response together. auto: the model's limit, at most 512. The beginning
     of the prompt is truncated first."""
+    long: AnyLongTexts = TRUNCATE
+    """What is read where prompt and response are longer than `max_length`: what is left of both,
+    both ends of each, or all of it in windows, which go over the longer of the two."""
+
+    @property
+    def cutting(self) -> LongTexts:
+        return self.long
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         return preferences.convert_preferences(table, columns, faults)
@@ -80,12 +88,14 @@ class Reward(Task):
             form=form,
             coefficient=self.center_rewards_coefficient,
             centred=self.center_rewards,
+            long=self.long,
         )
         return _fitted(problem, data, faults)
 
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> RewardProblem:
-        return RewardProblem(**{name: value for name, value in memory.items() if name != "type"})
+        fields = {name: value for name, value in memory.items() if name not in ("type", "long")}
+        return RewardProblem(**fields, long=recalled(memory))
 
 
 def _kind(records: Records) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from welltuned.data.windows import WINDOWS
 from welltuned.errors import Fault, InputError
 from welltuned.tasks import responses
 from welltuned.tasks.classification.labels import Labels
 from welltuned.tasks.classification.regression import LeastSquares
+from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import Objective
+from welltuned.tasks.rows import read_rows
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +28,16 @@ _REGRESSION = LeastSquares(Labels("regression", ("reward",), ("reward",)))
 """The objective whose model a reward model is: one number for a text or a pair of texts."""
 
 
+@dataclass(frozen=True)
 class RewardObjective(Objective):
     """One number a response."""
+
+    long: LongTexts = field(default=TRUNCATE, kw_only=True)
+
+    @property
+    def _outputs(self) -> int:
+        """Those of the head."""
+        return 1 + len(self.long.further_outputs)
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from welltuned.models.anatomy import kind_of
@@ -42,7 +53,7 @@ class RewardObjective(Objective):
                     family=base.model_type,
                 )
             )
-        return _REGRESSION.head(base, pooling)
+        return replace(_REGRESSION, long=self.long).head(base, pooling)
 
     def usual_pooling(self, kind: Kind) -> Pooling:
         return "mean" if kind == "encoder" else "last"
@@ -50,17 +61,21 @@ class RewardObjective(Objective):
     def initialise(self, model: nn.Module, new: Sequence[str], seed: int) -> None:
         from welltuned.models.scalar_head import start_small
 
-        start_small(model, new, seed)
+        start_small(model, new, seed, self._outputs)
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """What the head says of each prompt's responses (B, W); 0 where there is none."""
         return responses.in_grid(self.read(model, batch), batch["grid"])
 
     def read(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """One number a row (R, float32)."""
-        names = ("input_ids", "attention_mask", "token_type_ids")
+        """One number a response (R, float32)."""
+        names = ("input_ids", "attention_mask", "token_type_ids", WINDOWS)
         inputs = {name: batch[name] for name in names if name in batch}
-        return responses.read_rows(lambda rows: model(**rows).logits.float()[:, 0], inputs)
+
+        def heads(some: Batch) -> torch.Tensor:
+            return read_rows(lambda rows: model(**rows).logits.float(), some)
+
+        return self.long.outputs(heads, inputs, 1)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,7 @@ class RatingSquares(RewardObjective):
         from welltuned.models.scalar_head import unfold_kept
 
         super().initialise(model, new, seed)
-        unfold_kept(model, new, self.scale, self.shift)
+        unfold_kept(model, new, self.scale, self.shift, self._outputs)
 
     def count(self, batch: Batch) -> float:
         return float(len(batch["scores"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 import numpy as np
@@ -14,6 +14,7 @@ from welltuned.tasks import pairs
 from welltuned.tasks.base import OutputsOf, Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.grouped import ResponseTarget
+from welltuned.tasks.long import TRUNCATE, LongTexts, remembered
 from welltuned.tasks.parts import Presenter, Verdict
 from welltuned.tasks.responses import Form
 from welltuned.tasks.reward.codec import JudgedCodec
@@ -48,6 +49,8 @@ class RewardProblem(Problem):
     centred: bool = True
     scale: float = 1.0
     shift: float = 0.0
+    long: LongTexts = field(default=TRUNCATE, kw_only=True)
+    """What is read of long prompts and responses."""
 
     type: ClassVar[str] = "reward"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
@@ -66,13 +69,13 @@ class RewardProblem(Problem):
 
     @property
     def codec(self) -> JudgedCodec:
-        return JudgedCodec(self.by_itself, self.form)
+        return JudgedCodec(self.by_itself, self.form, self.long)
 
     @property
     def objective(self) -> RewardObjective:
         if self.from_pairs:
-            return BradleyTerry(self.coefficient)
-        return RatingSquares(self.scale, self.shift)
+            return BradleyTerry(self.coefficient, long=self.long)
+        return RatingSquares(self.scale, self.shift, long=self.long)
 
     @property
     def scorer(self) -> RewardScorer:
@@ -97,7 +100,7 @@ class RewardProblem(Problem):
         """Fold scale and shift into the head's last layer."""
         from welltuned.models.scalar_head import fold, scalar_layer
 
-        fold(scalar_layer(model), self.scale, self.shift)
+        fold(scalar_layer(model, 1 + len(self.long.further_outputs)), self.scale, self.shift)
         return replace(self, scale=1.0, shift=0.0)
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -108,6 +111,7 @@ class RewardProblem(Problem):
             "form": self.form,
             "scale": self.scale,
             "shift": self.shift,
+            **remembered(self.long),
         }
 
 

@@ -16,6 +16,7 @@ from welltuned.errors import Faults
 from welltuned.metrics.entities import OUTSIDE, mark_entities, split_tag
 from welltuned.schema.part import conflict
 from welltuned.tasks.base import Task
+from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled
 from welltuned.tasks.token_classification.codec import ROLES, read_sentences
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem
 
@@ -36,6 +37,13 @@ class TokenClassification(Task):
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Maximum tokens per sentence, special tokens included. auto: the model's limit, at most
     512."""
+    long: AnyLongTexts = TRUNCATE
+    """What is read of sentences longer than `max_length`: the beginning, both ends, or all of it in
+    windows, each word where it has most context."""
+
+    @property
+    def cutting(self) -> LongTexts:
+        return self.long
 
     @model_validator(mode="after")
     def _sensible(self) -> TokenClassification:
@@ -45,6 +53,12 @@ class TokenClassification(Task):
                 "'task.max_length' leaves no room for {unit}",
                 "use 16 or more",
                 unit="words",
+            )
+        if self.long.further_outputs:
+            raise conflict(
+                "task.words_not_pooled",
+                "each word is read in one window, and nothing is pooled",
+                "remove task.long.pooling",
             )
         return self
 
@@ -60,7 +74,7 @@ class TokenClassification(Task):
         entities = mark_entities(counts)
         tags = tuple(_complete(counts) if entities else sorted(counts, key=_natural))
         problem = TokenClassificationProblem(
-            tags, entities, self.label_all_pieces, float(label_smoothing)
+            tags, entities, self.label_all_pieces, float(label_smoothing), long=self.long
         )
         targets = {split: problem.codec.read_targets(data[split], faults) for split in SPLITS}
         if len(faults) > before:
@@ -71,7 +85,10 @@ class TokenClassification(Task):
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> TokenClassificationProblem:
         return TokenClassificationProblem(
-            tuple(memory["tags"]), memory["entities"], memory["label_all_pieces"]
+            tuple(memory["tags"]),
+            memory["entities"],
+            memory["label_all_pieces"],
+            long=recalled(memory),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
+from welltuned.data.windows import WINDOWS
 from welltuned.data.word_alignment import NONE
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import EntityPredictions, Predictions, Scores, TagPredictions, score
@@ -18,7 +19,9 @@ from welltuned.metrics.entities import OUTSIDE, Entity, Tags, find_entities
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.long import TRUNCATE, LongTexts, remembered
 from welltuned.tasks.parts import LinearReadout, Objective, Presenter, Scorer, in_full, one_hot
+from welltuned.tasks.rows import read_tokens
 from welltuned.tasks.token_classification.codec import SentenceCodec, TaggedSentences
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ class TokenClassificationProblem(Problem):
     """Whether the tags mark entities."""
     label_all_pieces: bool = False
     label_smoothing: float = 0.0
+    long: LongTexts = field(default=TRUNCATE, kw_only=True)
+    """What is read of long sentences."""
 
     type: ClassVar[str] = "token_classification"
     peft_task_type: ClassVar[str] = "TOKEN_CLS"
@@ -50,11 +55,11 @@ class TokenClassificationProblem(Problem):
 
     @property
     def codec(self) -> SentenceCodec:
-        return SentenceCodec(self.tags, self.label_all_pieces)
+        return SentenceCodec(self.tags, self.label_all_pieces, self.long)
 
     @property
     def objective(self) -> TokenObjective:
-        return TokenObjective(self.tags, self.label_smoothing)
+        return TokenObjective(self.tags, self.label_smoothing, long=self.long)
 
     @property
     def scorer(self) -> TagScorer:
@@ -65,8 +70,8 @@ class TokenClassificationProblem(Problem):
         return TagPresenter(self.tags, self.entities)
 
     @property
-    def linear(self) -> LinearReadout:
-        return WordReadout(len(self.tags))
+    def linear(self) -> LinearReadout | None:
+        return None if self.long.in_windows else WordReadout(len(self.tags))
 
     def to_dict(self) -> dict[str, JsonValue]:
         return {
@@ -74,6 +79,7 @@ class TokenClassificationProblem(Problem):
             "tags": list(self.tags),
             "entities": self.entities,
             "label_all_pieces": self.label_all_pieces,
+            **remembered(self.long),
         }
 
 
@@ -83,8 +89,11 @@ class TokenObjective(Objective):
 
     tags: tuple[str, ...]
     label_smoothing: float = 0.0
+    long: LongTexts = field(default=TRUNCATE, kw_only=True)
 
-    reads_logits: ClassVar[bool] = True
+    @property
+    def reads_logits(self) -> bool:
+        return not self.long.in_windows
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForTokenClassification
@@ -129,15 +138,19 @@ class TokenObjective(Objective):
         All zero, which no log-probabilities are, where no token stands for a word.
         """
         first_BW = batch["first_tokens"]
-        scores_BTC = self._logits(model, batch).log_softmax(dim=-1)
+        scores_RTC = self._logits(model, batch).log_softmax(dim=-1)
+        scores_BTC = scores_RTC.flatten(0, 1)[None] if WINDOWS in batch else scores_RTC
+        scores_BTC = scores_BTC.expand(len(first_BW), -1, -1)
         places_BWC = first_BW.clamp(min=0).unsqueeze(-1).expand(-1, -1, scores_BTC.shape[-1])
         return scores_BTC.gather(1, places_BWC).masked_fill((first_BW == NONE).unsqueeze(-1), 0.0)
 
     def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Logits of every token (B, T, C)."""
-        ours = ("labels", "first_tokens")
+        """Logits of every token of every row (R, T, C)."""
+        ours = ("labels", "first_tokens", WINDOWS)
         inputs = {name: tensor for name, tensor in batch.items() if name not in ours}
-        return in_full(model(**inputs).logits)
+        if WINDOWS not in batch:
+            return in_full(model(**inputs).logits)
+        return read_tokens(lambda rows: in_full(model(**rows).logits), inputs)
 
 
 @dataclass(frozen=True)

