@@ -21,6 +21,7 @@ from welltuned.errors import Faults
 from welltuned.schema.part import Part, conflict
 from welltuned.tasks.parts import (
     Codec,
+    LabelFlags,
     LinearReadout,
     Objective,
     Presenter,
@@ -155,6 +156,11 @@ class Problem(ABC):
     @property
     def linear(self) -> LinearReadout | None:
         """How a linear map answers; None where none can."""
+        return None
+
+    @property
+    def label_flags(self) -> LabelFlags | None:
+        """How labels say which texts are alike; None where answers are no labels of texts."""
         return None
 
     @property
