@@ -1,4 +1,4 @@
-"""Groups hold couples of one label, mix labels, draw each text once a round, and are never listed."""
+"""Groups hold couples of one label and mix labels; a round draws each text, and lists no pairs."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from support import STRATEGIES, build, encode
 
+from support import STRATEGIES, build, encode
 from welltuned.models.head_layer import head_layer, recorded
 
 
