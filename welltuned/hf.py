@@ -149,13 +149,26 @@ def apply_strategy(
     kind = _kind_of(model)
     anatomy = examine_anatomy(build_skeleton(_head_of(model, kind)), kind.new_head)
     training, chosen, _ = resolve_parts(TrainingConfig(), _read(strategy), anatomy, examples)
-    if objections := list(chosen.check(anatomy)):
+    if objections := [*chosen.check(anatomy), *_untrainable(chosen)]:
         raise InputError(objections)
     tokens = [tokenizer(text)["input_ids"] for text in texts]
     context = Context(anatomy, tokenizer, model.name_or_path or "", kind.task_type, seed, tokens)
     prepared = chosen.prepare(model, context)
     in_float32(prepared, chosen, anatomy)
     return TunedModel(prepared, chosen, anatomy, training)
+
+
+def _untrainable(strategy: Strategy) -> Iterator[Fault]:
+    """What takes more than a model that is prepared, and so a whole run."""
+    if strategy.contrast is not None:
+        yield Fault(
+            "hf.strategy_needs_run",
+            "strategy '{strategy}' draws groups of texts and solves for the head afterwards, which "
+            "a `Trainer` does not",
+            None,
+            "use `wt.train`, or another strategy",
+            strategy=strategy.type,
+        )
 
 
 def _read(strategy: Strategy | Mapping[str, object] | str) -> Strategy:

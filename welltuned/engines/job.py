@@ -100,4 +100,6 @@ class Outcome:
     backoffs: list[Backoff] = field(default_factory=list)
     """Each time that memory ran out, and micro-batches became smaller."""
     lbfgs: HeadSolution | None = None
-    """How the optimum of a linear head was found, where it was."""
+    """How the optimum of a linear head was found, where that is all that trained."""
+    head: HeadSolution | None = None
+    """How it was found for what was trained below it, where that learned by contrast."""

@@ -23,6 +23,7 @@ from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
 from welltuned.models.anatomy import Anatomy
 from welltuned.models.freezing import in_eval_mode
+from welltuned.models.head_layer import head_layer, recorded
 
 _HARDLY = 1e-6
 """Of the largest spread of a feature: what varies less counts for nothing."""
@@ -37,17 +38,13 @@ class LinearHead:
 
     def __init__(self, model: nn.Module, anatomy: Anatomy) -> None:
         self._model: Any = model
-        self.layer: Any = model.get_submodule(anatomy.head[0])
+        self.layer: Any = head_layer(model, anatomy.head[0])
 
     @contextmanager
     def recorded(self) -> Iterator[list[torch.Tensor]]:
         """What the layer reads within this context, call by call."""
-        found: list[torch.Tensor] = []
-        hook = self.layer.register_forward_pre_hook(lambda _, read: found.append(read[0].detach()))
-        try:
+        with recorded(self.layer, detached=True) as found:
             yield found
-        finally:
-            hook.remove()
 
     @contextmanager
     def replayed(self, read: Iterable[torch.Tensor]) -> Iterator[None]:

@@ -27,7 +27,7 @@ def plan_batches(examples: Examples, training: ResolvedTraining) -> BatchPlan:
     return BatchPlan(
         lengths=examples.lengths,
         rows=examples.sizes,
-        batch_size=training.per_device_train_batch_size,
+        batch_size=max(1, training.per_device_train_batch_size // examples.units),
         accumulation=training.gradient_accumulation_steps,
         seed=training.seed,
         by_length=training.group_by_length,

@@ -35,6 +35,13 @@ class LPFT(Protection):
                 "trains the new head first, but this task has none",
                 "remove it",
             )
+        elif setting.strategy.contrast is not None:
+            yield self.fault(
+                "protection.lp_ft_with_contrast",
+                "trains the new head first, which strategy '{strategy}' solves for at the end",
+                "remove it",
+                strategy=setting.strategy.type,
+            )
         elif setting.strategy.starts_with_head:
             yield self.fault(
                 "protection.lp_ft_with_schedule",

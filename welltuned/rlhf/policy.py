@@ -73,6 +73,17 @@ def check_policy(theirs: Strategy, whole: bool, strategy: Strategy, place: Place
 
     `whole` tells that SFT left all weights, and not an adapter.
     """
+    if strategy.contrast is not None:
+        raise InputError(
+            Fault(
+                "rlhf.strategy_by_contrast",
+                "strategy '{strategy}' learns from labels which texts are alike, and a policy from "
+                "rewards",
+                place,
+                "name another one in rl.strategy",
+                strategy=strategy.type,
+            )
+        )
     if strategy.saves_whole_model:
         if not whole:
             theirs.require_mergeable()

@@ -9,8 +9,15 @@ from typing import Annotated
 from welltuned.models.config import ModelConfig
 from welltuned.schema.plugins import OneOf, PluginError
 from welltuned.strategies.adapter import Adapter
-from welltuned.strategies.base import Context, ParameterGroup, Progress, Strategy
+from welltuned.strategies.base import (
+    Context,
+    ContrastOptions,
+    ParameterGroup,
+    Progress,
+    Strategy,
+)
 from welltuned.strategies.bitfit import BitFit
+from welltuned.strategies.contrastive import Contrastive
 from welltuned.strategies.full import Full
 from welltuned.strategies.gradual import Gradual
 from welltuned.strategies.lora import Lora
@@ -20,8 +27,9 @@ from welltuned.strategies.prefix import Prefix
 from welltuned.strategies.prompt import Prompt
 
 STRATEGIES = OneOf(
-    "strategies", Strategy, Full, Partial, Gradual, Lora, Prompt, Prefix, Adapter, BitFit, Peft
-)
+    "strategies", Strategy,
+    Full, Partial, Gradual, Lora, Prompt, Prefix, Adapter, BitFit, Contrastive, Peft,
+)  # fmt: skip
 AnyStrategy = Annotated[Strategy, STRATEGIES]
 
 
@@ -71,6 +79,8 @@ __all__ = [
     "AnyStrategy",
     "BitFit",
     "Context",
+    "ContrastOptions",
+    "Contrastive",
     "Full",
     "Gradual",
     "Lora",

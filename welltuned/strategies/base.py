@@ -73,6 +73,21 @@ class Context:
     """A few training texts as token ids, for initialisations that start from real text."""
 
 
+@dataclass(frozen=True)
+class ContrastOptions:
+    """By which groups of texts a model learns, and by what loss."""
+
+    loss: Literal["supcon", "cosine"]
+    temperature: float
+    """Of supcon."""
+    group_size: int
+    """Texts of a group."""
+    rounds: int
+    """How many times an epoch draws each text."""
+    label_template: str | None
+    """A text for each label, in which {label} stands for its name."""
+
+
 class Strategy(Part):
     """The base class of all strategies; by itself it describes whole-weight training."""
 
@@ -132,6 +147,10 @@ class Strategy(Part):
             return "it begins by moving a part of the pretrained weights into what it trains"
         return None
 
+    def chosen_for(self, examples: int) -> Mapping[str, tuple[int, str]]:
+        """What its own keys that say auto become for so many training examples, and why."""
+        return {}
+
     def continued(self) -> Strategy:
         """The strategy with which an artifact of this one goes on training."""
         return self
@@ -148,6 +167,12 @@ class Strategy(Part):
     def update_kind(self) -> UpdateKind:
         """How it changes the pretrained weights."""
         return "weights"
+
+    @property
+    def contrast(self) -> ContrastOptions | None:
+        """The groups from which it learns what texts are alike, where it does not learn from labels
+        themselves; the head is then solved for."""
+        return None
 
     @property
     def trains_head_alone(self) -> bool:

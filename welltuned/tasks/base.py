@@ -22,6 +22,7 @@ from welltuned.schema.part import Part, conflict
 from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import (
     Codec,
+    LabelFlags,
     LinearReadout,
     Objective,
     Presenter,
@@ -163,6 +164,11 @@ class Problem(ABC):
     @property
     def linear(self) -> LinearReadout | None:
         """How a linear map answers; None where none can."""
+        return None
+
+    @property
+    def label_flags(self) -> LabelFlags | None:
+        """How labels say which texts are alike; None where answers are no labels of texts."""
         return None
 
     @property

@@ -53,6 +53,11 @@ class Examples:
         return None
 
     @property
+    def units(self) -> int:
+        """How many of what a batch size counts each example is."""
+        return 1
+
+    @property
     def cut(self) -> np.ndarray:
         """Which examples were too long to be read whole (N)."""
         cut = self.encoded.truncated

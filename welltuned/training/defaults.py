@@ -65,7 +65,7 @@ def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[st
     sources = _defaults()["sources"]
     for entry in _entries(strategy):
         fits = entry.get("fits", {})
-        if any(getattr(strategy, name) not in values for name, values in _options(fits).items()):
+        if any(_said(strategy, name) not in values for name, values in _options(fits).items()):
             continue
         limits = (float(fits.get(f"{what}_up_to", "inf")) for what in ("parameters", "examples"))
         sizes = (anatomy.parameters, examples)
@@ -85,6 +85,12 @@ def defaults_for(strategy: Strategy, anatomy: Anatomy, examples: int) -> dict[st
             kind=anatomy.kind,
         )
     )
+
+
+def _said(strategy: Strategy, name: str) -> object:
+    """What an option of a strategy says; of one that is a strategy itself, its type."""
+    option = getattr(strategy, name)
+    return option.type if isinstance(option, Strategy) else option
 
 
 def _options(fits: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +179,8 @@ def resolve_parts(
     scale = ["head_learning_rate_scale"] if strategy.head_learning_rate_scale == "auto" else []
     defaults = defaults_for(strategy, anatomy, examples) if asked or scale else {}
     for_training, for_strategy = ([defaults[name] for name in some] for some in (asked, scale))
+    own = strategy.chosen_for(examples).items()
+    for_strategy += [Choice(name, value, why) for name, (value, why) in own]
     for_training = [_for_optimizer(choice, training.optim) for choice in for_training]
     return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
 

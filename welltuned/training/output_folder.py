@@ -15,7 +15,6 @@ from welltuned.runs.disk import nearest_that_exists, why_unwritable
 from welltuned.runs.folder import START, Run, next_free
 from welltuned.runs.ownership import is_free
 from welltuned.schema.units import size_text
-from welltuned.strategies.base import InjectedStrategy
 from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import is_interrupted
 from welltuned.training.encode import Working
@@ -76,7 +75,7 @@ def require_space(config: RunConfig, anatomy: Anatomy, folder: Path) -> None:
     Raises `InputError` where the disk has less.
     """
     parent = nearest_that_exists(folder)
-    whole = not isinstance(config.strategy, InjectedStrategy)
+    whole = config.strategy.saves_whole_model
     needed = 4 * anatomy.parameters * 3 if whole else anatomy.parameters
     free = shutil.disk_usage(parent).free
     if free < needed:

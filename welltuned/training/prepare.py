@@ -26,6 +26,13 @@ from welltuned.protection.checks import read_replay
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples, Problem
 from welltuned.training.checks import check_parts, check_protection
+from welltuned.training.contrast import (
+    check_contrast,
+    contrast_notes,
+    contrast_of,
+    grouped,
+    with_label_names,
+)
 from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice, resolve
 from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
@@ -91,14 +98,35 @@ class RunPlan(CheckedRun):
 
     @cached_property
     def learned(self) -> Examples:
-        """The training data: the task's examples and, where configured, replay examples.
+        """The training data: labelled examples, or the groups of them that are contrasted.
 
         As a step reads them, so that their sizes are those of its batches.
         """
-        return self._mixed.at_step(self.config.training.seed, 0)
+        options, seed = self.config.strategy.contrast, self.config.training.seed
+        if options is None:
+            return self.labelled.at_step(seed, 0)
+        return grouped(self.problem, self.labelled, options, seed)
 
-    @property
-    def _mixed(self) -> Examples:
+    @cached_property
+    def learned_by(self) -> Problem:
+        """The problem whose loss trains: the task's own, or its contrast."""
+        options = self.config.strategy.contrast
+        if options is None:
+            return self.problem
+        return contrast_of(self.problem, self.anatomy, options, self.learned)
+
+    @cached_property
+    def labelled(self) -> Examples:
+        """The task's examples and, where configured, replay examples and the labels' names."""
+        options = self.config.strategy.contrast
+        if options is None or options.label_template is None:
+            return self.with_replay
+        told = self.with_replay, options.label_template, self.max_length
+        return with_label_names(self.problem, self.tokenizer, *told)
+
+    @cached_property
+    def with_replay(self) -> Examples:
+        """The task's examples and, where configured, replay examples."""
         train = self.examples["train"]
         shares = [one.replay_share for one in self.config.protection]
         mixed = [share for share in shares if share is not None]
@@ -139,6 +167,7 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
         raise InputError(faults)
     splits.facts.notes += starting_notes(model)
     check_parts(config, problem, model, faults)
+    check_contrast(config, problem, model.anatomy, splits.train, faults)
     check_optim(config, problem, model.anatomy, len(splits.train), faults)
     read, speaks = cache.read_path, model.has_lm_head
     sets = collect_sets(config.evaluation, splits, config.data, faults, speaks, read)
@@ -150,6 +179,7 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
     optim = choose_optim(config.training, config, *size)
     config, choices = resolve(config, *size, max_length)
     config, told = _with_optim(config, optim, choices)
+    splits.facts.notes += contrast_notes(config.strategy, problem, model.anatomy, splits.train)
     return CheckedRun(config, splits, problem, model, max_length, told, sets, before)
 
 
@@ -178,7 +208,7 @@ def encode_run(
 
 
 def _notes_of_replay(plan: RunPlan) -> list[Message]:
-    mixed = len(plan.learned) - len(plan.examples["train"])
+    mixed = len(plan.with_replay) - len(plan.examples["train"])
     if not mixed or plan.replay is None:
         return []
     return [
@@ -187,6 +217,6 @@ def _notes_of_replay(plan: RunPlan) -> list[Message]:
             "{number:,} examples of {source} are mixed into training ({share:.1%} of an epoch).",
             number=mixed,
             source=plan.replay.records.source,
-            share=mixed / len(plan.learned),
+            share=mixed / len(plan.with_replay),
         )
     ]

@@ -75,7 +75,7 @@ def is_long(session: Session) -> bool:
     if session.device.type != "cpu":
         return True
     counts = StepCounts.of(session.prepared, session.training)
-    tokens = counts.tokens * counts.plan.total / counts.plan.steps_per_epoch[0]
+    tokens = counts.read_tokens * counts.plan.total / counts.plan.steps_per_epoch[0]
     weights = sum(map(weight_count, session.model.parameters()))
     flops = 6 * weights * tokens  # forward and backward (Kaplan et al. 2020)
     if flops < LONG * _FLOPS_PER_SECOND:

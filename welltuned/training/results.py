@@ -19,6 +19,8 @@ from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, Spent, phase
 from welltuned.runs.results_schema import (
     AnswerEnd,
+    Contrasted,
+    ContrastRecord,
     Cost,
     Evaluated,
     HeldOutScores,
@@ -64,6 +66,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         **test,
         **started,
         **solved,
+        **_contrasted(session),
         **_written(session),
         "train": _training_scores(session, observer),
         "validation": scores if judged == "validation" else _validation_scores(session, observer),
@@ -83,6 +86,22 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
             texts = {"before": before, "response": responses}
             run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
     return results
+
+
+def _contrasted(session: TrainedSession) -> Contrasted:
+    """What was drawn, where texts were contrasted."""
+    prepared = session.prepared
+    if prepared.config.strategy.contrast is None:
+        return {}
+    learned = prepared.learned
+    record: ContrastRecord = {
+        "texts": len(prepared.labelled),
+        "groups": len(learned),
+        "group_size": learned.units,
+    }
+    if session.outcome.head is not None:
+        record["head"] = session.outcome.head
+    return {"contrast": record}
 
 
 def _decision_rule(session: Session, outputs: dict[str, np.ndarray]) -> Ruled:
@@ -234,13 +253,14 @@ def _cost(session: TrainedSession) -> Cost:
     outcome = session.outcome
     dtype = torch.bfloat16 if session.precision == "bf16" else torch.float32
     seconds = max(outcome.seconds, 1e-9)
-    size = session.training.per_device_train_batch_size
+    learned = session.prepared.learned
+    size = max(1, session.training.per_device_train_batch_size // learned.units)
     return {
         "train_seconds": outcome.seconds,
         "examples_per_second": outcome.examples / seconds,
         "tokens_per_second": outcome.tokens / seconds,
         "padding_fraction": 1 - outcome.tokens / max(outcome.positions, 1),
-        "padding_fraction_unsorted": _unsorted_padding(session.prepared.learned, size),
+        "padding_fraction_unsorted": _unsorted_padding(learned, size),
         "peak_memory_bytes": peak_memory(session.device),
         "artifact_bytes": session.artifact_bytes,
         "flops": outcome.flops,

@@ -137,7 +137,7 @@ class LoadedModel:
         return Job(
             model=self.model,
             anatomy=self.prepared.anatomy,
-            problem=self.problem,
+            problem=self.prepared.learned_by,
             strategy=self.config.strategy,
             groups=self.groups,
             training=self.training,

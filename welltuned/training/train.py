@@ -15,10 +15,9 @@ from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
 from welltuned.config import RunConfig
 from welltuned.data.trained_on import write_trained_on
-from welltuned.engines import distributed, torch_loop
+from welltuned.engines import distributed
 from welltuned.engines.device import autocast, choose_device
-from welltuned.engines.job import Job, Outcome
-from welltuned.engines.lbfgs import fit_by_lbfgs
+from welltuned.engines.job import Outcome
 from welltuned.engines.memory_faults import telling_memory
 from welltuned.engines.snapshot import Snapshot, trained_weights
 from welltuned.errors import NotFinite
@@ -33,7 +32,7 @@ from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import KnownSoFar
 from welltuned.runs.status import begun, recorded, resume_line
 from welltuned.runs.stopping import stoppable
-from welltuned.schema.import_path import allowing_imports, load_callable
+from welltuned.schema.import_path import allowing_imports
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
@@ -53,6 +52,7 @@ from welltuned.training.diagnosis.watching import (
     save_study,
 )
 from welltuned.training.extend import extension_of, gone_further_than, start_of_extension
+from welltuned.training.fit import fit
 from welltuned.training.observer import Line, Observer, Recorder
 from welltuned.training.output_folder import (
     prepare_in_folder,
@@ -314,18 +314,7 @@ def _tune(
     job = replace(job, save=save, study=partial(save_study, run), start=snapshot)
     if session.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(session.device)
-    return _engine(session.config)(job)
-
-
-def _engine(config: RunConfig) -> Callable[[Job], Outcome]:
-    name = config.engine
-    if config.training.optim == "lbfgs":
-        return fit_by_lbfgs
-    if name == "hf":
-        from welltuned.engines import hf_trainer  # it imports half of transformers
-
-        return hf_trainer.fit_with_trainer
-    return torch_loop.fit_with_loop if name == "torch" else load_callable(name, "engine")
+    return fit(session, job)
 
 
 @phase("save")

@@ -93,8 +93,8 @@ class CompareConfig(RunConfig):
     strategies: tuple[str | dict[str, Any], ...] = Field(
         default=("all",), examples=[["full", {"type": "lora", "r": 64}]]
     )
-    """`all`, `everything` (all, `bitfit`, and every method of PEFT's that needs no options), types,
-    and variants such as {type: lora, r: 64}. A variant may have a `name`, and
+    """`all`, `everything` (all, `bitfit`, `contrastive`, and every method of PEFT's that needs no
+    options), types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
     parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}."""
     reward: AnyRewards = Field(default=(), examples=["runs/reward"])

@@ -21,6 +21,7 @@ from welltuned.runs.results_schema.checks import (
     Pathology,
     ProofRecord,
 )
+from welltuned.runs.results_schema.contrast import Contrasted, ContrastRecord
 from welltuned.runs.results_schema.cost import (
     Backoff,
     Cost,
@@ -80,6 +81,8 @@ __all__ = [
     "Change",
     "ClassScores",
     "Config",
+    "ContrastRecord",
+    "Contrasted",
     "Cost",
     "CrossValidation",
     "DecisionRuleRecord",

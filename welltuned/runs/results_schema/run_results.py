@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from welltuned.runs.results_schema.auto_tune import AutoTuned
 from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
+from welltuned.runs.results_schema.contrast import Contrasted
 from welltuned.runs.results_schema.cost import Cost, ParameterCount, TrainingProgress
 from welltuned.runs.results_schema.cross_validation import CrossValidation
 from welltuned.runs.results_schema.decision_rule import Ruled
@@ -47,7 +48,7 @@ class Written(TypedDict):
 
 
 @with_config(CLOSED)
-class Evaluated(HeldOutScores, StartedFrom, Written, Solved, Ruled):
+class Evaluated(HeldOutScores, StartedFrom, Written, Solved, Contrasted, Ruled):
     """What a tuned model is judged by."""
 
     train: NotRequired[Scores]

@@ -31,7 +31,7 @@ from welltuned.tasks.classification.rule_effect import effect_on_label_sets
 from welltuned.tasks.classification.rule_reading import rule_notes
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.long import recalled
-from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
+from welltuned.tasks.parts import LabelFlags, LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +74,10 @@ class MultiLabel(ClassificationProblem):
     @property
     def linear(self) -> LinearReadout:
         return LabelSetReadout()
+
+    @property
+    def label_flags(self) -> LabelFlags:
+        return SetFlags(len(self.labels))
 
     @property
     def verdict(self) -> Verdict:
@@ -236,6 +240,19 @@ class LabelSetReadout(LinearReadout):
     def estimator_outputs(self, estimator: OneVsRestClassifier, features: csr_matrix) -> np.ndarray:
         chances_NK = np.clip(estimator.predict_proba(features), 1e-9, 1 - 1e-9)
         return np.log(chances_NK / (1 - chances_NK))
+
+
+@dataclass(frozen=True)
+class SetFlags(LabelFlags):
+    """Any number of labels each."""
+
+    number: int
+
+    def of(self, targets: np.ndarray) -> np.ndarray:
+        return targets > 0.5
+
+    def each(self) -> np.ndarray:
+        return np.eye(self.number, dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.optimizers.facts import FLOAT
 from welltuned.strategies import Strategy
-from welltuned.strategies.base import END, InjectedStrategy
+from welltuned.strategies.base import END
 from welltuned.training.forecast.frozen_states import FrozenStates
 from welltuned.training.forecast.memory import MemoryForecast, foresee_memory, keeps
 from welltuned.training.forecast.prices import Machine
@@ -104,7 +104,7 @@ def forecast_run(
 
 def artifact_bytes(rehearsal: Rehearsal) -> int:
     """Bytes of the artifact: what trained (or, for whole-weight strategies, all), and words."""
-    whole = not isinstance(rehearsal.strategy, InjectedStrategy)
+    whole = rehearsal.strategy.saves_whole_model
     folder = Path(rehearsal.prepared.config.model.location).expanduser()
     words = sum(
         file.stat().st_size

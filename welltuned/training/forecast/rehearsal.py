@@ -106,7 +106,7 @@ class Rehearsal:
         with quiet(), self._imagining() as trace:
             for batch in batches:
                 with autocast(self.precision, self.device):
-                    loss = self.prepared.problem.objective.loss(self.model, batch)
+                    loss = self.prepared.learned_by.objective.loss(self.model, batch)
                 loss.backward()
         for hook in hooks:
             hook.remove()
@@ -138,7 +138,7 @@ class Rehearsal:
 
     def _batch(self, examples: Examples, indices: np.ndarray) -> dict[str, torch.Tensor]:
         prepared = self.prepared
-        arrays = prepared.problem.codec.collate(examples, indices.tolist(), prepared.pad_id)
+        arrays = prepared.learned_by.codec.collate(examples, indices.tolist(), prepared.pad_id)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 

@@ -49,6 +49,12 @@ class StepCounts:
         return int(self.examples.encoded.lengths.sum())
 
     @property
+    def read_tokens(self) -> int:
+        """Tokens of all examples as an epoch reads them, be it more than once."""
+        rows = list(self.examples.rows_of(range(len(self.examples))))
+        return int(self.examples.encoded.lengths[rows].sum())
+
+    @property
     def positions(self) -> np.ndarray:
         """Tokens of each micro-batch, padding included."""
         return np.array([positions(self.examples, batch) for batch in self.batches])
