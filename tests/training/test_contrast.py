@@ -70,6 +70,7 @@ def test_labels_names_are_texts_beside_the_others(planned: Asked) -> None:
         ({"training": {"per_device_train_batch_size": 4}}, "strategy.contrast_unsupported"),
         ({"training": {"per_device_train_batch_size": "auto"}}, "strategy.contrast_unsupported"),
         ({"task": {"pooling": "mean", "focal_gamma": 2}}, "strategy.contrast_unsupported"),
+        ({"task": {"pooling": "mean", "long": "windows"}}, "strategy.contrast_unsupported"),
     ],
 )
 def test_what_contrast_cannot_have_is_refused(
