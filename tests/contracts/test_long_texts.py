@@ -347,7 +347,7 @@ def test_scores_are_by_all_windows_though_steps_draw(tiny: Any, few: str) -> Non
     long = {**LONG, "windows_per_step": 1}
     job = job_for(tiny("bert", **STILL), few, STRATEGIES["full"], task={**MEAN, "long": long})
     whole = job.examples.windows.numbers
-    job.examples.at_step(0, 1)
+    job.examples.sampled(0, 1)
     assert job.collate(np.arange(4), job.device, 1)["input_ids"].shape[0] == 4
     read = Windows(length=8, stride=4).index(whole.tolist())
     assert read.sizes.tolist() == whole.tolist()

@@ -95,7 +95,7 @@ class RunPlan(CheckedRun):
 
         As a step reads them, so that their sizes are those of its batches.
         """
-        return self._mixed.at_step(self.config.training.seed, 0)
+        return self._mixed.sampled(self.config.training.seed)
 
     @property
     def _mixed(self) -> Examples:
