@@ -33,6 +33,7 @@ from welltuned.training.prepare import prepare
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 LONG = {"type": "windows", "length": 8, "stride": 4}
 MEAN = {"pooling": "mean", "long": LONG}
+QUICK = ("full", "lora", "prompt", "prefix", "houlsby")
 
 
 def batch_of(job: Any, indices: list[int]) -> dict[str, torch.Tensor]:
@@ -49,7 +50,10 @@ def several(job: Any, number: int = 3) -> list[int]:
 # --- What is computed -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STRATEGIES],
+)
 def test_a_text_is_the_mean_of_its_windows_whatever_the_strategy(
     strategy: str, tiny: Any, few: str
 ) -> None:
@@ -100,12 +104,9 @@ def test_without_gradients_the_same_is_said_a_few_rows_at_a_time(
         torch.testing.assert_close(job.problem.objective.outputs(job.model, batch), learning)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
-def test_the_engines_agree_on_a_sample_of_windows(
-    pooling: str, tiny: Any, few: str, tmp_path: Path
-) -> None:
+def test_the_engines_agree_on_a_sample_of_windows(tiny: Any, few: str, tmp_path: Path) -> None:
     """Drawn for each step, the same for both; and steps hold as many tokens as they may."""
-    long = {**LONG, "pooling": pooling, "windows_per_step": 2}
+    long = {**LONG, "pooling": "attention", "windows_per_step": 2}
     turns = [
         turn(
             engine,
@@ -114,7 +115,7 @@ def test_the_engines_agree_on_a_sample_of_windows(
             "full",
             tmp_path,
             task={**MEAN, "long": long},
-            num_train_epochs=2,
+            num_train_epochs=1,
             max_tokens_per_step=64,
         )
         for engine in (torch_loop, hf_trainer)
@@ -160,6 +161,20 @@ def test_words_are_read_where_they_have_most_context(tiny: Any, tmp_path: Path) 
             torch.testing.assert_close(found[text, word], expected, atol=1e-5, rtol=1e-4)
 
 
+def test_responses_are_put_together_before_they_are_compared(tiny: Any, preferences: str) -> None:
+    """The reward of a response is that of its own windows, whatever stands beside them."""
+    long = {**LONG, "length": 10, "pooling": "max"}
+    task = {"type": "reward", "pooling": "mean", "long": long}
+    job = job_for(tiny("bert", **STILL), preferences, STRATEGIES["full"], task=task)
+    batch = batch_of(job, [0, 1, 2])
+    assert len(batch["input_ids"]) > batch[WINDOWS].shape[0] >= batch["pairs"].max()
+    found = job.problem.objective.outputs(job.model.eval(), batch)
+    for index in (0, 1, 2):
+        alone = job.problem.objective.outputs(job.model, batch_of(job, [index]))
+        torch.testing.assert_close(found[index], alone[0], atol=1e-5, rtol=1e-4)
+    job.problem.objective.loss(job.model, batch).backward()
+
+
 # --- Whole runs -----------------------------------------------------------------------
 
 
@@ -196,8 +211,8 @@ def tuned(
     return make
 
 
-KINDS = ["single", "words", "preferences"]
-MORE = ["several", "number", "pair", "ratings"]
+KINDS = ["single", "words"]
+MORE = ["several", "number", "pair", "preferences", "ratings"]
 each_kind = pytest.mark.parametrize(
     "kind", [*KINDS, *(pytest.param(kind, marks=pytest.mark.slow) for kind in MORE)]
 )
@@ -210,7 +225,7 @@ def test_a_run_in_windows_proves_itself_and_counts_them(kind: str, tuned: Any) -
     facts = json.loads((run.folder / "data.json").read_text())["task"]
     assert facts["windows"]["train"]["greatest"] > 1
     assert facts["windows"]["train"]["windows"] > facts["windows"]["train"]["texts"] > 0
-    assert facts["truncated"]["test"] == 0 or kind == "pair"
+    assert facts["truncated"]["test"] == 0 or kind in ("pair", "preferences", "ratings")
     memory = json.loads((run.model / "welltuned.json").read_text())["task"]["long"]
     assert memory["length"] == 12
 
@@ -306,7 +321,7 @@ def test_a_text_of_too_many_windows_needs_a_sample(tiny: Any, tmp_path: Path) ->
         name: write_rows(tmp_path / f"{name}.jsonl", make_rows(6, seed))
         for seed, name in enumerate(("validation", "test"), 1)
     }
-    with refused("task.too_many_windows", place=f"{data['train']}:3", number=134):
+    with refused("task.too_many_windows", place=f"{data['train']}:3"):
         plan(tiny("bert"), data, long={"length": 8})  # type: ignore[arg-type]
     found = plan(tiny("bert"), data, long={"length": 8, "windows_per_step": 16})  # type: ignore[arg-type]
     assert found.learned.lengths.max() == 16 * 8, "what a step holds"
@@ -332,7 +347,7 @@ def test_scores_are_by_all_windows_though_steps_draw(tiny: Any, few: str) -> Non
     long = {**LONG, "windows_per_step": 1}
     job = job_for(tiny("bert", **STILL), few, STRATEGIES["full"], task={**MEAN, "long": long})
     whole = job.examples.windows.numbers
-    job.examples.at_step(0, 1)
+    job.examples.sampled(0, 1)
     assert job.collate(np.arange(4), job.device, 1)["input_ids"].shape[0] == 4
     read = Windows(length=8, stride=4).index(whole.tolist())
     assert read.sizes.tolist() == whole.tolist()

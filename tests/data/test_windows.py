@@ -96,16 +96,16 @@ def test_rows_are_found_taken_and_joined() -> None:
 def test_a_step_draws_windows_anew_and_the_same_again() -> None:
     index = WindowIndex(np.array([0, 3, 103]), per_step=4)
     assert index.sizes.tolist() == [3, 100], "all, where nothing is learned"
-    step = index.at_step(7, 1)
+    step = index.sampled(7, 1)
     assert step.sizes.tolist() == [3, 4] and step.rows_of([0]).tolist() == [0, 1, 2]
     drawn = step.rows_of([0, 1])
     assert len(set(drawn)) == 7 and (np.diff(drawn) > 0).all() and drawn[-1] < 103
-    assert step.rows_of([1]).tolist() == index.at_step(7, 1).rows_of([1]).tolist()
-    others = [index.at_step(7, 2), index.at_step(8, 1)]
+    assert step.rows_of([1]).tolist() == index.sampled(7, 1).rows_of([1]).tolist()
+    others = [index.sampled(7, 2), index.sampled(8, 1)]
     assert all(one.rows_of([1]).tolist() != step.rows_of([1]).tolist() for one in others)
     lengths = np.full(103, 8)
     assert step.positions(lengths).tolist() == [24, 32]
-    assert WindowIndex(index.starts).at_step(7, 1).sizes.tolist() == [3, 100]
+    assert WindowIndex(index.starts).sampled(7, 1).sizes.tolist() == [3, 100]
 
 
 def test_a_table_tells_whose_rows_are_whose() -> None:

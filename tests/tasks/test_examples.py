@@ -42,7 +42,17 @@ def test_taken_and_joined_texts_keep_their_rows() -> None:
 
 
 def test_a_step_reads_a_sample_and_taking_reads_all() -> None:
-    drawn = made(per_step=1).at_step(0, 1)
+    drawn = made(per_step=1).sampled(0, 1)
     assert drawn.lengths.tolist() == [2, 1, 2] and len(drawn.rows_of([0, 1, 2])) == 3
     assert drawn.window_table([0, 2]) == {}
     assert len(drawn.take([2]).encoded) == 3
+
+
+def test_a_batch_is_drawn_from_its_own_examples_alone() -> None:
+    examples, places = made(per_step=1).drawn([2, 0], seed=3, step=5)
+    assert len(examples) == 2 and places == [0, 1]
+    rows = [made(per_step=1).drawn([2, 0], 3, step)[0].rows_of([0, 1]) for step in range(9)]
+    assert all(0 <= one[0] < 3 <= one[1] < 5 for one in rows) and len({*map(tuple, rows)}) > 2
+    assert list(examples.rows_of(places)) == list(rows[5])
+    whole = made()
+    assert whole.drawn([2, 0], 3, 5)[0] is whole, "nothing to draw, nothing to copy"

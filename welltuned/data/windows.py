@@ -106,8 +106,8 @@ class WindowIndex:
     """Where each text's rows start (N + 1)."""
     per_step: int | None = None
     """The most windows of a text that a training step reads; all where it is not given."""
-    drawn: tuple[int, int] | None = None
-    """The seed and the step that a sample is drawn for; None where all rows are read."""
+    seed: tuple[int, ...] | None = None
+    """What a sample is drawn from; None where all rows are read."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -120,27 +120,27 @@ class WindowIndex:
     @property
     def sizes(self) -> np.ndarray:
         """The windows of each text that are read (N)."""
-        if self.per_step is None or self.drawn is None:
+        if self.per_step is None or self.seed is None:
             return self.numbers
         return np.minimum(self.numbers, self.per_step)
 
-    def at_step(self, seed: int, step: int) -> WindowIndex:
-        """As a training step reads it: at random, but the same for the same seed and step."""
-        return self if self.per_step is None else replace(self, drawn=(seed, step))
+    def sampled(self, *seed: int) -> WindowIndex:
+        """As a training step reads it: `per_step` rows of each text, the same for the same seed."""
+        return self if self.per_step is None else replace(self, seed=seed)
 
     def rows_of(self, texts: Sequence[int] | np.ndarray) -> np.ndarray:
         """The rows of some texts, those of the first text first."""
-        if self.per_step is None or self.drawn is None:
+        if self.per_step is None or self.seed is None:
             return ragged.take(self.starts, texts)[0]
         return np.concatenate([self._sample(int(text)) for text in texts])
 
     def _sample(self, text: int) -> np.ndarray:
         start, stop = self.starts[text : text + 2]
         rows = np.arange(start, stop)
-        assert self.per_step is not None and self.drawn is not None
+        assert self.per_step is not None and self.seed is not None
         if len(rows) <= self.per_step:
             return rows
-        random = np.random.default_rng((*self.drawn, text))
+        random = np.random.default_rng((*self.seed, text))
         return np.sort(random.choice(rows, self.per_step, replace=False))
 
     def positions(self, lengths_R: np.ndarray) -> np.ndarray:

@@ -69,8 +69,8 @@ class Job:
 
     def collate(self, indices: np.ndarray, device: torch.device, step: int = 0) -> Batch:
         """These examples as one padded batch on a device, as this optimizer step reads them."""
-        examples = self.examples.at_step(self.training.seed, step)
-        arrays = self.problem.codec.collate(examples, indices.tolist(), self.pad_id)
+        examples, places = self.examples.drawn(indices.tolist(), self.training.seed, step)
+        arrays = self.problem.codec.collate(examples, places, self.pad_id)
         return to_device(arrays, device)
 
     @property

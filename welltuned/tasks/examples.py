@@ -81,11 +81,17 @@ class Examples:
         """The number of the record that has this text, of those that `windows` counts."""
         return text
 
-    def at_step(self, seed: int, step: int) -> Examples:
+    def sampled(self, *seed: int) -> Examples:
         """As a training step reads them: where windows are drawn, a sample of each text's."""
-        if self.windows is None:
+        if self.windows is None or self.windows.per_step is None:
             return self
-        return replace(self, windows=self.windows.at_step(seed, step))
+        return replace(self, windows=self.windows.sampled(*seed))
+
+    def drawn(self, indices: Sequence[int], seed: int, step: int) -> tuple[Examples, Sequence[int]]:
+        """Examples among which some are `sampled` for a step, and the places of these."""
+        if self.windows is None or self.windows.per_step is None:
+            return self, indices
+        return self.take(indices).sampled(seed, step, indices[0]), [*range(len(indices))]
 
     def text_means(self, values_RH: np.ndarray) -> np.ndarray:
         """The mean over each text's encoded rows (N, …)."""

@@ -104,7 +104,7 @@ class RunPlan(CheckedRun):
         """
         options, seed = self.config.strategy.contrast, self.config.training.seed
         if options is None:
-            return self.labelled.at_step(seed, 0)
+            return self.labelled.sampled(seed)
         return grouped(self.problem, self.labelled, options, seed)
 
     @cached_property

@@ -228,7 +228,7 @@ class SentenceCodec(Codec):
             row_BW = np.zeros_like(first_BW)
             row_BW[real_BW] = examples.flat_word_rows[where]
             row_BW += batch[WINDOWS][:, :1]
-            told = (first_BW != NONE) & (examples.windows.drawn is None)
+            told = (first_BW != NONE) & (examples.windows.seed is None)
             first_BW = np.where(told, row_BW * batch["input_ids"].shape[1] + first_BW, NONE)
         return {**batch, "first_tokens": first_BW}
 
