@@ -19,9 +19,9 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.schema.part import Part, conflict
+from welltuned.tasks.label_flags import LabelFlags
 from welltuned.tasks.parts import (
     Codec,
-    LabelFlags,
     LinearReadout,
     Objective,
     Presenter,

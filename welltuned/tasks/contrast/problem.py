@@ -17,7 +17,8 @@ from welltuned.tasks.base import Problem
 from welltuned.tasks.contrast.groups import Groups
 from welltuned.tasks.contrast.losses import ContrastLoss, likeness
 from welltuned.tasks.examples import Examples
-from welltuned.tasks.parts import Codec, LabelFlags, Objective, Presenter, Scorer
+from welltuned.tasks.label_flags import LabelFlags
+from welltuned.tasks.parts import Codec, Objective, Presenter, Scorer
 
 if TYPE_CHECKING:
     import torch
