@@ -60,7 +60,7 @@ def test_groups_do_not_depend_on_the_micro_batch(tiny: Callable[..., str], few: 
 def test_a_step_has_as_many_texts_as_batch_sizes_say(tiny: Callable[..., str], few: str) -> None:
     sizes = {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 2}
     job = job_for(tiny("bert"), few, SMALL, training=sizes)
-    step = job.batches.steps(0)[0]
+    step = max(job.batches.steps(0), key=len)
     assert [len(job.examples.rows_of(micro.tolist())) for micro in step] == [16, 16]
 
 

@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from welltuned.data.records import Records, Role
 from welltuned.errors import Faults
-from welltuned.models.head_layer import head_layer, recorded
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.contrast.groups import Groups
@@ -124,7 +123,9 @@ class ContrastObjective(Objective):
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         from torch.nn import functional
 
-        with recorded(head_layer(model, self.name)) as read:
+        from welltuned.models.head_layer import head_layer, readings_of
+
+        with readings_of(head_layer(model, self.name)) as read:
             self.base.outputs(model, batch)
         features_BSH = self._groups(functional.normalize(read[0].float(), dim=-1))
         alike_BSS = likeness(self._groups(batch["labels"]))
