@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support import STRATEGIES, build, encode
-from welltuned.models.head_layer import head_layer, recorded
+from welltuned.models.head_layer import head_layer, readings_of
 
 
 @pytest.mark.parametrize("strategy", ["full", "lora", "houlsby"])
@@ -33,7 +33,7 @@ def test_what_it_reads_is_noted_for_as_long_as_that_is_wanted(
 ) -> None:
     model, anatomy, _ = build(tiny("bert"), STRATEGIES["full"])
     layer, batch = head_layer(model, anatomy.head[0]), encode(tiny("bert"), ["it was good", "so"])
-    with recorded(layer, detached) as read:
+    with readings_of(layer, detached) as read:
         logits = model.eval()(**batch).logits
     model(**batch)
     assert len(read) == 1

@@ -60,7 +60,7 @@ def test_labels_names_are_texts_beside_the_others(planned: Asked) -> None:
     assert len(texts) == len(own) + 2
     assert texts.targets[-2:].tolist() == [0, 1]
     assert texts.records["text"][-2:] == [f"it was {name}" for name in plan.problem.labels]
-    assert len(texts.encoded[-1]) > 3
+    assert len(texts.encoded[len(own)]) > 3
     assert np.unique(plan.learned.rows_of(range(len(plan.learned)))).max() == len(texts) - 1
 
 

@@ -16,6 +16,7 @@ from support import STRATEGIES, config_values, make_rows, session_for, short_tun
 from welltuned.config import run_config_from
 from welltuned.engines import torch_loop
 from welltuned.errors import Stopped
+from welltuned.training import train
 from welltuned.training.contrast_fit import HeadSolver, fit_by_contrast
 from welltuned.training.forecast.step_counts import StepCounts
 from welltuned.training.train import resume_training, run_training
@@ -65,7 +66,10 @@ def test_without_validation_the_head_is_solved_for_at_the_end(
     assert outcome.head["chosen_by"] is None
 
 
-@pytest.mark.parametrize("inner", ["partial", "lora", "houlsby"])
+@pytest.mark.parametrize(
+    "inner",
+    ["lora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("partial", "houlsby"))],
+)
 def test_each_strategy_inside_trains_is_proved_and_answers_again(
     tiny: Callable[..., str], few: str, tmp_path: Path, inner: str
 ) -> None:
@@ -89,8 +93,10 @@ def test_both_engines_lose_the_same(tiny: Callable[..., str], few: str, tmp_path
 
 
 def test_one_that_is_stopped_goes_on_bit_for_bit(
-    tiny: Callable[..., str], few: str, tmp_path: Path
+    tiny: Callable[..., str], few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(train, "write_run_report", lambda run: None)
+
     def asked(name: str) -> Any:
         parts = {"task": {"pooling": "mean"}, "training": {"num_train_epochs": 2}}
         return run_config_from(config_values(tiny("bert"), few, SMALL, tmp_path / name, **parts))

@@ -23,7 +23,7 @@ from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
 from welltuned.models.anatomy import Anatomy
 from welltuned.models.freezing import in_eval_mode
-from welltuned.models.head_layer import head_layer, recorded
+from welltuned.models.head_layer import head_layer, readings_of
 
 _HARDLY = 1e-6
 """Of the largest spread of a feature: what varies less counts for nothing."""
@@ -43,7 +43,7 @@ class LinearHead:
     @contextmanager
     def recorded(self) -> Iterator[list[torch.Tensor]]:
         """What the layer reads within this context, call by call."""
-        with recorded(self.layer, detached=True) as found:
+        with readings_of(self.layer, detached=True) as found:
             yield found
 
     @contextmanager

@@ -24,7 +24,7 @@ def head_layer(model: nn.Module, name: str) -> nn.Linear:
 
 
 @contextmanager
-def recorded(layer: nn.Module, detached: bool = False) -> Iterator[list[torch.Tensor]]:
+def readings_of(layer: nn.Module, detached: bool = False) -> Iterator[list[torch.Tensor]]:
     """What a layer reads within this context, call by call; gradients flow unless `detached`."""
     found: list[torch.Tensor] = []
 

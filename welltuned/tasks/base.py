@@ -19,10 +19,10 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.schema.part import Part, conflict
+from welltuned.tasks.label_flags import LabelFlags
 from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import (
     Codec,
-    LabelFlags,
     LinearReadout,
     Objective,
     Presenter,

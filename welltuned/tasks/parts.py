@@ -8,7 +8,6 @@ Responder  free text in answer to records; only where there is such a thing
 Prompter   prompts for a policy that writes text; only where one can
 Verdict    outputs as a reward; only where they say how good a text is
 LinearReadout  a linear map in place of the model; only where one can answer
-LabelFlags  which labels a target has; only where targets are labels
 """
 
 from __future__ import annotations
@@ -356,18 +355,6 @@ class Verdict(ABC):
 def in_full(logits: torch.Tensor) -> torch.Tensor:
     """In float32 at least, which losses need; what is computed in float64 stays so."""
     return logits if logits.element_size() > _FULL else logits.float()
-
-
-class LabelFlags(ABC):
-    """Targets as the labels that each has."""
-
-    @abstractmethod
-    def of(self, targets: np.ndarray) -> np.ndarray:
-        """Whether each target has each label (N, K), as bool."""
-
-    @abstractmethod
-    def each(self) -> np.ndarray:
-        """One target for each label, which has that label alone (K, …)."""
 
 
 def one_hot(classes_M: np.ndarray, number: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from welltuned.schema.messages import Message, message
 from welltuned.strategies import ContrastOptions, Strategy, default_strategy
 from welltuned.tasks import Examples, Problem
 from welltuned.tasks.contrast import Contrast, ContrastLoss, Groups
-from welltuned.tasks.parts import LabelFlags
+from welltuned.tasks.label_flags import LabelFlags
 from welltuned.training.defaults import defaults_for
 
 if TYPE_CHECKING:

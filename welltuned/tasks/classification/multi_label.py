@@ -30,8 +30,9 @@ from welltuned.tasks.classification.problem import (
 from welltuned.tasks.classification.rule_effect import effect_on_label_sets
 from welltuned.tasks.classification.rule_reading import rule_notes
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.label_flags import LabelFlags, SetFlags
 from welltuned.tasks.long import recalled
-from welltuned.tasks.parts import LabelFlags, LinearReadout, Presenter, Scorer, Verdict
+from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
     import torch
@@ -240,19 +241,6 @@ class LabelSetReadout(LinearReadout):
     def estimator_outputs(self, estimator: OneVsRestClassifier, features: csr_matrix) -> np.ndarray:
         chances_NK = np.clip(estimator.predict_proba(features), 1e-9, 1 - 1e-9)
         return np.log(chances_NK / (1 - chances_NK))
-
-
-@dataclass(frozen=True)
-class SetFlags(LabelFlags):
-    """Any number of labels each."""
-
-    number: int
-
-    def of(self, targets: np.ndarray) -> np.ndarray:
-        return targets > 0.5
-
-    def each(self) -> np.ndarray:
-        return np.eye(self.number, dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from welltuned.tasks.classification.problem import (
 )
 from welltuned.tasks.classification.rule_effect import effect_on_classes
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.label_flags import ClassFlags, LabelFlags
 from welltuned.tasks.long import recalled
-from welltuned.tasks.parts import LabelFlags, LinearReadout, Presenter, Scorer, Verdict, one_hot
+from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict, one_hot
 
 if TYPE_CHECKING:
     import torch
@@ -260,19 +261,6 @@ class ClassReadout(LinearReadout):
         outputs_NK = np.full((features.shape[0], len(self.names)), _NEVER)
         outputs_NK[:, estimator.classes_] = estimator.predict_log_proba(features)
         return outputs_NK
-
-
-@dataclass(frozen=True)
-class ClassFlags(LabelFlags):
-    """One label each."""
-
-    number: int
-
-    def of(self, targets: np.ndarray) -> np.ndarray:
-        return targets[:, None] == np.arange(self.number)
-
-    def each(self) -> np.ndarray:
-        return np.arange(self.number)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from pydantic import JsonValue
 
 from welltuned.data.records import Records, Role
 from welltuned.errors import Faults
-from welltuned.models.head_layer import head_layer, recorded
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.contrast.groups import Groups
 from welltuned.tasks.contrast.losses import ContrastLoss, likeness
 from welltuned.tasks.examples import Examples
-from welltuned.tasks.parts import Codec, LabelFlags, Objective, Presenter, Scorer
+from welltuned.tasks.label_flags import LabelFlags
+from welltuned.tasks.parts import Codec, Objective, Presenter, Scorer
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,9 @@ class ContrastObjective(Objective):
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         from torch.nn import functional
 
-        with recorded(head_layer(model, self.name)) as read:
+        from welltuned.models.head_layer import head_layer, readings_of
+
+        with readings_of(head_layer(model, self.name)) as read:
             self.base.outputs(model, batch)
         features_BSH = self._groups(functional.normalize(read[0].float(), dim=-1))
         alike_BSS = likeness(self._groups(batch["labels"]))
