@@ -116,8 +116,8 @@ def with_head(model: Path, folder: Path) -> Path:
     judge = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1)
     tokenizer = AutoTokenizer.from_pretrained(model)
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
-        others = (tokenizer.unk_token, tokenizer.bos_token)
-        tokenizer.pad_token = next(one for one in others if one not in (None, tokenizer.eos_token))
+        ends = {tokenizer.eos_token_id}
+        tokenizer.pad_token = tokenizer.decode([min({*tokenizer.all_special_ids} - ends)])
     judge.config.pad_token_id = tokenizer.pad_token_id
     judge.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -173,11 +173,11 @@ def resolve_parts(
     scale = ["head_learning_rate_scale"] if strategy.head_learning_rate_scale == "auto" else []
     defaults = defaults_for(strategy, anatomy, examples) if asked or scale else {}
     for_training, for_strategy = ([defaults[name] for name in some] for some in (asked, scale))
-    for_training = [_for_optimizer(choice, training.optim) for choice in for_training]
+    for_training = [for_optimizer(choice, training.optim) for choice in for_training]
     return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
 
 
-def _for_optimizer(choice: Choice, optim: str) -> Choice:
+def for_optimizer(choice: Choice, optim: str) -> Choice:
     """A default of AdamW's as it is for another optimizer."""
     facts = optimizer_facts(optim)
     multiples = {"learning_rate": facts.rate, "weight_decay": facts.decay} if facts else {}
