@@ -63,7 +63,7 @@ WORKS = {
     "reward": Work(
         "Bradley-Terry",
         _PAIRS,
-        {"type": "reward", "form": "plain", "pooling": "model", "center_rewards_coefficient": 0.0},
+        {"type": "reward", "form": "plain", "center_rewards_coefficient": 0.0},
         "",
         "",
     ),

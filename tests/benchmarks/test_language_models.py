@@ -52,11 +52,11 @@ def test_every_work_is_a_config_of_ours(name: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     if WORKS[name].draws:
         command = benchmark.our_grpo(Path("m"), tmp_path, 3, run)
-        config = load_rlhf_config(Path(command[-1]), [])
+        config = load_rlhf_config(command[-1], [])
         assert config.rl.title == "GRPO" and config.rl.total_episodes == 3 * 32
     else:
         command = benchmark.ours(WORKS[name], Path("m"), tmp_path, 3, run)
-        assert load_config(Path(command[-1]), []).training.max_steps == 3
+        assert load_config(command[-1], []).training.max_steps == 3
 
 
 def test_a_question_has_its_middle_number() -> None:

@@ -155,7 +155,7 @@ def from_run(
                 name=str(folder.resolve()), dtype=base.dtype, quantization=quantization
             )
             origin = Origin(weights_fingerprint(model), ())
-            quantize_base(model, base, anatomy, device)
+            quantize_base(model, base, anatomy, device)  # type: ignore[arg-type]
         context = Context(
             anatomy, artifact.tokenizer, base.name, before.problem.peft_task_type, seed, []
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -121,7 +121,7 @@ TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type
 
 
 def test_tools_stand_with_the_first_turn_unless_none_may_be_called() -> None:
-    (turn,) = conversation_of(chat(tools=[TOOL]), True, True)
+    (turn,) = cast(list[Any], conversation_of(chat(tools=[TOOL]), True, True))
     assert json.loads(turn["tools"]) == [TOOL] and turn["content"] == ASKED[0]["content"]
     assert names_of(asked_tools(chat(tools=[TOOL]))) == {"weather"}
     without = chat(tools=[TOOL], tool_choice="none")
@@ -135,7 +135,7 @@ def test_calls_and_results_of_earlier_turns_are_kept() -> None:
         {"role": "assistant", "content": None, "tool_calls": [called]},
         {"role": "tool", "content": "rain", "tool_call_id": "1"},
     ]
-    turns = conversation_of(chat(messages, tools=[TOOL]), True, True)
+    turns = cast(list[Any], conversation_of(chat(messages, tools=[TOOL]), True, True))
     assert json.loads(turns[1]["tool_calls"])[0]["function"]["name"] == "weather"
     assert (turns[2]["role"], turns[2]["content"]) == ("tool", "rain")
 
