@@ -227,13 +227,13 @@ def example(name: str) -> Any:
     return module
 
 
-def test_the_embedded_sums_are_what_their_script_makes_and_none_is_in_two_files() -> None:
-    made = example("make_sums").files()
+def test_the_embedded_questions_are_what_their_script_makes_and_none_is_in_two_files() -> None:
+    made = example("make_middle").files()
     for name, rows in made.items():
         file = ROOT / f"welltuned/data/demo/{name}.jsonl"
         assert [json.loads(line) for line in file.read_text("utf-8").splitlines()] == rows
-    asked = [row.get("prompt") or row["instruction"] for rows in made.values() for row in rows]
-    assert len(set(asked)) == len(asked) == 412
+    asked = [re.findall(r"\d+", row["prompt"]) for rows in made.values() for row in rows]
+    assert len({tuple(sorted(three)) for three in asked}) == len(asked) == 672
 
 
 def test_the_embedded_ratings_are_what_their_script_makes_of_texts_that_are_not_tested() -> None:

@@ -11,7 +11,7 @@ PARTS = {
     "cross-validation": ("covered",),
     "decision-rules": ("measured",),
     "labels": ("suspects",),
-    "language-models": ("beside trl", "middle_grpo", "quantised bases"),
+    "language-models": ("beside trl", "middle_grpo", "peft comparison", "quantised bases"),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
     "production": ("deployment",),
 }

@@ -87,10 +87,10 @@ def test_two_processes_convert_it_once_and_a_damaged_copy_anew(tmp_path: Path) -
 
 @pytest.mark.llm
 @pytest.mark.timeout(3600)
-def test_the_demonstration_teaches_it_sums(call: Any, tmp_path: Path) -> None:
+def test_the_demonstration_teaches_it_the_middle_one(call: Any, tmp_path: Path) -> None:
     status, out, err = call("demo", "llm", f"out={tmp_path / 'demo'}", "--json")
     assert status == 0, err
     found = json.loads(out)
     assert found["examples"]["before"] < 0.1 < found["examples"]["after"]
-    assert found["preferences"]["after"] > 0.1
-    assert found["rewards"]["gain"] > -0.05 and found["forgotten"]["difference"] < 0.5
+    assert found["preferences"]["after"] > 0
+    assert found["rewards"]["gain_ci95"][0] > 0 and found["forgotten"]["difference"] < 0.5

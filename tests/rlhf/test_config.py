@@ -182,3 +182,10 @@ def test_keyword_arguments_are_read_alike() -> None:
     assert rlhf_config_from(values).reward == (JudgeSource(function="a.b"),)
     with faults.refused("config.key_unknown", key="rewrd"):
         rlhf_config_from({**values, "rewrd": 1})
+
+
+def test_the_optimizer_is_named_as_elsewhere_but_must_not_average(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD, "rl.optim=sgd", "rl.optim_args.momentum=0.5")
+    assert (config.rl.optim, config.rl.optim_args) == ("sgd", {"momentum": 0.5})
+    found = refused(tmp_path, GOOD, "rl.optim=schedule_free_adamw")
+    assert "[rlhf.optimizer_averages]" in found and "choose another" in found

@@ -225,3 +225,10 @@ def test_a_loss_that_is_not_finite_takes_no_step() -> None:
         step(learner, rollout, np.full(6, 1e18))
     after = [parameter for group in learner.groups for parameter in group.parameters]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_another_optimizer_takes_the_steps_and_climbs_as_well() -> None:
+    learner, stats = learn(40, 60, optim="sgd", optim_args={"momentum": 0.5}, learning_rate=0.3)
+    assert type(learner.optimizer) is torch.optim.SGD
+    assert learner.optimizer.defaults["momentum"] == 0.5
+    assert stats[-1].reward > stats[0].reward

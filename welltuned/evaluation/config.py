@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from welltuned.data.config import ExtraDataset
+from welltuned.schema.field_types import WrittenAs
 from welltuned.schema.part import Part
+from welltuned.schema.units import Duration
 
 OFF = ExtraDataset(data="none")
+Percent = Annotated[
+    str, Field(pattern=r"^\d+(\.\d+)?%$"), WrittenAs("a share of training's time", "25%")
+]
 
 
 def _as_sets(given: Any) -> Any:
@@ -32,6 +37,10 @@ class EvaluationConfig(Part):
     )
     """Retention sets, to measure forgetting on: labelled sets and plain texts, besides the embedded
     ones. auto: the embedded ones alone; none: forgetting is not measured."""
+    answering_time: Literal["auto"] | Percent | Duration = "auto"
+    """How long answers in free text may take where `task.scored_examples` is auto: a time, or a
+    share of what training took. What does not fit is left out at random, and told. The untrained
+    model has as long. auto: 25%, but at least a minute."""
     probe: bool = False
     """Layer probe: how linearly decodable the task is at every block, before and after tuning."""
 

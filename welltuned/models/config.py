@@ -14,6 +14,9 @@ from welltuned.models.template_options import TemplateOption
 from welltuned.schema.import_path import RunsCode
 from welltuned.schema.part import Part
 
+Quantization = Literal["nf4", "int8"]
+"""How many bits, and of which kind."""
+
 
 class ModelConfig(Part):
     """The pretrained model (base model) to start from."""
@@ -31,7 +34,7 @@ class ModelConfig(Part):
     """Run Python code that comes with the model. Only for sources you trust."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision of frozen weights. Trainable weights are always float32."""
-    quantization: Literal["nf4", "int8"] | None = Field(default=None, examples=["nf4"])
+    quantization: Quantization | None = Field(default=None, examples=["nf4"])
     """Hold the linear layers of the blocks, which stay frozen, in four or eight bits. Embeddings,
     norms and heads stay in `dtype`."""
     special_tokens_in_text: Literal["text", "tokens"] = "text"

@@ -8,6 +8,7 @@ from typing import Any
 
 from welltuned.metrics import family_of, metric_named
 from welltuned.reports import charts, search_charts
+from welltuned.reports.answered import answered_text
 from welltuned.reports.decision_rule import decision_rule_content
 from welltuned.reports.folds import folds_content
 from welltuned.reports.forgetting import forgetting_content
@@ -77,6 +78,7 @@ def _content(run: Run, _: Translator) -> dict[str, Any]:
         )
         if family.are_numbers
         else None,
+        "answered": answered_text(results, _),
         "samples": [row for row in predictions if "reference" in row][:_SAMPLES],
         "mistakes": [_as_text_pair(row) for row in mistakes] if family.are_numbers else mistakes,
         "settings": {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from welltuned.models.anatomy import Anatomy
 from welltuned.rlhf.algorithms import Algorithm
 from welltuned.strategies import Strategy
 from welltuned.tasks import Problem
-from welltuned.training.defaults import Choice, defaults_for
+from welltuned.training.defaults import Choice, defaults_for, for_optimizer
 
 _PASSES = 3
 _LOOKS = 10
@@ -20,7 +22,9 @@ def resolve_rl_defaults(
     """The finished config, and what was chosen. Raises `InputError`."""
     choices = []
     if config.learning_rate == "auto":
-        choices.append(_learning_rate(strategy, anatomy, prompts))
+        chosen_rate = _learning_rate(strategy, anatomy, prompts)
+        rate = for_optimizer(replace(chosen_rate, name="learning_rate"), config.optim)
+        choices.append(replace(rate, name=chosen_rate.name))
     if config.total_episodes == "auto":
         wanted = max(config.batch_size, _PASSES * prompts * config.samples_per_prompt)
         source = f"{_PASSES} passes over {prompts:,} prompts"

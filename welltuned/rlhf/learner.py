@@ -78,6 +78,8 @@ class Learner:
             metric_for_best_model="reward",
             learning_rate=rate,
             weight_decay=algorithm.weight_decay,
+            optim=algorithm.optim,
+            optim_args=algorithm.optim_args,
             adam_epsilon=algorithm.adam_epsilon,
             lr_scheduler_type=algorithm.lr_scheduler_type,
             warmup_ratio=0.0,

@@ -22,8 +22,9 @@ from welltuned.artifact.save_load import Artifact, load_artifact, save_artifact
 from welltuned.errors import Fault, InputError, Place
 from welltuned.models import anatomy as anatomies
 from welltuned.models.checksums import weights_fingerprint
-from welltuned.models.config import ModelConfig
+from welltuned.models.config import ModelConfig, Quantization
 from welltuned.models.loading import Head, build_skeleton
+from welltuned.models.quantization import quantize_base
 from welltuned.rlhf.reference import AdapterOff, InitialWeights, ReferencePolicy
 from welltuned.strategies import AnyStrategy, Context, Strategy
 from welltuned.tasks import Problem
@@ -124,21 +125,35 @@ def _differing(strategy: Strategy, theirs: Strategy) -> tuple[str, Any, Any] | N
     return None
 
 
-def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: int) -> Policy:
-    """The model of a finished run, prepared to learn further. Raises `InputError`."""
+def head_of(folder: Path, manifest: ArtifactManifest) -> tuple[Head, Anatomy]:
+    """What a finished run's model is built of; no weight is loaded."""
+    head = Head(
+        getattr(transformers, manifest.problem.auto_class),
+        transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False),
+        new=manifest.problem.has_new_head,
+    )
+    return head, anatomies.examine_anatomy(build_skeleton(head), head.new)
+
+
+def from_run(
+    folder: Path,
+    strategy: AnyStrategy,
+    device: torch.device,
+    seed: int,
+    quantization: Quantization | None = None,
+) -> Policy:
+    """The model of a finished run, prepared to learn further. Raises `InputError`.
+
+    Beneath an adapter the weights are quantised as the run had them, or as `quantization` says.
+    """
     before, whole = ArtifactManifest.read(folder), not is_adapter(folder)
     check_policy(before.strategy, whole, strategy, Place(str(folder)))
     strategy = _with_its_head(strategy)
     goes_on = not whole and not strategy.saves_whole_model
-    artifact = load_artifact(folder, device, quantized=goes_on)
-    model, base, origin = artifact.model, before.base, before.origin
-    auto_class = getattr(transformers, before.problem.auto_class)
-    head = Head(
-        auto_class,
-        transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False),
-        new=before.problem.has_new_head,
-    )
-    anatomy = anatomies.examine_anatomy(build_skeleton(head), head.new)
+    in_bits = quantization if goes_on else None
+    artifact = load_artifact(folder, device, quantized=goes_on, quantization=in_bits)
+    model, base, origin = artifact.model, artifact.manifest.base, before.origin
+    head, anatomy = head_of(folder, before)
     if goes_on:
         model.set_adapter("default")  # type: ignore[operator]
         strategy = strategy.continued()
@@ -147,8 +162,11 @@ def from_run(folder: Path, strategy: AnyStrategy, device: torch.device, seed: in
             model = before.strategy.merge(model)
             base = base.model_copy(update={"quantization": None})
         elif not strategy.saves_whole_model:
-            base = ModelConfig(name=str(folder.resolve()), dtype=base.dtype)
+            base = ModelConfig(
+                name=str(folder.resolve()), dtype=base.dtype, quantization=quantization
+            )
             origin = Origin(weights_fingerprint(model), ())
+            quantize_base(model, base, anatomy, device)  # type: ignore[arg-type]
         context = Context(
             anatomy, artifact.tokenizer, base.name, before.problem.peft_task_type, seed, []
         )

@@ -78,7 +78,8 @@ def make_ready(
     device = choose_device(config.rl.device)
     strategy = strategy_of(config, sft)
     if sft is not None:
-        policy = from_run(sft, strategy, device, config.rl.seed)
+        in_bits = config.model.quantization
+        policy = from_run(sft, strategy, device, config.rl.seed, in_bits)
     else:
         policy = _from_pretrained(config, strategy, device, cache)
     data = collect_prompts(config.rl.data or config.data, policy.problem, cache)

@@ -16,10 +16,13 @@ from welltuned.artifact.manifest import (
 from welltuned.config import RunConfig
 from welltuned.data.records import Records
 from welltuned.engines.config import TrainingConfig
+from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.models.loading import read_model_config
+from welltuned.models.quantization import quantization_faults
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.policy import check_policy as check_strategies
+from welltuned.rlhf.policy import head_of
 from welltuned.rlhf.prompt_columns import PromptColumns, readers, require_cells
 from welltuned.rlhf.prompt_splits import collect_prompts
 from welltuned.rlhf.prompts import room_for
@@ -30,7 +33,9 @@ from welltuned.rlhf.stage_config import Stage
 from welltuned.runs import Run
 from welltuned.strategies import Strategy, default_strategy
 from welltuned.tasks import JUDGE_TASK, Problem
+from welltuned.training.checks import refuse_quantized_base
 from welltuned.training.data_cache import DataCache
+from welltuned.training.optimizer_trial import check_optimizer
 from welltuned.training.output_folder import require_space
 from welltuned.training.prepare import RunPlan, prepare
 from welltuned.training.trackers import check_trackers
@@ -110,6 +115,8 @@ def check_stages(config: RlhfConfig, folder: Path, cache: DataCache) -> list[str
     """
     faults = Faults()
     check_trackers(config.training.report_to, faults)
+    if config.rl.optim != "adamw" or config.rl.optim_args:
+        _check_optimizer(config, faults)
     stages = folder / "stages"
     notes: list[str] = []
     problem = _try(lambda: _check_policy(config, stages, cache), faults)
@@ -119,6 +126,15 @@ def check_stages(config: RlhfConfig, folder: Path, cache: DataCache) -> list[str
         _try(lambda: _check_columns(config, problem, cache), faults)
     faults.raise_if_any()
     return notes
+
+
+def _check_optimizer(config: RlhfConfig, faults: Faults) -> None:
+    """What the optimizer of the last stage refuses, or has no default for."""
+    keys = ("optim", "optim_args", "learning_rate", "lr_scheduler_type", "weight_decay")
+    asked = TrainingConfig.model_validate({key: getattr(config.rl, key) for key in keys})
+    found = Faults()
+    check_optimizer(asked, found)
+    faults.extend(fault.at(Place("rl.optim")) for fault in found)
 
 
 def _try(make: Callable[[], T], faults: Faults) -> T | None:
@@ -154,6 +170,7 @@ def _check_policy(config: RlhfConfig, stages: Path, cache: DataCache) -> Problem
     if problem.actions == "text":
         room_for(max_length, config.rl.response_length)
     _check_strategies(config)
+    _check_quantization(config)
     if config.rl.data is not None or config.sft.data is not None or config.sft.run is not None:
         collect_prompts(config.rl.data or config.data, problem, cache)
     return problem
@@ -182,6 +199,20 @@ def _check_strategies(config: RlhfConfig) -> None:
         theirs, whole = ArtifactManifest.read(folder).strategy, not is_adapter(folder)
         place = Place(config.sft.run)
     check_strategies(theirs, whole, config.rl.strategy or config.strategy or theirs, place)
+
+
+def _check_quantization(config: RlhfConfig) -> None:
+    """What cannot be had of a finished run's model in the bits that are asked for."""
+    if config.skips_sft or config.sft.run is None or config.model.quantization is None:
+        return
+    folder = Run.open(config.sft.run).proven_model()
+    before = ArtifactManifest.read(folder)
+    strategy = config.rl.strategy or config.strategy or before.strategy
+    faults = list(refuse_quantized_base(config.model, strategy))
+    device = choose_device(config.rl.device).type
+    faults += quantization_faults(config.model, head_of(folder, before)[1], device)
+    if faults:
+        raise InputError(faults)
 
 
 def _check_rewards(

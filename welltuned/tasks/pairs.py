@@ -164,15 +164,15 @@ def _differences(rewards: Rewards, targets: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def rows(
-    rewards: Rewards, targets: np.ndarray, records: Records, texts: dict[str, Sequence[str]]
+    rewards: Rewards, targets: np.ndarray, records: Records, texts: Mapping[str, Mapping[int, str]]
 ) -> Iterator[Mapping[str, object]]:
     """One row a pair, as if there were two classes, of which `chosen` is always the right one.
 
-    `texts` holds free text in answer to the first prompts; it stands in a prompt's first row.
+    `texts` holds free text in answer to some prompts; it stands in a prompt's first row.
     """
     for i, (reward_K, target) in enumerate(zip(rewards, targets, strict=True)):
         said = records["responses"][i]
-        answers = {name: told[i] for name, told in texts.items() if i < len(told)}
+        answers = {name: told[i] for name, told in texts.items() if i in told}
         for number, pair in enumerate(target.pairs, 1):
             better, worse = float(reward_K[pair.winner]), float(reward_K[pair.loser])
             chance = float(sigmoid(np.array(better - worse)))

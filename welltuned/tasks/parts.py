@@ -253,11 +253,11 @@ class Presenter(ABC, Generic[Target]):
         return str(self.target_of(target))
 
     def rows(
-        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+        self, outputs_NK: np.ndarray, examples: Examples, texts: Mapping[str, Mapping[int, str]]
     ) -> Iterator[Mapping[str, object]]:
         """One row an example for `predictions.jsonl`, which the scorer's family reads back.
 
-        `texts` holds free text for the first examples: `response`, and `before` it was tuned.
+        `texts` holds free text by example: `response`, and `before` it was tuned.
         """
         records, targets = examples.records, examples.targets
         assert targets is not None

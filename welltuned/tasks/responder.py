@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from welltuned.data.records import Records
 from welltuned.metrics import Scores
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+ScoredExamples = Annotated[int, Field(ge=0)] | Literal["auto"]
+"""How many test examples are answered: the first so many, or as many as there is time for."""
+
+
 class Responder(ABC):
     """Free text in answer to records."""
 
     @property
     @abstractmethod
-    def number(self) -> int:
+    def number(self) -> ScoredExamples:
         """How many test examples are answered."""
 
     @property

@@ -181,11 +181,11 @@ def resolve_parts(
     for_training, for_strategy = ([defaults[name] for name in some] for some in (asked, scale))
     own = strategy.chosen_for(examples).items()
     for_strategy += [Choice(name, value, why) for name, (value, why) in own]
-    for_training = [_for_optimizer(choice, training.optim) for choice in for_training]
+    for_training = [for_optimizer(choice, training.optim) for choice in for_training]
     return _put(training, for_training), _put(strategy, for_strategy), for_training + for_strategy
 
 
-def _for_optimizer(choice: Choice, optim: str) -> Choice:
+def for_optimizer(choice: Choice, optim: str) -> Choice:
     """A default of AdamW's as it is for another optimizer."""
     facts = optimizer_facts(optim)
     multiples = {"learning_rate": facts.rate, "weight_decay": facts.decay} if facts else {}

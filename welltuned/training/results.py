@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import torch
 
 from welltuned.data.batching import padding_fraction
 from welltuned.data.kept_values import kept_answers
-from welltuned.engines.device import autocast, matmul_rate
+from welltuned.engines.device import matmul_rate
 from welltuned.engines.job import Outcome
-from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.models.quantization import weight_count
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, Spent, phase
@@ -34,6 +32,13 @@ from welltuned.runs.results_schema import (
     Written,
 )
 from welltuned.tasks import Examples
+from welltuned.training.answering import (
+    Answers,
+    allowed_seconds,
+    answer_split,
+    answering,
+    tell_of_some,
+)
 from welltuned.training.observer import Observer
 from welltuned.training.session import LoadedModel, Session, TrainedSession, before_training
 from welltuned.training.starting_point import starting_point
@@ -54,10 +59,11 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
     judged = "test" if session.config.evaluation.test else "validation"
     read, train_targets = prepared.examples[judged], prepared.examples["train"].targets
     assert read.targets is not None and train_targets is not None
-    outputs, scores, responses = read_split(judged, session, observer, intervals=True)
-    run.write_lines(
-        "predictions.jsonl", problem.presenter.rows(outputs, read, {"response": responses})
-    )
+    seconds = allowed_seconds(session.config.evaluation, outcome.seconds)
+    outputs, scores, answers = read_split(judged, session, observer, seconds, intervals=True)
+    tell_of_some(answers, judged, observer)
+    said = {"response": answers.by_row}
+    run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, said))
     test: HeldOutScores = {"test": scores} if judged == "test" else {}
     start = starting_point(prepared.model)
     started: StartedFrom = {"start": start} if start else {}
@@ -68,6 +74,7 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
         **solved,
         **_contrasted(session),
         **_written(session),
+        **answers.record(),
         "train": _training_scores(session, observer),
         "validation": scores if judged == "validation" else _validation_scores(session, observer),
         "baselines": problem.scorer.baselines(train_targets, read.targets),
@@ -81,9 +88,12 @@ def evaluate_run(session: TrainedSession, run: Run, observer: Observer) -> Evalu
     }
     if session.config.evaluation.untrained:
         with phase("baseline"):
-            results["baselines"]["untrained"], before = _untrained(judged, session, observer)
+            untrained = _untrained(judged, session, observer, seconds)
+        results["baselines"]["untrained"], before = untrained
+        if "answered" in results:
+            results["answered"]["untrained"] = len(before)
         if before:
-            texts = {"before": before, "response": responses}
+            texts = {"before": before, **said}
             run.write_lines("predictions.jsonl", problem.presenter.rows(outputs, read, texts))
     return results
 
@@ -120,13 +130,15 @@ def _decision_rule(session: Session, outputs: dict[str, np.ndarray]) -> Ruled:
     return {"decision_rule": record}
 
 
-def _untrained(split: str, session: Session, observer: Observer) -> tuple[Scores, Sequence[str]]:
-    """(scores, free text) of the model before its first step, read once by all runs like this."""
+def _untrained(
+    split: str, session: Session, observer: Observer, seconds: float
+) -> tuple[Scores, dict[int, str]]:
+    """(scores, free text by row) of the model before its first step, read once by all such runs."""
     config, prepared = session.config, session.prepared
 
-    def read() -> tuple[Scores, list[str]]:
-        _, scores, texts = read_split(split, before_training(session), observer)
-        return scores, list(texts)
+    def read() -> tuple[Scores, dict[int, str]]:
+        _, scores, answers = read_split(split, before_training(session), observer, seconds)
+        return scores, dict(answers.by_row)
 
     asked = [config.strategy, config.task, config.evaluation]
     told = [part.model_dump(mode="json") for part in asked]
@@ -138,11 +150,12 @@ def _untrained(split: str, session: Session, observer: Observer) -> tuple[Scores
 
 
 def read_split(
-    split: str, session: LoadedModel, observer: Observer, intervals: bool = False
-) -> tuple[np.ndarray, Scores, Sequence[str]]:
-    """(outputs, scores, free text in answer to the first examples) of the model as it is now.
+    split: str, session: LoadedModel, observer: Observer, seconds: float, intervals: bool = False
+) -> tuple[np.ndarray, Scores, Answers]:
+    """(outputs, scores, answers in free text) of the model as it is now.
 
-    Nothing is chosen by free text, which takes long, so none is asked for while test is sealed.
+    `seconds`: how long the answers may take. Nothing is chosen by free text, which takes long, so
+    none is asked for while test is sealed.
     """
     prepared, problem = session.prepared, session.problem
     examples = prepared.examples[split]
@@ -151,28 +164,12 @@ def read_split(
     outputs = session.predict(split, session.precision_in_use, observer)
     scores = problem.scorer.score(outputs, examples.targets, intervals)
     if (responder := problem.responder) is None or split != "test":
-        return outputs, scores, []
-    first = examples.records.take(range(min(responder.number, len(examples))))
-    with phase("generate"), _answering(session):
-        responses = responder.respond(
-            session.model,
-            prepared.tokenizer,
-            first,
-            prepared.max_length,
-            ANSWERED_AT_ONCE,
-            lambda done: observer.working("writing answers", done, len(first)),
-        )
-    if responses:
-        scores |= responder.score(responses, first, intervals)
-    return outputs, scores, responses
-
-
-@contextmanager
-def _answering(session: LoadedModel) -> Iterator[None]:
-    """Context in which text is generated: by merged weights, in the artifact's precision."""
-    merged = session.config.strategy.merged_for_inference(session.model)
-    with merged, autocast(session.precision_in_use, session.device):
-        yield
+        return outputs, scores, Answers()
+    answers = answer_split(split, session, observer, seconds)
+    if answers.by_row:
+        asked = examples.records.take(list(answers.by_row))
+        scores |= responder.score(list(answers.by_row.values()), asked, intervals)
+    return outputs, scores, answers
 
 
 def _written(session: Session) -> Written:
@@ -182,7 +179,7 @@ def _written(session: Session) -> Written:
         return {}
     validation = prepared.examples["validation"]
     one = validation.records.take([int(validation.lengths.argmin())])
-    with phase("generate"), _answering(session):
+    with phase("generate"), answering(session):
         tokens = responder.answer_length(
             session.model, prepared.tokenizer, one, prepared.max_length
         )

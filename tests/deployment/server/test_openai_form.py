@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,8 +13,10 @@ from welltuned.deployment.server.openai_form import (
     ChatForm,
     TextForm,
     asked_prompts,
+    asked_tools,
     check_model,
     conversation_of,
+    names_of,
     wish_of,
 )
 from welltuned.deployment.server.refusal import Refusal
@@ -66,7 +68,7 @@ def test_keys_that_change_nothing_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [{"n": 2}, {"tools": [{}]}, {"logprobs": True}, {"seed": 1}, {"newer": 3}]
+    "option", [{"n": 2}, {"tool_choice": "required"}, {"logprobs": True}, {"seed": 1}, {"newer": 3}]
 )
 def test_keys_that_would_change_the_answer_are_refused(option: dict[str, Any]) -> None:
     status, codes = told(wish_of, chat(**option), RESPONDER)
@@ -86,7 +88,7 @@ def test_parameters_reach_the_decoder() -> None:
 def test_roles_and_parts_of_messages_are_read_as_in_files() -> None:
     parts = [{"type": "text", "text": "was it "}, {"type": "text", "text": "good"}]
     messages = [{"role": "developer", "content": "be brief"}, {"role": "user", "content": parts}]
-    assert conversation_of(chat(messages), True) == [
+    assert conversation_of(chat(messages), True, True) == [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "was it good"},
     ]
@@ -104,13 +106,44 @@ def test_roles_and_parts_of_messages_are_read_as_in_files() -> None:
     ],
 )
 def test_what_cannot_be_answered_is_told(messages: Any, code: str) -> None:
-    assert told(conversation_of, chat(messages), True) == (422, [code])
+    assert told(conversation_of, chat(messages), True, True) == (422, [code])
 
 
 def test_no_message_is_passed_over() -> None:
     """A model of plain texts reads the last one alone."""
-    assert told(conversation_of, chat([*ASKED, *ASKED]), False)[1] == ["serve.one_message_alone"]
-    assert conversation_of(chat(), False) == ASKED
+    assert told(conversation_of, chat([*ASKED, *ASKED]), False, False)[1] == [
+        "serve.one_message_alone"
+    ]
+    assert conversation_of(chat(), False, False) == ASKED
+
+
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+def test_tools_stand_with_the_first_turn_unless_none_may_be_called() -> None:
+    (turn,) = cast(list[Any], conversation_of(chat(tools=[TOOL]), True, True))
+    assert json.loads(turn["tools"]) == [TOOL] and turn["content"] == ASKED[0]["content"]
+    assert names_of(asked_tools(chat(tools=[TOOL]))) == {"weather"}
+    without = chat(tools=[TOOL], tool_choice="none")
+    assert conversation_of(without, True, False) == ASKED and asked_tools(without) == []
+
+
+def test_calls_and_results_of_earlier_turns_are_kept() -> None:
+    called = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    messages = [
+        *ASKED,
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "content": "rain", "tool_call_id": "1"},
+    ]
+    turns = cast(list[Any], conversation_of(chat(messages, tools=[TOOL]), True, True))
+    assert json.loads(turns[1]["tool_calls"])[0]["function"]["name"] == "weather"
+    assert (turns[2]["role"], turns[2]["content"]) == ("tool", "rain")
+
+
+def test_tools_that_the_template_does_not_read_or_that_have_no_name_are_refused() -> None:
+    asked = chat(tools=[TOOL])
+    assert told(conversation_of, asked, True, False) == (422, ["serve.tools_unread"])
+    assert told(names_of, [{"function": {}}]) == (422, ["serve.tool_without_name"])
 
 
 def test_prompts_are_one_or_several() -> None:
@@ -150,3 +183,41 @@ def test_a_stream_says_who_speaks_what_is_said_and_how_it_ended() -> None:
     assert events[-2]["choices"][0]["finish_reason"] == "length"
     assert events[-1]["choices"] == [] and events[-1]["usage"]["total_tokens"] == 4
     assert len({event["id"] for event in events}) == 1
+
+
+CALLED = Spoken("a call", prompt_tokens=3, completion_tokens=2, ended=True, cut=False)
+
+
+def parse(answer: str) -> tuple[str, list[dict[str, str]]]:
+    """As if "a call" were one."""
+    call = {"name": "weather", "arguments": '{"where": "here"}'}
+    return ("", [call]) if answer == "a call" else (answer, [])
+
+
+def test_a_call_is_told_as_openai_tells_it() -> None:
+    types = pytest.importorskip("openai.types.chat")
+    form = ChatForm("mine", parse=parse)
+    completion = types.ChatCompletion.model_validate(form.body([CALLED]))
+    (choice,) = completion.choices
+    assert choice.finish_reason == "tool_calls" and choice.message.content is None
+    (call,) = choice.message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == (
+        "weather",
+        {"where": "here"},
+    )
+    plain = types.ChatCompletion.model_validate(form.body([SPOKEN])).choices[0]
+    assert (plain.finish_reason, plain.message.content) == ("stop", "it was")
+    assert plain.message.tool_calls is None
+
+
+def test_a_stream_with_tools_waits_until_it_knows_what_the_answer_is() -> None:
+    types = pytest.importorskip("openai.types.chat")
+    form = ChatForm("mine", parse=parse)
+    assert form.waits and not ChatForm("mine").waits
+    events = [*form.told_whole(CALLED), *form.closing(CALLED, with_usage=False)]
+    first, last = (types.ChatCompletionChunk.model_validate(event) for event in events)
+    (call,) = first.choices[0].delta.tool_calls
+    assert (call.index, call.function.name) == (0, "weather") and call.id
+    assert last.choices[0].finish_reason == "tool_calls"
+    (event,) = form.told_whole(SPOKEN)
+    assert event["choices"][0]["delta"] == {"content": "it was"}

@@ -11,7 +11,7 @@ from talking import CHATML, byte_tokenizer
 from welltuned.data.conversations import convert_conversations
 from welltuned.data.table import Table
 from welltuned.errors import Faults
-from welltuned.tasks.chat import calls_as_text, findings, prompt_of, render_chat
+from welltuned.tasks.chat import calls_as_text, findings, parse_calls, prompt_of, render_chat
 from welltuned.tasks.chat.tool_calls import names_called
 
 HERMES = (  # the form of Qwen2 and others: tools in the system text, calls as JSON between tags
@@ -181,3 +181,46 @@ def test_calls_in_an_answer_are_compared_without_what_stands_around_them() -> No
     ):
         assert calls_as_text(answer) == filed
     assert calls_as_text('No {call} here, {"but": 1}') is None
+
+
+TAGGED = "{{ '<tool_call>' }}" + CHATML
+ONE = '{"name": "sum", "arguments": {"of": 2}}'
+FOUND = [{"name": "sum", "arguments": '{"of": 2}'}]
+
+
+def test_an_answer_is_parted_into_words_and_calls_in_the_form_of_its_template() -> None:
+    tokenizer = byte_tokenizer(TAGGED)
+    answer = f"Let me see.\n<tool_call>\n{ONE}\n</tool_call>"
+    assert parse_calls(tokenizer, answer, {"sum"}) == ("Let me see.", FOUND)
+    two = f"<tool_call>{ONE}</tool_call><tool_call>{ONE}</tool_call>"
+    assert parse_calls(tokenizer, two, {"sum"}) == ("", FOUND * 2)
+    assert parse_calls(tokenizer, ONE, {"sum"}) == (ONE, []), "without its tags it is none"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ONE,
+        ONE.replace("arguments", "parameters"),
+        f"[TOOL_CALLS] [{ONE}]",
+        f"<|python_tag|>{ONE}",
+    ],
+)
+def test_where_a_template_has_no_tags_the_whole_answer_is_calls_or_none(answer: str) -> None:
+    assert parse_calls(byte_tokenizer(CHATML), answer, {"sum"}) == ("", FOUND)
+    said = f"Well: {answer}"
+    assert parse_calls(byte_tokenizer(CHATML), said, {"sum"}) == (said, [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<tool_call>{broken</tool_call>",
+        f"<tool_call>{ONE}</tool_call><tool_call>[]</tool_call>",
+        '<tool_call>{"name": "other", "arguments": {}}</tool_call>',
+        '<tool_call>{"name": "sum", "arguments": 3}</tool_call>',
+        "no call",
+    ],
+)
+def test_what_is_no_whole_call_of_a_known_tool_stays_text(answer: str) -> None:
+    assert parse_calls(byte_tokenizer(TAGGED), answer, {"sum"}) == (answer, [])

@@ -23,6 +23,7 @@ from rich.status import Status
 from rich.table import Table
 
 from welltuned.engines.events import Step
+from welltuned.reports.answered import answered_line
 from welltuned.reports.folds import fold_lines
 from welltuned.reports.forgetting import forgetting_lines
 from welltuned.reports.translations import ENGLISH
@@ -257,8 +258,8 @@ def results_lines(run: Run) -> list[str]:
     for name, scores in results["baselines"].items():
         known = [f"{metric} {scores[metric]:.3f}" for metric in names if metric in scores]
         lines.append(f"{name:11} {' · '.join(known)}")
-    lines += [*_decision_rule(results, run.judged), *fold_lines(results)]
-    lines += forgetting_lines(results)
+    lines += [*answered_line(results, run.judged), *_decision_rule(results, run.judged)]
+    lines += [*fold_lines(results), *forgetting_lines(results)]
     cost, parameters = results["cost"], results["parameters"]
     lines.append(
         f"cost        {duration_text(cost['train_seconds'])} · "

@@ -39,8 +39,10 @@ from welltuned.deployment.server.openai_form import (
     CompletionForm,
     TextForm,
     asked_prompts,
+    asked_tools,
     check_model,
     conversation_of,
+    names_of,
     wish_of,
 )
 from welltuned.deployment.server.refusal import (
@@ -55,6 +57,7 @@ from welltuned.deployment.server.refusal import (
 from welltuned.deployment.server.waiting import SpokenStream, unless_gone
 from welltuned.errors import Fault, WelltunedError
 from welltuned.tasks import Responder
+from welltuned.tasks.chat import parse_calls, reads
 
 PREDICT, CHAT, COMPLETIONS = "/predict", "/v1/chat/completions", "/v1/completions"
 MODELS, METRICS, DOCS, SCHEMA = "/v1/models", "/metrics", "/docs", "/openapi.json"
@@ -84,6 +87,7 @@ class Service:
         self._reads_turns = responder is not None and responder.reads_turns(
             self.predictor.tokenizer
         )
+        self._reads_tools = self._reads_turns and reads(self.predictor.tokenizer, "tools")
         watch = self.measures.watch
         watch("waiting_inputs", "Inputs in the queue.", lambda: self.batcher.waiting)
         watch("inside_requests", "Requests that are answered.", lambda: self.lifecycle.inside)
@@ -102,8 +106,11 @@ class Service:
         """An answer to a conversation, in OpenAI's form."""
         body = read_body(ChatBody, await request.body())
         responder = self._responder(body)
-        given = conversation_of(body, self._reads_turns)
-        return await self._write(request, body, [given], ChatForm(self.name), responder)
+        given = conversation_of(body, self._reads_turns, self._reads_tools)
+        names = names_of(asked_tools(body))
+        parse = partial(parse_calls, self.predictor.tokenizer, names=names) if names else None
+        form = ChatForm(self.name, parse=parse)
+        return await self._write(request, body, [given], form, responder)
 
     async def complete(self, request: Request) -> Response:
         """An answer to each prompt, in OpenAI's form."""
@@ -180,8 +187,10 @@ async def _events(
         for event in form.opening():
             yield _event(event)
         async for piece in stream.pieces():
-            yield _event(form.event(piece))
-        for event in form.closing(stream.result(), with_usage):
+            if not form.waits:
+                yield _event(form.event(piece))
+        spoken = stream.result()
+        for event in (*form.told_whole(spoken), *form.closing(spoken, with_usage)):
             yield _event(event)
     except Exception as error:  # the status has been sent; the stream says what went wrong
         log_failure(error, tells_inputs)

@@ -64,6 +64,12 @@ class ChatBody(WritingBody):
     messages: list[dict[str, Any]] = Field(
         min_length=1, examples=[[{"role": "user", "content": "Hello."}]]
     )
+    tools: list[dict[str, Any]] | None = Field(
+        default=None, examples=[[{"type": "function", "function": {"name": "weather"}}]]
+    )
+    """What the model may call, as JSON schemas; its chat template has to have a place for them."""
+    tool_choice: Any = None
+    """auto, or none: as if there were no tools."""
     max_completion_tokens: int | None = Field(default=None, ge=1)
     """Another name of `max_tokens`."""
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from welltuned.data.message_parsing import Unreadable, as_turns
+from welltuned.data.message_parsing import Unreadable, as_turns, with_tools
 from welltuned.deployment.server.bodies import ChatBody, CompletionBody, WritingBody
 from welltuned.deployment.server.conversation import Given, Spoken, Wish
 from welltuned.deployment.server.refusal import Refusal
 from welltuned.errors import Fault
 from welltuned.tasks import Responder
 
+TOOL_CHOICES = ("none", "auto")
 _CHANGE_NOTHING = {
     "metadata",
     "prompt_cache_key",
@@ -41,7 +42,7 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "presence_penalty": (0,),
     "response_format": ({"type": "text"},),
     "suffix": ("",),
-    "tool_choice": ("none", "auto"),
+    "tool_choice": TOOL_CHOICES,
     "tools": ([],),
     "top_logprobs": (0,),
 }
@@ -63,6 +64,8 @@ def wish_of(body: WritingBody, responder: Responder) -> Wish:
         for key, value in extra.items()
         if key not in _CHANGE_NOTHING and value is not None and value not in _NEUTRAL.get(key, ())
     ]
+    if isinstance(body, ChatBody) and body.tool_choice not in (None, *TOOL_CHOICES):
+        refused.append("tool_choice")
     if refused:
         raise Refusal(400, [_unsupported(key) for key in refused])
     limit = body.max_tokens
@@ -78,10 +81,23 @@ def wish_of(body: WritingBody, responder: Responder) -> Wish:
     return Wish({key: value for key, value in asked.items() if value is not None}, tuple(stops))
 
 
-def conversation_of(body: ChatBody, reads_turns: bool) -> Given:
-    """The messages as turns. Raises `Refusal` where they are none, or cannot be answered."""
+def conversation_of(body: ChatBody, reads_turns: bool, reads_tools: bool) -> Given:
+    """The messages as turns, with the tools that they may call.
+
+    Raises `Refusal` where they are none, or cannot be answered.
+    """
+    if (asked := asked_tools(body)) and not reads_tools:
+        raise Refusal(
+            422,
+            Fault(
+                "serve.tools_unread",
+                "the model's chat template has no place for tools",
+                None,
+                "leave 'tools' out, or describe them in a system message",
+            ),
+        )
     try:
-        turns = as_turns(body.messages, "messages")
+        turns = with_tools(asked or None, as_turns(body.messages, "messages"), "tools")
     except Unreadable as error:
         raise Refusal(422, error.fault) from None
     if turns[-1]["role"] == "assistant":
@@ -105,7 +121,29 @@ def conversation_of(body: ChatBody, reads_turns: bool) -> Given:
             ),
         )
     _check_texts([turn["content"] for turn in turns[-1:]], [turn["content"] for turn in turns])
-    return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
+    return [{key: said for key, said in turn.items() if key != "weight"} for turn in turns]
+
+
+def asked_tools(body: ChatBody) -> list[dict[str, Any]]:
+    """The tools that may be called."""
+    return [] if body.tool_choice == "none" else body.tools or []
+
+
+def names_of(tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """What they are called. Raises `Refusal` for one without a name."""
+    functions = [tool.get("function", tool) for tool in tools]
+    names = [one.get("name") if isinstance(one, dict) else None for one in functions]
+    if not all(isinstance(name, str) for name in names):
+        raise Refusal(
+            422,
+            Fault(
+                "serve.tool_without_name",
+                "a tool has no name",
+                None,
+                'write each as {{"type": "function", "function": {{"name": "…"}}}}',
+            ),
+        )
+    return frozenset(map(str, names))
 
 
 def asked_prompts(body: CompletionBody, most: int) -> list[Given]:
@@ -198,13 +236,29 @@ class CompletionForm(ABC):
     def piece(self, text: str) -> Written:
         """What has been added to one."""
 
+    def end(self, spoken: Spoken) -> Written:
+        """How it ended; `cut`, which is no key of OpenAI's, where its question was too long."""
+        end = {"logprobs": None, "finish_reason": "stop" if spoken.ended else "length"}
+        return {**end, "cut": True} if spoken.cut else end
+
     def opening(self) -> Iterator[Written]:
         """What a stream begins with."""
         return iter(())
 
+    @property
+    def waits(self) -> bool:
+        """Whether a stream tells an answer as a whole, for only then it is known what it is."""
+        return False
+
+    def told_whole(self, spoken: Spoken) -> Iterator[Written]:
+        """What a stream that waits tells of the answer."""
+        return iter(())
+
     def body(self, spoken: Sequence[Spoken]) -> Written:
         """All answers at once."""
-        choices = [{"index": i, **self.choice(one), **_end(one)} for i, one in enumerate(spoken)]
+        choices = [
+            {"index": i, **self.choice(one), **self.end(one)} for i, one in enumerate(spoken)
+        ]
         return {**self._head(self.whole), "choices": choices, "usage": _usage(spoken)}
 
     def event(self, text: str) -> Written:
@@ -215,7 +269,7 @@ class CompletionForm(ABC):
     def closing(self, spoken: Spoken, with_usage: bool) -> Iterator[Written]:
         """What a stream ends with."""
         head = self._head(self.chunk)
-        yield {**head, "choices": [{"index": 0, **self.piece(""), **_end(spoken)}]}
+        yield {**head, "choices": [{"index": 0, **self.piece(""), **self.end(spoken)}]}
         if with_usage:
             yield {**head, "choices": [], "usage": _usage([spoken])}
 
@@ -224,23 +278,61 @@ class CompletionForm(ABC):
         return {"id": name, "object": kind, "created": self.created, "model": self.model}
 
 
+@dataclass(frozen=True)
 class ChatForm(CompletionForm):
     """Of /v1/chat/completions."""
 
-    prefix = "chatcmpl"
-    whole = "chat.completion"
-    chunk = "chat.completion.chunk"
+    prefix: ClassVar[str] = "chatcmpl"
+    whole: ClassVar[str] = "chat.completion"
+    chunk: ClassVar[str] = "chat.completion.chunk"
+
+    parse: Callable[[str], tuple[str, list[dict[str, str]]]] | None = None
+    """Parts an answer into its words and its calls of tools, where there are any to call."""
 
     def choice(self, spoken: Spoken) -> Written:
-        return {"message": {"role": "assistant", "content": spoken.text, "refusal": None}}
+        words, calls = self._parted(spoken)
+        message = {
+            "role": "assistant",
+            "content": words or (None if calls else ""),
+            "refusal": None,
+        }
+        return {"message": {**message, "tool_calls": calls} if calls else message}
+
+    def end(self, spoken: Spoken) -> Written:
+        calls = self._parted(spoken)[1]
+        return {**super().end(spoken), **({"finish_reason": "tool_calls"} if calls else {})}
 
     def piece(self, text: str) -> Written:
         return {"delta": {"content": text} if text else {}}
 
     def opening(self) -> Iterator[Written]:
+        yield self._delta({"role": "assistant", "content": ""})
+
+    @property
+    def waits(self) -> bool:
+        return self.parse is not None
+
+    def told_whole(self, spoken: Spoken) -> Iterator[Written]:
+        words, calls = self._parted(spoken)
+        if words:
+            yield self.event(words)
+        if calls:
+            yield self._delta({"tool_calls": [{"index": i, **c} for i, c in enumerate(calls)]})
+
+    def _delta(self, delta: Written) -> Written:
         event = self.event("")
-        event["choices"][0]["delta"] = {"role": "assistant", "content": ""}
-        yield event
+        event["choices"][0]["delta"] = delta
+        return event
+
+    def _parted(self, spoken: Spoken) -> tuple[str, list[Written]]:
+        """The words of an answer, and its calls as OpenAI writes them."""
+        if self.parse is None:
+            return spoken.text, []
+        words, calls = self.parse(spoken.text)
+        return words, [
+            {"id": f"call_{self.id}_{i}", "type": "function", "function": call}
+            for i, call in enumerate(calls)
+        ]
 
 
 class TextForm(CompletionForm):
@@ -254,12 +346,6 @@ class TextForm(CompletionForm):
 
     def piece(self, text: str) -> Written:
         return {"text": text}
-
-
-def _end(spoken: Spoken) -> Written:
-    """How an answer ended; `cut`, which is no key of OpenAI's, where its question was too long."""
-    end = {"logprobs": None, "finish_reason": "stop" if spoken.ended else "length"}
-    return {**end, "cut": True} if spoken.cut else end
 
 
 def _usage(spoken: Sequence[Spoken]) -> dict[str, int]:

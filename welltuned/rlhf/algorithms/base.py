@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from welltuned.data.config import DataConfig
-from welltuned.engines.config import NotNegative, Positive
+from welltuned.engines.config import NotNegative, OptimizerName, Positive
+from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.rlhf.rewards import OneReward
 from welltuned.rlhf.stage_config import Nested
+from welltuned.schema.field_types import ImportPath
 from welltuned.schema.part import conflict
 from welltuned.strategies import AnyStrategy
 
@@ -57,10 +59,16 @@ class Algorithm(Nested):
     """The peak learning rate of the policy."""
     lr_scheduler_type: Literal["linear", "constant"] = "linear"
     """linear: down to zero over all batches."""
+    optim: OptimizerName | ImportPath = Field(default="adamw", examples=["muon"])
+    """The optimizer, as `training.optim` names it, or a class of your own by import path. None that
+    averages weights in place of a schedule: responses are sampled by those that train."""
+    optim_args: dict[str, Any] = Field(default_factory=dict, examples=[{"amsgrad": True}])
+    """Further options of the optimizer, by its class's own names."""
     weight_decay: NotNegative = 0.0
-    """AdamW's decay of matrices; biases and norms never decay."""
+    """The optimizer's decay of matrices; biases and norms never decay."""
     adam_epsilon: float = Field(default=1e-5, gt=0)
-    """As in OpenAI's and TRL's reference runs; AdamW's usual 1e-8 makes larger first steps."""
+    """As in OpenAI's and TRL's reference runs; AdamW's usual 1e-8 makes larger first steps. Other
+    optimizers with such a number heed it too."""
     max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients are scaled down to this norm; 0 leaves them alone."""
 
@@ -174,6 +182,15 @@ class Algorithm(Nested):
                 "rlhf.too_few_episodes",
                 "'rl.total_episodes' is less than one 'rl.batch_size'",
                 "raise it, or lower the batch size",
+            )
+        facts = optimizer_facts(self.optim)
+        if facts is not None and not facts.needs_schedule:
+            raise conflict(
+                "rlhf.optimizer_averages",
+                "'rl.optim: {optim}' averages the weights that it trains, and responses are "
+                "sampled by those",
+                "choose another, such as adamw",
+                optim=self.optim,
             )
         if self.eval_steps != "auto" and self.eval_steps < 1:
             raise conflict(

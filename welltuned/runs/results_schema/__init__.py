@@ -6,6 +6,7 @@ what is read from a file has a type, and nothing is converted. Numbers that are 
 null in files.
 """
 
+from welltuned.runs.results_schema.answers import Answered, AnsweredExamples
 from welltuned.runs.results_schema.auto_tune import (
     AutoTuned,
     BatchSizeSearch,
@@ -73,6 +74,8 @@ __all__ = [
     "OPEN",
     "AlphaPoint",
     "AnswerEnd",
+    "Answered",
+    "AnsweredExamples",
     "AutoTuned",
     "Backoff",
     "Baselines",

@@ -7,6 +7,7 @@ from typing import NotRequired
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from welltuned.runs.results_schema.answers import Answered
 from welltuned.runs.results_schema.auto_tune import AutoTuned
 from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
 from welltuned.runs.results_schema.contrast import Contrasted
@@ -48,7 +49,7 @@ class Written(TypedDict):
 
 
 @with_config(CLOSED)
-class Evaluated(HeldOutScores, StartedFrom, Written, Solved, Contrasted, Ruled):
+class Evaluated(HeldOutScores, StartedFrom, Written, Answered, Solved, Contrasted, Ruled):
     """What a tuned model is judged by."""
 
     train: NotRequired[Scores]

@@ -24,7 +24,7 @@ from welltuned.tasks.chat.tokens import (
     trained_tokens,
     windows,
 )
-from welltuned.tasks.chat.tool_calls import calls_as_text
+from welltuned.tasks.chat.tool_calls import calls_as_text, parse_calls, reads
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -36,7 +36,9 @@ __all__ = [
     "ensure_template",
     "findings",
     "pack",
+    "parse_calls",
     "prompt_of",
+    "reads",
     "render_chat",
     "render_plain",
     "stop_ids",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from welltuned.tasks.chat.template import Messages
@@ -72,3 +72,46 @@ def _objects(text: str) -> list[dict[str, Any]]:
             found.append(value)
         at = text.find("{", end)
     return found
+
+
+# --- What a model's own answer calls -----------------------------------------------
+
+_TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
+"""Calls as Hermes' and Qwen's templates write them, each between tags, beside other words."""
+_BEGINS = re.compile(r"\s*(?:\[TOOL_CALLS\]|<\|python_tag\|>)?\s*")
+"""What Mistral's and Llama's may put before an answer that is calls and nothing else."""
+
+
+def parse_calls(
+    tokenizer: PreTrainedTokenizerBase, answer: str, names: Collection[str]
+) -> tuple[str, list[dict[str, str]]]:
+    """An answer as its words and its calls of the tools that are `names`, in order.
+
+    A call is a `name` and `arguments`, the latter as JSON. Read is the form that the tokenizer's
+    template writes; what is of no known form, is not whole or calls something else stays text.
+    """
+    if "<tool_call>" in str(tokenizer.chat_template):
+        words, written = _TAGGED.sub("", answer), _TAGGED.findall(answer)
+    else:
+        words, written = "", [_BEGINS.sub("", answer, count=1)]
+    found = [call for text in written for call in _calls_of(text, names)]
+    return (words.strip(), found) if found and len(found) >= len(written) else (answer, [])
+
+
+def _calls_of(text: str, names: Collection[str]) -> list[dict[str, str]]:
+    """The calls that a text is; none where it is anything else."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return []
+    found = [_call_of(one, names) for one in (value if isinstance(value, list) else [value])]
+    return [call for call in found if call is not None] if None not in found else []
+
+
+def _call_of(value: object, names: Collection[str]) -> dict[str, str] | None:
+    if not isinstance(value, dict) or value.get("name") not in names:
+        return None
+    arguments = value.get("arguments", value.get("parameters", {}))
+    if not isinstance(arguments, dict):
+        return None
+    return {"name": value["name"], "arguments": json.dumps(arguments, ensure_ascii=False)}

@@ -11,6 +11,7 @@ from welltuned.data.records import Role
 from welltuned.errors import Faults
 from welltuned.tasks.base import Task
 from welltuned.tasks.generation import Decoding
+from welltuned.tasks.responder import ScoredExamples
 from welltuned.tasks.responses import Form
 
 
@@ -25,8 +26,9 @@ class DirectAlignment(Task):
     the other. auto: through the template where the tokenizer has one."""
     decoding: Decoding = Decoding()
     """How answers are generated in tests and predictions."""
-    scored_examples: int = Field(default=20, ge=0)
-    """The number of test prompts that are answered, before and after."""
+    scored_examples: ScoredExamples = 20
+    """How many test prompts are answered, before and after: the first so many. auto: all, or as
+    many of them, drawn at random, as `evaluation.answering_time` allows."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens of prompt and response together. auto: the model's limit, at most 512. The beginning
     of the prompt is truncated first."""

@@ -14,7 +14,7 @@ from welltuned.tasks.direct_alignment.codec import answered
 from welltuned.tasks.generation import Generation, GenerationProblem
 from welltuned.tasks.generation.codec import Style
 from welltuned.tasks.generation.decoding import Decoding
-from welltuned.tasks.responder import Responder
+from welltuned.tasks.responder import Responder, ScoredExamples
 from welltuned.tasks.responses import Form
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def generation_of(decoding: Decoding, scored_examples: int, style: Style) -> GenerationProblem:
+def generation_of(
+    decoding: Decoding, scored_examples: ScoredExamples, style: Style
+) -> GenerationProblem:
     """What a model is for that was tuned by judgements of its answers."""
     return GenerationProblem(Generation(decoding=decoding, scored_examples=scored_examples), style)
 
@@ -32,11 +34,11 @@ class PromptResponder(Responder):
     """Answers prompts as the generator that results does."""
 
     decoding: Decoding
-    scored_examples: int
+    scored_examples: ScoredExamples
     form: Form
 
     @property
-    def number(self) -> int:
+    def number(self) -> ScoredExamples:
         return self.scored_examples
 
     @property

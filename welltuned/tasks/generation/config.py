@@ -17,6 +17,7 @@ from welltuned.tasks.base import Actions, Task
 from welltuned.tasks.generation.codec import ROLES, Style
 from welltuned.tasks.generation.decoding import Decoding
 from welltuned.tasks.generation.problem import GenerationProblem
+from welltuned.tasks.responder import ScoredExamples
 
 
 class Generation(Task):
@@ -37,8 +38,9 @@ class Generation(Task):
     """Sequence packing: several short examples in one row; none attends to another."""
     decoding: Decoding = Decoding()
     """How answers are generated in tests and predictions."""
-    scored_examples: int = Field(default=100, ge=0)
-    """The number of test examples that are answered and compared with their references."""
+    scored_examples: ScoredExamples = "auto"
+    """How many test examples are answered and compared with their references: the first so many.
+    auto: all, or as many of them, drawn at random, as `evaluation.answering_time` allows."""
     metrics: tuple[Annotated[str, RunsCode()], ...] = Field(
         default=(), examples=[["mine.metrics.rouge"]]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from weakref import WeakKeyDictionary
@@ -157,11 +157,11 @@ class TextPresenter(Presenter[np.int64]):
         return int(target)
 
     def rows(
-        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+        self, outputs_NK: np.ndarray, examples: Examples, texts: Mapping[str, Mapping[int, str]]
     ) -> Iterator[Mapping[str, object]]:
         records = examples.records
         for i, row in enumerate(self.describe(outputs_NK)):
-            said = {name: answers[i] for name, answers in texts.items() if i < len(answers)}
+            said = {name: answers[i] for name, answers in texts.items() if i in answers}
             if said:
                 said = {"reference": reference_of(self.style, records, i) or "", **said}
             yield {"id": records.id(i), **row, **self.shown(records, i), **said}

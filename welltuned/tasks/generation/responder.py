@@ -22,7 +22,7 @@ from welltuned.tasks.generation.codec import (
     question_of,
     reference_of,
 )
-from welltuned.tasks.responder import Responder
+from welltuned.tasks.responder import Responder, ScoredExamples
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ class TextResponder(Responder):
     style: Style
 
     @property
-    def number(self) -> int:
+    def number(self) -> ScoredExamples:
         return self.config.scored_examples
 
     @property

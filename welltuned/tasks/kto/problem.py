@@ -8,7 +8,7 @@ one below what the model gives to answers in general, which is its divergence fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -156,7 +156,7 @@ class ThumbPresenter(Presenter[ResponseTarget]):
         return [{"logprob": float(row[0])} for row in outputs_NK]
 
     def rows(
-        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+        self, outputs_NK: np.ndarray, examples: Examples, texts: Mapping[str, Mapping[int, str]]
     ) -> Iterator[Mapping[str, object]]:
         records, targets = examples.records, examples.targets
         assert targets is not None
@@ -174,7 +174,7 @@ class ThumbPresenter(Presenter[ResponseTarget]):
                 "reward": float(found.rewards_N[i]),
                 **self.shown(records, i),
             }
-            answers = {name: told[i] for name, told in texts.items() if i < len(told)}
+            answers = {name: told[i] for name, told in texts.items() if i in told}
             if answers:
                 good = records["responses"][i][0] if label == LABELS[1] else ""
                 row |= {"prompt": records["prompt"][i], "reference": good, **answers}

@@ -8,7 +8,7 @@ it. What results is an ordinary generator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -110,7 +110,7 @@ class ImplicitRewardPresenter(Presenter[ResponseTarget]):
         return [{"logprob": float(row[0])} for row in outputs_NK]
 
     def rows(
-        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+        self, outputs_NK: np.ndarray, examples: Examples, texts: Mapping[str, Mapping[int, str]]
     ) -> Iterator[Mapping[str, object]]:
         assert examples.targets is not None
         rewards = implicit_rewards(self.pair_loss, outputs_NK, examples.targets)

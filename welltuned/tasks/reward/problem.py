@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
@@ -163,7 +163,7 @@ class PairPresenter(RewardPresenter):
         return f"rewards from {facts['pairs']['train']:,} preferences"
 
     def rows(
-        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+        self, outputs_NK: np.ndarray, examples: Examples, texts: Mapping[str, Mapping[int, str]]
     ) -> Iterator[Mapping[str, object]]:
         assert examples.targets is not None
         rewards = self.units.rewards(outputs_NK, examples.targets)
@@ -177,7 +177,7 @@ class RatingPresenter(RewardPresenter):
         return "rewards from ratings"
 
     def rows(
-        self, outputs_NK: np.ndarray, examples: Examples, texts: dict[str, Sequence[str]]
+        self, outputs_NK: np.ndarray, examples: Examples, texts: Mapping[str, Mapping[int, str]]
     ) -> Iterator[Mapping[str, object]]:
         records, targets = examples.records, examples.targets
         assert targets is not None

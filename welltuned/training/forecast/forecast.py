@@ -83,7 +83,9 @@ def forecast_run(
         if solved
         else train_seconds(rehearsal, course, steps, machine)
     )
-    evaluation_work = evaluation_seconds(rehearsal, training, course, look, states, machine)
+    evaluation_work = evaluation_seconds(
+        rehearsal, training, course, look, states, machine, training_work
+    )
     artifact = artifact_bytes(rehearsal)
     return Forecast(
         strategy=strategy.type,

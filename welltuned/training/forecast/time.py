@@ -13,6 +13,7 @@ from welltuned.engines.device import CLEARLY, gain_of
 from welltuned.evaluation.predict import ANSWERED_AT_ONCE
 from welltuned.runs.user_cache import recalled
 from welltuned.strategies import Progress
+from welltuned.training.answering import allowed_seconds
 from welltuned.training.forecast.frozen_states import FrozenStates
 from welltuned.training.forecast.meta_tracer import Trace
 from welltuned.training.forecast.prices import Machine
@@ -124,8 +125,9 @@ def evaluation_seconds(
     look: EvalRehearsal,
     states: FrozenStates,
     machine: Machine,
+    train_seconds: float,
 ) -> float:
-    """Scoring validation and test, answers in free text included."""
+    """Scoring validation and test, answers in free text included, after so long a training."""
     prepared = rehearsal.prepared
     tokens = {split: int(part.encoded.lengths.sum()) for split, part in prepared.examples.items()}
     number = len(prepared.examples["validation"])
@@ -139,21 +141,29 @@ def evaluation_seconds(
     sample = tokens["train"] * min(1.0, number / len(prepared.examples["train"]))
     read = tokens["validation"] * (often + 1) + tokens.get("test", 0) * tests + sample
     found = tokens["validation"] * often + tokens.get("test", 0) * (tests - 1) + sample
-    answering = tests * _answering(rehearsal, look, machine)
+    answering = tests * _answering(rehearsal, look, machine, train_seconds)
     scoring = read * machine.seconds(look.trace) / look.positions
     return max(0.0, scoring - found * states.seconds) + answering
 
 
-def _answering(rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine) -> float:
-    """Seconds of the answers in free text, should none of them end before it must."""
+def _answering(
+    rehearsal: Rehearsal, look: EvalRehearsal, machine: Machine, train_seconds: float
+) -> float:
+    """Seconds of the answers in free text, should none of them end before it must.
+
+    Where time decides how many there are, no more than that.
+    """
     prepared = rehearsal.prepared
     responder, test = prepared.problem.responder, prepared.examples.get("test")
     if responder is None or test is None:
         return 0.0
-    answered, limit = min(responder.number, len(test)), prepared.max_length
+    in_time, limit = responder.number == "auto", prepared.max_length
+    answered = len(test) if responder.number == "auto" else min(responder.number, len(test))
     longest = min(limit, int(test.lengths.max()) + responder.max_new_tokens)
     together = max(1, min(answered, ANSWERED_AT_ONCE * limit // longest))
     rounds = -(-answered // together)
     words = look.trace.flops / look.positions * together
     calls = machine.call * sum(look.trace.operations.values())
-    return rounds * responder.max_new_tokens * (calls + words / machine.flops_per_second)
+    seconds = rounds * responder.max_new_tokens * (calls + words / machine.flops_per_second)
+    allowed = allowed_seconds(prepared.config.evaluation, train_seconds)
+    return min(seconds, allowed) if in_time else seconds

@@ -25,6 +25,7 @@ from welltuned.rlhf.resume import spent_before
 from welltuned.runs import Run
 from welltuned.runs.phases import Spent
 from welltuned.training import retention_steps, session
+from welltuned.training.answering import allowed_seconds
 from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import prepare
@@ -61,12 +62,13 @@ def evaluate_policy(
     policy = load_artifact(run.proven_model(), model.device)
     model = replace(model, model=policy.model.eval(), problem=policy.problem)
     examples = model.prepared.examples["test"]
-    outputs, scores, responses = read_split("test", model, observer, intervals=True)
-    rows = model.problem.presenter.rows(outputs, examples, {"response": responses})
+    results, cost = run.results, _cost(run, sft)
+    seconds = allowed_seconds(config.evaluation, cost["train_seconds"])
+    outputs, scores, answers = read_split("test", model, observer, seconds, intervals=True)
+    rows = model.problem.presenter.rows(outputs, examples, {"response": answers.by_row})
     run.write_lines("predictions.jsonl", rows)
     validation = model.score("validation", model.precision_in_use)
     kept = retention_steps.measure_retention(model, untouched, observer)
-    results, cost = run.results, _cost(run, sft)
     run.write("environment.json", sft.read("environment.json"))
     run.write("data.json", sft.read("data.json"))
     run.write_lines("metrics.jsonl", _looks(sft, validation, cost["train_seconds"]))
@@ -79,6 +81,7 @@ def evaluate_policy(
             "cost": {**results["cost"], **cost, **before_resuming(earlier)},
             "training": {**results["training"], "epochs": sft.results["training"]["epochs"]},
             **kept,
+            **answers.record(),
         },
     )
 
