@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from welltuned.evaluation.eval_model import EvalModel
-from welltuned.evaluation.features import capture_hidden_states
+from welltuned.evaluation.features import capture_hidden_states, own_pooling
 from welltuned.models.modeling_pooled import pool
 from welltuned.tasks import Examples
 
@@ -33,8 +33,8 @@ def block_features(
     `progress` hears how many texts have been read.
     """
     anatomy, number = subject.anatomy, len(examples)
-    own = {"encoder": "first", "decoder": "last"}[anatomy.kind]
-    layers = chosen_layers(anatomy.num_blocks, anatomy.hidden_size, number)
+    own = own_pooling(anatomy)
+    layers = chosen_layers(anatomy.num_layers, anatomy.hidden_size, number)
     features_NCH = np.zeros((number, len(layers), anatomy.hidden_size), dtype=np.float32)
     done = 0
     for indices, mask_BT, states in capture_hidden_states(
