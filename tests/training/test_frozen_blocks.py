@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from support import STRATEGIES, tune
+from support import STRATEGIES, config_values, tune
+from welltuned.config import run_config_from
 from welltuned.models.frozen_cache import cached_trunk
 from welltuned.models.frozen_cache.row_store import RowStore
 from welltuned.runs import Run
+from welltuned.training.observer import Observer
+from welltuned.training.prepare import prepare
+from welltuned.training.session import load_session
 
 
 @pytest.fixture
@@ -60,3 +64,43 @@ def test_a_run_is_the_same_with_states_kept_and_computed(
     assert found[0] == found[1] and len(found[0][0]) > 4
     assert sum(trunk.computed for trunk in trunks if trunk._store is not None) <= 120
     assert sum(trunk.computed for trunk in trunks if trunk._store is None) > 240
+
+
+@pytest.mark.parametrize(("family", "kept"), [("bart", 2), ("t5", 0)])
+def test_an_encoder_that_is_frozen_runs_once_for_each_example_where_that_is_exact(
+    family: str,
+    kept: int,
+    tiny: Callable[..., str],
+    few: str,
+    tmp_path: Path,
+    trunks: list[Any],
+) -> None:
+    """T5's blocks hand on a bias of positions beside their states."""
+    found = []
+    for wanted in (True, False):
+        run = tune(
+            tiny(family),
+            few,
+            {"type": "partial", "num_blocks": 1},
+            tmp_path / str(wanted),
+            evaluation={"untrained": False},
+            training={"cache_frozen_blocks": wanted, "logging_steps": 1, "num_train_epochs": 1},
+        )
+        found.append((losses(run), run.results["test"], run.results["validation"]))
+    assert found[0] == found[1]
+    assert trunks[0].depth == kept and bool(trunks[0].found) == bool(kept)
+
+
+def test_layers_that_share_weights_run_in_every_pass_and_that_is_said(
+    tiny: Callable[..., str], few: str, tmp_path: Path, trunks: list[Any]
+) -> None:
+    said: list[str] = []
+
+    class Hears(Observer):
+        def noted(self, text: str) -> None:
+            said.append(text)
+
+    values = config_values(tiny("albert"), few, STRATEGIES["head"], tmp_path / "never-written")
+    load_session(prepare(run_config_from({**values, "task": {"pooling": "mean"}})), Hears())
+    assert not trunks
+    assert "frozen layers run in every pass, for one block is all of them" in said

@@ -1,4 +1,4 @@
-"""The loss of an encoder-decoder on responses: prompts go into the one, responses into the other."""
+"""The loss of an encoder-decoder on responses: one stack reads prompts, the other writes these."""
 
 from __future__ import annotations
 
