@@ -15,7 +15,7 @@ from welltuned.models import loading
 
 TEXTS = [row["text"] for row in make_rows(6, seed=9)]
 TAKEN = [name for name in STRATEGIES if name not in ("partial", "gradual")]
-QUICK = ("head", "lora", "prefix")
+QUICK = ("head", "prefix")
 
 
 @pytest.mark.parametrize(

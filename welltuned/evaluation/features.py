@@ -79,7 +79,7 @@ def capture_hidden_states(
                 yield indices, batch["attention_mask"], found
 
 
-def own_pooling(anatomy: Anatomy) -> str:
+def token_of_own_head(anatomy: Anatomy) -> str:
     """What a family's own head reads of a text, where it reads a single token."""
     return "last" if anatomy.kind == "decoder" else "first"
 
@@ -100,7 +100,7 @@ def pooled_states(
     `model` as pooling is the first token for encoders and the last one for decoders,
     which is what the families' own heads read.
     """
-    chosen = own_pooling(anatomy) if pooling == "model" else pooling
+    chosen = token_of_own_head(anatomy) if pooling == "model" else pooling
     layers = 1 if last_only else anatomy.num_layers + 1
     features_LNH = np.zeros((layers, len(encoded), anatomy.hidden_size), dtype=np.float32)
     for indices, mask_BT, found in capture_hidden_states(

@@ -24,8 +24,7 @@ TASK = {"type": "generation", "scored_examples": 4, "decoding": {"max_new_tokens
 def tuned(two_sided: Any, instructions: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("seq2seq") / "run"
     training = {"num_train_epochs": 4}
-    keys = {"task": TASK, "training": training, "evaluation": {"retention": "auto"}}
-    return tune(two_sided("t5"), instructions, "full", folder, **keys)
+    return tune(two_sided("t5"), instructions, "full", folder, task=TASK, training=training)
 
 
 def test_tuning_lowers_the_loss_and_answers_stand_beside_their_references(tuned: Any) -> None:
@@ -45,14 +44,22 @@ def test_the_answers_of_the_artifact_are_those_of_plain_transformers(tuned: Any)
     asked = ["was it good", "was it good the room felt cold and slow"]
     found = [row["prediction"] for row in wt.load(tuned).predict(asked)]
     for text, answer in zip(asked, found, strict=True):
-        ids = model.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=6)
+        # Its own cache is as deep as the encoder, and this decoder is deeper.
+        given = {"max_new_tokens": 6, "use_cache": False}
+        ids = model.generate(**tokenizer(text, return_tensors="pt"), **given)
         assert tokenizer.decode(ids[0], skip_special_tokens=True).strip() == answer
     said: list[str] = []
     assert wt.load(tuned).say(asked[0], said.append) == found[0] == "".join(said).strip()
 
 
-def test_what_was_forgotten_is_measured_on_the_encoder(tuned: Any) -> None:
-    kinds = {entry["kind"] for entry in tuned.results["retention"].values() if type(entry) is dict}
+@pytest.mark.slow
+@pytest.mark.parametrize("protection", ["l2sp", "ewc", "wise_ft"])
+def test_what_was_forgotten_is_measured_on_the_encoder(
+    protection: str, two_sided: Callable[..., str], instructions: str, tmp_path: Path
+) -> None:
+    keys = {"evaluation": {"retention": "auto"}, "protection": [protection]}
+    run = tune(two_sided("bart"), instructions, "full", tmp_path / "run", task=TASK, **keys)
+    kinds = {entry["kind"] for entry in run.results["retention"].values() if type(entry) is dict}
     assert kinds == {"probe", "cka"}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from transformers import DynamicCache, EncoderDecoderCache
 
 from welltuned.data.batching import batches_within
 from welltuned.data.encoding import Encoded, pad
@@ -36,7 +37,9 @@ class Seq2SeqDecoder(BatchedDecoder):
         device = next(self.model.parameters()).device
         padded = pad(prompts, range(len(prompts)), self.options["pad_token_id"])
         batch = {name: torch.from_numpy(track).to(device) for name, track in padded.items()}
-        said_BT = self.model.generate(**batch, **self.options)[:, _START:]
+        # It grows with the decoder; transformers would make one as deep as the encoder.
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        said_BT = self.model.generate(**batch, past_key_values=cache, **self.options)[:, _START:]
         return [self._until_end(tokens) for tokens in said_BT.tolist()]
 
     def _until_end(self, tokens: list[int]) -> list[int]:
