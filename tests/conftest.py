@@ -146,6 +146,28 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
+def two_sided(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`two_sided("t5")`: the folder of a tiny random encoder-decoder, made on first use."""
+    made: dict[str, str] = {}
+
+    def make(family: str, **changes: Any) -> str:
+        key = f"{family}-{json.dumps(changes, sort_keys=True)}"
+        if key not in made:
+            import torch
+            from transformers import AutoModelForSeq2SeqLM
+
+            folder = tmp_path_factory.mktemp(f"two-sided-{family}")
+            torch.manual_seed(0)
+            config = make_config(family, **changes)
+            AutoModelForSeq2SeqLM.from_config(config).save_pretrained(folder)
+            make_tokenizer("encoder-decoder", family).save_pretrained(folder)
+            made[key] = str(folder)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def instructions(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of 60 questions and answers of unequal lengths, as Alpaca writes them."""
     rows = [

@@ -18,6 +18,7 @@ from welltuned.training.defaults import defaults_for
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "modernbert")
 DECODERS = ("gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2")
 FAMILIES = ENCODERS + DECODERS
+ENCODER_DECODERS = ("t5", "bart")
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "full": {"type": "full", "layer_decay": 0.9},
@@ -81,9 +82,25 @@ def make_qwen2_tokenizer() -> Any:
     return Qwen2Tokenizer(vocab=vocabulary, merges=[], unk_token="[UNK]", model_max_length=128)
 
 
+def make_two_sided_tokenizer(family: str) -> Any:
+    """Texts end with an end token, whether they are read or written; BART's begin with one too."""
+    from tokenizers import processors
+
+    tokenizer = make_tokenizer("encoder", "roberta")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A [SEP]" if family == "t5" else "[CLS] $A [SEP]",
+        pair="$A [SEP] $B [SEP]" if family == "t5" else "[CLS] $A [SEP] [SEP] $B [SEP]",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    tokenizer.eos_token = "[SEP]"
+    return tokenizer
+
+
 def make_tokenizer(kind: str, family: str) -> Any:
     if family == "qwen2":
         return make_qwen2_tokenizer()
+    if family in ENCODER_DECODERS:
+        return make_two_sided_tokenizer(family)
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -142,6 +159,7 @@ def make_config(family: str, **changes: Any) -> Any:
     extra: dict[str, dict[str, Any]] = {
         "roberta": {"pad_token_id": 1, "max_position_embeddings": 66},
         "electra": {"embedding_size": 16},
+        "albert": {"embedding_size": 16, "num_hidden_groups": 1},
         "deberta-v2": {
             "relative_attention": True, "position_buckets": 16, "norm_rel_ebd": "layer_norm",
             "pos_att_type": ["p2c", "c2p"], "share_att_key": True, "position_biased_input": False,
@@ -178,7 +196,25 @@ def make_config(family: str, **changes: Any) -> Any:
             "eos_token_id": 5,
             "bos_token_id": 5,
         }
+    if family in ENCODER_DECODERS:
+        values = _TWO_STACKS[family] | {"vocab_size": sizes["vocab_size"], "pad_token_id": 0}
     return AutoConfig.for_model(family, **{**values, **changes})
+
+
+_TWO_STACKS: dict[str, dict[str, Any]] = {
+    "t5": {
+        "d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2,
+        "num_decoder_layers": 3, "feed_forward_proj": "gated-gelu", "eos_token_id": 3,
+        "decoder_start_token_id": 0, "dropout_rate": 0.0,
+    },
+    "bart": {
+        "d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "max_position_embeddings": 64, "bos_token_id": 2, "eos_token_id": 3,
+        "decoder_start_token_id": 3, "forced_eos_token_id": 3, "dropout": 0.0,
+    },
+}  # fmt: skip
+"""Two blocks that read and three that write."""
 
 
 def make_rows(number: int, seed: int = 0, pair: bool = False) -> list[dict[str, Any]]:

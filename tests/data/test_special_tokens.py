@@ -12,7 +12,13 @@ from faults import noted
 from support import make_tokenizer
 from welltuned.data.encoding import encode_texts
 from welltuned.data.records import Records
-from welltuned.data.special_tokens import control_tokens, note_special_tokens, stay_text, written_in
+from welltuned.data.special_tokens import (
+    control_tokens,
+    note_special_tokens,
+    stay_text,
+    tokenise_targets,
+    written_in,
+)
 from welltuned.data.word_alignment import tokenise_words
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_tokenizer
@@ -41,6 +47,14 @@ def test_texts_pairs_and_words_that_quote_have_the_tokens_of_those_that_do_not(
         assert specials(tokenizer, found[0]) == specials(tokenizer, found[1])
     words = tokenise_words(tokenizer, [quote.split(), plain.split()], 64)
     assert specials(tokenizer, words.ids[0]) == specials(tokenizer, words.ids[1])
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_texts_to_be_written_that_quote_have_the_tokens_of_those_that_do_not(family: str) -> None:
+    tokenizer = make_tokenizer("encoder-decoder", family)
+    quote, plain = tokenise_targets(tokenizer, [quoting(tokenizer), "good film"])
+    assert specials(tokenizer, quote) == specials(tokenizer, plain)
+    assert plain[-1] == tokenizer.eos_token_id
 
 
 @pytest.mark.parametrize(("kind", "family"), FAMILIES)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from faults import refused
-from support import DECODERS, ENCODERS, FAMILIES, build, make_config
+from support import DECODERS, ENCODER_DECODERS, ENCODERS, FAMILIES, build, make_config
 from welltuned.models.anatomy import Anatomy, Block, examine_anatomy, position_offset
 from welltuned.models.loading import Head, build_skeleton
 
@@ -43,7 +43,7 @@ each = pytest.mark.parametrize("family", FAMILIES)
 def anatomy_of(family: str, **changes: Any) -> Anatomy:
     from transformers import AutoModelForSequenceClassification
 
-    config = make_config(family, num_labels=2, **changes)
+    config = make_config(family, **{"num_labels": 2, **changes})
     if config.pad_token_id is None:
         config.pad_token_id = 0
     return examine_anatomy(build_skeleton(Head(AutoModelForSequenceClassification, config)))
@@ -209,16 +209,71 @@ def test_looking_leaves_the_config_as_it_was() -> None:
     assert not any(module._forward_hooks for module in skeleton.modules())
 
 
-def test_layers_that_share_weights_are_refused_with_the_reason() -> None:
-    changes = {"embedding_size": 16, "num_hidden_groups": 1}
-    with refused("model.shared_layers", family="albert"):
-        anatomy_of("albert", **changes)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_layers_that_share_weights_are_told_from_blocks(groups: int) -> None:
+    anatomy = anatomy_of("albert", num_hidden_groups=groups)
+    assert (anatomy.num_blocks, anatomy.shared_layers, anatomy.num_layers) == (groups, 4, 4)
+    assert anatomy.pooler == ("albert.pooler",) and anatomy.head == ("classifier",)
+    assert anatomy_of("bert").shared_layers is None
 
 
-def test_an_encoder_decoder_is_refused_with_the_reason() -> None:
-    changes = {"d_model": 32, "d_ff": 48, "num_layers": 4, "num_heads": 4, "d_kv": 8}
-    with refused("model.encoder_decoder", family="t5"):
-        anatomy_of("t5", **changes)
+def test_a_config_that_tells_of_other_layers_than_there_are_is_refused() -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    head = Head(AutoModelForSequenceClassification, make_config("bert", num_labels=2))
+    skeleton: Any = build_skeleton(head)
+    skeleton.bert.encoder.layer = skeleton.bert.encoder.layer[:3]
+    with refused("model.blocks_differ", layers=4, found=3):
+        examine_anatomy(skeleton)
+
+
+def language_model(family: str) -> Anatomy:
+    from transformers import AutoModelForSeq2SeqLM
+
+    return examine_anatomy(build_skeleton(Head(AutoModelForSeq2SeqLM, make_config(family))), False)
+
+
+@pytest.mark.parametrize(("family", "trunk"), [("t5", ""), ("bart", "model.")])
+def test_an_encoder_lies_below_its_decoder(family: str, trunk: str) -> None:
+    anatomy = language_model(family)
+    assert anatomy.kind == "encoder-decoder" and anatomy.num_blocks == 5
+    assert [anatomy.region(depth) for depth in range(1, 7)] == [
+        *("decoder block 2", "decoder block 1", "decoder block 0"),
+        *("encoder block 1", "encoder block 0", "embeddings"),
+    ]
+    names = [anatomy.blocks[-depth].name for depth in range(1, 6)]
+    assert [anatomy.depth(f"{name}.weight") for name in names] == [1, 2, 3, 4, 5]
+    assert names[0].startswith(f"{trunk}decoder.") and names[4].startswith(f"{trunk}encoder.")
+    for name in (f"{trunk}shared.weight", "lm_head.weight", f"{trunk}decoder.embed_positions"):
+        assert anatomy.depth(name) == 6, name
+
+
+def test_each_stack_has_its_own_final_norm() -> None:
+    anatomy = language_model("t5")
+    assert anatomy.final == ("decoder.final_layer_norm",) and anatomy.pooler == ()
+    assert anatomy.depth("decoder.final_layer_norm.weight") == 1
+    assert anatomy.depth("encoder.final_layer_norm.weight") == 4
+
+
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_what_reads_a_text_is_the_encoder_alone(family: str) -> None:
+    whole = anatomy_of(family)
+    reading = whole.reading
+    assert (reading.kind, reading.num_blocks, whole.num_layers) == ("encoder", 2, 2)
+    assert reading.trunk == whole.encoder.name and reading.encoder is None
+    assert reading.depth(f"{whole.blocks[0].name}.weight") == 2
+    assert reading.depth(f"{whole.blocks[2].name}.weight") == 0, "the decoder is head to it"
+    assert reading.depth("classification_head.dense.weight") == 0
+    bert = anatomy_of("bert")
+    assert bert.reading is bert
+
+
+def test_the_encoder_of_a_family_may_stand_alone() -> None:
+    from transformers import AutoModelForTokenClassification
+
+    head = Head(AutoModelForTokenClassification, make_config("t5", num_labels=2))
+    anatomy = examine_anatomy(build_skeleton(head))
+    assert (anatomy.kind, anatomy.num_blocks, anatomy.encoder) == ("encoder", 2, None)
 
 
 def test_a_model_without_a_stack_of_blocks_is_refused() -> None:

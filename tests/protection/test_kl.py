@@ -123,3 +123,12 @@ def test_replay_may_be_what_it_holds_on_to(causal: Any, instructions: str, tmp_p
 def test_a_model_with_a_new_head_has_no_predictions_of_before(tiny: Any, sentiment: str) -> None:
     with refused("protection.kl_without_language_head"):
         session_for(tiny("bert"), sentiment, "full", protection="kl")
+
+
+def test_an_encoder_decoder_has_no_predictions_along_a_text(
+    two_sided: Any, instructions: str, tmp_path: Path
+) -> None:
+    values = config_values(two_sided("t5"), instructions, "full", tmp_path / "run")
+    values |= {"task": "generation", "protection": "kl"}
+    with refused("protection.kl_of_two_stacks", protection="kl"):
+        prepare(run_config_from(values))

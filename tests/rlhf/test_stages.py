@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def test_what_a_stage_says_of_itself_goes_first() -> None:
     run = sft_run(config_of(strategy="lora", sft=stage), FOLDER / "sft")
     assert run.strategy.type == "full" and run.data.train == "own.jsonl"
     assert run.training.seed == 5
+
+
+def test_an_encoder_decoder_is_no_policy_and_no_judge(
+    two_sided: Callable[..., str], instructions: str, preferences: str, tmp_path: Path
+) -> None:
+    config = config_of(model=two_sided("t5"), data=instructions, reward={"data": preferences})
+    with refused("rlhf.encoder_decoder_unsupported", "task.encoder_decoder_unsupported"):
+        check_stages(config, tmp_path, DataCache())
 
 
 def test_without_a_word_of_it_everything_is_trained() -> None:

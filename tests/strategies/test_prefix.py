@@ -325,3 +325,45 @@ def test_random_init_depends_on_the_seed_alone(projection: bool, tiny: Any) -> N
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])
     assert first[0].any() and first[1].any()
+
+
+@pytest.mark.parametrize("family", support.ENCODER_DECODERS)
+def test_in_two_stacks_each_self_attention_has_a_prefix_and_none_to_the_encoder(
+    family: str, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bias of positions, as T5 has it, is added to the scores of the text alone."""
+    model, anatomy, _ = build(tiny(family), PREFIX, "model")
+    batch = encode(tiny(family), TEXTS[:3])
+    found: list[tuple[Any, ...]] = []
+
+    def attend(
+        module: Any, query: Any, key: Any, value: Any, mask: Any, **rest: Any
+    ) -> tuple[torch.Tensor, None]:
+        output, _ = prefix.attend_with_prefix(module, query, key, value, mask, **rest)
+        states = module.__dict__.get("welltuned_prefix")
+        found.append((states, query, key, value, mask, rest, output))
+        return output, None
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, prefix.ATTENTION, attend)
+    logits(stir(model), batch)
+    assert len(found) == 2 + 2 * 3 and len(parts_of(model)) == anatomy.num_blocks == 5
+    assert sum(states is not None for states, *_ in found) == 5
+    for states, query, key, value, mask, rest, output in found:
+        scores = query @ key.transpose(2, 3) * rest["scaling"]
+        if (bias := rest.get("position_bias")) is not None:
+            scores = scores + bias
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        if states is not None:
+            keys, values = (part.detach().expand(3, -1, -1, -1) for part in states)
+            scores = torch.cat([query @ keys.transpose(2, 3) * rest["scaling"], scores], dim=3)
+            value = torch.cat([values, value], dim=2)
+        wanted = (scores.softmax(-1) @ value).transpose(1, 2)
+        torch.testing.assert_close(output, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_no_text_stands_before_the_decoder_of_an_encoder_decoder(tiny: Any) -> None:
+    _, anatomy, _ = build(tiny("t5"), PREFIX, "model")
+    (fault,) = strategy_of(FROM_TEXT).check(anatomy)
+    assert fault.code == "strategy.prefix_text_unsupported"
+    assert not list(strategy_of(PREFIX).check(anatomy))

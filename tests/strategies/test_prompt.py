@@ -10,7 +10,15 @@ import torch
 from torch import nn
 
 from faults import refused
-from support import build, config_values, encode, logits, make_rows, short_tune
+from support import (
+    ENCODER_DECODERS,
+    build,
+    config_values,
+    encode,
+    logits,
+    make_rows,
+    short_tune,
+)
 from welltuned.config import run_config_from
 from welltuned.models.anatomy import Anatomy
 from welltuned.training.prepare import prepare
@@ -256,3 +264,25 @@ def test_a_text_init_without_a_text_is_refused(tiny: Any) -> None:
     for values in ({"prompt_tuning_init": "TEXT"}, {"prompt_tuning_init_text": "good"}):
         with pytest.raises(ValueError, match="prompt_tuning_init: TEXT"):
             build(tiny("bert"), {**PROMPT, **values})
+
+
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_of_two_stacks_the_encoder_reads_the_prompt_and_the_decoder_the_texts_own_states(
+    family: str, tiny: Any
+) -> None:
+    model, anatomy, _ = build(tiny(family), PROMPT, "model")
+    batch = encode(tiny(family), TEXTS)
+    trunk = model.get_base_model().get_submodule(anatomy.reading.trunk)
+    rows, width = batch["input_ids"].shape
+    seen: list[int] = []
+    hook = trunk.base_layer.register_forward_pre_hook(
+        lambda _m, _a, given: seen.append(given["inputs_embeds"].shape[1]), with_kwargs=True
+    )
+    states = trunk(**batch).last_hidden_state
+    hook.remove()
+    assert seen == [width + trunk.prompt_parts["default"].embeddings.shape[0]]
+    assert states.shape == (rows, width, 32)
+    with model.disable_adapter():
+        before = trunk(**batch).last_hidden_state
+    real = batch["attention_mask"].bool()
+    assert (states - before)[real].abs().max() > 1e-3, "what the text says depends on the prompt"

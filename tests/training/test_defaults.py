@@ -22,7 +22,7 @@ def anatomy(kind: Any = "encoder", parameters: int = 110_000_000) -> Anatomy:
     return Anatomy("any", kind, "trunk", "words", (), (), (), (), 8, 64, False, parameters)
 
 
-@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+@pytest.mark.parametrize("kind", ["encoder", "decoder", "encoder-decoder"])
 @pytest.mark.parametrize("parameters", [1000, 10**8, 10**11])
 @pytest.mark.parametrize("strategy", KINDS)
 def test_every_strategy_has_sensible_defaults_for_every_model(

@@ -45,6 +45,20 @@ def tokenise(
     return tokenizer(*texts, split_special_tokens=stay_text(tokenizer), **given)
 
 
+def tokenise_targets(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    """Texts to be written, with what the tokenizer puts around those: an end, or a language."""
+    batch = tokenizer(
+        text_target=texts,
+        padding=False,
+        truncation=False,
+        return_attention_mask=False,
+        split_special_tokens=stay_text(tokenizer),
+        verbose=False,
+    )
+    found: list[list[int]] = batch["input_ids"]
+    return found
+
+
 # --- Which they are ------------------------------------------------------------
 
 _Known = tuple[int, dict[str, int], re.Pattern[str]]

@@ -1,7 +1,8 @@
 """Hidden states as features, block by block.
 
-Whatever stands on the trunk (a head, an output layer) is passed by. What a strategy
-has put into it is not: a prompt is read along, and its places are not in the states.
+Whatever stands on the trunk (a head, an output layer) is passed by, and of an encoder-decoder the
+decoder. What a strategy has put into it is not: a prompt is read along, and its places are not in
+the states.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _READ = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def trunk_of(model: nn.Module, anatomy: Anatomy) -> nn.Module:
-    """The trunk inside a model with a head, wrapped by PEFT or not."""
-    trunk: nn.Module = unwrapped(model).get_submodule(anatomy.trunk)
+    """What reads texts inside a model with a head, wrapped by PEFT or not: the trunk, or of an
+    encoder-decoder the encoder."""
+    trunk: nn.Module = unwrapped(model).get_submodule(anatomy.reading.trunk)
     return trunk
 
 
@@ -48,7 +50,7 @@ def states(
         return (trunk_of(model, anatomy)(**given).last_hidden_state,)
     outputs = trunk_of(model, anatomy)(**given, output_hidden_states=True)
     found: tuple[torch.Tensor, ...] = outputs.hidden_states
-    assert len(found) == anatomy.num_blocks + 1
+    assert len(found) == anatomy.num_layers + 1
     return found
 
 
@@ -77,6 +79,11 @@ def capture_hidden_states(
                 yield indices, batch["attention_mask"], found
 
 
+def token_of_own_head(anatomy: Anatomy) -> str:
+    """What a family's own head reads of a text, where it reads a single token."""
+    return "last" if anatomy.kind == "decoder" else "first"
+
+
 def pooled_states(
     model: nn.Module,
     anatomy: Anatomy,
@@ -93,9 +100,8 @@ def pooled_states(
     `model` as pooling is the first token for encoders and the last one for decoders,
     which is what the families' own heads read.
     """
-    own = {"encoder": "first", "decoder": "last"}[anatomy.kind]
-    chosen = own if pooling == "model" else pooling
-    layers = 1 if last_only else anatomy.num_blocks + 1
+    chosen = token_of_own_head(anatomy) if pooling == "model" else pooling
+    layers = 1 if last_only else anatomy.num_layers + 1
     features_LNH = np.zeros((layers, len(encoded), anatomy.hidden_size), dtype=np.float32)
     for indices, mask_BT, found in capture_hidden_states(
         model, anatomy, encoded, pad_id, batch_size, precision, last_only
@@ -120,7 +126,7 @@ def word_states(
     M is the number of all places together.
     """
     starts = np.concatenate([[0], np.cumsum([len(place) for place in places])])
-    shape = anatomy.num_blocks + 1, int(starts[-1]), anatomy.hidden_size
+    shape = anatomy.num_layers + 1, int(starts[-1]), anatomy.hidden_size
     features_LMH = np.zeros(shape, dtype=np.float32)
     for indices, _, found in capture_hidden_states(
         model, anatomy, encoded, pad_id, batch_size, precision

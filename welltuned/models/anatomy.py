@@ -3,14 +3,13 @@
 The only module that knows where things are inside a pretrained model. It looks at structure and
 behaviour, not at names: a skeleton of the model without weights (on torch's `meta` device) runs
 once on three dummy tokens, and what is called before, in and after the stack of blocks is noted. So
-every family whose blocks are one list of like modules is understood without a table of names, and
-one that is not is refused before any weight is loaded.
+every family whose blocks are one list of like modules, or an encoder's and a decoder's, is
+understood without a table of names, and others are refused before any weight is loaded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,13 +17,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import nn
 
 from welltuned.errors import Fault, InputError
-from welltuned.models.compat.transformers_api import MODEL_FOR_MASKED_LM_MAPPING_NAMES, Conv1D
+from welltuned.models.block_stacks import (
+    Block,
+    Stack,
+    describe_block,
+    find_stacks,
+    in_order,
+    is_norm,
+    within,
+)
+from welltuned.models.compat.transformers_api import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from welltuned.models.skeleton_run import watch_run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-Kind = Literal["encoder", "decoder"]
+Kind = Literal["encoder", "decoder", "encoder-decoder"]
 
 _PEFT_DECORATION = re.compile(
     r"^base_model\.model\.|\bbase_layer\.|\bmodules_to_save\.\w+\.|\boriginal_module\."
@@ -32,27 +40,17 @@ _PEFT_DECORATION = re.compile(
 
 
 @dataclass(frozen=True)
-class Block:
-    """One transformer block, by the full names of its modules."""
+class EncoderPart:
+    """The encoder of an encoder-decoder, as full module names."""
 
     name: str
-    linears: tuple[str, ...]
-    """Every linear layer (`nn.Linear` or GPT-2's `Conv1D`), in the order they are called."""
-    attention: str | None
-    """The module that calls transformers' attention registry;
-    None when the family computes attention itself."""
-    attention_output: str | None
-    """The linear layer that writes attention's result into the residual stream."""
-    feed_forward_input: str | None
-    """The linear layer that reads the feed-forward sublayer's input."""
-    feed_forward_output: str | None
-    """The linear layer that writes the feed-forward result into the residual stream."""
-    norms: tuple[str, ...]
-    """Its normalisations."""
-    key_shape: tuple[int, int]
-    """Attention's key heads and their size; (0, 0) when `attention` is None."""
-    shapes: tuple[tuple[int, int], ...] = ()
-    """Of each of `linears`, the features it reads and those it writes."""
+    word_embeddings: str
+    num_blocks: int
+    """Its blocks are so many of the anatomy's, from the bottom; the others are the decoder's."""
+    final: tuple[str, ...]
+    """What follows its last block: its final norm."""
+    decoder: str
+    """What reads its states."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,10 @@ class Anatomy:
     family: str
     kind: Kind
     trunk: str
+    """Empty where a whole model is its own trunk."""
     word_embeddings: str
     blocks: tuple[Block, ...]
+    """From the bottom; of an encoder-decoder the encoder's, then the decoder's."""
     final: tuple[str, ...]
     """What follows the last block inside the trunk and is not a pooler: the final norm."""
     pooler: tuple[str, ...]
@@ -80,17 +80,43 @@ class Anatomy:
     """Whether head and pooler together are one linear layer."""
     biases: int = 0
     """Numbers in biases that are neither the head's nor the pooler's."""
+    shared_layers: int | None = None
+    """Layers that share the weights of fewer blocks, as in ALBERT; None where each has its own."""
+    encoder: EncoderPart | None = None
+    """Of an encoder-decoder."""
 
     @property
     def num_blocks(self) -> int:
         return len(self.blocks)
 
+    @property
+    def reading(self) -> Anatomy:
+        """What reads the input: of an encoder-decoder the encoder alone, with all that reads its
+        states counted as head; else the whole."""
+        if self.encoder is None:
+            return self
+        return replace(
+            self,
+            kind="encoder",
+            trunk=self.encoder.name,
+            word_embeddings=self.encoder.word_embeddings,
+            blocks=self.blocks[: self.encoder.num_blocks],
+            final=self.encoder.final,
+            head=(self.encoder.decoder, *self.head),
+            encoder=None,
+        )
+
+    @property
+    def num_layers(self) -> int:
+        """How many layers an input runs through one after another, the decoder's aside."""
+        return self.shared_layers or self.reading.num_blocks
+
     def depth(self, name: str) -> int:
         """How deep a parameter lies, seen from the output.
 
         0: head and pooler; 1: the top block and the final norm; `num_blocks`: the
-        bottom block; `num_blocks + 1`: embeddings and all else. Names decorated by
-        PEFT (`base_model.model.…`, `….base_layer.…`) are understood.
+        bottom block; `num_blocks + 1`: embeddings and all else. An encoder lies below its
+        decoder. Names decorated by PEFT (`base_model.model.…`, `….base_layer.…`) are understood.
         """
         plain = undecorated(name)
         for prefix, depth in self._depths:
@@ -99,17 +125,24 @@ class Anatomy:
         return self.num_blocks + 1
 
     def region(self, depth: int) -> str:
-        """The name of a depth for people: `head`, `block 5`, `embeddings`."""
+        """The name of a depth for people: `head`, `block 5`, `decoder block 2`, `embeddings`."""
         if depth == 0:
             return "head"
         if depth > self.num_blocks:
             return "embeddings"
-        return f"block {self.num_blocks - depth}"
+        block = self.num_blocks - depth
+        if self.encoder is None:
+            return f"block {block}"
+        above = block - self.encoder.num_blocks
+        return f"encoder block {block}" if above < 0 else f"decoder block {above}"
 
     @cached_property
     def _depths(self) -> tuple[tuple[str, int], ...]:
         head = [(name, 0) for name in (*self.head, *self.pooler)]
         final = [(name, 1) for name in self.final]
+        if (encoder := self.encoder) is not None:
+            top = self.num_blocks - encoder.num_blocks + 1
+            final += [(name, top) for name in encoder.final]
         blocks = [(block.name, self.num_blocks - i) for i, block in enumerate(self.blocks)]
         return tuple(head + final + blocks)
 
@@ -130,56 +163,84 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
 
     `new_head` tells whether what stands on the trunk is new and has to be learned; the
     output layer of a language model is not, and counts with the embeddings.
-    Raises `InputError` when the family breaks the rules this rests on: an
-    encoder-decoder, blocks that share weights, or no single stack of blocks.
+    Raises `InputError` when the family breaks the rules this rests on: one stack of blocks, or an
+    encoder's and a decoder's, as many as its config tells of.
     """
     config = skeleton.config.get_text_config()
     family = getattr(config, "model_type", type(skeleton).__name__)
-    if getattr(config, "is_encoder_decoder", False):
-        raise _refuse(
-            "model.encoder_decoder",
-            family,
-            "it is an encoder-decoder",
-            "use an encoder such as BERT or a decoder such as Llama",
-        )
-    trunk_name = skeleton.base_model_prefix
     trunk: Any = skeleton.base_model
-    stack_name, stack = _find_stack(trunk, family)
-    if len(stack) != (expected := getattr(config, "num_hidden_layers", len(stack))):
-        raise _refuse(
-            "model.shared_layers",
-            family,
-            "its {layers} layers share the weights of {blocks}, as in ALBERT, so blocks cannot be "
-            "told apart",
-            "use a family whose layers have their own weights",
-            layers=expected,
-            blocks=len(stack),
-        )
-    calls, attentions = watch_run(trunk)
+    trunk_name = "" if trunk is skeleton else skeleton.base_model_prefix
+    stacks, calls, attentions = _run(trunk, config, family)
     blocks = tuple(
-        _describe_block(
-            f"{stack_name}.{i}", block, config.hidden_size, calls, attentions, trunk_name
+        describe_block(
+            f"{stack.name}.{i}", block, config.hidden_size, calls, attentions, trunk_name
         )
-        for i, block in enumerate(stack)
+        for stack in stacks
+        for i, block in enumerate(stack.blocks)
     )
-    final, pooler = _after_blocks(trunk, calls, stack_name)
+    final, pooler = _after_blocks(trunk, calls, stacks)
     head = _head(skeleton, trunk_name) if new_head else ()
+    layers = stacks[-1].layers(calls)
     anatomy = Anatomy(
         family=family,
-        kind=kind_of(config),
+        kind=_kind_by(stacks, config),
         trunk=trunk_name,
-        word_embeddings=f"{trunk_name}.{_name_of(trunk, trunk.get_input_embeddings())}",
+        word_embeddings=within(trunk_name, _name_of(trunk, trunk.get_input_embeddings())),
         blocks=blocks,
-        final=tuple(f"{trunk_name}.{name}" for name in final),
-        pooler=tuple(f"{trunk_name}.{name}" for name in pooler),
+        final=tuple(within(trunk_name, name) for name in final),
+        pooler=tuple(within(trunk_name, name) for name in pooler),
         head=head,
         hidden_size=config.hidden_size,
         max_length=_max_length(trunk, config),
         rotary=any(type(module).__name__.endswith("RotaryEmbedding") for module in trunk.modules()),
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         linear_head=not pooler and [type(getattr(skeleton, name)) for name in head] == [nn.Linear],
+        shared_layers=layers if layers > len(stacks[-1].blocks) else None,
+        encoder=_encoder(trunk, trunk_name, stacks, calls) if len(stacks) > 1 else None,
     )
     return replace(anatomy, biases=_biases(skeleton, anatomy))
+
+
+def _run(
+    trunk: PreTrainedModel, config: PreTrainedConfig, family: str
+) -> tuple[list[Stack], list[str], dict[str, tuple[int, int]]]:
+    """The stacks in the order of their calls, all calls, and who attends."""
+    stacks = find_stacks(trunk, 2 if is_encoder_decoder(config) else 1)
+    if not stacks:
+        raise _refuse(
+            "model.no_blocks",
+            family,
+            "no stack of identical blocks was found in it",
+            "use a plain transformer",
+        )
+    calls, attentions = watch_run(trunk)
+    stacks = in_order(stacks, calls)
+    found = stacks[0].layers(calls)
+    if found != (expected := getattr(config, "num_hidden_layers", found)):
+        raise _refuse(
+            "model.blocks_differ",
+            family,
+            "its config tells of {layers} layers, but {found} were called",
+            "use a plain transformer",
+            layers=expected,
+            found=found,
+        )
+    return stacks, calls, attentions
+
+
+def _encoder(
+    trunk: nn.Module, trunk_name: str, stacks: list[Stack], calls: list[str]
+) -> EncoderPart:
+    below, above = stacks
+    module: Any = trunk.get_submodule(below.owner)
+    name = within(trunk_name, below.owner)
+    return EncoderPart(
+        name=name,
+        word_embeddings=within(name, _name_of(module, module.get_input_embeddings())),
+        num_blocks=len(below.blocks),
+        final=tuple(within(trunk_name, norm) for norm in below.after(calls, by_owner=True)),
+        decoder=within(trunk_name, above.owner),
+    )
 
 
 def _biases(skeleton: nn.Module, anatomy: Anatomy) -> int:
@@ -203,93 +264,40 @@ def _refuse(code: str, family: str, reason: str, remedy: str, /, **values: Any) 
     return InputError(Fault(code, what, None, remedy, family=family, **values))
 
 
-def _find_stack(trunk: nn.Module, family: str) -> tuple[str, nn.ModuleList]:
-    """The longest list of like modules; lists inside lists (experts, say) do not count."""
-    outermost: dict[str, nn.ModuleList] = {}
-    for name, module in trunk.named_modules():
-        if isinstance(module, nn.ModuleList) and not any(
-            name.startswith(f"{outer}.") for outer in outermost
-        ):
-            outermost[name] = module
-    stacks = {
-        name: stack
-        for name, stack in outermost.items()
-        if len({type(block) for block in stack}) == 1
-    }
-    if not stacks:
-        raise _refuse(
-            "model.no_blocks",
-            family,
-            "no stack of identical blocks was found in it",
-            "use a plain transformer",
-        )
-    return max(stacks.items(), key=lambda item: len(item[1]))
-
-
-def _describe_block(
-    name: str,
-    block: nn.Module,
-    hidden: int,
-    calls: list[str],
-    attentions: dict[str, tuple[int, int]],
-    trunk: str,
-) -> Block:
-    attention = next((caller for caller in attentions if caller.startswith(f"{name}.")), None)
-    shapes = {f"{name}.{linear}": shape for linear, shape in _linears(block)}
-    linears = [call for call in dict.fromkeys(calls) if call in shapes]
-    # In every pre- or post-norm block, attention and feed-forward each end in one
-    # linear layer that writes `hidden` features; they are the last two that do.
-    writers = [i for i, linear in enumerate(linears) if shapes[linear][1] == hidden]
-    known = len(writers) >= 2 and writers[-1] > writers[-2] + 1
-    full = [f"{trunk}.{linear}" for linear in linears]
-    return Block(
-        name=f"{trunk}.{name}",
-        linears=tuple(full),
-        attention=f"{trunk}.{attention}" if attention else None,
-        attention_output=full[writers[-2]] if known else None,
-        feed_forward_input=full[writers[-2] + 1] if known else None,
-        feed_forward_output=full[writers[-1]] if known else None,
-        norms=tuple(
-            f"{trunk}.{call}"
-            for call in dict.fromkeys(calls)
-            if call.startswith(f"{name}.") and _is_norm(block.get_submodule(call[len(name) + 1 :]))
-        ),
-        key_shape=attentions[attention] if attention else (0, 0),
-        shapes=tuple(shapes[linear] for linear in linears),
-    )
-
-
-def _is_norm(module: nn.Module) -> bool:
-    """Whether all a module's own weights are vectors."""
-    return all(parameter.ndim == 1 for parameter in module.parameters(recurse=False))
-
-
-def _linears(block: nn.Module) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The linear layers of a block, and how many features each reads and writes."""
-    for name, module in block.named_modules():
-        if isinstance(module, nn.Linear):
-            yield name, (module.in_features, module.out_features)
-        elif isinstance(module, Conv1D):
-            yield name, (module.weight.shape[0], module.weight.shape[1])
-
-
-def _after_blocks(trunk: nn.Module, calls: list[str], stack: str) -> tuple[list[str], list[str]]:
+def _after_blocks(
+    trunk: nn.Module, calls: list[str], stacks: list[Stack]
+) -> tuple[list[str], list[str]]:
     """Split what is called after the last block.
 
-    The final norm holds vectors only, the pooler matrices.
+    The final norm holds vectors only, the pooler matrices. A decoder beside an encoder has no
+    pooler, and what its owner does not call itself is no part of it: the output layer of a model
+    that is its own trunk.
     """
-    last = max(i for i, name in enumerate(calls) if name.startswith(f"{stack}."))
     final: list[str] = []
     pooler: list[str] = []
-    for name in dict.fromkeys(calls[last + 1 :]):
-        (final if _is_norm(trunk.get_submodule(name)) else pooler).append(name)
+    for name in stacks[-1].after(calls, by_owner=len(stacks) > 1):
+        (final if is_norm(trunk.get_submodule(name)) else pooler).append(name)
     # The pooler is named whole (`pooler`, not `pooler.dense`), as others save and load it.
     return final, list(dict.fromkeys(name.split(".")[0] for name in pooler))
 
 
+def is_encoder_decoder(config: PreTrainedConfig) -> bool:
+    """Whether a family reads with one stack of blocks and writes with another, as T5 and BART."""
+    return bool(getattr(config, "is_encoder_decoder", False))
+
+
 def kind_of(config: PreTrainedConfig) -> Kind:
-    """Whether a family reads both ways (it has a masked language model) or left to right."""
+    """Whether a family reads both ways (it has a masked language model), left to right, or both
+    ways by an encoder whose states a decoder reads."""
+    if is_encoder_decoder(config):
+        return "encoder-decoder"
     return "encoder" if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES else "decoder"
+
+
+def _kind_by(stacks: list[Stack], config: PreTrainedConfig) -> Kind:
+    """That of a model, which may have the encoder of its family alone."""
+    alone = is_encoder_decoder(config) and len(stacks) == 1
+    return "encoder" if alone else kind_of(config)
 
 
 def _name_of(root: nn.Module, wanted: nn.Module) -> str:

@@ -25,7 +25,7 @@ from welltuned.models.checkpoint_context import contexts
 from welltuned.models.compat.torch_api import uncounted
 from welltuned.models.freezing import in_eval_mode
 
-_IGNORED = -100
+IGNORED = -100
 """The label of tokens that no loss is computed on, as everywhere in torch and transformers."""
 _CHUNK_BYTES = 64 * 2**20
 _TOLERANCE = 1e-4
@@ -68,7 +68,7 @@ def predicted(labels_BT: torch.Tensor) -> torch.Tensor:
 
     The label of a row's first token never does: nothing stands before it.
     """
-    return labels_BT[:, 1:] != _IGNORED
+    return labels_BT[:, 1:] != IGNORED
 
 
 def default_chunk(vocabulary: int) -> int:
@@ -100,11 +100,11 @@ def token_losses(
     if full:
         # The cache is for generation; with one, transformers does not see packed rows.
         logits_BTV = model(input_ids=input_ids, use_cache=False, **inputs).logits
-        losses_M, hits_M = _judge(logits_BTV[rows_M, before_M], targets_M)
+        losses_M, hits_M = losses_and_hits(logits_BTV[rows_M, before_M], targets_M)
     else:
         head = LanguageHead(model)
         hidden_MH = head.hidden(input_ids, inputs)[rows_M, before_M]
-        losses_M, hits_M = head.judged(hidden_MH, targets_M, chunk, _judge)
+        losses_M, hits_M = head.judged(hidden_MH, targets_M, chunk, losses_and_hits)
     return TokenLosses(losses_M, hits_M, rows_M, before_M + 1)
 
 
@@ -237,7 +237,9 @@ class LanguageHead:
             return judge(self.logits(hidden_CH), targets_C)
 
 
-def _judge(logits_MV: torch.Tensor, targets_M: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def losses_and_hits(
+    logits_MV: torch.Tensor, targets_M: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss of each position (float32) and whether its arg max hits, (M, V) -> (M), (M)."""
     logits_MV = logits_MV.float()
     losses_M = functional.cross_entropy(logits_MV, targets_M, reduction="none")

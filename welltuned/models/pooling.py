@@ -19,6 +19,7 @@ CANDIDATES: dict[Kind, tuple[str, ...]] = {
     "encoder": ("mean", "first"),
     "decoder": ("last", "mean"),
 }
+"""Of an encoder-decoder nothing is probed: it has the head of its family alone."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ For `anatomy.py`, which tells the parts of a model apart by that.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -39,7 +40,7 @@ SKELETON_ATTENTION = _Watcher.name
 
 
 def watch_run(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, int]]]:
-    """Run the trunk on three dummy tokens.
+    """Run the trunk on three dummy tokens, which a decoder beside an encoder is given too.
 
     Returns the names of modules with weights in the order of their calls, and for
     each attention module by name its key heads and their size.
@@ -56,7 +57,7 @@ def watch_run(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, i
     pad, text.pad_token_id = text.pad_token_id, None
     try:
         with torch.no_grad():
-            trunk(input_ids=torch.ones(1, 3, dtype=torch.long, device="meta"))
+            trunk(**dict.fromkeys(_inputs(trunk), _three_tokens()))
     finally:
         text.pad_token_id = pad
         for hook in hooks:
@@ -68,3 +69,13 @@ def watch_run(trunk: PreTrainedModel) -> tuple[list[str], dict[str, tuple[int, i
     }
     _Watcher.callers = {}
     return calls, attentions
+
+
+def _inputs(trunk: PreTrainedModel) -> list[str]:
+    """What the trunk has to be given."""
+    takes = inspect.signature(trunk.forward).parameters
+    return [name for name in ("input_ids", "decoder_input_ids") if name in takes]
+
+
+def _three_tokens() -> torch.Tensor:
+    return torch.ones(1, 3, dtype=torch.long, device="meta")

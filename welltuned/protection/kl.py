@@ -40,7 +40,14 @@ class KL(Protection):
         return self.on == "replay"
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
-        if not setting.has_lm_head:
+        if setting.anatomy.encoder is not None:
+            yield self.fault(
+                "protection.kl_of_two_stacks",
+                "compares predictions along a text, and an encoder-decoder makes them of a "
+                "response alone",
+                "use l2sp, ewc or wise_ft",
+            )
+        elif not setting.has_lm_head:
             yield self.fault(
                 "protection.kl_without_language_head",
                 "compares next-token predictions, but this task puts a new head on the model, "

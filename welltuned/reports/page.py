@@ -75,8 +75,13 @@ def metric_name(name: str) -> str:
 
 def region_name(region: str, _: Translator) -> str:
     """A part of the network, as an anatomy calls it, for people: the embeddings, or a block."""
-    block = region.removeprefix("block ")
-    return _(region) if block == region else _("block {number}", number=block)
+    part, is_block, number = region.rpartition("block ")
+    names = {
+        "": _("block {number}", number=number),
+        "encoder ": _("encoder block {number}", number=number),
+        "decoder ": _("decoder block {number}", number=number),
+    }
+    return names[part] if is_block else _(region)
 
 
 def choice_with_reason(choice: str, _: Translator) -> str:

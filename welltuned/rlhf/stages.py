@@ -158,6 +158,15 @@ def _check_policy(config: RlhfConfig, stages: Path, cache: DataCache) -> Problem
     place = Place(config.sft.run or config.data.train)
     if problem.type != config.task.type:
         raise InputError(_another_task(problem, config, place))
+    if problem.responder is not None and problem.prompter is None:
+        raise InputError(
+            Fault(
+                "rlhf.encoder_decoder_unsupported",
+                "a policy goes on from its prompt, and an encoder-decoder begins anew behind it",
+                place,
+                "use a decoder such as Llama, or a classifier",
+            )
+        )
     if problem.actions is None:
         raise InputError(
             Fault(

@@ -159,6 +159,22 @@ class Strategy(Part):
         """Yield why this strategy cannot train this model; called before any weight is loaded."""
         yield from ()
 
+    def needs_blocks(self, anatomy: Anatomy) -> Iterator[Fault]:
+        """Yield why it cannot tell blocks apart, for strategies that train some and not others."""
+        if anatomy.shared_layers is not None:
+            yield Fault(
+                "strategy.layers_share_weights",
+                "strategy '{strategy}' as configured trains some blocks and not others, but the "
+                "{layers} layers of '{family}' share the weights of {blocks}",
+                None,
+                "use full, lora, adapter, prefix or prompt, or {{type: partial, num_blocks: 0}} "
+                "for the head alone",
+                strategy=self.type,
+                layers=anatomy.shared_layers,
+                family=anatomy.family,
+                blocks=anatomy.num_blocks,
+            )
+
     @abstractmethod
     def prepare(self, model: PreTrainedModel, context: Context) -> nn.Module:
         """Freeze, or inject. Returns the model to train."""

@@ -68,6 +68,9 @@ class Gradual(Strategy):
         return "nothing" if only_head else "weights"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if anatomy.shared_layers is not None:
+            yield from self.needs_blocks(anatomy)
+            return
         limit = anatomy.num_blocks
         if self.num_blocks != "all" and not 0 <= self.num_blocks <= limit:
             yield Fault(

@@ -68,6 +68,9 @@ class Partial(Strategy):
         return "weights" if self.patterns or self.depth or self.embeddings else "nothing"
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if not self.patterns and self.depth and anatomy.shared_layers is not None:
+            yield from self.needs_blocks(anatomy)
+            return
         if not anatomy.head and not self.patterns and self.depth == 0 and not self.embeddings:
             yield Fault(
                 "strategy.nothing_trains",

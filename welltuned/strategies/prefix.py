@@ -41,7 +41,7 @@ class Prefix(InjectedStrategy):
 
     auto: text for decoders, which then start as if that text preceded the input; noise for
     encoders, whose tokens would attend to a text that cannot attend back
-    (benchmarks/prefix_init.py).
+    (benchmarks/prefix_init.py), and for encoder-decoders.
     """
     prefix_dropout: Annotated[float, Range(0.0, 0.2)] = Field(default=0.0, ge=0, lt=1)
     """Dropout on the prefix."""
@@ -51,6 +51,15 @@ class Prefix(InjectedStrategy):
     """The hidden size of that MLP."""
 
     def check(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if self.init == "text" and anatomy.kind == "encoder-decoder":
+            yield Fault(
+                "strategy.prefix_text_unsupported",
+                "'strategy.init: text' does not support '{family}': its decoder begins with a "
+                "response, and no text stands before that",
+                None,
+                "set strategy.init=auto",
+                family=anatomy.family,
+            )
         if not all(block.attention for block in anatomy.blocks):
             yield Fault(
                 "strategy.attention_unsupported",
@@ -106,7 +115,7 @@ class Prefix(InjectedStrategy):
             layer.prefix_parts["default"].start_from(key, value)
 
     def _begins_with_noise(self, context: Context) -> bool:
-        return self.init == "random" or (self.init == "auto" and context.anatomy.kind == "encoder")
+        return self.init == "random" or (self.init == "auto" and context.anatomy.kind != "decoder")
 
     def _some_text(self, context: Context, generator: torch.Generator) -> list[int]:
         """P tokens of training texts, one text after another, from the first again at the end."""

@@ -64,7 +64,7 @@ class Prompt(InjectedStrategy):
         )
         return PromptConfig(
             task_type=context.task_type,
-            target_modules=context.anatomy.trunk,
+            target_modules=context.anatomy.reading.trunk,
             modules_to_save=modules_to_save(context.anatomy),
             num_virtual_tokens=self.num_virtual_tokens,
             position=int(after_first),
@@ -74,7 +74,7 @@ class Prompt(InjectedStrategy):
         import torch
 
         inner: Any = model.base_model.model
-        trunk = inner.get_submodule(context.anatomy.trunk)
+        trunk = inner.get_submodule(context.anatomy.reading.trunk)
         # Called, not looked up in its table: Gemma's embeddings are scaled on the way out.
         words = trunk.base_layer.get_input_embeddings()
         prompt_PE = trunk.prompt_parts["default"].embeddings

@@ -34,7 +34,7 @@ from welltuned.tasks.responder import Responder
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 OutputsOf = Callable[[str], tuple[np.ndarray, np.ndarray]]
 """Gives (outputs, targets) of a split, by its name."""
@@ -98,6 +98,13 @@ class Task(Part):
         problem = self.find_problem(data, label_smoothing, faults)
         if problem is not None:
             data.facts.task["predictions"] = problem.scorer.family.name
+        return problem
+
+    def for_family(self, problem: Problem, base: PreTrainedConfig) -> Problem:
+        """The problem as the models of a family pose it, found before any of their parts is.
+
+        Raises `InputError` where what the config asks for is not to be had of them.
+        """
         return problem
 
     @abstractmethod

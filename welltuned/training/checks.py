@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from welltuned.config import RunConfig
 from welltuned.errors import Fault, Faults
@@ -16,6 +17,9 @@ from welltuned.tasks import Problem
 from welltuned.training.model_plan import ModelPlan, collecting
 from welltuned.training.trackers import check_trackers
 
+if TYPE_CHECKING:
+    from welltuned.models.anatomy import Anatomy
+
 
 def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: Faults) -> None:
     """Record what in strategy, training, engine, task and evaluation cannot work together."""
@@ -28,7 +32,7 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     _check_sharding(config, faults)
     check_trackers(config.training.report_to, faults)
     _require_unpacked(config, faults)
-    _require_probed(config, problem, faults)
+    _require_probed(config, problem, model, faults)
 
 
 def refuse_quantized_base(model: ModelConfig, strategy: Strategy) -> Iterator[Fault]:
@@ -148,8 +152,29 @@ def _require_metric(config: RunConfig, problem: Problem, faults: Faults) -> None
         )
 
 
-def _require_probed(config: RunConfig, problem: Problem, faults: Faults) -> None:
-    if config.evaluation.probe and problem.linear is None:
+def refuse_probe(anatomy: Anatomy) -> Iterator[Fault]:
+    """Yield why a layer probe of a model would say nothing of which blocks to unfreeze."""
+    reason = None
+    if anatomy.encoder is not None:
+        reason = "a text runs through the encoder's, and its label is read off the decoder's"
+    elif anatomy.shared_layers is not None:
+        reason = f"its {anatomy.shared_layers} layers share one set of weights"
+    if reason is not None:
+        yield Fault(
+            "probe.blocks_unclear",
+            "a probe tells how well each block of '{family}' knows a task, but {reason}",
+            None,
+            "probe an encoder such as BERT, or set evaluation.probe to false",
+            family=anatomy.family,
+            reason=reason,
+        )
+
+
+def _require_probed(config: RunConfig, problem: Problem, model: ModelPlan, faults: Faults) -> None:
+    if not config.evaluation.probe:
+        return
+    faults.extend(refuse_probe(model.anatomy))
+    if problem.linear is None:
         faults.add(
             "evaluation.probe_unsupported",
             "'evaluation.probe' fits a linear map, which cannot do the task '{task}'",

@@ -84,8 +84,10 @@ def summarise_data(data: DataConfig, task: Task, model: ModelConfig | None = Non
         shown = tuple(_as_text(problem, splits))
     else:
         tokenizer = read_tokenizer(model)
+        own = read_model_config(model)
+        problem = task.for_family(problem, own)
         if not model.resize_embeddings:
-            check_vocabulary(model.name, read_model_config(model), tokenizer)
+            check_vocabulary(model.name, own, tokenizer)
         max_length = _max_length(task, model, tokenizer)
         train = encode_splits(problem, tokenizer, splits, max_length)["train"]
         shown = tuple(_as_read(problem, tokenizer, train))

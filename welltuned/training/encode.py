@@ -173,16 +173,16 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
                     tokens=max_length,
                 )
             )
-        missing, kept = len(data[split]) - len(part), set(part.records.lines)
-        if missing > 0:
+        kept = set(part.records.lines)
+        if missing := [line for line in data[split].lines if line not in kept]:
             data.facts.note(
                 "task.unlearnable_left_out",
                 "{split}: examples that have nothing to learn within {max_length} tokens, left "
                 "out: {number:,} (line {lines}). task.max_length sets the limit.",
                 split=split,
                 max_length=max_length,
-                number=missing,
-                lines=some_lines([line for line in data[split].lines if line not in kept]),
+                number=len(missing),
+                lines=some_lines(missing),
             )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from welltuned.engines.device import autocast
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.frozen_cache.cached_trunk import CachedTrunk
+from welltuned.models.frozen_cache.frozen_part import FrozenPart
 from welltuned.models.frozen_cache.row_store import STORE
 from welltuned.models.sharding import is_sharded
 from welltuned.training.observer import Observer
@@ -26,7 +27,11 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
 
     On other devices than a CPU no two batches add alike: there it is the user's choice.
     """
-    keeps = keeps_states(loaded.config.training, loaded.device)
+    keeps, anatomy = keeps_states(loaded.config.training, loaded.device), loaded.prepared.anatomy
+    if anatomy.shared_layers is not None:
+        if keeps and FrozenPart(loaded.model, anatomy).depth():
+            observer.noted("frozen layers run in every pass, for one block is all of them")
+        return None
     if is_sharded(loaded.model):
         if keeps and len(loaded.before.trainable) < len(loaded.before.hashes):
             observer.noted("frozen blocks run in every pass, for their weights are sharded")
@@ -35,7 +40,7 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
         return None
     trunk = CachedTrunk(
         loaded.model,
-        loaded.prepared.anatomy,
+        anatomy.reading,
         _lowest(loaded),
         STORE if keeps else None,
         observer.noted,
@@ -58,6 +63,6 @@ def _lowest(loaded: LoadedModel) -> int | None:
     """The fewest blocks that will be frozen, where they become fewer one by one."""
     if not loaded.config.strategy.deepens:
         return None
-    anatomy = loaded.prepared.anatomy
+    anatomy = loaded.prepared.anatomy.reading
     deepest = max(anatomy.depth(name) for name in loaded.before.trainable)
     return max(1, anatomy.num_blocks - deepest)

@@ -70,8 +70,9 @@ class ModelPlan:
 
     @property
     def has_lm_head(self) -> bool:
-        """Whether it keeps the language-model head that it was pretrained with."""
-        return not self.head.new
+        """Whether it goes on from any text, by the language-model head that it was pretrained with;
+        a decoder that reads an encoder's states answers, and does not go on."""
+        return not self.head.new and self.anatomy.encoder is None
 
     def with_pooling(self, problem: Problem, pooling: str) -> ModelPlan:
         """The same with a head that reads something else."""
@@ -139,11 +140,15 @@ def _examined(head: Head, skeleton: PreTrainedModel) -> Anatomy:
 
 def _find_pooling(pretrained: Pretrained, problem: Problem) -> OwnPooling | None:
     """How the base was trained to pool: by its config, by its head, or by a file of its own."""
+    from welltuned.models.anatomy import is_encoder_decoder
+
     if pooling := pooling_of(pretrained.own):
         return OwnPooling(pooling, "as the base was tuned", tuned=True)
     built_in = collecting(lambda: _plan(pretrained, problem, "model", None), Faults())
     if built_in and built_in.head.match and built_in.head.match.outcome != "new":
         return OwnPooling("model", "the base's own head, which is kept", tuned=True)
+    if is_encoder_decoder(pretrained.trunk):
+        return OwnPooling("model", "an encoder-decoder has the head of its family alone")
     if pooling := loading.own_pooling(pretrained.model):
         return OwnPooling(pooling, "the model's own pooling file")
     return None

@@ -37,7 +37,7 @@ from welltuned.training.data_cache import DataCache
 from welltuned.training.defaults import Choice, resolve
 from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
 from welltuned.training.load_data import load_data
-from welltuned.training.model_plan import ModelPlan, plan_model, read_pretrained
+from welltuned.training.model_plan import ModelPlan, collecting, plan_model, read_pretrained
 from welltuned.training.optim import check_optim, choose_optim, optim_of
 from welltuned.training.starting_point import starting_notes
 
@@ -161,8 +161,10 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
     pretrained = read_pretrained(config.model, faults)
     if data is None or pretrained is None:
         raise InputError(faults)
-    splits, problem = data.splits, data.problem
-    model = plan_model(config, pretrained, problem, faults)
+    splits = data.splits
+    posed = collecting(lambda: config.task.for_family(data.problem, pretrained.trunk), faults)
+    problem = posed or data.problem
+    model = plan_model(config, pretrained, problem, faults) if posed else None
     if model is None:
         raise InputError(faults)
     splits.facts.notes += starting_notes(model)

@@ -12,6 +12,7 @@ from welltuned.models import loading
 from welltuned.models.quantization import quantize_base
 from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import looking_strategy
+from welltuned.training.checks import refuse_probe
 from welltuned.training.choose_pooling import resolve_pooling
 from welltuned.training.observer import Observer
 from welltuned.training.prepare import RunPlan, prepare
@@ -40,6 +41,8 @@ def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:
                 task=prepared.problem.title,
             )
         )
+    if objections := list(refuse_probe(prepared.anatomy)):
+        raise InputError(objections)
     prepared = resolve_pooling(prepared, observer)
     found = probe_layers(
         base_model(prepared),
@@ -66,6 +69,6 @@ def base_model(prepared: RunPlan) -> EvalModel:
         pad_id=prepared.pad_id,
         max_length=prepared.max_length,
         batch_size=config.training.per_device_eval_batch_size,
-        has_lm_head=not prepared.head.new,
+        has_lm_head=prepared.model.has_lm_head,
         precision=lambda: autocast(precision, device),
     )

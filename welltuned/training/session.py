@@ -167,7 +167,7 @@ class LoadedModel:
             pad_id=prepared.pad_id,
             max_length=prepared.max_length,
             batch_size=self.config.training.per_device_eval_batch_size,
-            has_lm_head=not prepared.head.new,
+            has_lm_head=prepared.model.has_lm_head,
             precision=lambda: autocast(precision, self.device),
         )
 

@@ -44,6 +44,6 @@ def model_name(
     adds in another order.
     """
     device = next(model.parameters()).device.type
-    trunk = unwrapped(model).get_submodule(anatomy.trunk)
-    arithmetic = [*computed_with(trunk), device, torch.get_num_threads(), kept_depth(trunk)]
+    trunk, reading = (unwrapped(model).get_submodule(a.trunk) for a in (anatomy, anatomy.reading))
+    arithmetic = [*computed_with(trunk), device, torch.get_num_threads(), kept_depth(reading)]
     return fingerprint([sorted(weights.items()), arithmetic, code_version(), *besides])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from welltuned.evaluation.eval_model import EvalModel
-from welltuned.evaluation.features import capture_hidden_states
+from welltuned.evaluation.features import capture_hidden_states, token_of_own_head
 from welltuned.models.modeling_pooled import pool
 from welltuned.tasks import Examples
 
@@ -33,8 +33,8 @@ def block_features(
     `progress` hears how many texts have been read.
     """
     anatomy, number = subject.anatomy, len(examples)
-    own = {"encoder": "first", "decoder": "last"}[anatomy.kind]
-    layers = chosen_layers(anatomy.num_blocks, anatomy.hidden_size, number)
+    own = token_of_own_head(anatomy)
+    layers = chosen_layers(anatomy.num_layers, anatomy.hidden_size, number)
     shape = len(examples.encoded), len(layers), anatomy.hidden_size
     features_RCH = np.zeros(shape, dtype=np.float32)
     done = 0

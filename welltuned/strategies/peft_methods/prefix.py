@@ -177,15 +177,16 @@ def attend_with_prefix(
     scaling: float | None = None,
     is_causal: bool | None = None,
     softcap: float | None = None,
+    position_bias: torch.Tensor | None = None,
     **kwargs: object,
 ) -> tuple[torch.Tensor, None]:
     """Attention over prefix and text.
 
-    query (B, heads, Q, D); key, value (B, key heads, K, D) -> (B, Q, heads, D).
+    query (B, heads, Q, D); key, value (B, key heads, K, D) -> (B, Q, heads, D). `position_bias`
+    (1 or B, heads, Q, K) is added to the text's scores; a prefix has no position, and no bias.
     """
-    unknown = [name for name in ("position_bias", "s_aux") if kwargs.get(name) is not None]
-    if unknown:
-        raise NotImplementedError(f"attention with {unknown[0]} is not supported by prefixes")
+    if kwargs.get("s_aux") is not None:
+        raise NotImplementedError("attention with s_aux is not supported by prefixes")
     if (capture := module.__dict__.get("welltuned_capture")) is not None:
         capture[id(module)] = (key.detach(), value.detach())
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
@@ -193,6 +194,8 @@ def attend_with_prefix(
     if mask is None and causal and query.shape[2] > 1:
         mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
         mask = mask.tril(key.shape[2] - query.shape[2])[None, None]
+    if position_bias is not None:
+        mask = _biased(position_bias, mask)
     if (prefix := module.__dict__.get("welltuned_prefix")) is not None:
         keys, values = (
             state.to(key.dtype).unsqueeze(0).expand(key.shape[0], -1, -1, -1) for state in prefix
@@ -209,6 +212,15 @@ def attend_with_prefix(
     else:
         output = scaled_dot_product(query, key, value, mask, dropout_p=dropout, scale=scaling)
     return output.transpose(1, 2).contiguous(), None
+
+
+def _biased(bias: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """A bias of scores, and a mask, as one additive mask."""
+    if mask is None:
+        return bias
+    if mask.dtype == torch.bool:
+        return torch.where(mask, bias, torch.finfo(bias.dtype).min)
+    return bias + mask
 
 
 def _softcapped(

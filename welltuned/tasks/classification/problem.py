@@ -21,6 +21,7 @@ from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.families import require_head_for_labels
 from welltuned.tasks.long import TRUNCATE, LongTexts, read_texts, recalled, remembered
 from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict, in_full
 
@@ -169,6 +170,7 @@ class PooledObjective(Objective):
             "label2id": {name: i for i, name in enumerate(names)},
             "problem_type": self.problem_type,
         }
+        require_head_for_labels(base, pooling)
         if pooling == "model":
             self.check_own_head(base)
             config = type(base).from_dict({**base.to_dict(), **labels})

@@ -1,4 +1,4 @@
-"""Text generation: instruction and chat tuning of causal language models, and continuation."""
+"""Text generation: instruction and chat tuning of language models, and continuation."""
 
 from welltuned.tasks.generation.config import Generation
 from welltuned.tasks.generation.decoding import Decoding

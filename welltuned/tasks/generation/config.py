@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,13 +11,17 @@ from welltuned.data import conversations
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
-from welltuned.errors import Faults, Place
+from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.schema.import_path import RunsCode
-from welltuned.tasks.base import Actions, Task
+from welltuned.tasks.base import Actions, Problem, Task
 from welltuned.tasks.generation.codec import ROLES, Style
 from welltuned.tasks.generation.decoding import Decoding
 from welltuned.tasks.generation.problem import GenerationProblem
+from welltuned.tasks.generation.seq2seq import Seq2SeqProblem
 from welltuned.tasks.responder import ScoredExamples
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 
 class Generation(Task):
@@ -31,7 +35,8 @@ class Generation(Task):
     format: Literal["auto", "alpaca", "sharegpt", "messages", "completion", "text"] = "auto"
     """The format of examples. auto: detected from the columns."""
     train_on: Literal["assistant", "last", "all"] = "assistant"
-    """What the loss is computed on: every turn of the assistant, its last one, or everything."""
+    """What the loss is computed on: every turn of the assistant, its last one, or everything. Of an
+    encoder-decoder each turn that is learned is a response to all before it."""
     long_texts: Literal["split", "cut"] = "split"
     """What happens to plain texts longer than `max_length`: split into rows, or truncated."""
     packing: bool = False
@@ -77,9 +82,37 @@ class Generation(Task):
         data.facts.task = {"problem": "generation", "style": next(iter(styles))}
         return GenerationProblem(self, next(iter(styles)))
 
+    def for_family(self, problem: Problem, base: PreTrainedConfig) -> Problem:
+        from welltuned.models.anatomy import is_encoder_decoder
+
+        if not is_encoder_decoder(base) or not isinstance(problem, GenerationProblem):
+            return problem
+        for fault in self._beyond_seq2seq():
+            raise InputError(fault)
+        return Seq2SeqProblem(self, problem.style)
+
+    def _beyond_seq2seq(self) -> Iterator[Fault]:
+        """What is asked for that an encoder-decoder cannot do."""
+        asked = {"packing: true": self.packing, "train_on: all": self.train_on == "all"}
+        reasons = {
+            "packing: true": "its encoder would read all prompts of a row for each response",
+            "train_on: all": "its encoder reads the prompt and foresees none of it",
+        }
+        for key in (key for key, is_asked in asked.items() if is_asked):
+            yield Fault(
+                "task.key_of_decoders",
+                "'task.{key}' does not support an encoder-decoder: {reason}",
+                None,
+                "remove it",
+                key=key,
+                reason=reasons[key],
+            )
+
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> GenerationProblem:
-        return GenerationProblem(cls.model_validate(memory["config"]), memory["style"])
+        config, style = cls.model_validate(memory["config"]), memory["style"]
+        kind = Seq2SeqProblem if memory.get("encoder") else GenerationProblem
+        return kind(config, style)
 
 
 def _styles(records: Records) -> set[Style]:

@@ -17,6 +17,7 @@ from welltuned.metrics import Predictions, TokenPredictions
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Actions, Problem
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.families import require_one_stack
 from welltuned.tasks.generation.codec import ConversationCodec, Style, reference_of
 from welltuned.tasks.generation.prompter import TextPrompter
 from welltuned.tasks.generation.responder import TextResponder
@@ -91,6 +92,7 @@ class LanguageModelling(Objective):
 
         from welltuned.models.anatomy import kind_of
 
+        require_one_stack(base, "it compares whole responses by a model that goes on from a prompt")
         if kind_of(base) == "encoder":
             raise InputError(
                 Fault(
@@ -107,11 +109,15 @@ class LanguageModelling(Objective):
         return float((batch["labels"][:, 1:] != IGNORED).sum())
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        return judge_tokens(model, batch).losses_M.sum()
+        return self.judged(model, batch).losses_M.sum()
+
+    def judged(self, model: nn.Module, batch: Batch) -> TokenLosses:
+        """The loss of every labelled token."""
+        return judge_tokens(model, batch)
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Per example: the summed loss, the tokens it was summed over, how many were foreseen."""
-        found = judge_tokens(model, batch)
+        found = self.judged(model, batch)
         facts_M3 = found.losses_M.new_ones(len(found.losses_M), 3)
         facts_M3[:, 0], facts_M3[:, 2] = found.losses_M, found.hits_M.float()
         facts_B3 = facts_M3.new_zeros(len(batch["input_ids"]), 3)

@@ -11,6 +11,7 @@ from welltuned.errors import Fault, InputError
 from welltuned.tasks import responses
 from welltuned.tasks.classification.labels import Labels
 from welltuned.tasks.classification.regression import LeastSquares
+from welltuned.tasks.families import require_one_stack
 from welltuned.tasks.long import TRUNCATE, LongTexts
 from welltuned.tasks.parts import Objective
 from welltuned.tasks.rows import read_rows
@@ -42,6 +43,7 @@ class RewardObjective(Objective):
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from welltuned.models.anatomy import kind_of
 
+        require_one_stack(base, "prompt and response are scored as one text, which it reads twice")
         if pooling == "model" and kind_of(base) == "decoder":
             # They look for padding by its id, and would take a real end token for it.
             raise InputError(

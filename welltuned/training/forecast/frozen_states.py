@@ -32,12 +32,14 @@ class FrozenStates:
     @classmethod
     def of(cls, rehearsal: Rehearsal, batch: np.ndarray, machine: Machine) -> FrozenStates:
         """As a batch of the training data shows them; nothing where a run would keep none."""
-        prepared = rehearsal.prepared
-        trunk = unwrapped(rehearsal.model).get_submodule(prepared.anatomy.trunk)
-        depth = FrozenPart(rehearsal.model, prepared.anatomy).depth()
+        prepared, anatomy = rehearsal.prepared, rehearsal.prepared.anatomy.reading
+        if anatomy.shared_layers is not None:
+            return cls()
+        trunk = unwrapped(rehearsal.model).get_submodule(anatomy.trunk)
+        depth = FrozenPart(rehearsal.model, anatomy).depth()
         if not depth or not keeps_states(prepared.config.training, rehearsal.device):
             return cls()
-        blocks = LowerBlocks.of(rehearsal.model, prepared.anatomy)
+        blocks = LowerBlocks.of(rehearsal.model, anatomy)
         blocks.skip_embeddings = False  # some families need what these hand on
         names = inspect.signature(trunk.forward).parameters
         given: list[dict[str, Any]] = []

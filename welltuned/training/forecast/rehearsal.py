@@ -134,7 +134,7 @@ class Rehearsal:
             return "blocks"
         if plain in (*anatomy.head, *anatomy.pooler):
             return "head"
-        return "embeddings" if plain == anatomy.trunk else ""
+        return "embeddings" if plain == anatomy.reading.trunk else ""
 
     def _batch(self, examples: Examples, indices: np.ndarray) -> dict[str, torch.Tensor]:
         prepared = self.prepared
