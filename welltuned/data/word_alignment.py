@@ -47,16 +47,7 @@ def tokenise_words(
 
     Raises `InputError` for a tokenizer that cannot tell where its tokens come from.
     """
-    if not tokenizer.is_fast:
-        raise InputError(
-            Fault(
-                "tokenizer.not_fast",
-                "{tokenizer} is a slow tokenizer: it gives no offsets of tokens in the text",
-                None,
-                "use a model with a tokenizer.json",
-                tokenizer=type(tokenizer).__name__,
-            )
-        )
+    require_offsets(tokenizer)
     found = TokenisedWords([], [], [])
     for start in range(0, len(sentences), _CHUNK):
         part = sentences[start : start + _CHUNK]
@@ -77,6 +68,20 @@ def tokenise_words(
         found.truncated.extend(was_cut(tokenizer, batch, texts, None, max_length).tolist())
         progress(start + len(part))
     return found
+
+
+def require_offsets(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise `InputError` for a tokenizer that cannot tell where its tokens come from."""
+    if not tokenizer.is_fast:
+        raise InputError(
+            Fault(
+                "tokenizer.not_fast",
+                "{tokenizer} is a slow tokenizer: it gives no offsets of tokens in the text",
+                None,
+                "use a model with a tokenizer.json",
+                tokenizer=type(tokenizer).__name__,
+            )
+        )
 
 
 def _words_of_tokens(offsets_T2: np.ndarray, words: Sequence[str]) -> np.ndarray:

@@ -58,12 +58,12 @@ def spare_batches(job: Job, step: PlannedStep, own: int) -> list[Batch]:
     if not job.sharded:
         return []
     most = -(-len(step.micro_batches) // distributed.processes())
-    return [job.collate(step.micro_batches[0], _HOST) for _ in range(most - own)]
+    return [job.collate(step.micro_batches[0], _HOST, step.epoch) for _ in range(most - own)]
 
 
 def _collated(job: Job, step: PlannedStep) -> list[Batch]:
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
-    batches = [job.collate(indices, _HOST) for indices in mine]
+    batches = [job.collate(indices, _HOST, step.epoch) for indices in mine]
     return [_pinned(batch) for batch in batches] if job.device.type == "cuda" else batches
 
 

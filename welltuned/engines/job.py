@@ -67,10 +67,12 @@ class Job:
         """Whether this process holds a part of the weights: a forward pass takes all processes."""
         return is_sharded(self.model)
 
-    def collate(self, indices: np.ndarray, device: torch.device) -> Batch:
-        """These examples as one padded batch on a device."""
-        arrays = self.problem.codec.collate(self.examples, indices.tolist(), self.pad_id)
-        return to_device(arrays, device)
+    def collate(self, indices: np.ndarray, device: torch.device, epoch: int | None = None) -> Batch:
+        """These examples as one padded batch on a device; of an epoch (from 0) as it has them."""
+        codec, asked = self.problem.codec, (self.examples, indices.tolist(), self.pad_id)
+        if epoch is None:
+            return to_device(codec.collate(*asked), device)
+        return to_device(codec.collate_in_epoch(*asked, self.training.seed, epoch), device)
 
     @property
     def batches(self) -> BatchPlan:

@@ -40,7 +40,7 @@ class KL(Protection):
         return self.on == "replay"
 
     def check(self, setting: CheckContext) -> Iterator[Fault]:
-        if not setting.has_lm_head:
+        if not setting.speaks:
             yield self.fault(
                 "protection.kl_without_language_head",
                 "compares next-token predictions, but this task puts a new head on the model, "
