@@ -21,7 +21,7 @@ from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.adaptation.extended_base import Saved, extended
 from welltuned.experiments.adaptation.plain_copy import copy_plainly
 from welltuned.experiments.adaptation.reading_run import kind_of_model, reading_run
-from welltuned.experiments.adaptation.texts import Reading
+from welltuned.experiments.adaptation.texts import AdaptationTexts
 from welltuned.models.checksums import file_digest
 from welltuned.models.compat.transformers_api import file_of_model
 from welltuned.models.config import ModelConfig
@@ -47,10 +47,10 @@ class Checkpoint:
 
     folder: Path
     config: AdaptConfig
-    reading: Reading
+    reading: AdaptationTexts
 
     @classmethod
-    def of(cls, config: AdaptConfig, reading: Reading, beside: Path) -> Checkpoint:
+    def of(cls, config: AdaptConfig, reading: AdaptationTexts, beside: Path) -> Checkpoint:
         """The one that a config means, in `adaptation.folder` or else in a folder `beside`."""
         parent = Path(config.adaptation.folder or beside / FOLDER).expanduser()
         return cls(parent / _key(config, reading), config, reading)
@@ -76,7 +76,7 @@ class Checkpoint:
         return self.config.model.model_copy(update=changes)
 
 
-def _key(config: AdaptConfig, reading: Reading) -> str:
+def _key(config: AdaptConfig, reading: AdaptationTexts) -> str:
     """One hash of the texts, the base and the run that reads them."""
     run = reading_run(config, config.model, Path(), Path())
     values = run.model_dump(mode="json", exclude={"output_dir", "report", "data", "engine"})

@@ -9,14 +9,15 @@ from pydantic import Field, model_validator
 from welltuned.config import RunConfig
 from welltuned.engines.config import TrainingConfig
 from welltuned.protection import Protections
-from welltuned.schema.part import Part, conflict
+from welltuned.rlhf.stage_config import Nested
+from welltuned.schema.part import conflict
 from welltuned.strategies import AnyStrategy, default_strategy
 
 USUAL = {"learning_rate": 1e-4, "warmup_ratio": 0.06, "weight_decay": 0.01}
 """What `auto` means for an encoder that reads unlabelled texts (Gururangan et al. 2020)."""
 
 
-class AdaptationConfig(Part):
+class AdaptationConfig(Nested):
     """How the model reads unlabelled texts before it learns the task."""
 
     strategy: AnyStrategy = Field(default_factory=default_strategy)

@@ -15,7 +15,7 @@ from welltuned.experiments.adaptation import checkpoint as checkpoints
 from welltuned.experiments.adaptation.checkpoint import Checkpoint
 from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.adaptation.reading_run import kind_of_model
-from welltuned.experiments.adaptation.texts import Reading, collect_reading
+from welltuned.experiments.adaptation.texts import AdaptationTexts, collect_reading
 from welltuned.models.config import ModelConfig
 from welltuned.reports.run import write_run_report
 from welltuned.runs import Run
@@ -53,7 +53,7 @@ def run_adaptation(
     return run
 
 
-def read_and_check(config: AdaptConfig, observer: Observer, cache: DataCache) -> Reading:
+def read_and_check(config: AdaptConfig, observer: Observer, cache: DataCache) -> AdaptationTexts:
     """The texts to read. Raises `InputError` with what is wrong with them, or with the run."""
     kind_of_model(config)
     check_run(labelled_run(config, config.model), cache)

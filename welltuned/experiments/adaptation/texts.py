@@ -28,7 +28,7 @@ ROLES: tuple[Role, ...] = MaskedLanguageModelling.roles
 
 
 @dataclass(frozen=True)
-class Reading:
+class AdaptationTexts:
     """Texts to read, each once, and what was found on the way."""
 
     texts: list[str]
@@ -45,7 +45,7 @@ class Reading:
         file.write_text("".join(lines), encoding="utf-8")
 
 
-def collect_reading(config: AdaptConfig, cache: DataCache) -> Reading:
+def collect_reading(config: AdaptConfig, cache: DataCache) -> AdaptationTexts:
     """The texts of a config. Raises `InputError` with all faults found."""
     faults = Faults()
     labelled = config.data.model_copy(update={"unlabelled": None})
@@ -136,7 +136,7 @@ def _refuse(shared: list[int], records: Records, faults: Faults) -> None:
     )
 
 
-def _each_once(texts: list[str], config: AdaptConfig, notes: list[Message]) -> Reading:
+def _each_once(texts: list[str], config: AdaptConfig, notes: list[Message]) -> AdaptationTexts:
     """Raises `InputError` where nothing is left."""
     known: dict[str, str] = {}
     for text in texts:
@@ -163,4 +163,4 @@ def _each_once(texts: list[str], config: AdaptConfig, notes: list[Message]) -> R
                 total=len(texts),
             )
         )
-    return Reading(list(known.values()), notes)
+    return AdaptationTexts(list(known.values()), notes)
