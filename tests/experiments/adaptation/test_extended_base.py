@@ -26,7 +26,8 @@ def test_words_that_are_not_known_become_tokens(
     model, saved = extended(asking(adaptation={"new_tokens": 2}), TEXTS, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(model.name)
     assert saved.number == 2
-    assert tokenizer.tokenize("a cellar and a porch") == ["a", "cellar", "and", "a", "porch"]
+    ids = tokenizer("a cellar and a porch", add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["a", "cellar", "and", "a", "porch"]
     weights = tmp_path / "extended/model.safetensors"
     written = weights.stat().st_mtime_ns
     assert extended(asking(adaptation={"new_tokens": 2}), TEXTS, tmp_path) == (model, saved)

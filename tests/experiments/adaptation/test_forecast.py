@@ -13,6 +13,7 @@ from welltuned.experiments.adaptation.forecast import plan_adaptation
 from welltuned.training.forecast.limits import Limits
 
 
+@pytest.mark.slow
 def test_the_reading_and_the_run_are_a_row_each(
     asking: Callable[..., AdaptConfig], machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

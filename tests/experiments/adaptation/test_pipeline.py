@@ -27,15 +27,13 @@ def only_adapted(parent: Path) -> Path:
 
 
 def test_the_run_starts_from_a_model_that_has_read(asking: Asking, masked: str) -> None:
-    config = asking(evaluation={"untrained": False, "retention": "auto"})
-    run = wt.train(config)
+    run = wt.train(asking())
     folder = only_adapted(run.folder.parent)
     assert run.config["model"]["name"] == str(folder / "model")
     told = run.results["adaptation"]
     assert told["texts"] == 108
     assert told["objective"] == "masked"
     assert not told["output_layer_built"]
-    assert "loss_general_en" in told["retention"]
     assert told == json.loads((folder / "adaptation.json").read_text())
     before, after = (load_file(Path(f) / "model.safetensors") for f in (masked, folder / "model"))
     name = "bert.encoder.layer.0.output.dense.weight"
@@ -44,17 +42,22 @@ def test_the_run_starts_from_a_model_that_has_read(asking: Asking, masked: str) 
     assert wt.load(run, device="cpu").predict(["a good film"])
 
 
+@pytest.mark.slow
 def test_another_strategy_finds_the_adapted_model(asking: Asking, tmp_path: Path) -> None:
-    run_adaptation(asking())
+    measured = {"untrained": False, "retention": "auto"}
+    first = run_adaptation(asking(evaluation=measured))
+    assert "loss_general_en" in first.results["adaptation"]["retention"]
     folder = only_adapted(tmp_path / "runs")
     notes = Notes()
-    other = asking(strategy={"type": "lora", "r": 4}, output_dir=str(tmp_path / "runs/other"))
+    where = str(tmp_path / "runs/other")
+    other = asking(strategy={"type": "lora", "r": 4}, output_dir=where, evaluation=measured)
     run = run_adaptation(other, notes)
     assert run.config["model"]["name"] == str(folder / "model")
     assert any("there already" in line for line in notes.told)
     assert only_adapted(tmp_path / "runs") == folder
 
 
+@pytest.mark.slow
 def test_reading_that_was_interrupted_goes_on_to_the_same_bits(
     asking: Asking, tmp_path: Path
 ) -> None:
@@ -64,7 +67,6 @@ def test_reading_that_was_interrupted_goes_on_to_the_same_bits(
         "learning_rate": 1e-2,
         "precision": "fp32",
         "device": "cpu",
-        "save_strategy": "steps",
         "save_steps": 2,
     }
 
@@ -83,6 +85,7 @@ def test_reading_that_was_interrupted_goes_on_to_the_same_bits(
     assert all(torch.equal(one[name], two[name]) for name in two)
 
 
+@pytest.mark.slow
 def test_new_tokens_are_trained_and_saved_with_the_tokenizer(asking: Asking) -> None:
     from transformers import AutoTokenizer
 
@@ -108,6 +111,7 @@ def _short() -> dict[str, Any]:
     return {"training": training}
 
 
+@pytest.mark.slow
 def test_a_decoder_reads_on_as_it_was_pretrained(
     asking: Asking, causal: Callable[..., str]
 ) -> None:
@@ -123,6 +127,7 @@ def test_what_is_wrong_with_the_run_is_told_before_anything_is_read(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_without_an_output_layer_gets_one_and_it_is_said(
     asking: Asking, tiny: Callable[..., str]
 ) -> None:

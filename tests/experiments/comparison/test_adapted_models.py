@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from comparing import HEAD, carried_out, values_for
+from comparing import carried_out, values_for
 from faults import refused
 from support import make_rows, write_rows
 from welltuned.experiments.comparison.observer import ComparisonObserver
 
+HEAD = {"type": "partial", "num_blocks": 0}
 SHORT = {"max_steps": 2, "precision": "fp32", "device": "cpu", "learning_rate": 1e-2}
 
 
@@ -31,6 +32,7 @@ def asked(model: str, labelled: str, texts: str, folder: Path) -> dict[str, Any]
     ) | {"data": data, "adaptation": {"training": SHORT}}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here", "unread")
 def test_cells_of_all_seeds_start_from_one_adapted_model(
     tiny: Callable[..., str], few: str, tmp_path: Path

@@ -58,11 +58,11 @@ def test_both_engines_draw_the_same_masks(masked: str, few: str) -> None:
 
 @pytest.fixture(scope="module")
 def read(masked: str, few: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run, LoRA on a model that has an output layer. To be read, not changed."""
+    """A finished run. To be read, not changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "write_run_report", lambda run: None)
         return tune(
-            masked, few, {"type": "lora", "r": 4}, tmp_path_factory.mktemp("read") / "run",
+            masked, few, "full", tmp_path_factory.mktemp("read") / "run",
             task=TASK, evaluation={"retention": "auto"},
         )  # fmt: skip
 
@@ -75,27 +75,28 @@ def test_scores_are_of_hidden_tokens(read: Run) -> None:
 
 def test_forgetting_is_the_loss_of_hidden_tokens_of_general_text(read: Run) -> None:
     retention = read.results["retention"]
-    assert {name for name in retention if name.startswith(("loss_", "kl_"))} == {
-        "loss_general_en", "loss_general_zh",
-    }  # fmt: skip
+    measured = {name for name in retention if name.startswith(("loss_", "kl_"))}
+    assert measured == {"loss_general_en"}, "and no divergence, which is of next tokens"
     assert retention["loss_general_en"]["before"] > 0
 
 
 def test_the_artifact_says_how_likely_a_texts_words_are(read: Run) -> None:
     (told,) = wt.load(read, device="cpu").predict(["the film was good"])
-    assert set(told) == {"loss", "tokens"}
+    assert set(told) == {"id", "loss", "tokens"}
     assert told["tokens"] == 1
 
 
-def test_it_loads_as_a_masked_language_model(
-    masked: str, few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_loads_as_a_masked_language_model(read: Run) -> None:
     from transformers import AutoModelForMaskedLM
 
-    monkeypatch.setattr(train, "write_run_report", lambda run: None)
-    run = tune(masked, few, "full", tmp_path / "run", task=TASK, training={"max_steps": 2})
-    _, report = AutoModelForMaskedLM.from_pretrained(run.model, output_loading_info=True)
+    _, report = AutoModelForMaskedLM.from_pretrained(read.model, output_loading_info=True)
     assert not report["missing_keys"]
+
+
+@pytest.mark.slow
+def test_an_adapter_reads_too(masked: str, few: str, tmp_path: Path) -> None:
+    strategy = {"type": "lora", "r": 4}
+    assert tune(masked, few, strategy, tmp_path / "run", task=TASK).is_finished
 
 
 @pytest.mark.parametrize("family", ["distilbert", "electra", "deberta-v2", "modernbert"])
@@ -103,5 +104,5 @@ def test_it_loads_as_a_masked_language_model(
 def test_every_family_of_encoders_can_be_read_with(
     tiny: Callable[..., str], few: str, tmp_path: Path, family: str
 ) -> None:
-    run = tune(tiny(family), few, "full", tmp_path / "run", task=TASK, training={"max_steps": 2})
+    run = tune(tiny(family), few, "full", tmp_path / "run", task=TASK)
     assert run.is_finished

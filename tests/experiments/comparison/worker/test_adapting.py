@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import make_rows, write_rows
 from welltuned.experiments.comparison.worker.adapting import adapt_model
 from welltuned.experiments.comparison.worker.protocol import ADAPT_MODEL
 
 
+@pytest.mark.slow
 def test_the_adapted_model_is_told(tiny: Callable[..., str], few: str, tmp_path: Path) -> None:
     texts = write_rows(tmp_path / "texts.jsonl", make_rows(40, seed=9))
     training = {"max_steps": 1, "precision": "fp32", "device": "cpu", "learning_rate": 1e-2}
