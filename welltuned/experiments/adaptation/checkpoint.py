@@ -32,6 +32,7 @@ from welltuned.runs.disk import make_folder
 from welltuned.runs.folder import write_atomically
 from welltuned.runs.locks import holding
 from welltuned.runs.results_schema import Adaptation
+from welltuned.schema.messages import render_message
 from welltuned.training.data_cache import DataCache
 from welltuned.training.model_plan import lacks_output_layer
 from welltuned.training.observer import Observer
@@ -132,6 +133,7 @@ def _record(checkpoint: Checkpoint, run: Run, saved: Saved) -> Adaptation:
         "base": config.model.title,
         "objective": "masked" if kind_of_model(config) == "encoder" else "causal",
         "texts": len(checkpoint.reading.texts),
+        "notes": [render_message(note) for note in checkpoint.reading.notes],
         "new_tokens": saved.number,
         "tokens_saved": saved.share,
         "loss_before": cast(float, results["baselines"]["untrained"]["loss"]),

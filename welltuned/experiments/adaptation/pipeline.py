@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from welltuned.config import RunConfig
+from welltuned.engines import distributed
+from welltuned.errors import Fault, Faults, InputError
 from welltuned.experiments.adaptation import checkpoint as checkpoints
 from welltuned.experiments.adaptation.checkpoint import Checkpoint
 from welltuned.experiments.adaptation.config import AdaptConfig
@@ -22,8 +24,9 @@ from welltuned.runs import Run
 from welltuned.runs.phases import phase
 from welltuned.schema.messages import render_message
 from welltuned.training.data_cache import DataCache
+from welltuned.training.decisions import is_interrupted
 from welltuned.training.observer import Observer
-from welltuned.training.output_folder import RUNS
+from welltuned.training.output_folder import RUNS, with_output_folder
 from welltuned.training.prepare import check_run
 from welltuned.training.train import run_training, train_or_resume
 from welltuned.training.waits import telling_waits
@@ -41,16 +44,39 @@ def run_adaptation(
     `RunFailed` as they do.
     """
     observer, cache = observer or Observer(), cache or DataCache()
+    _require_one_process()
     with telling_waits(observer), phase("data"):
         reading = read_and_check(config, observer, cache)
-    adapted = Checkpoint.of(config, reading, _beside(config))
+        adapted = Checkpoint.of(config, reading, _beside(config))
+        asked = labelled_run(config, adapted.adapted)
+        _require_folder(asked)
     record = checkpoints.make(adapted, train_or_resume, observer, command, cache)
-    asked = labelled_run(config, adapted.adapted)
     train = run_training if asked.output_dir is None else train_or_resume
     run = train(asked, observer, command, cache)
     run.write("results.json", {**run.results, "adaptation": record})
     write_run_report(run)
     return run
+
+
+def _require_one_process() -> None:
+    if distributed.processes() > 1:
+        raise InputError(
+            Fault(
+                "adapt.several_processes",
+                "'pipeline: adapt' runs in one process",
+                None,
+                "start it without torchrun; or read the texts with torchrun as a run of its own, "
+                "task: masked_language_modelling, and start from its folder",
+            )
+        )
+
+
+def _require_folder(run: RunConfig) -> None:
+    """Raise `InputError` for a folder that is in use, before texts are read for hours."""
+    faults = Faults()
+    if run.output_dir is None or not is_interrupted(Path(run.output_dir), run):
+        with_output_folder(run, faults)
+    faults.raise_if_any()
 
 
 def read_and_check(config: AdaptConfig, observer: Observer, cache: DataCache) -> AdaptationTexts:

@@ -81,7 +81,9 @@ def _task(config: AdaptConfig, kind: Kind) -> Task:
 def _training(config: AdaptConfig, kind: Kind) -> TrainingConfig:
     """With what is usual in place of `auto`, for an encoder; it reports as the run itself does."""
     own = config.adaptation.training
-    usual: dict[str, Any] = USUAL if kind == "encoder" else {}
+    # Masks are drawn anew in each epoch, so no state of a frozen block is met again.
+    masks = {**USUAL, "cache_frozen_blocks": False}
+    usual: dict[str, Any] = masks if kind == "encoder" else {}
     chosen = {name: value for name, value in usual.items() if getattr(own, name) == "auto"}
     device = config.training.device if own.device == "auto" else own.device
     reports = own.report_to or config.training.report_to

@@ -23,6 +23,8 @@ class Adaptation(TypedDict):
     """What was foretold: hidden tokens, or next ones."""
     texts: int
     """Texts that were read, each once an epoch."""
+    notes: list[str]
+    """What was found in them, such as texts that were left out, counted."""
     new_tokens: int
     """Words that became tokens."""
     tokens_saved: float
