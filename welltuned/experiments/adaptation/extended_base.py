@@ -9,8 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from transformers import AutoModelForMaskedLM
+
 from welltuned.experiments.adaptation.config import AdaptConfig
+from welltuned.experiments.adaptation.new_tokens import add_tokens, find_new_tokens
 from welltuned.models.config import ModelConfig
+from welltuned.models.loading import read_model_config, read_tokenizer, read_weights
+from welltuned.models.silence import quiet
 from welltuned.runs.folder import write_atomically
 
 if TYPE_CHECKING:
@@ -45,13 +51,6 @@ def extended(config: AdaptConfig, texts: list[str], parent: Path) -> tuple[Model
 
 
 def _extend(config: AdaptConfig, texts: list[str], folder: Path) -> Saved:
-    import torch
-    from transformers import AutoModelForMaskedLM
-
-    from welltuned.experiments.adaptation.new_tokens import add_tokens, find_new_tokens
-    from welltuned.models.loading import read_model_config, read_tokenizer, read_weights
-    from welltuned.models.silence import quiet
-
     tokenizer = read_tokenizer(config.model)
     before = _count(tokenizer, texts[:_COUNTED])
     new = find_new_tokens(tokenizer, texts, config.adaptation.new_tokens)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tokenizers import AddedToken
+
 from welltuned.data.text_units import UNIT, is_unspaced
 from welltuned.data.word_alignment import require_offsets
 
@@ -71,8 +73,6 @@ def add_tokens(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, new: Sequence[NewToken]
 ) -> None:
     """Give the tokenizer the words, and the model an embedding for each."""
-    from tokenizers import AddedToken
-
     tokenizer.add_tokens(
         [
             AddedToken(

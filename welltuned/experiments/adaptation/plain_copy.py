@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel
+
 from welltuned.artifact.manifest import CARD, MANIFEST
 from welltuned.models.checksums import SUMS
 from welltuned.models.compat.transformers_api import file_of_model
@@ -45,8 +48,6 @@ def copy_plainly(tuned: Path, base: ModelConfig, target: Path) -> None:
 
 def _add_unused(base: ModelConfig, file: Path) -> None:
     """Add weights of the base's trunk that the language model has no place for."""
-    from safetensors.torch import load_file, save_file
-
     held = load_file(file)
     missing = {name: weight for name, weight in _trunk(base).items() if name not in held}
     if missing:
@@ -55,8 +56,6 @@ def _add_unused(base: ModelConfig, file: Path) -> None:
 
 def _trunk(base: ModelConfig) -> Mapping[str, torch.Tensor]:
     """The pooler of the base, by its name within a language model; nothing where it has none."""
-    from transformers import AutoModel
-
     with quiet():
         trunk, report = read_weights(base, AutoModel, read_model_config(base))
     found = {name for name in trunk.state_dict() if name.startswith("pooler.")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.data.config import DataConfig
@@ -11,12 +11,10 @@ from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Fault, InputError
 from welltuned.evaluation.config import EvaluationConfig
 from welltuned.experiments.adaptation.config import USUAL, AdaptConfig
+from welltuned.models.anatomy import Kind, kind_of
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_model_config
 from welltuned.tasks import MaskedLanguageModelling, Task, text_task
-
-if TYPE_CHECKING:
-    from welltuned.models.anatomy import Kind
 
 
 def reading_run(config: AdaptConfig, model: ModelConfig, texts: Path, folder: Path) -> RunConfig:
@@ -51,8 +49,6 @@ def kind_of_model(config: AdaptConfig) -> Kind:
 
     Raises `InputError` for a model that cannot be read, or one that cannot do what is asked.
     """
-    from welltuned.models.anatomy import kind_of
-
     kind = kind_of(read_model_config(config.model).get_text_config())
     if kind == "decoder" and config.adaptation.new_tokens:
         raise InputError(
