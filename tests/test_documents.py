@@ -18,13 +18,15 @@ from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import collect
 from welltuned.errors import Faults
 from welltuned.evaluation import retention_sets
+from welltuned.experiments.adaptation.read_config import load_adapt_config
 from welltuned.rlhf.read_config import load_rlhf_config as load_pipeline
 from welltuned.tasks import Classification
 
 PLUGIN = Path(__file__).parent / "plugin"
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-PIPELINES = [file for file in EXAMPLES if "\npipeline:" in file.read_text(encoding="utf-8")]
+PIPELINES = [file for file in EXAMPLES if "\npipeline: rlhf" in file.read_text(encoding="utf-8")]
+ADAPTING = ROOT / "examples/adapt.yaml"
 DOCUMENTS = sorted(
     file.relative_to(ROOT).as_posix()
     for folder in (".", "docs", "docs/zh")
@@ -203,9 +205,13 @@ def test_every_relative_link_leads_to_a_file(document: str) -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
 def test_every_example_is_a_sound_config_with_a_command_and_a_score(file: Path) -> None:
     faults = Faults()
-    config = (
-        load_pipeline(str(file), []) if file in PIPELINES else read_run_config(file, [], faults)[0]
-    )
+    config: Any
+    if file in PIPELINES:
+        config = load_pipeline(str(file), [])
+    elif file == ADAPTING:
+        config = load_adapt_config(str(file), [])
+    else:
+        config = read_run_config(file, [], faults)[0]
     assert config is not None and not list(faults)
     lines = file.read_text(encoding="utf-8").splitlines()
     header = "\n".join(line for line in lines if line.startswith("#"))

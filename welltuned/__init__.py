@@ -38,6 +38,7 @@ from welltuned.schema.progress import show_progress
 if TYPE_CHECKING:
     from welltuned.artifact.predictor import Predictor
     from welltuned.config import RunConfig
+    from welltuned.experiments.adaptation.config import AdaptConfig
     from welltuned.experiments.comparison.config import CompareConfig
     from welltuned.experiments.comparison.log import LoggingComparisonObserver
     from welltuned.experiments.comparison.observer import ComparisonObserver
@@ -111,7 +112,8 @@ def train(
 
     `config` is a config, a mapping, or the path of a YAML file; `values` are further keys, and
     those of a file may be dotted. With `data.folds` it is a run for each fold and one on all of
-    them, with `pipeline: rlhf` a pipeline of three runs.
+    them, with `pipeline: rlhf` a pipeline of three runs, with `pipeline: adapt` one whose model
+    reads unlabelled texts first.
     `observer` hears of everything that happens; without one it is logged.
 
     Raises `InputError` before any weight is loaded when something cannot work, and `RunFailed`
@@ -126,7 +128,13 @@ def train(
 
     observer = observer or LoggingObserver()
     # What is wrong with a config is told before torch is imported, which takes seconds.
-    if _names_pipeline(config, values):
+    kind = _pipeline_of(config, values)
+    if kind == "adapt":
+        adapting = _adapt_config(config, values)
+        from welltuned.experiments.adaptation.pipeline import run_adaptation
+
+        return run_adaptation(adapting, observer)
+    if kind is not None:
         pipeline = _rlhf_config(config, values)
         from welltuned.rlhf.pipeline import run_pipeline
 
@@ -250,16 +258,16 @@ def load(
     return open_predictor(run, device, merge, quantized)
 
 
-def _names_pipeline(config: Any, values: Mapping[str, Any]) -> bool:
-    """Whether `pipeline:` stands in the config, however it is given."""
+def _pipeline_of(config: Any, values: Mapping[str, Any]) -> object:
+    """What `pipeline:` says in the config, however it is given; None where it says nothing."""
     from welltuned.schema.document import peek
     from welltuned.schema.part import Part
 
     if isinstance(config, Part):
-        return "pipeline" in type(config).model_fields
+        return getattr(config, "pipeline", None)
     if config is None or isinstance(config, Mapping):
-        return "pipeline" in {**(config or {}), **values}
-    return peek(str(config), _overrides(values), "pipeline") is not None
+        return {**(config or {}), **values}.get("pipeline")
+    return peek(str(config), _overrides(values), "pipeline")
 
 
 def _run_config(config: Any, values: Mapping[str, Any]) -> RunConfig:
@@ -284,6 +292,17 @@ def _rlhf_config(config: Any, values: Mapping[str, Any]) -> RlhfConfig:
     if config is None or isinstance(config, Mapping):
         return rlhf_config_from({**(config or {}), **values})
     return load_rlhf_config(str(config), _overrides(values))
+
+
+def _adapt_config(config: Any, values: Mapping[str, Any]) -> AdaptConfig:
+    from welltuned.experiments.adaptation.read_config import adapt_config_from, load_adapt_config
+    from welltuned.schema.part import Part
+
+    if isinstance(config, Part):
+        config = config.model_dump(mode="json")
+    if config is None or isinstance(config, Mapping):
+        return adapt_config_from({**(config or {}), **values})
+    return load_adapt_config(str(config), _overrides(values))
 
 
 def _resume_pipeline(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,9 @@ class ReportConfig(Part):
 
 class RunConfig(Part):
     """A whole run: model, task, data, strategy, training, engine."""
+
+    reads_unlabelled: ClassVar[bool] = False
+    """Whether `data.unlabelled` is read."""
 
     model: ModelConfig
     """The pretrained model to start from."""
@@ -64,6 +67,16 @@ class RunConfig(Part):
     def of_fold(self, fold: int | Literal["all"]) -> RunConfig:
         """One run of a cross-validation."""
         return self.model_copy(update={"data": self.data.of_fold(fold)})
+
+    @model_validator(mode="after")
+    def _unlabelled_is_read(self) -> RunConfig:
+        if self.data.unlabelled is not None and not self.reads_unlabelled:
+            raise conflict(
+                "run.unlabelled_unread",
+                "'data.unlabelled' is for 'pipeline: adapt', and no other run reads it",
+                "add pipeline: adapt, or remove it",
+            )
+        return self
 
     @model_validator(mode="after")
     def _test_splits_are_read(self) -> RunConfig:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from welltuned.config import RunConfig
+from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.search.config import CurveConfig, SweepConfig
 from welltuned.rlhf.config import RlhfConfig
@@ -19,6 +20,7 @@ PAGE = Path(__file__).resolve().parents[1] / "config.md"
 WHOLE: dict[type[Part], str] = {
     RunConfig: "A run",
     RlhfConfig: "A pipeline, `pipeline: rlhf`",
+    AdaptConfig: "Texts first, `pipeline: adapt`",
     CompareConfig: "A comparison",
     SweepConfig: "A sweep",
     CurveConfig: "A learning curve",

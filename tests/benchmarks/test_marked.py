@@ -10,6 +10,7 @@ PARTS = {
     "comparisons": ("verdicts", "real verdicts"),
     "cross-validation": ("covered",),
     "decision-rules": ("measured",),
+    "hard-data": ("unlabelled",),
     "labels": ("suspects",),
     "language-models": ("beside trl", "middle_grpo", "peft comparison", "quantised bases"),
     "performance": ("rows", "phases", "start", "limit", "scaling"),

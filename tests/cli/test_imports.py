@@ -52,6 +52,7 @@ LIGHT: tuple[tuple[str, set[str]], ...] = (
     ("data next /no/such /no/such.csv n=0", {*CONFIG, "rich"}),
     (f"train {FAULTY}", {*CONFIG, "rich"}),
     (f"train pipeline=rlhf {FAULTY}", {*CONFIG, "rich"}),
+    (f"train pipeline=adapt {FAULTY}", {*CONFIG, "rich"}),
     (f"plan {FAULTY}", {*CONFIG, "rich"}),
     (f"tune lr {FAULTY}", {*CONFIG, "rich"}),
     (f"probe {FAULTY}", {*CONFIG, "rich"}),

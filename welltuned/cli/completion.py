@@ -68,6 +68,7 @@ OWN_WORDS: dict[str, tuple[str, ...]] = {
 def configs_of_verbs() -> dict[str, tuple[type[Part], ...]]:
     """The configs whose keys may follow a verb."""
     from welltuned.config import RunConfig
+    from welltuned.experiments.adaptation.config import AdaptConfig
     from welltuned.experiments.comparison.config import CompareConfig
     from welltuned.experiments.search.config import CurveConfig, SweepConfig
     from welltuned.rlhf.config import RlhfConfig
@@ -79,7 +80,7 @@ def configs_of_verbs() -> dict[str, tuple[type[Part], ...]]:
                  "probe", "resume", "tune lr"):  # fmt: skip
         found[verb] = (RunConfig,)
     for verb in ("plan", "train"):
-        found[verb] = (RunConfig, RlhfConfig)
+        found[verb] = (RunConfig, RlhfConfig, AdaptConfig)
     for verb in ("compare", "demo"):
         found[verb] = (CompareConfig,)
     return found

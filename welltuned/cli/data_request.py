@@ -5,6 +5,7 @@ from __future__ import annotations
 from welltuned.config import read_run_config
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
+from welltuned.experiments.adaptation.read_config import ADAPT, load_adapt_config
 from welltuned.models.config import ModelConfig
 from welltuned.rlhf.read_config import load_rlhf_config
 from welltuned.schema.document import is_config_file, peek
@@ -28,8 +29,10 @@ def read_data_request(file: str | None, overrides: list[str]) -> DataRequest:
     """
     if file is None or not is_config_file(file):
         return _of_data(file, overrides)
-    if peek(file, overrides, "pipeline") is not None:
-        pipeline = load_rlhf_config(file, overrides)
+    pipeline_type = peek(file, overrides, "pipeline")
+    if pipeline_type is not None:
+        load = load_adapt_config if pipeline_type == ADAPT else load_rlhf_config
+        pipeline = load(file, overrides)
         return DataRequest(data=pipeline.data, task=pipeline.task, model=pipeline.model)
     faults = Faults()
     config, _ = read_run_config(file, overrides, faults)

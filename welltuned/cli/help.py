@@ -45,11 +45,12 @@ def help_command(
 def config_types() -> list[type[Part]]:
     """The configs of all verbs, those of single runs first."""
     from welltuned.config import RunConfig
+    from welltuned.experiments.adaptation.config import AdaptConfig
     from welltuned.experiments.comparison.config import CompareConfig
     from welltuned.experiments.search.config import CurveConfig, SweepConfig
     from welltuned.rlhf.config import RlhfConfig
 
-    return [RunConfig, CompareConfig, SweepConfig, CurveConfig, RlhfConfig]
+    return [RunConfig, CompareConfig, SweepConfig, CurveConfig, RlhfConfig, AdaptConfig]
 
 
 def _verbs() -> set[str]:

@@ -43,6 +43,7 @@ def plan_command(
 def _plan(arguments: list[str] | None, as_json: bool) -> None:
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.errors import Faults
+    from welltuned.experiments.adaptation.read_config import ADAPT
     from welltuned.schema.document import peek
     from welltuned.training.forecast.gpus import take_gpus
     from welltuned.training.forecast.limits import take_limits
@@ -57,7 +58,15 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
         return
     observer = ConsoleObserver()
     try:
-        if peek(file, overrides, "pipeline") is not None:
+        pipeline_type = peek(file, overrides, "pipeline")
+        if pipeline_type == ADAPT:
+            from welltuned.experiments.adaptation.read_config import load_adapt_config
+
+            adapting = load_adapt_config(file, overrides)
+            from welltuned.experiments.adaptation.forecast import plan_adaptation
+
+            made = plan_adaptation(adapting, limits, observer.working)
+        elif pipeline_type is not None:
             from welltuned.rlhf.read_config import load_rlhf_config
 
             pipeline = load_rlhf_config(file, overrides)

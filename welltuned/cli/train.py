@@ -30,7 +30,8 @@ def train_command(
     """Fine-tune: data, model, strategy, training, test, proof and report.
 
     With `data.folds` a run of each fold, and one on all of them.
-    With `pipeline: rlhf` supervised fine-tuning, a reward model and reinforcement learning.
+    With `pipeline: rlhf` supervised fine-tuning, a reward model and reinforcement learning; with
+    `pipeline: adapt` unlabelled texts first.
     """
     file, overrides = split_arguments(arguments)
     command = "welltuned " + shlex.join(sys.argv[1:])
@@ -60,10 +61,18 @@ def observed(work: Callable[[Observer], Run], begins_process: bool = True) -> Ru
 
 def carry_out(file: str | None, overrides: list[str], observer: Observer, command: str) -> Run:
     """The run that a config and keys ask for: a single one, one of folds, or a pipeline."""
+    from welltuned.experiments.adaptation.read_config import ADAPT, load_adapt_config
     from welltuned.runs.phases import phase
     from welltuned.schema.document import peek
 
-    if peek(file, overrides, "pipeline") is not None:
+    pipeline_type = peek(file, overrides, "pipeline")
+    if pipeline_type == ADAPT:
+        adapting = load_adapt_config(file, overrides)
+        with phase("import"), collector_paused():
+            from welltuned.experiments.adaptation.pipeline import run_adaptation
+
+        return run_adaptation(adapting, observer, command)
+    if pipeline_type is not None:
         from welltuned.rlhf.read_config import load_rlhf_config
 
         pipeline = load_rlhf_config(file, overrides)

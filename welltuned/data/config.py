@@ -87,6 +87,9 @@ class DataConfig(Part):
     replay: ExtraDataset | None = None
     """Replay examples from earlier training, for a protection that mixes them in or penalises
     drift on them."""
+    unlabelled: ExtraDataset | None = Field(default=None, examples=["texts.jsonl"])
+    """Texts without labels, which `pipeline: adapt` reads before the task is learned; any file that
+    the readers read, with its column of texts."""
     corrections: list[str] = Field(default=[], examples=["suspects/reviews/suspects.csv"])
     """Tables of checked labels, by the ids of their records, which take the place of those in the
     data; a blank one leaves its record out. `welltuned data suspects` writes such a table."""

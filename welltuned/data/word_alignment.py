@@ -49,16 +49,7 @@ def tokenise_words(
 
     Raises `InputError` for a tokenizer that cannot tell where its tokens come from.
     """
-    if not tokenizer.is_fast:
-        raise InputError(
-            Fault(
-                "tokenizer.not_fast",
-                "{tokenizer} is a slow tokenizer: it gives no offsets of tokens in the text",
-                None,
-                "use a model with a tokenizer.json",
-                tokenizer=type(tokenizer).__name__,
-            )
-        )
+    require_offsets(tokenizer)
     found = TokenisedWords([], [], [])
     limit: dict[str, int] = {"truncation": False, "verbose": False}
     if max_length is not None:
@@ -84,6 +75,20 @@ def _were_cut(
     if max_length is None:
         return [False] * len(texts)
     return was_cut(tokenizer, batch, texts, None, max_length).tolist()
+
+
+def require_offsets(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise `InputError` for a tokenizer that cannot tell where its tokens come from."""
+    if not tokenizer.is_fast:
+        raise InputError(
+            Fault(
+                "tokenizer.not_fast",
+                "{tokenizer} is a slow tokenizer: it gives no offsets of tokens in the text",
+                None,
+                "use a model with a tokenizer.json",
+                tokenizer=type(tokenizer).__name__,
+            )
+        )
 
 
 def _words_of_tokens(offsets_T2: np.ndarray, words: Sequence[str]) -> np.ndarray:

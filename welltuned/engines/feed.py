@@ -58,13 +58,12 @@ def spare_batches(job: Job, step: PlannedStep, own: int) -> list[Batch]:
     if not job.sharded:
         return []
     most = -(-len(step.micro_batches) // distributed.processes())
-    first = step.micro_batches[0]
-    return [job.collate(first, _HOST, step.number) for _ in range(most - own)]
+    return [job.collate(step.micro_batches[0], _HOST, step) for _ in range(most - own)]
 
 
 def _collated(job: Job, step: PlannedStep) -> list[Batch]:
     mine = step.micro_batches[distributed.rank() :: distributed.processes()]
-    batches = [job.collate(indices, _HOST, step.number) for indices in mine]
+    batches = [job.collate(indices, _HOST, step) for indices in mine]
     return [_pinned(batch) for batch in batches] if job.device.type == "cuda" else batches
 
 

@@ -15,7 +15,7 @@ from welltuned.data.batching import BatchPlan
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.events import Listener
 from welltuned.engines.snapshot import Snapshot
-from welltuned.engines.step_plan import plan_batches
+from welltuned.engines.step_plan import PlannedStep, plan_batches
 from welltuned.errors import Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import Anatomy
@@ -67,11 +67,17 @@ class Job:
         """Whether this process holds a part of the weights: a forward pass takes all processes."""
         return is_sharded(self.model)
 
-    def collate(self, indices: np.ndarray, device: torch.device, step: int = 0) -> Batch:
-        """These examples as one padded batch on a device, as this optimizer step reads them."""
-        examples, places = self.examples.drawn(indices.tolist(), self.training.seed, step)
-        arrays = self.problem.codec.collate(examples, places, self.pad_id)
-        return to_device(arrays, device)
+    def collate(
+        self, indices: np.ndarray, device: torch.device, step: PlannedStep | None = None
+    ) -> Batch:
+        """These examples as one padded batch on a device; as a step reads them, where one does."""
+        codec, seed = self.problem.codec, self.training.seed
+        number = 0 if step is None else step.number
+        examples, places = self.examples.drawn(indices.tolist(), seed, number)
+        asked = examples, places, self.pad_id
+        if step is None:
+            return to_device(codec.collate(*asked), device)
+        return to_device(codec.collate_in_epoch(*asked, seed, step.epoch), device)
 
     @property
     def batches(self) -> BatchPlan:

@@ -74,7 +74,7 @@ def study(job: Job, step: PlannedStep, loss: StepLoss, norm: float) -> StepStudy
         for rank in ranks if job.sharded else [distributed.rank()]:
             read = step.micro_batches[rank :: len(ranks)]
             for part, indices in zip(parts[rank], read, strict=True):
-                examples = [_example(job, int(i)) for i in indices]
+                examples = [_example(job, int(i), step) for i in indices]
                 own.append({"loss": f"{part:.6g}", "examples": examples})
     told = [own] if job.sharded else distributed.gathered(own)
     found = dict.fromkeys(name for names in distributed.gathered(weights) for name in names)
@@ -88,8 +88,8 @@ def study(job: Job, step: PlannedStep, loss: StepLoss, norm: float) -> StepStudy
     }
 
 
-def _example(job: Job, index: int) -> ExampleStudy:
-    examples, batch = job.examples, job.collate(np.array([index]), job.device)
+def _example(job: Job, index: int, step: PlannedStep) -> ExampleStudy:
+    examples, batch = job.examples, job.collate(np.array([index]), job.device, step)
     objective = job.problem.objective
     with autocast(job.precision, job.device):
         summed = through(job.model, lambda: objective.loss(job.model, batch))

@@ -51,6 +51,11 @@ class PlannedStep:
     made: Future[list[Batch]] | None = None
     """Its batches, where they are made ahead (`feed.fed`)."""
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that it belongs to, counted from 0."""
+        return int(self.progress.epoch)
+
 
 @dataclass(frozen=True)
 class StepPlan:

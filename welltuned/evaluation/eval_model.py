@@ -35,9 +35,16 @@ class EvalModel:
     batch_size: int
     has_lm_head: bool
     """Whether it is a language model with its own output layer, and not a new head."""
+    masked: bool = False
+    """Whether that layer foretells hidden tokens, and not those that follow."""
     precision: Precision = nullcontext
     known_as: str | None = None
     """What tells it from models that answer otherwise; given where it is met again and again."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says what follows a text."""
+        return self.has_lm_head and not self.masked
 
     def once(self, follows_from: object, make: Callable[[], T]) -> T:
         """What `make` gives, unless this model was asked the same before, in this run or another.

@@ -2,8 +2,9 @@
 
 A model with a new head is measured by linear probes: is another task still linearly decodable from
 its representations? And how far have these drifted (linear CKA)? A language model is measured by
-its loss on general text, and by its KL divergence from the base model, there and on the task's own
-validation examples. The latter predicts forgetting, as "RL's Razor" found (Shenfeld, Pari & Agrawal
+its loss on general text, of hidden tokens where it foretells these, else of each next one; and then
+by its KL divergence from the base model, there and on the task's own validation examples. The
+latter predicts forgetting, as "RL's Razor" found (Shenfeld, Pari & Agrawal
 2025, arXiv 2509.04259).
 
 `kept` is a share: 1 where nothing is forgotten. `retention.kept`, the headline, is the
@@ -32,7 +33,7 @@ from welltuned.evaluation.kl_reference import (
 from welltuned.evaluation.linear_probe import right_out_of_fold
 from welltuned.evaluation.retention_sets import LabelledSet, RetentionSets, TextSet
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
-from welltuned.tasks import Examples, Problem, language_modelling
+from welltuned.tasks import Examples, Problem, language_modelling, masked_language_modelling
 
 Result = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -81,7 +82,7 @@ class BaseAnswers:
         for number, one in enumerate(every):
             questions += _questions(subject, one, trains)
             progress(number + 1, len(every))
-        if subject.has_lm_head:
+        if subject.speaks:
             questions += _divergence(subject, "validation", own, trains)
         return cls(tuple(questions))
 
@@ -105,6 +106,8 @@ class BaseAnswers:
 def _questions(subject: EvalModel, one: TextSet, trains: Collection[int]) -> list[RetentionMeasure]:
     if isinstance(one, LabelledSet):
         return [Probe.of(subject, one)]
+    if subject.masked:
+        return [Loss.of(subject, one.name, *as_examples(subject, one))]
     if subject.has_lm_head:
         problem, examples = as_examples(subject, one)
         divergence = _divergence(subject, one.name, examples, trains)
@@ -218,7 +221,7 @@ class Drift:
 
 def as_examples(subject: EvalModel, texts: TextSet) -> tuple[Problem, Examples]:
     """Texts or conversations as a language model reads them, and the problem that judges them."""
-    problem = language_modelling(texts.records)
+    problem = masked_language_modelling() if subject.masked else language_modelling(texts.records)
     return problem, problem.codec.encode(subject.tokenizer, texts.records, subject.max_length)
 
 

@@ -183,6 +183,8 @@ class Head:
     config: PreTrainedConfig
     new: bool = True
     """Whether it is newly initialised; the output layer of a language model is not."""
+    masked: bool = False
+    """Whether it is an output layer that foretells hidden tokens, and not those that follow."""
     match: HeadMatch | None = None
     """What it takes over from the base's own head, where the base has one for labels."""
 
@@ -240,6 +242,8 @@ def load_model(model: ModelConfig, head: Head, anatomy: Anatomy, seed: int) -> L
     resized = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]}
     new = sorted({*report["missing_keys"], *resized, *changed})
     lacking = [name for name in new if anatomy.depth(name) > 0]
+    if head.masked:  # a trunk alone has no output layer: one is built on its embeddings
+        lacking = [name for name in lacking if name.startswith(f"{anatomy.trunk}.")]
     if lacking:
         raise RunFailed(
             Fault(

@@ -31,8 +31,8 @@ class CheckContext:
 
     strategy: Strategy
     anatomy: Anatomy
-    has_lm_head: bool
-    """Whether the model is a language model with its own output layer, and not a new head."""
+    speaks: bool
+    """Whether the model is a language model that says what follows, with its own output layer."""
     has_replay: bool
     """Whether `data.replay` names replay examples."""
 

@@ -47,7 +47,7 @@ class KL(Protection):
                 "response alone",
                 "use l2sp, ewc or wise_ft",
             )
-        elif not setting.has_lm_head:
+        elif not setting.speaks:
             yield self.fault(
                 "protection.kl_without_language_head",
                 "compares next-token predictions, but this task puts a new head on the model, "

@@ -4,7 +4,7 @@ To add one: a file or folder with a config and its problem, and its name in `TAS
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from welltuned.data.records import Records
 from welltuned.schema.plugins import OneOf, PluginError
@@ -13,6 +13,10 @@ from welltuned.tasks.classification import Classification, ClassificationProblem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation import Generation, GenerationProblem
 from welltuned.tasks.kto import Kto, KtoProblem
+from welltuned.tasks.masked_language_modelling import (
+    MaskedLanguageModelling,
+    MaskedLanguageModellingProblem,
+)
 from welltuned.tasks.parts import (
     Codec,
     LinearReadout,
@@ -36,6 +40,7 @@ TASKS = OneOf(
     Reward,
     Preference,
     Kto,
+    MaskedLanguageModelling,
     default=Classification.name(),
 )
 AnyTask = Annotated[Task, TASKS]
@@ -82,6 +87,16 @@ def language_modelling(records: Records) -> Problem:
     return GenerationProblem(Generation(), "plain").reading(records)
 
 
+def text_task(max_length: int | Literal["auto"]) -> Task:
+    """Plain texts to go on with, as a language model is pretrained; none is answered."""
+    return Generation(format="text", packing=True, scored_examples=0, max_length=max_length)
+
+
+def masked_language_modelling() -> Problem:
+    """The problem of foretelling hidden words of texts, as an encoder does by itself."""
+    return MaskedLanguageModellingProblem(MaskedLanguageModelling())
+
+
 __all__ = [
     "DEFAULT_TASK",
     "JUDGE_TASK",
@@ -99,6 +114,8 @@ __all__ = [
     "Kto",
     "KtoProblem",
     "LinearReadout",
+    "MaskedLanguageModelling",
+    "MaskedLanguageModellingProblem",
     "Objective",
     "Preference",
     "PreferenceProblem",
@@ -114,5 +131,7 @@ __all__ = [
     "TokenClassificationProblem",
     "Verdict",
     "language_modelling",
+    "masked_language_modelling",
     "restore_problem",
+    "text_task",
 ]

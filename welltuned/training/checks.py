@@ -33,6 +33,32 @@ def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: F
     check_trackers(config.training.report_to, faults)
     _require_unpacked(config, faults)
     _require_probed(config, problem, model, faults)
+    if model.head.masked:
+        faults.extend(_of_hidden_tokens(config.strategy, model))
+
+
+def _of_hidden_tokens(strategy: Strategy, model: ModelPlan) -> Iterator[Fault]:
+    """Yield why a strategy cannot foretell hidden tokens with this model."""
+    if strategy.input_positions:
+        yield Fault(
+            "strategy.vectors_among_hidden_tokens",
+            "strategy '{strategy}' puts vectors of its own among the tokens, some of which are to "
+            "be foretold where they stand",
+            None,
+            "set strategy={other}",
+            strategy=strategy.type,
+            other=frugal_strategy().type,
+        )
+    if model.builds_output_layer and not strategy.saves_whole_model:
+        yield Fault(
+            "strategy.output_layer_unsaved",
+            "the model has no output layer for hidden tokens, and strategy '{strategy}' saves "
+            "nothing but its own weights: the one that is built would be lost",
+            None,
+            "set strategy={other}, or use a model that was saved with its masked language model",
+            strategy=strategy.type,
+            other=default_strategy().type,
+        )
 
 
 def refuse_quantized_base(model: ModelConfig, strategy: Strategy) -> Iterator[Fault]:
@@ -65,7 +91,7 @@ def _check_quantization(config: RunConfig, model: ModelPlan, faults: Faults) -> 
 def check_protection(config: RunConfig, model: ModelPlan, faults: Faults) -> None:
     """Record why a protection cannot work."""
     has_replay = config.data.replay is not None
-    context = CheckContext(config.strategy, model.anatomy, model.has_lm_head, has_replay)
+    context = CheckContext(config.strategy, model.anatomy, model.speaks, has_replay)
     check_protections(config.protection, context, faults)
 
 

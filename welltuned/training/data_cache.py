@@ -41,7 +41,7 @@ JOURNAL = "journal.jsonl"
 _UNREAD = {"pooling", "max_length", "long"}
 """Options of a task that change nothing about how files are read."""
 _AFTER_READING = {
-    *("train", "validation", "test", "replay", "split", "max_train_examples"),
+    *("train", "validation", "test", "replay", "unlabelled", "split", "max_train_examples"),
     *("sample_seed", "duplicates", "compare_as", "missing", "leave_out", "decimal"),
     *("prompt_in_answers", "corrections", "folds", "fold"),
 }

@@ -74,6 +74,16 @@ class ModelPlan:
         a decoder that reads an encoder's states answers, and does not go on."""
         return not self.head.new and self.anatomy.encoder is None
 
+    @property
+    def speaks(self) -> bool:
+        """Whether that head says what follows, so that conversations can be read."""
+        return self.has_lm_head and not self.head.masked
+
+    @property
+    def builds_output_layer(self) -> bool:
+        """Whether it has none of its own for hidden tokens, so that one is built."""
+        return self.head.masked and lacks_output_layer(self.pretrained.own)
+
     def with_pooling(self, problem: Problem, pooling: str) -> ModelPlan:
         """The same with a head that reads something else."""
         return _plan(self.pretrained, problem, pooling, self.own_pooling)
@@ -152,6 +162,12 @@ def _find_pooling(pretrained: Pretrained, problem: Problem) -> OwnPooling | None
     if pooling := loading.own_pooling(pretrained.model):
         return OwnPooling(pooling, "the model's own pooling file")
     return None
+
+
+def lacks_output_layer(config: PreTrainedConfig) -> bool:
+    """Whether an encoder was saved without what foretells hidden tokens, as its config says."""
+    known = config.architectures or ["ForMaskedLM"]
+    return not any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in known)
 
 
 def pooling_of(config: PreTrainedConfig) -> str | None:

@@ -171,7 +171,7 @@ def check_run(config: RunConfig, cache: DataCache, faults: Faults | None = None)
     check_parts(config, problem, model, faults)
     check_contrast(config, problem, model.anatomy, splits.train, faults)
     check_optim(config, problem, model.anatomy, len(splits.train), faults)
-    read, speaks = cache.read_path, model.has_lm_head
+    read, speaks = cache.read_path, model.speaks
     sets = collect_sets(config.evaluation, splits, config.data, faults, speaks, read)
     before = read_replay(config.data, config.task, problem, splits, sets, faults, read)
     check_protection(config, model, faults)

@@ -138,7 +138,7 @@ def _scene(session: LoadedModel) -> GuardContext:
         problem=session.problem,
         examples=prepared.examples["train"],
         replay=prepared.replay,
-        general=embedded_text(language_of(texts_of(prepared.data)), subject.has_lm_head),
+        general=embedded_text(language_of(texts_of(prepared.data)), subject.speaks),
         training=_training(session),
         new=frozenset(session.origin.new),
         seed=session.config.training.seed,

@@ -168,6 +168,7 @@ class LoadedModel:
             max_length=prepared.max_length,
             batch_size=self.config.training.per_device_eval_batch_size,
             has_lm_head=prepared.model.has_lm_head,
+            masked=prepared.head.masked,
             precision=lambda: autocast(precision, self.device),
         )
 

@@ -53,6 +53,13 @@ def starting_notes(model: ModelPlan) -> Iterator[Message]:
             "saved with the model.",
             rows=rows,
         )
+    if model.builds_output_layer:
+        yield message(
+            "model.output_layer_built",
+            "The base model has no output layer for hidden tokens: one is built on its "
+            "embeddings, and what the family puts between is initialised. It is no guide to what "
+            "the base knew.",
+        )
     pooling = model.own_pooling
     if pooling is not None and pooling.tuned:
         yield message(

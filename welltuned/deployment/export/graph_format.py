@@ -38,7 +38,11 @@ class GraphFormat(ExportFormat):
 
     def refusal(self, manifest: ArtifactManifest) -> Fault | None:
         if manifest.problem.responder is None:
-            return None
+            if manifest.problem.has_new_head:
+                return None
+            return cannot_hold(
+                self.name, "it has no answers but losses of hidden tokens", "export to=plain"
+            )
         return cannot_hold(self.name, "it writes text, word by word", "export to=plain or to=gguf")
 
     def holds(self, artifact: Artifact) -> Fault | None:

@@ -27,6 +27,7 @@ _PIPELINES = {
     "AutoModelForSequenceClassification": "text-classification",
     "AutoModelForTokenClassification": "token-classification",
     "AutoModelForCausalLM": "text-generation",
+    "AutoModelForMaskedLM": "fill-mask",
 }
 """What the Hub calls what a model is for, by the class that loads it."""
 _LIBRARIES = ("gguf", "onnx", "openvino")

@@ -10,6 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.experiments.adaptation.config import AdaptationConfig
+from welltuned.experiments.adaptation.read_config import ADAPT
 from welltuned.experiments.executors import AnyExecutor, Local
 from welltuned.models.config import ModelConfig
 from welltuned.rlhf.algorithms import AnyAlgorithm, default_algorithm
@@ -76,6 +78,8 @@ OFF = "off"
 class CompareConfig(RunConfig):
     """A whole comparison. The options in `strategy` hold for the strategy of that type."""
 
+    reads_unlabelled: ClassVar[bool] = True
+
     model: ModelConfig = Field(
         default=ModelConfig(name=PROPOSED), examples=["microsoft/deberta-v3-small"]
     )
@@ -96,11 +100,14 @@ class CompareConfig(RunConfig):
     """`all`, `everything` (all, `bitfit`, `contrastive`, and every method of PEFT's that needs no
     options), types, and variants such as {type: lora, r: 64}. A variant may have a `name`, and
     other parts of a run's config: {type: lora, training: {learning_rate: 1e-3}}. `rlhf` takes the
-    parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}."""
+    parts of a pipeline: {type: rlhf, strategy: lora, reward: …, rl: …}. {type: adapt, strategy:
+    lora} is a strategy whose model has read `data.unlabelled` first."""
     reward: AnyRewards = Field(default=(), examples=["runs/reward"])
     """The reward of `rlhf`, as in a pipeline's config. With one, `all` includes `rlhf`."""
     rl: AnyAlgorithm = Field(default_factory=default_algorithm)
     """The RL algorithm where a strategy is `rlhf`."""
+    adaptation: AdaptationConfig = AdaptationConfig()
+    """How unlabelled texts are read where a strategy is `adapt`."""
     seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 3
     """The number of seeds, counted from `training.seed`, or the seeds themselves."""
     budget: BudgetConfig | None = None
@@ -160,6 +167,7 @@ class CompareConfig(RunConfig):
                 key=given,
                 pipeline=PIPELINE,
             )
+        self._require_adapt()
         if isinstance(self.seeds, tuple) and len(set(self.seeds)) != len(self.seeds or (0, 0)):
             raise conflict(
                 "compare.bad_seeds",
@@ -188,6 +196,18 @@ class CompareConfig(RunConfig):
                 "remove training.max_steps and training.num_train_epochs, or the budget",
             )
         return self
+
+    def _require_adapt(self) -> None:
+        read = "data.unlabelled" if self.data.unlabelled is not None else None
+        asked = read or ("adaptation" if self.adaptation != AdaptationConfig() else None)
+        if asked and ADAPT not in self._types():
+            raise conflict(
+                "compare.key_without_pipeline",
+                "'{key}' is given, but no strategy is {pipeline}",
+                "add {pipeline} to strategies, or remove it",
+                key=asked,
+                pipeline=ADAPT,
+            )
 
     @property
     def is_timed(self) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from welltuned.data.facts import DataFacts
+from welltuned.experiments.comparison.adapted_models import adapted_variants
 from welltuned.experiments.comparison.budget import CellBudget
 from welltuned.experiments.comparison.cache_key import cell_key
 from welltuned.experiments.comparison.cells import Cell, cell_record, plan_cells
@@ -151,6 +152,7 @@ def plan_comparison(
     variants, possible = _without(variants, absent), _without(possible, absent)
     _note(comparison, record)
     settled, data = record["settled"], facts.fingerprint
+    possible = adapted_variants(possible, comparison, settled, requester)
     spending = {name: CellBudget(**values) for name, values in scouted["spending"].items()}
     tuned = tune(comparison, config, possible, spending, settled, data, cache, requester)
     record["tuned"] = tuned.found

@@ -9,6 +9,9 @@ from typing import Any
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.experiments.adaptation.config import AdaptConfig
+from welltuned.experiments.adaptation.read_config import ADAPT
+from welltuned.experiments.comparison.adapt_variant import as_strategy, read_adaptation
 from welltuned.experiments.comparison.chosen_models import ChosenModel
 from welltuned.experiments.comparison.config import EVERYTHING, PIPELINE, SEVERAL, CompareConfig
 from welltuned.experiments.comparison.rlhf_variant import first_stage, read_pipeline
@@ -39,6 +42,8 @@ class Variant:
     """Why it is not possible, where that shows before anything is read."""
     model_label: str | None = None
     """What its model is called, where several are compared."""
+    adaptation: AdaptConfig | None = None
+    """What its model reads before, where it is `adapt`."""
 
     @property
     def slug(self) -> str:
@@ -79,7 +84,7 @@ def find_variants(
     variants: list[Variant] = []
     for on_model, given, asked in _requests(config, models or [ChosenModel(config.model)]):
         found = Faults()
-        read = _pipeline if given.get("type") == PIPELINE else _ordinary
+        read = _READERS.get(str(given.get("type")), _ordinary)
         variant = read(on_model, given, asked, document, found)
         if variant is not None:
             variants.append(variant)
@@ -153,6 +158,31 @@ def _pipeline(
     return Variant(asked.name, run, asked.by_name, pipeline, reasons, asked.model_label)
 
 
+def _adapting(
+    config: CompareConfig,
+    given: dict[str, Any],
+    asked: VariantRequest,
+    document: Document,
+    faults: Faults,
+) -> Variant | None:
+    """`adapt`: the run of another strategy, and what its model reads before."""
+    places = _places(asked.index, document)
+    run = _run_config(config, as_strategy(config, given), places, document, faults)
+    if run is None:
+        return None
+    own = Document(document.values, places, document.source)
+    adaptation = read_adaptation(config, given, run, own, faults)
+    if adaptation is None:
+        return None
+    return Variant(
+        asked.name, run, asked.by_name, model_label=asked.model_label, adaptation=adaptation
+    )
+
+
+_READERS = {PIPELINE: _pipeline, ADAPT: _adapting}
+"""Who reads the variants that are more than a strategy."""
+
+
 def _run_config(
     config: CompareConfig,
     given: dict[str, Any],
@@ -166,6 +196,7 @@ def _run_config(
     if options.get("type") == config.strategy.type:
         options = {**config.strategy.model_dump(mode="json", exclude_unset=True), **options}
     base = config.model_dump(mode="json", include=set(RunConfig.model_fields) - {"output_dir"})
+    base["data"]["unlabelled"] = None  # `adapt` alone reads them
     values = {**base, "strategy": options}
     for key, value in parts.items():
         values[key] = _merged(values[key], value)

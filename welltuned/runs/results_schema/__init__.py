@@ -6,6 +6,7 @@ what is read from a file has a type, and nothing is converted. Numbers that are 
 null in files.
 """
 
+from welltuned.runs.results_schema.adaptation import Adaptation
 from welltuned.runs.results_schema.answers import Answered, AnsweredExamples
 from welltuned.runs.results_schema.auto_tune import (
     AutoTuned,
@@ -72,6 +73,7 @@ from welltuned.runs.results_schema.start import StartedFrom, StartingHead, Start
 __all__ = [
     "CLOSED",
     "OPEN",
+    "Adaptation",
     "AlphaPoint",
     "AnswerEnd",
     "Answered",

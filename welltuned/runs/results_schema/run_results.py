@@ -7,6 +7,7 @@ from typing import NotRequired
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from welltuned.runs.results_schema.adaptation import Adaptation
 from welltuned.runs.results_schema.answers import Answered
 from welltuned.runs.results_schema.auto_tune import AutoTuned
 from welltuned.runs.results_schema.checks import AnswerEnd, Diagnosis, ProofRecord
@@ -108,6 +109,8 @@ class RunResults(PolicyResults, Kept):
     """How far the weights went back, with the protection `wise_ft`."""
     stages: NotRequired[Stages]
     """Of a pipeline: where the runs of its stages are."""
+    adaptation: NotRequired[Adaptation]
+    """Of a run whose model has read unlabelled texts first: how that went."""
     cross_validation: NotRequired[CrossValidation]
     """Of a run with folds: its runs. Scores are then those of all their answers (`test`), or means
     over folds."""

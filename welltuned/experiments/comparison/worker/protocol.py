@@ -8,6 +8,7 @@ _HERE = __name__.rpartition(".")[0]
 SCOUT = f"{_HERE}.feasibility:check_feasibility"
 BASELINES = f"{_HERE}.baselines:run_baselines"
 RLHF = f"{_HERE}.final_policy:carry_out_pipeline"
+ADAPT_MODEL = f"{_HERE}.adapting:adapt_model"
 """Who carries a request out; imported in its process alone."""
 
 
@@ -32,7 +33,7 @@ class Request(TypedDict, total=False):
     """What a worker is asked to do. Each `do` has keys of its own."""
 
     do: str
-    """Who does it: `SCOUT`, `BASELINES`, `RLHF`, or `TRAIN` of the executors."""
+    """Who does it: `SCOUT`, `BASELINES`, `RLHF`, `ADAPT_MODEL`, or `TRAIN` of the executors."""
     data: str
     """The folder of what the comparison's processes have read and tokenised."""
     folder: str

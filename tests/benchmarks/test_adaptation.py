@@ -1,0 +1,49 @@
+"""The figures of `benchmarks/adaptation.py`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptation import EXTENDED, PLAIN, READ, gain, table, unlabelled, variants
+
+
+def test_gains_are_of_the_same_texts() -> None:
+    before_N = np.tile([0.0, 1.0], 100)
+    value, low, high = gain(before_N, before_N)
+    assert (value, low, high) == (0, 0, 0)
+    value, low, high = gain(before_N, np.ones(200))
+    assert value == pytest.approx(0.5)
+    assert 0.4 < low < value < high < 0.6
+
+
+def test_texts_are_written_without_their_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = [{"text": f"text {i}", "label": 1} for i in range(3)]
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    file = Path(unlabelled(folder, tmp_path, most=2))
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        {"text": "text 0"}, {"text": "text 1"},
+    ]  # fmt: skip
+
+
+def test_new_tokens_are_a_row_of_their_own() -> None:
+    assert [one["name"] for one in variants("full", 9)] == [PLAIN, READ, EXTENDED]
+    assert [one["name"] for one in variants("full", 0)] == [PLAIN, READ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_row_for_each_way_of_reading(language: str) -> None:
+    adaptation = {
+        "seconds": 120, "loss_before": 9.0, "loss": 4.5, "tokens_saved": 0.25,
+        "output_layer_built": True, "retention": {"kept": 0.9},
+    }  # fmt: skip
+    told = {"gain": (0.02, -0.01, 0.05), "adaptation": adaptation}
+    found = {"accuracy": 0.7, "texts": 100, READ: told, EXTENDED: told}
+    lines = table({"reviews": found}, language).splitlines()
+    assert len(lines) == 4
+    assert lines[2].endswith("| 0.700 | +2.0 [-1.0, +5.0] | 2 min | – → 4.50 | 25% | 0.90 |")
