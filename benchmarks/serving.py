@@ -4,8 +4,9 @@ One model, all-MiniLM-L6-v2 tuned for a few steps, sentences of `sentiment_en_mr
 `predict` answers all texts in this process, and the server, in a process of its own on the same
 cores, is asked by so many clients that its queue is never empty, with requests of 1, 8 and 32
 texts. Then requests arrive at random times (Poisson) at half of the rate that it has reached, and
-the time of each is taken; those of the largest requests also where the server refuses what would
-be late. At the end it is stopped under load, and requests without an answer are counted.
+the time of each is taken, and how much of the time the model was at work; those of the largest
+requests also where the server refuses what would be late. At the end it is stopped under load, and
+requests without an answer are counted.
 
 The clients' own work is done on the same cores, and is part of what the server appears to take. So
 there are two ratios to `predict`: of texts a second, and of the processor's seconds that a text
@@ -36,6 +37,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import psutil
 
@@ -49,9 +51,12 @@ SIZES = (1, 8, 32)
 HEADS = {
     "en": (
         *("texts a request", "texts/s", "of `predict`", "by CPU seconds"),
-        *("p50 at half load", "p99 at half load"),
+        *("p50 at half load", "p99 at half load", "model at work", "texts a batch"),
     ),
-    "zh": ("文本数/请求", "文本/秒", "与 `predict` 之比", "按 CPU 秒", "半负载 p50", "半负载 p99"),
+    "zh": (
+        *("文本数/请求", "文本/秒", "与 `predict` 之比", "按 CPU 秒"),
+        *("半负载 p50", "半负载 p99", "模型在工作", "每批文本"),
+    ),
 }
 WORDS = {
     "en": "`predict`: {predict:.0f} texts/s, {cpu:.1f} ms of the processor for each. The bound is "
@@ -136,6 +141,10 @@ class Found:
     """Of the server, by the texts of a request."""
     latencies: dict[int, list[float]] = field(default_factory=dict)
     """Seconds of each request at half load."""
+    at_work: dict[int, float] = field(default_factory=dict)
+    """The share of that time in which the model computed."""
+    together: dict[int, float] = field(default_factory=dict)
+    """Texts that were answered in one batch, in the mean."""
     kept: list[float] = field(default_factory=list)
     """The same of the largest requests, where what would be late is refused."""
     refused: float = 0.0
@@ -158,8 +167,12 @@ def measured(run: wt.Run, texts: Sequence[str], rounds: int) -> Found:
                     rows = asyncio.run(saturate(port, texts, size))
                 found.differ = max(found.differ, difference(rows, expected))
         for size, rate in found.rates.items():
+            before, start = batches_of(port), time.perf_counter()
             asked = half_load(port, texts, size, rate.speed / 2 / size)
             found.latencies[size], _ = asyncio.run(asked)
+            passed, work = time.perf_counter() - start, batches_of(port) - before
+            found.at_work[size] = work.seconds / passed
+            found.together[size] = work.inputs / work.number
         found.asked, found.lost = asyncio.run(stopped_under_load(process, port, texts))
     most, speed = SIZES[-1], found.rates[SIZES[-1]].speed
     with server(run, "--refuse-late") as (_, port):
@@ -167,6 +180,28 @@ def measured(run: wt.Run, texts: Sequence[str], rounds: int) -> Found:
         found.kept, refused = asyncio.run(half_load(port, texts, most, speed / 2 / most))
     found.refused = refused / (refused + len(found.kept))
     return found
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What a server has answered."""
+
+    number: float
+    inputs: float
+    seconds: float
+
+    def __sub__(self, before: Batches) -> Batches:
+        return Batches(
+            self.number - before.number, self.inputs - before.inputs, self.seconds - before.seconds
+        )
+
+
+def batches_of(port: int) -> Batches:
+    """By its own metrics."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+        told = dict(re.findall(r"^welltuned_batch_(\w+) (\S+)$", page.read().decode(), re.M))
+    names = "inputs_count", "inputs_sum", "seconds_sum"
+    return Batches(*(float(told[name]) for name in names))
 
 
 def difference(rows: Sequence[Any], expected: Sequence[Any]) -> float:
@@ -337,7 +372,8 @@ def table(found: Found, language: str) -> str:
         ratios = rate.speed / found.predict.speed, found.predict.cpu / rate.cpu
         times = (quantile_ms(found.latencies[size], share) for share in (0.5, 0.99))
         cells = [f"{size}", f"{rate.speed:.0f}", *(f"{ratio:.2f}" for ratio in ratios)]
-        rows.append([*cells, *(f"{time:.0f} ms" for time in times)])
+        busy = f"{found.at_work[size]:.0%}", f"{found.together[size]:.1f}"
+        rows.append([*cells, *(f"{time:.0f} ms" for time in times), *busy])
     environment = describe_environment()
     said = WORDS[language].format(
         predict=found.predict.speed,

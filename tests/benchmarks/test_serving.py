@@ -19,6 +19,8 @@ FOUND = serving.Found(
     predict=rate(500.0),
     rates={1: rate(300.0), 32: rate(480.0)},
     latencies={1: [0.01] * 99 + [0.2], 32: [0.05]},
+    at_work={1: 0.8, 32: 0.55},
+    together={1: 2.5, 32: 32.0},
     kept=[0.02],
     refused=0.25,
     differ=2e-7,
@@ -30,7 +32,7 @@ FOUND = serving.Found(
 @pytest.mark.parametrize("language", serving.PAGES)
 def test_the_table_has_a_row_for_each_size_and_what_was_lost(language: str) -> None:
     found = serving.table(FOUND, language)
-    assert "| 32 | 480 | 0.96 | 1.00 | 50 ms | 50 ms |" in found
+    assert "| 32 | 480 | 0.96 | 1.00 | 50 ms | 50 ms | 55% | 32.0 |" in found
     assert "| 1 | 300 | 0.60 | 1.00 | 10 ms |" in found and "120" in found and "25.0%" in found
 
 
