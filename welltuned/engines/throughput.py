@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 import torch
 
+from welltuned.data.windows import WINDOWS
 from welltuned.engines import distributed
 from welltuned.engines.events import Step
 from welltuned.engines.job import Outcome
@@ -63,7 +64,7 @@ class Meter:
     def measuring(self, batch: dict[str, torch.Tensor]) -> Iterator[None]:
         """Around the forward and backward pass of a micro-batch."""
         positions = batch["input_ids"].numel()
-        self._examples += len(batch["input_ids"])
+        self._examples += len(batch.get(WINDOWS, batch["input_ids"]))  # texts, not their rows
         self._tokens += int(batch["attention_mask"].sum())
         self._positions += positions
         if self._flops_per_position:

@@ -27,6 +27,8 @@ def block_states(
             subject.batch_size,
             subject.precision,
         )
+        if examples.windows is None:
+            return states_LRH
         return np.stack([examples.text_means(state_RH) for state_RH in states_LRH])
     return word_states(
         subject.model,

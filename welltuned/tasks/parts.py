@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     Batch = dict[str, torch.Tensor]
 
 AUTO = "auto"
-_FULL = 4
-"""Bytes of a float32."""
 
 Target = TypeVar("Target", contravariant=True)
 """One target, as the codec reads it: a number, flags, tag numbers or judgements."""
@@ -363,7 +361,7 @@ class Verdict(ABC):
 
 def in_full(logits: torch.Tensor) -> torch.Tensor:
     """In float32 at least, which losses need; what is computed in float64 stays so."""
-    return logits if logits.element_size() > _FULL else logits.float()
+    return logits.float() if logits.element_size() < 8 else logits  # bytes
 
 
 def one_hot(classes_M: np.ndarray, number: int) -> np.ndarray:

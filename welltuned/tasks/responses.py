@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-
 Form = Literal["auto", "chat", "plain"]
 """How prompt and response become one text where no separator parts them.
 auto: through the chat template where the tokenizer has one."""

@@ -34,9 +34,9 @@ def block_features(
     """
     anatomy, number = subject.anatomy, len(examples)
     own = token_of_own_head(anatomy)
-    layers = chosen_layers(anatomy.num_layers, anatomy.hidden_size, number)
-    shape = len(examples.encoded), len(layers), anatomy.hidden_size
-    features_RCH = np.zeros(shape, dtype=np.float32)
+    rows = len(examples.encoded)
+    layers = chosen_layers(anatomy.num_layers, anatomy.hidden_size, rows)
+    features_RCH = np.zeros((rows, len(layers), anatomy.hidden_size), dtype=np.float32)
     done = 0
     for indices, mask_BT, states in capture_hidden_states(
         subject.model,
@@ -50,7 +50,7 @@ def block_features(
             pooled_BH = pool(states[layer].float(), mask_BT, own if pooling == "model" else pooling)
             features_RCH[indices, place] = pooled_BH.cpu().numpy()
         done += len(indices)
-        progress(done * number // len(examples.encoded))
+        progress(done * number // rows)
     return examples.text_means(features_RCH).reshape(number, -1)
 
 
