@@ -51,6 +51,9 @@ from welltuned.strategies import ParameterGroup
 # --- The learner ----------------------------------------------------------------
 
 
+_AS_IN_TRAINING = ("optim", "optim_args", "weight_decay", "adam_epsilon", "lr_scheduler_type")
+
+
 @dataclass
 class Learner:
     """An actor under way: its optimizer, its schedule, and β."""
@@ -77,12 +80,8 @@ class Learner:
         training = ResolvedTraining(
             metric_for_best_model="reward",
             learning_rate=rate,
-            weight_decay=algorithm.weight_decay,
-            optim=algorithm.optim,
-            optim_args=algorithm.optim_args,
-            adam_epsilon=algorithm.adam_epsilon,
-            lr_scheduler_type=algorithm.lr_scheduler_type,
             warmup_ratio=0.0,
+            **{key: getattr(algorithm, key) for key in _AS_IN_TRAINING},
         )
         policy = actor.parameter_groups()
         groups = [*policy, *_value_groups(actor, algorithm, rate)]
