@@ -51,9 +51,6 @@ from welltuned.strategies import ParameterGroup
 # --- The learner ----------------------------------------------------------------
 
 
-_AS_IN_TRAINING = ("optim", "optim_args", "weight_decay", "adam_epsilon", "lr_scheduler_type")
-
-
 @dataclass
 class Learner:
     """An actor under way: its optimizer, its schedule, and β."""
@@ -77,11 +74,12 @@ class Learner:
         """Ready to learn from `total_batches` batches; the learning rate is a number."""
         rate = algorithm.learning_rate
         assert not isinstance(rate, str)
+        same = ("optim", "optim_args", "weight_decay", "adam_epsilon", "lr_scheduler_type")
         training = ResolvedTraining(
             metric_for_best_model="reward",
             learning_rate=rate,
             warmup_ratio=0.0,
-            **{key: getattr(algorithm, key) for key in _AS_IN_TRAINING},
+            **{key: getattr(algorithm, key) for key in same},
         )
         policy = actor.parameter_groups()
         groups = [*policy, *_value_groups(actor, algorithm, rate)]
