@@ -74,15 +74,12 @@ class Learner:
         """Ready to learn from `total_batches` batches; the learning rate is a number."""
         rate = algorithm.learning_rate
         assert not isinstance(rate, str)
+        same = ("optim", "optim_args", "weight_decay", "adam_epsilon", "lr_scheduler_type")
         training = ResolvedTraining(
             metric_for_best_model="reward",
             learning_rate=rate,
-            weight_decay=algorithm.weight_decay,
-            optim=algorithm.optim,
-            optim_args=algorithm.optim_args,
-            adam_epsilon=algorithm.adam_epsilon,
-            lr_scheduler_type=algorithm.lr_scheduler_type,
             warmup_ratio=0.0,
+            **{key: getattr(algorithm, key) for key in same},
         )
         policy = actor.parameter_groups()
         groups = [*policy, *_value_groups(actor, algorithm, rate)]

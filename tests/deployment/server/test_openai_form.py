@@ -13,10 +13,8 @@ from welltuned.deployment.server.openai_form import (
     ChatForm,
     TextForm,
     asked_prompts,
-    asked_tools,
     check_model,
     conversation_of,
-    names_of,
     wish_of,
 )
 from welltuned.deployment.server.refusal import Refusal
@@ -88,7 +86,7 @@ def test_parameters_reach_the_decoder() -> None:
 def test_roles_and_parts_of_messages_are_read_as_in_files() -> None:
     parts = [{"type": "text", "text": "was it "}, {"type": "text", "text": "good"}]
     messages = [{"role": "developer", "content": "be brief"}, {"role": "user", "content": parts}]
-    assert conversation_of(chat(messages), True, True) == [
+    assert conversation_of(chat(messages), True) == [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "was it good"},
     ]
@@ -106,26 +104,21 @@ def test_roles_and_parts_of_messages_are_read_as_in_files() -> None:
     ],
 )
 def test_what_cannot_be_answered_is_told(messages: Any, code: str) -> None:
-    assert told(conversation_of, chat(messages), True, True) == (422, [code])
+    assert told(conversation_of, chat(messages), True) == (422, [code])
 
 
 def test_no_message_is_passed_over() -> None:
     """A model of plain texts reads the last one alone."""
-    assert told(conversation_of, chat([*ASKED, *ASKED]), False, False)[1] == [
-        "serve.one_message_alone"
-    ]
-    assert conversation_of(chat(), False, False) == ASKED
+    assert told(conversation_of, chat([*ASKED, *ASKED]), False)[1] == ["serve.one_message_alone"]
+    assert conversation_of(chat(), False) == ASKED
 
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
 
-def test_tools_stand_with_the_first_turn_unless_none_may_be_called() -> None:
-    (turn,) = cast(list[Any], conversation_of(chat(tools=[TOOL]), True, True))
+def test_tools_stand_with_the_first_turn() -> None:
+    (turn,) = cast(list[Any], conversation_of(chat(tools=[TOOL]), True, [TOOL]))
     assert json.loads(turn["tools"]) == [TOOL] and turn["content"] == ASKED[0]["content"]
-    assert names_of(asked_tools(chat(tools=[TOOL]))) == {"weather"}
-    without = chat(tools=[TOOL], tool_choice="none")
-    assert conversation_of(without, True, False) == ASKED and asked_tools(without) == []
 
 
 def test_calls_and_results_of_earlier_turns_are_kept() -> None:
@@ -135,15 +128,9 @@ def test_calls_and_results_of_earlier_turns_are_kept() -> None:
         {"role": "assistant", "content": None, "tool_calls": [called]},
         {"role": "tool", "content": "rain", "tool_call_id": "1"},
     ]
-    turns = cast(list[Any], conversation_of(chat(messages, tools=[TOOL]), True, True))
+    turns = cast(list[Any], conversation_of(chat(messages), True, [TOOL]))
     assert json.loads(turns[1]["tool_calls"])[0]["function"]["name"] == "weather"
     assert (turns[2]["role"], turns[2]["content"]) == ("tool", "rain")
-
-
-def test_tools_that_the_template_does_not_read_or_that_have_no_name_are_refused() -> None:
-    asked = chat(tools=[TOOL])
-    assert told(conversation_of, asked, True, False) == (422, ["serve.tools_unread"])
-    assert told(names_of, [{"function": {}}]) == (422, ["serve.tool_without_name"])
 
 
 def test_prompts_are_one_or_several() -> None:

@@ -39,10 +39,8 @@ from welltuned.deployment.server.openai_form import (
     CompletionForm,
     TextForm,
     asked_prompts,
-    asked_tools,
     check_model,
     conversation_of,
-    names_of,
     wish_of,
 )
 from welltuned.deployment.server.refusal import (
@@ -54,6 +52,7 @@ from welltuned.deployment.server.refusal import (
     log_failure,
     status_of,
 )
+from welltuned.deployment.server.tools import asked_tools, names_of
 from welltuned.deployment.server.waiting import SpokenStream, unless_gone
 from welltuned.errors import Fault, WelltunedError
 from welltuned.tasks import Responder
@@ -106,8 +105,8 @@ class Service:
         """An answer to a conversation, in OpenAI's form."""
         body = read_body(ChatBody, await request.body())
         responder = self._responder(body)
-        given = conversation_of(body, self._reads_turns, self._reads_tools)
-        names = names_of(asked_tools(body))
+        tools = asked_tools(body, self._reads_tools)
+        given, names = conversation_of(body, self._reads_turns, tools), names_of(tools)
         parse = partial(parse_calls, self.predictor.tokenizer, names=names) if names else None
         form = ChatForm(self.name, parse=parse)
         return await self._write(request, body, [given], form, responder)

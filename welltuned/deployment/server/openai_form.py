@@ -17,10 +17,10 @@ from welltuned.data.message_parsing import Unreadable, as_turns, with_tools
 from welltuned.deployment.server.bodies import ChatBody, CompletionBody, WritingBody
 from welltuned.deployment.server.conversation import Given, Spoken, Wish
 from welltuned.deployment.server.refusal import Refusal
+from welltuned.deployment.server.tools import TOOL_CHOICES, Tool
 from welltuned.errors import Fault
 from welltuned.tasks import Responder
 
-TOOL_CHOICES = ("none", "auto")
 _CHANGE_NOTHING = {
     "metadata",
     "prompt_cache_key",
@@ -81,23 +81,13 @@ def wish_of(body: WritingBody, responder: Responder) -> Wish:
     return Wish({key: value for key, value in asked.items() if value is not None}, tuple(stops))
 
 
-def conversation_of(body: ChatBody, reads_turns: bool, reads_tools: bool) -> Given:
+def conversation_of(body: ChatBody, reads_turns: bool, tools: Sequence[Tool] = ()) -> Given:
     """The messages as turns, with the tools that they may call.
 
     Raises `Refusal` where they are none, or cannot be answered.
     """
-    if (asked := asked_tools(body)) and not reads_tools:
-        raise Refusal(
-            422,
-            Fault(
-                "serve.tools_unread",
-                "the model's chat template has no place for tools",
-                None,
-                "leave 'tools' out, or describe them in a system message",
-            ),
-        )
     try:
-        turns = with_tools(asked or None, as_turns(body.messages, "messages"), "tools")
+        turns = with_tools([*tools] or None, as_turns(body.messages, "messages"), "tools")
     except Unreadable as error:
         raise Refusal(422, error.fault) from None
     if turns[-1]["role"] == "assistant":
@@ -122,28 +112,6 @@ def conversation_of(body: ChatBody, reads_turns: bool, reads_tools: bool) -> Giv
         )
     _check_texts([turn["content"] for turn in turns[-1:]], [turn["content"] for turn in turns])
     return [{key: said for key, said in turn.items() if key != "weight"} for turn in turns]
-
-
-def asked_tools(body: ChatBody) -> list[dict[str, Any]]:
-    """The tools that may be called."""
-    return [] if body.tool_choice == "none" else body.tools or []
-
-
-def names_of(tools: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """What they are called. Raises `Refusal` for one without a name."""
-    functions = [tool.get("function", tool) for tool in tools]
-    names = [one.get("name") if isinstance(one, dict) else None for one in functions]
-    if not all(isinstance(name, str) for name in names):
-        raise Refusal(
-            422,
-            Fault(
-                "serve.tool_without_name",
-                "a tool has no name",
-                None,
-                'write each as {{"type": "function", "function": {{"name": "…"}}}}',
-            ),
-        )
-    return frozenset(map(str, names))
 
 
 def asked_prompts(body: CompletionBody, most: int) -> list[Given]:
