@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from comparing import carried_out, values_for, without_processes
+from drawing import without_charts
 from forking import Forks
 from support import (
     ENCODERS,
@@ -41,6 +42,7 @@ os.environ.setdefault("WELLTUNED_ALLOW_IMPORTS", "1")  # files that tests write 
 os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+REPORTS = Path(__file__).parent / "reports"
 
 
 LONGEST_FIRST = (
@@ -83,6 +85,15 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def only_our_own(request: pytest.FixtureRequest) -> Iterator[None]:
     with only_what_is_meant(request.path):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_charts_that_are_looked_at(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Charts are drawn for the tests of reports, and for files marked so."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.node.get_closest_marker("charts") and REPORTS not in request.path.parents:
+            without_charts(patch)
         yield
 
 

@@ -27,6 +27,8 @@ from welltuned.experiments.executors.local import LocalWorker
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 
+pytestmark = pytest.mark.charts
+
 HEAD = {"type": "partial", "num_blocks": 0}
 TEXTS = [row["text"] for row in make_rows(4, seed=5)]
 

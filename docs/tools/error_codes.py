@@ -34,7 +34,8 @@ FAULTS = {
 the words are."""
 MESSAGES = {"message": 1, "note": 1}
 """The same of what makes the sentences that reports translate."""
-PASSED_ON = {*FAULTS, *MESSAGES, "verbatim"}
+MAKERS = FAULTS | MESSAGES
+PASSED_ON = {*MAKERS, "verbatim"}
 """Functions that may pass on a code and words they are given: their own callers are read too, and
 `verbatim` copies a fault that stands already."""
 
@@ -76,13 +77,13 @@ class Coded:
 @cache
 def faults() -> tuple[Coded, ...]:
     """Every fault of the package, in the order of files."""
-    return tuple(_calls(FAULTS))
+    return tuple(_coded(FAULTS))
 
 
 @cache
 def messages() -> tuple[Coded, ...]:
     """Every message that reports translate."""
-    return tuple(_calls(MESSAGES))
+    return tuple(_coded(MESSAGES))
 
 
 def uncoded(package: Path = PACKAGE) -> Iterator[str]:
@@ -90,8 +91,8 @@ def uncoded(package: Path = PACKAGE) -> Iterator[str]:
 
     Those need not be literal where a function of `PASSED_ON` hands on its own arguments.
     """
-    for file, call, owner in _every_call(FAULTS | MESSAGES, package):
-        if owner not in PASSED_ON and not _is_coded(call, FAULTS | MESSAGES):
+    for file, call, owner in _every_call(package):
+        if owner not in PASSED_ON and not _is_coded(call, MAKERS):
             yield f"{file.relative_to(package.parent)}:{call.lineno}"
 
 
@@ -115,9 +116,9 @@ def _cell(template: str) -> str:
     return template.replace("{{", "{").replace("}}", "}").replace("|", "\\|")
 
 
-def _calls(words_at: dict[str, int]) -> Iterator[Coded]:
-    for file, call, _ in _every_call(words_at, PACKAGE):
-        if not _is_coded(call, words_at):
+def _coded(words_at: dict[str, int]) -> Iterator[Coded]:
+    for file, call, _ in _every_call(PACKAGE):
+        if _name(call) not in words_at or not _is_coded(call, words_at):
             continue
         code, words, *remedy = (text for i in range(len(call.args)) if (text := _text(call, i)))
         given = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
@@ -126,22 +127,29 @@ def _calls(words_at: dict[str, int]) -> Iterator[Coded]:
         yield Coded(code, words, "".join(remedy), place, given, more)
 
 
-def _every_call(
-    words_at: dict[str, int], package: Path
-) -> Iterator[tuple[Path, ast.Call, str | None]]:
-    """(file, call, what the function is called in which it stands; of `__init__`, the class)."""
-    for file in sorted(package.rglob("*.py")):
-        for node, owner in _walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and _name(node) in words_at and not _is_another(node):
-                yield file, node, owner
+@cache
+def _every_call(package: Path) -> tuple[tuple[Path, ast.Call, str | None], ...]:
+    """(file, call, what the function is called in which it stands; of `__init__`, the class).
+
+    Of what makes faults or messages alone.
+    """
+    return tuple(
+        (file, node, owner)
+        for file in sorted(package.rglob("*.py"))
+        for node, owner in _walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _name(node) in MAKERS and not _is_another(node)
+    )
 
 
-def _walk(node: ast.AST, owner: str | None = None) -> Iterator[tuple[ast.AST, str | None]]:
-    yield node, owner
-    if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name != "__init__":
-        owner = node.name
-    for child in ast.iter_child_nodes(node):
-        yield from _walk(child, owner)
+def _walk(tree: ast.AST) -> Iterator[tuple[ast.AST, str | None]]:
+    """Every node, in the order of the source, and the function or class in which it stands."""
+    waiting: list[tuple[ast.AST, str | None]] = [(tree, None)]
+    while waiting:
+        node, owner = waiting.pop()
+        yield node, owner
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name != "__init__":
+            owner = node.name
+        waiting += [(child, owner) for child in reversed([*ast.iter_child_nodes(node)])]
 
 
 def _is_another(call: ast.Call) -> bool:

@@ -13,6 +13,8 @@ from comparing import without_processes
 from support import config_values
 from welltuned.training import train
 
+pytestmark = pytest.mark.charts
+
 
 @pytest.fixture
 def call(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:

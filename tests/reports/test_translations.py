@@ -6,6 +6,7 @@ import ast
 import re
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -78,14 +79,22 @@ OF_MODELS = {*SPOKEN.values(), *PLACES, *PROPOSED}
 OF_OURS = {*OF_METRICS, *OF_MEASURES, *OF_PHASES, *OF_MODELS}
 LABELS = sorted({*REASONS, *in_templates(), *in_code(), *OF_OURS, *NAMES})
 DIVERGED = re.compile(r'DivergedError\(\s*Fault\(\s*"([\w.]+)"')
-EXPLOSIONS = {
-    *(found.code for found in faults() if "rlhf/safeguards.py" in found.place),
-    *(code for file in (ROOT / "rlhf").rglob("*.py") for code in DIVERGED.findall(read(file))),
-}
-"""Faults that end the training of a policy: its report tells them as messages."""
-MESSAGES = {found.code: found.text for found in messages()} | {
-    found.code: found.text for found in faults() if found.code in EXPLOSIONS
-}
+
+
+@cache
+def explosions() -> set[str]:
+    """Faults that end the training of a policy: its report tells them as messages."""
+    return {
+        *(found.code for found in faults() if "rlhf/safeguards.py" in found.place),
+        *(code for file in (ROOT / "rlhf").rglob("*.py") for code in DIVERGED.findall(read(file))),
+    }
+
+
+@cache
+def sentences() -> dict[str, str]:
+    """What reports say in sentences, by code."""
+    told = {found.code: found.text for found in faults() if found.code in explosions()}
+    return {found.code: found.text for found in messages()} | told
 
 
 def fields(text: str) -> set[str | None]:
@@ -93,10 +102,10 @@ def fields(text: str) -> set[str | None]:
 
 
 def test_there_is_a_second_language_and_much_to_translate() -> None:
-    assert "zh" in LANGUAGES and len(LABELS) > 100 and len(MESSAGES) > 30
+    assert "zh" in LANGUAGES and len(LABELS) > 100 and len(sentences()) > 30
     assert "Which strategy for {data}?" in LABELS, "templates are read"
-    assert "compare.no_finished_strategy" in MESSAGES, "reasons are read"
-    assert len(EXPLOSIONS) == 6, "faults that end a policy's training are read"
+    assert "compare.no_finished_strategy" in sentences(), "reasons are read"
+    assert len(explosions()) == 6, "faults that end a policy's training are read"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -108,13 +117,13 @@ def test_no_label_is_missing_and_none_is_left_over(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_message_is_missing_and_none_is_left_over(language: str) -> None:
-    assert catalogue(language)["messages"].keys() == MESSAGES.keys()
+    assert catalogue(language)["messages"].keys() == sentences().keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_has_the_values_of_its_english(language: str) -> None:
     texts = catalogue(language)
-    english = {label: label for label in texts["labels"]} | MESSAGES
+    english = {label: label for label in texts["labels"]} | sentences()
     for key, translation in (texts["labels"] | texts["messages"]).items():
         assert fields(english[key]) == fields(translation), key
         assert translation.strip() == translation != ""

@@ -16,6 +16,7 @@ import yaml
 
 import welltuned as wt
 from counting import count_work
+from drawing import without_charts
 from faults import codes, fails, refused
 from pipelines import SHORT, generation, values_of
 from support import STRATEGIES, make_rows, write_rows
@@ -26,6 +27,8 @@ from welltuned.rlhf.stages import check_stages
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
 from welltuned.training.data_cache import DataCache
+
+pytestmark = pytest.mark.charts
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -60,7 +63,9 @@ def restart(run: Run, **changes: Any) -> Run:
     values["output_dir"] = str(run.folder)
     for key, change in changes.items():
         values[key] = {**values[key], **change} if isinstance(change, dict) else change
-    return wt.train(values)
+    with pytest.MonkeyPatch.context() as patch:
+        without_charts(patch)
+        return wt.train(values)
 
 
 def unfinish(run: Run, stage: str) -> None:

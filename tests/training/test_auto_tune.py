@@ -12,6 +12,8 @@ from welltuned.config import run_config_from
 from welltuned.runs import Run
 from welltuned.training import train
 
+pytestmark = pytest.mark.charts
+
 
 @pytest.fixture(scope="module")
 def found(tiny: Any, sentiment: str, tmp_path_factory: pytest.TempPathFactory) -> Run:

@@ -65,6 +65,10 @@ STYLE: Any = {
 }
 
 
+_MARGIN = 0.1
+"""Around a chart, in inches."""
+
+
 @contextmanager
 def figure_in_style(width: float, height: float) -> Iterator[Figure]:
     """An empty figure of so many inches, to be drawn and written in the style of the pages.
@@ -81,7 +85,8 @@ def figure_in_style(width: float, height: float) -> Iterator[Figure]:
 def to_svg(figure: Figure, title: str) -> Markup:
     """The figure as an `<svg>` that fills its container.
 
-    It has its title for those who hear the page.
+    It has its title for those who hear the page. What it is cut down to is measured here: asked
+    for a tight box, matplotlib would draw everything twice.
     """
     buffer = io.StringIO()
     with warnings.catch_warnings():
@@ -91,7 +96,7 @@ def to_svg(figure: Figure, title: str) -> Markup:
             buffer,
             format="svg",
             transparent=True,
-            bbox_inches="tight",
+            bbox_inches=figure.get_tightbbox().padded(_MARGIN),
             metadata={"Date": None, "Creator": None},
         )
     text = buffer.getvalue()

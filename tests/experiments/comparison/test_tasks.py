@@ -12,6 +12,8 @@ from sentences import make_sentences, write_conll
 from support import WORDS, make_rows, write_rows
 from welltuned.metrics import family_of
 
+pytestmark = pytest.mark.charts
+
 PLAIN = ["lora", {"type": "partial", "num_blocks": 2}]
 
 

@@ -13,6 +13,8 @@ from welltuned.schema.messages import render_message
 from welltuned.training.diagnosis import finding_lines, verdict
 from welltuned.training.diagnosis.optimum import optimum_found
 
+pytestmark = pytest.mark.charts
+
 HEAD = {"type": "partial", "num_blocks": 0}
 
 
