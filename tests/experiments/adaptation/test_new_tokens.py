@@ -51,8 +51,24 @@ def test_new_tokens_stand_for_whole_words_alone() -> None:
 
 
 def tokens(tokenizer: Any, text: str) -> list[str]:
-    found: list[str] = tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
-    return found
+    return [
+        token.strip() for token in tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
+    ]
+
+
+def test_a_space_that_belongs_to_a_word_is_taken_with_it() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = {token: i for i, token in enumerate(["[UNK]", "\u0120", *"abehlot"])}
+    backend = Tokenizer(models.BPE(letters, [], unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
+    new = find_new_tokens(tokenizer, ["a hotel"] * 5, 1)
+    assert [(token.word, token.saves) for token in new] == [("hotel", 25)]
+    add_tokens(small_model(len(tokenizer)), tokenizer, new)
+    ids = tokenizer("a hotel b")["input_ids"]
+    assert ids == [letters["a"], len(letters), letters["\u0120"], letters["b"]]
 
 
 def small_model(rows: int) -> Any:

@@ -14,6 +14,8 @@ import welltuned as wt
 from support import fit, job_for, tune
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.events import Listener, Step
+from welltuned.engines.feed import micro_batches_of
+from welltuned.engines.step_plan import StepPlan
 from welltuned.runs import Run
 from welltuned.training import train
 
@@ -54,6 +56,16 @@ def test_both_engines_draw_the_same_masks(masked: str, few: str) -> None:
     ours, theirs = (losses_of(engine, masked, few) for engine in (torch_loop, hf_trainer))
     assert ours == theirs
     assert len(ours) == 6
+
+
+def test_a_step_is_fed_the_masks_of_its_epoch(masked: str, few: str) -> None:
+    job = job_for(masked, few, "full", task=TASK, training={"num_train_epochs": 2})
+    last = list(StepPlan.of(job.batches, job.training))[-1]
+    fed, rows = micro_batches_of(job, last)[0], last.micro_batches[0].tolist()
+    asked = job.examples, rows, job.pad_id, job.training.seed
+    first, second = (job.problem.codec.collate_in_epoch(*asked, epoch) for epoch in (0, 1))
+    assert last.epoch == 1
+    assert fed["labels"].tolist() == second["labels"].tolist() != first["labels"].tolist()
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from welltuned.data.word_alignment import require_offsets
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_SPACES = "\u0120\u2581"
+"""How byte-level and SentencePiece tokenizers write the space before a word."""
 _RARE = 5
 """Words that occur less often than this teach a new embedding nothing."""
 
@@ -73,14 +75,8 @@ def add_tokens(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, new: Sequence[NewToken]
 ) -> None:
     """Give the tokenizer the words, and the model an embedding for each."""
-    tokenizer.add_tokens(
-        [
-            AddedToken(
-                token.word, single_word=not is_unspaced(token.word), lstrip=True, normalized=True
-            )
-            for token in new
-        ]
-    )
+    takes_space = _marks_spaces(tokenizer)
+    tokenizer.add_tokens([_added(token.word, takes_space) for token in new])
     rows: Any = tokenizer.convert_tokens_to_ids([token.word for token in new])
     embeddings: Any = model.get_input_embeddings()
     if max(rows, default=0) >= len(embeddings.weight):
@@ -89,6 +85,16 @@ def add_tokens(
         for weight in (getattr(layer, "weight", None), getattr(layer, "bias", None)):
             if weight is not None:
                 _fill(weight.data, rows, new)
+
+
+def _marks_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the space before a word is a part of its first token."""
+    return any(token[0] in _SPACES for token in tokenizer.tokenize("a b"))
+
+
+def _added(word: str, takes_space: bool) -> AddedToken:
+    whole = not is_unspaced(word)
+    return AddedToken(word, single_word=whole, lstrip=takes_space and whole, normalized=True)
 
 
 def _fill(weight: Any, rows: Sequence[int], new: Sequence[NewToken]) -> None:
