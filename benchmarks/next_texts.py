@@ -6,7 +6,9 @@ head on the hidden states of the untuned model is fitted and scored on the test 
 are the share of labels that BADGE needs less to the best score that both reach, with a 95%
 bootstrap interval over repetitions; where it is below 0%, more were needed.
 
-    python benchmarks/next_texts.py --out benchmarks/results --write   # ten minutes of two cores
+    python benchmarks/next_texts.py --out benchmarks/results --write   # half an hour of two cores
+
+A set that stands in the file of --out already is not measured again.
 """
 
 from __future__ import annotations
@@ -139,13 +141,14 @@ def rows_of(name: str, curves: dict[str, np.ndarray]) -> list[list[str]]:
         share, low, high = saved(scores, curves["random"])
         told = "–" if way == "random" else f"{share:.0%} [{low:.0%}, {high:.0%}]"
         at = [f"{means[min(i, len(means) - 1)]:.3f}" for i in (2, 6, len(means) - 1)]
+        at[-1] += f" ({STEP * len(means):,})"
         rows.append([f"`{name}`", way, *at, told])
     return rows
 
 
 HEADS = {
-    "en": ["set", "choice", "300 labels", "700 labels", "at the end", "labels saved"],
-    "zh": ["数据集", "选法", "300 个标签", "700 个标签", "最后", "省下的标签"],
+    "en": ["set", "choice", "300 labels", "700 labels", "at the end (labels)", "labels saved"],
+    "zh": ["数据集", "选法", "300 个标签", "700 个标签", "最后（标签数）", "省下的标签"],
 }
 CHOICES = {"random": "随机", "margin": "最小间隔", "badge": "BADGE"}
 
@@ -172,8 +175,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="a folder for next_texts.json")
     parser.add_argument("--write", action="store_true", help="put the table into docs/labels.md")
     options = parser.parse_args()
+    file = None if options.out is None else options.out / "next_texts.json"
     record: dict[str, Any] = {"model": options.model, "step": STEP, "sets": {}}
-    for name in options.sets:
+    if file is not None and file.exists():
+        record = json.loads(file.read_text(encoding="utf-8"))
+    for name in [name for name in options.sets if name not in record["sets"]]:
         read_once = read(options.shared / name, options.model)
         curves = {
             way: np.array(
@@ -183,9 +189,8 @@ def main() -> None:
         }
         record["sets"][name] = {way: scores.tolist() for way, scores in curves.items()}
         print("\n".join(map(str, rows_of(name, curves))), flush=True)
-    if options.out is not None:
-        text = json.dumps(record, indent=1) + "\n"
-        (options.out / "next_texts.json").write_text(text, encoding="utf-8")
+        if file is not None:
+            file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.write:
         where = pages("labels")
         write_parts(where, "next texts", {language: table(record, language) for language in where})
