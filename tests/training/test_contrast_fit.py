@@ -124,9 +124,7 @@ def test_several_labels_are_contrasted_by_what_they_share(
     }  # fmt: skip
 
 
-def test_a_forecast_counts_and_rehearses_what_is_drawn(
-    tiny: Callable[..., str], few: str
-) -> None:
+def test_a_forecast_counts_and_rehearses_what_is_drawn(tiny: Callable[..., str], few: str) -> None:
     session = session_for(tiny("bert"), few, SMALL)
     prepared = session.prepared
     counts = StepCounts.of(prepared, session.training)
