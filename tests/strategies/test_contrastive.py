@@ -12,8 +12,9 @@ from support import STRATEGIES, build, strategy_of
 from welltuned.errors import Faults
 from welltuned.schema.document import Document
 from welltuned.schema.part import Part
+from welltuned.schema.search_space import searched
 from welltuned.schema.validation import validate
-from welltuned.strategies import AnyStrategy
+from welltuned.strategies import AnyStrategy, Contrastive
 
 TRAITS = (
     "saves_whole_model", "needs_import", "starts_unchanged", "merge_refusal", "update_kind",
@@ -83,6 +84,10 @@ def test_the_same_trains_but_for_the_head_which_is_kept_with_it(
 )
 def test_what_contradicts_itself_is_refused(options: dict[str, Any], code: str) -> None:
     assert refusals({"type": "contrastive", **options}) == [code]
+
+
+def test_a_sweep_tries_nothing_that_would_be_refused() -> None:
+    assert not searched(Contrastive)
 
 
 def test_a_word_stands_for_the_strategy_that_trains() -> None:

@@ -18,6 +18,7 @@ from welltuned.engines import torch_loop
 from welltuned.errors import Stopped
 from welltuned.training import train
 from welltuned.training.contrast_fit import HeadSolver, fit_by_contrast
+from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.step_counts import StepCounts
 from welltuned.training.train import resume_training, run_training
 
@@ -123,8 +124,12 @@ def test_several_labels_are_contrasted_by_what_they_share(
     }  # fmt: skip
 
 
-def test_a_forecast_counts_what_is_drawn(tiny: Callable[..., str], few: str) -> None:
+def test_a_forecast_counts_and_rehearses_what_is_drawn(tiny: Callable[..., str], few: str) -> None:
     session = session_for(tiny("bert"), few, SMALL)
-    counts = StepCounts.of(session.prepared, session.training)
+    prepared = session.prepared
+    counts = StepCounts.of(prepared, session.training)
     assert counts.read_tokens > 1.9 * counts.tokens
-    assert counts.plan.steps_per_epoch[0] == len(session.prepared.learned)
+    assert counts.plan.steps_per_epoch[0] == len(prepared.learned)
+    rehearsal = Rehearsal.of(prepared, session.config.strategy, session.device)
+    one, two = (rehearsal.step([np.arange(groups)]).flops for groups in (1, 2))
+    assert 1.5 * one < two < 3 * one

@@ -8,7 +8,7 @@ rest has been trained, its optimum on the tuned features is solved for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -18,7 +18,6 @@ from welltuned.errors import Fault
 from welltuned.schema.field_types import GoesWith
 from welltuned.schema.part import conflict
 from welltuned.schema.plugins import OneOf
-from welltuned.schema.search_space import Range
 from welltuned.strategies.adapter import Adapter
 from welltuned.strategies.base import (
     Context,
@@ -55,6 +54,10 @@ class Contrastive(Strategy):
     trains_few: ClassVar[bool] = True
 
     type: Literal["contrastive"] = "contrastive"
+    head_learning_rate_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        default="auto", examples=[1]
+    )
+    """Of no use here: the head takes no steps."""
     trains: Annotated[Strategy, TRAINERS] = Field(
         default_factory=Full, examples=[{"type": "lora", "r": 16}]
     )
@@ -65,7 +68,7 @@ class Contrastive(Strategy):
     2020, arXiv 2004.11362); cosine: the cosine of each pair goes to 1, or to 0 (as SetFit's, arXiv
     2209.11055). Of several labels, texts are alike by the share that they have in common."""
     temperature: Annotated[
-        Annotated[float, Field(gt=0, le=1)] | None, GoesWith("loss", "supcon"), Range(0.05, 0.5)
+        Annotated[float, Field(gt=0, le=1)] | None, GoesWith("loss", "supcon")
     ] = Field(default=None, examples=[0.2])
     """supcon: cosines are divided by this; the smaller, the more the nearest of the others count.
     Default: 0.1, as in its paper."""
@@ -204,8 +207,10 @@ class Contrastive(Strategy):
     def continued(self) -> Contrastive:
         return self.model_copy(update={"trains": self.trains.continued()})
 
-    def base_model(self, model: object) -> AbstractContextManager[None]:
-        return self.trains.base_model(model)
+    @contextmanager
+    def base_model(self, model: object) -> Iterator[None]:
+        with self.trains.base_model(model):
+            yield
 
     def merged_for_inference(self, model: nn.Module) -> AbstractContextManager[None]:
         return self.trains.merged_for_inference(model)
