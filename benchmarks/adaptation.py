@@ -43,8 +43,8 @@ def unlabelled(folder: Path, out: Path, most: int) -> str:
 
 def variants(strategy: str, new_tokens: int) -> list[dict[str, Any]]:
     """The same strategy without reading, after it, and with new tokens."""
-    read = {"type": "adapt", "strategy": strategy}
-    found = [{"type": strategy, "name": PLAIN}, {**read, "name": READ}]
+    read: dict[str, Any] = {"type": "adapt", "strategy": strategy}
+    found: list[dict[str, Any]] = [{"type": strategy, "name": PLAIN}, {**read, "name": READ}]
     if new_tokens:
         found.append({**read, "name": EXTENDED, "adaptation": {"new_tokens": new_tokens}})
     return found

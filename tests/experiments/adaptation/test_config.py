@@ -8,6 +8,7 @@ import pytest
 
 from faults import refused
 from welltuned.config import RunConfig, run_config_from
+from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.adaptation.read_config import adapt_config_from
 
 
@@ -18,8 +19,10 @@ def ask(**parts: Any) -> Any:
 
 def test_it_has_the_keys_of_a_run_and_its_own() -> None:
     config = ask(adaptation={"strategy": "partial", "new_tokens": 10})
-    assert isinstance(config, RunConfig)
+    assert isinstance(config, AdaptConfig)
+    assert issubclass(AdaptConfig, RunConfig)
     assert config.adaptation.strategy.type == "partial"
+    assert config.data.unlabelled is not None
     assert config.data.unlabelled.data == "texts.jsonl"
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from welltuned.artifact.manifest import CARD, MANIFEST
+from welltuned.artifact.manifest import CARD
 from welltuned.models.checksums import SUMS
 from welltuned.models.compat.transformers_api import file_of_model
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_model_config, read_weights
 from welltuned.models.silence import quiet
+from welltuned.runs.folder import MANIFEST
 
 if TYPE_CHECKING:
     import torch
