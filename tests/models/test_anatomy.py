@@ -268,14 +268,6 @@ def test_what_reads_a_text_is_the_encoder_alone(family: str) -> None:
     assert bert.reading is bert
 
 
-def test_the_encoder_of_a_family_may_stand_alone() -> None:
-    from transformers import AutoModelForTokenClassification
-
-    head = Head(AutoModelForTokenClassification, make_config("t5", num_labels=2))
-    anatomy = examine_anatomy(build_skeleton(head))
-    assert (anatomy.kind, anatomy.num_blocks, anatomy.encoder) == ("encoder", 2, None)
-
-
 def test_a_model_without_a_stack_of_blocks_is_refused() -> None:
     from transformers import AutoModelForSequenceClassification
 

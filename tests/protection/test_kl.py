@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from faults import refused
-from support import STRATEGIES, session_for, write_rows
+from support import STRATEGIES, config_values, session_for, write_rows
+from welltuned.config import run_config_from
 from welltuned.evaluation import kl_reference
 from welltuned.training import retention_steps
 from welltuned.training.observer import Observer
+from welltuned.training.prepare import prepare
 
 TASK = {"type": "generation", "max_length": 48}
 SPEAKING = [name for name in STRATEGIES if name != "head"]

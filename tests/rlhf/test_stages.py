@@ -48,7 +48,8 @@ def test_what_a_stage_says_of_itself_goes_first() -> None:
 def test_an_encoder_decoder_is_no_policy_and_no_judge(
     two_sided: Callable[..., str], instructions: str, preferences: str, tmp_path: Path
 ) -> None:
-    config = config_of(model=two_sided("t5"), data=instructions, reward={"data": preferences})
+    asked = {"model": two_sided("t5"), "data": instructions, "task": "generation"}
+    config = config_of(**asked, reward={"data": preferences})
     with refused("rlhf.encoder_decoder_unsupported", "task.encoder_decoder_unsupported"):
         check_stages(config, tmp_path, DataCache())
 

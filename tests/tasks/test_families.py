@@ -9,6 +9,7 @@ import pytest
 from faults import refused
 from support import make_config
 from welltuned.tasks.families import require_head_for_labels, require_one_stack, require_seq2seq
+from welltuned.tasks.token_classification.problem import TokenObjective
 
 
 def config_of(family: str) -> Any:
@@ -24,6 +25,11 @@ def test_a_task_of_one_text_refuses_an_encoder_decoder() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first", "last"])
+def test_tags_are_not_for_an_encoder_decoder() -> None:
+    with refused("task.encoder_decoder_unsupported", family="t5"):
+        TokenObjective(("O", "B-X")).head(make_config("t5"), "model")
+
+
 def test_an_encoder_decoder_has_the_head_of_its_family_alone(pooling: str) -> None:
     with refused("task.pooling_of_two_stacks", pooling=pooling):
         require_head_for_labels(make_config("bart"), pooling)

@@ -183,7 +183,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
     layers = stacks[-1].layers(calls)
     anatomy = Anatomy(
         family=family,
-        kind=_kind_by(stacks, config),
+        kind=kind_of(config),
         trunk=trunk_name,
         word_embeddings=within(trunk_name, _name_of(trunk, trunk.get_input_embeddings())),
         blocks=blocks,
@@ -292,12 +292,6 @@ def kind_of(config: PreTrainedConfig) -> Kind:
     if is_encoder_decoder(config):
         return "encoder-decoder"
     return "encoder" if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES else "decoder"
-
-
-def _kind_by(stacks: list[Stack], config: PreTrainedConfig) -> Kind:
-    """That of a model, which may have the encoder of its family alone."""
-    alone = is_encoder_decoder(config) and len(stacks) == 1
-    return "encoder" if alone else kind_of(config)
 
 
 def _name_of(root: nn.Module, wanted: nn.Module) -> str:

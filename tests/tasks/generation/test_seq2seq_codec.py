@@ -108,6 +108,7 @@ def test_an_answer_that_is_not_learned_or_that_answers_nothing_is_left_out(
     unlearned = [TALK[0], {**TALK[1], "weight": "0"}]
     examples = codec("chat").encode(tokenizer, chats(unlearned, TALK[1:2], TALK[:2]), 32)
     assert examples.records.lines == [3]
+    assert len(codec("chat").encode(tokenizer, chats(unlearned), 32)) == 0
 
 
 def test_a_single_turn_is_read_as_it_stands_and_several_say_who_said_them() -> None:

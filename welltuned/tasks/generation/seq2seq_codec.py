@@ -47,9 +47,13 @@ class Seq2SeqCodec(ConversationCodec):
 
         A record without a prompt, or without a response, is left out.
         """
+        _require_prompts(self.style, records)
         asked = _pairs(self.style, records, self.config.train_on == "last")
-        _require_prompts(self.style, records, asked)
-        prompts = encode_texts(tokenizer, asked.prompts, None, max_length, progress)
+
+        def heard(done: int) -> None:
+            progress(min(done, len(records)))  # of a conversation there may be several
+
+        prompts = _encode_prompts(tokenizer, asked.prompts, max_length, heard)
         responses = _encode_responses(tokenizer, asked.responses, max_length)
         labels = [
             np.concatenate([np.full(length, IGNORED), responses[i]])
@@ -129,7 +133,7 @@ def asked_text(style: Style, records: Records, index: int) -> str:
     return turns_as_text(turns[:-1] if answered else turns)
 
 
-def _require_prompts(style: Style, records: Records, asked: _Pairs) -> None:
+def _require_prompts(style: Style, records: Records) -> None:
     """Raise `InputError` for data that have no form for an encoder-decoder."""
     if len(records) and style == "plain" and not any(records["prompt"]):
         raise InputError(
@@ -151,6 +155,17 @@ def _require_prompts(style: Style, records: Records, asked: _Pairs) -> None:
                     "leave such conversations out, or use a decoder such as Llama",
                 )
             )
+
+
+def _encode_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    progress: Callable[[int], None],
+) -> Encoded:
+    if not texts:
+        return Encoded.of([], [])
+    return encode_texts(tokenizer, texts, None, max_length, progress)
 
 
 def _encode_responses(

@@ -19,6 +19,7 @@ from welltuned.metrics.entities import OUTSIDE, Entity, Tags, find_entities
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.families import require_one_stack
 from welltuned.tasks.long import TRUNCATE, LongTexts, remembered
 from welltuned.tasks.parts import LinearReadout, Objective, Presenter, Scorer, in_full, one_hot
 from welltuned.tasks.rows import read_tokens
@@ -100,6 +101,9 @@ class TokenObjective(Objective):
 
         from welltuned.models.compat.transformers_api import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
 
+        require_one_stack(
+            base, "a tag is read off each word, which its decoder never reads as such"
+        )
         if type(base) not in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING:
             raise InputError(
                 Fault(
