@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from welltuned.data.encoding import Encoded
+from welltuned.data.encoding import Encoded, pad
 from welltuned.data.records import Records
 from welltuned.schema.messages import Message
 
@@ -43,6 +43,16 @@ class Examples:
         return self.encoded.lengths
 
     @property
+    def follows_from_tokens(self) -> bool:
+        """Whether what a model makes of a row follows from the row's tokens alone."""
+        return True
+
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """What was counted while they were encoded, besides tokens, for `data.json`."""
+        return {}
+
+    @property
     def sizes(self) -> np.ndarray | None:
         """The encoded rows per example (N); None where each is one."""
         return None
@@ -55,6 +65,10 @@ class Examples:
     def rows_of(self, indices: Sequence[int]) -> Sequence[int]:
         """The encoded rows of some examples, where an example is not just one."""
         return indices
+
+    def padded(self, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
+        """What a model reads of some examples, without targets, padded to the longest."""
+        return pad(self.encoded, indices, pad_id)
 
     def take(self, indices: Sequence[int]) -> Examples:
         """The examples at `indices`, in that order."""

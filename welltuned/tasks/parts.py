@@ -21,7 +21,7 @@ from pydantic import JsonValue
 
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
-from welltuned.errors import Faults
+from welltuned.errors import Fault, Faults
 from welltuned.metrics import Metric, Predictions, Scores, score
 from welltuned.runs.results_schema import RuleEffect
 from welltuned.schema.messages import Message
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from welltuned.models.anatomy import Kind
+    from welltuned.models.anatomy import Anatomy, Kind
     from welltuned.models.loading import Head, Pooling
 
     Batch = dict[str, torch.Tensor]
@@ -53,8 +53,12 @@ class Codec(ABC):
     roles: ClassVar[tuple[Role, ...]]
     """How files are read."""
     expects: ClassVar[str] = "a text"
-    reads_plainly: ClassVar[bool] = False
-    """Whether texts go through the tokenizer as they are, so that whoever has it reads the same."""
+
+    @property
+    def reads_plainly(self) -> bool:
+        """Whether texts go through the tokenizer as they are, so that whoever has it reads the
+        same."""
+        return False
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """The user's columns as the roles expect them; answers may be missing.
@@ -91,6 +95,14 @@ class Codec(ABC):
         progress: Callable[[int], None] = ...,
     ) -> Examples:
         """Records as a model reads them; targets only where the records have them."""
+
+    def check_model(self, anatomy: Anatomy) -> Iterator[Fault]:
+        """Yield why a model cannot read what is encoded."""
+        yield from ()
+
+    def fit_model(self, model: nn.Module) -> None:
+        """Let a model read what is encoded, where it does not by itself."""
+        return None
 
     def pack(self, examples: Examples, max_length: int) -> Examples:
         """Training examples in fewer rows, where the task can."""

@@ -151,6 +151,8 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
 def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
     facts = data.facts
     facts.task["max_length"] = max_length
+    if counted := {split: dict(part.counted) for split, part in examples.items() if part.counted}:
+        facts.task["encoding"] = counted
     facts.task["truncated"] = {
         split: int(part.encoded.truncated.sum()) for split, part in examples.items()
     }

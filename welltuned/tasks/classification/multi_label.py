@@ -55,7 +55,7 @@ class MultiLabel(ClassificationProblem):
 
     @property
     def codec(self) -> LabelSetCodec:
-        return LabelSetCodec(self.labelling)
+        return LabelSetCodec(self.labelling, self.encoding)
 
     @property
     def objective(self) -> BinaryCrossEntropy:

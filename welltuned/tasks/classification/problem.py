@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import encode_texts, pad
+from welltuned.data.encoding import encode_texts
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
-from welltuned.errors import Faults
+from welltuned.errors import Fault, Faults
 from welltuned.models.loading import Head
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.base import Problem
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
+from welltuned.tasks.dataflow.column import with_languages
+from welltuned.tasks.dataflow.config import Dataflow
+from welltuned.tasks.dataflow.encoding import encode_code
+from welltuned.tasks.dataflow.examples import GraphExamples
+from welltuned.tasks.dataflow.findings import graph_notes
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict, in_full
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+    from welltuned.models.anatomy import Anatomy
     from welltuned.models.loading import Head
     from welltuned.tasks.parts import Batch
 
@@ -40,6 +46,8 @@ class ClassificationProblem(Problem):
     """Texts with known labels."""
 
     labelling: Labels
+    encoding: Dataflow | None = field(default=None, kw_only=True)
+    """How source code is read with its data flow; None where texts are read as they are."""
 
     type: ClassVar[str] = "classification"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
@@ -72,6 +80,8 @@ class ClassificationProblem(Problem):
     def to_dict(self) -> dict[str, JsonValue]:
         labels, rule = self.labelling.to_dict(), self.scorer.decision_rule
         memory: dict[str, JsonValue] = {"type": self.type, "labels": labels, "folded": False}
+        if self.encoding is not None:
+            memory["encoding"] = self.encoding.model_dump(mode="json")
         return {**memory, "decision_rule": rule} if rule else memory
 
     @classmethod
@@ -85,10 +95,14 @@ class TextCodec(Codec):
     """One text, or two, to a row."""
 
     labels: Labels
+    encoding: Dataflow | None = None
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text, or a tuple of two texts for models that read pairs"
-    reads_plainly: ClassVar[bool] = True
+
+    @property
+    def reads_plainly(self) -> bool:
+        return self.encoding is None
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """Labels as the model knows them; what cannot be read is refused where it is needed."""
@@ -96,7 +110,19 @@ class TextCodec(Codec):
         reader = LabelReader(labels.problem, labels.separator, labels.names)
         if table.decimal == "auto" and labels.problem == "regression":
             table = replace(table, decimal=labels.decimal)
-        return reader.convert(table, columns, Faults())
+        return with_languages(reader.convert(table, columns, Faults()), self.encoding, faults)
+
+    def check_model(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if self.encoding is not None:
+            from welltuned.models.graph_attention import graph_faults  # brings torch
+
+            yield from graph_faults(anatomy)
+
+    def fit_model(self, model: nn.Module) -> None:
+        if self.encoding is not None:
+            from welltuned.models.graph_attention import read_graphs
+
+            read_graphs(model)
 
     def encode(
         self,
@@ -105,20 +131,28 @@ class TextCodec(Codec):
         max_length: int,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
+        targets = self.read_targets(records, Faults()) if "label" in records else None
+        if self.encoding is not None:
+            read = encode_code(tokenizer, records, self.encoding, max_length, progress)
+            return GraphExamples(read[0], targets, records, read[1])
         pairs = records.columns.get("text_pair")
         encoded = encode_texts(tokenizer, records["text"], pairs, max_length, progress)
-        targets = self.read_targets(records, Faults()) if "label" in records else None
         return Examples(encoded, targets, records)
 
     def collate(
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
-        batch = pad(examples.encoded, indices, pad_id)
+        batch = examples.padded(indices, pad_id)
         if examples.targets is not None:
             batch["labels"] = examples.targets[list(indices)]
         return batch
 
+    def notes(self, examples: Examples, split: str) -> list[Message]:
+        return graph_notes(examples, split) if isinstance(examples, GraphExamples) else []
+
     def accepts(self, given: object) -> bool:
+        if self.encoding is not None and self.encoding.language_column is not None:
+            return False  # a text by itself does not say its language; a row does
         if not isinstance(given, (tuple, list)):
             return isinstance(given, str)
         return len(given) == 2 and all(isinstance(one, str) for one in given)

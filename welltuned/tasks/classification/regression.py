@@ -63,7 +63,7 @@ class Regression(ClassificationProblem):
 
     @property
     def codec(self) -> NumberCodec:
-        return NumberCodec(self.labelling)
+        return NumberCodec(self.labelling, self.encoding)
 
     @property
     def objective(self) -> LeastSquares:

@@ -57,7 +57,7 @@ class SingleLabel(ClassificationProblem):
 
     @property
     def codec(self) -> ClassCodec:
-        return ClassCodec(self.labelling)
+        return ClassCodec(self.labelling, self.encoding)
 
     @property
     def objective(self) -> CrossEntropy:

@@ -96,7 +96,10 @@ class SentenceCodec(Codec):
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text whose words are parted by spaces, or a list of words"
-    reads_plainly: ClassVar[bool] = True
+
+    @property
+    def reads_plainly(self) -> bool:
+        return True
 
     def accepts(self, given: object) -> bool:
         words = isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given)
