@@ -119,7 +119,9 @@ def official_logits(model: Any, source: str, length: int) -> torch.Tensor:
     means_LH = torch.einsum("ab,bc->ac", among_LL, words_LH)
     words_LH = words_LH * (~nodes_L)[:, None] + means_LH * nodes_L[:, None]
     places_LH = weights[f"{at}.position_embeddings.weight"][positions_L]
-    x = norm(words_LH + places_LH + weights[f"{at}.token_type_embeddings.weight"][0], f"{at}.LayerNorm")
+    x = norm(
+        words_LH + places_LH + weights[f"{at}.token_type_embeddings.weight"][0], f"{at}.LayerNorm"
+    )
     heads = model.config.num_attention_heads
     for block in range(model.config.num_hidden_layers):
         at = f"roberta.encoder.layer.{block}"

@@ -18,7 +18,9 @@ def test_every_table_names_what_its_grammar_has() -> None:
 
 def test_drift_is_a_fault_and_not_an_empty_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     table = LANGUAGES["java"]
-    drifted = replace(table, rules=(*table.rules, Loop(kinds=("repeat_statement",), sides=("odd",))))
+    drifted = replace(
+        table, rules=(*table.rules, Loop(kinds=("repeat_statement",), sides=("odd",)))
+    )
     language = parser_of("java").language
     assert language is not None
     (fault,) = drift_of(drifted, language)

@@ -47,7 +47,7 @@ FLOWS: dict[LanguageName, tuple[str, dict[str, set[str]]]] = {
         {"x": {"a", "x"}, "y": {"x", "y"}, "a": {"a", "y"}},
     ),
     "c": (
-        "int f(int a) { int x = a; char *p = \"s\"; if (a) x = 2; else *p = x; return x; }",
+        'int f(int a) { int x = a; char *p = "s"; if (a) x = 2; else *p = x; return x; }',
         {"x": {"a", "x", "2"}, "p": {'"s"', "x"}},
     ),
     "cpp": (

@@ -163,8 +163,8 @@ class _Walk:
             if (body := node.side(rule.body)) is not None:
                 self.node(body, known)
         if isinstance(rule, Iteration) and rule.afterwards is not None:
-            if (last := node.side(rule.afterwards)) is not None:
-                self.node(last, known)
+            last = node.side(rule.afterwards)
+            self._in_order([] if last is None else [last], known)
 
     def _counted(self, rule: CountedLoop, node: Syntax, known: Known) -> None:
         self._in_order(node.children, known)

@@ -10,6 +10,7 @@ C and C++ were not in it; their tables are in its manner.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from welltuned.data.dataflow.rules import (
@@ -24,7 +25,7 @@ from welltuned.data.dataflow.rules import (
 
 LanguageName = Literal["python", "java", "javascript", "go", "ruby", "php", "c_sharp", "c", "cpp"]
 
-_DEFINED = {"value": "value", "computed": False, "declares": True}
+_definition = partial(Binding, value="value", computed=False, declares=True)
 _ELSE = Branch(kinds=("if_statement",), arms=("if_statement", "else"), latches=True)
 
 PYTHON = LanguageTable(
@@ -50,7 +51,7 @@ JAVA = LanguageTable(
     title="Java",
     package="tree_sitter_java",
     rules=(
-        Binding(kinds=("variable_declarator",), target="name", **_DEFINED),
+        _definition(kinds=("variable_declarator",), target="name"),
         Binding(kinds=("assignment_expression",)),
         Increment(kinds=("update_expression",)),
         _ELSE,
@@ -66,7 +67,7 @@ JAVASCRIPT = LanguageTable(
     title="JavaScript",
     package="tree_sitter_javascript",
     rules=(
-        Binding(kinds=("variable_declarator",), target="name", **_DEFINED),
+        _definition(kinds=("variable_declarator",), target="name"),
         Binding(kinds=("assignment_pattern", "augmented_assignment_expression")),
         Increment(kinds=("update_expression",)),
         Branch(
@@ -85,16 +86,14 @@ RUBY = LanguageTable(
     title="Ruby",
     package="tree_sitter_ruby",
     rules=(
-        Binding(kinds=("keyword_parameter",), target="name", **_DEFINED),
+        _definition(kinds=("keyword_parameter",), target="name"),
         Binding(kinds=("assignment",), pairwise=True, at_once=True),
         Binding(kinds=("operator_assignment",), at_once=True),
         Branch(
             kinds=("if", "elsif", "else", "unless", "when"),
             arms=("if", "elsif", "else", "unless", "when"),
         ),
-        Iteration(
-            binding=Binding(kinds=("for",), target="pattern", value="value", at_once=True)
-        ),
+        Iteration(binding=Binding(kinds=("for",), target="pattern", value="value", at_once=True)),
         Loop(kinds=("while_modifier", "until")),
     ),
     strings=("string",),
@@ -104,7 +103,7 @@ GO = LanguageTable(
     title="Go",
     package="tree_sitter_go",
     rules=(
-        Binding(kinds=("var_spec",), target="name", **_DEFINED),
+        _definition(kinds=("var_spec",), target="name"),
         Binding(kinds=("assignment_statement", "short_var_declaration"), pairwise=True),
         Binding(kinds=("range_clause",)),
         Increment(kinds=("inc_statement", "dec_statement")),
@@ -126,13 +125,7 @@ PHP = LanguageTable(
     package="tree_sitter_php",
     grammar="language_php",
     rules=(
-        Binding(
-            kinds=("simple_parameter",),
-            target="name",
-            value="default_value",
-            computed=False,
-            declares=True,
-        ),
+        _definition(kinds=("simple_parameter",), target="name", value="default_value"),
         Binding(kinds=("assignment_expression", "augmented_assignment_expression")),
         Increment(kinds=("update_expression",)),
         Branch(
@@ -153,9 +146,7 @@ C_SHARP = LanguageTable(
     title="C#",
     package="tree_sitter_c_sharp",
     rules=(
-        Binding(
-            kinds=("variable_declarator",), target="name", value=-1, computed=False, declares=True
-        ),
+        _definition(kinds=("variable_declarator",), target="name", value=-1),
         Binding(kinds=("assignment_expression",)),
         Increment(kinds=("postfix_unary_expression",)),
         _ELSE,
@@ -167,7 +158,7 @@ C_SHARP = LanguageTable(
 )
 
 _C_RULES = (
-    Binding(kinds=("init_declarator",), target="declarator", **_DEFINED),
+    _definition(kinds=("init_declarator",), target="declarator"),
     Binding(kinds=("assignment_expression",)),
     Increment(kinds=("update_expression",)),
     Branch(kinds=("if_statement",), arms=("else_clause",)),

@@ -94,7 +94,7 @@ class Graphs:
         return [self.sources_E[at[node] : at[node + 1]].tolist() for node in nodes]
 
     def mask(self, row: int, tokens: int, width: int) -> np.ndarray:
-        """Who attends to whom (L, L), row by column, in a row of T tokens, then nodes, then padding.
+        """Who attends to whom (L, L), row by column: T tokens, then nodes, then padding.
 
         Tokens attend to tokens, special ones to nodes too; nodes and their tokens to each other;
         a node to those that its value comes from. Padding attends to itself, since attention to
