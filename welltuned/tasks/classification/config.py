@@ -209,7 +209,7 @@ class Classification(Task):
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         table = LabelReader(self.problem, self.label_separator).convert(table, columns, faults)
-        return with_languages(table, self.encoding, faults)
+        return with_languages(table, self.encoding, columns, faults)
 
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults

@@ -110,7 +110,8 @@ class TextCodec(Codec):
         reader = LabelReader(labels.problem, labels.separator, labels.names)
         if table.decimal == "auto" and labels.problem == "regression":
             table = replace(table, decimal=labels.decimal)
-        return with_languages(reader.convert(table, columns, Faults()), self.encoding, faults)
+        table = reader.convert(table, columns, Faults())
+        return with_languages(table, self.encoding, columns, faults)
 
     def check_model(self, anatomy: Anatomy) -> Iterator[Fault]:
         if self.encoding is not None:

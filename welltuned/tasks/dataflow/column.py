@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from welltuned.data.cells import is_missing
@@ -16,10 +16,13 @@ ROLE = Role("code_language", ("code_language",), required=False)
 """What records call it."""
 
 
-def with_languages(table: Table, encoding: Dataflow | None, faults: Faults) -> Table:
+def with_languages(
+    table: Table, encoding: Dataflow | None, columns: Mapping[str, str], faults: Faults
+) -> Table:
     """The table with each row's language under the role's name, where a column names it.
 
-    A row whose language nobody knows is a fault.
+    `columns` is the user's mapping from role to column; what has another role as well keeps its
+    name, too. A row whose language nobody knows is a fault.
     """
     name = encoding.language_column if encoding is not None else None
     if name is None:
@@ -35,7 +38,9 @@ def with_languages(table: Table, encoding: Dataflow | None, faults: Faults) -> T
         )
         return table
     cells = [_language(table, name, row, faults) for row in range(len(table))]
-    return replace(table, columns={**table.columns, ROLE.name: cells})
+    others = {key: column for key, column in table.columns.items() if key != name}
+    kept = table.columns if name in columns.values() else others
+    return replace(table, columns={**kept, ROLE.name: cells})
 
 
 def _language(table: Table, column: str, row: int, faults: Faults) -> str | None:

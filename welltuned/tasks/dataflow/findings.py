@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from welltuned.data.facts import some_lines
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.dataflow.examples import GraphExamples
 from welltuned.tasks.dataflow.graphs import BROKEN, CUT, EMPTY, TANGLED, UNREAD
 
-_SAID = {
-    BROKEN: (
-        "task.graph_broken",
-        "{split}: sources with broken syntax, of which only parts have data flow: {number:,} "
-        "({share:.1%}; line {lines}).",
-    ),
-    EMPTY: (
-        "task.graph_empty",
-        "{split}: sources without any data flow, read as tokens alone: {number:,} ({share:.1%}; "
-        "line {lines}).",
-    ),
-    TANGLED: (
-        "task.graph_tangled",
-        "{split}: sources nested too deeply for their data flow to be followed, read as tokens "
-        "alone: {number:,} (line {lines}).",
-    ),
-    UNREAD: (
-        "task.source_unread",
-        "{split}: sources with signs that could not be read in the file's encoding: {number:,} "
-        "(line {lines}). data.encoding says which it is.",
-    ),
-    CUT: (
-        "task.graph_cut",
-        "{split}: sources that lose nodes of their data flow, with what was cut or beyond "
-        "task.encoding.max_nodes: {number:,} ({share:.1%}; line {lines}).",
-    ),
-}
-
 
 def graph_notes(examples: GraphExamples, split: str) -> list[Message]:
     """One sentence for each thing that is true of some rows."""
-    notes, graphs = [], examples.graphs
-    for note, (code, text) in _SAID.items():
-        rows = graphs.rows_noted(note)
+    told = {BROKEN: _broken, EMPTY: _empty, TANGLED: _tangled, UNREAD: _unread, CUT: _cut}
+    notes = []
+    for note, say in told.items():
+        rows = examples.graphs.rows_noted(note)
         if len(rows):
             values = {
                 "split": split,
@@ -48,5 +23,50 @@ def graph_notes(examples: GraphExamples, split: str) -> list[Message]:
                 "share": len(rows) / len(examples),
                 "lines": some_lines([examples.records.lines[row] for row in rows]),
             }
-            notes.append(message(code, text, **values))
+            notes.append(say(values))
     return notes
+
+
+def _broken(values: dict[str, Any]) -> Message:
+    return message(
+        "task.graph_broken",
+        "{split}: sources with broken syntax, of which only parts have data flow: {number:,} "
+        "({share:.1%}; line {lines}).",
+        **values,
+    )
+
+
+def _empty(values: dict[str, Any]) -> Message:
+    return message(
+        "task.graph_empty",
+        "{split}: sources without any data flow, read as tokens alone: {number:,} ({share:.1%}; "
+        "line {lines}).",
+        **values,
+    )
+
+
+def _tangled(values: dict[str, Any]) -> Message:
+    return message(
+        "task.graph_tangled",
+        "{split}: sources nested too deeply for their data flow to be followed, read as tokens "
+        "alone: {number:,} ({share:.1%}; line {lines}).",
+        **values,
+    )
+
+
+def _unread(values: dict[str, Any]) -> Message:
+    return message(
+        "task.source_unread",
+        "{split}: sources with signs that could not be read in the file's encoding: {number:,} "
+        "({share:.1%}; line {lines}). data.encoding says which it is.",
+        **values,
+    )
+
+
+def _cut(values: dict[str, Any]) -> Message:
+    return message(
+        "task.graph_cut",
+        "{split}: sources that lose nodes of their data flow, with what was cut or beyond "
+        "task.encoding.max_nodes: {number:,} ({share:.1%}; line {lines}).",
+        **values,
+    )
