@@ -114,6 +114,10 @@ class Codec(ABC):
     ) -> dict[str, np.ndarray]:
         """One padded batch; `labels` only where there are targets."""
 
+    def picture(self, records: Records) -> Mapping[str, JsonValue] | None:
+        """One record as the model reads it, where that is more than its tokens, for the report."""
+        return None
+
     def notes(self, examples: Examples, split: str) -> list[Message]:
         """What a person should know of encoded examples, besides texts that were cut."""
         return []

@@ -85,6 +85,8 @@ def encode_splits(
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
     _note_unknown(tokenizer, examples, data)
+    if (picture := problem.codec.picture(data.train)) is not None:
+        data.facts.task["picture"] = picture
     for split in read:
         data.facts.notes += note_special_tokens(tokenizer, data[split], split)
         notes = examples[split].notes_of(split)

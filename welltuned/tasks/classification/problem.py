@@ -24,7 +24,7 @@ from welltuned.tasks.dataflow.column import with_languages
 from welltuned.tasks.dataflow.config import Dataflow
 from welltuned.tasks.dataflow.encoding import encode_code
 from welltuned.tasks.dataflow.examples import GraphExamples
-from welltuned.tasks.dataflow.findings import graph_notes
+from welltuned.tasks.dataflow.findings import graph_notes, graph_picture
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict, in_full
 
@@ -147,6 +147,9 @@ class TextCodec(Codec):
         if examples.targets is not None:
             batch["labels"] = examples.targets[list(indices)]
         return batch
+
+    def picture(self, records: Records) -> Mapping[str, JsonValue] | None:
+        return None if self.encoding is None else graph_picture(records, self.encoding)
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
         return graph_notes(examples, split) if isinstance(examples, GraphExamples) else []

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import JsonValue
+
+from welltuned.data.dataflow import graph_of
 from welltuned.data.facts import some_lines
+from welltuned.data.records import Records
 from welltuned.schema.messages import Message, message
+from welltuned.tasks.dataflow.column import languages_of
+from welltuned.tasks.dataflow.config import Dataflow
 from welltuned.tasks.dataflow.examples import GraphExamples
 from welltuned.tasks.dataflow.graphs import BROKEN, CUT, EMPTY, TANGLED, UNREAD
+
+_TRIED, _FEW, _MANY = 20, 4, 60
+"""Records that are tried for a picture; and how many nodes make a good one."""
+
+
+def graph_picture(records: Records, encoding: Dataflow) -> dict[str, JsonValue] | None:
+    """The tokens and the graph of the first source that is neither too simple nor too large."""
+    languages = languages_of(records, encoding)
+    for text, language in list(zip(records["text"], languages, strict=True))[:_TRIED]:
+        graph = graph_of(text, language)
+        if _FEW <= len(graph.nodes) <= _MANY:
+            return {
+                "tokens": [*graph.tokens],
+                "nodes": [*graph.nodes],
+                "sources": [[*one] for one in graph.sources],
+            }
+    return None
 
 
 def graph_notes(examples: GraphExamples, split: str) -> list[Message]:
