@@ -91,9 +91,9 @@ def measure(
         observer=wt.Observer(),
     )
     seconds = time.monotonic() - started
-    lines = (found.path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (found.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    facts = json.loads((found.path / "data.json").read_text(encoding="utf-8"))
+    facts = json.loads((found.folder / "data.json").read_text(encoding="utf-8"))
     return {
         "right": [int(row["prediction"] == row["label"]) for row in rows],
         "seconds": seconds,

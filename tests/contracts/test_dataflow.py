@@ -43,7 +43,7 @@ def model(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def code(folder: Path) -> Iterator[str]:
-    yield write_rows(folder / "code.jsonl", make_functions(24))
+    yield write_rows(folder / "code.jsonl", make_functions(40))
 
 
 def loaded(model: str, code: str, strategy: str) -> Any:
@@ -64,6 +64,7 @@ def test_every_strategy_reads_the_graph_and_no_padding(
     for parameter in state.model.parameters():
         if parameter.requires_grad:  # so that what was put in beside the weights does something
             torch.nn.init.normal_(parameter, std=0.1)
+    state.model.eval()
     one_by_one = outputs(state, 1)
     np.testing.assert_allclose(outputs(state, 8), one_by_one, atol=1e-5)
     examples = state.prepared.examples["train"]
@@ -82,10 +83,10 @@ def test_an_artifact_answers_as_the_trained_model_did(
     engine: str, model: str, code: str, tmp_path: Path
 ) -> None:
     run = short_tune(model, code, STRATEGIES["lora"], tmp_path / "run", task=TASK, engine=engine)
-    data = json.loads((run.path / "data.json").read_text(encoding="utf-8"))
+    data = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))
     assert set(data["task"]["encoding"]) == set(SPLITS)
     assert data["task"]["encoding"]["train"]["edges"] > 0
-    held = [json.loads(line) for line in (run.path / "predictions.jsonl").open(encoding="utf-8")]
+    held = [json.loads(line) for line in (run.folder / "predictions.jsonl").open(encoding="utf-8")]
     answers = wt.load(run).predict([row["text"] for row in held])
     for answer, row in zip(answers, held, strict=True):
         assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)
@@ -96,11 +97,10 @@ def test_both_engines_take_the_same_losses(model: str, code: str, tmp_path: Path
     for engine in ("torch", "hf"):
         run = short_tune(
             model, code, STRATEGIES["full"], tmp_path / engine, task=TASK, engine=engine,
-            training={"max_steps": 2},
         )  # fmt: skip
-        lines = (run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         losses.append([step["loss"] for step in map(json.loads, lines) if "loss" in step])
-    assert losses[0] and losses[0] == pytest.approx(losses[1], abs=1e-6)
+    assert losses[0] and losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_features_are_means_over_tokens_and_not_nodes(model: str, code: str) -> None:
@@ -120,20 +120,22 @@ def test_frozen_blocks_run_in_every_pass_and_that_is_said(model: str, code: str)
 def test_a_forecast_rehearses_it(model: str, code: str) -> None:
     config = run_config_from(config_values(model, code, STRATEGIES["lora"], Path("no"), task=TASK))
     prepared = prepare(config)
-    rehearsal = Rehearsal.of(prepared, config.strategy, torch.device("cpu"))
+    rehearsal = Rehearsal.of(prepared, prepared.config.strategy, torch.device("cpu"))
     assert rehearsal.look(prepared.learned, np.array([0, 1])).flops > 0
 
 
 def test_a_bert_is_refused_before_weights_are_loaded(tiny: Any, code: str, tmp_path: Path) -> None:
     config = run_config_from(
-        config_values(tiny("bert"), code, STRATEGIES["lora"], tmp_path / "no", task=TASK)
+        config_values(
+            tiny("bert"), code, STRATEGIES["lora"], tmp_path / "no", task={**TASK, "max_length": 60}
+        )
     )
-    with refused("task.max_length_too_large", "task.graph_unsupported"):
+    with refused("task.graph_unsupported", family="bert"):
         prepare(config)
 
 
 def test_a_column_of_languages_travels_with_the_artifact(model: str, tmp_path: Path) -> None:
-    rows = [{**row, "lang": ("Java", "c#")[i % 2]} for i, row in enumerate(make_functions(24))]
+    rows = [{**row, "lang": ("Java", "c#")[i % 2]} for i, row in enumerate(make_functions(40))]
     task = {**TASK, "encoding": {"type": "dataflow", "language_column": "lang"}}
     data = write_rows(tmp_path / "code.jsonl", rows)
     run = short_tune(model, data, STRATEGIES["head"], tmp_path / "run", task=task)

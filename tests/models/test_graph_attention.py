@@ -15,7 +15,8 @@ from welltuned.data.dataflow import graph_of
 from welltuned.data.records import Records
 from welltuned.errors import InputError
 from welltuned.models.anatomy import Anatomy, examine_anatomy
-from welltuned.models.compat.transformers_api import attends_as
+from welltuned.models.compat.transformers_api import attends_as, attention_of
+from welltuned.models.cpu_attention import NAME
 from welltuned.models.graph_attention import (
     GRAPH,
     graph_faults,
@@ -140,9 +141,10 @@ def official_logits(model: Any, source: str, length: int) -> torch.Tensor:
     return linear(torch.tanh(linear(x[0], "classifier.dense")), "classifier.out_proj")
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager", "welltuned_sdpa"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager", NAME])
 def test_logits_are_those_of_the_authors_model(attention: str) -> None:
     model, batch = classifier(attention), batch_of(SOURCES)
+    assert attention_of(model) == attention
     width = batch["input_ids"].shape[1]
     expected = torch.stack([official_logits(model, source, width) for source in SOURCES])
     torch.testing.assert_close(said(model, batch), expected, atol=1e-5, rtol=1e-5)
@@ -251,8 +253,9 @@ def test_other_families_are_refused_with_the_reason(family: str, reason: str) ->
 def test_what_is_like_roberta_hands_the_mask_to_its_trunk(family: str) -> None:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    values = make_code_config().to_dict()
-    config = AutoConfig.for_model(family, **{**values, "model_type": family, "num_labels": 3})
+    values = make_code_config(num_labels=3).to_dict()
+    del values["model_type"]
+    config = AutoConfig.for_model(family, **values)
     model = AutoModelForSequenceClassification.from_config(config).eval()
     anatomy = examine_anatomy(build_skeleton(Head(AutoModelForSequenceClassification, config)))
     assert not list(graph_faults(anatomy)) and anatomy.first_position == PAD + 1
