@@ -21,11 +21,12 @@ from pydantic import JsonValue
 
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
-from welltuned.errors import Fault, Faults
+from welltuned.errors import Faults
 from welltuned.metrics import Metric, Predictions, Scores, score
 from welltuned.runs.results_schema import RuleEffect
 from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.model_input import ModelInput
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from welltuned.models.anatomy import Anatomy, Kind
+    from welltuned.models.anatomy import Kind
     from welltuned.models.loading import Head, Pooling
 
     Batch = dict[str, torch.Tensor]
@@ -47,18 +48,12 @@ Target = TypeVar("Target", contravariant=True)
 """One target, as the codec reads it: a number, flags, tag numbers or judgements."""
 
 
-class Codec(ABC):
+class Codec(ModelInput, ABC):
     """From the user's columns to padded batches."""
 
     roles: ClassVar[tuple[Role, ...]]
     """How files are read."""
     expects: ClassVar[str] = "a text"
-
-    @property
-    def reads_plainly(self) -> bool:
-        """Whether texts go through the tokenizer as they are, so that whoever has it reads the
-        same."""
-        return False
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """The user's columns as the roles expect them; answers may be missing.
@@ -96,14 +91,6 @@ class Codec(ABC):
     ) -> Examples:
         """Records as a model reads them; targets only where the records have them."""
 
-    def check_model(self, anatomy: Anatomy) -> Iterator[Fault]:
-        """Yield why a model cannot read what is encoded."""
-        yield from ()
-
-    def fit_model(self, model: nn.Module) -> None:
-        """Let a model read what is encoded, where it does not by itself."""
-        return None
-
     def pack(self, examples: Examples, max_length: int) -> Examples:
         """Training examples in fewer rows, where the task can."""
         return examples
@@ -113,10 +100,6 @@ class Codec(ABC):
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
         """One padded batch; `labels` only where there are targets."""
-
-    def picture(self, records: Records) -> Mapping[str, JsonValue] | None:
-        """One record as the model reads it, where that is more than its tokens, for the report."""
-        return None
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
         """What a person should know of encoded examples, besides texts that were cut."""
