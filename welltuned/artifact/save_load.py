@@ -146,6 +146,7 @@ def load_artifact(
             where = device or torch.device("cpu")
             model = _load_model(folder, manifest, trust, where if quantized else None)
             cpu_attention.use_in(model)
+            manifest.problem.codec.fit_model(model)
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
     except WelltunedError:
         raise

@@ -26,7 +26,7 @@ class Graph(ABC):
 
     @abstractmethod
     def run(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The logits of a batch, whose arrays are (B, T, int64)."""
+        """The logits of a batch, whose arrays are (B, T, int64), or (B, T, T, bool) for masks."""
 
 
 class OnnxGraph(Graph):

@@ -15,6 +15,7 @@ from welltuned.data.windows import WINDOWS
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import unwrapped
 from welltuned.models.freezing import in_eval_mode
+from welltuned.models.graph_attention import text_mask
 from welltuned.models.modeling_pooled import pool
 from welltuned.tasks import Examples, Problem
 from welltuned.tasks.rows import mean_of_rows, reading_order
@@ -70,7 +71,9 @@ def last_states(model: nn.Module) -> Iterator[list[Read]]:
 
     def note(_: nn.Module, __: Any, given: dict[str, Any], said: Any) -> None:
         states_BTH, mask_BT = said.last_hidden_state, given.get("attention_mask")
-        if mask_BT is not None:
+        if mask_BT is not None and mask_BT.ndim == 4:  # of a graph, whose nodes are no tokens
+            mask_BT = text_mask(mask_BT).long()
+        elif mask_BT is not None:
             mask_BT = mask_BT[:, -states_BTH.shape[1] :] if mask_BT.ndim == 2 else None
         found.append((states_BTH, mask_BT))
 

@@ -78,6 +78,8 @@ class Anatomy:
     parameters: int
     linear_head: bool = False
     """Whether head and pooler together are one linear layer."""
+    first_position: int = 0
+    """The position of a text's first token, where positions are numbered."""
     biases: int = 0
     """Numbers in biases that are neither the head's nor the pooler's."""
     shared_layers: int | None = None
@@ -194,6 +196,7 @@ def examine_anatomy(skeleton: PreTrainedModel, new_head: bool = True) -> Anatomy
         max_length=_max_length(trunk, config),
         rotary=any(type(module).__name__.endswith("RotaryEmbedding") for module in trunk.modules()),
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
+        first_position=position_offset(trunk),
         linear_head=not pooler and [type(getattr(skeleton, name)) for name in head] == [nn.Linear],
         shared_layers=layers if layers > len(stacks[-1].blocks) else None,
         encoder=_encoder(trunk, trunk_name, stacks, calls) if len(stacks) > 1 else None,

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from welltuned.metrics import lower_is_better, metric_named
+from welltuned.reports.flow_picture import flow_picture
 from welltuned.reports.translations import Translator
 from welltuned.runs.comparison_schema import ComparisonResults, ComparisonRow
 from welltuned.schema.units import brief_number, duration_text, size_text
@@ -44,6 +45,7 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "flow": flow_picture,
         "number": number,
         "score": lambda value: f"{value:.3f}",
         "bytes": size_text,

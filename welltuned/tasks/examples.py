@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from welltuned.data import ragged
-from welltuned.data.encoding import Encoded
+from welltuned.data.encoding import Encoded, pad
 from welltuned.data.records import Records
 from welltuned.data.windows import WINDOWS, WindowIndex, table_of
 from welltuned.schema.messages import Message
@@ -46,6 +46,16 @@ class Examples:
         """Tokens per example (N), those of all its windows."""
         lengths = self.encoded.lengths
         return lengths if self.windows is None else self.windows.positions(lengths)
+
+    @property
+    def follows_from_tokens(self) -> bool:
+        """Whether what a model makes of a row follows from the row's tokens alone."""
+        return True
+
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """What was counted while they were encoded, besides tokens, for `data.json`."""
+        return {}
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -96,6 +106,10 @@ class Examples:
     def text_means(self, values_RH: np.ndarray) -> np.ndarray:
         """The mean over each text's encoded rows (N, …)."""
         return values_RH if self.windows is None else self.windows.means(values_RH)
+
+    def padded(self, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
+        """What a model reads of some examples, without targets, padded to the longest."""
+        return pad(self.encoded, self.rows_of(indices), pad_id) | self.window_table(indices)
 
     def take(self, indices: Sequence[int]) -> Examples:
         """The examples at `indices`, in that order."""

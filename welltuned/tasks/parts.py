@@ -26,6 +26,7 @@ from welltuned.metrics import Metric, Predictions, Scores, score
 from welltuned.runs.results_schema import RuleEffect
 from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples
+from welltuned.tasks.model_input import ModelInput
 
 if TYPE_CHECKING:
     import torch
@@ -45,17 +46,12 @@ Target = TypeVar("Target", contravariant=True)
 """One target, as the codec reads it: a number, flags, tag numbers or judgements."""
 
 
-class Codec(ABC):
+class Codec(ModelInput, ABC):
     """From the user's columns to padded batches."""
 
     roles: ClassVar[tuple[Role, ...]]
     """How files are read."""
     expects: ClassVar[str] = "a text"
-
-    @property
-    def reads_plainly(self) -> bool:
-        """Whether texts go through the tokenizer as they are: whoever has it reads the same."""
-        return False
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """The user's columns as the roles expect them; answers may be missing.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def check_parts(config: RunConfig, problem: Problem, model: ModelPlan, faults: Faults) -> None:
     """Record what in strategy, training, engine, task and evaluation cannot work together."""
     faults.extend(config.strategy.check(model.anatomy))
+    faults.extend(problem.codec.check_model(model.anatomy))
     _check_quantization(config, model, faults)
     METRICS.check_all(faults)  # one that is left out would be missing from the scores
     _require_saved_rows(config, model, faults)

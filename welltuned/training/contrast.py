@@ -129,6 +129,8 @@ def _beyond_contrast(
         )
     if config.task.cutting.in_windows:
         yield "it compares texts as one row of tokens each", "set task.long=head_tail"
+    if problem.codec.more_than_tokens:
+        yield "it compares texts by their tokens alone", "remove task.encoding"
     if distributed.processes() > 1 or training.sharding is not None:
         yield "its head is solved for by one process alone", "train in one process"
     if not problem.objective.is_convex:

@@ -123,6 +123,8 @@ def encode_splits(
     _note_lengths(examples, max_length, data)
     note_windows(examples, data)
     _note_unknown(tokenizer, examples, data)
+    if (picture := problem.codec.picture(data.train)) is not None:
+        data.facts.task["picture"] = picture
     for split in read:
         data.facts.notes += note_special_tokens(tokenizer, data[split], split)
         notes = examples[split].notes_of(split)
@@ -189,6 +191,8 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
 def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSplits) -> None:
     facts = data.facts
     facts.task["max_length"] = max_length
+    if counted := {split: dict(part.counted) for split, part in examples.items() if part.counted}:
+        facts.task["encoding"] = counted
     facts.task["truncated"] = {split: int(_cut(part).sum()) for split, part in examples.items()}
     lengths = {split: _lengths(part) for split, part in examples.items()}
     facts.task["tokens"] = {

@@ -36,6 +36,10 @@ def keep_frozen_states(loaded: LoadedModel, observer: Observer) -> CachedTrunk |
         if keeps and len(loaded.before.trainable) < len(loaded.before.hashes):
             observer.noted("frozen blocks run in every pass, for their weights are sharded")
         return None
+    if not loaded.prepared.learned.follows_from_tokens:
+        if keeps and len(loaded.before.trainable) < len(loaded.before.hashes):
+            observer.noted("frozen blocks run in every pass, for rows are more than their tokens")
+        return None
     if loaded.device.type != "cpu" and not keeps:
         return None
     trunk = CachedTrunk(

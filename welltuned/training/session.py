@@ -308,6 +308,7 @@ def build_model(prepared: RunPlan, device: torch.device) -> tuple[nn.Module, Ori
     fingerprint = weights_fingerprint(loaded.model, loaded.new)
     origin = Origin(fingerprint, loaded.new, config.model.gguf_sha256)
     prepared.problem.objective.initialise(loaded.model, loaded.new, seed)
+    prepared.problem.codec.fit_model(loaded.model)
     quantize_base(loaded.model, config.model, prepared.anatomy, device)
     examples = prepared.examples["train"]
     some = np.random.default_rng(seed).permutation(len(examples))[:32]

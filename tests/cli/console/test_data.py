@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from coding import make_functions, save_code_model
 from support import make_rows, write_rows
 from welltuned.cli.console.data import show_data
 from welltuned.cli.data_request import read_data_request
@@ -91,3 +92,13 @@ def test_preferences_show_every_response(tiny: Any, preferences: str) -> None:
     assert shown(read).count("[CLS]·2") == sum(len(one.rows) for one in read.examples)
     direct = summary(preferences, "task=preference", f"model={tiny('bert')}")
     assert "Green: what is learned." in shown(direct)
+
+
+def test_what_was_counted_while_encoding_is_a_table(tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "code.jsonl", make_functions(24))
+    model = save_code_model(tmp_path / "model")
+    asked = "task.encoding={type: dataflow, language: java}"
+    text = shown(summary(data, f"model={model}", "task.max_length=100", asked))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["nodes", "cut", "0", "0", "0"] in lines
+    assert any(line[:1] == ["edges"] and int(line[1]) > 0 for line in lines)

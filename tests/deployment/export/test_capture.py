@@ -15,6 +15,7 @@ from support import ENCODERS, STRATEGIES, make_rows, short_tune
 from welltuned.deployment.export.capture import INPUTS, OUTSIDE, block_of, graph_inputs
 from welltuned.deployment.export.run_export import export_run
 from welltuned.deployment.open import open_predictor
+from welltuned.models.graph_attention import GRAPH
 from welltuned.runs import Run
 
 TEXTS = [row["text"] for row in make_rows(9, seed=5)]
@@ -34,7 +35,7 @@ def test_a_block_is_known_by_the_path_of_its_nodes() -> None:
 def test_of_a_batch_a_graph_gets_what_models_read() -> None:
     batch = {name: np.zeros((1, 2), np.int64) for name in ("labels", *reversed(INPUTS), "weights")}
     assert tuple(graph_inputs(batch)) == INPUTS
-    del batch["token_type_ids"]
+    del batch["token_type_ids"], batch[GRAPH]
     assert tuple(graph_inputs(batch)) == INPUTS[:2], "one text alone has no segments"
 
 

@@ -20,6 +20,8 @@ def show_data(summary: DataSummary) -> RenderableType:
     parts: list[RenderableType] = [_splits(facts)]
     if "counts" in facts.task:
         parts.append(_labels(facts))
+    if "encoding" in facts.task:
+        parts.append(_counted(facts))
     parts += [Text(f"· {render_message(said)}") for said in facts.said]
     columns = ", ".join(f"{role} from '{column}'" for role, column in facts.columns.items())
     parts.append(Text(f"· Columns: {columns}."))
@@ -61,6 +63,20 @@ def _labels(facts: DataFacts) -> Table:
         table.add_column(split, justify="right")
     for name in counts["train"]:
         table.add_row(Text(name), *(f"{counts[split][name]:,}" for split in SPLITS))
+    return table
+
+
+def _counted(facts: DataFacts) -> Table:
+    """What was counted by splits while texts were encoded, such as the nodes of graphs."""
+    counted = facts.task["encoding"]
+    splits = [split for split in SPLITS if split in counted]
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column("encoding")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for name in counted[splits[0]]:
+        numbers = (f"{counted[split][name]:,}" for split in splits)
+        table.add_row(name.replace("_", " "), *numbers)
     return table
 
 

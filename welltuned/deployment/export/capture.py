@@ -22,6 +22,7 @@ from torch import nn
 from welltuned.errors import Fault, RunFailed
 from welltuned.evaluation.predict import to_device
 from welltuned.models.compat.transformers_api import attends_as, attention_of
+from welltuned.models.graph_attention import GRAPH
 from welltuned.models.silence import quiet
 from welltuned.strategies.peft_methods.prefix import ATTENTION
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 _OPSET = 17
 """The first with LayerNormalization as one operator."""
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-"""What a graph may take of a batch, each (B, T, int64)."""
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", GRAPH)
+"""What a graph may take of a batch, each (B, T, int64); a mask of data flow is (B, T, T, bool)."""
 _BLOCK = re.compile(r"^(.*?[./](?:\d+))[./]")
 OUTSIDE = "outside the blocks"
 """Embeddings and head, for `block_of`."""
@@ -67,7 +68,10 @@ def capture_graph(artifact: Artifact, examples: Examples, file: Path) -> Capture
     batch = _example(artifact, examples)
     inputs = tuple(batch)
     tensors = tuple(to_device(batch, torch.device("cpu")).values())
-    axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "length"} for name in inputs}
+    axes: dict[str, dict[int, str]] = {
+        name: {0: "batch", **dict.fromkeys(range(1, array.ndim), "length")}
+        for name, array in batch.items()
+    }
     try:
         with quiet(), warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the trace: the proof finds what it misses

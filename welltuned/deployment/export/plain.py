@@ -49,6 +49,8 @@ class PlainFormat(ExportFormat):
 
     def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:
         merged: Any = artifact.manifest.strategy.merge(artifact.model)
+        if not artifact.problem.codec.reads_plainly:
+            job.tell("plain libraries read texts by the tokenizer alone, and not as in training")
         weights = _write(merged, artifact, job)
         _require_equal(merged, artifact, job.target)
         proof = _drift(merged, weights, artifact, job)

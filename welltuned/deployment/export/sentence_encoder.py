@@ -70,6 +70,12 @@ class SentenceTransformersFormat(ExportFormat):
                 "its head does not read one pooled vector through one linear layer",
                 "train with task.pooling=mean, or export to=onnx",
             )
+        if not artifact.problem.codec.reads_plainly:
+            return cannot_hold(
+                self.name,
+                "texts reach the model by more than its tokenizer",
+                "export to=onnx",
+            )
         return None
 
     def write(self, artifact: Artifact, job: ExportJob) -> WrittenExport:

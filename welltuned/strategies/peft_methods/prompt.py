@@ -23,6 +23,7 @@ from torch import nn
 
 from welltuned.models.anatomy import position_offset
 from welltuned.models.compat.peft_api import MethodTuner
+from welltuned.models.graph_attention import GRAPH, with_tokens
 from welltuned.strategies.peft_methods.base import InjectedLayer, InjectionConfig
 
 PEFT_TYPE = "WELLTUNED_PROMPT"
@@ -99,6 +100,8 @@ class PromptedTrunk(InjectedLayer):
             rest["position_ids"] = self._number(mask)[:, -inputs_embeds.shape[1] :]
         if token_type_ids is not None:
             rest["token_type_ids"] = token_type_ids
+        if (graph := rest.pop(GRAPH, None)) is not None:
+            rest[GRAPH] = places.order(with_tokens(graph, len(prompt_PE)))
         outputs = self.base_layer(inputs_embeds=inputs_embeds, attention_mask=mask, **rest)
         return outputs if cached else places.cut(outputs)
 
@@ -181,6 +184,11 @@ class _Places:
         else:
             filler = prompt.unsqueeze(0).expand(text.shape[0], -1, -1)
         return torch.cat([text, filler], dim=1)[self.rows_B1, self.source_BN]
+
+    def order(self, mask_BNN: torch.Tensor) -> torch.Tensor:
+        """Put a mask of text and prompt, the prompt last, into the order of the new rows."""
+        rows_B11 = self.rows_B1.unsqueeze(2)
+        return mask_BNN[rows_B11, self.source_BN[:, :, None], self.source_BN[:, None, :]]
 
     def cut(self, outputs: Any) -> Any:
         """Remove the prompt's positions from every hidden state the trunk returns."""

@@ -1,6 +1,7 @@
 """The columns of a text classification, and the names that files give them."""
 
 from welltuned.data.records import Role
+from welltuned.tasks.dataflow.column import ROLE as LANGUAGE
 
 _TEXT = (
     "text",
@@ -81,4 +82,5 @@ ROLES: tuple[Role, ...] = (
     Role("label", _LABEL, is_target=True, plural="labels"),
     Role("id", ("id", "idx", "guid", "uid"), required=False),
     Role("group", (), required=False),
+    LANGUAGE,
 )

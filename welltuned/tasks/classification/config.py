@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from welltuned.data.cells import split_names
+from welltuned.data.dataflow.grammars import grammar_faults
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Role
 from welltuned.data.table import SPLITS, Table
@@ -24,6 +26,8 @@ from welltuned.tasks.classification.problem import ClassificationProblem
 from welltuned.tasks.classification.regression import Regression
 from welltuned.tasks.classification.rule_reading import read_class_rule, read_label_set_rule
 from welltuned.tasks.classification.single_label import SingleLabel
+from welltuned.tasks.dataflow import Dataflow
+from welltuned.tasks.dataflow.column import languages_of, with_languages
 from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts
 
 PROBLEMS: dict[str, type[ClassificationProblem]] = {
@@ -79,6 +83,8 @@ class Classification(Task):
     merge_spellings: bool | None = None
     """Whether labels that differ only in case, or in signs nobody sees, are one label. By default
     they are asked about."""
+    encoding: Dataflow | None = None
+    """How texts are read, where they are more than text: `dataflow` for source code."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: the model's own limit, at most 512."""
     long: AnyLongTexts = TRUNCATE
@@ -114,6 +120,12 @@ class Classification(Task):
                 "task.thresholds_without_costs",
                 "'task.thresholds: costs' requires 'task.costs'",
                 "say what a false_negative and a false_positive of a label cost, or use f1",
+            )
+        if self.encoding is not None and self.long != TRUNCATE:
+            raise conflict(
+                "task.long_with_encoding",
+                "'task.long' says how texts are read, and so does 'task.encoding'",
+                "remove one of the two",
             )
         for fault in self._misfits(self.problem):
             raise conflict_of(fault)
@@ -189,6 +201,12 @@ class Classification(Task):
             )
 
     def check_policy(self) -> None:
+        if self.encoding is not None:
+            raise conflict(
+                "rlhf.encoding_unsupported",
+                "a policy reads its prompts as they are, and not by 'task.encoding'",
+                "remove task.encoding",
+            )
         if self.problem not in ("auto", "single_label"):
             raise conflict(
                 "rlhf.problem_unsupported",
@@ -210,7 +228,8 @@ class Classification(Task):
             )
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
-        return LabelReader(self.problem, self.label_separator).convert(table, columns, faults)
+        table = LabelReader(self.problem, self.label_separator).convert(table, columns, faults)
+        return with_languages(table, self.encoding, columns, faults)
 
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
@@ -230,11 +249,20 @@ class Classification(Task):
         targets = {split: codec.read_targets(data[split], faults) for split in SPLITS}
         faults.extend(self._misfits(labels.problem, label_smoothing))
         problem = self._problem_of(labels, targets["train"], label_smoothing, faults)
+        if self.encoding is not None:
+            problem = replace(problem, encoding=self.encoding)
+            faults.extend(self._unparsed(self.encoding, data))
         if len(faults) > before:
             return None
         data.facts.task = problem.facts(targets)
         data.facts.notes += problem.label_notes(targets)
         return problem
+
+    def _unparsed(self, encoding: Dataflow, data: DataSplits) -> Iterator[Fault]:
+        """Why sources cannot be parsed here; asked before any weight is loaded."""
+        yield from grammar_faults(
+            language for split in SPLITS for language in languages_of(data[split], encoding)
+        )
 
     def _problem_of(
         self, labels: Labels, train_targets: np.ndarray, label_smoothing: float, faults: Faults
@@ -252,7 +280,10 @@ class Classification(Task):
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> Problem:
         labels = Labels.from_dict(memory["labels"])
-        return PROBLEMS[labels.problem].restored(labels, memory)
+        problem = PROBLEMS[labels.problem].restored(labels, memory)
+        if (told := memory.get("encoding")) is None:
+            return problem
+        return replace(problem, encoding=Dataflow(**told))
 
 
 def _numbered(names: Any) -> dict[str, Any]:

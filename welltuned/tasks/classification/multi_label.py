@@ -57,7 +57,7 @@ class MultiLabel(ClassificationProblem):
 
     @property
     def codec(self) -> LabelSetCodec:
-        return LabelSetCodec(self.labelling, self.long)
+        return LabelSetCodec(self.labelling, self.long, self.encoding)
 
     @property
     def objective(self) -> BinaryCrossEntropy:

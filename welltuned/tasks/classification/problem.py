@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import pad
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
-from welltuned.errors import Faults
+from welltuned.errors import Fault, Faults
 from welltuned.models.loading import Head
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.base import Problem
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
+from welltuned.tasks.dataflow.column import with_languages
+from welltuned.tasks.dataflow.config import Dataflow
+from welltuned.tasks.dataflow.encoding import encode_code
+from welltuned.tasks.dataflow.examples import GraphExamples
+from welltuned.tasks.dataflow.findings import graph_notes, graph_picture
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.families import require_head_for_labels
 from welltuned.tasks.long import TRUNCATE, LongTexts, read_texts, recalled, remembered
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+    from welltuned.models.anatomy import Anatomy
     from welltuned.models.loading import Head
     from welltuned.tasks.parts import Batch
 
@@ -44,6 +49,8 @@ class ClassificationProblem(Problem):
     labelling: Labels
     long: LongTexts = field(default=TRUNCATE, kw_only=True)
     """What is read of long texts."""
+    encoding: Dataflow | None = field(default=None, kw_only=True)
+    """How source code is read with its data flow; None where texts are read as they are."""
 
     type: ClassVar[str] = "classification"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
@@ -77,6 +84,8 @@ class ClassificationProblem(Problem):
         labels, rule = self.labelling.to_dict(), self.scorer.decision_rule
         memory: dict[str, JsonValue] = {"type": self.type, "labels": labels, "folded": False}
         memory |= remembered(self.long)
+        if self.encoding is not None:
+            memory["encoding"] = self.encoding.model_dump(mode="json")
         return {**memory, "decision_rule": rule} if rule else memory
 
     @classmethod
@@ -91,13 +100,18 @@ class TextCodec(Codec):
 
     labels: Labels
     long: LongTexts = TRUNCATE
+    encoding: Dataflow | None = None
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text, or a tuple of two texts for models that read pairs"
 
     @property
     def reads_plainly(self) -> bool:
-        return self.long.reads_plainly
+        return self.encoding is None and self.long.reads_plainly
+
+    @property
+    def more_than_tokens(self) -> bool:
+        return self.encoding is not None
 
     def convert(self, table: Table, columns: dict[str, str], faults: Faults) -> Table:
         """Labels as the model knows them; what cannot be read is refused where it is needed."""
@@ -105,7 +119,20 @@ class TextCodec(Codec):
         reader = LabelReader(labels.problem, labels.separator, labels.names)
         if table.decimal == "auto" and labels.problem == "regression":
             table = replace(table, decimal=labels.decimal)
-        return reader.convert(table, columns, Faults())
+        table = reader.convert(table, columns, Faults())
+        return with_languages(table, self.encoding, columns, faults)
+
+    def check_model(self, anatomy: Anatomy) -> Iterator[Fault]:
+        if self.encoding is not None:
+            from welltuned.models.graph_attention import graph_faults  # brings torch
+
+            yield from graph_faults(anatomy)
+
+    def fit_model(self, model: nn.Module) -> None:
+        if self.encoding is not None:
+            from welltuned.models.graph_attention import read_graphs
+
+            read_graphs(model)
 
     def encode(
         self,
@@ -114,23 +141,33 @@ class TextCodec(Codec):
         max_length: int,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
+        targets = self.read_targets(records, Faults()) if "label" in records else None
+        if self.encoding is not None:
+            read = encode_code(tokenizer, records, self.encoding, max_length, progress)
+            return GraphExamples(read[0], targets, records, read[1])
         pairs = records.columns.get("text_pair")
         encoded, windows = read_texts(
             self.long, tokenizer, records["text"], pairs, max_length, progress
         )
-        targets = self.read_targets(records, Faults()) if "label" in records else None
         return Examples(encoded, targets, records, windows=windows)
 
     def collate(
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
-        batch = pad(examples.encoded, examples.rows_of(indices), pad_id)
-        batch |= examples.window_table(indices)
+        batch = examples.padded(indices, pad_id)
         if examples.targets is not None:
             batch["labels"] = examples.targets[list(indices)]
         return batch
 
+    def picture(self, records: Records) -> Mapping[str, JsonValue] | None:
+        return None if self.encoding is None else graph_picture(records, self.encoding)
+
+    def notes(self, examples: Examples, split: str) -> list[Message]:
+        return graph_notes(examples, split) if isinstance(examples, GraphExamples) else []
+
     def accepts(self, given: object) -> bool:
+        if self.encoding is not None and self.encoding.language_column is not None:
+            return False  # a text by itself does not say its language; a row does
         if not isinstance(given, (tuple, list)):
             return isinstance(given, str)
         return len(given) == 2 and all(isinstance(one, str) for one in given)

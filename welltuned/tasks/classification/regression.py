@@ -64,7 +64,7 @@ class Regression(ClassificationProblem):
 
     @property
     def codec(self) -> NumberCodec:
-        return NumberCodec(self.labelling, self.long)
+        return NumberCodec(self.labelling, self.long, self.encoding)
 
     @property
     def objective(self) -> LeastSquares:

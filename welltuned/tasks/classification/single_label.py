@@ -59,7 +59,7 @@ class SingleLabel(ClassificationProblem):
 
     @property
     def codec(self) -> ClassCodec:
-        return ClassCodec(self.labelling, self.long)
+        return ClassCodec(self.labelling, self.long, self.encoding)
 
     @property
     def objective(self) -> CrossEntropy:

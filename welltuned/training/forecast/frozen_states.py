@@ -39,6 +39,8 @@ class FrozenStates:
         depth = FrozenPart(rehearsal.model, anatomy).depth()
         if not depth or not keeps_states(prepared.config.training, rehearsal.device):
             return cls()
+        if not prepared.learned.follows_from_tokens:
+            return cls()
         blocks = LowerBlocks.of(rehearsal.model, anatomy)
         blocks.skip_embeddings = False  # some families need what these hand on
         names = inspect.signature(trunk.forward).parameters

@@ -167,6 +167,7 @@ def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
             config, dtype=dtype, trust_remote_code=runs_own_code(config)
         )
     cpu_attention.use_in(skeleton)
+    prepared.problem.codec.fit_model(skeleton)
     quantize_base(skeleton, prepared.config.model, prepared.anatomy, torch.device("meta"))
     context = Context(
         anatomy=prepared.anatomy,

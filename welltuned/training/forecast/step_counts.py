@@ -70,7 +70,7 @@ class StepCounts:
 def positions(examples: Examples, batch: np.ndarray) -> int:
     """Tokens of a batch, padding included."""
     rows = examples.rows_of(batch.tolist())
-    return len(rows) * int(examples.encoded.lengths[list(rows)].max())
+    return len(rows) * int(examples.lengths[batch].max())
 
 
 def largest_look(prepared: RunPlan, size: int) -> tuple[str, np.ndarray]:

@@ -1,0 +1,26 @@
+"""The config of the encoding: one language, or a column of them."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from welltuned.tasks import Classification
+from welltuned.tasks.dataflow import Dataflow
+
+
+@pytest.mark.parametrize("given", [{}, {"language": "c", "language_column": "lang"}])
+def test_a_language_or_a_column_of_them(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="either 'language' or 'language_column'"):
+        Dataflow(**given)
+
+
+def test_a_language_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValidationError, match="language"):
+        Dataflow(language="cobol")
+
+
+def test_a_policy_reads_prompts_as_they_are() -> None:
+    task = Classification(encoding=Dataflow(language="java"))
+    with pytest.raises(Exception, match=r"not by 'task\.encoding'"):
+        task.check_policy()
