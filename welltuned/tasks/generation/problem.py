@@ -71,7 +71,7 @@ class GenerationProblem(Problem):
         return TextResponder(self.config, self.style)
 
     @property
-    def prompter(self) -> TextPrompter:
+    def prompter(self) -> TextPrompter | None:
         return TextPrompter(self.codec)
 
     def reading(self, records: Records) -> GenerationProblem:
