@@ -17,6 +17,10 @@ from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
 
+ALONE = "file"
+"""The split of a file that is read by itself, whose rows need no groups."""
+
+
 def clean(
     table: Table,
     split: str,
@@ -62,7 +66,8 @@ def _map(
     The validation and test files are read as the training file was.
     """
     before = len(faults)
-    asked = {} if table.mapped else _as_in_train(facts.columns, table, roles) | config.columns
+    given = config.columns if split == ALONE else config.role_columns
+    asked = {} if table.mapped else _as_in_train(facts.columns, table, roles) | given
     needed = [_may_lack(role, split) for role in roles]
     mapping = map_columns(table, needed, asked, faults)
     if len(faults) > before:
