@@ -11,6 +11,7 @@ from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
 from welltuned.data.missing_labels import leave_out_missing, refuse_hidden, tell_of_words
 from welltuned.data.nested import refuse_nested
+from welltuned.data.on_disk import TextColumn
 from welltuned.data.pair_columns import settle_pair
 from welltuned.data.records import Records, Role, add_missing_column, map_columns, to_records
 from welltuned.data.table import Table
@@ -153,7 +154,13 @@ def _write_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> N
     for role in lists:
         records.columns[role.name] = _lists(records, role.name, role.is_target, faults)
     for name in set(records.input_roles) - {role.name for role in lists}:
-        records.columns[name] = ["" if is_missing(cell) else str(cell) for cell in records[name]]
+        cells = records[name]
+        on_disk = isinstance(cells, TextColumn)
+        records.columns[name] = cells.with_others(_text) if on_disk else list(map(_text, cells))
+
+
+def _text(cell: Any) -> str:
+    return "" if is_missing(cell) else str(cell)
 
 
 def _leave_out_empty(

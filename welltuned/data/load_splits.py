@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -76,7 +74,7 @@ def collect(
         if table is not None:
             cleaned = clean(table, split, config, roles, facts, faults)
             if cleaned is not None:
-                records[split] = cleaned
+                records[split] = duplicates.with_digests(cleaned, config.compare_as)
     if len(faults) > before or "train" not in records:
         return None
     records = with_groups(records, config, facts)
@@ -95,8 +93,9 @@ def collect(
     for split in SPLITS:
         part = facts.splits.setdefault(split, SplitFacts(records[split].source))
         part.rows = len(records[split])
-        part.fingerprint = _fingerprint(records[split])
+        part.fingerprint = records[split].fingerprint()
         note_repeats(split, records[split], config, roles, facts)
+        records[split] = replace(records[split], keys=None)
     if config.fold == "all":
         records["test"] = records["validation"]  # nobody reads it, but some count its labels
     return DataSplits(records["train"], records["validation"], records["test"], facts)
@@ -240,10 +239,10 @@ def _limit(train: Records, config: DataConfig, roles: Sequence[Role], facts: Dat
 def _keys(records: Records, config: DataConfig) -> Sequence[Hashable]:
     """What keeps records together: their group, or else their texts."""
     if config.grouped_by:
-        return keys_by_group(records, duplicates.keys_of(records, config.compare_as))
+        return keys_by_group(records, duplicates.digests_of(records, config.compare_as))
     if "group" in records:
         return [str(group) for group in records["group"]]
-    return duplicates.keys_of(records, config.compare_as)
+    return duplicates.digests_of(records, config.compare_as)
 
 
 def _asked_strata(
@@ -261,9 +260,3 @@ def _strata(records: Records, roles: Sequence[Role]) -> list[Hashable]:
     values = [as_key(cell) for cell in records[target]]
     return list(values) if len(set(values)) <= max(20, len(values) // 10) else [0] * len(records)
 
-
-def _fingerprint(records: Records) -> str:
-    digest = hashlib.sha256()
-    for role in sorted(records.columns):
-        digest.update(json.dumps([role, records[role]], ensure_ascii=False, default=str).encode())
-    return digest.hexdigest()[:32]
