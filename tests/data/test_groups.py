@@ -45,7 +45,9 @@ def of(data: DataSplits, split: str) -> set[Any]:
 def test_no_author_is_on_two_sides_and_classes_keep_their_shares(authors: str) -> None:
     data = good(authors, groups="author")
     assert sum(len(of(data, split)) for split in SPLITS) == 80
-    assert not of(data, "train") & of(data, "test") and not of(data, "validation") & of(data, "test")
+    assert not of(data, "train") & of(data, "test") and not of(data, "validation") & of(
+        data, "test"
+    )
     total = sum(len(data[split]) for split in SPLITS)
     counts = {split: Counter(data[split]["label"]) for split in SPLITS}
     for split, share in (("validation", 0.1), ("test", 0.1)):
@@ -86,7 +88,9 @@ def test_near_duplicates_stay_together(tmp_path: Path) -> None:
     near = [{**row, "text": f"{row['text']} again"} for row in rows]
     file = write_rows(tmp_path / "a.jsonl", [*rows, *near])
     data = good(file, groups="near_duplicates")
-    firsts = {split: {text.removesuffix(" again") for text in data[split]["text"]} for split in SPLITS}
+    firsts = {
+        split: {text.removesuffix(" again") for text in data[split]["text"]} for split in SPLITS
+    }
     assert sum(map(len, firsts.values())) == 60 and len(data.test) == 12
     assert data.facts.groups["number"] == data.facts.groups["of_several_rows"] == 60
     assert {len(firsts[split]) for split in ("validation", "test")} == {6}
@@ -94,7 +98,10 @@ def test_near_duplicates_stay_together(tmp_path: Path) -> None:
 
 def test_a_column_and_near_duplicates_keep_what_has_either_in_common(tmp_path: Path) -> None:
     rows = by_authors([2] * 30, [0.5] * 30)
-    rows += [{**rows[2 * i], "text": f"{rows[2 * i]['text']} again", "author": f"b{i}"} for i in range(10)]
+    rows += [
+        {**rows[2 * i], "text": f"{rows[2 * i]['text']} again", "author": f"b{i}"}
+        for i in range(10)
+    ]
     data = good(write_rows(tmp_path / "a.jsonl", rows), groups=["author", "near_duplicates"])
     assert data.facts.groups["by"] == ["author", "near-duplicates"]
     assert data.facts.groups["number"] == 30 and data.facts.groups["largest"] == 3

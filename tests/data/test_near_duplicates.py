@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from welltuned.data.near_duplicates import ALIKE, Joined, join_near_duplicates, near_duplicates
 
 LONG = "a film of rare warmth and wit, with a cast that could hardly be better than it is here"

@@ -17,7 +17,6 @@ from welltuned.data.records import Records, Role, add_missing_column, map_column
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
-
 ALONE = "file"
 """The split of a file that is read by itself, whose rows need no groups."""
 

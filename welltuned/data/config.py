@@ -179,7 +179,7 @@ class DataConfig(Part):
 
     @property
     def role_columns(self) -> dict[str, str]:
-        """Which column has which role, as far as the user says it: `columns`, and that of groups."""
+        """Which column has which role by the user's word: `columns`, and that of `groups`."""
         own = [name for name in self.groups if name != NEAR_DUPLICATES]
         return {**self.columns, "group": own[0]} if own else self.columns
 

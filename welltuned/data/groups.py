@@ -64,7 +64,9 @@ def _with_near_duplicates(splits: Splits, config: DataConfig) -> Splits:
         group = _groups(splits[split])[i] if config.role_columns.get(ROLE) else None
         if group is not None:
             joined.join(cells.setdefault(group, place), place)
-    join_near_duplicates(joined, [text for part in splits.values() for text in _texts(part, config)])
+    join_near_duplicates(
+        joined, [text for part in splits.values() for text in _texts(part, config)]
+    )
     groups = map(joined.first, range(sum(map(len, splits.values()))))
     return {
         split: replace(
@@ -118,9 +120,7 @@ def refuse_large_groups(
 # --- Given splits ------------------------------------------------------------------------
 
 
-def separate_groups(
-    splits: Splits, config: DataConfig, facts: DataFacts, faults: Faults
-) -> Splits:
+def separate_groups(splits: Splits, config: DataConfig, facts: DataFacts, faults: Faults) -> Splits:
     """Deal with groups that are in two splits, as `data.duplicates` says of texts."""
     if not config.grouped_by:
         return splits

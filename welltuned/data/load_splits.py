@@ -259,4 +259,3 @@ def _strata(records: Records, roles: Sequence[Role]) -> list[Hashable]:
         return [0] * len(records)
     values = [as_key(cell) for cell in records[target]]
     return list(values) if len(set(values)) <= max(20, len(values) // 10) else [0] * len(records)
-

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import IO, Any, TypeVar, overload
 
 import numpy as np
@@ -72,10 +72,7 @@ class TextFile:
         first = self._ends[start]
         raw = self._bytes(first, self._ends[stop] - first)
         bounds = [end - first for end in self._ends[start : stop + 1]]
-        return [
-            raw[begin:end].decode("utf-8", "surrogatepass")
-            for begin, end in zip(bounds, bounds[1:], strict=False)
-        ]
+        return [raw[begin:end].decode("utf-8", "surrogatepass") for begin, end in pairwise(bounds)]
 
     def _bytes(self, place: int, number: int) -> bytes:
         """Without a place of its own that processes after a fork, or threads, would share."""

@@ -66,9 +66,9 @@ def allot(
     `keys` are of several strata.
 
     The largest groups come first, equal ones in random order, each to the split where it brings
-    the numbers of its strata nearest to what is wanted: where the sum of (number - wanted)² / wanted
-    grows least (cf. Sechidis et al. 2011). Records that are alone fill up what is left, stratum by
-    stratum. Returns ascending indices by split; a pure function of its arguments.
+    the numbers of its strata nearest to what is wanted: where the sum over them of (number -
+    wanted)² / wanted grows least (cf. Sechidis et al. 2011). Records that are alone fill up what is
+    left, stratum by stratum. Returns ascending indices by split; a pure function of its arguments.
     """
     number_of = {stratum: place for place, stratum in enumerate(sorted(set(strata), key=repr))}
     strata_N = np.array([number_of[stratum] for stratum in strata])

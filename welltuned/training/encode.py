@@ -137,8 +137,9 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
                     tokens=max_length,
                 )
             )
-        missing, kept = len(data[split]) - len(part), set(part.records.lines)
+        missing = len(data[split]) - len(part)
         if missing > 0:
+            kept = set(part.records.lines)
             data.facts.note(
                 "task.unlearnable_left_out",
                 "{split}: examples that have nothing to learn within {max_length} tokens, left "

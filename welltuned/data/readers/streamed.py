@@ -41,15 +41,15 @@ class _DoubtError(Exception):
 
 
 def read_streamed(path: Path, name: str, config: DataConfig) -> Table | None:
-    """The table of a file; None where its own reader has to read it. Raises `OSError`."""
+    """The table of a file; None where its own reader has to read it, in memory."""
     read = _READERS.get(path.suffix.lower())
     if read is None or config.encoding != "auto" or config.line_ends != "auto":
         return None
     try:
         table = read(path, name, config)
-    except (_DoubtError, UnicodeDecodeError):
+        return replace(table, notes=(*table.notes, kept_on_disk(name, path.stat().st_size)))
+    except (_DoubtError, UnicodeDecodeError, OSError):  # or no place for its texts
         return None
-    return replace(table, notes=(*table.notes, kept_on_disk(name, path.stat().st_size)))
 
 
 def kept_on_disk(name: str, size: int) -> Message:
@@ -158,7 +158,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         for number, raw in enumerate(file, 1):
             if b"\0" in raw or b"\r" in raw.removesuffix(b"\r\n"):
                 raise _DoubtError
-            yield number, raw.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
+            line = raw.removeprefix(codecs.BOM_UTF8 if number == 1 else b"")
+            if number == 1 and line.startswith(codecs.BOM_UTF8):
+                raise _DoubtError
+            yield number, line.decode()
 
 
 # --- CSV and TSV -----------------------------------------------------------------------
@@ -183,7 +186,8 @@ def _rows(path: Path, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[
     lines = (line for _, line in _lines(path))
     if not quoted:
         bare = (line.rstrip("\r\n") for line in lines)
-        yield from ((i, line.split(delimiter)) for i, line in enumerate(bare, 1) if line)
+        cells = ((i, line.split(delimiter) if line else []) for i, line in enumerate(bare, 1))
+        yield from (row for row in cells if row[1] or row[0] == 1)
         return
     csv.field_size_limit(sys.maxsize)
     reader, start = csv.reader(lines, delimiter=delimiter, strict=True), 1
@@ -236,8 +240,6 @@ def _read_parquet(path: Path, name: str, config: DataConfig) -> Table:
                     cells[column] = [name_classes(cell, names) for cell in cells[column]]
                 columns.add(cells, batch.num_rows)
                 rows += batch.num_rows
-    except OSError:
-        raise
     except Exception as error:  # its pages, texts and notes break in many ways
         raise _DoubtError from error
     return _table(name, columns, list(range(1, rows + 1)))
