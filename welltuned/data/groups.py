@@ -97,19 +97,20 @@ def keys_by_group(records: Records, texts: Sequence[Hashable]) -> list[Hashable]
 
 
 def refuse_large_groups(
-    train: Records, short: Sequence[str], config: DataConfig, facts: DataFacts, faults: Faults
+    train: Records, short: Sequence[str], config: DataConfig, faults: Faults
 ) -> None:
     """Record that splits would be empty, for no group is small enough for them."""
-    group, rows = Counter(keys_by_group(train, range(len(train)))).most_common(1)[0]
+    counts = Counter(keys_by_group(train, range(len(train))))
+    group, rows = counts.most_common(1)[0]
     faults.add(
         "data.groups_too_large",
-        "{empty} would be empty: there are {number:,} groups by {by}, and that of '{group}' alone "
+        "{empty} would be empty: there are {number:,} groups by {by} to cut them from, and that of '{group}' alone "
         "has {rows:,} of {total:,} rows",
         Place(train.source),
         "group by something finer, ask for larger shares in data.split, or give files in "
         "data.validation and data.test",
         empty=" and ".join(short),
-        number=facts.groups["number"] + facts.groups["without"],
+        number=len(counts),
         by=" and ".join(config.grouped_by),
         group=group,
         rows=rows,

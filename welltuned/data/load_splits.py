@@ -181,7 +181,7 @@ def _cut(
     parts = _parts(_keys(train, config), strata, missing, config)
     short = [split for split, indices in parts.items() if not indices]
     if short and config.grouped_by:
-        refuse_large_groups(train, short, config, facts, faults)
+        refuse_large_groups(train, short, config, faults)
         return records
     if short:
         faults.add(
