@@ -96,8 +96,8 @@ def test_numbers_come_back_as_they_were_added(monkeypatch: pytest.MonkeyPatch, l
     for start in range(0, 40, 10):
         growing.add([range(start, start + 4), [], np.arange(start + 4, start + 10)])
     growing.add([])
-    assert growing.array().dtype == np.int32
-    assert growing.array().tolist() == list(range(40))
+    numbers = growing.array()
+    assert numbers.dtype == np.int32 and numbers.tolist() == list(range(40))
     assert Growing(np.int8).array().shape == (0,)
 
 

@@ -166,7 +166,7 @@ def _leave_out_empty(
     records: Records, split: str, facts: DataFacts, faults: Faults
 ) -> Records | None:
     """The records that have a text; the others are counted. None when none has."""
-    full = [i for i in range(len(records)) if not records.empty_roles(i)]
+    full = records.filled()
     empty = len(records) - len(full)
     facts.splits[split] = SplitFacts(records.source, empty=empty)
     if empty:

@@ -13,7 +13,7 @@ from welltuned.data.records import Records
 
 _STOPS = ".,;:!?…。、｡।॥۔،؛؟።"
 """Signs that end sentences and their parts, in the scripts that have their own."""
-_LAST_STOPS = re.compile(rf"(?<![{_STOPS}])[{_STOPS}]++(?= |\Z)")
+_RUN_OF_STOPS = re.compile(rf"[{_STOPS}]+( |\Z)?")
 _APOSTROPHES = re.compile(r"(?<=\w)['’](?=\w)")
 _NO_WORD_SPACES = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 _IDLE_SPACES = re.compile(rf"(?<={_NO_WORD_SPACES}) | (?={_NO_WORD_SPACES})")
@@ -44,8 +44,13 @@ def normalise(text: str, compare_as: str = "text") -> str:
 
 def _without_stops(text: str) -> str:
     """The words with a space between them, without stops at their ends, unless all are stops."""
-    words = " ".join(_APOSTROPHES.sub("", text).split())
-    return " ".join(_LAST_STOPS.sub("", words).split()) or words
+    bare = _APOSTROPHES.sub("", text) if "'" in text or "’" in text else text
+    words = " ".join(bare.split())
+    return " ".join(_RUN_OF_STOPS.sub(_unless_within_a_word, words).split()) or words
+
+
+def _unless_within_a_word(stops: re.Match[str]) -> str:
+    return stops[0] if stops[1] is None else stops[1]
 
 
 @cache

@@ -9,6 +9,7 @@ import mmap
 import os
 import tempfile
 import threading
+import weakref
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, pairwise
@@ -24,6 +25,8 @@ LARGE = 2**28
 """Bytes from which texts of a file, or tokens of a split, are kept on disk: 256 MiB."""
 _AT_ONCE = 1000
 """Texts that are read together where one after the other is asked for."""
+_NEAR = 4
+"""How many texts may be read for each that is wanted, rather than one by one."""
 _BUFFER = 2**20
 
 
@@ -52,14 +55,21 @@ class TextFile:
 
     def __init__(self) -> None:
         self._file = nameless_file()
+        weakref.finalize(self, self._file.close)
         self._ends = array("q", [0])
+        self.holds_half_characters = False
+        """Whether some text has a surrogate by itself, which UTF-8 has no bytes for."""
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
     def add(self, text: str) -> None:
-        raw = text.encode("utf-8", "surrogatepass")
+        try:
+            raw = text.encode()
+        except UnicodeEncodeError:
+            raw = text.encode("utf-8", "surrogatepass")
+            self.holds_half_characters = True
         self._file.write(raw)
         self._ends.append(self._ends[-1] + len(raw))
 
@@ -106,18 +116,26 @@ class TextColumn(Sequence[Any]):
     def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [cell for part in self._parts(index) for cell in part]
+            rows = np.arange(len(self))[index] if self._rows is None else self._rows[index]
+            starts = range(0, len(rows), _AT_ONCE)
+            return [cell for at in starts for cell in self._cells(rows[at : at + _AT_ONCE])]
         row = range(len(self))[index] if self._rows is None else int(self._rows[index])
         return self._others[row] if row in self._others else self._file.read(row, row + 1)[0]
 
     def __iter__(self) -> Iterator[Any]:
         for start in range(0, len(self), _AT_ONCE):
-            yield from self[start : start + _AT_ONCE]
+            rows = np.arange(start, min(start + _AT_ONCE, len(self)))
+            yield from self._cells(rows if self._rows is None else self._rows[rows])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def is_surely_whole(self) -> bool:
+        """Whether all cells are texts of whole characters; it is not looked at each."""
+        return not self._others and not self._file.holds_half_characters
 
     def take(self, indices: Sequence[int] | np.ndarray) -> TextColumn:
         """The cells at `indices`, in that order."""
@@ -130,17 +148,18 @@ class TextColumn(Sequence[Any]):
         others = {row: change(cell) for row, cell in self._others.items()}
         return TextColumn(self._file, others, self._rows)
 
-    def _parts(self, index: slice) -> Iterator[list[Any]]:
-        """Cells in runs that stand side by side in the file."""
-        rows = np.arange(len(self))[index] if self._rows is None else self._rows[index]
-        if not len(rows):
-            return
-        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
-            first, last = int(run[0]), int(run[-1])
-            cells: list[Any] = self._file.read(first, last + 1)
-            for row in self._others.keys() & range(first, last + 1):
-                cells[row - first] = self._others[row]
-            yield cells
+    def _cells(self, rows: np.ndarray) -> list[Any]:
+        """Some cells by their places in the file; those that stand near each other at once."""
+        low, high = int(rows.min()), int(rows.max())
+        if high - low < _NEAR * len(rows):
+            texts = self._file.read(low, high + 1)
+            cells = [texts[row] for row in (rows - low).tolist()]
+        else:
+            cells = [self._file.read(row, row + 1)[0] for row in rows.tolist()]
+        if self._others:
+            others = self._others
+            return [others.get(row, cell) for row, cell in zip(rows.tolist(), cells, strict=True)]
+        return cells
 
 
 def take_cells(cells: Sequence[Any], indices: Sequence[int]) -> Sequence[Any]:
@@ -182,11 +201,14 @@ class Growing:
         self._file.flush()
         if not self._bytes:
             return np.zeros(0, self._dtype)
-        mapped = mmap.mmap(self._file.fileno(), self._bytes, access=mmap.ACCESS_READ)
+        with self._file:  # what is mapped stays
+            mapped = mmap.mmap(self._file.fileno(), self._bytes, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, dtype=self._dtype)
 
     def _spill(self) -> None:
-        self._file = self._file or nameless_file()
+        if self._file is None:
+            self._file = nameless_file()
+            weakref.finalize(self, self._file.close)
         for part in self._parts:
             self._file.write(part.data)
         self._parts = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.cells import as_flag, is_missing, join_names, split_names
-from welltuned.data.on_disk import in_parts, take_cells
+from welltuned.data.on_disk import TextColumn, in_parts, take_cells
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -78,11 +78,19 @@ class Records:
 
     def empty_roles(self, index: int) -> list[str]:
         """The inputs of a record that hold nothing but white space."""
-        return [role for role in self.input_roles if not "".join(self.columns[role][index]).strip()]
+        return [role for role in self.input_roles if not _is_filled(self.columns[role][index])]
+
+    def filled(self) -> list[int]:
+        """The records none of whose inputs is empty so."""
+        cells = (self.columns[role] for role in self.input_roles)
+        return [i for i, one in enumerate(zip(*cells, strict=True)) if all(map(_is_filled, one))]
 
     def broken_texts(self) -> list[int]:
         """The records that hold half a character, which neither a file nor a tokenizer takes."""
-        cells = self.columns.values()
+        columns = self.columns.values()
+        cells = [
+            one for one in columns if not isinstance(one, TextColumn) or not one.is_surely_whole
+        ]
         if all(_is_unicode(part) for column in cells for part in in_parts(column)):
             return []
         return [i for i in range(len(self)) if not _is_unicode([column[i] for column in cells])]
@@ -127,6 +135,10 @@ class Records:
         return Records(
             self.source, {**columns, "id": ids}, self.lines + other.lines, self.input_roles
         )
+
+
+def _is_filled(cell: str | list[str]) -> bool:
+    return bool((cell if isinstance(cell, str) else "".join(cell)).strip())
 
 
 def _as_json(role: str, cells: Sequence[Any]) -> Iterator[str]:
