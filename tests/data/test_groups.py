@@ -144,6 +144,15 @@ def test_a_column_that_is_absent_is_refused(authors: str) -> None:
     assert len(faults) == 1 and "data.column_unknown" in faults[0] and "author" in faults[0]
 
 
+def test_names_are_read_as_a_command_line_gives_them() -> None:
+    for given, named in (
+        ("a,near_duplicates", ["a", "near_duplicates"]),
+        (0, ["0"]),
+        (["a"], ["a"]),
+    ):
+        assert DataConfig(train="x", groups=given).groups == named
+
+
 def test_two_columns_are_refused() -> None:
     with pytest.raises(ValidationError, match="a and b"):
         DataConfig(train="x", groups=["a", "b"])

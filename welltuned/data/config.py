@@ -266,9 +266,14 @@ class DataConfig(Part):
             )
         return encoding
 
-    @field_validator("groups", "corrections", mode="before")
+    @field_validator("groups", mode="before")
     @classmethod
-    def _one_name(cls, given: Any) -> Any:
+    def _names_of_columns(cls, given: Any) -> Any:
+        return split_names(str(given)) if isinstance(given, (str, int)) else given
+
+    @field_validator("corrections", mode="before")
+    @classmethod
+    def _one_file(cls, given: Any) -> Any:
         return [given] if isinstance(given, str) else given
 
     @field_validator("missing", "leave_out", mode="before")

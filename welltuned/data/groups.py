@@ -7,8 +7,9 @@ is to be learned, so that a score on some tells little where others were learned
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from itertools import chain, count, islice
 from typing import Any
 
 from welltuned.data.cells import as_key, is_missing
@@ -56,32 +57,24 @@ def with_groups(splits: Splits, config: DataConfig, facts: DataFacts) -> Splits:
 
 
 def _with_near_duplicates(splits: Splits, config: DataConfig) -> Splits:
-    """The splits with a column of groups of near-duplicates, and of what shares a cell besides."""
-    numbers = _places(splits)
+    """The splits with groups of near-duplicates and of what shares a group besides."""
     joined = Joined(sum(map(len, splits.values())))
-    cells: dict[str, int] = {}
-    for place, (split, i) in enumerate(numbers):
-        group = _groups(splits[split])[i] if config.role_columns.get(ROLE) else None
+    firsts: dict[str, int] = {}
+    for place, group in enumerate(chain.from_iterable(map(_groups, splits.values()))):
         if group is not None:
-            joined.join(cells.setdefault(group, place), place)
+            joined.join(firsts.setdefault(group, place), place)
     join_near_duplicates(
         joined, [text for part in splits.values() for text in _texts(part, config)]
     )
-    groups = map(joined.first, range(sum(map(len, splits.values()))))
+    groups = map(joined.first, count())
     return {
-        split: replace(
-            part, columns={**part.columns, ROLE: [str(next(groups)) for _ in range(len(part))]}
-        )
+        split: replace(part, columns={**part.columns, ROLE: list(islice(groups, len(part)))})
         for split, part in splits.items()
     }
 
 
 def _texts(records: Records, config: DataConfig) -> list[str]:
     return ["\n".join(key) for key in keys_of(records, config.compare_as)]
-
-
-def _places(splits: Splits) -> Iterator[tuple[str, int]]:
-    return ((split, i) for split, part in splits.items() for i in range(len(part)))
 
 
 def _groups(records: Records) -> list[str | None]:
@@ -104,8 +97,8 @@ def refuse_large_groups(
     group, rows = counts.most_common(1)[0]
     faults.add(
         "data.groups_too_large",
-        "{empty} would be empty: there are {number:,} groups by {by} to cut them from, and that of '{group}' alone "
-        "has {rows:,} of {total:,} rows",
+        "{empty} would be empty: there are {number:,} groups by {by} to cut them from, and that of "
+        "'{group}' alone has {rows:,} of {total:,} rows",
         Place(train.source),
         "group by something finer, ask for larger shares in data.split, or give files in "
         "data.validation and data.test",
