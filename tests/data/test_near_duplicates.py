@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
-from welltuned.data.near_duplicates import ALIKE, near_duplicates, resemblance
+from welltuned.data.near_duplicates import ALIKE, Joined, join_near_duplicates, near_duplicates
 
 LONG = "a film of rare warmth and wit, with a cast that could hardly be better than it is here"
 
@@ -61,6 +59,26 @@ def test_none_of_many_pairs_is_missed() -> None:
     assert set(found) == alike and len(alike) > 100
 
 
-def test_resemblance_is_the_share_of_what_both_have() -> None:
-    assert resemblance({1, 2, 3}, {2, 3, 4}) == pytest.approx(0.5)
-    assert resemblance(set(), set()) == 0
+def groups(*texts: str) -> list[int]:
+    joined = Joined(len(texts))
+    join_near_duplicates(joined, texts)
+    return [joined.first(i) for i in range(len(texts))]
+
+
+def test_near_duplicates_of_near_duplicates_are_in_one_group() -> None:
+    words = LONG.split()
+    chain = [" ".join([*words[:i], "other", *words[i + 1 :]]) for i in (3, 9)]
+    far = " ".join(["other", "words", *words[2:-3], "were", "said"])
+    assert groups(far, *chain, "nothing of the kind", LONG, LONG) == [0, 1, 1, 3, 1, 1]
+
+
+def test_texts_that_are_joined_otherwise_stay_joined() -> None:
+    joined = Joined(4)
+    joined.join(1, 3)
+    join_near_duplicates(joined, [LONG, "one", "two", LONG.replace("here", "there")])
+    assert [joined.first(i) for i in range(4)] == [0, 0, 2, 0]
+
+
+def test_many_equal_forms_are_one_group_in_little_time() -> None:
+    forms = [f"{LONG}, and that was number {i}" for i in range(2000)]
+    assert set(groups(*forms)) == {0}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from welltuned.data.splits import cut, deal, draw
+from welltuned.data.splits import allot, cut, deal, draw
 
 SHARES = {"validation": 0.1, "test": 0.2}
 STRATA = ["a"] * 700 + ["b"] * 300
@@ -145,3 +145,34 @@ def test_large_groups_are_dealt_out_evenly() -> None:
 
 def test_folds_are_a_pure_function_of_seed_and_data() -> None:
     assert deal(KEYS, STRATA, 5, 3) == deal(KEYS, STRATA, 5, 3) != deal(KEYS, STRATA, 5, 4)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), min_size=1, max_size=120),
+    st.integers(0, 5),
+)
+def test_groups_of_several_strata_never_part(rows: list[tuple[int, str]], seed: int) -> None:
+    keys, strata = [key for key, _ in rows], [stratum for _, stratum in rows]
+    shares = {"train": 0.7, **SHARES}
+    parts = allot(keys, strata, shares, seed)
+    assert sorted(i for part in parts.values() for i in part) == list(range(len(rows)))
+    assert all(part == sorted(part) for part in parts.values())
+    where = [{keys[i] for i in part} for part in parts.values()]
+    assert sum(map(len, where)) == len(set(keys))
+    assert parts == allot(keys, strata, shares, seed)
+
+
+def test_records_that_are_alone_are_stratified_exactly() -> None:
+    parts = allot(KEYS, STRATA, {"train": 0.7, **SHARES}, 0)
+    assert Counter(STRATA[i] for i in parts["test"]) == {"a": 140, "b": 60}
+    assert Counter(STRATA[i] for i in parts["validation"]) == {"a": 70, "b": 30}
+    assert parts != allot(KEYS, STRATA, {"train": 0.7, **SHARES}, 1)
+
+
+def test_groups_of_several_strata_are_placed_where_they_are_wanted() -> None:
+    """Each group is of one stratum or the other, and later ones are weighed against earlier."""
+    keys = [i // 10 for i in range(1000)]
+    strata = ["a" if i // 10 % 2 else "b" for i in range(1000)]
+    parts = allot(keys, strata, {str(fold): 0.2 for fold in range(5)}, 3)
+    assert all(Counter(strata[i] for i in part) == {"a": 100, "b": 100} for part in parts.values())

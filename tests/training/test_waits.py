@@ -94,7 +94,10 @@ def test_what_tells_how_far_it_is_needs_no_other_line(clock: Clock) -> None:
         for done in range(1, 7):
             clock.wait(1)
             observer.working("reading test", done, 6)
-    assert buffer.getvalue().splitlines() == ["reading test: 3 of 6", "reading test: 6"]
+    assert buffer.getvalue().splitlines() == [
+        "reading test: 3 of 6 · 1/s",
+        "reading test: 6 · 1/s",
+    ]
 
 
 def test_validation_within_training_is_told(clock: Clock) -> None:

@@ -11,10 +11,14 @@ from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
 from welltuned.data.missing_labels import leave_out_missing, refuse_hidden, tell_of_words
 from welltuned.data.nested import refuse_nested
+from welltuned.data.on_disk import TextColumn
 from welltuned.data.pair_columns import settle_pair
 from welltuned.data.records import Records, Role, add_missing_column, map_columns, to_records
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
+
+ALONE = "file"
+"""The split of a file that is read by itself, whose rows need no groups."""
 
 
 def clean(
@@ -62,7 +66,8 @@ def _map(
     The validation and test files are read as the training file was.
     """
     before = len(faults)
-    asked = {} if table.mapped else _as_in_train(facts.columns, table, roles) | config.columns
+    given = config.columns if split == ALONE else config.role_columns
+    asked = {} if table.mapped else _as_in_train(facts.columns, table, roles) | given
     needed = [_may_lack(role, split) for role in roles]
     mapping = map_columns(table, needed, asked, faults)
     if len(faults) > before:
@@ -148,14 +153,20 @@ def _write_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> N
     for role in lists:
         records.columns[role.name] = _lists(records, role.name, role.is_target, faults)
     for name in set(records.input_roles) - {role.name for role in lists}:
-        records.columns[name] = ["" if is_missing(cell) else str(cell) for cell in records[name]]
+        cells = records[name]
+        on_disk = isinstance(cells, TextColumn)
+        records.columns[name] = cells.with_others(_text) if on_disk else list(map(_text, cells))
+
+
+def _text(cell: Any) -> str:
+    return "" if is_missing(cell) else str(cell)
 
 
 def _leave_out_empty(
     records: Records, split: str, facts: DataFacts, faults: Faults
 ) -> Records | None:
     """The records that have a text; the others are counted. None when none has."""
-    full = [i for i in range(len(records)) if not records.empty_roles(i)]
+    full = records.filled()
     empty = len(records) - len(full)
     facts.splits[split] = SplitFacts(records.source, empty=empty)
     if empty:

@@ -27,6 +27,9 @@ def _as_mapped(column: object) -> object:
     return "" if column is None else _as_written(column)
 
 
+NEAR_DUPLICATES = "near_duplicates"
+"""What `groups` calls texts that are nearly the same."""
+
 MappedColumn = Annotated[str, BeforeValidator(_as_mapped)]
 """The name of a column that has a role, those of several, or none."""
 
@@ -131,9 +134,16 @@ class DataConfig(Part):
     """Use only this many training examples: a stratified sample, drawn with `split.seed`."""
     sample_seed: int | None = None
     """The seed of that sample; default `split.seed`."""
+    groups: list[ColumnName] = Field(default=[], examples=[["author"], ["near_duplicates"]])
+    """What never stands on both sides: rows with the same cell in a column, such as the author or
+    the document, or near_duplicates, texts that share four fifths of their pieces of four
+    characters. Both may be named: then rows that have either in common stay together. Splits and
+    folds are cut group by group, stratified as far as groups allow; groups that are in two given
+    splits are leakage, as `duplicates` says."""
     duplicates: Literal["error", "drop", "keep"] = "error"
-    """Leakage, a validation or test text that is also in train: stop, drop it from train, or keep
-    it and report it."""
+    """Leakage, a validation or test text that is also in train, or one of a group of `groups` that
+    is: stop, drop it from train, or keep it and report it. So drop removes near-duplicates where
+    they are the groups."""
     compare_as: Literal["text", "code"] = "text"
     """When texts count as duplicates. text: where they differ in nothing but case, white space,
     the width of East Asian signs, apostrophes, and stops and commas at the end of words; code:
@@ -171,10 +181,44 @@ class DataConfig(Part):
         return self.model_copy(update={"fold": fold})
 
     @property
+    def role_columns(self) -> dict[str, str]:
+        """Which column has which role by the user's word: `columns`, and that of `groups`."""
+        own = [name for name in self.groups if name != NEAR_DUPLICATES]
+        return {**self.columns, "group": own[0]} if own else self.columns
+
+    @property
     def named_columns(self) -> set[str]:
-        """Every column that `columns` names, alone or as one of several."""
-        parts = (name for column in self.columns.values() for name in split_names(column))
-        return {*self.columns.values(), *parts}
+        """Every column that has a role by the user's word, alone or as one of several."""
+        columns = self.role_columns.values()
+        parts = (name for column in columns for name in split_names(column))
+        return {*columns, *parts}
+
+    @property
+    def grouped_by(self) -> tuple[str, ...]:
+        """What rows have in common that stay together: a column, near-duplicates, or both."""
+        column = self.role_columns.get("group")
+        near = ["near-duplicates"] if self.groups_near_duplicates else []
+        return (*([column] if column else []), *near)
+
+    @property
+    def groups_near_duplicates(self) -> bool:
+        """Whether near-duplicates stay together."""
+        return NEAR_DUPLICATES in self.groups
+
+    @model_validator(mode="after")
+    def _groups_have_one_column(self) -> DataConfig:
+        columns = [name for name in self.groups if name != NEAR_DUPLICATES]
+        columns += [self.columns["group"]] if columns and self.columns.get("group") else []
+        if len(columns) > 1:
+            raise conflict(
+                "data.groups_of_several_columns",
+                "groups are those of one column, and {columns} are named",
+                "name one in data.groups; data.columns.group={joined} groups by all of them "
+                "together",
+                columns=" and ".join(columns),
+                joined=join_names(columns),
+            )
+        return self
 
     @model_validator(mode="after")
     def _fold_is_one_of_the_folds(self) -> DataConfig:
@@ -224,6 +268,11 @@ class DataConfig(Part):
                 encoding=encoding,
             )
         return encoding
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _names_of_columns(cls, given: Any) -> Any:
+        return split_names(str(given)) if isinstance(given, (str, int)) else given
 
     @field_validator("corrections", mode="before")
     @classmethod

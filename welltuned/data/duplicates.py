@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 from welltuned.data.records import Records
 
 _STOPS = ".,;:!?…。、｡।॥۔،؛؟።"
 """Signs that end sentences and their parts, in the scripts that have their own."""
+_RUN_OF_STOPS = re.compile(rf"[{_STOPS}]+( |\Z)?")
 _APOSTROPHES = re.compile(r"(?<=\w)['’](?=\w)")
 _NO_WORD_SPACES = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 _IDLE_SPACES = re.compile(rf"(?<={_NO_WORD_SPACES}) | (?={_NO_WORD_SPACES})")
 """Spaces beside Chinese and Japanese signs, which part no words."""
+_PARTED_BY = "\x1f"
+"""White space, and so in no normalised text."""
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 """Soft hyphens and spaces without width; joiners, which change letters, are not among them."""
 
@@ -32,13 +36,21 @@ def normalise(text: str, compare_as: str = "text") -> str:
     if compare_as == "code":
         return "".join(text.split())
     if text.isascii():
-        folded = text.lower()
-    else:
-        seen = "".join(map(_of_usual_width, text.translate(_UNSEEN)))
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).casefold())
-    words = _APOSTROPHES.sub("", folded).split()
-    bare = [word.rstrip(_STOPS) for word in words]
-    return _IDLE_SPACES.sub("", " ".join(filter(None, bare)) or " ".join(words))
+        return _without_stops(text.lower())
+    seen = "".join(map(_of_usual_width, text.translate(_UNSEEN)))
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).casefold())
+    return _IDLE_SPACES.sub("", _without_stops(folded))
+
+
+def _without_stops(text: str) -> str:
+    """The words with a space between them, without stops at their ends, unless all are stops."""
+    bare = _APOSTROPHES.sub("", text) if "'" in text or "’" in text else text
+    words = " ".join(bare.split())
+    return " ".join(_RUN_OF_STOPS.sub(_unless_within_a_word, words).split()) or words
+
+
+def _unless_within_a_word(stops: re.Match[str]) -> str:
+    return stops[0] if stops[1] is None else stops[1]
 
 
 @cache
@@ -50,11 +62,28 @@ def _of_usual_width(sign: str) -> str:
 
 def keys_of(records: Records, compare_as: str) -> list[tuple[str, ...]]:
     """One comparison key a record: its inputs, normalised; words of a list parted by spaces."""
-    columns = [records[role] for role in records.input_roles]
-    return [
-        tuple(normalise(_as_text(cell), compare_as) for cell in cells)
-        for cells in zip(*columns, strict=True)
-    ]
+    return list(_each_key(records, compare_as))
+
+
+def with_digests(records: Records, compare_as: str) -> Records:
+    """The records with a hash of the comparison key of each, 128 bits, so that texts need not be
+    held and are compared but once."""
+    return replace(records, keys=[_digest(key) for key in _each_key(records, compare_as)])
+
+
+def digests_of(records: Records, compare_as: str) -> Sequence[bytes]:
+    """The hashes that `with_digests` found, or that it would find."""
+    return records.keys or with_digests(records, compare_as).keys or []
+
+
+def _each_key(records: Records, compare_as: str) -> Iterator[tuple[str, ...]]:
+    for cells in zip(*(records[role] for role in records.input_roles), strict=True):
+        yield tuple(normalise(_as_text(cell), compare_as) for cell in cells)
+
+
+def _digest(key: tuple[str, ...]) -> bytes:
+    joined = _PARTED_BY.join(key).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=16).digest()
 
 
 def _as_text(cell: object) -> str:
@@ -73,32 +102,27 @@ class Overlap:
 
 
 def find_overlaps(
-    splits: dict[str, Records], keys: Mapping[str, Sequence[tuple[str, ...]]]
+    splits: dict[str, Records], keys: Mapping[str, Sequence[Hashable]]
 ) -> list[Overlap]:
     """Texts of validation that are in train, and of test that are in train or validation."""
     found: list[Overlap] = []
-    first: dict[tuple[str, ...], tuple[str, int]] = {}
+    firsts: dict[str, dict[Hashable, int]] = {}
     for split, records in splits.items():
         for index, key in enumerate(keys[split]):
-            earlier = first.get(key)
-            if earlier is not None and earlier[0] != split:
-                found.append(
-                    Overlap(
-                        earlier[0],
-                        earlier[1],
-                        split,
-                        index,
-                        _inputs(splits[earlier[0]], earlier[1]) == _inputs(records, index),
-                    )
-                )
+            earlier = next((name for name, first in firsts.items() if key in first), None)
+            if earlier is not None:
+                at = firsts[earlier][key]
+                exact = _inputs(splits[earlier], at) == _inputs(records, index)
+                found.append(Overlap(earlier, at, split, index, exact))
+        firsts[split] = {}
         for index, key in enumerate(keys[split]):
-            first.setdefault(key, (split, index))
+            firsts[split].setdefault(key, index)
     return found
 
 
-def find_repeats(keys: Iterable[tuple[str, ...]]) -> list[int]:
+def find_repeats(keys: Iterable[Hashable]) -> list[int]:
     """The records that repeat an earlier one."""
-    seen: set[tuple[str, ...]] = set()
+    seen: set[Hashable] = set()
     repeats = []
     for i, key in enumerate(keys):
         if key in seen:

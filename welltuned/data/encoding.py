@@ -1,4 +1,4 @@
-"""Token ids of many texts in one flat array, so that a million texts fit in memory."""
+"""Token ids of many texts in one flat array, in memory or on disk (`data/on_disk.py`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from welltuned.data import ragged, special_tokens
+from welltuned.data.on_disk import Growing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -115,8 +116,8 @@ def encode_texts(
     A tokenizer file may ask for padding and truncation of its own; both are
     overridden here. Pairs lose tokens from the longer text first.
     """
-    ids: list[np.ndarray] = []
-    types: list[np.ndarray] = []
+    ids, types = Growing(np.int32), Growing(np.int8)
+    lengths: list[int] = []
     truncated: list[np.ndarray] = []
     for start in range(0, len(texts), _CHUNK):
         stop = start + _CHUNK
@@ -128,9 +129,10 @@ def encode_texts(
             max_length=max_length,
             return_overflowing_tokens=False,
         )
-        ids += [np.asarray(row, dtype=np.int32) for row in batch["input_ids"]]
+        ids.add(batch["input_ids"])
+        lengths += map(len, batch["input_ids"])
         if "token_type_ids" in batch:
-            types += [np.asarray(row, dtype=np.int8) for row in batch["token_type_ids"]]
+            types.add(batch["token_type_ids"])
         truncated.append(
             was_cut(
                 tokenizer,
@@ -141,11 +143,10 @@ def encode_texts(
             )
         )
         progress(min(stop, len(texts)))
-    offsets = ragged.offsets_of([len(row) for row in ids])
-    flat_types = np.concatenate(types) if types else None
-    if flat_types is not None and not flat_types.any():
-        flat_types = None  # one segment only: the models' own default
-    return Encoded(np.concatenate(ids), offsets, np.concatenate(truncated), flat_types)
+    flat_types = types.array()
+    told_apart = flat_types if flat_types.any() else None  # else one segment: models' own default
+    offsets = ragged.offsets_of(lengths)
+    return Encoded(ids.array(), offsets, np.concatenate(truncated), told_apart)
 
 
 def was_cut(

@@ -35,6 +35,8 @@ class DataFacts:
     splits: dict[str, SplitFacts] = field(default_factory=dict)
     cut: dict[str, Any] = field(default_factory=dict)
     overlaps: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, Any] = field(default_factory=dict)
+    """Of `data.groups`: by what, how many and how large; empty where nothing is grouped."""
     task: dict[str, Any] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
     """How doubtful things were read."""

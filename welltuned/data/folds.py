@@ -26,7 +26,7 @@ def hold_out(
     there were faults; they are recorded.
     """
     assert config.folds is not None
-    if not _are_enough(train, keys, strata, config.folds, faults):
+    if not _are_enough(train, keys, strata, config, faults):
         return None
     if not isinstance(config.fold, int):
         facts.note(
@@ -37,7 +37,7 @@ def hold_out(
             number=len(train),
         )
         return train, train.take([])
-    folds = splits.deal(keys, strata, config.folds, config.split.seed)
+    folds = _dealt(keys, strata, config)
     held, rest = folds.pop(config.fold), sorted(i for fold in folds for i in fold)
     facts.cut = {
         "seed": config.split.seed,
@@ -61,17 +61,17 @@ def _are_enough(
     train: Records,
     keys: Sequence[Hashable],
     strata: Sequence[Hashable],
-    folds: int,
+    config: DataConfig,
     faults: Faults,
 ) -> bool:
-    """Whether every fold gets some of each stratum; of records that stay together one counts."""
-    of_unit: dict[Hashable, Hashable] = {}
-    for key, stratum in zip(keys, strata, strict=True):
-        of_unit.setdefault(key, stratum)
-    counts = Counter(of_unit.values())
+    """Whether every fold gets some of each stratum; of records that stay together one counts.
+
+    Those of a group may be of several strata, and one of each counts.
+    """
+    folds, counts = config.folds or 0, _units_of_strata(keys, strata, config)
     label, number = min(counts.items(), key=lambda item: (item[1], repr(item[0])))
     if number >= folds:
-        return True
+        return not config.grouped_by or not _refuse_one_group(train, keys, config, faults)
     if len(counts) == 1:
         faults.add(
             "data.folds_above_examples",
@@ -94,3 +94,44 @@ def _are_enough(
             number=number,
         )
     return False
+
+
+def _units_of_strata(
+    keys: Sequence[Hashable], strata: Sequence[Hashable], config: DataConfig
+) -> Counter[Hashable]:
+    """How many units have records of each stratum; without groups, that of the first counts."""
+    pairs = dict.fromkeys(zip(keys, strata, strict=True))
+    if config.grouped_by:
+        return Counter(stratum for _, stratum in pairs)
+    return Counter(dict(reversed(pairs)).values())
+
+
+def _refuse_one_group(
+    train: Records, keys: Sequence[Hashable], config: DataConfig, faults: Faults
+) -> bool:
+    """Record that one group is more than half of the data; whether it is."""
+    group, rows = Counter(keys).most_common(1)[0]
+    if rows <= len(keys) / 2:
+        return False
+    faults.add(
+        "data.folds_of_one_group",
+        "the group '{group}' by {by} has {rows:,} of {total:,} rows: the fold that holds it would "
+        "be tested by more than is learned from",
+        Place(train.source),
+        "group by something finer, or remove data.folds",
+        group=group,
+        by=" and ".join(config.grouped_by),
+        rows=rows,
+        total=len(keys),
+    )
+    return True
+
+
+def _dealt(
+    keys: Sequence[Hashable], strata: Sequence[Hashable], config: DataConfig
+) -> list[list[int]]:
+    assert config.folds is not None
+    if not config.grouped_by:
+        return splits.deal(keys, strata, config.folds, config.split.seed)
+    shares = {str(fold): 1 / config.folds for fold in range(config.folds)}
+    return list(splits.allot(keys, strata, shares, config.split.seed).values())

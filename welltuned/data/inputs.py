@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from welltuned.data.cleaning import clean
+from welltuned.data.cleaning import ALONE, clean
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import Convert, as_asked
@@ -76,7 +76,7 @@ def inputs_of(
         faults = _every_fault()
         converted = convert(table, config.columns, faults)
         facts = DataFacts()
-        records = clean(converted, "file", config, roles, facts, faults, keep_empty=True)
+        records = clean(converted, ALONE, config, roles, facts, faults, keep_empty=True)
         broken = _of_rows(faults)
         if not broken:
             return without_broken_texts(Inputs(records, tuple(refused), tuple(facts.said)))

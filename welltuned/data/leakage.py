@@ -14,7 +14,7 @@ from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.schema.messages import Message, message, render_message
 
-Keys = dict[str, list[tuple[str, ...]]]
+Keys = dict[str, Sequence[bytes]]
 """By split: what each record is compared by."""
 
 
@@ -23,7 +23,7 @@ def separate(
 ) -> dict[str, Records]:
     """Deal with texts that are in two splits, as the config says."""
     ordered = {split: records[split] for split in SPLITS}
-    keys = {split: duplicates.keys_of(part, config.compare_as) for split, part in ordered.items()}
+    keys = {split: duplicates.digests_of(one, config.compare_as) for split, one in ordered.items()}
     overlaps = duplicates.find_overlaps(ordered, keys)
     if not overlaps:
         return ordered
@@ -89,15 +89,17 @@ def note_repeats(
     split: str, records: Records, config: DataConfig, roles: Sequence[Role], facts: DataFacts
 ) -> None:
     """Count texts that a split repeats, and those whose labels contradict."""
-    keys = duplicates.keys_of(records, config.compare_as)
+    keys = duplicates.digests_of(records, config.compare_as)
     part = facts.splits[split]
     repeats = duplicates.find_repeats(keys)
     part.repeats = len(repeats)
     target = next((role.name for role in roles if role.is_target and role.name in records), None)
     if target is not None:
-        answers: dict[tuple[str, ...], dict[str, int]] = {}
+        repeated = {keys[i] for i in repeats}
+        answers: dict[bytes, dict[str, int]] = {}
         for i, (key, cell) in enumerate(zip(keys, records[target], strict=True)):
-            answers.setdefault(key, {}).setdefault(as_key(cell), i)
+            if key in repeated:
+                answers.setdefault(key, {}).setdefault(as_key(cell), i)
         contradicted = [list(found.values()) for found in answers.values() if len(found) > 1]
         part.conflicts = len(contradicted)
     if part.repeats:

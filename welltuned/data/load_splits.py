@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from welltuned.data import duplicates, splits
 from welltuned.data.cells import as_key
-from welltuned.data.cleaning import clean
+from welltuned.data.cleaning import ALONE, clean
 from welltuned.data.config import DataConfig
 from welltuned.data.corrections import correct
 from welltuned.data.facts import DataFacts, SplitFacts
 from welltuned.data.folds import hold_out
+from welltuned.data.groups import (
+    keys_by_group,
+    refuse_large_groups,
+    separate_groups,
+    with_groups,
+)
 from welltuned.data.leakage import note_repeats, separate
 from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
@@ -66,13 +70,14 @@ def collect(
         table = readers[split]()
         if table is not None and len(table):
             table = replace(as_asked(table, config), settled=tuple(facts.readings))
-            table = convert(table, config.columns, faults)
+            table = convert(table, config.role_columns, faults)
         if table is not None:
             cleaned = clean(table, split, config, roles, facts, faults)
             if cleaned is not None:
-                records[split] = cleaned
+                records[split] = duplicates.with_digests(cleaned, config.compare_as)
     if len(faults) > before or "train" not in records:
         return None
+    records = with_groups(records, config, facts)
     for part_off in (_hold_out, _cut):
         records = part_off(records, config, roles, facts, faults)
         if len(faults) > before:
@@ -81,14 +86,16 @@ def collect(
     if len(faults) > before:
         return None
     records = separate(records, config, facts, faults)
+    records = separate_groups(records, config, facts, faults)
     if len(faults) > before:
         return None
     records["train"] = _limit(records["train"], config, roles, facts)
     for split in SPLITS:
         part = facts.splits.setdefault(split, SplitFacts(records[split].source))
         part.rows = len(records[split])
-        part.fingerprint = _fingerprint(records[split])
+        part.fingerprint = records[split].fingerprint()
         note_repeats(split, records[split], config, roles, facts)
+        records[split] = replace(records[split], keys=None)
     if config.fold == "all":
         records["test"] = records["validation"]  # nobody reads it, but some count its labels
     return DataSplits(records["train"], records["validation"], records["test"], facts)
@@ -122,7 +129,7 @@ def collect_file(
         return None
     if len(table):
         table = convert(as_asked(table, config), config.columns, faults)
-    return clean(table, "file", config, roles, facts or DataFacts(), faults)
+    return clean(table, ALONE, config, roles, facts or DataFacts(), faults)
 
 
 def as_asked(table: Table, config: DataConfig) -> Table:
@@ -171,8 +178,11 @@ def _cut(
         return records
     train = records["train"]
     strata = _asked_strata(train, config, roles)
-    parts = splits.cut(_keys(train, config), strata, missing, config.split.seed)
+    parts = _parts(_keys(train, config), strata, missing, config)
     short = [split for split, indices in parts.items() if not indices]
+    if short and config.grouped_by:
+        refuse_large_groups(train, short, config, faults)
+        return records
     if short:
         faults.add(
             "data.too_few_to_split",
@@ -200,6 +210,18 @@ def _cut(
     return {**records, **{split: train.take(indices) for split, indices in parts.items()}}
 
 
+def _parts(
+    keys: Sequence[Hashable],
+    strata: Sequence[Hashable],
+    missing: dict[str, float],
+    config: DataConfig,
+) -> dict[str, list[int]]:
+    if not config.grouped_by:
+        return splits.cut(keys, strata, missing, config.split.seed)
+    shares = {"train": 1 - sum(missing.values()), **missing}
+    return splits.allot(keys, strata, shares, config.split.seed)
+
+
 def _limit(train: Records, config: DataConfig, roles: Sequence[Role], facts: DataFacts) -> Records:
     number = config.max_train_examples
     if number is None or number >= len(train):
@@ -216,9 +238,11 @@ def _limit(train: Records, config: DataConfig, roles: Sequence[Role], facts: Dat
 
 def _keys(records: Records, config: DataConfig) -> Sequence[Hashable]:
     """What keeps records together: their group, or else their texts."""
+    if config.grouped_by:
+        return keys_by_group(records, duplicates.digests_of(records, config.compare_as))
     if "group" in records:
         return [str(group) for group in records["group"]]
-    return duplicates.keys_of(records, config.compare_as)
+    return duplicates.digests_of(records, config.compare_as)
 
 
 def _asked_strata(
@@ -235,10 +259,3 @@ def _strata(records: Records, roles: Sequence[Role]) -> list[Hashable]:
         return [0] * len(records)
     values = [as_key(cell) for cell in records[target]]
     return list(values) if len(set(values)) <= max(20, len(values) // 10) else [0] * len(records)
-
-
-def _fingerprint(records: Records) -> str:
-    digest = hashlib.sha256()
-    for role in sorted(records.columns):
-        digest.update(json.dumps([role, records[role]], ensure_ascii=False, default=str).encode())
-    return digest.hexdigest()[:32]

@@ -16,6 +16,8 @@ from welltuned.schema.messages import message
 WORDS = frozenset({"nan", "none", "na", "n/a", "#n/a", "<na>", "null", "nil", "nat"})
 """What programs write where there is nothing, case-folded."""
 _UNLABELLED = "-1"
+_LONG = 100
+"""Characters from which a text is none of these words, whatever stands around it."""
 _RARE = 0.05
 """A label -1 beside 0 and 1 that is rarer than this is asked about."""
 
@@ -83,24 +85,20 @@ def _refuse_all(records: Records, role: str, split: str, faults: Faults) -> None
 
 def tell_of_words(records: Records, facts: DataFacts) -> None:
     """Say where texts are a word that programs write for nothing; they stay texts."""
-    rows = [
-        row
-        for row in range(len(records))
-        if any(str(records[role][row]).strip().casefold() in WORDS for role in records.input_roles)
-    ]
-    if rows:
+    found: dict[int, str] = {}
+    for role in records.input_roles:
+        for row, cell in enumerate(records[role]):
+            if len(cell) < _LONG and (word := str(cell).strip()).casefold() in WORDS:
+                found.setdefault(row, word)
+    if found:
         facts.note(
             "data.texts_like_nothing",
             "{source}: texts that are a word for nothing, such as '{word}', are read as texts: "
             "{number:,} (line {lines}). Leave a cell empty where there is no text.",
             source=records.source,
-            word=next(
-                str(records[role][rows[0]]).strip()
-                for role in records.input_roles
-                if str(records[role][rows[0]]).strip().casefold() in WORDS
-            ),
-            number=len(rows),
-            lines=some_lines([records.lines[row] for row in rows]),
+            word=found[min(found)],
+            number=len(found),
+            lines=some_lines([records.lines[row] for row in sorted(found)]),
         )
 
 

@@ -69,6 +69,8 @@ def refuse_nested(
         if role.is_list or role.name not in records or not (role.is_input or role.is_target):
             continue
         for index, cell in enumerate(records[role.name]):
+            if isinstance(cell, str):
+                continue
             place, column = records.place(index), mapping[role.name]
             if isinstance(cell, dict) and (role.is_input or not _holds_flags(cell)):
                 _refuse_object(cell, role.name, column, place, faults)

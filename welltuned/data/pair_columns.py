@@ -92,9 +92,14 @@ def _unread_texts(table: Table, mapping: Mapping[str, str]) -> list[str]:
 
 
 def _holds_texts(cells: Sequence[object]) -> bool:
-    texts = [cell for cell in cells if isinstance(cell, str) and any(map(str.isalpha, cell))]
-    parted = sum(_has_words(text) for text in texts)
-    return len(set(texts)) > len(cells) / 2 and parted > len(texts) / 2
+    number = parted = 0
+    different: set[int] = set()
+    for cell in cells:
+        if isinstance(cell, str) and any(map(str.isalpha, cell)):
+            number += 1
+            parted += _has_words(cell)
+            different.add(hash(cell))
+    return len(different) > len(cells) / 2 and parted > number / 2
 
 
 def _has_words(text: str) -> bool:
@@ -103,8 +108,7 @@ def _has_words(text: str) -> bool:
 
 
 def _average_length(table: Table, column: str) -> float:
-    texts = [str(cell) for cell in table.columns[column]]
-    return sum(map(len, texts)) / len(texts)
+    return sum(len(str(cell)) for cell in table.columns[column]) / len(table)
 
 
 def _key(column: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.cells import as_flag, is_missing, join_names, split_names
+from welltuned.data.on_disk import TextColumn, in_parts, take_cells
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -51,14 +53,16 @@ class Records:
     """Columns by role, with where each record stands in its file."""
 
     source: str
-    columns: dict[str, list[Any]]
+    columns: dict[str, Sequence[Any]]
     lines: list[int]
     input_roles: tuple[str, ...]
+    keys: Sequence[bytes] | None = field(default=None, kw_only=True, compare=False, repr=False)
+    """What each is compared by (`duplicates.digests_of`), where that was found already."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def __getitem__(self, role: str) -> list[Any]:
+    def __getitem__(self, role: str) -> Sequence[Any]:
         return self.columns[role]
 
     def __contains__(self, role: str) -> bool:
@@ -74,12 +78,20 @@ class Records:
 
     def empty_roles(self, index: int) -> list[str]:
         """The inputs of a record that hold nothing but white space."""
-        return [role for role in self.input_roles if not "".join(self.columns[role][index]).strip()]
+        return [role for role in self.input_roles if not _is_filled(self.columns[role][index])]
+
+    def filled(self) -> list[int]:
+        """The records none of whose inputs is empty so."""
+        cells = (self.columns[role] for role in self.input_roles)
+        return [i for i, one in enumerate(zip(*cells, strict=True)) if all(map(_is_filled, one))]
 
     def broken_texts(self) -> list[int]:
         """The records that hold half a character, which neither a file nor a tokenizer takes."""
-        cells = self.columns.values()
-        if _is_unicode(list(cells)):
+        columns = self.columns.values()
+        cells = [
+            one for one in columns if not isinstance(one, TextColumn) or not one.is_surely_whole
+        ]
+        if all(_is_unicode(part) for column in cells for part in in_parts(column)):
             return []
         return [i for i in range(len(self)) if not _is_unicode([column[i] for column in cells])]
 
@@ -92,10 +104,19 @@ class Records:
         """The records at `indices`, in that order."""
         return Records(
             self.source,
-            {role: [cells[i] for i in indices] for role, cells in self.columns.items()},
+            {role: take_cells(cells, indices) for role, cells in self.columns.items()},
             [self.lines[i] for i in indices],
             self.input_roles,
+            keys=self.keys and [self.keys[i] for i in indices],
         )
+
+    def fingerprint(self) -> str:
+        """A hash of all cells by role."""
+        digest = hashlib.sha256()
+        for role in sorted(self.columns):
+            for piece in _as_json(role, self.columns[role]):
+                digest.update(piece.encode())
+        return digest.hexdigest()[:32]
 
     def join(self, other: Records) -> Records:
         """These records and then those; cells of a column that only one of them has are None.
@@ -114,6 +135,18 @@ class Records:
         return Records(
             self.source, {**columns, "id": ids}, self.lines + other.lines, self.input_roles
         )
+
+
+def _is_filled(cell: str | list[str]) -> bool:
+    return bool((cell if isinstance(cell, str) else "".join(cell)).strip())
+
+
+def _as_json(role: str, cells: Sequence[Any]) -> Iterator[str]:
+    """The JSON of a list of both, piece by piece."""
+    yield f"[{json.dumps(role, ensure_ascii=False)}, ["
+    for number, part in enumerate(in_parts(cells)):
+        yield ", " * bool(number) + json.dumps(part, ensure_ascii=False, default=str)[1:-1]
+    yield "]]"
 
 
 def _is_unicode(cells: list[Any]) -> bool:
@@ -231,8 +264,9 @@ def _flags_for(
 
 
 def _holds_flags(cells: Sequence[object]) -> bool:
-    filled = [cell for cell in cells if not is_missing(cell)]
-    return bool(filled) and all(as_flag(cell) is not None for cell in filled)
+    filled = (cell for cell in cells if not is_missing(cell))
+    first = next(filled, None)
+    return as_flag(first) is not None and all(as_flag(cell) is not None for cell in filled)
 
 
 def _ask_for_flags(table: Table, role: Role, flags: list[str], faults: Faults) -> None:

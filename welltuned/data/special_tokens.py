@@ -98,10 +98,11 @@ def note_special_tokens(
     """How many records of a split have special tokens in their texts, and how they are read."""
     lines: list[int] = []
     names: Counter[str] = Counter()
-    for index, line in enumerate(records.lines):
+    read = [cells for role, cells in records.columns.items() if role not in _NOT_SAID]
+    for line, cells in zip(records.lines, zip(*read, strict=True), strict=True):
         found = {
             text[start:end]
-            for text in _texts(records, index)
+            for text in _strings(cells)
             for start, end in written_in(tokenizer, text)
         }
         names.update(found)
@@ -137,14 +138,8 @@ def _as_tokens(values: Mapping[str, object]) -> Message:
     )
 
 
-def _texts(records: Records, index: int) -> Iterator[str]:
-    """Everything that a model may read of a record."""
-    for role, column in records.columns.items():
-        if role not in _NOT_SAID:
-            yield from _strings(column[index])
-
-
 def _strings(cell: object) -> Iterator[str]:
+    """Every text that stands in a cell, or in several."""
     if isinstance(cell, str):
         yield cell
     elif isinstance(cell, Mapping):

@@ -5,8 +5,8 @@ Seeded, stratified, and with equal texts kept together.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -57,6 +57,49 @@ def deal(
             filled[least] += len(members)
             folds[least].extend(members)
     return [sorted(indices) for indices in folds]
+
+
+def allot(
+    keys: Sequence[Hashable], strata: Sequence[Hashable], shares: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Distribute records over splits, all of whose `shares` come to 1, where those with equal
+    `keys` are of several strata.
+
+    The largest groups come first, equal ones in random order, each to the split where it brings
+    the numbers of its strata nearest to what is wanted: where the sum over them of (number -
+    wanted)² / wanted grows least (cf. Sechidis et al. 2011). Records that are alone fill up what is
+    left, stratum by stratum. Returns ascending indices by split; a pure function of its arguments.
+    """
+    number_of = {stratum: place for place, stratum in enumerate(sorted(set(strata), key=repr))}
+    strata_N = np.array([number_of[stratum] for stratum in strata])
+    sizes_K = np.bincount(strata_N)
+    wanted_SK = np.outer(list(shares.values()), sizes_K)
+    filled_SK = np.zeros_like(wanted_SK)
+    splits: list[list[int]] = [[] for _ in shares]
+    random = np.random.default_rng(seed)
+    for members in _largest_first(keys, random):
+        counts_K = np.bincount(strata_N[members], minlength=len(sizes_K))
+        costs_SK = counts_K * (counts_K + 2 * (filled_SK - wanted_SK)) / wanted_SK
+        best = int(costs_SK.sum(axis=1).argmin())
+        filled_SK[best] += counts_K
+        splits[best] += members
+    counted = Counter(keys)
+    alone_N = np.array([counted[key] == 1 for key in keys])
+    for stratum, left_S in enumerate(np.maximum(wanted_SK - filled_SK, 0).T):
+        order = random.permutation(np.flatnonzero(alone_N & (strata_N == stratum)))
+        bounds_S = np.rint(np.cumsum(left_S) * (len(order) / max(left_S.sum(), 1e-9)))
+        for split, some in zip(splits, np.split(order, bounds_S[:-1].astype(int)), strict=True):
+            split += some.tolist()
+    return {name: sorted(indices) for name, indices in zip(shares, splits, strict=True)}
+
+
+def _largest_first(keys: Sequence[Hashable], random: np.random.Generator) -> list[list[int]]:
+    """The records of each group of two or more; equally large groups in random order."""
+    members_of: dict[Hashable, list[int]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        members_of[key].append(index)
+    groups = [members for members in members_of.values() if len(members) > 1]
+    return sorted((groups[place] for place in random.permutation(len(groups))), key=len)[::-1]
 
 
 def _units(keys: Sequence[Hashable], strata: Sequence[Hashable]) -> dict[Hashable, list[list[int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ class Table:
     """Columns of equal length, and the line (or row) each record starts at."""
 
     source: str
-    columns: dict[str, list[Any]]
+    columns: dict[str, Sequence[Any]]
     lines: list[int]
     notes: tuple[Message, ...] = field(default=())
     readings: tuple[Reading, ...] = field(default=())

@@ -172,7 +172,8 @@ def _contents_of(files: Iterable[Path]) -> list[str]:
 
 def _content(file: Path) -> str:
     try:
-        return _digest(file.read_bytes())
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
     except OSError:
         return "unreadable"  # its reader says so
 
@@ -195,9 +196,8 @@ def _format(reader: Task | Problem) -> Any:
 
 
 def _all_of(records: Records) -> str:
-    columns = json.dumps(records.columns, default=str)
     where = json.dumps([records.source, records.lines, records.input_roles])
-    return _digest((columns + where).encode())
+    return _digest((records.fingerprint() + where).encode())
 
 
 def _tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> Any:

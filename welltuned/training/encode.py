@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Working = Callable[[str, int, int], None]
 """Progress callback of long work: (what, done, total)."""
 
+_AT_ONCE = 2**22
+"""Token ids that are looked at together."""
 LONGEST = 512
 """Tokens per example when `max_length: auto` meets a model that takes more."""
 
@@ -175,8 +177,11 @@ def _note_left_out(examples: dict[str, Examples], max_length: int, data: DataSpl
                     tokens=max_length,
                 )
             )
-        kept = set(part.records.lines)
-        if missing := [line for line in data[split].lines if line not in kept]:
+        lines, kept = data[split].lines, part.records.lines
+        if np.array_equal(lines, kept):  # a set of a million lines takes time
+            continue
+        known = set(kept)
+        if missing := [line for line in lines if line not in known]:
             data.facts.note(
                 "task.unlearnable_left_out",
                 "{split}: examples that have nothing to learn within {max_length} tokens, left "
@@ -198,7 +203,7 @@ def _note_lengths(examples: dict[str, Examples], max_length: int, data: DataSpli
     facts.task["tokens"] = {
         split: {
             "mean": float(tokens.mean()),
-            "median": int(sorted(tokens)[len(tokens) // 2]),
+            "median": int(np.sort(tokens)[len(tokens) // 2]),
             "greatest": int(tokens.max()),
         }
         for split, tokens in lengths.items()
@@ -243,17 +248,24 @@ def _note_unknown(
     if unknown is None:
         return
     for split, part in examples.items():
-        is_unknown = part.encoded.ids == unknown
-        if is_unknown.any():
+        where = _places_of(unknown, part.encoded.ids)
+        if len(where):
             ends = part.encoded.offsets[1:]
-            texts = np.unique(np.searchsorted(ends, np.flatnonzero(is_unknown), side="right"))
+            texts = np.unique(np.searchsorted(ends, where, side="right"))
             data.facts.note(
                 "task.unknown_tokens",
                 "{split}: {share:.1%} of the tokens, in {texts:,} of {total:,} texts, stand for "
                 "something that the tokenizer does not know ({token}).",
                 split=split,
-                share=float(is_unknown.mean()),
+                share=len(where) / len(part.encoded.ids),
                 texts=len(texts),
                 total=len(part),
                 token=str(tokenizer.unk_token),
             )
+
+
+def _places_of(token: int, ids: np.ndarray) -> np.ndarray:
+    """Where a token stands among ids, which need not be in memory all at once."""
+    starts = range(0, len(ids), _AT_ONCE)
+    found = [np.flatnonzero(ids[start : start + _AT_ONCE] == token) + start for start in starts]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)

@@ -66,6 +66,21 @@ class Pace:
         return is_due
 
 
+class Rate:
+    """How fast work goes, from when it first told how far it is."""
+
+    def __init__(self) -> None:
+        self._what, self._began, self._before = "", 0.0, 0
+
+    def text(self, what: str, done: int) -> str:
+        """Items of work by the second, for people; nothing before it has taken two seconds."""
+        now = time.monotonic()
+        if what != self._what:
+            self._what, self._began, self._before = what, now, done
+        seconds = now - self._began
+        return f"{(done - self._before) / seconds:,.0f}/s" if seconds >= PATIENCE else ""
+
+
 class Waits:
     """Tells an observer how long a run has been at the same phase."""
 

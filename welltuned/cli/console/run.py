@@ -35,7 +35,7 @@ from welltuned.schema.units import duration_text, rate_text, size_text
 from welltuned.training.diagnosis import Finding, finding_lines
 from welltuned.training.log import BACKED_OFF
 from welltuned.training.observer import Observer
-from welltuned.training.waits import Pace
+from welltuned.training.waits import Pace, Rate
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
@@ -51,7 +51,7 @@ class ConsoleObserver(Observer):
         self._tasks: dict[str, TaskID] = {}
         self._status: Status | None = None
         self._drawing = threading.RLock()
-        self._pace = Pace()
+        self._pace, self._rate_of_work = Pace(), Rate()
         self._metric = ""
         self._validation = ""
         self._best: float | None = None
@@ -61,11 +61,12 @@ class ConsoleObserver(Observer):
 
     def working(self, what: str, done: int, total: int) -> None:
         due = self._pace.is_due(what, done >= total)
+        rate = self._rate_of_work.text(what, done)
         if self._console.is_terminal:
-            self._bar(what, done, total)
+            self._bar(what, done, total, rate)
         elif due:
             of_all = "" if done >= total else f" of {total:,}"
-            self._console.print(f"{what}: {done:,}{of_all}")
+            self._console.print(f"{what}: {done:,}{of_all}" + f" · {rate}" * bool(rate))
 
     def prepared(self, prepared: RunPlan) -> None:
         self._close()

@@ -36,7 +36,7 @@ def read_csv(
         return None
     quoted = config.quoting == "standard" or (config.quoting == "auto" and not tab)
     stated = _STATED.match(decoded.text)
-    delimiter = stated[1] if stated else "\t" if tab else _delimiter(decoded.text)
+    delimiter = stated[1] if stated else "\t" if tab else delimiter_of(decoded.text)
     rows, ends = _read_rows(decoded.text, delimiter, quoted, name, config, faults)
     rows = rows[1:] if stated else rows
     if not rows or _refuse_blank_header(rows, name, config, faults):
@@ -45,7 +45,7 @@ def read_csv(
     table = table_of([row for row in rows if row[1]], name, config, mend, faults)
     if table is None:
         return None
-    notes = () if tab or delimiter == "," else (_separated_by(delimiter, name),)
+    notes = () if tab or delimiter == "," else (separated_by(delimiter, name),)
     readings = (*decoded.readings, *ends, *table.readings)
     return replace(table, notes=(*notes, *table.notes), readings=readings)
 
@@ -55,7 +55,8 @@ def read_tsv(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Table
     return read_csv(raw, name, config, faults, tab=True)
 
 
-def _separated_by(delimiter: str, name: str) -> Message:
+def separated_by(delimiter: str, name: str) -> Message:
+    """What is said where columns are separated by something else than commas."""
     return message(
         "data.separated_by",
         "{source}: columns are separated by {mark}.",
@@ -64,7 +65,7 @@ def _separated_by(delimiter: str, name: str) -> Message:
     )
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """The separator that gives the header the most columns; a comma when none does."""
     header = text.replace("\r", "\n").split("\n", 1)[0]
     counts = {mark: len(next(csv.reader([header], delimiter=mark))) for mark in ",;\t|"}

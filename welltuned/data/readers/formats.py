@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Callable
 from pathlib import Path
 
+from welltuned.data import on_disk
 from welltuned.data.config import DataConfig
 from welltuned.data.nested import with_nested
 from welltuned.data.readers.conll import read_conll
@@ -14,6 +15,7 @@ from welltuned.data.readers.excel import read_excel
 from welltuned.data.readers.json_records import read_json
 from welltuned.data.readers.parquet import read_parquet
 from welltuned.data.readers.plain_text import read_lines
+from welltuned.data.readers.streamed import read_streamed
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -52,6 +54,9 @@ def read_path(path: Path, name: str, config: DataConfig, faults: Faults) -> Tabl
         )
         return None
     try:
+        table = read_streamed(path, name, config) if path.stat().st_size >= on_disk.LARGE else None
+        if table is not None:
+            return with_nested(table, config.named_columns)
         raw = path.read_bytes()
     except OSError as error:
         faults.add(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from welltuned.data import on_disk
 from welltuned.data.config import DataConfig
 from welltuned.data.nested import with_nested
 from welltuned.data.readers.class_names import name_classes
+from welltuned.data.readers.streamed import AT_ONCE, Columns, kept_on_disk
 from welltuned.data.table import SPLIT_NAMES, Table
 from welltuned.errors import Faults
 
@@ -87,11 +89,21 @@ def _read_split(part: Any, name: str, config: DataConfig, faults: Faults) -> Tab
 
 def _from_dataset(part: Any, name: str) -> Table:
     """A split of a `datasets` data set; class indices become their names."""
-    columns: dict[str, list[Any]] = {}
-    for column, feature in part.features.items():
-        cells = part[column][:]
-        names = getattr(feature, "names", None)
-        if names is None:  # a list of classes, such as the tags of a sentence's words
-            names = getattr(getattr(feature, "feature", None), "names", None)
-        columns[column] = [name_classes(cell, names) for cell in cells] if names else list(cells)
-    return Table(name, columns, list(range(1, part.num_rows + 1)))
+    lines = list(range(1, part.num_rows + 1))
+    if part.data.nbytes < on_disk.LARGE:
+        return Table(name, {one: _cells(part, one, slice(None)) for one in part.features}, lines)
+    columns = Columns()
+    for start in range(0, part.num_rows, AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        cells = {column: _cells(part, column, some) for column in part.features}
+        columns.add(cells, len(lines[some]))
+    return Table(name, columns.done(), lines, (kept_on_disk(name, part.data.nbytes),))
+
+
+def _cells(part: Any, column: str, rows: slice) -> list[Any]:
+    feature = part.features[column]
+    names = getattr(feature, "names", None)
+    if names is None:  # a list of classes, such as the tags of a sentence's words
+        names = getattr(getattr(feature, "feature", None), "names", None)
+    cells = part[column][rows]
+    return [name_classes(cell, names) for cell in cells] if names else list(cells)

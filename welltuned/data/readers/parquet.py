@@ -44,12 +44,12 @@ def read_parquet(raw: bytes, name: str, config: DataConfig, faults: Faults) -> T
 
 def _columns_of(table: pyarrow.Table) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = table.to_pydict()
-    for column, names in _names_of_classes(table.schema.metadata).items():
+    for column, names in names_of_classes(table.schema.metadata).items():
         columns[column] = [name_classes(cell, names) for cell in columns[column]]
     return columns
 
 
-def _names_of_classes(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
+def names_of_classes(metadata: dict[bytes, bytes] | None) -> dict[str, list[str]]:
     """The names of class indices by column, as the `datasets` library leaves them in a file."""
     written = json.loads((metadata or {}).get(b"huggingface", b"{}"))
     found: dict[str, list[str]] = {}
