@@ -49,3 +49,14 @@ def test_a_layer_that_was_learned_is_left_alone() -> None:
     before = model[0].weight.clone()
     start_small(model, [], seed=0)
     assert torch.equal(model[0].weight, before)
+
+
+def test_a_further_output_is_not_folded() -> None:
+    """Such as what a window of a text weighs, which is not in the units of the number."""
+    model: Any = nn.Sequential(nn.Linear(8, 1), nn.Linear(8, 2))
+    read = torch.randn(5, 8)
+    layer = scalar_layer(model, outputs=2)
+    before = layer(read).detach()
+    fold(layer, 3.0, -2.0)
+    torch.testing.assert_close(layer(read)[:, 0], 3 * before[:, 0] - 2)
+    torch.testing.assert_close(layer(read)[:, 1], before[:, 1])

@@ -52,6 +52,16 @@ def test_with_a_model_three_texts_are_shown_token_by_token(tiny: Any, sentiment:
     assert "Add model" not in text
 
 
+def test_windows_are_counted_and_each_is_shown(tiny: Any, sentiment: str) -> None:
+    found = summary(sentiment, f"model={tiny('bert')}", "task.long=windows", "task.long.length=8")
+    counted = found.facts.task["windows"]
+    assert found.facts.task["max_length"] == 8 and counted["train"]["greatest"] > 1
+    row = next(line.split() for line in shown(found).splitlines() if line.split()[:1] == ["train"])
+    assert row[-2:] == [str(counted["train"]["texts"]), str(counted["train"]["greatest"])]
+    assert row[-3] == "0", "nothing is cut"
+    assert shown(found).count("[CLS]·2") == sum(len(one.rows) for one in found.examples) > 3
+
+
 def test_columns_are_named_and_those_that_are_not_used(tiny: Any, tmp_path: Path) -> None:
     rows = [{"words": row["text"], "mood": row["label"], "more": 1} for row in make_rows(60)]
     data = write_rows(tmp_path / "data.jsonl", rows)
