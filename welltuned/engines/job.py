@@ -69,10 +69,11 @@ class Job:
 
     def collate(self, indices: np.ndarray, device: torch.device, epoch: int | None = None) -> Batch:
         """These examples as one padded batch on a device; of an epoch (from 0) as it has them."""
-        codec, asked = self.problem.codec, (self.examples, indices.tolist(), self.pad_id)
-        if epoch is None:
-            return to_device(codec.collate(*asked), device)
-        return to_device(codec.collate_in_epoch(*asked, self.training.seed, epoch), device)
+        examples = self.examples
+        if epoch is not None:
+            examples = examples.in_epoch(self.training.seed, epoch)
+        arrays = self.problem.codec.collate(examples, indices.tolist(), self.pad_id)
+        return to_device(arrays, device)
 
     @property
     def batches(self) -> BatchPlan:

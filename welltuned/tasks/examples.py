@@ -56,6 +56,13 @@ class Examples:
         """The encoded rows of some examples, where an example is not just one."""
         return indices
 
+    def in_epoch(self, seed: int, epoch: int) -> Examples:
+        """The examples as an epoch (from 0) has them, where epochs differ.
+
+        What is drawn follows from the arguments and each example alone.
+        """
+        return self
+
     def take(self, indices: Sequence[int]) -> Examples:
         """The examples at `indices`, in that order."""
         return Examples(
