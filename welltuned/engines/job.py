@@ -71,13 +71,11 @@ class Job:
         self, indices: np.ndarray, device: torch.device, step: PlannedStep | None = None
     ) -> Batch:
         """These examples as one padded batch on a device; as a step reads them, where one does."""
-        codec, seed = self.problem.codec, self.training.seed
-        number = 0 if step is None else step.number
-        examples, places = self.examples.drawn(indices.tolist(), seed, number)
-        asked = examples, places, self.pad_id
-        if step is None:
-            return to_device(codec.collate(*asked), device)
-        return to_device(codec.collate_in_epoch(*asked, seed, step.epoch), device)
+        seed, read = self.training.seed, self.examples
+        if step is not None:
+            read = read.in_epoch(seed, step.epoch)
+        examples, places = read.drawn(indices.tolist(), seed, 0 if step is None else step.number)
+        return to_device(self.problem.codec.collate(examples, places, self.pad_id), device)
 
     @property
     def batches(self) -> BatchPlan:

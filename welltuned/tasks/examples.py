@@ -111,6 +111,13 @@ class Examples:
         """What a model reads of some examples, without targets, padded to the longest."""
         return pad(self.encoded, self.rows_of(indices), pad_id) | self.window_table(indices)
 
+    def in_epoch(self, seed: int, epoch: int) -> Examples:
+        """The examples as an epoch (from 0) has them, where epochs differ.
+
+        What is drawn follows from the arguments and each example alone.
+        """
+        return self
+
     def take(self, indices: Sequence[int]) -> Examples:
         """The examples at `indices`, in that order."""
         encoded, windows = self._whole(indices)

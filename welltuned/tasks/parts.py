@@ -99,15 +99,6 @@ class Codec(ModelInput, ABC):
     ) -> dict[str, np.ndarray]:
         """One padded batch; `labels` only where there are targets."""
 
-    def collate_in_epoch(
-        self, examples: Examples, indices: Sequence[int], pad_id: int, seed: int, epoch: int
-    ) -> dict[str, np.ndarray]:
-        """One padded batch to learn from in an epoch (from 0), where epochs differ.
-
-        What is drawn follows from the arguments alone, so whoever goes on draws the same.
-        """
-        return self.collate(examples, indices, pad_id)
-
     def notes(self, examples: Examples, split: str) -> list[Message]:
         """What a person should know of encoded examples, besides texts that were cut."""
         return []

@@ -48,7 +48,7 @@ def test_every_epoch_has_its_own_masks_and_measuring_always_the_same() -> None:
     found, mine = encoded([LONG, LONG.replace("film", "meal")]), codec()
 
     def labels(seed: int, epoch: int) -> list[Any]:
-        return mine.collate_in_epoch(found, [0, 1], 0, seed, epoch)["labels"].tolist()
+        return mine.collate(found.in_epoch(seed, epoch), [0, 1], 0)["labels"].tolist()
 
     assert labels(0, 0) == labels(0, 0)
     assert labels(0, 0) != labels(0, 1) != labels(1, 1)

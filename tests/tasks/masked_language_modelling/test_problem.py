@@ -62,8 +62,10 @@ def test_a_step_is_fed_the_masks_of_its_epoch(masked: str, few: str) -> None:
     job = job_for(masked, few, "full", task=TASK, training={"num_train_epochs": 2})
     last = list(StepPlan.of(job.batches, job.training))[-1]
     fed, rows = micro_batches_of(job, last)[0], last.micro_batches[0].tolist()
-    asked = job.examples, rows, job.pad_id, job.training.seed
-    first, second = (job.problem.codec.collate_in_epoch(*asked, epoch) for epoch in (0, 1))
+    first, second = (
+        job.problem.codec.collate(job.examples.in_epoch(0, epoch), rows, job.pad_id)
+        for epoch in (0, 1)
+    )
     assert last.epoch == 1
     assert fed["labels"].tolist() == second["labels"].tolist() != first["labels"].tolist()
 

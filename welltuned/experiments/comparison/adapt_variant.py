@@ -19,9 +19,9 @@ _OF_ADAPT = ("type", "strategy", "adaptation")
 """Keys of the variant that no other strategy has."""
 
 
-def as_strategy(config: CompareConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+def as_strategy(config: CompareConfig, given: Mapping[str, object]) -> dict[str, object]:
     """`{type: adapt, strategy: …}`, written as the strategy that learns the labels is."""
-    asked = given.get("strategy")
+    asked: Any = given.get("strategy")
     if asked is None:
         written = config.strategy.model_dump(mode="json", exclude_unset=True)
         asked = {"type": config.strategy.type, **written}
@@ -32,17 +32,18 @@ def as_strategy(config: CompareConfig, given: Mapping[str, Any]) -> dict[str, An
 
 def read_adaptation(
     config: CompareConfig,
-    given: Mapping[str, Any],
+    given: Mapping[str, object],
     run: RunConfig,
     document: Document,
     faults: Faults,
 ) -> AdaptConfig | None:
     """The config of the reading. None when there were faults; they are recorded."""
     shared = config.adaptation.model_dump(mode="json", exclude_unset=True)
+    own: Any = given.get("adaptation", {})
     values = {
         **{name: getattr(run, name) for name in RunConfig.model_fields},
         "data": run.data.model_copy(update={"unlabelled": config.data.unlabelled}),
         "pipeline": "adapt",
-        "adaptation": {**shared, **given.get("adaptation", {})},
+        "adaptation": {**shared, **own},
     }
     return validate(AdaptConfig, Document(values, document.places, document.source), faults)

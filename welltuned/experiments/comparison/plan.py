@@ -131,22 +131,7 @@ def plan_comparison(
     scouted, absent = _scouted(comparison, config, variants, key, requester)
     possible = [v for v in _without(variants, absent) if v.name not in scouted["impossible"]]
     baselines_key = _baselines_key(variants[0], possible, facts, static)
-    record: ComparisonRecord = {
-        "schema_version": COMPARISON.version,
-        "key": key,
-        "asked": asked_for(config),
-        "report": config.report.model_dump(mode="json"),
-        "command": command or before.get("command"),
-        "code": code_version(),
-        "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
-        "metric": scouted["metric"],
-        "scouted": scouted,
-        "models": list(models),
-        "settled": before.get("settled", {}),
-        "tuned": {},
-        "state": "running",
-        "rows": before.get("rows", []),
-    }
+    record = _record_of(key, config, command, facts, scouted, models, before)
     absent |= _settle(comparison, record, possible, static, baselines_key, requester)
     record["models"] = _told(left_out(models, absent), absent, requester.observer)
     variants, possible = _without(variants, absent), _without(possible, absent)
@@ -169,6 +154,34 @@ def plan_comparison(
     _recall(plan)
     plan.write("running" if any(not cell.is_finished for cell in cells) else "finished")
     return plan
+
+
+def _record_of(
+    key: str,
+    config: CompareConfig,
+    command: str | None,
+    facts: DataFacts,
+    scouted: Scouted,
+    models: Sequence[ModelRecord],
+    before: ComparisonRecord,
+) -> ComparisonRecord:
+    """What is known once it is scouted, and what an earlier process has left."""
+    return {
+        "schema_version": COMPARISON.version,
+        "key": key,
+        "asked": asked_for(config),
+        "report": config.report.model_dump(mode="json"),
+        "command": command or before.get("command"),
+        "code": code_version(),
+        "data": {"fingerprint": facts.fingerprint, "splits": splits_of(facts)},
+        "metric": scouted["metric"],
+        "scouted": scouted,
+        "models": list(models),
+        "settled": before.get("settled", {}),
+        "tuned": {},
+        "state": "running",
+        "rows": before.get("rows", []),
+    }
 
 
 def _added_before(

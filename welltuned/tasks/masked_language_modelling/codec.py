@@ -42,26 +42,32 @@ class MaskableTexts(Examples):
     """The number of each token's word in its row, end to end as the ids are; `NONE` for special
     tokens."""
     masking: Masking
+    draw: Draw = HELD
+
+    def in_epoch(self, seed: int, epoch: int) -> MaskableTexts:
+        return replace(self, draw=Draw(seed, epoch + 1))
 
     def take(self, indices: Sequence[int]) -> MaskableTexts:
         plain = super().take(indices)
         words = self.words[ragged.take(self.encoded.offsets, indices)[0]]
-        return MaskableTexts(plain.encoded, plain.targets, plain.records, words, self.masking)
+        parts = plain.encoded, plain.targets, plain.records
+        return MaskableTexts(*parts, words, self.masking, self.draw)
 
     def join(self, other: Examples) -> MaskableTexts:
         assert isinstance(other, MaskableTexts)
         plain = super().join(other)
         words = np.concatenate([self.words, other.words])
-        return MaskableTexts(plain.encoded, plain.targets, plain.records, words, self.masking)
+        parts = plain.encoded, plain.targets, plain.records
+        return MaskableTexts(*parts, words, self.masking, self.draw)
 
-    def masked(self, indices: Sequence[int], draw: Draw) -> Encoded:
+    def masked(self, indices: Sequence[int]) -> Encoded:
         """Some of the rows with their masks, and what these hide as labels."""
         rows = self.take(indices)
         ids, labels = np.empty_like(rows.encoded.ids), np.empty_like(rows.encoded.ids)
         for start, end in zip(rows.encoded.offsets[:-1], rows.encoded.offsets[1:], strict=True):
             row = slice(start, end)
             parts = rows.encoded.ids[row], rows.words[row]
-            ids[row], labels[row] = self.masking.masked(*parts, draw)
+            ids[row], labels[row] = self.masking.masked(*parts, self.draw)
         return replace(rows.encoded, ids=ids, labels=labels)
 
 
@@ -125,13 +131,9 @@ class MaskingCodec(Codec):
     def collate(
         self, examples: Examples, indices: Sequence[int], pad_id: int
     ) -> dict[str, np.ndarray]:
-        """With the masks that a model is measured on."""
-        return _collated(examples, indices, pad_id, HELD)
-
-    def collate_in_epoch(
-        self, examples: Examples, indices: Sequence[int], pad_id: int, seed: int, epoch: int
-    ) -> dict[str, np.ndarray]:
-        return _collated(examples, indices, pad_id, Draw(seed, epoch + 1))
+        """With the masks of the examples' epoch, or those that a model is measured on."""
+        assert isinstance(examples, MaskableTexts)
+        return pad(examples.masked(indices), range(len(indices)), pad_id)
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
         texts = len(set(examples.records.lines))
@@ -147,13 +149,6 @@ class MaskingCodec(Codec):
                 rows=len(examples),
             )
         ]
-
-
-def _collated(
-    examples: Examples, indices: Sequence[int], pad_id: int, draw: Draw
-) -> dict[str, np.ndarray]:
-    assert isinstance(examples, MaskableTexts)
-    return pad(examples.masked(indices, draw), range(len(indices)), pad_id)
 
 
 def _without_mask(tokenizer: PreTrainedTokenizerBase) -> Fault:

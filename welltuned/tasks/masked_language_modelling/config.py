@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -61,5 +61,5 @@ class MaskedLanguageModelling(Task):
         return MaskedLanguageModellingProblem(self)
 
     @classmethod
-    def restore(cls, memory: Mapping[str, Any]) -> MaskedLanguageModellingProblem:
+    def restore(cls, memory: Mapping[str, object]) -> MaskedLanguageModellingProblem:
         return MaskedLanguageModellingProblem(cls.model_validate(memory["config"]))
