@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -25,42 +26,74 @@ assert Auto._model_mapping[type(config)].__name__ == "PooledForSequenceClassific
 """
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        "peft, transformers, welltuned",
-        "transformers, welltuned, peft",
-        "welltuned, transformers, peft",
-        "welltuned, peft, transformers",
-    ],
+FORKING = """
+import json, os, sys, traceback
+import sklearn.metrics, torch, torch._dynamo, torch.distributed.tensor
+assert not {"peft", "transformers", "welltuned"} & set(sys.modules)
+ends = []
+for code in json.load(sys.stdin):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.dup2(writing, 2)
+        try:
+            exec(code, {})
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        said = told.read()
+    ends.append([os.wait()[1], said])
+print(json.dumps(ends))
+"""
+"""Each code in a process of its own, which has imported torch, as it takes longest, and no more."""
+ORDERS = (
+    "peft, transformers, welltuned",
+    "transformers, welltuned, peft",
+    "welltuned, transformers, peft",
+    "welltuned, peft, transformers",
 )
-def test_both_libraries_know_our_parts_whichever_is_imported_first(order: str) -> None:
-    done = run(f"import {order}\n" + KNOWN)
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        "welltuned.strategies.peft_methods.prefix",
-        "welltuned.models.modeling_pooled",
-        "welltuned.artifact.save_load",
-    ],
+FIRST = (
+    "welltuned.strategies.peft_methods.prefix",
+    "welltuned.models.modeling_pooled",
+    "welltuned.artifact.save_load",
 )
-def test_any_module_of_ours_may_be_the_first_import(first: str) -> None:
+
+End = tuple[int, str]
+"""The exit status of a process, and what it said of an error."""
+
+
+@pytest.fixture(scope="module")
+def ends() -> dict[str, End]:
+    """How each import ended, after which both libraries were asked for our parts."""
+    asked = json.dumps([f"import {modules}\n{KNOWN}" for modules in (*ORDERS, *FIRST)])
+    command = [sys.executable, "-c", FORKING]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
+    told = [(status, said) for status, said in json.loads(done.stdout.splitlines()[-1])]
+    return dict(zip((*ORDERS, *FIRST), told, strict=True))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_both_libraries_know_our_parts_whichever_is_imported_first(
+    order: str, ends: dict[str, End]
+) -> None:
+    status, said = ends[order]
+    assert status == 0, said[-2000:]
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_any_module_of_ours_may_be_the_first_import(first: str, ends: dict[str, End]) -> None:
     """Importing a library runs our hook, which imports the module that asked for the library."""
-    done = run(f"import {first}\n" + KNOWN)
-    assert done.returncode == 0, done.stderr[-2000:]
+    status, said = ends[first]
+    assert status == 0, said[-2000:]
 
 
 def test_importing_welltuned_imports_nothing_heavy() -> None:
     """`welltuned --help` answers at once."""
     heavy = ["torch", "transformers", "peft", "numpy", "sklearn"]
-    done = run(f"import sys, welltuned\nprint([n for n in {heavy} if n in sys.modules])")
+    code = f"import sys, welltuned\nprint([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
