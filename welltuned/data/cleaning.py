@@ -154,8 +154,10 @@ def _write_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> N
         records.columns[role.name] = _lists(records, role.name, role.is_target, faults)
     for name in set(records.input_roles) - {role.name for role in lists}:
         cells = records[name]
-        on_disk = isinstance(cells, TextColumn)
-        records.columns[name] = cells.with_others(_text) if on_disk else list(map(_text, cells))
+        if isinstance(cells, TextColumn):
+            records.columns[name] = cells.with_others(_text)
+        else:
+            records.columns[name] = list(map(_text, cells))
 
 
 def _text(cell: Any) -> str:

@@ -186,8 +186,8 @@ def _rows(path: Path, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[
     lines = (line for _, line in _lines(path))
     if not quoted:
         bare = (line.rstrip("\r\n") for line in lines)
-        cells = ((i, line.split(delimiter) if line else []) for i, line in enumerate(bare, 1))
-        yield from (row for row in cells if row[1] or row[0] == 1)
+        rows = ((i, line.split(delimiter) if line else []) for i, line in enumerate(bare, 1))
+        yield from (row for row in rows if row[1] or row[0] == 1)
         return
     csv.field_size_limit(sys.maxsize)
     reader, start = csv.reader(lines, delimiter=delimiter, strict=True), 1

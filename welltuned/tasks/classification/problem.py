@@ -175,7 +175,7 @@ class TextCodec(Codec):
     def records_of(self, inputs: Sequence[Any]) -> Records:
         """Texts, or pairs of texts; all alike."""
         first = [given if isinstance(given, str) else given[0] for given in inputs]
-        columns: dict[str, list[Any]] = {"text": first}
+        columns: dict[str, Sequence[Any]] = {"text": first}
         if any(not isinstance(given, str) for given in inputs):
             columns["text_pair"] = [given[1] for given in inputs]
         return Records("texts", columns, list(range(1, len(inputs) + 1)), tuple(columns))

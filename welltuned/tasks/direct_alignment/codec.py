@@ -86,4 +86,4 @@ def answered(records: Records, style: str, limit: int | None = None) -> Records:
         row = (prompt, whole if style == "chat" else None, prompt, answer)
         for column, cell in zip(columns.values(), row, strict=True):
             column.append(cell)
-    return Records(records.source, columns, records.lines, ("text",))
+    return Records(records.source, dict(columns), records.lines, ("text",))

@@ -66,7 +66,7 @@ class ConversationCodec(Codec):
             for given in inputs
         ]
         plain = self.style == "plain"
-        columns: dict[str, list[Any]] = {
+        columns: dict[str, Sequence[Any]] = {
             "text": [turns[-1]["content"] for turns in messages],
             "messages": [None] * number if plain else messages,
             "prompt": [turns[-1]["content"] for turns in messages] if plain else [None] * number,
@@ -138,7 +138,7 @@ class ConversationCodec(Codec):
         encoded, packs = chat.pack(examples.encoded, max_length)
         records, targets = examples.records, examples.targets
         assert targets is not None
-        columns = {
+        columns: dict[str, Sequence[Any]] = {
             "text": ["\n".join(records["text"][i] for i in pack) for pack in packs],
             "id": [" + ".join(records.id(i) for i in pack) for pack in packs],
         }

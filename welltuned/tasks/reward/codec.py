@@ -75,7 +75,7 @@ class JudgedCodec(Codec):
                 )
             )
         asked = [None if prompt is None else prompt_text(prompt) for prompt, _ in given]
-        columns: dict[str, list[Any]] = {
+        columns: dict[str, Sequence[Any]] = {
             "text": [said for _, said in given],
             "prompt": asked,
             "messages": [None if isinstance(prompt, str) else prompt for prompt, _ in given],

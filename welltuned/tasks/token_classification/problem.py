@@ -237,7 +237,7 @@ class TagPresenter(Presenter[np.ndarray]):
     def answers(self, outputs_NK: np.ndarray, records: Records) -> list[TagAnswer]:
         return self._rows(outputs_NK, records["words"])
 
-    def _rows(self, outputs_NWC: np.ndarray, sentences: list[list[str]]) -> list[TagAnswer]:
+    def _rows(self, outputs_NWC: np.ndarray, sentences: Sequence[Sequence[str]]) -> list[TagAnswer]:
         """Words, their tags, how sure the model is of each, and the entities they mark.
 
         None stands for the tag of a word that the model did not see.
@@ -247,7 +247,7 @@ class TagPresenter(Presenter[np.ndarray]):
         rows: list[TagAnswer] = []
         for words, tags, chances_W in zip(sentences, predicted, chances_NW.tolist(), strict=True):
             sure = [chances_W[i] if tag is not None else None for i, tag in enumerate(tags)]
-            row: TagAnswer = {"words": words, "prediction": tags, "confidences": sure}
+            row: TagAnswer = {"words": list(words), "prediction": tags, "confidences": sure}
             if self.entities:
                 row["entities"] = [_in_text(entity, words) for entity in find_entities(tags)]
             rows.append(row)
