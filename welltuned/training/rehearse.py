@@ -105,7 +105,7 @@ def _found(session: Session, run: Run) -> RehearsalRecord:
         save = _seconds(job, lambda: _save(job, run, moments))
     return {
         "batch_size": size,
-        "tokens": positions(job.examples, batch[:1]),
+        "tokens": positions(job.examples, batch[:1]) // job.examples.units,
         "step_seconds": step,
         "evaluation_seconds": evaluation,
         "save_seconds": save,
