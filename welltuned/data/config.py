@@ -134,7 +134,7 @@ class DataConfig(Part):
     """Use only this many training examples: a stratified sample, drawn with `split.seed`."""
     sample_seed: int | None = None
     """The seed of that sample; default `split.seed`."""
-    groups: list[ColumnName] = Field(default=[], examples=[["author"], ["near_duplicates"]])
+    groups: list[str] = Field(default=[], examples=[["author"], ["near_duplicates"]])
     """What never stands on both sides: rows with the same cell in a column, such as the author or
     the document, or near_duplicates, texts that share four fifths of their pieces of four
     characters. Both may be named: then rows that have either in common stay together. Splits and
@@ -272,7 +272,8 @@ class DataConfig(Part):
     @field_validator("groups", mode="before")
     @classmethod
     def _names_of_columns(cls, given: Any) -> Any:
-        return split_names(str(given)) if isinstance(given, (str, int)) else given
+        names = split_names(str(given)) if isinstance(given, (str, int)) else given
+        return list(map(_as_written, names)) if isinstance(names, list) else names
 
     @field_validator("corrections", mode="before")
     @classmethod
