@@ -24,12 +24,12 @@ def test_a_task_of_one_text_refuses_an_encoder_decoder() -> None:
     require_one_stack(make_config("bert"), "so it is")
 
 
-@pytest.mark.parametrize("pooling", ["mean", "first", "last"])
 def test_tags_are_not_for_an_encoder_decoder() -> None:
     with refused("task.encoder_decoder_unsupported", family="t5"):
         TokenObjective(("O", "B-X")).head(make_config("t5"), "model")
 
 
+@pytest.mark.parametrize("pooling", ["mean", "first", "last"])
 def test_an_encoder_decoder_has_the_head_of_its_family_alone(pooling: str) -> None:
     with refused("task.pooling_of_two_stacks", pooling=pooling):
         require_head_for_labels(make_config("bart"), pooling)
