@@ -53,7 +53,8 @@ class Records:
     """Columns by role, with where each record stands in its file."""
 
     source: str
-    columns: dict[str, Sequence[Any]]
+    columns: dict[str, Any]
+    """Sequences of cells: lists, or columns that lie on disk."""
     lines: list[int]
     input_roles: tuple[str, ...]
     keys: Sequence[bytes] | None = field(default=None, kw_only=True, compare=False, repr=False)
@@ -63,7 +64,8 @@ class Records:
         return len(self.lines)
 
     def __getitem__(self, role: str) -> Sequence[Any]:
-        return self.columns[role]
+        cells: Sequence[Any] = self.columns[role]
+        return cells
 
     def __contains__(self, role: str) -> bool:
         return role in self.columns
