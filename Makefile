@@ -22,7 +22,7 @@ test: $(VENV)/ready        ## all tests but the slow ones and those for GPUs
 check: $(VENV)/ready       ## style, types, the direction of imports, sizes that only get better, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	$(BIN)/python tests/ratchets/measure.py
 	$(BIN)/python tests/ratchets/audit.py

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import one_thread  # noqa: F401  # before all that imports torch
 from comparing import carried_out, values_for, without_processes
 from drawing import without_charts
 from forking import Forks
@@ -32,8 +33,6 @@ from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.locks import holding
 from welltuned.schema.plugins import without_plugins
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: more threads wait for each other
 
 os.fsync = lambda fd: None  # no test pulls the plug, and a disk may take its time
 

@@ -17,8 +17,6 @@ from welltuned.runs import Run
 from welltuned.training import retention_steps, train
 from welltuned.training.observer import Observer
 
-pytestmark = pytest.mark.charts
-
 MEAN = {"pooling": "mean"}
 EVERYTHING = {"retention": "auto", "probe": True, "untrained": False}
 

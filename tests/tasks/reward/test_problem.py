@@ -32,8 +32,6 @@ from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.reward.objective import bradley_terry
 from welltuned.training.prepare import prepare
 
-pytestmark = pytest.mark.charts
-
 LORA = {"type": "lora", "r": 4}
 FULL = {"type": "full"}
 
