@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import long_texts
-from marked import with_part
+from marked import ROOT, with_part
 
 ROW = {
     **{"place": "middle", "way": "windows, mean", "accuracy": 0.75, "difference": 0.25},
@@ -40,7 +40,7 @@ def test_the_evidence_stands_where_it_is_asked_to(place: str, before: int) -> No
 
 def test_the_example_is_of_embedded_texts_that_hold_their_reviews() -> None:
     rows = long_texts.example_rows()
-    reviews = long_texts.read(long_texts.ROOT / "welltuned/data/demo/sentiment_en.jsonl")
+    reviews = long_texts.read(ROOT / "welltuned/data/demo/sentiment_en.jsonl")
     assert len(rows) == len(reviews)
     assert all(one["text"] in row["text"] for one, row in zip(reviews, rows, strict=True))
     assert rows == long_texts.example_rows()

@@ -150,7 +150,7 @@ def test_names_are_read_as_a_command_line_gives_them() -> None:
         (0, ["0"]),
         (["a"], ["a"]),
     ):
-        assert DataConfig(train="x", groups=given).groups == named
+        assert DataConfig.model_validate({"train": "x", "groups": given}).groups == named
 
 
 def test_two_columns_are_refused() -> None:

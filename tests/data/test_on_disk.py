@@ -133,9 +133,11 @@ def test_a_run_has_the_same_examples_in_the_same_order(
         one, two = in_memory.examples[split], other.examples[split]
         assert np.array_equal(one.encoded.ids, two.encoded.ids)
         assert np.array_equal(one.encoded.offsets, two.encoded.offsets)
+        assert one.targets is not None and two.targets is not None
         assert np.array_equal(one.targets, two.targets)
         assert one.records == two.records
-    facts, others = in_memory.data.facts.as_dict(), other.data.facts.as_dict()
+    facts: dict[str, Any] = in_memory.data.facts.as_dict()
+    others: dict[str, Any] = other.data.facts.as_dict()
     notes = [note for note in others.pop("notes") if note["code"] != "data.kept_on_disk"]
     assert notes == facts.pop("notes") and others == facts
 

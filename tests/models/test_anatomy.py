@@ -10,7 +10,8 @@ from torch import nn
 
 from faults import refused
 from support import DECODERS, ENCODER_DECODERS, ENCODERS, FAMILIES, build, make_config
-from welltuned.models.anatomy import Anatomy, Block, examine_anatomy, position_offset
+from welltuned.models.anatomy import Anatomy, examine_anatomy, position_offset
+from welltuned.models.block_stacks import Block
 from welltuned.models.loading import Head, build_skeleton
 
 BLOCKS = {
@@ -260,6 +261,7 @@ def test_what_reads_a_text_is_the_encoder_alone(family: str) -> None:
     whole = anatomy_of(family)
     reading = whole.reading
     assert (reading.kind, reading.num_blocks, whole.num_layers) == ("encoder", 2, 2)
+    assert whole.encoder is not None
     assert reading.trunk == whole.encoder.name and reading.encoder is None
     assert reading.depth(f"{whole.blocks[0].name}.weight") == 2
     assert reading.depth(f"{whole.blocks[2].name}.weight") == 0, "the decoder is head to it"

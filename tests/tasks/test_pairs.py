@@ -77,7 +77,9 @@ def test_rows_read_as_those_of_two_classes() -> None:
 
 
 def test_answers_stand_in_a_prompts_first_row() -> None:
-    rows = list(pairs.rows(REWARDS, TARGETS, RECORDS, {"response": ["said"], "before": ["old"]}))
+    rows = list(
+        pairs.rows(REWARDS, TARGETS, RECORDS, {"response": {0: "said"}, "before": {0: "old"}})
+    )
     assert (rows[0]["response"], rows[0]["before"], rows[0]["reference"]) == ("said", "old", "x")
     assert not any("response" in row for row in rows[1:])
 

@@ -14,9 +14,10 @@ from welltuned.data.encoding import IGNORED
 from welltuned.data.load_splits import collect_file
 from welltuned.data.preferences import RECORD_ROLES, convert_preferences
 from welltuned.data.records import Records
+from welltuned.data.windows import NO_ROW
 from welltuned.errors import Faults
 from welltuned.tasks import responses
-from welltuned.tasks.grouped import NO_ROW, Grouped
+from welltuned.tasks.grouped import Grouped
 
 USER = {"role": "user", "content": "was it good"}
 TEMPLATE = (

@@ -78,8 +78,8 @@ def hears() -> Any:
     return Hears()
 
 
-def load(hears: Any, *asked: Any, **parts: Any) -> None:
-    config = run_config_from(config_values(*asked, Path("never-written"), **parts))
+def load(hears: Any, model: str, data: str, strategy: Any, **parts: Any) -> None:
+    config = run_config_from(config_values(model, data, strategy, Path("never-written"), **parts))
     load_session(prepare(config), hears)
 
 

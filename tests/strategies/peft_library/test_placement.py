@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from welltuned.models.anatomy import Anatomy, Block
+from welltuned.models.anatomy import Anatomy
+from welltuned.models.block_stacks import Block
 from welltuned.strategies.peft_library.methods import config_classes
 from welltuned.strategies.peft_library.placement import (
     refused_by_peft,

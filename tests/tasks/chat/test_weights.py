@@ -84,7 +84,7 @@ def test_the_last_answer_is_not_learned_for_another(tmp_path: Path) -> None:
 
 def test_an_answer_without_weight_is_no_reference(tmp_path: Path) -> None:
     table, _ = read(tmp_path, weighed(1, 0), weighed(0, 1))
-    records = Records("a", table.columns, [1, 2], ("text",))
+    records = Records("a", dict(table.columns), [1, 2], ("text",))
     assert [reference_of("chat", records, i) for i in (0, 1)] == [None, "good"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -57,7 +58,7 @@ def test_a_text_that_is_like_no_other_neither_counts_nor_learns() -> None:
 
 
 @pytest.mark.parametrize("name", ["supcon", "cosine"])
-def test_groups_do_not_meet(name: str) -> None:
+def test_groups_do_not_meet(name: Literal["supcon", "cosine"]) -> None:
     """So it makes no difference which groups stand in one micro-batch."""
     torch.manual_seed(1)
     loss, found = ContrastLoss(name, 0.1), cosines(3, 4)

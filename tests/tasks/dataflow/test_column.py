@@ -12,7 +12,7 @@ COLUMN = Dataflow(language_column="lang")
 
 
 def table(*languages: str | None) -> Table:
-    columns = {"text": ["x"] * len(languages), "lang": [*languages]}
+    columns: dict[str, list[str | None]] = {"text": ["x"] * len(languages), "lang": [*languages]}
     return Table("codes.csv", columns, [*range(2, 2 + len(languages))])
 
 

@@ -12,12 +12,12 @@ from welltuned.tasks.dataflow import Dataflow
 @pytest.mark.parametrize("given", [{}, {"language": "c", "language_column": "lang"}])
 def test_a_language_or_a_column_of_them(given: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="either 'language' or 'language_column'"):
-        Dataflow(**given)
+        Dataflow.model_validate(given)
 
 
 def test_a_language_nobody_knows_is_refused() -> None:
     with pytest.raises(ValidationError, match="language"):
-        Dataflow(language="cobol")
+        Dataflow.model_validate({"language": "cobol"})
 
 
 def test_a_policy_reads_prompts_as_they_are() -> None:

@@ -62,7 +62,7 @@ def test_a_row_holds_the_prompt_and_then_the_response_which_alone_is_learned(
     examples = codec("plain").encode(tokenizer, plain(("was it good", " it was")), 16)
     assert words(tokenizer, examples.encoded[0]) == "was it good [SEP] it was [SEP]"
     assert words(tokenizer, examples.encoded.labels) == "it was [SEP]"
-    assert examples.targets.tolist() == [3]
+    assert examples.targets is not None and examples.targets.tolist() == [3]
 
 
 def test_a_batch_parts_them_again(tokenizer: Any) -> None:
@@ -81,6 +81,7 @@ def test_a_batch_parts_them_again(tokenizer: Any) -> None:
 def test_prompt_and_response_lose_their_end_each_by_itself(tokenizer: Any) -> None:
     long = " ".join(["good"] * 9)
     examples = codec("plain").encode(tokenizer, plain((long, "it"), ("it", long)), 4)
+    assert examples.targets is not None
     prompts, responses = (
         [int(end) for end in lengths]
         for lengths in (examples.lengths - examples.targets, examples.targets)

@@ -18,8 +18,8 @@ ROWS = torch.tensor([[1.0, 4.0], [3.0, 0.0], [5.0, 6.0]])
 
 def test_a_word_or_keys_say_how_long_texts_are_read() -> None:
     assert Classification().long == Truncate()
-    assert Classification(long="head_tail").long == HeadTail()
-    assert Classification(long={"length": 128}).long == Windows(length=128)
+    assert Classification.model_validate({"long": "head_tail"}).long == HeadTail()
+    assert Classification.model_validate({"long": {"length": 128}}).long == Windows(length=128)
 
 
 @pytest.mark.parametrize("long", [Truncate(), HeadTail(), Windows(length=64, pooling="max")])
@@ -40,13 +40,13 @@ def test_an_artifact_remembers_what_is_not_so_by_itself(long: LongTexts) -> None
 )
 def test_what_cannot_be_is_refused(keys: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        Classification(long=keys)
+        Classification.model_validate({"long": keys})
 
 
 def test_words_are_not_pooled() -> None:
-    assert TokenClassification(long="windows").long.in_windows
+    assert TokenClassification.model_validate({"long": "windows"}).long.in_windows
     with pytest.raises(ValidationError, match="nothing is pooled"):
-        TokenClassification(long={"pooling": "attention"})
+        TokenClassification.model_validate({"long": {"pooling": "attention"}})
 
 
 def test_what_is_said_of_windows_is_pooled() -> None:

@@ -138,7 +138,9 @@ class LabelReader:
             return "one", None, [not_parted(source, column.name, mark, example)]
         return "parts", mark, [parts_read(source, column.name, mark, example)]
 
-    def _with_flags(self, column: LabelColumn, cells: Sequence[object], faults: Faults) -> list[object]:
+    def _with_flags(
+        self, column: LabelColumn, cells: Sequence[object], faults: Faults
+    ) -> list[object]:
         """{label: whether it applies} for each list of flags; others are faults."""
         lists = [cell for cell in cells if isinstance(cell, list)]
         width = len(self.names) or max(map(len, lists), key=[len(cell) for cell in lists].count)
