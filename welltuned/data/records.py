@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,7 @@ class Records:
     """Columns by role, with where each record stands in its file."""
 
     source: str
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any]]
     lines: list[int]
     input_roles: tuple[str, ...]
     keys: Sequence[bytes] | None = field(default=None, kw_only=True, compare=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ class Table:
     """Columns of equal length, and the line (or row) each record starts at."""
 
     source: str
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any]]
     lines: list[int]
     notes: tuple[Message, ...] = field(default=())
     readings: tuple[Reading, ...] = field(default=())

@@ -39,7 +39,7 @@ class LabelColumn:
 
     table: Table
     name: str
-    cells: list[object]
+    cells: Sequence[object]
 
     @property
     def filled(self) -> list[object]:
@@ -79,7 +79,9 @@ class LabelReader:
             table, columns={**table.columns, name: cells}, readings=(*table.readings, *readings)
         )
 
-    def _several(self, column: LabelColumn, faults: Faults) -> tuple[list[object], list[Reading]]:
+    def _several(
+        self, column: LabelColumn, faults: Faults
+    ) -> tuple[Sequence[object], list[Reading]]:
         if self.problem in ("single_label", "regression"):
             return column.cells, []
         settled = column.settled(SEVERAL.name)
@@ -88,7 +90,7 @@ class LabelReader:
         else:
             form, mark = cast(Form, settled.picked), settled.said["values"].get("mark")
             readings = []
-        cells: list[object] = column.cells
+        cells = list(column.cells)
         if form in ("lists", "flags") or self.problem == "multi_label":
             cells = [cell if (found := as_list(cell)) is None else found for cell in cells]
         if form == "flags":

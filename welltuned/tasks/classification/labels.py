@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -258,7 +258,7 @@ def _names(keys: list[str], label_names: dict[str, str], faults: Faults) -> list
     return names
 
 
-def _guess(cells: list[Any], separator: str | None) -> ProblemType:
+def _guess(cells: Sequence[Any], separator: str | None) -> ProblemType:
     if separator is not None or any(isinstance(cell, (list, tuple, dict)) for cell in cells):
         return "multi_label"
     numbers = [parse_number(cell) or 0.0 for cell in cells if is_number(cell)]
@@ -298,7 +298,7 @@ def _has_comma(data: DataSplits) -> bool:
     return any(one.picked == "comma" for one in told)
 
 
-def _find_separator(cells: list[Any]) -> str | None:
+def _find_separator(cells: Sequence[Any]) -> str | None:
     """The sign that separates labels in text cells: the first of | ; , that occurs at all."""
     texts = [cell for cell in cells if isinstance(cell, str)]
     return next((mark for mark in _SEPARATORS if any(mark in text for text in texts)), None)
