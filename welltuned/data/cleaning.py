@@ -46,7 +46,7 @@ def clean(
     for role in roles:
         if role.is_target and role.name in records:
             records = _with_targets(records, role, split, config, mapping, facts, faults)
-    _write_as_text(records, roles, faults)
+    records = _written_as_text(records, roles, faults)
     if not table.questions:  # which have a row each, with the reason
         _refuse_half_characters(records, faults)
     tell_of_words(records, facts)
@@ -147,11 +147,12 @@ def _refuse_half_characters(records: Records, faults: Faults) -> None:
         )
 
 
-def _write_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> None:
+def _written_as_text(records: Records, roles: Sequence[Role], faults: Faults) -> Records:
     """Columns of lists as lists of text, and all other inputs as text."""
     lists = [role for role in roles if role.is_list and role.name in records]
+    columns: dict[str, Sequence[Any]] = dict(records.columns)
     for role in lists:
-        records.columns[role.name] = _lists(records, role.name, role.is_target, faults)
+        columns[role.name] = _lists(records, role.name, role.is_target, faults)
     for name in set(records.input_roles) - {role.name for role in lists}:
         cells = records[name]
         if isinstance(cells, TextColumn):

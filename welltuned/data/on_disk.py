@@ -11,7 +11,7 @@ import tempfile
 import threading
 import weakref
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from typing import IO, Any, TypeVar, overload
 
@@ -100,7 +100,7 @@ class TextColumn(Sequence[Any]):
     """
 
     def __init__(
-        self, file: TextFile, others: dict[int, Any], rows: np.ndarray | None = None
+        self, file: TextFile, others: Mapping[int, object], rows: np.ndarray | None = None
     ) -> None:
         self._file = file
         self._others = others
@@ -143,7 +143,7 @@ class TextColumn(Sequence[Any]):
         taken = rows if self._rows is None else self._rows[rows]
         return TextColumn(self._file, self._others, taken)
 
-    def with_others(self, change: Callable[[Any], Any]) -> TextColumn:
+    def with_others(self, change: Callable[[object], object]) -> TextColumn:
         """The same texts, and what `change` makes of the cells that are none."""
         others = {row: change(cell) for row, cell in self._others.items()}
         return TextColumn(self._file, others, self._rows)
@@ -162,7 +162,7 @@ class TextColumn(Sequence[Any]):
         return cells
 
 
-def take_cells(cells: Sequence[Any], indices: Sequence[int]) -> Sequence[Any]:
+def take_cells(cells: Sequence[T], indices: Sequence[int]) -> Sequence[T]:
     """Some cells of a column, in memory or on disk as the column is."""
     if isinstance(cells, TextColumn):
         return cells.take(indices)

@@ -72,7 +72,7 @@ class Columns:
         self._columns: dict[str, _Column] = {}
         self._rows = 0
 
-    def add(self, cells: Mapping[str, Sequence[Any]], rows: int) -> None:
+    def add(self, cells: Mapping[str, Sequence[object]], rows: int) -> None:
         """More rows; what one of them lacks is None."""
         for name in cells:
             if name not in self._columns:
@@ -82,6 +82,7 @@ class Columns:
         self._rows += rows
 
     def done(self) -> dict[str, Sequence[Any]]:
+        """All columns; nothing is added afterwards."""
         return {name: column.done() for name, column in self._columns.items()}
 
 
@@ -93,7 +94,7 @@ class _Column:
         self._others: dict[int, Any] = dict.fromkeys(range(lacking))
         self._is_decided = False
 
-    def add(self, cells: Sequence[Any]) -> None:
+    def add(self, cells: Sequence[object]) -> None:
         if not self._is_decided:
             self._is_decided = True
             texts = [cell for cell in cells if isinstance(cell, str)]
@@ -105,7 +106,7 @@ class _Column:
         for cell in cells:
             self._put(cell)
 
-    def _put(self, cell: Any) -> None:
+    def _put(self, cell: object) -> None:
         if self._file is None:
             few = isinstance(cell, str) and len(self._shared) < _SHARED
             self._cells.append(self._shared.setdefault(cell, cell) if few else cell)

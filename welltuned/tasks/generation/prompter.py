@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from welltuned.data.records import Records
@@ -42,10 +42,10 @@ class TextPrompter(Prompter):
     def as_answers(self, prompts: Sequence[str]) -> Records:
         records = self.codec.records_of(list(prompts))
         if self.codec.style == "plain":
-            records.columns["completion"] = [" " + prompt for prompt in prompts]
-        else:
-            for turns, prompt in zip(records["messages"], prompts, strict=True):
-                turns.append({"role": "assistant", "content": prompt})
+            answers = [" " + prompt for prompt in prompts]
+            return replace(records, columns={**records.columns, "completion": answers})
+        for turns, prompt in zip(records["messages"], prompts, strict=True):
+            turns.append({"role": "assistant", "content": prompt})
         return records
 
 
