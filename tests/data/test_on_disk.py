@@ -14,7 +14,7 @@ from support import config_values, make_rows, make_tokenizer, write_rows
 from welltuned.config import run_config_from
 from welltuned.data import on_disk
 from welltuned.data.encoding import encode_texts
-from welltuned.data.on_disk import Growing, TextColumn, TextFile, in_parts, take_cells
+from welltuned.data.on_disk import Growing, TextColumn, TextFile, pieces_of, take_cells
 from welltuned.data.readers import streamed
 from welltuned.training.prepare import prepare
 
@@ -71,7 +71,7 @@ def test_cells_that_are_no_texts_are_kept() -> None:
 def test_a_long_column_is_read_in_parts() -> None:
     cells = [f"text {i}" for i in range(2501)]
     assert list(column(cells)) == cells
-    assert [len(part) for part in in_parts(column(cells))] == [1000, 1000, 501]
+    assert [len(part) for part in pieces_of(column(cells))] == [1000, 1000, 501]
     assert list(column(cells).take(range(2500, -1, -1))) == cells[::-1]
 
 

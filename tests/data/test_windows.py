@@ -11,11 +11,11 @@ from welltuned.data.windows import (
     FIXED,
     NO_ROW,
     WindowIndex,
+    cut_windows,
     ends,
     is_short_of,
     owners,
-    table_of,
-    windows,
+    window_table_of,
 )
 
 CASES = list(itertools.product((1, 7, 30, 31, 200), (0, 1, 9, 60), (8, 17), (None, 1, 4, 100)))
@@ -32,7 +32,7 @@ def test_windows_hold_all_of_the_longer_text_and_fit(
     first: int, second: int, length: int, stride: int | None
 ) -> None:
     parts = row(first, second)
-    rows = windows(parts, length, stride, head=0.25)
+    rows = cut_windows(parts, length, stride, head=0.25)
     assert all(len(places) <= length and (np.diff(places) > 0).all() for places in rows)
     if len(rows) > 1:
         assert all(len(places) == length for places in rows)
@@ -47,12 +47,12 @@ def test_windows_hold_all_of_the_longer_text_and_fit(
 
 
 def test_windows_begin_a_stride_apart_and_the_last_ends_with_the_text() -> None:
-    rows = windows(row(20), 10, 5, head=0.25)
+    rows = cut_windows(row(20), 10, 5, head=0.25)
     inner = [(places[1], places[-2]) for places in rows]
     assert inner == [(1, 8), (6, 13), (11, 18), (13, 20)]
-    assert [list(places) for places in windows(row(8), 10, 5, 0.25)] == [list(range(10))]
-    assert len(windows(row(16), 10, 8, 0.25)) == 2, "no third one where two hold all"
-    assert [places[1] for places in windows(row(20), 10, None, 0.25)] == [1, 7, 13]
+    assert [list(places) for places in cut_windows(row(8), 10, 5, 0.25)] == [list(range(10))]
+    assert len(cut_windows(row(16), 10, 8, 0.25)) == 2, "no third one where two hold all"
+    assert [places[1] for places in cut_windows(row(20), 10, None, 0.25)] == [1, 7, 13]
 
 
 def test_both_ends_of_each_text_are_read_and_the_longer_one_is_cut_first() -> None:
@@ -69,7 +69,7 @@ def test_both_ends_of_each_text_are_read_and_the_longer_one_is_cut_first() -> No
 def test_each_token_is_read_where_its_nearer_side_is_furthest(stride: int) -> None:
     """By brute force: the text's own ends are no loss, for there is no more context."""
     parts = row(37)
-    rows = windows(parts, 10, stride, 0.25)
+    rows = cut_windows(parts, 10, stride, 0.25)
     owner_T = owners(rows, parts)
     for token in np.flatnonzero(parts == 0):
         contexts = []
@@ -109,4 +109,4 @@ def test_a_step_draws_windows_anew_and_the_same_again() -> None:
 
 
 def test_a_table_tells_whose_rows_are_whose() -> None:
-    assert table_of(np.array([2, 1])).tolist() == [[0, 1], [2, NO_ROW]]
+    assert window_table_of(np.array([2, 1])).tolist() == [[0, 1], [2, NO_ROW]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_conversations_give_a_tokenizer_a_template_that_has_none(llama: Any) -> 
 
 def test_texts_by_themselves_are_single_texts(bert: Any, llama: Any) -> None:
     alone = records_of((None, ["so bad"], []))
-    alone.columns["messages"] = [None]
+    alone = replace(alone, columns={**alone.columns, "messages": [None]})
     assert texts_of(bert, encoded(bert, alone)) == ["[CLS] so bad [SEP]"]
     llama.chat_template = TEMPLATE
     assert texts_of(llama, encoded(llama, alone)) == ["so bad [EOS]"]
@@ -200,8 +201,8 @@ def test_r6_words_unknown_to_the_tokenizer_make_no_pair_either(bert: Any) -> Non
 
 def test_ratings_are_never_left_out(bert: Any) -> None:
     records = records_of(("was it", ["zum"], None), ("was it", ["qux"], None))
-    del records.columns["pairs"]
-    records.columns["score"] = [1.0, 2.0]
+    columns = {role: cells for role, cells in records.columns.items() if role != "pairs"}
+    records = replace(records, columns={**columns, "score": [1.0, 2.0]})
     examples = encoded(bert, records)
     assert examples.targets is not None
     assert [target.score for target in examples.targets] == [1, 2]

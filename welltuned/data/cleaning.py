@@ -156,9 +156,10 @@ def _written_as_text(records: Records, roles: Sequence[Role], faults: Faults) ->
     for name in set(records.input_roles) - {role.name for role in lists}:
         cells = records[name]
         if isinstance(cells, TextColumn):
-            records.columns[name] = cells.with_others(_text)
+            columns[name] = cells.with_others(_text)
         else:
-            records.columns[name] = list(map(_text, cells))
+            columns[name] = list(map(_text, cells))
+    return replace(records, columns=columns)
 
 
 def _text(cell: Any) -> str:

@@ -40,7 +40,7 @@ def nameless_file() -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)
 
 
-def in_parts(items: Sequence[T]) -> Iterator[list[T]]:
+def pieces_of(items: Sequence[T]) -> Iterator[list[T]]:
     """The items a thousand at a time, so that a column on disk need not be in memory."""
     each = iter(items)
     while part := list(islice(each, _AT_ONCE)):

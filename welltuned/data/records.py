@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.cells import as_flag, is_missing, join_names, split_names
-from welltuned.data.on_disk import TextColumn, in_parts, take_cells
+from welltuned.data.on_disk import TextColumn, pieces_of, take_cells
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -53,8 +53,7 @@ class Records:
     """Columns by role, with where each record stands in its file."""
 
     source: str
-    columns: dict[str, Any]
-    """Sequences of cells: lists, or columns that lie on disk."""
+    columns: Mapping[str, Sequence[Any]]
     lines: list[int]
     input_roles: tuple[str, ...]
     keys: Sequence[bytes] | None = field(default=None, kw_only=True, compare=False, repr=False)
@@ -64,8 +63,7 @@ class Records:
         return len(self.lines)
 
     def __getitem__(self, role: str) -> Sequence[Any]:
-        cells: Sequence[Any] = self.columns[role]
-        return cells
+        return self.columns[role]
 
     def __contains__(self, role: str) -> bool:
         return role in self.columns
@@ -93,7 +91,7 @@ class Records:
         cells = [
             one for one in columns if not isinstance(one, TextColumn) or not one.is_surely_whole
         ]
-        if all(_is_unicode(part) for column in cells for part in in_parts(column)):
+        if all(_is_unicode(part) for column in cells for part in pieces_of(column)):
             return []
         return [i for i in range(len(self)) if not _is_unicode([column[i] for column in cells])]
 
@@ -146,7 +144,7 @@ def _is_filled(cell: str | list[str]) -> bool:
 def _as_json(role: str, cells: Sequence[Any]) -> Iterator[str]:
     """The JSON of a list of both, piece by piece."""
     yield f"[{json.dumps(role, ensure_ascii=False)}, ["
-    for number, part in enumerate(in_parts(cells)):
+    for number, part in enumerate(pieces_of(cells)):
         yield ", " * bool(number) + json.dumps(part, ensure_ascii=False, default=str)[1:-1]
     yield "]]"
 

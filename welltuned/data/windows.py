@@ -38,7 +38,7 @@ def ends(parts_T: np.ndarray, max_length: int, head: float) -> np.ndarray:
     return np.sort(np.concatenate([np.flatnonzero(parts_T == FIXED), *kept]))
 
 
-def windows(
+def cut_windows(
     parts_T: np.ndarray, max_length: int, stride: int | None, head: float
 ) -> list[np.ndarray]:
     """Windows of `max_length` tokens that begin `stride` tokens apart; the last ends with the text.
@@ -167,7 +167,7 @@ class WindowIndex:
         )
 
 
-def table_of(sizes_B: np.ndarray) -> np.ndarray:
+def window_table_of(sizes_B: np.ndarray) -> np.ndarray:
     """Which rows of a batch are each text's (B, W), where its texts have these sizes."""
     places_W = np.arange(int(sizes_B.max(initial=1)))
     first_B1 = ragged.offsets_of(sizes_B)[:-1, None]

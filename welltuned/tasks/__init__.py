@@ -87,9 +87,22 @@ def language_modelling(records: Records) -> Problem:
     return GenerationProblem(Generation(), "plain").reading(records)
 
 
+PLAIN_TEXT_ROLES = MaskedLanguageModelling.roles
+"""How files of plain texts are read."""
+
+
 def text_task(max_length: int | Literal["auto"]) -> Task:
     """Plain texts to go on with, as a language model is pretrained; none is answered."""
     return Generation(format="text", packing=True, scored_examples=0, max_length=max_length)
+
+
+def masked_text_task(
+    mlm_probability: float, whole_word_mask: bool, max_length: int | Literal["auto"]
+) -> Task:
+    """Plain texts whose hidden words are to be foretold, as an encoder is pretrained."""
+    return MaskedLanguageModelling(
+        mlm_probability=mlm_probability, whole_word_mask=whole_word_mask, max_length=max_length
+    )
 
 
 def masked_language_modelling() -> Problem:
@@ -100,6 +113,7 @@ def masked_language_modelling() -> Problem:
 __all__ = [
     "DEFAULT_TASK",
     "JUDGE_TASK",
+    "PLAIN_TEXT_ROLES",
     "RECOGNISED_TASKS",
     "TASKS",
     "TEXT_TASK",
@@ -132,6 +146,7 @@ __all__ = [
     "Verdict",
     "language_modelling",
     "masked_language_modelling",
+    "masked_text_task",
     "restore_problem",
     "text_task",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from welltuned.data import ragged
 from welltuned.data.encoding import Encoded, pad
 from welltuned.data.records import Records
-from welltuned.data.windows import WINDOWS, WindowIndex, table_of
+from welltuned.data.windows import WINDOWS, WindowIndex, window_table_of
 from welltuned.schema.messages import Message
 
 
@@ -85,7 +85,7 @@ class Examples:
         if self.windows is None:
             return {}
         sizes = self.windows.sizes[list(indices)]
-        return {WINDOWS: table_of(sizes)} if sizes.max(initial=1) > 1 else {}
+        return {WINDOWS: window_table_of(sizes)} if sizes.max(initial=1) > 1 else {}
 
     def record_of(self, text: int) -> int:
         """The number of the record that has this text, of those that `windows` counts."""

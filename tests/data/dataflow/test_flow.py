@@ -6,7 +6,7 @@ import pytest
 
 from welltuned.data.dataflow import flow
 from welltuned.data.dataflow.flow import TangledError, find_origins
-from welltuned.data.dataflow.rules import Binding, Branch, LanguageTable, Loop
+from welltuned.data.dataflow.rules import Binding, Branch, LanguageTable, RepeatedBlock
 from welltuned.data.dataflow.syntax import Syntax
 
 TABLE = LanguageTable(
@@ -15,7 +15,7 @@ TABLE = LanguageTable(
     rules=(
         Binding(kinds=("set",)),
         Branch(kinds=("if",), arms=("else_arm",)),
-        Loop(kinds=("loop",)),
+        RepeatedBlock(kinds=("loop",)),
     ),
     strings=(),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from welltuned.data.dataflow import LANGUAGES, grammars
 from welltuned.data.dataflow.grammars import drift_of, grammar_faults, parser_of
-from welltuned.data.dataflow.rules import Loop
+from welltuned.data.dataflow.rules import RepeatedBlock
 
 
 def test_every_table_names_what_its_grammar_has() -> None:
@@ -19,7 +19,7 @@ def test_every_table_names_what_its_grammar_has() -> None:
 def test_drift_is_a_fault_and_not_an_empty_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     table = LANGUAGES["java"]
     drifted = replace(
-        table, rules=(*table.rules, Loop(kinds=("repeat_statement",), sides=("odd",)))
+        table, rules=(*table.rules, RepeatedBlock(kinds=("repeat_statement",), sides=("odd",)))
     )
     language = parser_of("java").language
     assert language is not None

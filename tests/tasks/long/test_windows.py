@@ -9,7 +9,14 @@ from pydantic import ValidationError
 
 from welltuned.data.windows import NO_ROW
 from welltuned.tasks import Classification, TokenClassification
-from welltuned.tasks.long import HeadTail, LongTexts, Truncate, Windows, recalled, remembered
+from welltuned.tasks.long import (
+    HeadTail,
+    LongTexts,
+    Truncate,
+    Windows,
+    long_texts_memory,
+    recalled_long_texts,
+)
 from welltuned.tasks.long.windows import ATTENTION
 
 TABLE = torch.tensor([[0, 1], [2, NO_ROW]])
@@ -24,8 +31,8 @@ def test_a_word_or_keys_say_how_long_texts_are_read() -> None:
 
 @pytest.mark.parametrize("long", [Truncate(), HeadTail(), Windows(length=64, pooling="max")])
 def test_an_artifact_remembers_what_is_not_so_by_itself(long: LongTexts) -> None:
-    memory = remembered(long)
-    assert recalled(memory) == long and bool(memory) == (long != Truncate())
+    memory = long_texts_memory(long)
+    assert recalled_long_texts(memory) == long and bool(memory) == (long != Truncate())
 
 
 @pytest.mark.parametrize(

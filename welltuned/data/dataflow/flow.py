@@ -17,7 +17,7 @@ from welltuned.data.dataflow.rules import (
     Increment,
     Iteration,
     LanguageTable,
-    Loop,
+    RepeatedBlock,
     Rule,
 )
 from welltuned.data.dataflow.syntax import Syntax
@@ -34,7 +34,7 @@ class TangledError(Exception):
     """A program is nested too deeply for its flow to be followed."""
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """A token, and those that its value comes from."""
 
     token: int
@@ -42,7 +42,7 @@ class Origin(NamedTuple):
     sources: tuple[int, ...]
 
 
-def find_origins(tree: Syntax, table: LanguageTable) -> list[Origin]:
+def find_origins(tree: Syntax, table: LanguageTable) -> list[ValueOrigin]:
     """Where each value comes from, in the order of tokens; a token may stand there twice.
 
     Raises `TangledError`.
@@ -59,7 +59,7 @@ class _Walk:
     def __init__(self, table: LanguageTable) -> None:
         self._table = table
         self._visits = 0
-        self.found: list[Origin] = []
+        self.found: list[ValueOrigin] = []
 
     def node(self, node: Syntax, known: Known) -> None:
         """Walk a node; what is known of names is changed."""
@@ -76,7 +76,7 @@ class _Walk:
                 self._give(words, words, known, at_once=False)
             case Branch() as rule:
                 self._branch(rule, node, known)
-            case Iteration() | CountedLoop() | Loop() as rule:
+            case Iteration() | CountedLoop() | RepeatedBlock() as rule:
                 with self._united():
                     self._loop(rule, node, known)
             case _:
@@ -99,7 +99,7 @@ class _Walk:
 
     def _say(self, word: Syntax, sources: Sequence[int], computed: bool = False) -> None:
         assert word.token is not None, "only leaves are words"
-        self.found.append(Origin(word.token, computed, tuple(sources)))
+        self.found.append(ValueOrigin(word.token, computed, tuple(sources)))
 
     # --- Bindings ------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class _Walk:
         for token, computed, sources in self.found:
             united.setdefault((token, computed), set()).update(sources)
         self.found = before + [
-            Origin(*which, tuple(sorted(sources))) for which, sources in united.items()
+            ValueOrigin(*which, tuple(sorted(sources))) for which, sources in united.items()
         ]
 
 

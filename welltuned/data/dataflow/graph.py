@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from welltuned.data.dataflow.flow import Origin, TangledError, find_origins
+from welltuned.data.dataflow.flow import TangledError, ValueOrigin, find_origins
 from welltuned.data.dataflow.grammars import parser_of
 from welltuned.data.dataflow.rules import LanguageTable
 from welltuned.data.dataflow.syntax import read_tree
@@ -54,7 +54,7 @@ def _framed(source: str, table: LanguageTable) -> str:
     return f"{before}{source}{after}"
 
 
-def _linked(origins: Sequence[Origin]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+def _linked(origins: Sequence[ValueOrigin]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
     """Nodes and the nodes they come from; only what an edge begins or ends at is a node.
 
     Where a token has several nodes, edges begin at its last one, as in pretraining.

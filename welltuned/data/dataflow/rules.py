@@ -88,14 +88,14 @@ class CountedLoop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loop:
+class RepeatedBlock:
     """Walked twice, so that what an iteration leaves reaches the next one."""
 
     kinds: tuple[str, ...]
     sides: tuple[Side, ...] = ()
 
 
-Rule = Binding | Increment | Branch | Iteration | CountedLoop | Loop
+Rule = Binding | Increment | Branch | Iteration | CountedLoop | RepeatedBlock
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from welltuned.data.dataflow.rules import (
     Increment,
     Iteration,
     LanguageTable,
-    Loop,
+    RepeatedBlock,
 )
 
 LanguageName = Literal["python", "java", "javascript", "go", "ruby", "php", "c_sharp", "c", "cpp"]
@@ -40,7 +40,7 @@ PYTHON = LanguageTable(
             binding=Binding(kinds=("for_statement",), pairwise=True, at_once=True),
             afterwards="alternative",
         ),
-        Loop(kinds=("while_statement",)),
+        RepeatedBlock(kinds=("while_statement",)),
     ),
     strings=("string",),
     docstrings=("expression_statement",),
@@ -57,7 +57,7 @@ JAVA = LanguageTable(
         _ELSE,
         CountedLoop(kinds=("for_statement",), starts=("local_variable_declaration",)),
         Iteration(binding=Binding(kinds=("enhanced_for_statement",), target="name", value="value")),
-        Loop(kinds=("while_statement",)),
+        RepeatedBlock(kinds=("while_statement",)),
     ),
     strings=("string_literal", "character_literal"),
     comments=("line_comment", "block_comment"),
@@ -77,7 +77,7 @@ JAVASCRIPT = LanguageTable(
             keeps_entry=True,
         ),
         CountedLoop(kinds=("for_statement",), starts=("variable_declaration",)),
-        Loop(kinds=("while_statement",)),
+        RepeatedBlock(kinds=("while_statement",)),
     ),
     strings=("string",),
 )
@@ -94,7 +94,7 @@ RUBY = LanguageTable(
             arms=("if", "elsif", "else", "unless", "when"),
         ),
         Iteration(binding=Binding(kinds=("for",), target="pattern", value="value", at_once=True)),
-        Loop(kinds=("while_modifier", "until")),
+        RepeatedBlock(kinds=("while_modifier", "until")),
     ),
     strings=("string",),
 )
@@ -135,7 +135,7 @@ PHP = LanguageTable(
         ),
         CountedLoop(kinds=("for_statement",), starts=("assignment_expression",)),
         Iteration(binding=Binding(kinds=("foreach_statement",), target=1, value=0)),
-        Loop(kinds=("while_statement",)),
+        RepeatedBlock(kinds=("while_statement",)),
     ),
     strings=("string",),
     identifiers=("name",),
@@ -152,7 +152,7 @@ C_SHARP = LanguageTable(
         _ELSE,
         CountedLoop(kinds=("for_statement",), starts=("variable_declaration",)),
         Iteration(binding=Binding(kinds=("foreach_statement",))),
-        Loop(kinds=("while_statement",)),
+        RepeatedBlock(kinds=("while_statement",)),
     ),
     strings=("string_literal", "verbatim_string_literal", "character_literal"),
 )
@@ -163,7 +163,7 @@ _C_RULES = (
     Increment(kinds=("update_expression",)),
     Branch(kinds=("if_statement",), arms=("else_clause",)),
     CountedLoop(kinds=("for_statement",), starts=("declaration", ";")),
-    Loop(kinds=("while_statement", "do_statement")),
+    RepeatedBlock(kinds=("while_statement", "do_statement")),
 )
 
 C = LanguageTable(

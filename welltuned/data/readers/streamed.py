@@ -108,8 +108,9 @@ class _Column:
 
     def _put(self, cell: object) -> None:
         if self._file is None:
-            few = isinstance(cell, str) and len(self._shared) < _SHARED
-            self._cells.append(self._shared.setdefault(cell, cell) if few else cell)
+            if isinstance(cell, str) and len(self._shared) < _SHARED:
+                cell = self._shared.setdefault(cell, cell)
+            self._cells.append(cell)
         elif isinstance(cell, str):
             self._file.add(cell)
         else:

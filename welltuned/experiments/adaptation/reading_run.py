@@ -14,7 +14,7 @@ from welltuned.experiments.adaptation.config import USUAL, AdaptConfig
 from welltuned.models.anatomy import Kind, kind_of
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_model_config
-from welltuned.tasks import MaskedLanguageModelling, Task, text_task
+from welltuned.tasks import Task, masked_text_task, text_task
 
 
 def reading_run(config: AdaptConfig, model: ModelConfig, texts: Path, folder: Path) -> RunConfig:
@@ -67,11 +67,7 @@ def _task(config: AdaptConfig, kind: Kind) -> Task:
     asked = config.adaptation
     if kind == "decoder":
         return text_task(asked.max_length)
-    return MaskedLanguageModelling(
-        mlm_probability=asked.mlm_probability,
-        whole_word_mask=asked.whole_word_mask,
-        max_length=asked.max_length,
-    )
+    return masked_text_task(asked.mlm_probability, asked.whole_word_mask, asked.max_length)
 
 
 def _training(config: AdaptConfig, kind: Kind) -> TrainingConfig:

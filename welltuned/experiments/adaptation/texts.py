@@ -15,16 +15,14 @@ from pathlib import Path
 from welltuned.data.config import DataConfig, ExtraDataset
 from welltuned.data.duplicates import normalise
 from welltuned.data.load_splits import DataSplits, collect_file
-from welltuned.data.records import Records, Role
+from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.schema.messages import Message, message
-from welltuned.tasks import MaskedLanguageModelling
+from welltuned.tasks import PLAIN_TEXT_ROLES
 from welltuned.training.data_cache import DataCache
 
 _SHOWN = 5
-
-ROLES: tuple[Role, ...] = MaskedLanguageModelling.roles
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def _unlabelled(
     kept = {"quoting", "header", "encoding", "line_ends", "sheet", "json_layout", "json_path"}
     options = data.model_dump(include=kept)
     settings = DataConfig(train=named.data, columns=named.columns, **options)
-    return collect_file(named.data, settings, ROLES, faults, read=cache.read_path)
+    return collect_file(named.data, settings, PLAIN_TEXT_ROLES, faults, read=cache.read_path)
 
 
 def _texts_of(records: Records) -> Iterator[str]:

@@ -90,7 +90,7 @@ class LabelReader:
         else:
             form, mark = cast(Form, settled.picked), settled.said["values"].get("mark")
             readings = []
-        cells: Sequence[object] = column.cells
+        cells = list(column.cells)
         if form in ("lists", "flags") or self.problem == "multi_label":
             cells = [cell if (found := as_list(cell)) is None else found for cell in cells]
         if form == "flags":
@@ -138,9 +138,7 @@ class LabelReader:
             return "one", None, [not_parted(source, column.name, mark, example)]
         return "parts", mark, [parts_read(source, column.name, mark, example)]
 
-    def _with_flags(
-        self, column: LabelColumn, cells: Sequence[object], faults: Faults
-    ) -> list[object]:
+    def _with_flags(self, column: LabelColumn, cells: list[object], faults: Faults) -> list[object]:
         """{label: whether it applies} for each list of flags; others are faults."""
         lists = [cell for cell in cells if isinstance(cell, list)]
         width = len(self.names) or max(map(len, lists), key=[len(cell) for cell in lists].count)

@@ -31,7 +31,7 @@ from welltuned.tasks.classification.rule_effect import effect_on_label_sets
 from welltuned.tasks.classification.rule_reading import rule_notes
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.label_flags import LabelFlags, SetFlags
-from welltuned.tasks.long import recalled
+from welltuned.tasks.long import recalled_long_texts
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class MultiLabel(ClassificationProblem):
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         told: Any = memory.get("decision_rule", {})
         rule = LabelSetRule.from_dict(told, labels.names)
-        return cls(labels, rule=rule, long=recalled(memory))
+        return cls(labels, rule=rule, long=recalled_long_texts(memory))
 
 
 def _counts(targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

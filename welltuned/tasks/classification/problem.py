@@ -26,7 +26,13 @@ from welltuned.tasks.dataflow.examples import GraphExamples
 from welltuned.tasks.dataflow.findings import graph_notes, graph_picture
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.families import require_head_for_labels
-from welltuned.tasks.long import TRUNCATE, LongTexts, read_texts, recalled, remembered
+from welltuned.tasks.long import (
+    TRUNCATE,
+    LongTexts,
+    long_texts_memory,
+    read_texts,
+    recalled_long_texts,
+)
 from welltuned.tasks.parts import Codec, LinearReadout, Objective, Verdict, in_full
 
 if TYPE_CHECKING:
@@ -83,7 +89,7 @@ class ClassificationProblem(Problem):
     def to_dict(self) -> dict[str, JsonValue]:
         labels, rule = self.labelling.to_dict(), self.scorer.decision_rule
         memory: dict[str, JsonValue] = {"type": self.type, "labels": labels, "folded": False}
-        memory |= remembered(self.long)
+        memory |= long_texts_memory(self.long)
         if self.encoding is not None:
             memory["encoding"] = self.encoding.model_dump(mode="json")
         return {**memory, "decision_rule": rule} if rule else memory
@@ -91,7 +97,7 @@ class ClassificationProblem(Problem):
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         """The problem an artifact remembers."""
-        return cls(labels, long=recalled(memory))
+        return cls(labels, long=recalled_long_texts(memory))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from welltuned.tasks.classification.problem import (
     TextCodec,
 )
 from welltuned.tasks.examples import Examples
-from welltuned.tasks.long import recalled
+from welltuned.tasks.long import recalled_long_texts
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Regression(ClassificationProblem):
 
     @classmethod
     def restored(cls, labels: Labels, memory: Mapping[str, Any]) -> Self:
-        return cls(labels, folded=memory["folded"], long=recalled(memory))
+        return cls(labels, folded=memory["folded"], long=recalled_long_texts(memory))
 
 
 def spread(numbers_N: np.ndarray) -> dict[str, float]:

@@ -30,7 +30,7 @@ from welltuned.tasks.classification.problem import (
 from welltuned.tasks.classification.rule_effect import effect_on_classes
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.label_flags import ClassFlags, LabelFlags
-from welltuned.tasks.long import recalled
+from welltuned.tasks.long import recalled_long_texts
 from welltuned.tasks.parts import LinearReadout, Presenter, Scorer, Verdict, one_hot
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class SingleLabel(ClassificationProblem):
     def restored(cls, labels: Labels, memory: Mapping[str, object]) -> Self:
         told: Any = memory.get("decision_rule", {})
         rule = ClassRule.from_dict(told, labels.names)
-        return cls(labels, rule=rule, long=recalled(memory))
+        return cls(labels, rule=rule, long=recalled_long_texts(memory))
 
 
 @dataclass(frozen=True)

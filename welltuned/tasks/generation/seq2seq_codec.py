@@ -7,7 +7,7 @@ parts them again. So lengths, caches and what people are shown are those of any 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,7 +97,8 @@ def _pairs(style: Style, records: Records, last: bool) -> _Pairs:
     found = [(i, *pair) for i in range(len(records)) for pair in read(records, i, last)]
     taken = records.take([i for i, *_ in found])
     if style == "chat":
-        taken.columns["messages"] = [turns for *_, turns in found]
+        turns = [turns for *_, turns in found]
+        taken = replace(taken, columns={**taken.columns, "messages": turns})
     return _Pairs([prompt for _, prompt, *_ in found], [said for _, _, said, _ in found], taken)
 
 

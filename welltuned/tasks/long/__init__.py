@@ -26,12 +26,12 @@ AnyLongTexts = Annotated[
 ]
 
 
-def remembered(long: LongTexts) -> dict[str, Any]:
+def long_texts_memory(long: LongTexts) -> dict[str, Any]:
     """What an artifact has to remember; nothing of what is so by itself."""
     return {} if long == TRUNCATE else {"long": long.model_dump(mode="json")}
 
 
-def recalled(memory: Mapping[str, Any]) -> LongTexts:
+def recalled_long_texts(memory: Mapping[str, Any]) -> LongTexts:
     """What an artifact remembers. Raises `ValueError`."""
     found: LongTexts = TypeAdapter(AnyLongTexts).validate_python(memory.get("long", "truncate"))
     return found
@@ -44,8 +44,8 @@ __all__ = [
     "LongTexts",
     "Truncate",
     "Windows",
+    "long_texts_memory",
     "read_texts",
-    "recalled",
-    "remembered",
+    "recalled_long_texts",
     "require_parts",
 ]

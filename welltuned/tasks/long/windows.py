@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from welltuned.data import ragged
-from welltuned.data.windows import NO_ROW, WindowIndex, windows
+from welltuned.data.windows import NO_ROW, WindowIndex, cut_windows
 from welltuned.schema.part import conflict
 from welltuned.tasks.long.base import HEAD, LongTexts
 from welltuned.tasks.rows import mean_of_rows
@@ -73,7 +73,7 @@ class Windows(LongTexts):
 
     def cut(self, parts_T: np.ndarray, max_length: int) -> list[np.ndarray]:
         length = min(self.own_length or max_length, max_length)
-        return windows(parts_T, length, self.own_stride, HEAD)
+        return cut_windows(parts_T, length, self.own_stride, HEAD)
 
     def index(self, numbers: Sequence[int]) -> WindowIndex:
         return WindowIndex(ragged.offsets_of(numbers), self.windows_per_step)

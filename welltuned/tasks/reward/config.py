@@ -18,7 +18,7 @@ from welltuned.errors import Faults, Place
 from welltuned.tasks import pairs
 from welltuned.tasks.base import Task
 from welltuned.tasks.classification.regression import spread
-from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled
+from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled_long_texts
 from welltuned.tasks.responses import Form
 from welltuned.tasks.reward.problem import RewardProblem, Source
 
@@ -95,7 +95,7 @@ class Reward(Task):
     @classmethod
     def restore(cls, memory: Mapping[str, Any]) -> RewardProblem:
         fields = {name: value for name, value in memory.items() if name not in ("type", "long")}
-        return RewardProblem(**fields, long=recalled(memory))
+        return RewardProblem(**fields, long=recalled_long_texts(memory))
 
 
 def _kind(records: Records) -> str:

@@ -14,7 +14,7 @@ from welltuned.tasks import pairs
 from welltuned.tasks.base import OutputsOf, Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.grouped import ResponseTarget
-from welltuned.tasks.long import TRUNCATE, LongTexts, remembered
+from welltuned.tasks.long import TRUNCATE, LongTexts, long_texts_memory
 from welltuned.tasks.parts import Presenter, Verdict
 from welltuned.tasks.responses import Form
 from welltuned.tasks.reward.codec import JudgedCodec
@@ -111,7 +111,7 @@ class RewardProblem(Problem):
             "form": self.form,
             "scale": self.scale,
             "shift": self.shift,
-            **remembered(self.long),
+            **long_texts_memory(self.long),
         }
 
 

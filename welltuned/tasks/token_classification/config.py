@@ -16,7 +16,7 @@ from welltuned.errors import Faults
 from welltuned.metrics.entities import OUTSIDE, mark_entities, split_tag
 from welltuned.schema.part import conflict
 from welltuned.tasks.base import Task
-from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled
+from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled_long_texts
 from welltuned.tasks.token_classification.codec import ROLES, read_sentences
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem
 
@@ -88,7 +88,7 @@ class TokenClassification(Task):
             tuple(memory["tags"]),
             memory["entities"],
             memory["label_all_pieces"],
-            long=recalled(memory),
+            long=recalled_long_texts(memory),
         )
 
 

@@ -20,7 +20,7 @@ from welltuned.models.loading import Head
 from welltuned.tasks.base import Problem
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.families import require_one_stack
-from welltuned.tasks.long import TRUNCATE, LongTexts, remembered
+from welltuned.tasks.long import TRUNCATE, LongTexts, long_texts_memory
 from welltuned.tasks.parts import LinearReadout, Objective, Presenter, Scorer, in_full, one_hot
 from welltuned.tasks.rows import read_tokens
 from welltuned.tasks.token_classification.codec import SentenceCodec, TaggedSentences
@@ -80,7 +80,7 @@ class TokenClassificationProblem(Problem):
             "tags": list(self.tags),
             "entities": self.entities,
             "label_all_pieces": self.label_all_pieces,
-            **remembered(self.long),
+            **long_texts_memory(self.long),
         }
 
 
