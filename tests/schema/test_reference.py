@@ -10,6 +10,7 @@ from pydantic import Field
 
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
+from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.rlhf.config import RlhfConfig
@@ -197,11 +198,17 @@ def test_every_key_says_what_it_means(section: Section) -> None:
 
 
 def _schema_of(key: Key) -> type[Part]:
+    if key.key in READ_BY:
+        return READ_BY[key.key]
     return next(schema for schema in SCHEMAS if key in walk(schema))
 
 
+READ_BY: dict[str, type[Part]] = {"data.unlabelled": AdaptConfig}
+"""Keys that stand in every config and are read by one kind alone."""
+
+
 STARTS: dict[type[Part], dict[str, Any]] = {
-    CompareConfig: {"strategies": ["all"], "reward": {"data": "judged.jsonl"}},
+    CompareConfig: {"strategies": ["all", "adapt"], "reward": {"data": "judged.jsonl"}},
     RlhfConfig: {"reward": {"data": "judged.jsonl"}},
 }
 OTHER_STARTS: dict[str, dict[str, Any]] = {

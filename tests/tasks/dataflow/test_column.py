@@ -50,3 +50,10 @@ def test_each_record_has_its_language() -> None:
     records = Records("made", {"text": ["x", "y"], ROLE.name: ["go", "c"]}, [1, 2], ("text",))
     assert languages_of(records, COLUMN) == ["go", "c"]
     assert languages_of(records, Dataflow(language="php")) == ["php", "php"]
+
+
+def test_rows_that_name_none_have_the_language_of_all_others() -> None:
+    faults = Faults()
+    encoding = Dataflow(language="java", language_column="lang")
+    read = with_languages(table("py", None, ""), encoding, {}, faults)
+    assert not faults and read.columns[ROLE.name] == ["python", "java", "java"]

@@ -83,7 +83,9 @@ class Classification(Task):
     merge_spellings: bool | None = None
     """Whether labels that differ only in case, or in signs nobody sees, are one label. By default
     they are asked about."""
-    encoding: Dataflow | None = None
+    encoding: Dataflow | None = Field(
+        default=None, examples=[{"type": "dataflow", "language": "java"}]
+    )
     """How texts are read, where they are more than text: `dataflow` for source code."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: the model's own limit, at most 512."""

@@ -172,7 +172,7 @@ class TextCodec(Codec):
         return graph_notes(examples, split) if isinstance(examples, GraphExamples) else []
 
     def accepts(self, given: object) -> bool:
-        if self.encoding is not None and self.encoding.language_column is not None:
+        if self.encoding is not None and self.encoding.language is None:
             return False  # a text by itself does not say its language; a row does
         if not isinstance(given, (tuple, list)):
             return isinstance(given, str)

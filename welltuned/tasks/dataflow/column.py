@@ -22,10 +22,10 @@ def with_languages(
     """The table with each row's language under the role's name, where a column names it.
 
     `columns` is the user's mapping from role to column; what has another role as well keeps its
-    name, too. A row whose language nobody knows is a fault.
+    name, too. A row that names none has `encoding.language`; one whose language nobody knows is a
+    fault.
     """
-    name = encoding.language_column if encoding is not None else None
-    if name is None:
+    if encoding is None or (name := encoding.language_column) is None:
         return table
     if name not in table.columns:
         faults.add(
@@ -37,15 +37,18 @@ def with_languages(
             columns=", ".join(table.columns),
         )
         return table
-    cells = [_language(table, name, row, faults) for row in range(len(table))]
+    usual = encoding.language
+    cells = [_language(table, name, row, usual, faults) for row in range(len(table))]
     others = {key: column for key, column in table.columns.items() if key != name}
     kept = table.columns if name in columns.values() else others
     return replace(table, columns={**kept, ROLE.name: cells})
 
 
-def _language(table: Table, column: str, row: int, faults: Faults) -> str | None:
+def _language(
+    table: Table, column: str, row: int, usual: LanguageName | None, faults: Faults
+) -> str | None:
     cell = table.columns[column][row]
-    found = language_named(cell)
+    found = usual if is_missing(cell) else language_named(cell)
     if found is None:
         faults.add(
             "data.language_unknown",
@@ -61,7 +64,8 @@ def _language(table: Table, column: str, row: int, faults: Faults) -> str | None
 
 def languages_of(records: Records, encoding: Dataflow) -> Sequence[LanguageName]:
     """The language of each record."""
-    if encoding.language is not None:
-        return [encoding.language] * len(records)
-    named: Sequence[LanguageName] = records[ROLE.name]
-    return named
+    if ROLE.name in records:
+        named: Sequence[LanguageName] = records[ROLE.name]
+        return named
+    assert encoding.language is not None, "a text by itself was refused without it"
+    return [encoding.language] * len(records)

@@ -21,20 +21,19 @@ class Dataflow(Part):
 
     type: Literal["dataflow"] = "dataflow"
     language: LanguageName | None = Field(default=None, examples=["java"])
-    """The language of all sources."""
+    """The language of all sources, or of those whose row names none."""
     language_column: str | None = Field(default=None, min_length=1, examples=["lang"])
-    """The column that names the language of each row, in place of `language`; `C++`, `py` and such
-    names are understood."""
+    """The column that names the language of each row; `C++`, `py` and such names are understood."""
     max_nodes: int = Field(default=128, ge=1)
     """Maximum nodes per source; they come on top of `task.max_length`. What is beyond is cut, and
     counted."""
 
     @model_validator(mode="after")
-    def _one_language(self) -> Dataflow:
-        if (self.language is None) == (self.language_column is None):
+    def _some_language(self) -> Dataflow:
+        if self.language is None and self.language_column is None:
             raise conflict(
                 "task.language_unclear",
-                "'task.encoding' needs either 'language' or 'language_column'",
+                "'task.encoding' needs 'language' or 'language_column'",
                 "give the one language of all sources, or the column that names it",
             )
         return self
