@@ -30,8 +30,8 @@ USUAL_NAMES = {
     "answer", "query", "prompt", "completion", "response", "responses", "instruction", "input",
     "output", "chosen", "rejected", "pairs", "messages", "conversation", "conversations", "history",
     "system", "system_prompt", "word", "words", "token", "tokens", "tag", "tags", "entities", "ner",
-    "ner_tags", "pos", "pos_tags", "upos", "chunk_tags", "code_language", "sent", "sent_id", "sentence #",
-    "sentence_id", "sentence_idx", "id", "idx", "uid", "guid", "group", "index",
+    "ner_tags", "pos", "pos_tags", "upos", "chunk_tags", "code_language", "sent", "sent_id",
+    "sentence #", "sentence_id", "sentence_idx", "id", "idx", "uid", "guid", "group", "index",
 }  # fmt: skip
 """Names that columns often have; all that tasks look for are among them."""
 _LOOKED_AT = 1000

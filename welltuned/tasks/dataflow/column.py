@@ -64,7 +64,7 @@ def _language(
 
 def languages_of(records: Records, encoding: Dataflow) -> Sequence[LanguageName]:
     """The language of each record."""
-    if ROLE.name in records:
+    if encoding.language_column is not None and ROLE.name in records:
         named: Sequence[LanguageName] = records[ROLE.name]
         return named
     assert encoding.language is not None, "a text by itself was refused without it"
