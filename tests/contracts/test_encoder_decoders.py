@@ -34,7 +34,7 @@ QUICK = {
     ("lora", "t5"), ("prompt", "bart"), ("prefix", "t5"),
 }  # fmt: skip
 """Of what generates; `make test-slow` tries the others."""
-QUICK_RUNS = {("lora", "bart"), ("prompt", "t5")}
+QUICK_RUNS = {("lora", "bart")}
 """Of what classifies."""
 
 
@@ -111,8 +111,11 @@ def test_greedy_text_from_a_cache_is_that_of_full_forwards(
     # BART's own generation config makes the last token that there is room for an end.
     assert [row[:-1] for row in found] == [row[:-1] for row in wanted]
     if strategy not in WHOLE:
-        with model.disable_adapter():
-            assert found != answers(model, ROWS)
+        given = {"input_ids": torch.tensor(ROWS[:1]), "decoder_input_ids": torch.tensor([[3, 20]])}
+        with torch.no_grad():
+            after = model(**given).logits
+            with model.disable_adapter():
+                assert (model(**given).logits - after).abs().max() > 1e-4
 
 
 @writes

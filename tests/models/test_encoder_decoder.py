@@ -36,7 +36,7 @@ def test_the_loss_is_that_of_the_plain_library(family: str, two_sided: Callable[
     with torch.no_grad():
         theirs = model(**given).loss  # the mean over labelled tokens of the batch
         ours = response_losses(model, **given)
-    torch.testing.assert_close(ours.losses_M.mean(), theirs, atol=1e-6, rtol=0)
+    torch.testing.assert_close(ours.losses_M.mean(), theirs, atol=1e-5, rtol=1e-5)
     assert ours.rows_M.tolist() == [0, 0, 1, 1, 1]
     assert ours.positions_M.tolist() == [1, 2, 1, 2, 3]
 
@@ -50,7 +50,7 @@ def test_a_response_has_the_loss_that_it_has_by_itself(
         together = response_losses(model, **given).losses_M[2:]
         alone = {name: value[1:, :3] for name, value in given.items()}
         apart = response_losses(model, **alone).losses_M
-    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together, apart, atol=1e-4, rtol=1e-4)
 
 
 def test_a_batch_without_responses_has_gradients_of_zero(two_sided: Callable[..., str]) -> None:
