@@ -275,7 +275,16 @@ def test_there_is_an_example_for_every_strategy() -> None:
     runs = [file for file in EXAMPLES if file not in PIPELINES]
     configs: list[Any] = [read_run_config(file, [], Faults())[0] for file in runs]
     used = {config.strategy.type for config in configs}
-    assert used == {"full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"}
+    assert used == {
+        "full",
+        "partial",
+        "gradual",
+        "lora",
+        "prompt",
+        "prefix",
+        "adapter",
+        "contrastive",
+    }
 
 
 @pytest.mark.parametrize("file", sorted(PLUGIN.glob("*/*.py")), ids=lambda file: file.stem)
