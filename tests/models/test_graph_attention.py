@@ -41,8 +41,9 @@ def classifier(attention: str = "sdpa", **changes: Any) -> Any:
 
     torch.manual_seed(1)
     model = RobertaForSequenceClassification(make_code_config(num_labels=3, **changes)).eval()
-    for parameter in model.parameters():  # weights of a fresh model are nearly alike
-        nn.init.normal_(parameter, std=0.3)
+    for parameter in model.parameters():  # those of a fresh model hardly tell one text from another
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.3)
     attends_as(model, attention)
     return model
 
