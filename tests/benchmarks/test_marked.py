@@ -10,9 +10,8 @@ PARTS = {
     "comparisons": ("verdicts", "real verdicts"),
     "cross-validation": ("covered",),
     "decision-rules": ("measured",),
-    "hard-data": ("unlabelled",),
     "labels": ("suspects",),
-    "language-models": ("beside trl", "middle_grpo", "peft comparison", "quantised bases"),
+    "language-models": ("beside trl", "middle_grpo", "quantised bases"),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
     "production": ("deployment",),
 }
