@@ -272,7 +272,7 @@ def test_the_tiny_generator_can_be_made_and_read(
 
 
 def test_there_is_an_example_for_every_strategy() -> None:
-    runs = [file for file in EXAMPLES if file not in PIPELINES]
+    runs = [file for file in EXAMPLES if "\npipeline:" not in file.read_text(encoding="utf-8")]
     configs: list[Any] = [read_run_config(file, [], Faults())[0] for file in runs]
     used = {config.strategy.type for config in configs}
     assert used == {

@@ -24,8 +24,10 @@ from welltuned.data.windows import WINDOWS
 from welltuned.deployment.export.run_export import export_run
 from welltuned.deployment.open import open_predictor
 from welltuned.engines import hf_trainer, torch_loop
+from welltuned.engines.step_plan import PlannedStep
 from welltuned.evaluation.outputs_and_features import outputs_and_features
 from welltuned.evaluation.predict import predict_outputs, to_device
+from welltuned.strategies import Progress
 from welltuned.tasks import Classification
 from welltuned.tasks.long import Windows
 from welltuned.training.prepare import prepare
@@ -348,7 +350,8 @@ def test_scores_are_by_all_windows_though_steps_draw(tiny: Any, few: str) -> Non
     job = job_for(tiny("bert", **STILL), few, STRATEGIES["full"], task={**MEAN, "long": long})
     whole = job.examples.windows.numbers
     job.examples.sampled(0, 1)
-    assert job.collate(np.arange(4), job.device, 1)["input_ids"].shape[0] == 4
+    step = PlannedStep(1, Progress(0.0, 0.0), 1.0, [np.arange(4)], ends_epoch=False)
+    assert job.collate(np.arange(4), job.device, step)["input_ids"].shape[0] == 4
     read = Windows(length=8, stride=4).index(whole.tolist())
     assert read.sizes.tolist() == whole.tolist()
     found = predict_outputs(job.model, job.problem, job.examples, job.pad_id, 8)

@@ -153,7 +153,7 @@ def _deal_with(
 ) -> Splits:
     summary = _summary(shared, config)
     if config.duplicates == "error":
-        _refuse(shared, of, splits, summary, faults)
+        _report_across_splits(shared, of, splits, summary, faults)
         return splits
     facts.notes.append(summary)
     if config.duplicates == "keep":
@@ -172,7 +172,7 @@ def _summary(shared: dict[str, list[str]], config: DataConfig) -> Message:
     )
 
 
-def _refuse(
+def _report_across_splits(
     shared: dict[str, list[str]],
     of: dict[str, list[str | None]],
     splits: Splits,

@@ -40,7 +40,7 @@ def test_everything_is_all_of_them_bitfit_and_every_method_of_pefts() -> None:
     assert not faults
     names = [variant.name for variant in found]
     methods = [f"peft method={method}" for method in possible_methods()]
-    assert names == [*KINDS, "bitfit", *methods, "rlhf"]
+    assert names == [*KINDS, "bitfit", "contrastive", *methods, "rlhf"]
     vera = next(one for one in found if one.name == "peft method=vera")
     assert getattr(vera.config.strategy, "method", None) == "vera" and not vera.asked_by_name
 

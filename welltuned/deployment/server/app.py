@@ -189,7 +189,8 @@ async def _events(
             if not form.waits:
                 yield _event(form.event(piece))
         spoken = stream.result()
-        for event in (*form.told_whole(spoken), *form.closing(spoken, with_usage)):
+        told = form.told_whole(spoken) if form.waits else ()
+        for event in (*told, *form.closing(spoken, with_usage)):
             yield _event(event)
     except Exception as error:  # the status has been sent; the stream says what went wrong
         log_failure(error, tells_inputs)

@@ -94,7 +94,7 @@ def _apart(
     if not shared:
         return texts
     if data.duplicates == "error":
-        _refuse(shared, records, faults)
+        _report_read_ahead(shared, records, faults)
         return texts
     if data.duplicates == "keep":
         notes.append(
@@ -120,7 +120,7 @@ def _apart(
     return [text for i, text in enumerate(texts) if i not in left_out]
 
 
-def _refuse(shared: list[int], records: Records, faults: Faults) -> None:
+def _report_read_ahead(shared: list[int], records: Records, faults: Faults) -> None:
     lines = ", ".join(str(records.lines[i]) for i in shared[:_SHOWN])
     faults.add(
         "adapt.unlabelled_in_test",
