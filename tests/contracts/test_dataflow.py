@@ -86,7 +86,8 @@ def test_an_artifact_answers_as_the_trained_model_did(
     data = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))
     assert set(data["task"]["encoding"]) == set(SPLITS)
     assert data["task"]["encoding"]["train"]["edges"] > 0
-    held = [json.loads(line) for line in (run.folder / "predictions.jsonl").open(encoding="utf-8")]
+    written = (run.folder / "predictions.jsonl").read_text(encoding="utf-8")
+    held = [json.loads(line) for line in written.splitlines()]
     answers = wt.load(run).predict([row["text"] for row in held])
     for answer, row in zip(answers, held, strict=True):
         assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=1e-5)

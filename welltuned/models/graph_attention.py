@@ -87,7 +87,7 @@ def with_tokens(mask_BLL: torch.Tensor, number: int) -> torch.Tensor:
     """
     tokens_BL = text_mask(mask_BLL)
     sees_BLP = tokens_BL[:, :, None].expand(-1, -1, number)
-    new_BPP = sees_BLP.new_ones(len(mask_BLL), number, number)
+    new_BPP = sees_BLP.new_ones(mask_BLL.shape[0], number, number)  # traced, unlike len
     upper = torch.cat([mask_BLL, sees_BLP], dim=2)
     return torch.cat([upper, torch.cat([sees_BLP.transpose(1, 2), new_BPP], dim=2)], dim=1)
 
