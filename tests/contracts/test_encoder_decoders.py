@@ -4,6 +4,9 @@ are read by the family's own head.
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from copy import deepcopy
 from functools import cache
 from itertools import product
@@ -14,9 +17,12 @@ import pytest
 import torch
 from torch import nn
 
-from support import ENCODER_DECODERS, STRATEGIES, make_rows, short_tune, strategy_of
+import welltuned as wt
+from exporting import require_alike
+from support import ENCODER_DECODERS, STRATEGIES, loaded_for, make_rows, short_tune, strategy_of
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.encoding import Encoded
+from welltuned.deployment.export.run_export import export_run
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import Head, build_skeleton, load_model, read_tokenizer
@@ -204,3 +210,101 @@ def test_padding_changes_no_label(strategy: str, family: str, run: Any) -> None:
 
     alone = torch.cat([logits([text]) for text in texts])
     torch.testing.assert_close(alone, logits(texts), atol=2e-5, rtol=1e-4)
+
+
+def labels_by(folder: Path) -> torch.Tensor:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    texts = [row["text"] for row in make_rows(6, seed=9)]
+    batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found: torch.Tensor = model(**batch).logits
+    return found
+
+
+@pytest.mark.parametrize("family", [pytest.param("t5", marks=pytest.mark.slow), "bart"])
+def test_a_plain_export_gives_the_same_labels(family: str, run: Any, tmp_path: Path) -> None:
+    made = run("lora", family)
+    alone = labels_by(export_run(made.folder, "plain", tmp_path / "plain"))
+    tuned = load_artifact(made.model).merged()
+    tuned.model.save_pretrained(tmp_path / "merged")
+    tuned.tokenizer.save_pretrained(tmp_path / "merged")
+    torch.testing.assert_close(alone, labels_by(tmp_path / "merged"), atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_a_graph_gives_the_same_labels(family: str, format: str, run: Any, tmp_path: Path) -> None:
+    made = run("lora", family)
+    target = export_run(made.folder, format, tmp_path / format, "fp32", drop=100)
+    texts = [row["text"] for row in make_rows(7, seed=9)]
+    require_alike(wt.load(target).predict(texts), wt.load(made).predict(texts))
+
+
+# --- What was saved is opened again -------------------------------------------------
+
+TASKS: dict[str, dict[str, Any]] = {
+    "classification": {"pooling": "auto"},
+    "generation": {"type": "generation", "decoding": {"max_new_tokens": 4}, "scored_examples": 2},
+}
+PREDICT = """
+import json, sys, welltuned as wt
+print(json.dumps(wt.load(sys.argv[1]).predict(sys.argv[2:])))
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tiny: Any, two_sided: Any, few: str, instructions: str, tmp_path_factory: Any) -> Any:
+    """`saved(task, strategy, family)`: a short run, made once."""
+
+    @cache
+    def make(task: str, strategy: str, family: str) -> Any:
+        base, data = (tiny, few) if task == "classification" else (two_sided, instructions)
+        folder = tmp_path_factory.mktemp(f"{task}-{strategy}-{family}") / "run"
+        return short_tune(base(family), data, STRATEGIES[strategy], folder, task=TASKS[task])
+
+    return make
+
+
+each_saved = pytest.mark.parametrize(
+    ("task", "strategy", "family"), list(product(TASKS, ("full", "lora"), ENCODER_DECODERS))
+)
+
+
+@pytest.mark.slow
+@each_saved
+def test_another_process_gives_the_same_answers(
+    task: str, strategy: str, family: str, saved: Any
+) -> None:
+    made = saved(task, strategy, family)
+    texts = [row["text"] for row in make_rows(3, seed=9)]
+    command = [sys.executable, "-c", PREDICT, str(made.folder), *texts]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    require_alike(json.loads(told), wt.load(made).predict(texts))
+
+
+@pytest.mark.slow
+@each_saved
+def test_a_run_goes_on_from_another(
+    task: str, strategy: str, family: str, saved: Any, few: str, instructions: str
+) -> None:
+    """From its very weights, an adapter's merged into them."""
+    made = saved(task, strategy, family)
+    data = few if task == "classification" else instructions
+    begun = loaded_for(str(made.folder), data, "full", task=TASKS[task]).model
+    weights = load_artifact(made.model).merged().model.state_dict()
+    for name, weight in begun.state_dict().items():
+        torch.testing.assert_close(weight, weights[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_a_plain_export_writes_the_same_text(family: str, saved: Any, tmp_path: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    made = saved("generation", "lora", family)
+    target = export_run(made.folder, "plain", tmp_path / "plain")
+    alone = AutoModelForSeq2SeqLM.from_pretrained(target).eval()
+    assert answers(alone, ROWS) == answers(load_artifact(made.model).model, ROWS)

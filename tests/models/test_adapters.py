@@ -14,7 +14,11 @@ import pytest
 from faults import noted, refused
 from support import STRATEGIES, config_values, hashed_anew, loaded_for, tune
 from welltuned.config import run_config_from
+from welltuned.models.adapters import AdapterFolder
 from welltuned.runs import Run
+from welltuned.tasks.generation.problem import GenerationProblem
+from welltuned.tasks.generation.seq2seq import Seq2SeqProblem
+from welltuned.tasks.token_classification.problem import TokenClassificationProblem
 from welltuned.training.prepare import prepare
 
 HEAD = {"type": "partial", "num_blocks": 0}
@@ -79,6 +83,13 @@ def test_an_adapter_of_another_base_is_refused(
     (folder / "adapter_config.json").write_text("{}")
     with refused("model.adapter_unreadable"):
         loaded_for(str(folder), sentiment, HEAD)
+
+
+@pytest.mark.parametrize("problem", [GenerationProblem, Seq2SeqProblem, TokenClassificationProblem])
+def test_an_adapter_goes_into_the_class_that_it_was_tuned_in(problem: Any) -> None:
+    """Into another, its base would have other weights than those it was tuned on."""
+    settings = {"task_type": problem.peft_task_type}
+    assert AdapterFolder(Path(), settings, "base", {}).class_name == problem.auto_class
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from welltuned.deployment.export.proof import Judge, prove_export
 from welltuned.deployment.export.proof_data import ProofData
 from welltuned.engines.device import autocast
 from welltuned.errors import Fault, Place, RunFailed
+from welltuned.models.anatomy import is_encoder_decoder
 from welltuned.models.silence import quiet
 from welltuned.runs.disk import writing
 from welltuned.runs.export_schema import ExportFile, ExportProof
@@ -93,11 +94,24 @@ def _require_equal(merged: Any, artifact: Artifact, target: Path) -> None:
 
 
 def _tried(models: Iterable[Any], artifact: Artifact) -> list[torch.Tensor]:
-    """What each model makes of the same token ids (2, …)."""
-    ids_BT = torch.arange(_MADE_UP).reshape(2, -1) % len(artifact.tokenizer)
-    batch = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT)}
+    """What each model makes of the same token ids."""
+    batch = _made_up(artifact)
     with torch.inference_mode(), autocast(artifact.precision, torch.device("cpu")):
         return [model.eval()(**batch).logits.float() for model in models]
+
+
+def _made_up(artifact: Artifact) -> dict[str, torch.Tensor]:
+    """A batch of token ids (2, …), as a model of this kind takes them."""
+    config: Any = artifact.config
+    ids_BT = torch.arange(_MADE_UP).reshape(2, -1) % len(artifact.tokenizer)
+    if is_encoder_decoder(config):  # its head for labels reads the one end of each text
+        end = config.eos_token_id
+        ids_BT = ids_BT.masked_fill(ids_BT == end, end + 1)
+        ids_BT[:, -1] = end
+    batch = {"input_ids": ids_BT, "attention_mask": torch.ones_like(ids_BT)}
+    if is_encoder_decoder(config) and artifact.problem.responder is not None:
+        batch["decoder_input_ids"] = ids_BT
+    return batch
 
 
 def _drift(
