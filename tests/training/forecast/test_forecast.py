@@ -74,6 +74,19 @@ def test_every_task_can_be_rehearsed(
         assert found.train_seconds > 0 and found.memory.activations, task["type"]
 
 
+@pytest.mark.parametrize("family", ["t5", "bart", "albert"])
+def test_every_family_can_be_rehearsed(
+    family: str, prepared: Any, tiny: Any, two_sided: Any, instructions: str, machine: Machine
+) -> None:
+    """One of two stacks by both of its tasks; one whose layers share their weights by labels."""
+    tasks = [(tiny(family), None, {"pooling": "auto"})]
+    if family != "albert":
+        tasks.append((two_sided(family), instructions, {"type": "generation"}))
+    for model, data, task in tasks:
+        found = foresee(prepared("lora", model, data, task=task), machine)
+        assert found.train_seconds > 0 and found.memory.activations, task
+
+
 def test_larger_batches_need_more_memory_and_fewer_steps(prepared: Any, machine: Machine) -> None:
     ready = prepared()
     small = foresee(ready, machine, per_device_train_batch_size=4)
