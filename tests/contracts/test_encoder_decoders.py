@@ -217,7 +217,8 @@ def labels_by(folder: Path) -> torch.Tensor:
 
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     texts = [row["text"] for row in make_rows(6, seed=9)]
-    batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
         found: torch.Tensor = model(**batch).logits
     return found
