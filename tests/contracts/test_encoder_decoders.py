@@ -217,7 +217,8 @@ def labels_by(folder: Path) -> torch.Tensor:
 
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     texts = [row["text"] for row in make_rows(6, seed=9)]
-    batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
         found: torch.Tensor = model(**batch).logits
     return found
@@ -227,7 +228,7 @@ def labels_by(folder: Path) -> torch.Tensor:
 def test_a_plain_export_gives_the_same_labels(family: str, run: Any, tmp_path: Path) -> None:
     made = run("lora", family)
     alone = labels_by(export_run(made.folder, "plain", tmp_path / "plain"))
-    tuned = load_artifact(made.model).merged()
+    tuned: Any = load_artifact(made.model).merged()
     tuned.model.save_pretrained(tmp_path / "merged")
     tuned.tokenizer.save_pretrained(tmp_path / "merged")
     torch.testing.assert_close(alone, labels_by(tmp_path / "merged"), atol=1e-5, rtol=0)

@@ -12,7 +12,15 @@ import pytest
 import torch
 
 from sentences import make_sentences, write_conll
-from support import STRATEGIES, config_values, make_preferences, make_rows, session_for, write_rows
+from support import (
+    ENCODER_DECODERS,
+    STRATEGIES,
+    config_values,
+    make_preferences,
+    make_rows,
+    session_for,
+    write_rows,
+)
 from welltuned.config import run_config_from
 from welltuned.engines.device import CLEARLY, gain_of
 from welltuned.runs.user_cache import remembered
@@ -72,6 +80,22 @@ def test_every_task_can_be_rehearsed(
     for model, data, task in tasks:
         found = foresee(prepared("lora", model, data, task=task), machine)
         assert found.train_seconds > 0 and found.memory.activations, task["type"]
+
+
+@pytest.mark.parametrize(
+    "family",
+    [*(pytest.param(family, marks=pytest.mark.slow) for family in ENCODER_DECODERS), "albert"],
+)
+def test_every_family_can_be_rehearsed(
+    family: str, prepared: Any, tiny: Any, two_sided: Any, instructions: str, machine: Machine
+) -> None:
+    """One of two stacks by both of its tasks; one whose layers share their weights by labels."""
+    tasks: list[tuple[Any, Any, Any]] = [(tiny(family), None, {"pooling": "auto"})]
+    if family != "albert":
+        tasks.append((two_sided(family), instructions, {"type": "generation"}))
+    for model, data, task in tasks:
+        found = foresee(prepared("lora", model, data, task=task), machine)
+        assert found.train_seconds > 0 and found.memory.activations, task
 
 
 def test_larger_batches_need_more_memory_and_fewer_steps(prepared: Any, machine: Machine) -> None:
