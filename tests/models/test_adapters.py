@@ -18,6 +18,7 @@ from welltuned.models.adapters import AdapterFolder
 from welltuned.runs import Run
 from welltuned.tasks.generation.problem import GenerationProblem
 from welltuned.tasks.generation.seq2seq import Seq2SeqProblem
+from welltuned.tasks.masked_language_modelling.problem import MaskedLanguageModellingProblem
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem
 from welltuned.training.prepare import prepare
 
@@ -90,6 +91,14 @@ def test_an_adapter_goes_into_the_class_that_it_was_tuned_in(problem: Any) -> No
     """Into another, its base would have other weights than those it was tuned on."""
     settings = {"task_type": problem.peft_task_type}
     assert AdapterFolder(Path(), settings, "base", {}).class_name == problem.auto_class
+
+
+def test_of_ours_the_one_without_a_name_foretells_hidden_words() -> None:
+    settings = {"task_type": MaskedLanguageModellingProblem.peft_task_type}
+    ours, theirs = ({"name": "base"}, {})
+    own = AdapterFolder(Path(), settings, "base", ours).class_name
+    assert own == MaskedLanguageModellingProblem.auto_class
+    assert AdapterFolder(Path(), settings, "base", theirs).class_name == "AutoModel"
 
 
 @pytest.mark.slow

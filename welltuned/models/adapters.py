@@ -28,6 +28,8 @@ _CLASSES = {
     "CAUSAL_LM": "AutoModelForCausalLM",
     "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
 }
+_OURS = {**_CLASSES, "FEATURE_EXTRACTION": "AutoModelForMaskedLM"}
+"""In adapters of ours. PEFT has no name for models of hidden words, and takes them for these."""
 """What an adapter was put into, by what PEFT calls its task."""
 
 
@@ -52,8 +54,9 @@ class AdapterFolder:
     def class_name(self) -> str:
         """The class of transformers, or its auto class, that the adapter was put into."""
         mapping = self.settings.get("auto_mapping") or {}
-        by_task = _CLASSES.get(str(self.settings.get("task_type")))
-        return by_task or str(mapping.get("base_model_class") or "AutoModel")
+        by_task = _OURS if self.origin else _CLASSES
+        found = by_task.get(str(self.settings.get("task_type")))
+        return found or str(mapping.get("base_model_class") or "AutoModel")
 
     def require_mergeable(self) -> None:
         """Raise `InputError` where no weights of the base can hold what the adapter computes."""
