@@ -149,15 +149,18 @@ def test_a_column_of_languages_travels_with_the_artifact(model: str, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["full", "prompt", "prefix"])
+@pytest.mark.parametrize(
+    ("strategy", "to"),
+    [("full", "onnx"), ("prompt", "onnx"), ("prefix", "onnx"), ("prompt", "openvino")],
+)
 def test_an_exported_graph_answers_as_the_artifact(
-    strategy: str, model: str, code: str, tmp_path: Path
+    strategy: str, to: str, model: str, code: str, tmp_path: Path
 ) -> None:
     from welltuned.deployment.export.run_export import export_run
     from welltuned.deployment.open import open_predictor
 
     run = short_tune(model, code, STRATEGIES[strategy], tmp_path / "run", task=TASK)
-    target = export_run(run, "onnx", tmp_path / "onnx", "fp32")
+    target = export_run(run, to, tmp_path / to, "fp32")
     texts = [row["text"] for row in make_functions(5)]
     for one, other in zip(
         open_predictor(target).predict(texts), wt.load(run).predict(texts), strict=True

@@ -95,10 +95,9 @@ def test_an_adapter_goes_into_the_class_that_it_was_tuned_in(problem: Any) -> No
 
 def test_of_ours_the_one_without_a_name_foretells_hidden_words() -> None:
     settings = {"task_type": MaskedLanguageModellingProblem.peft_task_type}
-    ours, theirs = ({"name": "base"}, {})
-    own = AdapterFolder(Path(), settings, "base", ours).class_name
+    own = AdapterFolder(Path(), settings, "base", {"name": "base"}).class_name
     assert own == MaskedLanguageModellingProblem.auto_class
-    assert AdapterFolder(Path(), settings, "base", theirs).class_name == "AutoModel"
+    assert AdapterFolder(Path(), settings, "base", {}).class_name == "AutoModel"
 
 
 @pytest.mark.slow
