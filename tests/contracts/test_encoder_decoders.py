@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 import welltuned as wt
+from contracts.test_generation import stir
 from exporting import require_alike
 from support import ENCODER_DECODERS, STRATEGIES, loaded_for, make_rows, short_tune, strategy_of
 from welltuned.artifact.save_load import load_artifact
@@ -79,16 +79,6 @@ def tuned(two_sided: Any) -> Any:
         return stir(model).eval(), chosen
 
     return make
-
-
-def stir(model: nn.Module) -> nn.Module:
-    """What trains moves far from its start: fresh adapters would change nothing."""
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.3 * parameter.std().clamp(min=1) * torch.randn(parameter.shape))
-    return model
 
 
 def answers(model: Any, rows: list[list[int]], budget: int = 1000) -> list[list[int]]:
