@@ -122,6 +122,19 @@ class Task(Part):
         raise ValueError(f"no artifact holds a problem of the task '{cls.name()}'")
 
 
+def is_smoothed(label_smoothing: float, faults: Faults) -> bool:
+    """Whether label smoothing is asked for where there are no classes; then that is recorded."""
+    if label_smoothing:
+        faults.add(
+            "task.label_smoothing_unsupported",
+            "'training.label_smoothing_factor' only applies to {where}",
+            None,
+            "set it to 0",
+            where="classification",
+        )
+    return bool(label_smoothing)
+
+
 class Problem(ABC):
     """A task bound to its data: what an artifact remembers, and the parts that follow from it."""
 

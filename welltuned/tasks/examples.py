@@ -11,7 +11,7 @@ from welltuned.data import ragged
 from welltuned.data.encoding import Encoded, pad
 from welltuned.data.records import Records
 from welltuned.data.windows import WINDOWS, WindowIndex, window_table_of
-from welltuned.schema.messages import Message
+from welltuned.schema.messages import Message, message
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,22 @@ class Examples:
             if "split" in one["values"]
             else one
             for one in self.said
+        ]
+
+    def split_texts(self, split: str) -> list[Message]:
+        """That texts became more rows than they are, where a task splits the long ones."""
+        texts = len(set(self.records.lines))
+        if texts == len(self):
+            return []
+        return [
+            message(
+                "task.long_texts_in_rows",
+                "{split}: {texts:,} texts became {rows:,} rows, because some are too long for "
+                "one row.",
+                split=split,
+                texts=texts,
+                rows=len(self),
+            )
         ]
 
     @property

@@ -14,7 +14,7 @@ from welltuned.data.message_parsing import is_conversation, is_learned, tidy_tur
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Faults
-from welltuned.schema.messages import Message, message
+from welltuned.schema.messages import Message
 from welltuned.tasks import chat
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.parts import Codec
@@ -152,19 +152,7 @@ class ConversationCodec(Codec):
         return pad(examples.encoded, indices, pad_id)
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
-        texts = len(set(examples.records.lines))
-        if texts == len(examples):
-            return []
-        return [
-            message(
-                "task.long_texts_in_rows",
-                "{split}: {texts:,} texts became {rows:,} rows, because some are too long for "
-                "one row.",
-                split=split,
-                texts=texts,
-                rows=len(examples),
-            )
-        ]
+        return examples.split_texts(split)
 
 
 def is_answered(style: Style, records: Records, index: int) -> bool:

@@ -13,7 +13,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.schema.import_path import RunsCode
-from welltuned.tasks.base import Actions, Problem, Task
+from welltuned.tasks.base import Actions, Problem, Task, is_smoothed
 from welltuned.tasks.generation.codec import ROLES, Style
 from welltuned.tasks.generation.decoding import Decoding
 from welltuned.tasks.generation.problem import GenerationProblem
@@ -61,14 +61,7 @@ class Generation(Task):
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> GenerationProblem | None:
-        if label_smoothing:
-            faults.add(
-                "task.label_smoothing_unsupported",
-                "'training.label_smoothing_factor' only applies to {where}",
-                None,
-                "set it to 0",
-                where="classification",
-            )
+        if is_smoothed(label_smoothing, faults):
             return None
         styles = {style for split in SPLITS for style in _styles(data[split])}
         if len(styles) > 1:

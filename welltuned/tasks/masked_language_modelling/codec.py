@@ -14,7 +14,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.text_units import units_of_tokens
 from welltuned.data.word_alignment import NONE, require_offsets
 from welltuned.errors import Fault, Faults, InputError
-from welltuned.schema.messages import Message, message
+from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.masked_language_modelling.masking import HELD, Draw, Masking
 from welltuned.tasks.parts import Codec
@@ -136,19 +136,7 @@ class MaskingCodec(Codec):
         return pad(examples.masked(indices), range(len(indices)), pad_id)
 
     def notes(self, examples: Examples, split: str) -> list[Message]:
-        texts = len(set(examples.records.lines))
-        if texts == len(examples):
-            return []
-        return [
-            message(
-                "task.long_texts_in_rows",
-                "{split}: {texts:,} texts became {rows:,} rows, because some are too long for "
-                "one row.",
-                split=split,
-                texts=texts,
-                rows=len(examples),
-            )
-        ]
+        return examples.split_texts(split)
 
 
 def _without_mask(tokenizer: PreTrainedTokenizerBase) -> Fault:

@@ -11,7 +11,7 @@ from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Role
 from welltuned.errors import Faults
 from welltuned.schema.part import conflict
-from welltuned.tasks.base import Task
+from welltuned.tasks.base import Task, is_smoothed
 from welltuned.tasks.masked_language_modelling.codec import ROLES
 from welltuned.tasks.masked_language_modelling.problem import MaskedLanguageModellingProblem
 
@@ -48,14 +48,7 @@ class MaskedLanguageModelling(Task):
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> MaskedLanguageModellingProblem | None:
-        if label_smoothing:
-            faults.add(
-                "task.label_smoothing_unsupported",
-                "'training.label_smoothing_factor' only applies to {where}",
-                None,
-                "set it to 0",
-                where="classification",
-            )
+        if is_smoothed(label_smoothing, faults):
             return None
         data.facts.task = {"problem": self.type}
         return MaskedLanguageModellingProblem(self)

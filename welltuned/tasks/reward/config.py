@@ -16,7 +16,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place
 from welltuned.tasks import pairs
-from welltuned.tasks.base import Task
+from welltuned.tasks.base import Task, is_smoothed
 from welltuned.tasks.classification.regression import spread
 from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled_long_texts
 from welltuned.tasks.responses import Form
@@ -58,14 +58,7 @@ class Reward(Task):
     def find_problem(
         self, data: DataSplits, label_smoothing: float, faults: Faults
     ) -> RewardProblem | None:
-        if label_smoothing:
-            faults.add(
-                "task.label_smoothing_unsupported",
-                "'training.label_smoothing_factor' only applies to {where}",
-                None,
-                "set it to 0",
-                where="classification",
-            )
+        if is_smoothed(label_smoothing, faults):
             return None
         kinds = {split: _kind(data[split]) for split in SPLITS}
         if len(set(kinds.values())) > 1:
