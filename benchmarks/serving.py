@@ -142,7 +142,7 @@ class Found:
     latencies: dict[int, list[float]] = field(default_factory=dict)
     """Seconds of each request at half load."""
     at_work: dict[int, float] = field(default_factory=dict)
-    """The share of that time in which the model computed."""
+    """The share of that time in which a model computed, in the mean over models."""
     together: dict[int, float] = field(default_factory=dict)
     """Texts that were answered in one batch, in the mean."""
     kept: list[float] = field(default_factory=list)
@@ -171,7 +171,7 @@ def measured(run: wt.Run, texts: Sequence[str], rounds: int) -> Found:
             asked = half_load(port, texts, size, rate.speed / 2 / size)
             found.latencies[size], _ = asyncio.run(asked)
             passed, work = time.perf_counter() - start, batches_of(port) - before
-            found.at_work[size] = work.seconds / passed
+            found.at_work[size] = work.seconds / passed / work.models
             found.together[size] = work.inputs / work.number
         found.asked, found.lost = asyncio.run(stopped_under_load(process, port, texts))
     most, speed = SIZES[-1], found.rates[SIZES[-1]].speed
@@ -189,18 +189,23 @@ class Batches:
     number: float
     inputs: float
     seconds: float
+    models: float = 1
+    """How many answer side by side."""
 
     def __sub__(self, before: Batches) -> Batches:
         return Batches(
-            self.number - before.number, self.inputs - before.inputs, self.seconds - before.seconds
+            self.number - before.number,
+            self.inputs - before.inputs,
+            self.seconds - before.seconds,
+            self.models,
         )
 
 
 def batches_of(port: int) -> Batches:
     """By its own metrics."""
     with urlopen(f"http://127.0.0.1:{port}/metrics") as page:
-        told = dict(re.findall(r"^welltuned_batch_(\w+) (\S+)$", page.read().decode(), re.M))
-    names = "inputs_count", "inputs_sum", "seconds_sum"
+        told = dict(re.findall(r"^welltuned_(\w+) (\S+)$", page.read().decode(), re.M))
+    names = "batch_inputs_count", "batch_inputs_sum", "batch_seconds_sum", "models"
     return Batches(*(float(told[name]) for name in names))
 
 

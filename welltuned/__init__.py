@@ -195,9 +195,12 @@ def resume(
     with phase("import"), collector_paused():
         from welltuned.training.train import extend_training, resume_training
 
+        from welltuned.experiments.adaptation.pipeline import tell_of_reading
+
     if run.is_finished and overrides:
-        return extend_training(run.folder, overrides, observer)
-    return resume_training(run.folder, observer, overrides=overrides, accepted=accept)
+        return tell_of_reading(extend_training(run.folder, overrides, observer))
+    resumed = resume_training(run.folder, observer, overrides=overrides, accepted=accept)
+    return tell_of_reading(resumed)
 
 
 def compare(

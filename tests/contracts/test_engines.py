@@ -5,6 +5,7 @@ Dropout is off in the tiny models, so that what is compared is the arithmetic.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,16 @@ def turn(
     return losses, {name: value.detach().clone() for name, value in job.model.named_parameters()}
 
 
+def quick(chosen: Iterable[str], among: Iterable[str]) -> list[Any]:
+    """Each of `among`; those that are not chosen are slow tests, for they share most of their
+    code with one that is."""
+    kept = set(chosen)
+    return [pytest.param(one, marks=[] if one in kept else pytest.mark.slow) for one in among]
+
+
+@pytest.mark.parametrize("accumulation", [4, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    ("strategy", "accumulation"),
-    [*((name, 4) for name in STRATEGIES), *((name, 1) for name in ("full", "gradual", "lora"))],
+    "strategy", quick(("full", "gradual", "lora", "pfeiffer", "prefix", "prompt"), STRATEGIES)
 )
 def test_the_engines_agree_step_by_step(
     strategy: str, accumulation: int, tiny: Any, few: str, tmp_path: Path
@@ -85,7 +93,10 @@ def test_the_engines_agree_step_by_step(
         torch.testing.assert_close(hf_weights[name], value, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "head"])
+@pytest.mark.parametrize(
+    "strategy",
+    quick(("full", "lora", "prefix"), [name for name in STRATEGIES if name != "head"]),
+)
 def test_the_engines_agree_on_generation(
     strategy: str, causal: Any, instructions: str, tmp_path: Path
 ) -> None:
@@ -108,7 +119,7 @@ def test_the_engines_agree_on_generation(
         torch.testing.assert_close(hf_weights[name], value, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("strategy", ["full", "partial", "gradual"])
+@pytest.mark.parametrize("strategy", quick(["gradual"], ["full", "partial", "gradual"]))
 def test_the_engines_draw_the_same_dropout_masks(
     strategy: str, tiny: Any, sentiment: str, tmp_path: Path
 ) -> None:
@@ -142,7 +153,7 @@ def protected(name: str, tiny: Any, causal: Any, sentiment: str, instructions: s
     return still, sentiment, strategy, {"protection": protection}
 
 
-@pytest.mark.parametrize("name", PROTECTED)
+@pytest.mark.parametrize("name", quick(("l2sp-lora", "ewc", "kl", "both"), PROTECTED))
 def test_the_engines_agree_with_every_protection(
     name: str, tiny: Any, causal: Any, sentiment: str, instructions: str, tmp_path: Path
 ) -> None:

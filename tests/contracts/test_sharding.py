@@ -137,7 +137,8 @@ def test_a_learning_rate_is_found_together(
     agree(forks, [(found["classification"], "torch")], 2, tmp_path, learning_rate="find")
 
 
-@pytest.mark.parametrize("engine", ["torch", pytest.param("hf", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["torch", "hf"])
 def test_they_go_on_as_if_never_stopped(
     engine: str, tiny: Any, few: str, tmp_path: Path, forks: Forks
 ) -> None:

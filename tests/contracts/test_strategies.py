@@ -30,6 +30,7 @@ from support import (
     short_tune,
     tune,
 )
+from welltuned.artifact.predictor import Predictor
 from welltuned.artifact.save_load import load_artifact
 from welltuned.deployment.export.run_export import export_run
 from welltuned.models import loading
@@ -181,6 +182,27 @@ def test_every_trainable_weight_gets_a_gradient(strategy: str, family: str, tiny
     model(**encode(tiny(family), TEXTS)).logits.square().sum().backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
+@pairs("full", "lora", "prompt", "prefix")
+def test_replicas_answer_alike_in_threads_of_their_own(
+    strategy: str, family: str, tuned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share the weights and no module: what a pass leaves in one is not seen by the other."""
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr("welltuned.artifact.predictor._MUCH", 0)
+    texts = [" ".join(TEXTS[: 1 + i % 5]) for i in range(40)]
+    one = Predictor.load(tuned(strategy, family), merge=False)
+    (other,) = one.replicas
+    assert not set(one.model.modules()) & set(other.model.modules())
+    held = {weight.data_ptr() for weight in one.model.parameters()}
+    assert {weight.data_ptr() for weight in other.model.parameters()} == held
+    beside = one.predict(texts, batch_size=2)
+    one.replicas.clear()
+    alone = one.predict(texts, batch_size=2)
+    for left, right in zip(beside, alone, strict=True):
+        assert left["id"] == right["id"]
+        assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-6)
 
 
 @pairs()

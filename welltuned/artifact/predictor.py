@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from heapq import merge
 from operator import itemgetter
 from os import PathLike
@@ -22,7 +23,10 @@ from welltuned.artifact.answers import (
 )
 from welltuned.artifact.given import WINDOW, Reader, in_parts, require_all_read
 from welltuned.artifact.manifest import find_artifact
+from welltuned.artifact.refusals import no_rewards, no_text, nothing_to_score, unequal_numbers
+from welltuned.artifact.replicas import replicas_of
 from welltuned.artifact.save_load import Artifact, load_artifact
+from welltuned.artifact.side_by_side import predict_side_by_side
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts
 from welltuned.data.inputs import Inputs, read_inputs
@@ -31,7 +35,7 @@ from welltuned.data.records import Records, question_roles
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.memory_faults import lower, telling_memory
 from welltuned.errors import Fault, Faults, InputError, Place
-from welltuned.evaluation.predict import computing_device, predict_outputs
+from welltuned.evaluation.predict import computing_device
 from welltuned.metrics import METRICS
 from welltuned.runs import Run
 from welltuned.schema.import_path import require_allowed
@@ -48,6 +52,8 @@ Given = Iterable[Any] | Mapping[str, Any]
 _TOKENS = 2048
 """Of a batch on a CPU, padding included. MiniLM takes as long for each token of 1,024 to 4,096, and
 a tenth to a fifth longer from 8,192, when they no longer fit into the processor's cache."""
+_MUCH = 16 * _TOKENS
+"""Tokens of texts from which on replicas are loaded: that takes as long as some batches."""
 
 
 class Predictor:
@@ -57,9 +63,16 @@ class Predictor:
     another runtime.
     """
 
-    def __init__(self, artifact: Artifact, run_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        run_folder: Path | None = None,
+        again: Callable[[], Artifact] | None = None,
+    ) -> None:
+        """`again` loads the artifact once more, for `replicas`."""
         self._artifact = artifact
         self._run_folder = run_folder
+        self._again = again
 
     @classmethod
     def load(
@@ -76,8 +89,12 @@ class Predictor:
         that is told off; only then it can be merged. Raises `InputError` when it is none of these.
         """
         folder = find_artifact(run)
-        artifact = load_artifact(folder, choose_device(device), quantized=quantized)
-        return cls(artifact.merged() if merge else artifact, folder.resolve().parent)
+
+        def again() -> Artifact:
+            artifact = load_artifact(folder, choose_device(device), quantized=quantized)
+            return artifact.merged() if merge else artifact
+
+        return cls(again(), folder.resolve().parent, again)
 
     @property
     def problem(self) -> Problem:
@@ -95,6 +112,14 @@ class Predictor:
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self._artifact.tokenizer
+
+    @cached_property
+    def replicas(self) -> list[Predictor]:
+        """Others that answer alike and share the weights, each for a thread of its own.
+
+        As many as make answers faster on this machine's cores; none where they would not.
+        """
+        return [Predictor(one) for one in replicas_of(self._artifact, self._again)]
 
     def predict(self, texts: Given, batch_size: int = 64) -> list[Row]:
         """One row an input, in order; one text is one input.
@@ -200,28 +225,10 @@ class Predictor:
 
         Raises `InputError` for models that are no reward models.
         """
-        verdict = self.problem.verdict
-        if verdict is None or not verdict.reads_prompts:
-            raise InputError(
-                Fault(
-                    "predict.not_a_reward_model",
-                    "the model does {task} and gives no rewards",
-                    None,
-                    "give a run of task reward",
-                    task=self.problem.title,
-                )
-            )
+        if (verdict := self.problem.verdict) is None or not verdict.reads_prompts:
+            raise InputError(no_rewards(self.problem.title))
         if len(prompts) != len(responses):
-            raise InputError(
-                Fault(
-                    "predict.prompts_and_responses_differ",
-                    "{prompts} prompts but {responses} responses",
-                    None,
-                    "give one response for each prompt",
-                    prompts=len(prompts),
-                    responses=len(responses),
-                )
-            )
+            raise InputError(unequal_numbers(len(prompts), len(responses)))
         if not len(prompts):
             return np.zeros(0)
         records = self.problem.codec.records_of(list(zip(prompts, responses, strict=True)))
@@ -234,15 +241,7 @@ class Predictor:
         """
         responder, artifact = by or self.problem.responder, self._artifact
         if responder is None:
-            raise InputError(
-                Fault(
-                    "predict.not_generative",
-                    "the model does {task} and cannot chat",
-                    None,
-                    "use `welltuned predict`",
-                    task=self.problem.title,
-                )
-            )
+            raise InputError(no_text(self.problem.title))
         asked = artifact.model, artifact.tokenizer, given, artifact.max_length
         with artifact.merged_for_inference():
             return responder.stream(*asked, hear)
@@ -295,15 +294,15 @@ class Predictor:
 
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
-        precision = autocast(artifact.precision, self.device)
+        replicas = self.replicas if examples.lengths.sum() >= _MUCH else ()
         with self._telling_memory(batch_size):
-            outputs = predict_outputs(
-                artifact.model,
+            outputs = predict_side_by_side(
+                [self.model, *(one.model for one in replicas)],
                 artifact.problem,
                 examples,
                 artifact.tokenizer.pad_token_id,
                 batch_size,
-                precision,
+                partial(autocast, artifact.precision, self.device),
                 max_tokens=_TOKENS if self.device.type == "cpu" else None,
             )
         require_finite_outputs(outputs, examples.records)
@@ -322,15 +321,7 @@ class Predictor:
         records = self._read(file, data or DataConfig(train=file), facts)
         examples = self._encode(records)
         if not len(examples):
-            raise InputError(
-                Fault(
-                    "predict.nothing_to_score",
-                    "no example can be scored within {tokens} tokens",
-                    Place(file),
-                    "check the file with `welltuned data`",
-                    tokens=self._artifact.max_length,
-                )
-            )
+            raise InputError(nothing_to_score(file, self._artifact.max_length))
         outputs, targets = self._outputs(examples, batch_size), examples.targets
         assert targets is not None
         scores = self.problem.scorer.score(outputs, targets, intervals=True)

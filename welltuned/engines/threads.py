@@ -7,6 +7,8 @@ sixty-four, sixty-four threads then wait for each other in every product.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -24,3 +26,16 @@ def keep_to_usable_cores(cgroups: Path = CGROUPS) -> None:
     cores = usable_cores(cgroups)
     if torch.get_num_threads() > cores:
         torch.set_num_threads(cores)
+
+
+@contextmanager
+def restored_threads() -> Iterator[int]:
+    """How many threads torch computes with, and will again, whatever is set for others meanwhile.
+
+    torch keeps the number by thread, but that of its matrix library for all of them.
+    """
+    threads = torch.get_num_threads()
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)

@@ -51,9 +51,7 @@ def predict_outputs(
     done = 0
     with in_eval_mode(model), reading(model), precision or nullcontext():
         for indices in evaluation_batches(examples.lengths, batch_size, max_tokens):
-            batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
-            found = through(model, partial(problem.objective.outputs, model, batch))
-            part = found.float().cpu().numpy()
+            part = batch_outputs(model, problem, examples, indices, pad_id, device)
             if outputs is None:
                 outputs = np.zeros((len(examples), *part.shape[1:]), dtype=np.float32)
             outputs[indices] = part
@@ -61,3 +59,17 @@ def predict_outputs(
             progress(done)
     assert outputs is not None, "a split is never empty"
     return outputs
+
+
+def batch_outputs(
+    model: nn.Module,
+    problem: Problem,
+    examples: Examples,
+    indices: np.ndarray,
+    pad_id: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Outputs (B, K) of the examples at some indices, in that order, in one pass."""
+    batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
+    found = through(model, partial(problem.objective.outputs, model, batch))
+    return found.float().cpu().numpy()

@@ -65,7 +65,7 @@ def test_what_is_read_whole_is_read_in_its_order_and_with_no_others() -> None:
 def test_a_sweep_takes_every_input_once_and_pads_little() -> None:
     draw = random.Random(0)
     requests = [request(*(draw.randint(5, 60) for _ in range(8))) for _ in range(12)]
-    batches = sweep(requests, 600, counted)
+    batches = sweep(requests, 300, counted)
     assert sorted(map(str, (one for batch in batches for one in inputs_of(batch)))) == sorted(
         str(work) for one in requests for work in one.works
     )
@@ -78,14 +78,14 @@ def test_a_sweep_takes_every_input_once_and_pads_little() -> None:
 def test_lengths_are_those_that_were_counted() -> None:
     """A guess may take 30 and 31 for equal that are 9 and 90."""
     short, long = request(30, 30), request(31, 31)
-    batches = sweep([short, long], 62, lambda inputs: [90 if one == 30 else 9 for one in inputs])
+    batches = sweep([short, long], 31, lambda inputs: [90 if one == 30 else 9 for one in inputs])
     assert [inputs_of(batch) for batch in batches] == [[30, 30], [31, 31]]
 
 
 def test_a_sweep_leaves_what_is_due_much_later() -> None:
     """So that nobody waits for long because of the lengths of others."""
     requests = [request(*[50] * 4) for _ in range(10)]
-    batches = sweep(requests, 100, counted)
+    batches = sweep(requests, 50, counted)
     assert sum(map(len, map(inputs_of, batches))) == 16
     assert [len(one.left) for one in requests] == [0] * 4 + [4] * 6
 
@@ -93,7 +93,9 @@ def test_a_sweep_leaves_what_is_due_much_later() -> None:
 def test_who_comes_behind_too_much_work_is_late() -> None:
     rate = WorkRate(seconds=1.0, least=10)
     requests = [request(50, due=1.0), request(60, due=1.0)]
-    assert not are_late(requests, rate, now=0.0), "nothing has been learned"
+    assert not are_late(requests, rate.seconds_for, now=0.0), "nothing has been learned"
     rate.learn(100, 1.0)
-    assert are_late(requests, rate, now=0.0)
-    assert not are_late(requests[:1], rate, now=0.4) and are_late(requests[:1], rate, now=0.6)
+    assert are_late(requests, rate.seconds_for, now=0.0)
+    assert not are_late(requests[:1], rate.seconds_for, now=0.4) and are_late(
+        requests[:1], rate.seconds_for, now=0.6
+    )

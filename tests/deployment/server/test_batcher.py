@@ -13,6 +13,7 @@ import pytest
 from welltuned.deployment.server.batcher import Batcher
 from welltuned.deployment.server.limits import ServerLimits
 from welltuned.deployment.server.refusal import Refusal
+from welltuned.deployment.server.work_rate import work_of
 
 WAIT = 10
 
@@ -21,6 +22,7 @@ WAIT = 10
 def large_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of so many batches that there is something to sort."""
     monkeypatch.setattr("welltuned.deployment.server.batch_choice._SWEEP", 8)
+    monkeypatch.setattr("welltuned.deployment.server.batch_choice._LARGER", 1)
 
 
 class Echo:
@@ -29,6 +31,7 @@ class Echo:
     def __init__(self, writes: bool = False) -> None:
         self.problem = SimpleNamespace(responder=object() if writes else None)
         self.tokenizer = SimpleNamespace(is_fast=False)
+        self.replicas: list[Echo] = []
         self.batches: list[list[object]] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
@@ -303,5 +306,88 @@ def test_nobody_waits_for_a_thread_that_has_ended(echo: Echo, busy: Any) -> None
     echo.may_go_on.set()
     with pytest.raises(Refusal):
         left.result(WAIT)
-    batcher._thread.join(WAIT)
+    batcher._threads[0].join(WAIT)
     assert not batcher.alive
+
+
+# --- Two models side by side ----------------------------------------------------------
+
+
+@pytest.fixture
+def two(echo: Echo, batcher: Callable[..., Batcher]) -> Iterator[tuple[Batcher, Echo, Echo]]:
+    """A batcher with two models, each held up by a batch of its own until it may go on."""
+    other = Echo()
+    echo.replicas = [other]
+    echo.may_go_on.clear()
+    other.may_go_on.clear()
+    one = batcher()
+    for text in ("first", "second"):
+        one.submit([text])
+        while one.waiting:
+            threading.Event().wait(0.001)
+    yield one, echo, other
+    other.may_go_on.set()
+
+
+def test_two_models_answer_at_the_same_time(two: tuple[Batcher, Echo, Echo]) -> None:
+    batcher, echo, other = two
+    assert batcher.models == 2 and batcher.alive
+    later = batcher.submit(["later"])
+    assert not later.done()
+    echo.may_go_on.set()  # and the other is still held up
+    assert answers(later) == ["later"] and "later" in echo.batches[-1] and not other.batches
+
+
+def test_the_parts_of_a_request_may_be_answered_by_different_models(
+    two: tuple[Batcher, Echo, Echo],
+) -> None:
+    batcher, echo, other = two
+    words = [f"{i:024}" for i in range(600)]
+    large = batcher.submit(words)
+    assert batcher._rate.budget * 2 < sum(map(work_of, words))
+    for model in (echo, other):
+        model.answer_all = slowly(model.answer_all)  # type: ignore[method-assign]
+        model.may_go_on.set()
+    assert answers(large) == words
+    assert [row["id"] for row in large.result()] == [f"inputs:{i}" for i in range(1, 601)]
+    assert min(len(model.batches) for model in (echo, other)) > 1, "both had a part"
+
+
+def test_a_part_that_fails_fails_its_request_once(two: tuple[Batcher, Echo, Echo]) -> None:
+    batcher, echo, other = two
+    bad = batcher.submit(["poison", *(f"{i:024}" for i in range(200)), "poison"])
+    for model in (echo, other):
+        model.may_go_on.set()
+    with pytest.raises(RuntimeError):
+        bad.result(WAIT)
+    assert answers(batcher.submit(["later"])) == ["later"]
+    assert batcher.alive and batcher.waiting == 0
+
+
+def test_what_is_late_is_shared_by_both(two: tuple[Batcher, Echo, Echo]) -> None:
+    """By the rate of one model these would be late, and both together have time enough."""
+    batcher, *_ = two
+    batcher._rate.learn(1000, 1.0)
+    assert batcher._rate.seconds_for(600) == 0.6 and batcher._seconds_for(600) == 0.3
+
+
+def test_closing_waits_for_both(two: tuple[Batcher, Echo, Echo]) -> None:
+    batcher, echo, other = two
+    taken = [batcher.submit([text]) for text in "abc"]
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    for model in (echo, other):
+        model.may_go_on.set()
+    closing.join(WAIT)
+    assert [answers(one) for one in taken] == [["a"], ["b"], ["c"]]
+    assert not any(one.is_alive() for one in batcher._threads)
+
+
+def slowly(answer_all: Callable[..., Any]) -> Callable[..., Any]:
+    """Slow enough that another thread has its turn."""
+
+    def answer(*given: Any) -> Any:
+        threading.Event().wait(0.002)
+        return answer_all(*given)
+
+    return answer

@@ -42,6 +42,33 @@ def test_the_run_starts_from_a_model_that_has_read(asking: Asking, masked: str) 
     assert wt.load(run, device="cpu").predict(["a good film"])
 
 
+def test_a_labelled_run_that_is_resumed_tells_of_the_reading_too(
+    asking: Asking, tmp_path: Path
+) -> None:
+    where = tmp_path / "runs" / "cut"
+    training = {"max_steps": 6, "save_steps": 2, "per_device_train_batch_size": 8}
+    with pytest.raises(Killed):
+        run_adaptation(asking(output_dir=str(where), training=training), KilledIn(where, 3))
+    run = wt.resume(where)
+    assert run.is_finished
+    assert run.results["adaptation"]["texts"] == 108
+    assert "Texts read before" in run.report.read_text(encoding="utf-8")
+    longer = wt.resume(where, "training.max_steps=8")
+    assert longer.results["adaptation"] == run.results["adaptation"]
+
+
+class KilledIn(Killing):
+    """Killed at a step of the run in this folder, and of no other."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(step)
+        self._folder = folder
+
+    def stepped(self, step: Any) -> None:
+        if (self._folder / "config.yaml").exists():
+            super().stepped(step)
+
+
 @pytest.mark.slow
 def test_another_strategy_finds_the_adapted_model(asking: Asking, tmp_path: Path) -> None:
     measured = {"untrained": False, "retention": "auto"}

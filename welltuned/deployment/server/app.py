@@ -88,6 +88,7 @@ class Service:
         )
         self._reads_tools = self._reads_turns and reads(self.predictor.tokenizer, "tools")
         watch = self.measures.watch
+        watch("models", "Models that answer side by side.", lambda: self.batcher.models)
         watch("waiting_inputs", "Inputs in the queue.", lambda: self.batcher.waiting)
         watch("inside_requests", "Requests that are answered.", lambda: self.lifecycle.inside)
         watch("model_changed", "1 where the files are others.", lambda: bool(self.files.changed()))

@@ -17,8 +17,9 @@ from typing import Any
 
 from welltuned.artifact.answers import Row
 from welltuned.artifact.predictor import Predictor
-from welltuned.deployment.server.work_rate import WorkRate
 
+_LARGER = 2
+"""Times as much as any other batch one of a sweep holds: it is late already, and costs less so."""
 _SWEEP = 2
 """Batches of a sweep. More would pad less, and have those that are due first wait for all."""
 Lengths = Callable[[Sequence[object]], Sequence[int]]
@@ -77,10 +78,12 @@ class BatchPart:
         return [self.request.inputs[number] for number in self.numbers]
 
 
-def are_late(requests: Sequence[QueuedRequest], rate: WorkRate, now: float) -> bool:
+def are_late(
+    requests: Sequence[QueuedRequest], seconds_for: Callable[[int], float], now: float
+) -> bool:
     """Whether any is late even if each is answered as soon as those before it have been."""
     works = accumulate(request.work_left for request in requests)
-    ends = (now + rate.seconds_for(work) for work in works)
+    ends = (now + seconds_for(work) for work in works)
     return any(end > request.due for end, request in zip(ends, requests, strict=True))
 
 
@@ -94,7 +97,11 @@ def due_first(requests: Sequence[QueuedRequest], budget: int) -> list[BatchPart]
 def sweep(
     requests: Sequence[QueuedRequest], budget: int, lengths: Lengths
 ) -> list[list[BatchPart]]:
-    """The next batches: of what is due first, inputs of like length together, the longest first."""
+    """The next batches: of what is due first, inputs of like length together, the longest first.
+
+    `budget` is what a batch holds that is in time.
+    """
+    budget *= _LARGER
     found = _within(_waiting(requests), _SWEEP * budget)
     tokens = lengths([request.inputs[number] for request, number in found])
     places = sorted(range(len(found)), key=tokens.__getitem__, reverse=True)

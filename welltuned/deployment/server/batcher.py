@@ -1,11 +1,14 @@
-"""Dynamic batching: requests wait in a queue, and one thread, which owns the model, answers many.
+"""Dynamic batching: requests wait in a queue, and a thread, which owns a model, answers many.
 
     submit   inputs of a request: answered with those of others, as many as a batch may hold
-    alone    what needs the model for itself, such as an answer that is streamed
+    alone    what needs a model for itself, such as an answer that is streamed
 
 A batch begins when it is full, or when its oldest request has waited for `max_wait`; what comes
-while the model is busy makes the next (`batch_choice`). A request that is too large for one batch
+while the models are busy makes the next (`batch_choice`). A request that is too large for one batch
 is due later by half the bound for each further one, so that small ones need not wait for all of it.
+
+There are as many threads as the model has replicas that make it faster, for small batches leave
+cores idle. They take from one queue, and all that they share is held by one lock.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
+import torch
+
 from welltuned.artifact.answers import Row
 from welltuned.artifact.predictor import Predictor
 from welltuned.deployment.server.batch_choice import (
@@ -33,9 +38,8 @@ from welltuned.deployment.server.batch_choice import (
     sweep,
 )
 from welltuned.deployment.server.limits import ServerLimits
-from welltuned.deployment.server.refusal import Refusal, stopping_fault
+from welltuned.deployment.server.refusal import Refusal, full_fault, late_fault, stopping_fault
 from welltuned.deployment.server.work_rate import WorkRate, lengths_of, work_of
-from welltuned.errors import Fault
 
 T = TypeVar("T")
 
@@ -64,27 +68,38 @@ class Batcher:
         heard: Callable[[int, float], object] = lambda inputs, seconds: None,
     ) -> None:
         """`heard` is told of each batch its inputs and how many seconds it took."""
-        self._predictor, self._limits, self._heard = predictor, limits, heard
+        self._limits, self._heard = limits, heard
         self._writes = predictor.problem.responder is not None
+        predictors = [predictor, *predictor.replicas]
         most = {"least": _AT_ONCE, "most": _AT_ONCE} if self._writes else {}
         self._rate = WorkRate(max(limits.latency / 2 - limits.max_wait, 0.0), **most)
         self._queue: list[QueuedRequest | _Alone[Any]] = []
         """In the order in which they are due."""
         self._sweep: deque[list[BatchPart]] = deque()
-        """Batches that come before the queue; the model's thread alone changes it."""
+        """Batches that come before the queue."""
         self._changed = threading.Condition()
         self._closed = False
         self._waiting = 0
-        self._busy_until = 0.0
-        """When the batch under way will have ended, by what has been learned."""
+        self._busy_until = [0.0] * len(predictors)
+        """When the batch of each thread will have ended, by what has been learned."""
         self._source = f"welltuned-{secrets.token_hex(8)}"
-        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
-        self._thread.start()
+        self._share = max(1, torch.get_num_threads() // len(predictors))
+        self._threads = [
+            threading.Thread(target=self._work, args=numbered, name="model", daemon=True)
+            for numbered in enumerate(predictors)
+        ]
+        for one in self._threads:
+            one.start()
 
     @property
     def alive(self) -> bool:
-        """Whether the thread that answers is there."""
-        return self._thread.is_alive()
+        """Whether the threads that answer are there."""
+        return all(one.is_alive() for one in self._threads)
+
+    @property
+    def models(self) -> int:
+        """How many answer side by side."""
+        return len(self._threads)
 
     @property
     def waiting(self) -> int:
@@ -118,32 +133,25 @@ class Batcher:
 
     def close(self, patience: float | None = None) -> None:
         """Answer what waits, and end; after so many seconds it is no longer waited for."""
+        until = None if patience is None else time.monotonic() + patience
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join(patience)
+            self._changed.notify_all()
+        for one in self._threads:
+            one.join(until and max(0.0, until - time.monotonic()))
 
     def _enqueue(self, asked: QueuedRequest | _Alone[Any], number: int) -> None:
         with self._changed:
             if self._closed:
                 raise Refusal(503, stopping_fault(), retry_after=5)
             if self._waiting and self._waiting + number > self._limits.queue:
-                raise Refusal(429, self._full(), retry_after=self._until_room())
+                fault = full_fault(self._waiting, self._limits.queue)
+                raise Refusal(429, fault, retry_after=self._until_room())
             if self._limits.refuse_late and isinstance(asked, QueuedRequest):
                 self._refuse_if_late(asked)
             self._waiting += number
             insort(self._queue, asked, key=attrgetter("due"))
-            self._changed.notify()
-
-    def _full(self) -> Fault:
-        return Fault(
-            "serve.queue_full",
-            "{waiting:,} inputs wait already, and {most:,} may",
-            None,
-            "come again in as many seconds as the header Retry-After says",
-            waiting=self._waiting,
-            most=self._limits.queue,
-        )
+            self._changed.notify_all()
 
     def _until_room(self) -> int:
         """Seconds until about half of what waits is answered."""
@@ -152,23 +160,29 @@ class Batcher:
     def _refuse_if_late(self, request: QueuedRequest) -> None:
         """Raise `Refusal` where others have it answered too late; never where there are none."""
         ahead = self._seconds_ahead()
-        seconds = ahead + self._rate.seconds_for(request.work_left)
+        seconds = ahead + self._seconds_for(request.work_left)
         if ahead and request.since + seconds > request.due:
             wait = max(1, math.ceil(request.since + seconds - request.due))
-            raise Refusal(429, _late_fault(seconds, request.due - request.since), retry_after=wait)
+            raise Refusal(429, late_fault(seconds, request.due - request.since), retry_after=wait)
 
     def _seconds_ahead(self) -> float:
         """Until all that was let in is answered."""
         work = sum(one.work_left for one in self._queue if isinstance(one, QueuedRequest))
-        work += sum(part.work for batch in list(self._sweep) for part in batch)
-        return max(0.0, self._busy_until - time.monotonic()) + self._rate.seconds_for(work)
+        work += sum(part.work for batch in self._sweep for part in batch)
+        return max(0.0, min(self._busy_until) - time.monotonic()) + self._seconds_for(work)
 
-    # --- In the model's thread ----------------------------------------------------
+    def _seconds_for(self, work: int) -> float:
+        """How long so much work takes where all threads do a part of it."""
+        return self._rate.seconds_for(work) / len(self._threads)
 
-    def _work(self) -> None:
+    # --- In a model's thread ------------------------------------------------------
+
+    def _work(self, number: int, predictor: Predictor) -> None:
+        if len(self._threads) > 1:
+            torch.set_num_threads(self._share)
         try:
-            while (batch := self._next()) is not None:
-                self._do(batch)
+            while (batch := self._next(predictor)) is not None:
+                self._do(batch, number, predictor)
         finally:  # where even the code here fails, nobody waits for ever
             self._give_up()
 
@@ -179,28 +193,32 @@ class Batcher:
             left, self._waiting = [*self._queue, *swept], 0
             self._queue.clear()
             self._sweep.clear()
-        for one in left:
-            _fail(one.future, Refusal(503, stopping_fault(), retry_after=5))
+            self._changed.notify_all()
+            for one in left:
+                _fail(one.future, Refusal(503, stopping_fault(), retry_after=5))
 
-    def _next(self) -> _Alone[Any] | list[BatchPart] | None:
+    def _next(self, predictor: Predictor) -> _Alone[Any] | list[BatchPart] | None:
         """What to do next; None when all is done and nothing more will come."""
-        if self._sweep:
-            return self._begun(self._sweep.popleft())
         with self._changed:
-            while not self._drop_cancelled():
-                if self._closed:
-                    return None
-                self._changed.wait()
-            self._wait_for_more(self._queue[0])
-            if not self._drop_cancelled():
-                return []
-            first = self._queue[0]
-            if isinstance(first, _Alone):
-                self._queue.pop(0)
-                self._waiting -= 1
-                return first
-            together = [first] if first.whole else self._open_requests()
-        return self._begun(self._chosen(together))
+            while not self._sweep:
+                if not self._drop_cancelled():
+                    if self._closed:
+                        return None
+                    self._changed.wait()
+                elif self._has_waited(self._queue[0]):
+                    return self._first(predictor)
+            return self._begun(self._sweep.popleft())
+
+    def _first(self, predictor: Predictor) -> _Alone[Any] | list[BatchPart]:
+        """What is due first, and what goes with it."""
+        first = self._queue[0]
+        if isinstance(first, _Alone):
+            self._queue.pop(0)
+            self._waiting -= 1
+            return first
+        return self._begun(
+            self._chosen([first] if first.whole else self._open_requests(), predictor)
+        )
 
     def _drop_cancelled(self) -> bool:
         """Whether anybody still waits, once those who have gone are struck off."""
@@ -209,15 +227,14 @@ class Batcher:
             self._waiting -= 1 if isinstance(gone, _Alone) else len(gone.left)
         return bool(self._queue)
 
-    def _wait_for_more(self, first: QueuedRequest | _Alone[Any]) -> None:
-        """Until there is enough for a batch, or the first has waited for long enough."""
-        if isinstance(first, _Alone):
-            return
-        until = first.since + self._limits.max_wait
-        while not (self._closed or first.whole or self._is_enough()):
-            if (left := until - time.monotonic()) <= 0:
-                return
+    def _has_waited(self, first: QueuedRequest | _Alone[Any]) -> bool:
+        """Whether a batch begins; else False once something has changed, or the time is over."""
+        if self._closed or isinstance(first, _Alone) or first.whole or self._is_enough():
+            return True
+        if (left := first.since + self._limits.max_wait - time.monotonic()) > 0:
             self._changed.wait(left)
+            return False
+        return True
 
     def _is_enough(self) -> bool:
         work, budget = 0, self._rate.budget
@@ -236,87 +253,77 @@ class Batcher:
             requests.append(one)
         return requests
 
-    def _chosen(self, requests: Sequence[QueuedRequest]) -> list[BatchPart]:
+    def _chosen(self, requests: Sequence[QueuedRequest], predictor: Predictor) -> list[BatchPart]:
         """The next batch of these, and, where more waits than can be answered in time, others."""
         budget = self._rate.budget
-        if not requests[0].whole and are_late(requests, self._rate, time.monotonic()):
-            lengths = partial(lengths_of, tokenizer=self._predictor.tokenizer)
+        if not requests[0].whole and are_late(requests, self._seconds_for, time.monotonic()):
+            lengths = partial(lengths_of, tokenizer=predictor.tokenizer)
             self._sweep.extend(sweep(requests, budget, lengths))
             batch = self._sweep.popleft()
+            self._changed.notify_all()
         else:
             batch = due_first(requests, budget)
-        with self._changed:
-            self._queue = [one for one in self._queue if isinstance(one, _Alone) or one.left]
+        self._queue = [one for one in self._queue if isinstance(one, _Alone) or one.left]
         return batch
 
     def _begun(self, parts: Sequence[BatchPart]) -> list[BatchPart]:
         """Without those who have gone, or have failed, since they were chosen."""
-        with self._changed:
-            self._waiting -= sum(len(part.numbers) for part in parts)
+        self._waiting -= sum(len(part.numbers) for part in parts)
         return [part for part in parts if not part.request.future.done()]
 
-    def _do(self, batch: _Alone[Any] | list[BatchPart]) -> None:
+    def _do(self, batch: _Alone[Any] | list[BatchPart], number: int, predictor: Predictor) -> None:
         if isinstance(batch, _Alone):
             if batch.future.set_running_or_notify_cancel():
-                _settle(batch.future, lambda: batch.work(self._predictor))
+                _settle(batch.future, lambda: batch.work(predictor))
             return
         if not batch:  # all of them have gone
             return
         start, work = time.monotonic(), sum(part.work for part in batch)
-        self._busy_until = start + self._rate.seconds_for(work)
-        self._answer(batch)
+        self._busy_until[number] = start + self._rate.seconds_for(work)
+        self._answer(batch, predictor)
         seconds = time.monotonic() - start
-        self._rate.learn(work, seconds)
+        with self._changed:
+            self._rate.learn(work, seconds)
         self._heard(sum(len(part.numbers) for part in batch), seconds)
 
-    def _answer(self, parts: Sequence[BatchPart]) -> None:
+    def _answer(self, parts: Sequence[BatchPart], predictor: Predictor) -> None:
         """Together; where that fails each by itself, so that one harms no other."""
+        inputs = [one for part in parts for one in part.inputs]
         try:
-            rows = iter(self._rows([one for part in parts for one in part.inputs]))
+            rows = iter([row for _, row in predictor.answer_all([inputs], self._source)])
         except Exception as error:
             if len(parts) == 1:
-                self._forget(parts[0].request)
-                _fail(parts[0].request.future, error)
+                self._forget(parts[0].request, error)
             for part in parts if len(parts) > 1 else ():
-                self._answer([part])
+                self._answer([part], predictor)
             return
         for part in parts:
-            for number, row in zip(part.numbers, rows, strict=False):
-                part.request.rows[number] = self._renumbered(row, number)
-            self._hand_over(part.request)
-
-    def _rows(self, inputs: Sequence[object]) -> list[Row]:
-        return [row for _, row in self._predictor.answer_all([inputs], self._source)]
+            mine = {number: self._renumbered(next(rows), number) for number in part.numbers}
+            self._hand_over(part.request, mine, predictor)
 
     def _renumbered(self, row: Row, number: int) -> Row:
         """Numbered as in its own request, where it has no id of its own."""
         source, _, _ = str(row["id"]).rpartition(":")
         return row if source != self._source else {**row, "id": f"{INPUTS}:{number + 1}"}
 
-    def _hand_over(self, request: QueuedRequest) -> None:
-        """The rows of a request, once it has all of them."""
-        rows = [request.rows[number] for number in sorted(request.rows)]
-        if len(rows) == len(request.inputs) and request.future.set_running_or_notify_cancel():
-            _settle(request.future, lambda: request.then(self._predictor, rows))
+    def _hand_over(
+        self, request: QueuedRequest, rows: Mapping[int, Row], predictor: Predictor
+    ) -> None:
+        """Rows of a request; all of them, once it has them."""
+        with self._changed:  # two threads may each have a part of it
+            request.rows.update(rows)
+            is_whole = len(request.rows) == len(request.inputs)
+        if is_whole and request.future.set_running_or_notify_cancel():
+            whole = [request.rows[number] for number in sorted(request.rows)]
+            _settle(request.future, lambda: request.then(predictor, whole))
 
-    def _forget(self, request: QueuedRequest) -> None:
-        """What is left of a request that has failed is not answered."""
+    def _forget(self, request: QueuedRequest, error: Exception) -> None:
+        """It has failed, and what is left of it is not answered."""
         with self._changed:
+            _fail(request.future, error)
             if request in self._queue:
                 self._queue.remove(request)
                 self._waiting -= len(request.left)
-
-
-def _late_fault(seconds: float, bound: float) -> Fault:
-    return Fault(
-        "serve.too_late",
-        "an answer would take {seconds:.1f} seconds, and may take {bound:.1f}",
-        None,
-        "come again in as many seconds as the header Retry-After says, or start the server "
-        "without --refuse-late",
-        seconds=seconds,
-        bound=bound,
-    )
 
 
 def _settle(future: Future[Any], work: Callable[[], Any]) -> None:

@@ -42,6 +42,29 @@ def internal_fault() -> Fault:
     )
 
 
+def full_fault(waiting: int, most: int) -> Fault:
+    return Fault(
+        "serve.queue_full",
+        "{waiting:,} inputs wait already, and {most:,} may",
+        None,
+        "come again in as many seconds as the header Retry-After says",
+        waiting=waiting,
+        most=most,
+    )
+
+
+def late_fault(seconds: float, bound: float) -> Fault:
+    return Fault(
+        "serve.too_late",
+        "an answer would take {seconds:.1f} seconds, and may take {bound:.1f}",
+        None,
+        "come again in as many seconds as the header Retry-After says, or start the server "
+        "without --refuse-late",
+        seconds=seconds,
+        bound=bound,
+    )
+
+
 def stopping_fault() -> Fault:
     """What is told to those who come too late."""
     return Fault(

@@ -42,6 +42,12 @@ FOLDER = "adapted"
 _DONE = "adaptation.json"
 
 
+def record_beside(model: str) -> Adaptation | None:
+    """What came of reading, of the adapted model in this folder; None of any other model."""
+    file = Path(model).expanduser().parent / _DONE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """An adapted model, made or yet to be made."""

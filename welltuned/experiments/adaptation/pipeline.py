@@ -50,11 +50,17 @@ def run_adaptation(
         adapted = Checkpoint.of(config, reading, _beside(config))
         asked = labelled_run(config, adapted.adapted)
         _require_folder(asked)
-    record = checkpoints.make(adapted, train_or_resume, observer, command, cache)
+    checkpoints.make(adapted, train_or_resume, observer, command, cache)
     train = run_training if asked.output_dir is None else train_or_resume
-    run = train(asked, observer, command, cache)
-    run.write("results.json", {**run.results, "adaptation": record})
-    write_run_report(run)
+    return tell_of_reading(train(asked, observer, command, cache))
+
+
+def tell_of_reading(run: Run) -> Run:
+    """The run, whose results and report tell of what its model has read, if it has."""
+    record = checkpoints.record_beside(run.config["model"]["name"])
+    if record is not None:
+        run.write("results.json", {**run.results, "adaptation": record})
+        write_run_report(run)
     return run
 
 
