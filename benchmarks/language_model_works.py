@@ -35,8 +35,6 @@ class Work:
     """What the peer calls it, if not by its name here."""
     plain: bool = True
     """Texts as they are, and not through the chat template."""
-    end: str = ""
-    """What answers end with, where the peer would append it to them and we would not."""
     draws: bool = False
     """Whether each side draws its own answers, so that rewards are told and not losses."""
 
@@ -66,9 +64,8 @@ WORKS = {
         "Bradley-Terry",
         _PAIRS,
         {"type": "reward", "form": "plain", "center_rewards_coefficient": 0.0},
-        "the answers end with `<|im_end|>`, which TRL appends to plain texts and we do not",
-        "回答以 `<|im_end|>` 结尾：TRL 会把它加在纯文本之后，我们不加",
-        end="<|im_end|>",
+        "",
+        "",
     ),
     "grpo": Work(
         "GRPO",
@@ -112,8 +109,7 @@ def _given(name: str, folder: Path) -> Iterator[Row]:
             answer = given["chosen" if label else "rejected"]
             yield {"prompt": prompt, "completion": answer, "label": label}
         else:
-            end = WORKS[name].end
-            yield {"prompt": prompt, **{side: given[side] + end for side in ("chosen", "rejected")}}
+            yield {"prompt": prompt, **{side: given[side] for side in ("chosen", "rejected")}}
 
 
 def _size(value: object) -> int:

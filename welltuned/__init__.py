@@ -193,9 +193,8 @@ def resume(
         changes = [*overrides, *accept]
         return cross_validate.resume_cross_validation(run.folder, observer, changes=changes)
     with phase("import"), collector_paused():
-        from welltuned.training.train import extend_training, resume_training
-
         from welltuned.experiments.adaptation.pipeline import tell_of_reading
+        from welltuned.training.train import extend_training, resume_training
 
     if run.is_finished and overrides:
         return tell_of_reading(extend_training(run.folder, overrides, observer))
