@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,8 +14,6 @@ from support import make_rows
 from welltuned.artifact.predictor import Predictor
 from welltuned.artifact.replicas import replicas_of
 from welltuned.artifact.save_load import Artifact, load_artifact
-from welltuned.artifact.side_by_side import predict_side_by_side
-from welltuned.engines.threads import restored_threads
 from welltuned.runs import Run
 
 
@@ -58,6 +54,19 @@ def test_what_would_not_be_faster_has_none(
     assert not replicas_of(artifact, again), "a large one keeps all cores busy"
 
 
+def test_one_answers_alone_where_the_files_are_gone_or_others(
+    finished: Run, cores: Callable[[int], None], tmp_path: Path
+) -> None:
+    cores(2)
+    folder = shutil.copytree(finished.model, tmp_path / "model")
+    gone = Predictor.load(folder)
+    shutil.rmtree(folder)
+    assert gone.replicas == []
+    artifact, _ = made_of(finished)
+    other = replace(artifact, model=torch.nn.Linear(2, 2))
+    assert replicas_of(artifact, lambda: other) == []
+
+
 def test_few_texts_load_none_and_many_do(
     finished: Run, cores: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,47 +78,3 @@ def test_few_texts_load_none_and_many_do(
     assert "replicas" not in vars(predictor)
     predictor.predict(texts)
     assert len(vars(predictor)["replicas"]) == 1
-
-
-def test_batches_are_computed_at_the_same_time_and_come_back_in_order(finished: Run) -> None:
-    """Each model waits in its first pass until the other is in one as well."""
-    artifact, again = made_of(finished)
-    records = artifact.problem.codec.records_of([row["text"] for row in make_rows(30, seed=6)])
-    examples = artifact.problem.codec.encode(artifact.tokenizer, records, 64)
-    models = [artifact.model, again().model]
-    asked = artifact.problem, examples, artifact.tokenizer.pad_token_id, 4
-    expected = predict_side_by_side(models[:1], *asked, nullcontext)
-    both, met = threading.Barrier(2), set[int]()
-
-    def meet(model: torch.nn.Module, _: Any) -> None:
-        if id(model) not in met:
-            met.add(id(model))
-            both.wait(10)
-
-    for model in models:
-        model.register_forward_pre_hook(meet)
-    found = predict_side_by_side(models, *asked, nullcontext)
-    assert len(met) == 2
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_what_fails_in_a_thread_is_told_and_threads_are_as_before(finished: Run) -> None:
-    artifact, again = made_of(finished)
-    records = artifact.problem.codec.records_of([row["text"] for row in make_rows(30, seed=6)])
-    examples = artifact.problem.codec.encode(artifact.tokenizer, records, 64)
-    models, before = [artifact.model, again().model], torch.get_num_threads()
-
-    def fail(*_: Any) -> None:
-        raise MemoryError("no room")
-
-    models[1].register_forward_pre_hook(fail)
-    with pytest.raises(MemoryError):
-        predict_side_by_side(models, artifact.problem, examples, 0, 1, nullcontext)
-    assert torch.get_num_threads() == before
-
-
-def test_the_number_of_threads_is_put_back() -> None:
-    before = torch.get_num_threads()
-    with restored_threads() as told:
-        torch.set_num_threads(before + 1)
-    assert told == before == torch.get_num_threads()

@@ -38,3 +38,10 @@ def test_what_the_environment_says_is_kept(cgroups: Path, monkeypatch: pytest.Mo
     torch.set_num_threads(4)
     threads.keep_to_usable_cores(cgroups)
     assert torch.get_num_threads() == 4
+
+
+def test_the_number_of_threads_is_put_back() -> None:
+    before = torch.get_num_threads()
+    with threads.restored_threads() as told:
+        torch.set_num_threads(before + 1)
+    assert told == before == torch.get_num_threads()

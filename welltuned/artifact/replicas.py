@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from welltuned.artifact.save_load import Artifact
+from welltuned.errors import WelltunedError
 
 _MOST = 4
 """Replicas at most: beyond a few, Python itself, which runs one thread at a time, is what they
@@ -22,12 +23,18 @@ long."""
 
 
 def replicas_of(artifact: Artifact, again: Callable[[], Artifact] | None) -> list[Artifact]:
-    """As many of what `again` loads as help on this machine, with the weights of `artifact`."""
+    """As many of what `again` loads as help on this machine, with the weights of `artifact`.
+
+    None where the files that it was loaded from are gone, or are those of another model.
+    """
     if again is None:
         return []
-    replicas = [again() for _ in range(_number_that_helps(artifact) - 1)]
-    for one in replicas:
-        _share(artifact.model, one.model)
+    try:
+        replicas = [again() for _ in range(_number_that_helps(artifact) - 1)]
+        for one in replicas:
+            _share(artifact.model, one.model)
+    except (WelltunedError, OSError, AttributeError):
+        return []
     return replicas
 
 
