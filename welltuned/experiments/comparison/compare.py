@@ -14,6 +14,7 @@ from welltuned.experiments.comparison.chosen_models import (
     training_records,
 )
 from welltuned.experiments.comparison.config import CompareConfig
+from welltuned.experiments.comparison.few_labels import few_labels_note
 from welltuned.experiments.comparison.folder import check_data, find_folder
 from welltuned.experiments.comparison.locking import locked
 from welltuned.experiments.comparison.observer import ComparisonObserver
@@ -51,6 +52,8 @@ def run_comparison(
     variants = find_variants(config, document, faults, models.taking_part)
     faults.raise_if_any()
     facts = check_data(variants, cache)
+    if (note := few_labels_note(config, variants, cache)) is not None:
+        observer.noted(render_message(note))
     static = find_static(config.static, lambda: training_records(config, cache).texts(LOOKED_AT))
     comparison = find_folder(config, facts, observer.noted)
     with (
