@@ -353,6 +353,20 @@ def test_the_parts_of_a_request_may_be_answered_by_different_models(
     assert min(len(model.batches) for model in (echo, other)) > 1, "both had a part"
 
 
+def test_a_request_that_waits_alone_is_shared_by_both(two: tuple[Batcher, Echo, Echo]) -> None:
+    batcher, echo, other = two
+    words = [f"{i:024}" for i in range(60)]
+    assert sum(map(work_of, words)) > 2 * 256 and batcher._rate.budget < sum(map(work_of, words))
+    batcher._rate.learn(100_000, 1.0)
+    large, few = batcher.submit(words), batcher.submit(["a", "b"])
+    for model in (echo, other):
+        model.answer_all = slowly(model.answer_all)  # type: ignore[method-assign]
+        model.may_go_on.set()
+    assert answers(large) == words and answers(few) == ["a", "b"]
+    sizes = sorted(len(batch) for model in (echo, other) for batch in model.batches)
+    assert sizes[-2:] == [28, 30], "one takes half of 546 tokens, the other what is worth sharing"
+
+
 def test_a_part_that_fails_fails_its_request_once(two: tuple[Batcher, Echo, Echo]) -> None:
     batcher, echo, other = two
     bad = batcher.submit(["poison", *(f"{i:024}" for i in range(200)), "poison"])

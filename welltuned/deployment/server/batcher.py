@@ -45,6 +45,9 @@ T = TypeVar("T")
 
 INPUTS = "inputs"
 """What ids are made of where inputs have none: `inputs:3`."""
+_SHARED = 256
+"""Tokens from which on what waits is shared among the models. Fewer are not: half of so small a
+batch takes much more than half of the time."""
 _AT_ONCE = 16
 """Texts that are written together: as many as `evaluate` writes."""
 
@@ -262,7 +265,9 @@ class Batcher:
             batch = self._sweep.popleft()
             self._changed.notify_all()
         else:
-            batch = due_first(requests, budget)
+            waiting = sum(request.work_left for request in requests)
+            share = max(_SHARED, math.ceil(waiting / len(self._threads)))
+            batch = due_first(requests, min(budget, share))
         self._queue = [one for one in self._queue if isinstance(one, _Alone) or one.left]
         return batch
 
