@@ -64,8 +64,8 @@ WORKS = {
         "Bradley-Terry",
         _PAIRS,
         {"type": "reward", "form": "plain", "center_rewards_coefficient": 0.0},
-        "",
-        "",
+        "our head has a bias, and starts anew and small; TRL takes the one of the folder",
+        "我们的输出头带偏置，从小的新值开始；TRL 用文件夹里的那个",
     ),
     "grpo": Work(
         "GRPO",
