@@ -67,6 +67,30 @@ def test_one_answers_alone_where_the_files_are_gone_or_others(
     assert replicas_of(artifact, lambda: other) == []
 
 
+def test_weights_that_are_exchanged_count_at_once(
+    finished: Run, cores: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores(2)
+    monkeypatch.setattr("welltuned.artifact.predictor._MUCH", 0)
+    predictor = Predictor.load(finished)
+    texts = [row["text"] for row in make_rows(20, seed=4)]
+    predictor.predict(texts)
+    assert len(predictor.replicas) == 1
+    for weight in predictor.model.parameters():
+        weight.data = torch.zeros_like(weight)
+    for row in predictor.predict(texts, batch_size=2):
+        assert set(row["probabilities"].values()) == {0.5}, "no replica answers as before"
+
+
+def test_no_memory_for_another_is_no_failure(finished: Run, cores: Callable[[int], None]) -> None:
+    cores(2)
+
+    def again() -> Artifact:
+        raise MemoryError
+
+    assert replicas_of(load_artifact(finished.model), again) == []
+
+
 def test_few_texts_load_none_and_many_do(
     finished: Run, cores: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

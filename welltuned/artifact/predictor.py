@@ -24,7 +24,7 @@ from welltuned.artifact.answers import (
 from welltuned.artifact.given import WINDOW, Reader, in_parts, require_all_read
 from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.refusals import no_rewards, no_text, nothing_to_score, unequal_numbers
-from welltuned.artifact.replicas import replicas_of
+from welltuned.artifact.replicas import replicas_of, shares_weights
 from welltuned.artifact.save_load import Artifact, load_artifact
 from welltuned.artifact.side_by_side import predict_side_by_side
 from welltuned.data.config import DataConfig
@@ -294,10 +294,11 @@ class Predictor:
 
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
-        replicas = self.replicas if examples.lengths.sum() >= _MUCH else ()
+        replicas = self.replicas if examples.lengths.sum() >= _MUCH else []
+        sharing = [one for one in replicas if shares_weights(artifact, one._artifact)]
         with self._telling_memory(batch_size):
             outputs = predict_side_by_side(
-                [self.model, *(one.model for one in replicas)],
+                [self.model, *(one.model for one in sharing)],
                 artifact.problem,
                 examples,
                 artifact.tokenizer.pad_token_id,

@@ -25,7 +25,8 @@ long."""
 def replicas_of(artifact: Artifact, again: Callable[[], Artifact] | None) -> list[Artifact]:
     """As many of what `again` loads as help on this machine, with the weights of `artifact`.
 
-    None where the files that it was loaded from are gone, or are those of another model.
+    None where the files that it was loaded from are gone or are those of another model, or where
+    there is no memory to read them again.
     """
     if again is None:
         return []
@@ -33,7 +34,7 @@ def replicas_of(artifact: Artifact, again: Callable[[], Artifact] | None) -> lis
         replicas = [again() for _ in range(_number_that_helps(artifact) - 1)]
         for one in replicas:
             _share(artifact.model, one.model)
-    except (WelltunedError, OSError, AttributeError):
+    except (WelltunedError, OSError, AttributeError, MemoryError, RuntimeError):
         return []
     return replicas
 
@@ -52,6 +53,12 @@ def _number_that_helps(artifact: Artifact) -> int:
     if sum(weight.nbytes for weight in weights) > _MOST_BYTES:
         return 1
     return min(_MOST, torch.get_num_threads())
+
+
+def shares_weights(artifact: Artifact, replica: Artifact) -> bool:
+    """Whether it still answers alike: not where somebody has put other weights into one of them."""
+    one, other = artifact.model.parameters(), replica.model.parameters()
+    return [weight.data_ptr() for weight in one] == [weight.data_ptr() for weight in other]
 
 
 def _share(model: nn.Module, other: nn.Module) -> None:
