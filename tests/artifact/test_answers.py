@@ -100,7 +100,7 @@ def test_outputs_that_are_not_finite_are_refused(
 
     predictor = wt.load(answering("single"))
     rows = np.array([[0.0, 1.0], [np.nan, 0.0], [0.0, np.inf]], dtype=np.float32)
-    monkeypatch.setattr(module, "predict_outputs", lambda *given, **more: rows)
+    monkeypatch.setattr(module, "predict_side_by_side", lambda *given, **more: rows)
     with fails("predict.output_not_finite", number=2, total=3) as caught:
         predictor.predict(["a film", "good", "bad"])
     assert caught.value.faults[0].place == Place("texts", 2) and caught.value.exit_status == 1
