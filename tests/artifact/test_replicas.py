@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,7 +20,13 @@ from welltuned.runs import Run
 
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    return lambda number: monkeypatch.setattr("torch.get_num_threads", lambda: number)
+    """Not torch's own number: other tests would compute with it afterwards."""
+
+    def have(number: int) -> None:
+        threads = SimpleNamespace(get_num_threads=lambda: number)
+        monkeypatch.setattr("welltuned.artifact.replicas.torch", threads)
+
+    return have
 
 
 def made_of(run: Run) -> tuple[Artifact, Callable[[], Artifact]]:

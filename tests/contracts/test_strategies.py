@@ -189,9 +189,9 @@ def test_replicas_answer_alike_in_threads_of_their_own(
     strategy: str, family: str, tuned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They share the weights and no module: what a pass leaves in one is not seen by the other."""
-    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr("welltuned.artifact.replicas._number_that_helps", lambda artifact: 2)
     monkeypatch.setattr("welltuned.artifact.predictor._MUCH", 0)
-    texts = [" ".join(TEXTS[: 1 + i % 5]) for i in range(40)]
+    texts, threads = [" ".join(TEXTS[: 1 + i % 5]) for i in range(40)], torch.get_num_threads()
     one = Predictor.load(tuned(strategy, family), merge=False)
     (other,) = one.replicas
     assert not set(one.model.modules()) & set(other.model.modules())
@@ -203,6 +203,7 @@ def test_replicas_answer_alike_in_threads_of_their_own(
     for left, right in zip(beside, alone, strict=True):
         assert left["id"] == right["id"]
         assert left["probabilities"] == pytest.approx(right["probabilities"], abs=1e-6)
+    assert torch.get_num_threads() == threads, "other tests compute as before"
 
 
 @pairs()
