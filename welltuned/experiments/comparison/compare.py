@@ -52,8 +52,9 @@ def run_comparison(
     variants = find_variants(config, document, faults, models.taking_part)
     faults.raise_if_any()
     facts = check_data(variants, cache)
-    if (note := few_labels_note(config, variants, cache)) is not None:
-        observer.noted(render_message(note))
+    missing = few_labels_note(config, variants, cache)
+    if missing is not None:
+        observer.noted(render_message(missing))
     static = find_static(config.static, lambda: training_records(config, cache).texts(LOOKED_AT))
     comparison = find_folder(config, facts, observer.noted)
     with (
