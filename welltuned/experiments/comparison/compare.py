@@ -52,9 +52,6 @@ def run_comparison(
     variants = find_variants(config, document, faults, models.taking_part)
     faults.raise_if_any()
     facts = check_data(variants, cache)
-    missing = few_labels_note(config, variants, cache)
-    if missing is not None:
-        observer.noted(render_message(missing))
     static = find_static(config.static, lambda: training_records(config, cache).texts(LOOKED_AT))
     comparison = find_folder(config, facts, observer.noted)
     with (
@@ -67,6 +64,9 @@ def run_comparison(
         plan = plan_comparison(
             comparison, config, variants, facts, cache, requester, command, models.records, static
         )
+        missing = few_labels_note(config, variants, cache)
+        if missing is not None:
+            observer.noted(render_message(missing))
         observer.planned(comparison, plan.board)
         CellRunner(plan, pool, observer).run()
         results = summarise_comparison(comparison)
