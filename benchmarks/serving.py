@@ -189,7 +189,7 @@ class Batches:
     number: float
     inputs: float
     seconds: float
-    models: float = 1
+    models: float
     """How many answer side by side."""
 
     def __sub__(self, before: Batches) -> Batches:

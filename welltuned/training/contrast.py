@@ -5,6 +5,7 @@ with_label_names   the labels' names as texts beside the others
 grouped            the groups of texts that are drawn
 contrast_of        the problem whose loss trains on them
 contrast_notes     what a person should know of it
+texts_of_a_label   how many texts a label has, by which it pays or not
 """
 
 from __future__ import annotations
@@ -182,8 +183,7 @@ def contrast_notes(
         rounds=options.rounds,
         texts=len(train),
     )
-    flags_NK = _flags(problem).of(problem.codec.read_targets(train, Faults()))
-    each = float(np.median(flags_NK.sum(axis=0)))
+    each = texts_of_a_label(problem, train)
     limit = defaults_for(strategy, anatomy, len(train)).get("pays_up_to")
     if limit is not None and each > limit.value:
         yield message(
@@ -195,3 +195,9 @@ def contrast_notes(
             source=limit.source,
             other=default_strategy().type,
         )
+
+
+def texts_of_a_label(problem: Problem, train: Records) -> float:
+    """How many training texts a label has, in the median over labels."""
+    flags_NK = _flags(problem).of(problem.codec.read_targets(train, Faults()))
+    return float(np.median(flags_NK.sum(axis=0)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from welltuned.experiments.adaptation.checkpoint import Checkpoint
+from welltuned.experiments.adaptation.checkpoint import Checkpoint, record_of
 from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.adaptation.texts import AdaptationTexts
 
@@ -58,3 +58,15 @@ def test_it_stands_beside_or_where_it_is_told_to(asking: Asking) -> None:
     told = Checkpoint.of(asking(adaptation={"folder": "kept"}), TEXTS, Path("runs"))
     assert told.folder.parent == Path("kept")
     assert told.adapted.name == str(told.folder / "model")
+
+
+def test_a_file_of_that_name_beside_any_other_model_is_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent of a name on the hub is the folder one stands in."""
+    monkeypatch.chdir(tmp_path)
+    Path("adaptation.json").write_text('{"texts": 2}')
+    for other in ("bert-base-uncased", "package:some_package", str(tmp_path / "other")):
+        assert record_of(other) is None
+    told = record_of(str(tmp_path / "model"))
+    assert told is not None and told["texts"] == 2

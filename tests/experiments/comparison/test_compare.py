@@ -254,7 +254,8 @@ def test_other_settings_replace_a_cell_and_keep_the_old_one_aside(
     assert watching.started == [("lora r=2", 0), ("lora r=2", 1)]
     aside = copy.folder / "replaced" / "lora-r=2" / "seed-0"
     assert json.loads((aside / "results.json").read_text())["test"] == old
-    assert any("had other settings; it is now in replaced" in note for note in watching.notes)
+    assert "about 48 training texts" in watching.notes[0]
+    assert "had other settings; it is now in replaced" in watching.notes[1]
 
 
 def test_other_data_in_the_same_folder_are_refused_with_the_difference(

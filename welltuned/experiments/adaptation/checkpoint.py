@@ -39,13 +39,18 @@ from welltuned.training.observer import Observer
 
 FOLDER = "adapted"
 """What the folder of adapted models is called where it has been given no name."""
-_DONE = "adaptation.json"
+_MODEL, _DONE = "model", "adaptation.json"
 
 
-def record_beside(model: str) -> Adaptation | None:
-    """What came of reading, of the adapted model in this folder; None of any other model."""
-    file = Path(model).expanduser().parent / _DONE
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+def record_of(model: str) -> Adaptation | None:
+    """What came of reading, of an adapted model's folder; None of any other model."""
+    folder = Path(model).expanduser()
+    is_adapted = folder.name == _MODEL and (folder.parent / _DONE).is_file()
+    return _read_record(folder.parent) if is_adapted else None
+
+
+def _read_record(folder: Path) -> Adaptation:
+    return cast(Adaptation, json.loads((folder / _DONE).read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Checkpoint:
     @property
     def model(self) -> Path:
         """The folder of the adapted model."""
-        return self.folder / "model"
+        return self.folder / _MODEL
 
     @property
     def is_made(self) -> bool:
@@ -74,7 +79,7 @@ class Checkpoint:
     @property
     def record(self) -> Adaptation:
         """What came of it."""
-        return cast(Adaptation, json.loads((self.folder / _DONE).read_text(encoding="utf-8")))
+        return _read_record(self.folder)
 
     @property
     def adapted(self) -> ModelConfig:

@@ -57,8 +57,8 @@ def run_adaptation(
 
 def tell_of_reading(run: Run) -> Run:
     """The run, whose results and report tell of what its model has read, if it has."""
-    record = checkpoints.record_beside(run.config["model"]["name"])
-    if record is not None:
+    record = checkpoints.record_of(run.config["model"]["name"])
+    if record is not None and distributed.is_main():
         run.write("results.json", {**run.results, "adaptation": record})
         write_run_report(run)
     return run

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.schema.messages import Message, message
+from welltuned.training.contrast import texts_of_a_label
 from welltuned.training.data_cache import DataCache
 
 FEW = 64
@@ -26,8 +25,7 @@ def few_labels_note(
     problem = None if splits is None else config.task.bind(splits, 0.0, Faults())
     if splits is None or problem is None or problem.label_flags is None:
         return None
-    targets = problem.codec.read_targets(splits.train, Faults())
-    each = float(np.median(problem.label_flags.of(targets).sum(axis=0)))
+    each = texts_of_a_label(problem, splits.train)
     if each > FEW:
         return None
     return message(
