@@ -295,10 +295,10 @@ class Predictor:
     def _outputs(self, examples: Examples, batch_size: int) -> np.ndarray:
         artifact = self._artifact
         replicas = self.replicas if examples.lengths.sum() >= _MUCH else []
-        sharing = [one for one in replicas if shares_weights(artifact, one._artifact)]
+        sharing = [one.model for one in replicas if shares_weights(self.model, one.model)]
         with self._telling_memory(batch_size):
             outputs = predict_side_by_side(
-                [self.model, *(one.model for one in sharing)],
+                [self.model, *sharing],
                 artifact.problem,
                 examples,
                 artifact.tokenizer.pad_token_id,

@@ -55,10 +55,10 @@ def _number_that_helps(artifact: Artifact) -> int:
     return min(_MOST, torch.get_num_threads())
 
 
-def shares_weights(artifact: Artifact, replica: Artifact) -> bool:
+def shares_weights(model: nn.Module, replica: nn.Module) -> bool:
     """Whether it still answers alike: not where somebody has put other weights into one of them."""
-    one, other = artifact.model.parameters(), replica.model.parameters()
-    return [weight.data_ptr() for weight in one] == [weight.data_ptr() for weight in other]
+    of_one, of_other = model.parameters(), replica.parameters()
+    return [weight.data_ptr() for weight in of_one] == [weight.data_ptr() for weight in of_other]
 
 
 def _share(model: nn.Module, other: nn.Module) -> None:
