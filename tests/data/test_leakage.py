@@ -1,10 +1,9 @@
-"""Texts in two splits, repeats and contradictions."""
+"""Texts in two splits."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from faults import noted
 from gathering import gather, good
 
 LEAK = (["a", "b", "Same text.", "d"], ["e", "same text"], ["f", "b"])
@@ -47,10 +46,3 @@ def test_code_that_differs_in_case_or_signs_is_no_duplicate(three: Any) -> None:
     files = three(["a = b"], ["A = b"], ["a = b!"])
     assert len(gather(**files)[1]) == 1
     assert good(**files, compare_as="code").facts.overlaps == {}
-
-
-def test_repeats_and_contradictions_within_a_split_are_counted(three: Any) -> None:
-    facts = good(**three(["x", "z", "X!", "y", "q", "Y", "y"], ["v"], ["w"])).facts
-    assert facts.splits["train"].repeats == 3
-    assert facts.splits["train"].conflicts == 1
-    assert "data.contradictions split=train number=1 lines=4, 7" in noted(facts.notes)

@@ -144,6 +144,10 @@ class DataConfig(Part):
     """Leakage, a validation or test text that is also in train, or one of a group of `groups` that
     is: stop, drop it from train, or keep it and report it. So drop removes near-duplicates where
     they are the groups."""
+    repeats: Literal["keep", "drop", "drop_near"] = "keep"
+    """What is done with a training text that repeats an earlier one with the same target: keep it,
+    drop it, or drop near-duplicates as well, by what `groups` takes for such. Repeats are counted
+    in any case; validation and test keep theirs."""
     compare_as: Literal["text", "code"] = "text"
     """When texts count as duplicates. text: where they differ in nothing but case, white space,
     the width of East Asian signs, apostrophes, and stops and commas at the end of words; code:

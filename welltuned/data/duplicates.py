@@ -65,6 +65,11 @@ def keys_of(records: Records, compare_as: str) -> list[tuple[str, ...]]:
     return list(_each_key(records, compare_as))
 
 
+def compared_texts(records: Records, compare_as: str) -> list[str]:
+    """The same as one text a record, a line for each input."""
+    return ["\n".join(key) for key in _each_key(records, compare_as)]
+
+
 def with_digests(records: Records, compare_as: str) -> Records:
     """The records with a hash of the comparison key of each, 128 bits, so that texts need not be
     held and are compared but once."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from welltuned.data.cells import as_key, is_missing
 from welltuned.data.config import DataConfig
-from welltuned.data.duplicates import keys_of
+from welltuned.data.duplicates import compared_texts
 from welltuned.data.facts import DataFacts
 from welltuned.data.near_duplicates import Joined, join_near_duplicates
 from welltuned.data.records import Records
@@ -63,18 +63,13 @@ def _with_near_duplicates(splits: Splits, config: DataConfig) -> Splits:
     for place, group in enumerate(chain.from_iterable(map(_groups, splits.values()))):
         if group is not None:
             joined.join(firsts.setdefault(group, place), place)
-    join_near_duplicates(
-        joined, [text for part in splits.values() for text in _texts(part, config)]
-    )
+    texts = (compared_texts(part, config.compare_as) for part in splits.values())
+    join_near_duplicates(joined, list(chain.from_iterable(texts)))
     groups = map(joined.first, count())
     return {
         split: replace(part, columns={**part.columns, ROLE: list(islice(groups, len(part)))})
         for split, part in splits.items()
     }
-
-
-def _texts(records: Records, config: DataConfig) -> list[str]:
-    return ["\n".join(key) for key in keys_of(records, config.compare_as)]
 
 
 def _groups(records: Records) -> list[str | None]:

@@ -1,15 +1,14 @@
-"""Leakage: texts that are in two splits, texts that are repeated, and labels that contradict."""
+"""Leakage: texts that are in two splits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from welltuned.data import duplicates
-from welltuned.data.cells import as_key
 from welltuned.data.config import DataConfig
 from welltuned.data.duplicates import Overlap
-from welltuned.data.facts import DataFacts, some_lines
-from welltuned.data.records import Records, Role
+from welltuned.data.facts import DataFacts
+from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults
 from welltuned.schema.messages import Message, message, render_message
@@ -83,39 +82,3 @@ def _drop(
     facts.notes.append(summary)
     facts.note("data.duplicates_dropped", "They are dropped from the earlier split.")
     return ordered
-
-
-def note_repeats(
-    split: str, records: Records, config: DataConfig, roles: Sequence[Role], facts: DataFacts
-) -> None:
-    """Count texts that a split repeats, and those whose labels contradict."""
-    keys = duplicates.digests_of(records, config.compare_as)
-    part = facts.splits[split]
-    repeats = duplicates.find_repeats(keys)
-    part.repeats = len(repeats)
-    target = next((role.name for role in roles if role.is_target and role.name in records), None)
-    if target is not None:
-        repeated = {keys[i] for i in repeats}
-        answers: dict[bytes, dict[str, int]] = {}
-        for i, (key, cell) in enumerate(zip(keys, records[target], strict=True)):
-            if key in repeated:
-                answers.setdefault(key, {}).setdefault(as_key(cell), i)
-        contradicted = [list(found.values()) for found in answers.values() if len(found) > 1]
-        part.conflicts = len(contradicted)
-    if part.repeats:
-        facts.note(
-            "data.repeats",
-            "{split}: texts repeated within the split: {number:,} (line {lines}).",
-            split=split,
-            number=part.repeats,
-            lines=some_lines([records.lines[i] for i in repeats]),
-        )
-    if part.conflicts:
-        facts.note(
-            "data.contradictions",
-            "{split}: texts with contradicting labels: {number:,} (line {lines}); no model can get "
-            "them all right.",
-            split=split,
-            number=part.conflicts,
-            lines=some_lines([records.lines[i] for found in contradicted for i in found]),
-        )

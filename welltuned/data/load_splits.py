@@ -18,9 +18,10 @@ from welltuned.data.groups import (
     separate_groups,
     with_groups,
 )
-from welltuned.data.leakage import note_repeats, separate
+from welltuned.data.leakage import separate
 from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
+from welltuned.data.repeats import drop_repeats, note_repeats
 from welltuned.data.sources import find_sources, read_file
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place
@@ -89,6 +90,7 @@ def collect(
     records = separate_groups(records, config, facts, faults)
     if len(faults) > before:
         return None
+    records["train"] = drop_repeats(records["train"], config, roles, facts)
     records["train"] = _limit(records["train"], config, roles, facts)
     for split in SPLITS:
         part = facts.splits.setdefault(split, SplitFacts(records[split].source))
