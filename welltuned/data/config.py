@@ -205,6 +205,11 @@ class DataConfig(Part):
         return (*([column] if column else []), *near)
 
     @property
+    def grouping(self) -> str:
+        """The same, as people are told it."""
+        return " and ".join(self.grouped_by)
+
+    @property
     def groups_near_duplicates(self) -> bool:
         """Whether near-duplicates stay together."""
         return NEAR_DUPLICATES in self.groups

@@ -120,7 +120,7 @@ def _refuse_one_group(
         Place(train.source),
         "group by something finer, or remove data.folds",
         group=group,
-        by=" and ".join(config.grouped_by),
+        by=config.grouping,
         rows=rows,
         total=len(keys),
     )

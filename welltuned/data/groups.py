@@ -99,7 +99,7 @@ def refuse_large_groups(
         "data.validation and data.test",
         empty=" and ".join(short),
         number=len(counts),
-        by=" and ".join(config.grouped_by),
+        by=config.grouping,
         group=group,
         rows=rows,
         total=len(train),
@@ -161,7 +161,7 @@ def _summary(shared: dict[str, list[str]], config: DataConfig) -> Message:
     return message(
         "data.groups_shared",
         "Groups by {by} of one split that are also in another: {number:,} ({pairs}).",
-        by=" and ".join(config.grouped_by),
+        by=config.grouping,
         number=len({group for groups in shared.values() for group in groups}),
         pairs=", ".join(f"{pair} {len(groups)}" for pair, groups in shared.items()),
     )
@@ -220,7 +220,7 @@ def _counted(config: DataConfig, facts: DataFacts) -> Message:
         "data.groups_counted",
         "Groups by {by}, none of which is parted: {number:,}, of which {several:,} have more than "
         "one row, the largest {largest:,}; {splits}.",
-        by=" and ".join(config.grouped_by),
+        by=config.grouping,
         number=number,
         several=facts.groups["of_several_rows"],
         largest=facts.groups["largest"],
