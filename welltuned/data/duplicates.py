@@ -82,8 +82,10 @@ def digests_of(records: Records, compare_as: str) -> Sequence[bytes]:
 
 
 def _each_key(records: Records, compare_as: str) -> Iterator[tuple[str, ...]]:
-    for cells in zip(*(records[role] for role in records.input_roles), strict=True):
-        yield tuple(normalise(_as_text(cell), compare_as) for cell in cells)
+    def read(cell: object) -> str:
+        return normalise(_as_text(cell), compare_as)
+
+    return zip(*(map(read, records[role]) for role in records.input_roles), strict=True)
 
 
 def _digest(key: tuple[str, ...]) -> bytes:

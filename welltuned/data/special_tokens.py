@@ -99,12 +99,9 @@ def note_special_tokens(
     lines: list[int] = []
     names: Counter[str] = Counter()
     read = [cells for role, cells in records.columns.items() if role not in _NOT_SAID]
+    written = _known(tokenizer)[2]
     for line, cells in zip(records.lines, zip(*read, strict=True), strict=True):
-        found = {
-            text[start:end]
-            for text in _strings(cells)
-            for start, end in written_in(tokenizer, text)
-        }
+        found = {name for text in _strings(cells) for name in written.findall(text)}
         names.update(found)
         lines += [line] * bool(found)
     if not lines:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ TRAINED_ON = "trained_on.npy"
 
 def text_hashes(records: Records) -> np.ndarray:
     """The hash of each record's inputs (N, uint64)."""
-    return np.array([_hash(records, i) for i in range(len(records))], dtype=np.uint64)
+    columns = [records[role] for role in sorted(records.input_roles)]
+    hashes = map(_hash, zip(*columns, strict=True))
+    return np.fromiter(hashes, dtype=np.uint64, count=len(records))
 
 
 def write_trained_on(records: Records, folder: Path) -> None:
@@ -46,8 +49,7 @@ def were_trained_on(records: Records, folder: Path) -> np.ndarray | None:
     return np.asarray(np.isin(text_hashes(records), known))
 
 
-def _hash(records: Records, index: int) -> int:
-    cells = (records[role][index] for role in sorted(records.input_roles))
-    texts = (cell if isinstance(cell, str) else " ".join(cell) for cell in cells)
-    evened = "\x1f".join(" ".join(unicodedata.normalize("NFC", text).split()) for text in texts)
+def _hash(cells: Iterable[str | Sequence[str]]) -> int:
+    texts = [cell if isinstance(cell, str) else " ".join(cell) for cell in cells]
+    evened = "\x1f".join([" ".join(unicodedata.normalize("NFC", text).split()) for text in texts])
     return int.from_bytes(hashlib.blake2b(evened.encode(), digest_size=8).digest(), "little")
