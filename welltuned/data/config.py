@@ -130,6 +130,8 @@ class DataConfig(Part):
     """The configuration of a hub data set."""
     revision: str | None = Field(default=None, examples=["main"])
     """The branch, tag or commit of a hub data set."""
+    streaming: bool = False
+    """Read a hub data set as it is fetched, and keep no copy of it with the files of `datasets`."""
     max_train_examples: int | None = Field(default=None, ge=2)
     """Use only this many training examples: a stratified sample, drawn with `split.seed`."""
     sample_seed: int | None = None

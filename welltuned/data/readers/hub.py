@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from welltuned.data.readers.class_names import name_classes
 from welltuned.data.readers.streamed import AT_ONCE, Columns, kept_on_disk
 from welltuned.data.table import SPLIT_NAMES, Table
 from welltuned.errors import Faults
+from welltuned.schema.messages import message
 
 
 def readers_of_dataset(
@@ -39,7 +40,9 @@ def readers_of_dataset(
         loaded = (
             datasets.load_from_disk(name)
             if local
-            else datasets.load_dataset(name, config.subset, revision=config.revision)
+            else datasets.load_dataset(
+                name, config.subset, revision=config.revision, streaming=config.streaming
+            )
         )
     except Exception as error:  # of many kinds; each means that the data cannot be had
         _tell_unavailable(name, error, faults)
@@ -79,8 +82,8 @@ def _tell_unavailable(name: str, error: Exception, faults: Faults) -> None:
 def _read_split(part: Any, name: str, config: DataConfig, faults: Faults) -> Table | None:
     """One split; None where its file is damaged, with the fault recorded."""
     try:
-        part.data.table.validate(full=True)  # else damage could end the process without a word
-        table = _from_dataset(part, name)
+        is_fetched = not hasattr(part, "num_rows")
+        table = _from_stream(part, name) if is_fetched else _from_dataset(part, name)
     except Exception as error:
         _tell_unavailable(name, error, faults)
         return None
@@ -89,21 +92,44 @@ def _read_split(part: Any, name: str, config: DataConfig, faults: Faults) -> Tab
 
 def _from_dataset(part: Any, name: str) -> Table:
     """A split of a `datasets` data set; class indices become their names."""
+    part.data.table.validate(full=True)  # else damage could end the process without a word
     lines = list(range(1, part.num_rows + 1))
     if part.data.nbytes < on_disk.LARGE:
-        return Table(name, {one: _cells(part, one, slice(None)) for one in part.features}, lines)
+        return Table(name, _cells(part.features, part[:]), lines)
     columns = Columns()
     for start in range(0, part.num_rows, AT_ONCE):
         some = slice(start, start + AT_ONCE)
-        cells = {column: _cells(part, column, some) for column in part.features}
-        columns.add(cells, len(lines[some]))
+        columns.add(_cells(part.features, part[some]), len(lines[some]))
     return Table(name, columns.done(), lines, (kept_on_disk(name, part.data.nbytes),))
 
 
-def _cells(part: Any, column: str, rows: slice) -> list[Any]:
-    feature = part.features[column]
+def _from_stream(part: Any, name: str) -> Table:
+    """A split of a data set that is fetched as it is read."""
+    columns, rows = Columns(), 0
+    for batch in part.iter(AT_ONCE):
+        fetched = len(next(iter(batch.values())))
+        columns.add(_cells(part.features or {}, batch), fetched)
+        rows += fetched
+    told = message(
+        "data.streamed",
+        "{source}: {rows:,} rows, read as they were fetched; their texts are kept on disk while "
+        "they are needed.",
+        source=name,
+        rows=rows,
+    )
+    return Table(name, columns.done(), list(range(1, rows + 1)), (told,))
+
+
+def _cells(features: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Rows by columns, with the names of classes in place of their numbers."""
+    return {
+        column: [name_classes(cell, names) for cell in cells] if names else list(cells)
+        for column, cells in batch.items()
+        for names in [_class_names(features.get(column))]
+    }
+
+
+def _class_names(feature: Any) -> list[str] | None:
+    """The classes of a column; of a list of classes, such as the tags of words, those of each."""
     names = getattr(feature, "names", None)
-    if names is None:  # a list of classes, such as the tags of a sentence's words
-        names = getattr(getattr(feature, "feature", None), "names", None)
-    cells = part[column][rows]
-    return [name_classes(cell, names) for cell in cells] if names else list(cells)
+    return getattr(getattr(feature, "feature", None), "names", None) if names is None else names
