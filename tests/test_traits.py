@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,14 @@ ALLOWED = {
 }
 
 
+parsed = cache(ast.parse)
+
+
 def names_in(text: str, kind: str) -> list[str]:
     """Every place in a module's text that knows one by its class or its name."""
     folder, classes = KINDS[kind]
     module = f"welltuned.{folder.replace('/', '.')}"
-    tree = ast.parse(text)
+    tree = parsed(text)
     own = {part.model_fields["type"].default for part in classes}
     return sorted(
         f"{line}: {name}"

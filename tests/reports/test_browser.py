@@ -102,7 +102,7 @@ def test_it_opens_offline_and_everyone_can_read_it(
     assert page.evaluate("performance.getEntriesByType('resource').length") == 0
 
 
-@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("width", [pytest.param(360, marks=pytest.mark.slow), 390, 1280])
 def test_it_does_not_scroll_sideways(file: Path, width: int, browser: Any) -> None:
     """Wide tables scroll by themselves."""
     page, _ = opened(browser, file, viewport={"width": width, "height": 800})

@@ -54,7 +54,7 @@ RL_MOMENTS = {
     "evaluation": Moment("welltuned.rlhf.loop:look", call=2, saves=3),
     "an evaluation written": Moment("welltuned.rlhf.loop:save_checkpoint", "after"),
 }
-QUICK = {"reading data", "training", "after a validation"}
+QUICK = {"training"}
 
 
 @pytest.fixture

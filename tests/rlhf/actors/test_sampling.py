@@ -22,6 +22,7 @@ from welltuned.rlhf.prompts import Prompts
 from welltuned.runs import Run
 
 ROWS = torch.arange(10)
+LIKE_LLAMA = ("mistral", "qwen3")
 
 
 def roll(actor: GeneratorActor, prompts: Prompts, number: int = 10, seed: int = 0) -> Any:
@@ -36,7 +37,10 @@ def of_many_lengths(policy: Policy, stories: str) -> Prompts:
     return Prompts(ids, [str(i) for i in range(10)])
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "mistral", "gemma2", "qwen3"])
+@pytest.mark.parametrize(
+    "family",
+    ["gpt2", "llama", "gemma2", *(pytest.param(f, marks=pytest.mark.slow) for f in LIKE_LLAMA)],
+)
 @pytest.mark.parametrize("strategy", ["partial", "prompt", "prefix"])
 def test_o1_what_the_cache_gave_is_what_each_row_alone_gives(
     family: str, strategy: str, told: Callable[..., Run], stories: str
