@@ -45,7 +45,7 @@ _GROUP_HEADS = {"en": ("texts", "seconds", "groups"), "zh": ("文本数", "秒",
 def measured_run(options: argparse.Namespace) -> dict[str, Any]:
     """One run, and when it came where."""
     from welltuned.config import run_config_from
-    from welltuned.data import on_disk
+    from welltuned.data.storage import on_disk
     from welltuned.engines.events import Step
     from welltuned.training.data_cache import DataCache
     from welltuned.training.observer import Observer
@@ -117,7 +117,7 @@ def write_rows(file: Path, words: list[str], number: int) -> None:
 
 def near_duplicates(sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
     """How long it takes to group texts of forty words, every tenth of which is a near copy."""
-    from welltuned.data.near_duplicates import Joined, join_near_duplicates
+    from welltuned.data.overlap.near_duplicates import Joined, join_near_duplicates
 
     rng = random.Random(0)
     words = [f"{rng.randrange(10**6):x}" for _ in range(20_000)]

@@ -14,7 +14,7 @@ from support import tune
 from welltuned.cli.console.run import results_lines
 from welltuned.cli.console.runs import describe_runs, runs_table
 from welltuned.config import run_config_from
-from welltuned.data.encoding import Encoded
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.errors import Fault, Pruned
 from welltuned.runs import Run
 from welltuned.tasks.generation.responder import TextResponder

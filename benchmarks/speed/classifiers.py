@@ -7,6 +7,7 @@ import shutil
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from speed.place import (
     MODEL,
@@ -171,6 +172,11 @@ def few(epochs: int) -> Measure:
 # --- Prediction -------------------------------------------------------------------
 
 
+def export_plain(run: Path, plain: Path, place: Place) -> None:
+    """The tuned model as plain libraries read it, for the pipeline."""
+    timed(welltuned("export", str(run), "to=plain", f"out={plain}"), place)
+
+
 def answered(place: Place, kept: Kept) -> Round:
     """Our `predict` beside a pipeline, by one run that is made before the first round."""
     with_peers(place)
@@ -178,7 +184,7 @@ def answered(place: Place, kept: Kept) -> Round:
     if not plain.exists():
         brief = ("data.max_train_examples=200", "evaluation.untrained=false", "task.pooling=model")
         timed([*tuned("full", 1, *brief)(place), f"output_dir={model}"], place)
-        timed(welltuned("export", str(model), f"to={plain}"), place)
+        export_plain(model, plain, place)
     rows = [json.loads(line) for line in read_lines(place.folder / "mixed.jsonl")]
     truth = [str(row["label"]) for row in rows]
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import bench
-from speed import page, place, rounds, rows, start
+from speed import classifiers, page, place, rounds, rows, start
+from support import short_tune
 
 KEPT = bench.read(bench.RESULTS)
 
@@ -207,3 +208,14 @@ def test_the_first_round_of_starts_does_not_count(
     kept = {"start": {"date": "", "cpu": "", "cores": 2, "versions": {}, "rounds": found}}
     said = "| `welltuned --help` | **7.00** | 6.00 to 8.00 | 0.12 | 0.15 |"
     assert said in page.start_of(kept, "en") and said in page.start_of(kept, "zh")
+
+
+def test_the_pipeline_is_given_the_model_as_plain_libraries_read_it(
+    tiny: Any, few: str, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = short_tune(tiny("bert"), few, "full", tmp_path / "run", task={"pooling": "model"})
+    ends = list[tuple[int, str, str]]()
+    monkeypatch.setattr(classifiers, "timed", lambda words, at: ends.append(call(*words[3:])))
+    classifiers.export_plain(run.folder, tmp_path / "plain", here(tmp_path))
+    assert [status for status, _, _ in ends] == [0], ends
+    assert (tmp_path / "plain" / "config.json").exists()

@@ -21,7 +21,7 @@ from contracts.test_generation import stir
 from exporting import require_alike
 from support import ENCODER_DECODERS, STRATEGIES, loaded_for, make_rows, short_tune, strategy_of
 from welltuned.artifact.save_load import load_artifact
-from welltuned.data.encoding import Encoded
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.deployment.export.run_export import export_run
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.config import ModelConfig

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from support import DECODERS, STRATEGIES, each_pair, make_config, make_tokenizer, strategy_of
-from welltuned.data.encoding import Encoded
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.models.anatomy import examine_anatomy
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import Head, build_skeleton, load_model, read_tokenizer

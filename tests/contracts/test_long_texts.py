@@ -20,7 +20,7 @@ from sentences import make_sentences, write_conll
 from support import STRATEGIES, WORDS, config_values, job_for, make_rows, short_tune, write_rows
 from welltuned.artifact.predictor import Predictor
 from welltuned.config import run_config_from
-from welltuned.data.windows import WINDOWS
+from welltuned.data.tokens.windows import WINDOWS
 from welltuned.deployment.export.run_export import export_run
 from welltuned.deployment.open import open_predictor
 from welltuned.engines import hf_trainer, torch_loop

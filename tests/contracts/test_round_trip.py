@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 import welltuned as wt
 from support import short_tune
 from texts import texts
-from welltuned.data.duplicates import normalise
+from welltuned.data.overlap.duplicates import normalise
 from welltuned.tasks.classification.spellings import fold_spelling
 
 Rows = list[dict[str, str]]

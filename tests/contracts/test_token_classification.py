@@ -20,7 +20,7 @@ from welltuned import cli
 from welltuned.artifact.predictor import Predictor
 from welltuned.artifact.save_load import load_artifact
 from welltuned.cli.console import answers
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.deployment.export.run_export import export_run
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.accumulate import accumulate

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support import FAMILIES, STRATEGIES, build, make_rows
-from welltuned.data.encoding import encode_texts
+from welltuned.data.tokens.encoding import encode_texts
 from welltuned.evaluation.features import pooled_states, trunk_of, word_states
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_tokenizer

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support import make_rows
-from welltuned.data.encoding import Encoded
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.evaluation import kl_reference as module
 from welltuned.evaluation.kl_reference import KLReference, affordable, has_plain_logits
 from welltuned.models.config import ModelConfig

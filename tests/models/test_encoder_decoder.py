@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support import ENCODER_DECODERS
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.models.encoder_decoder import response_losses
 
 each = pytest.mark.parametrize("family", ENCODER_DECODERS)

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from support import DECODERS, STRATEGIES, make_config, make_tokenizer, strategy_of
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.models import language_head
 from welltuned.models.compat.transformers_api import recompute_activations
 from welltuned.models.language_head import (

@@ -13,7 +13,7 @@ import pytest
 from faults import full, refused
 from sentences import make_sentences, write_conll
 from support import make_rows, session_for, short_tune, write_rows
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.errors import InputError
 from welltuned.protection.replay import replayed
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
-from welltuned.data.windows import WINDOWS, WindowIndex
+from welltuned.data.tokens.encoding import Encoded
+from welltuned.data.tokens.windows import WINDOWS, WindowIndex
 from welltuned.tasks import Examples
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from welltuned.data.encoding import Encoded
-from welltuned.data.preferences import PreferencePair
+from welltuned.data.layouts.preferences import PreferencePair
 from welltuned.data.records import Records
-from welltuned.data.windows import NO_ROW
+from welltuned.data.tokens.encoding import Encoded
+from welltuned.data.tokens.windows import NO_ROW
 from welltuned.tasks.grouped import Grouped, ResponseTarget, collate
 
 ROWS = [[2, 9, 3], [2, 9, 8, 3], [2, 7, 3], [2, 7, 7, 7, 3], [2, 6, 3], [2, 5, 3], [2, 5, 4, 3]]

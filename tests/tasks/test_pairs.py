@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faults import noted
-from welltuned.data.preferences import PreferencePair
+from welltuned.data.layouts.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.errors import Faults
 from welltuned.metrics import score

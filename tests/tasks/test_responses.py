@@ -11,11 +11,11 @@ import torch
 from faults import refused
 from support import make_tokenizer
 from welltuned.data.config import DataConfig
-from welltuned.data.encoding import IGNORED
+from welltuned.data.layouts.preferences import RECORD_ROLES, convert_preferences
 from welltuned.data.load_splits import collect_file
-from welltuned.data.preferences import RECORD_ROLES, convert_preferences
 from welltuned.data.records import Records
-from welltuned.data.windows import NO_ROW
+from welltuned.data.tokens.encoding import IGNORED
+from welltuned.data.tokens.windows import NO_ROW
 from welltuned.errors import Faults
 from welltuned.tasks import responses
 from welltuned.tasks.grouped import Grouped
@@ -39,7 +39,7 @@ def records_of(*rows: tuple[Any, ...]) -> Records:
 
 
 def pair(winner: int = 0, loser: int = 1, line: int = 1) -> Any:
-    from welltuned.data.preferences import PreferencePair
+    from welltuned.data.layouts.preferences import PreferencePair
 
     return PreferencePair(winner, loser, 0.0, 1.0, line)
 

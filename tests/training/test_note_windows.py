@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from faults import noted, refused
-from welltuned.data.encoding import Encoded
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
-from welltuned.data.windows import WindowIndex
+from welltuned.data.tokens.encoding import Encoded
+from welltuned.data.tokens.windows import WindowIndex
 from welltuned.tasks import Examples
 from welltuned.training import note_windows
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from welltuned.data.facts import DataFacts, some_lines
+from welltuned.data.overlap.trained_on import TRAINED_ON, count_trained_on
 from welltuned.data.records import Records
-from welltuned.data.trained_on import TRAINED_ON, count_trained_on
 from welltuned.errors import Fault, Place, RunFailed
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples

@@ -9,11 +9,11 @@ from typing import Any
 from welltuned.data.cells import as_key, as_list, is_missing
 from welltuned.data.config import DataConfig
 from welltuned.data.facts import DataFacts, SplitFacts, some_lines
+from welltuned.data.layouts.nested import refuse_nested
+from welltuned.data.layouts.pair_columns import settle_pair
 from welltuned.data.missing_labels import leave_out_missing, refuse_hidden, tell_of_words
-from welltuned.data.nested import refuse_nested
-from welltuned.data.on_disk import TextColumn
-from welltuned.data.pair_columns import settle_pair
 from welltuned.data.records import Records, Role, add_missing_column, map_columns, to_records
+from welltuned.data.storage.on_disk import TextColumn
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 

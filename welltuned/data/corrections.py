@@ -14,8 +14,8 @@ from typing import Any
 
 from welltuned.data.cells import as_flag, as_key, as_list, as_typed, is_missing
 from welltuned.data.config import DataConfig
-from welltuned.data.duplicates import normalise
 from welltuned.data.facts import DataFacts
+from welltuned.data.overlap.duplicates import normalise
 from welltuned.data.readers.formats import ReadPath
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import read_file

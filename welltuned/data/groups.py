@@ -14,9 +14,9 @@ from typing import Any
 
 from welltuned.data.cells import as_key, is_missing
 from welltuned.data.config import DataConfig
-from welltuned.data.duplicates import compared_texts
 from welltuned.data.facts import DataFacts
-from welltuned.data.near_duplicates import Joined, join_near_duplicates
+from welltuned.data.overlap.duplicates import compared_texts
+from welltuned.data.overlap.near_duplicates import Joined, join_near_duplicates
 from welltuned.data.records import Records
 from welltuned.data.table import SPLITS
 from welltuned.errors import Faults, Place

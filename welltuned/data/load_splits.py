@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
-from welltuned.data import duplicates, splits
+from welltuned.data import splits
 from welltuned.data.cells import as_key
 from welltuned.data.cleaning import ALONE, clean
 from welltuned.data.config import DataConfig
@@ -18,10 +18,11 @@ from welltuned.data.groups import (
     separate_groups,
     with_groups,
 )
-from welltuned.data.leakage import separate
+from welltuned.data.overlap import duplicates
+from welltuned.data.overlap.leakage import separate
+from welltuned.data.overlap.repeats import drop_repeats, note_repeats
 from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
-from welltuned.data.repeats import drop_repeats, note_repeats
 from welltuned.data.sources import find_sources, read_file
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place

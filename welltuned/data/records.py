@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from welltuned.data.cells import as_flag, is_missing, join_names, split_names
-from welltuned.data.on_disk import TextColumn, pieces_of, take_cells
+from welltuned.data.storage.on_disk import TextColumn, pieces_of, take_cells
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 

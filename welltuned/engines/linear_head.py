@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from welltuned.data.batching import evaluation_batches
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.engines.device import autocast
 from welltuned.engines.job import Job
 from welltuned.models.anatomy import Anatomy

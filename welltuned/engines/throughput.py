@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 import torch
 
-from welltuned.data.windows import WINDOWS
+from welltuned.data.tokens.windows import WINDOWS
 from welltuned.engines import distributed
 from welltuned.engines.events import Step
 from welltuned.engines.job import Outcome

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from torch import nn
 
-from welltuned.data.encoding import Encoded, encode_texts
-from welltuned.data.kept_values import kept_answers
+from welltuned.data.storage.kept_values import kept_answers
+from welltuned.data.tokens.encoding import Encoded, encode_texts
 from welltuned.evaluation.features import Precision, pooled_states
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.anatomy import Anatomy

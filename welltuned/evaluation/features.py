@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from welltuned.data.batching import evaluation_batches
-from welltuned.data.encoding import Encoded, pad
+from welltuned.data.tokens.encoding import Encoded, pad
 from welltuned.models.anatomy import Anatomy, unwrapped
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.modeling_pooled import pool

@@ -19,8 +19,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from welltuned.data.batching import evaluation_batches
-from welltuned.data.encoding import Encoded, pad
-from welltuned.data.kept_values import Once, each_time
+from welltuned.data.storage.kept_values import Once, each_time
+from welltuned.data.tokens.encoding import Encoded, pad
 from welltuned.evaluation.features import Precision
 from welltuned.models.freezing import in_eval_mode
 from welltuned.models.language_head import (

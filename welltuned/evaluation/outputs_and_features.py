@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from welltuned.data.batching import evaluation_batches
-from welltuned.data.windows import WINDOWS
+from welltuned.data.tokens.windows import WINDOWS
 from welltuned.evaluation.predict import to_device
 from welltuned.models.anatomy import unwrapped
 from welltuned.models.freezing import in_eval_mode

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from welltuned.data.config import DataConfig, ExtraDataset
-from welltuned.data.duplicates import normalise
 from welltuned.data.load_splits import DataSplits, collect_file
+from welltuned.data.overlap.duplicates import normalise
 from welltuned.data.readers.formats import ReadPath, read_path
 from welltuned.data.records import Records, Role
 from welltuned.data.sources import name_of, read_file

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
-from welltuned.data.encoding import pad
+from welltuned.data.tokens.encoding import pad
 from welltuned.errors import Fault
 from welltuned.protection.base import CheckContext, Guard, GuardContext, Protection
 from welltuned.protection.l2sp import Pull

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from welltuned.data.layouts.nested import with_nested
 from welltuned.data.load_splits import DataSplits
-from welltuned.data.nested import with_nested
 from welltuned.data.records import Records
 from welltuned.data.sources import find_sources
 from welltuned.data.table import SPLITS, Table

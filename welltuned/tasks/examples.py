@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from welltuned.data import ragged
-from welltuned.data.encoding import Encoded, pad
 from welltuned.data.records import Records
-from welltuned.data.windows import WINDOWS, WindowIndex, window_table_of
+from welltuned.data.tokens import ragged
+from welltuned.data.tokens.encoding import Encoded, pad
+from welltuned.data.tokens.windows import WINDOWS, WindowIndex, window_table_of
 from welltuned.schema.messages import Message, message
 
 

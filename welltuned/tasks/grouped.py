@@ -11,10 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from welltuned.data import ragged
-from welltuned.data.encoding import pad
-from welltuned.data.preferences import PreferencePair
-from welltuned.data.windows import NO_ROW
+from welltuned.data.layouts.preferences import PreferencePair
+from welltuned.data.tokens import ragged
+from welltuned.data.tokens.encoding import pad
+from welltuned.data.tokens.windows import NO_ROW
 from welltuned.tasks.examples import Examples
 
 

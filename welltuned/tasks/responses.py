@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from welltuned.data import ragged, special_tokens
-from welltuned.data.encoding import IGNORED, Encoded
 from welltuned.data.records import Records
-from welltuned.data.windows import NO_ROW, is_short_of
+from welltuned.data.tokens import ragged, special_tokens
+from welltuned.data.tokens.encoding import IGNORED, Encoded
+from welltuned.data.tokens.windows import NO_ROW, is_short_of
 from welltuned.schema.messages import Message
 from welltuned.tasks import chat
 from welltuned.tasks.grouped import Grouped, ResponseTarget

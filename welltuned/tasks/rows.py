@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from welltuned.data.windows import NO_ROW
+from welltuned.data.tokens.windows import NO_ROW
 
 if TYPE_CHECKING:
     import torch

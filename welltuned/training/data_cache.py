@@ -25,9 +25,9 @@ from welltuned.data.config import DataConfig
 from welltuned.data.load_splits import DataSplits, collect
 from welltuned.data.readers.formats import read_path
 from welltuned.data.records import Records
-from welltuned.data.special_tokens import stay_text
-from welltuned.data.storage import UnstorableError, load_stored, store
+from welltuned.data.storage.shared_file import UnstorableError, load_stored, store
 from welltuned.data.table import Table
+from welltuned.data.tokens.special_tokens import stay_text
 from welltuned.errors import Faults
 from welltuned.tasks import Examples, Problem, Task
 from welltuned.tasks.parts import Codec

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from welltuned.data.config import DataConfig
-from welltuned.data.encoding import IGNORED, Encoded
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits, collect
+from welltuned.data.tokens.encoding import IGNORED, Encoded
 from welltuned.errors import Faults, InputError
 from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_model_config, read_tokenizer

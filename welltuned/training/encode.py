@@ -10,8 +10,8 @@ import numpy as np
 from welltuned.data.facts import some_lines
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
-from welltuned.data.special_tokens import note_special_tokens
 from welltuned.data.table import SPLITS
+from welltuned.data.tokens.special_tokens import note_special_tokens
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks import Examples, Problem, Task
 from welltuned.training.data_cache import DataCache

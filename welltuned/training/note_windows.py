@@ -8,7 +8,7 @@ import numpy as np
 
 from welltuned.data.facts import some_lines
 from welltuned.data.load_splits import DataSplits
-from welltuned.data.windows import WindowIndex
+from welltuned.data.tokens.windows import WindowIndex
 from welltuned.errors import Fault, InputError
 from welltuned.tasks import Examples
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from welltuned.data.batching import padding_fraction
-from welltuned.data.kept_values import kept_answers
+from welltuned.data.storage.kept_values import kept_answers
 from welltuned.engines.device import matmul_rate
 from welltuned.engines.job import Outcome
 from welltuned.models.quantization import weight_count

@@ -14,7 +14,7 @@ import torch
 from welltuned.artifact.save_load import Artifact, save_artifact
 from welltuned.artifact.verify import EXAMPLES, compare_weights, prove
 from welltuned.config import RunConfig
-from welltuned.data.trained_on import write_trained_on
+from welltuned.data.overlap.trained_on import write_trained_on
 from welltuned.engines import distributed
 from welltuned.engines.device import autocast, choose_device
 from welltuned.engines.job import Outcome

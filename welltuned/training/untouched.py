@@ -13,7 +13,7 @@ from torch import nn
 
 from welltuned.artifact.manifest import Origin
 from welltuned.artifact.verify import WeightHashes
-from welltuned.data.storage import fingerprint
+from welltuned.data.storage.shared_file import fingerprint
 from welltuned.models.anatomy import Anatomy, undecorated, unwrapped
 from welltuned.models.frozen_cache.cached_trunk import kept_depth
 from welltuned.models.frozen_cache.frozen_part import computed_with

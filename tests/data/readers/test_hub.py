@@ -12,8 +12,8 @@ from gathering import gather, good
 from reading import read
 from support import write_rows
 from welltuned.data.config import DataConfig
-from welltuned.data.on_disk import TextColumn
 from welltuned.data.readers.hub import readers_of_dataset
+from welltuned.data.storage.on_disk import TextColumn
 from welltuned.errors import Faults
 
 

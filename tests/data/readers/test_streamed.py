@@ -12,10 +12,10 @@ from hypothesis import strategies as some
 
 from reading import attempt
 from texts import texts
-from welltuned.data import on_disk
 from welltuned.data.config import DataConfig
 from welltuned.data.readers import streamed
 from welltuned.data.readers.streamed import read_streamed
+from welltuned.data.storage import on_disk
 from welltuned.data.table import Table
 
 MANY = "".join(json.dumps({"text": f"text {i}", "label": i % 2}) + "\n" for i in range(2500))

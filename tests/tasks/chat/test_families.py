@@ -9,7 +9,7 @@ import pytest
 from chat_families import FAMILIES, Family
 from faults import refused
 from talking import chat
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.tasks.chat import (
     ensure_template,
     findings,

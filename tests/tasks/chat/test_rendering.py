@@ -25,10 +25,10 @@ from talking import (
     with_own_tokens,
 )
 from welltuned.data.config import DataConfig
-from welltuned.data.conversations import convert_conversations
-from welltuned.data.encoding import IGNORED, Encoded, pad
+from welltuned.data.layouts.conversations import convert_conversations
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table
+from welltuned.data.tokens.encoding import IGNORED, Encoded, pad
 from welltuned.errors import Faults, Place
 from welltuned.tasks.chat import (
     Rendered,

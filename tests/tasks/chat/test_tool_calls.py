@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from talking import CHATML, byte_tokenizer
-from welltuned.data.conversations import convert_conversations
+from welltuned.data.layouts.conversations import convert_conversations
 from welltuned.data.table import Table
 from welltuned.errors import Faults
 from welltuned.tasks.chat import calls_as_text, findings, parse_calls, prompt_of, render_chat

@@ -11,7 +11,7 @@ import pytest
 from faults import full, noted
 from talking import CHATML, FORGETFUL, INSTRUCT, byte_tokenizer, chat
 from welltuned.data.config import DataConfig
-from welltuned.data.conversations import convert_conversations
+from welltuned.data.layouts.conversations import convert_conversations
 from welltuned.data.records import Records
 from welltuned.data.sources import read_file
 from welltuned.data.table import Table

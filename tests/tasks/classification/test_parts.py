@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.tasks import Examples, LinearReadout, Problem, restore_problem
 from welltuned.tasks.classification import Labels, MultiLabel, Regression, SingleLabel
 from welltuned.tasks.classification.decision_rule import LIKELIEST, ClassRule, LabelSetRule

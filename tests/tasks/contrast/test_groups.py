@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.tasks.contrast import Groups
 
 

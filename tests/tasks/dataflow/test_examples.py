@@ -8,7 +8,7 @@ import numpy as np
 
 from coding import make_byte_tokenizer
 from welltuned.data.records import Records
-from welltuned.data.storage import load_stored, store
+from welltuned.data.storage.shared_file import load_stored, store
 from welltuned.models.graph_attention import GRAPH
 from welltuned.tasks.dataflow import Dataflow
 from welltuned.tasks.dataflow.encoding import encode_code

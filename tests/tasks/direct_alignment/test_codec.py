@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from welltuned.data.preferences import PreferencePair
+from welltuned.data.layouts.preferences import PreferencePair
 from welltuned.data.records import Records
 from welltuned.tasks.direct_alignment.codec import answered
 

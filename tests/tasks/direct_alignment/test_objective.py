@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.tasks.direct_alignment import ResponseLikelihood, objective
 from welltuned.tasks.grouped import Grouped, ResponseTarget
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support import make_config
-from welltuned.data.encoding import Encoded
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.tasks.generation import batched_decoding
 from welltuned.tasks.generation.batched_decoding import BatchedDecoder
 

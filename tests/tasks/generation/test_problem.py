@@ -17,7 +17,7 @@ from faults import refused
 from support import job_for, tune, write_rows
 from welltuned import cli
 from welltuned.artifact.save_load import load_artifact
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.evaluation.predict import predict_outputs, to_device
 
 TASK = {"type": "generation", "max_length": 64, "scored_examples": 4}

@@ -9,8 +9,8 @@ import pytest
 
 from faults import refused
 from support import make_tokenizer
-from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.tasks.generation.config import Generation
 from welltuned.tasks.generation.seq2seq_codec import Seq2SeqCodec, asked_text, turns_as_text
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support import ENCODER_DECODERS
-from welltuned.data.encoding import Encoded
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.tasks.generation.seq2seq_decoding import Seq2SeqDecoder
 
 PROMPTS = [[7, 8, 9, 10, 11, 12, 3], [13, 3], [14, 15, 16, 3]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from support import job_for
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.tasks.kto.codec import next_of_another
 
 

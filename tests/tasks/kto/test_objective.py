@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support import job_for
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.evaluation.predict import to_device
 
 BETA, WEIGHTS = 0.4, {"desirable_weight": 1.5, "undesirable_weight": 0.5}

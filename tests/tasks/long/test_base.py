@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from welltuned.data.windows import WINDOWS
+from welltuned.data.tokens.windows import WINDOWS
 from welltuned.tasks.long import HeadTail, LongTexts, Truncate, Windows
 
 IDS = torch.tensor([[1, 2], [3, 4], [5, 6]])

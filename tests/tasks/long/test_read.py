@@ -9,7 +9,7 @@ import pytest
 
 from faults import refused
 from support import make_tokenizer
-from welltuned.data.encoding import encode_texts
+from welltuned.data.tokens.encoding import encode_texts
 from welltuned.tasks.long import HeadTail, LongTexts, Truncate, Windows, read_texts
 
 SHORT, LONG = "the film was great", " ".join(["the film was good but the room felt cold"] * 4)

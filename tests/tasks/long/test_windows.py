@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from welltuned.data.windows import NO_ROW
+from welltuned.data.tokens.windows import NO_ROW
 from welltuned.tasks import Classification, TokenClassification
 from welltuned.tasks.long import (
     HeadTail,

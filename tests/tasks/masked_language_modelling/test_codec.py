@@ -9,8 +9,8 @@ import pytest
 
 from faults import refused
 from support import make_tokenizer
-from welltuned.data.encoding import IGNORED
-from welltuned.data.word_alignment import NONE
+from welltuned.data.tokens.encoding import IGNORED
+from welltuned.data.tokens.word_alignment import NONE
 from welltuned.tasks.masked_language_modelling import MaskedLanguageModelling
 from welltuned.tasks.masked_language_modelling.codec import MaskableTexts, MaskingCodec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from welltuned.data.encoding import IGNORED
-from welltuned.data.word_alignment import NONE
+from welltuned.data.tokens.encoding import IGNORED
+from welltuned.data.tokens.word_alignment import NONE
 from welltuned.tasks.masked_language_modelling.masking import HELD, Draw, Masking, chosen_words
 
 MASK = 4

@@ -13,7 +13,7 @@ import torch
 from faults import full, refused
 from support import STRATEGIES, job_for, make_preferences, short_tune, tune, write_rows
 from welltuned.artifact.predictor import Predictor
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.errors import InputError
 from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.runs import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from welltuned.data.word_alignment import NONE
+from welltuned.data.tokens.word_alignment import NONE
 from welltuned.tasks.long import HeadTail, Windows
 from welltuned.tasks.token_classification.cut_words import cut_words
 

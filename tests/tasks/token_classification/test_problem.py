@@ -15,10 +15,10 @@ from faults import full, noted, refused
 from sentences import make_sentences
 from support import make_config, make_tokenizer
 from welltuned.config import RunConfig, read_run_config
-from welltuned.data.encoding import IGNORED
 from welltuned.data.facts import DataFacts
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.errors import Faults
 from welltuned.metrics.intervals import interval_at_bound
 from welltuned.schema.document import Document

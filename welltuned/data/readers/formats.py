@@ -6,9 +6,8 @@ import codecs
 from collections.abc import Callable
 from pathlib import Path
 
-from welltuned.data import on_disk
 from welltuned.data.config import DataConfig
-from welltuned.data.nested import with_nested
+from welltuned.data.layouts.nested import with_nested
 from welltuned.data.readers.conll import read_conll
 from welltuned.data.readers.delimited import read_csv, read_tsv
 from welltuned.data.readers.excel import read_excel
@@ -16,6 +15,7 @@ from welltuned.data.readers.json_records import read_json
 from welltuned.data.readers.parquet import read_parquet
 from welltuned.data.readers.plain_text import read_lines
 from welltuned.data.readers.streamed import read_streamed
+from welltuned.data.storage import on_disk
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from welltuned.data import on_disk
 from welltuned.data.config import DataConfig
-from welltuned.data.nested import with_nested
+from welltuned.data.layouts.nested import with_nested
 from welltuned.data.readers.class_names import name_classes
 from welltuned.data.readers.streamed import AT_ONCE, Columns, kept_on_disk
+from welltuned.data.storage import on_disk
 from welltuned.data.table import SPLIT_NAMES, Table
 from welltuned.errors import Faults
 from welltuned.schema.messages import message

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from welltuned.data.config import DataConfig
-from welltuned.data.on_disk import TextColumn, TextFile
 from welltuned.data.readers.cells import is_blank
 from welltuned.data.readers.class_names import name_classes
 from welltuned.data.readers.delimited import delimiter_of, separated_by
 from welltuned.data.readers.header import read_header
 from welltuned.data.readers.json_nodes import DECODER
 from welltuned.data.readers.parquet import names_of_classes
+from welltuned.data.storage.on_disk import TextColumn, TextFile
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message

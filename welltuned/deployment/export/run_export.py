@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from welltuned.artifact.manifest import CARD, ArtifactManifest, find_artifact
 from welltuned.artifact.save_load import load_artifact
-from welltuned.data.special_tokens import stay_text
+from welltuned.data.tokens.special_tokens import stay_text
 from welltuned.deployment.export.base import LOADER, ExportFormat, ExportJob, WrittenExport
 from welltuned.deployment.export.config import export_limits
 from welltuned.deployment.export.formats import export_format

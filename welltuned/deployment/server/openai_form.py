@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from welltuned.data.message_parsing import Unreadable, as_turns, with_tools
+from welltuned.data.layouts.message_parsing import Unreadable, as_turns, with_tools
 from welltuned.deployment.server.bodies import ChatBody, CompletionBody, WritingBody
 from welltuned.deployment.server.conversation import Given, Spoken, Wish
 from welltuned.deployment.server.refusal import Refusal

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken
 
-from welltuned.data.text_units import UNIT, is_unspaced
-from welltuned.data.word_alignment import require_offsets
+from welltuned.data.tokens.text_units import UNIT, is_unspaced
+from welltuned.data.tokens.word_alignment import require_offsets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from welltuned.data.config import DataConfig, ExtraDataset
-from welltuned.data.duplicates import normalise
 from welltuned.data.load_splits import DataSplits, collect_file
+from welltuned.data.overlap.duplicates import normalise
 from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.adaptation.config import AdaptConfig

@@ -12,9 +12,9 @@ from welltuned.artifact.answers import require_finite_outputs
 from welltuned.artifact.manifest import find_artifact
 from welltuned.artifact.predictor import Predictor
 from welltuned.artifact.save_load import Artifact, load_artifact
-from welltuned.data.duplicates import keys_of
+from welltuned.data.overlap.duplicates import keys_of
+from welltuned.data.overlap.trained_on import were_trained_on
 from welltuned.data.records import Records
-from welltuned.data.trained_on import were_trained_on
 from welltuned.engines.device import autocast, choose_device
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.outputs_and_features import outputs_and_features

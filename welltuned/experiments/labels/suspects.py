@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from welltuned.config import RunConfig
-from welltuned.data.duplicates import keys_of
+from welltuned.data.overlap.duplicates import keys_of
 from welltuned.data.sources import name_of
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.evaluation.config import OFF, EvaluationConfig

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from welltuned.data.duplicates import normalise
-from welltuned.data.near_duplicates import near_duplicates
+from welltuned.data.overlap.duplicates import normalise
+from welltuned.data.overlap.near_duplicates import near_duplicates
 from welltuned.evaluation.label_check import shown_inputs
 from welltuned.experiments.labels.tables import write_table
 from welltuned.metrics import Row

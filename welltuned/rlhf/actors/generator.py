@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.errors import Fault, RunFailed
 from welltuned.models.language_head import token_scores
 from welltuned.rlhf.actors.base import Actor, Rollout, TokenEstimates, assembled, by_length, trimmed

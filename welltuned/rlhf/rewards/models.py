@@ -12,7 +12,7 @@ import torch
 from welltuned.artifact.manifest import is_artifact
 from welltuned.artifact.predictor import Predictor
 from welltuned.data.batching import evaluation_batches
-from welltuned.data.encoding import encode_texts, pad
+from welltuned.data.tokens.encoding import encode_texts, pad
 from welltuned.errors import Fault, InputError, Place
 from welltuned.evaluation.predict import to_device
 from welltuned.models import cpu_attention

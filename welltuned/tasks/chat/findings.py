@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from welltuned.data.encoding import IGNORED
 from welltuned.data.facts import some_lines
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.chat.mending import mended
 from welltuned.tasks.chat.rendering import Rendered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from welltuned.data.encoding import IGNORED, Encoded
+from welltuned.data.tokens.encoding import IGNORED, Encoded
 
 
 def pack(encoded: Encoded, max_length: int) -> tuple[Encoded, list[list[int]]]:

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from welltuned.data.special_tokens import Span, control_tokens, stay_text, written_in
+from welltuned.data.tokens.special_tokens import Span, control_tokens, stay_text, written_in
 from welltuned.tasks.chat.template import Messages
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from welltuned.data.message_parsing import is_learned
-from welltuned.data.special_tokens import Span, stay_text, written_in
+from welltuned.data.layouts.message_parsing import is_learned
+from welltuned.data.tokens.special_tokens import Span, stay_text, written_in
 from welltuned.errors import Place
 from welltuned.tasks.chat.lost_turns import lost_turns
 from welltuned.tasks.chat.quoting import Quotes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from welltuned.data.message_parsing import is_learned
-from welltuned.data.special_tokens import Span
+from welltuned.data.layouts.message_parsing import is_learned
+from welltuned.data.tokens.special_tokens import Span
 from welltuned.errors import Fault, InputError, Place
 from welltuned.tasks.chat.template import Messages, apply_template
 from welltuned.tasks.chat.tool_calls import names_called

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from welltuned.data.encoding import IGNORED, Encoded
+from welltuned.data.tokens.encoding import IGNORED, Encoded
 from welltuned.errors import Fault, InputError
 from welltuned.tasks.chat.quoting import Track, tokenise_quoting
 from welltuned.tasks.chat.rendering import Rendered, render_chat

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from welltuned.data.dataflow import CodeGraph, LanguageName, graph_of
-from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
-from welltuned.data.special_tokens import tokenise
+from welltuned.data.tokens.encoding import Encoded
+from welltuned.data.tokens.special_tokens import tokenise
 from welltuned.tasks.dataflow.column import languages_of
 from welltuned.tasks.dataflow.config import Dataflow
 from welltuned.tasks.dataflow.graphs import BROKEN, CUT, EMPTY, TANGLED, UNREAD, Graphs, RowGraph

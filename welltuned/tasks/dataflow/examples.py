@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from welltuned.data import ragged
+from welltuned.data.tokens import ragged
 from welltuned.tasks.dataflow.graphs import Graphs
 from welltuned.tasks.examples import Examples
 

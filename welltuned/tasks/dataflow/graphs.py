@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from welltuned.data import ragged
+from welltuned.data.tokens import ragged
 
 BROKEN, EMPTY, TANGLED, UNREAD, CUT = "broken", "empty", "tangled", "unread", "cut"
 NOTES = (BROKEN, EMPTY, TANGLED, UNREAD, CUT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from welltuned.data.preferences import RECORD_ROLES
+from welltuned.data.layouts.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.tasks import responses
 from welltuned.tasks.examples import Examples

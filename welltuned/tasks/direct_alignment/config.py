@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from welltuned.data.preferences import RECORD_ROLES
+from welltuned.data.layouts.preferences import RECORD_ROLES
 from welltuned.data.records import Role
 from welltuned.errors import Faults
 from welltuned.tasks.base import Task

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.tasks import responses
 from welltuned.tasks.examples import Examples
 from welltuned.tasks.generation.problem import LanguageModelling, judge_tokens

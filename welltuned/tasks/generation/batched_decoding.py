@@ -17,7 +17,7 @@ import torch
 from transformers import StoppingCriteria
 
 from welltuned.data.batching import batches_within
-from welltuned.data.encoding import Encoded, pad
+from welltuned.data.tokens.encoding import Encoded, pad
 from welltuned.models.compat.transformers_api import read_once, take_rows
 
 _SHORT = 8

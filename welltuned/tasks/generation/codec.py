@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from welltuned.data import conversations
-from welltuned.data.encoding import pad
-from welltuned.data.message_parsing import is_conversation, is_learned, tidy_turns
+from welltuned.data.layouts import conversations
+from welltuned.data.layouts.message_parsing import is_conversation, is_learned, tidy_turns
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
+from welltuned.data.tokens.encoding import pad
 from welltuned.errors import Faults
 from welltuned.schema.messages import Message
 from welltuned.tasks import chat

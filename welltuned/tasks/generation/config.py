@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from welltuned.data import conversations
+from welltuned.data.layouts import conversations
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import Predictions, TokenPredictions
 from welltuned.models.loading import Head

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.data.encoding import Encoded
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import Encoded
 from welltuned.errors import Fault, RunFailed
 from welltuned.metrics import Scores
 from welltuned.metrics.text import score_text

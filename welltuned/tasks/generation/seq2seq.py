@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import IGNORED, Encoded, encode_texts
 from welltuned.data.records import Records
+from welltuned.data.tokens.encoding import IGNORED, Encoded, encode_texts
 from welltuned.models.loading import Head
 from welltuned.tasks.base import Actions
 from welltuned.tasks.families import require_seq2seq

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from welltuned.data.encoding import IGNORED, Encoded, encode_texts, pad
-from welltuned.data.message_parsing import is_learned
+from welltuned.data.layouts.message_parsing import is_learned
 from welltuned.data.records import Records
-from welltuned.data.special_tokens import tokenise_targets
+from welltuned.data.tokens.encoding import IGNORED, Encoded, encode_texts, pad
+from welltuned.data.tokens.special_tokens import tokenise_targets
 from welltuned.errors import Fault, InputError
 from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples

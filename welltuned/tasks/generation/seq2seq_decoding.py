@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache, EncoderDecoderCache
 
 from welltuned.data.batching import batches_within
-from welltuned.data.encoding import Encoded, pad
+from welltuned.data.tokens.encoding import Encoded, pad
 from welltuned.tasks.generation.batched_decoding import BatchedDecoder
 
 _START = 1

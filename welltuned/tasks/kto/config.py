@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from welltuned.data.layouts.thumbs import DOWN, UP, convert_thumbs
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.table import SPLITS, Table
-from welltuned.data.thumbs import DOWN, UP, convert_thumbs
 from welltuned.errors import Faults
 from welltuned.tasks import pairs
 from welltuned.tasks.direct_alignment import DirectAlignment

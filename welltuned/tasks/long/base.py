@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from welltuned.data.windows import WINDOWS, WindowIndex
+from welltuned.data.tokens.windows import WINDOWS, WindowIndex
 from welltuned.schema.part import Part
 from welltuned.tasks.rows import read_rows
 
@@ -57,7 +57,7 @@ class LongTexts(Part):
     def cut(self, parts_T: np.ndarray, max_length: int) -> list[np.ndarray]:
         """The rows that are read of a text, each the places of its tokens, by what they belong to.
 
-        `parts_T` are those of `welltuned.data.windows`.
+        `parts_T` are those of `welltuned.data.tokens.windows`.
         """
 
     def index(self, numbers: Sequence[int]) -> WindowIndex | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from welltuned.data import special_tokens
-from welltuned.data.encoding import Encoded, encode_texts
-from welltuned.data.windows import FIXED, WindowIndex, is_short_of
+from welltuned.data.tokens import special_tokens
+from welltuned.data.tokens.encoding import Encoded, encode_texts
+from welltuned.data.tokens.windows import FIXED, WindowIndex, is_short_of
 from welltuned.errors import Fault, InputError
 from welltuned.tasks.long.base import LongTexts
 

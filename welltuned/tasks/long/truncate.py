@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from welltuned.data.windows import ends
+from welltuned.data.tokens.windows import ends
 from welltuned.tasks.long.base import HEAD, LongTexts
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from welltuned.data import ragged
-from welltuned.data.windows import NO_ROW, WindowIndex, cut_windows
+from welltuned.data.tokens import ragged
+from welltuned.data.tokens.windows import NO_ROW, WindowIndex, cut_windows
 from welltuned.schema.part import conflict
 from welltuned.tasks.long.base import HEAD, LongTexts
 from welltuned.tasks.rows import mean_of_rows

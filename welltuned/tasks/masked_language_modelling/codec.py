@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from welltuned.data import ragged, special_tokens
-from welltuned.data.encoding import Encoded, pad
 from welltuned.data.records import Records, Role
-from welltuned.data.text_units import units_of_tokens
-from welltuned.data.word_alignment import NONE, require_offsets
+from welltuned.data.tokens import ragged, special_tokens
+from welltuned.data.tokens.encoding import Encoded, pad
+from welltuned.data.tokens.text_units import units_of_tokens
+from welltuned.data.tokens.word_alignment import NONE, require_offsets
 from welltuned.errors import Fault, Faults, InputError
 from welltuned.schema.messages import Message
 from welltuned.tasks.examples import Examples

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from welltuned.data.encoding import IGNORED
-from welltuned.data.word_alignment import NONE
+from welltuned.data.tokens.encoding import IGNORED
+from welltuned.data.tokens.word_alignment import NONE
 
 _MASKED, _REPLACED = 0.8, 0.1
 """The shares of chosen tokens that become the mask, and another token."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import IGNORED
+from welltuned.data.tokens.encoding import IGNORED
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import Predictions, TokenPredictions
 from welltuned.models.loading import Head

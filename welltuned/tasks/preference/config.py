@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from welltuned.data import preferences
+from welltuned.data.layouts import preferences
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.records import Records
 from welltuned.data.table import SPLITS, Table

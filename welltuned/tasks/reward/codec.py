@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from welltuned.data import preferences
-from welltuned.data.message_parsing import is_conversation
-from welltuned.data.preference_rows import prompt_text
-from welltuned.data.preferences import RECORD_ROLES
+from welltuned.data.layouts import preferences
+from welltuned.data.layouts.message_parsing import is_conversation
+from welltuned.data.layouts.preference_rows import prompt_text
+from welltuned.data.layouts.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
 from welltuned.errors import Fault, Faults, InputError, Place

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from welltuned.data import preferences
+from welltuned.data.layouts import preferences
+from welltuned.data.layouts.preferences import RECORD_ROLES
 from welltuned.data.load_splits import DataSplits
-from welltuned.data.preferences import RECORD_ROLES
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place

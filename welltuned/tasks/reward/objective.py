@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from welltuned.data.windows import WINDOWS
+from welltuned.data.tokens.windows import WINDOWS
 from welltuned.errors import Fault, InputError
 from welltuned.tasks import responses
 from welltuned.tasks.classification.labels import Labels

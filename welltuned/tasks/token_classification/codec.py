@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from welltuned.data import ragged
-from welltuned.data.encoding import IGNORED, Encoded, pad
 from welltuned.data.readers import conll
 from welltuned.data.records import Records, Role
 from welltuned.data.table import Table
-from welltuned.data.windows import WINDOWS
-from welltuned.data.word_alignment import NONE, TokenisedWords, first_tokens, tokenise_words
+from welltuned.data.tokens import ragged
+from welltuned.data.tokens.encoding import IGNORED, Encoded, pad
+from welltuned.data.tokens.windows import WINDOWS
+from welltuned.data.tokens.word_alignment import NONE, TokenisedWords, first_tokens, tokenise_words
 from welltuned.errors import Fault, Faults, Place
 from welltuned.metrics.entities import split_tag
 from welltuned.schema.messages import Message, message

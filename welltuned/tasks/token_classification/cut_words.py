@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from welltuned.data.windows import FIXED, is_short_of, owners
-from welltuned.data.word_alignment import NONE
+from welltuned.data.tokens.windows import FIXED, is_short_of, owners
+from welltuned.data.tokens.word_alignment import NONE
 from welltuned.tasks.long import LongTexts
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 import numpy as np
 from pydantic import JsonValue
 
-from welltuned.data.encoding import IGNORED
 from welltuned.data.records import Records
-from welltuned.data.windows import WINDOWS
-from welltuned.data.word_alignment import NONE
+from welltuned.data.tokens.encoding import IGNORED
+from welltuned.data.tokens.windows import WINDOWS
+from welltuned.data.tokens.word_alignment import NONE
 from welltuned.errors import Fault, InputError
 from welltuned.metrics import EntityPredictions, Predictions, Scores, TagPredictions, score
 from welltuned.metrics.entities import OUTSIDE, Entity, Tags, find_entities

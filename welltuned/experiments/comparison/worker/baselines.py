@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from welltuned.config import RunConfig, run_config_from
-from welltuned.data.kept_values import kept_answers
+from welltuned.data.storage.kept_values import kept_answers
 from welltuned.experiments.comparison.variants import slug_of
 from welltuned.experiments.comparison.worker import static_embedding
 from welltuned.experiments.comparison.worker.protocol import Request, StaticSource

@@ -1,0 +1,1 @@
+"""Overlap: texts that are alike, within a split, across splits, and with what was learned."""

@@ -1,0 +1,1 @@
+"""Tokens: texts as flat arrays of token ids, with windows, words and special tokens."""
