@@ -8,7 +8,7 @@ code and these sizes is not run again, so a stopped comparison goes on.
     python benchmarks/peft_comparison.py --model FOLDER --data ../shared/data --write
 
 At the default sizes some two minutes a strategy on two quiet cores, and a quarter of an hour in
-all. --steps, --batch and --questions make it larger, --strategies choose.
+all. --steps, --batch, --tested and --questions make it larger, --strategies choose.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from marked import ROOT, as_table, pages, write_parts
-from speed.place import SPLITS, Place, circumstances, timed, welltuned
+from speed.place import SPLITS, Place, circumstances, read_lines, timed, welltuned, write_lines
 from welltuned.rlhf.rewards.final_number import final_number
 
 RESULTS = ROOT / "benchmarks/results/peft_comparison.json"
@@ -38,7 +38,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 BEFORE = "lora"
 """The run that also tells of the model as it was, which its adapter leaves as it is."""
-SIZES = ("steps", "batch", "questions", "max_new_tokens", "max_length")
+SIZES = ("steps", "batch", "tested", "questions", "max_new_tokens", "max_length")
 Row = dict[str, Any]
 
 
@@ -47,11 +47,10 @@ Row = dict[str, Any]
 
 def config_of(name: str, options: argparse.Namespace, run: Path) -> Row:
     """A run of so many steps; nothing is chosen on the way, so nothing is validated."""
-    folder = options.data / SET
     return {
         "model": str(options.model),
         "data": {
-            **{split: str(folder / f"{split}.jsonl") for split in SPLITS},
+            **{split: str(run.parent / f"{split}.jsonl") for split in SPLITS},
             "columns": {"instruction": "question", "output": "answer"},
             "max_train_examples": options.steps * options.batch,
         },
@@ -77,11 +76,15 @@ def config_of(name: str, options: argparse.Namespace, run: Path) -> Row:
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Row:
     """One strategy, in a process of its own."""
     run, file = folder / "run", folder / "run.yaml"
+    for split in SPLITS:
+        most = None if split == "train" else options.tested
+        lines = read_lines(options.data / SET / f"{split}.jsonl")[:most]
+        write_lines(folder / f"{split}.jsonl", lines)
     file.write_text(json.dumps(config_of(name, options, run)), encoding="utf-8")
     taken = timed(welltuned("train", str(file)), Place(folder, options.data, 0))
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    lines = (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if "response" in row]
+    answers = read_lines(run / "predictions.jsonl")
+    rows = [row for row in map(json.loads, answers) if "response" in row]
     found = {
         "loss": results["test"]["loss"],
         "loss_ci95": results["test"]["loss_ci95"],
@@ -177,7 +180,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data")
     names = list(STRATEGIES)
     parser.add_argument("--strategies", nargs="+", choices=names, default=names)
-    for name, size in zip(SIZES, (12, 4, 16, 160, 256), strict=True):
+    for name, size in zip(SIZES, (12, 4, 96, 16, 160, 256), strict=True):
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=size)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--write", action="store_true", help="put the table into the pages")

@@ -13,6 +13,7 @@ import pytest
 import language_models as benchmark
 import peft_comparison
 from language_model_works import WORKS, as_ours, questions, rows_of
+from support import write_rows
 from welltuned.config import run_config_from
 from welltuned.rlhf.read_config import load_rlhf_config
 from welltuned.training.load_config import load_config
@@ -93,6 +94,26 @@ def test_every_strategy_of_the_comparison_is_a_config(name: str) -> None:
     config = run_config_from(peft_comparison.config_of(name, OPTIONS, Path("run")))
     assert config.data.max_train_examples == 6
     assert config.evaluation.untrained == (name == peft_comparison.BEFORE)
+
+
+def test_so_many_problems_are_tested_and_all_may_be_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / peft_comparison.SET
+    folder.mkdir()
+    for split in ("train", "validation", "test"):
+        write_rows(folder / f"{split}.jsonl", [{"question": "q", "answer": "a"}] * 9)
+
+    def stop(command: Any, place: Any) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(peft_comparison, "timed", stop)
+    options = argparse.Namespace(**{**vars(OPTIONS), "data": tmp_path, "tested": 5})
+    with pytest.raises(InterruptedError):
+        peft_comparison.measure("lora", options, tmp_path)
+    config = json.loads((tmp_path / "run.yaml").read_text(encoding="utf-8"))
+    files = {split: Path(config["data"][split]) for split in ("train", "validation", "test")}
+    assert [len(file.read_text().splitlines()) for file in files.values()] == [9, 5, 5]
 
 
 def test_an_answer_is_right_by_its_final_number() -> None:
