@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 import bench
-from speed import classifiers, page, place, rounds, rows, start
+from speed import classifiers, page, place, rounds, rows, start, writers
 from support import short_tune
+from welltuned.errors import Faults
+from welltuned.experiments.comparison.config import read_comparison
+from welltuned.training.load_config import load_config
 
 KEPT = bench.read(bench.RESULTS)
 
@@ -219,3 +222,42 @@ def test_the_pipeline_is_given_the_model_as_plain_libraries_read_it(
     classifiers.export_plain(run.folder, tmp_path / "plain", here(tmp_path))
     assert [status for status, _, _ in ends] == [0], ends
     assert (tmp_path / "plain" / "config.json").exists()
+
+
+class CommandSeen(Exception):
+    """Instead of a process that would take minutes."""
+
+
+def seen(command: list[str], at: place.Place) -> None:
+    raise CommandSeen(*command[3:])
+
+
+@pytest.fixture
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> place.Place:
+    """A place that has all that rows ask for, where no process is started."""
+    for module in (classifiers, rounds):
+        monkeypatch.setattr(module, "timed", seen)
+    monkeypatch.setattr(classifiers, "PEER_PYTHON", Path(sys.executable))
+    for module in (classifiers, writers):
+        monkeypatch.setattr(module, "peers", lambda: {"setfit": "1", "trl": "1"})
+    for source in ("instruct_en_alpaca", "pref_en_alpacaeval"):
+        (tmp_path / "data" / source).mkdir(parents=True)
+        for split in place.SPLITS:
+            place.write_lines(tmp_path / "data" / source / f"{split}.jsonl", ["{}"])
+    return replace(here(tmp_path, language_model=tmp_path / "model"), data=tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", [name for name in rows.ROWS if not name.startswith("ppo")])
+def test_every_row_asks_for_what_a_command_takes(name: str, ready: place.Place) -> None:
+    measured = {key: {"rounds": []} for key in classifiers.COMPARED}
+    with pytest.raises(CommandSeen) as command:
+        rows.ROWS[name].measure(ready, measured)
+    verb, *words = command.value.args
+    if verb == "compare":
+        faults = Faults()
+        config, _ = read_comparison(None, words, faults)
+        assert config is not None and not len(faults)
+        assert len(config.strategies) == len(classifiers.COMPARED)
+    else:
+        assert verb == "train"
+        assert load_config(None, words).model.name
