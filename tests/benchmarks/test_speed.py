@@ -249,7 +249,7 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> place.Place:
 
 @pytest.mark.parametrize("name", [name for name in rows.ROWS if not name.startswith("ppo")])
 def test_every_row_asks_for_what_a_command_takes(name: str, ready: place.Place) -> None:
-    measured = {key: {"rounds": []} for key in classifiers.COMPARED}
+    measured: dict[str, Any] = {key: {"rounds": []} for key in classifiers.COMPARED}
     with pytest.raises(CommandSeen) as command:
         rows.ROWS[name].measure(ready, measured)
     verb, *words = command.value.args
