@@ -150,7 +150,8 @@ def mixed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines()
+    """Lines as JSON has them: other signs that part lines may stand within a text."""
+    return file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def write_lines(file: Path, lines: Any) -> None:

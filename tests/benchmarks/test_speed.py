@@ -50,6 +50,12 @@ def test_the_files_are_those_of_the_set_or_the_embedded_reviews(tmp_path: Path) 
     assert json.loads((tmp_path / "test.jsonl").read_text(encoding="utf-8"))["text"] == "test"
 
 
+def test_a_line_ends_where_json_says_so(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": "one\u2028line"}, ensure_ascii=False), "{}"]
+    place.write_lines(tmp_path / "a.jsonl", rows)
+    assert place.read_lines(tmp_path / "a.jsonl") == rows
+
+
 def test_mixed_texts_are_of_one_mind_and_of_many_lengths() -> None:
     given = [{"text": f"{label}{number}", "label": label} for number in range(12) for label in "ab"]
     made = place.mixed(given)
