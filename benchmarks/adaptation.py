@@ -22,6 +22,7 @@ import numpy as np
 
 import welltuned as wt
 from marked import as_table, pages, write_parts
+from speed.place import read_lines
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
 from welltuned.runs.comparison_folder import Comparison
 
@@ -32,7 +33,7 @@ PLAIN, READ, EXTENDED = "without", "reading", "reading, new tokens"
 
 def unlabelled(folder: Path, out: Path, most: int) -> str:
     """A file of the training texts alone, at most so many."""
-    lines = (folder / "train.jsonl").read_text(encoding="utf-8").splitlines()[:most]
+    lines = read_lines(folder / "train.jsonl")[:most]
     rows = (json.loads(line) for line in lines)
     texts = (next(row[key] for key in ("text", "code", "func") if key in row) for row in rows)
     file = out / f"{folder.name}-texts.jsonl"

@@ -24,6 +24,7 @@ import numpy as np
 
 import welltuned as wt
 from marked import ROOT, as_table, pages, write_parts
+from speed.place import read_lines, write_lines
 from welltuned.runs.folder import write_json
 
 RESULTS = ROOT / "benchmarks/results/dataflow.json"
@@ -91,8 +92,7 @@ def measure(
         observer=wt.Observer(),
     )
     seconds = time.monotonic() - started
-    lines = (found.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = [json.loads(line) for line in read_lines(found.folder / "predictions.jsonl")]
     facts = json.loads((found.folder / "data.json").read_text(encoding="utf-8"))
     return {
         "right": [int(row["prediction"] == row["label"]) for row in rows],
@@ -106,8 +106,7 @@ def copy_set(source: Path, target: Path, most: int | None) -> None:
     """A set with the first examples of each split, or all."""
     target.mkdir()
     for file in sorted(source.glob("*.jsonl")):
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        (target / file.name).write_text("".join(lines[:most]), encoding="utf-8")
+        write_lines(target / file.name, read_lines(file)[:most])
 
 
 def random_model(data: Path, folder: Path) -> Path:

@@ -26,6 +26,7 @@ from transformers.utils import logging
 
 import welltuned as wt
 from marked import ROOT, as_table, pages, write_parts
+from speed.place import read_lines
 from welltuned.deployment.export.run_export import export_run
 from welltuned.deployment.open import open_predictor
 from welltuned.runs.environment import describe_environment, processor
@@ -64,8 +65,8 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     sides, proofs = exported(run, folder), {}
     for name, (_, proof) in sides.items():
         proofs[name] = proof
-    lines = (asked.data / "test.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = [json.loads(line)["text"] for line in lines][: asked.texts]
+    lines = read_lines(asked.data / "test.jsonl")[: asked.texts]
+    texts = [json.loads(line)["text"] for line in lines]
     answers = {name: answer for name, (answer, _) in sides.items()}
     rates, latencies = in_rounds(answers, texts, asked.singles, asked.rounds)
     environment = describe_environment()

@@ -42,6 +42,7 @@ from speed.place import (
     Taken,
     circumstances,
     model_folder,
+    read_lines,
     script,
     timed,
     welltuned,
@@ -75,11 +76,10 @@ Done = dict[str, Any]
 def read(data: Path, name: str, split: str) -> list[Row]:
     """Texts and labels of a split, both as words."""
     file = next(iter(sorted((data / name).glob(f"{split}.*"))))
-    text = file.read_text(encoding="utf-8")
     if file.suffix == ".csv":
-        rows: Iterable[dict[str, Any]] = csv.DictReader(text.splitlines())
+        rows: Iterable[dict[str, Any]] = csv.DictReader(read_lines(file))
     else:
-        rows = [json.loads(line) for line in text.splitlines()]
+        rows = [json.loads(line) for line in read_lines(file)]
     column = TEXTS.get(name, "text")
     return [{"text": str(row[column]), "label": str(row["label"])} for row in rows]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from speed.place import read_lines
 from welltuned.data.batching import BatchPlan
 
 BATCH, SEED = 4, 0
@@ -97,7 +98,7 @@ def rows_of(name: str, folder: Path, number: int) -> list[Row]:
 
 
 def _given(name: str, folder: Path) -> Iterator[Row]:
-    lines = (folder / WORKS[name].source / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = read_lines(folder / WORKS[name].source / "train.jsonl")
     for i, given in enumerate(map(json.loads, lines)):
         if WORKS[name].task["type"] == "generation":
             asked = "\n\n".join(filter(None, (given["instruction"], given.get("input"))))

@@ -32,6 +32,7 @@ import numpy as np
 
 import welltuned as wt
 from marked import ROOT, as_table, pages, write_parts
+from speed.place import read_lines
 
 PAGES = pages("hard-data")
 PART = "long texts"
@@ -145,7 +146,7 @@ def row_of(run: wt.Run, place: str, way: str, differences_N: np.ndarray) -> dict
 
 def answers_right(run: wt.Run) -> np.ndarray:
     """1 for each test text that was answered rightly, in order, else 0 (N)."""
-    lines = (run.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = read_lines(run.folder / "predictions.jsonl")
     rows = {row["id"]: row for row in map(json.loads, lines)}
     order = sorted(rows, key=lambda name: int(name.rpartition(":")[2]))
     return np.array([float(rows[name]["label"] == rows[name]["prediction"]) for name in order])

@@ -43,6 +43,7 @@ import psutil
 
 import welltuned as wt
 from marked import ROOT, as_table, pages, write_parts
+from speed.place import read_lines
 from welltuned.runs.environment import describe_environment
 
 PAGES = pages("serving")
@@ -84,8 +85,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="put the table into the documents")
     asked = parser.parse_args()
-    lines = (asked.data / "test.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = [json.loads(line)["text"] for line in lines][: asked.texts]
+    lines = read_lines(asked.data / "test.jsonl")[: asked.texts]
+    texts = [json.loads(line)["text"] for line in lines]
     with tempfile.TemporaryDirectory() as folder:
         found = measured(tuned(asked.data, Path(folder)), texts, asked.rounds)
     print(table(found, "en"))

@@ -22,6 +22,7 @@ import numpy as np
 
 import welltuned as wt
 from marked import as_table, pages, write_parts
+from speed.place import read_lines
 from welltuned.config import run_config_from
 from welltuned.evaluation.label_check import rank_labels
 from welltuned.experiments.labels.config import SuspectsSettings
@@ -39,7 +40,7 @@ def plant(source: Path, folder: Path, seed: int, limit: int | None) -> set[str]:
     """Write the splits with one label of twenty turned round; returns the ids of those."""
     random, turned = np.random.default_rng(seed), set[str]()
     for split in SPLITS:
-        lines = (source / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = read_lines(source / f"{split}.jsonl")
         rows = [json.loads(line) for line in lines]
         if limit is not None and split == "train":
             rows = [rows[i] for i in sorted(random.permutation(len(rows))[:limit].tolist())]
