@@ -12,7 +12,7 @@ PARTS = {
     "decision-rules": ("measured",),
     "hard-data": ("few labels", "long texts", "near-duplicates", "sizes"),
     "labels": ("next texts", "suspects"),
-    "language-models": ("beside trl", "middle_grpo", "quantised bases"),
+    "language-models": ("beside trl", "middle_grpo", "peft comparison", "quantised bases"),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
     "production": ("deployment",),
 }
