@@ -90,6 +90,8 @@ class Peft(InjectedStrategy):
         try:
             return super().prepare(model, context)
         except REFUSALS as error:  # what shows on the model's own weights alone
+            if next(model.parameters()).is_meta:  # where these are none, nothing is refused
+                raise NotImplementedError(said_by(error)) from error
             raise InputError(self._unsupported(context.anatomy, said_by(error))) from error
 
     def _unsupported(self, anatomy: Anatomy, reason: str) -> Fault:
