@@ -23,7 +23,7 @@ LONGER = "the quick brown fox jumps over the lazy dog by the rivers"
 
 
 def test_repeats_and_contradictions_within_a_split_are_counted(three: Any) -> None:
-    facts = good(**three(["x", "z", "X!", "y", "q", "Y", "y"], ["v"], ["w"])).facts
+    facts = good(**three(TRAIN, ["v"], ["w"])).facts
     assert facts.splits["train"].repeats == 3
     assert facts.splits["train"].conflicts == 1
     assert "data.contradictions split=train number=1 lines=4, 7" in noted(facts.notes)
