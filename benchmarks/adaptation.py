@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 
 import welltuned as wt
 from marked import as_table, pages, write_parts
-from speed.place import read_lines
+from speed.place import circumstances, read_lines
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
 from welltuned.runs.comparison_folder import Comparison
 
@@ -149,6 +149,24 @@ def _row(name: str, way: str, found: dict[str, Any], language: str) -> Sequence[
     ]
 
 
+ASKED = ("labels", "strategy", "model", "seeds", "epochs", "most_texts", "max_length")
+MADE_OF = {
+    "en": "{labels:,} labels, `{strategy}`, `{model}`, at most {max_length} tokens; at most "
+    "{most_texts:,} training texts of each set were read, {epochs:g} times over; means of {seeds} "
+    "seeds. {cpu}, {cores} × CPU; {versions}; {date}.",
+    "zh": "{labels:,} 个标签，`{strategy}`，`{model}`，至多 {max_length} 个词元；每个数据集至多读 "
+    "{most_texts:,} 条训练文本，读 {epochs:g} 遍；{seeds} 个种子的均值。"
+    "{cpu}，{cores} × CPU；{versions}；{date}。",
+}
+
+
+def part_of(kept: Mapping[str, Any], language: str) -> str:
+    """The table, and what it was made of."""
+    versions = ", ".join(f"{name} {number}" for name, number in kept["versions"].items())
+    told = {**kept, **kept["asked"], "versions": versions}
+    return f"{table(kept['sets'], language)}\n\n{MADE_OF[language].format(**told)}"
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -175,15 +193,17 @@ def main() -> None:
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     sets: dict[str, Any] = {}
+    asked = {name: getattr(options, name) for name in ASKED}
     for name in options.sets:
         sets[name] = summed(compared(name, options))
         print(table({name: sets[name]}, "en"), flush=True)
-    if options.record is not None:
-        text = json.dumps({"labels": options.labels, "sets": sets}, indent=1) + "\n"
-        (options.record / "adaptation.json").write_text(text, encoding="utf-8")
-    if options.write:
-        where = pages("hard-data")
-        write_parts(where, "unlabelled", {language: table(sets, language) for language in where})
+        kept = {**circumstances(), "asked": asked, "sets": sets}
+        if options.record is not None:
+            text = json.dumps(kept, indent=1) + "\n"
+            (options.record / "adaptation.json").write_text(text, encoding="utf-8")
+        if options.write:
+            where = pages("hard-data")
+            write_parts(where, "unlabelled", {one: part_of(kept, one) for one in where})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """What data flow is worth to a code model: the same runs with and without it.
 
 Each set is learned by `full` fine-tuning with `task.encoding: dataflow` and without, seed by seed.
-The model is a folder that is given, such as one that `pipeline: adapt` has pretrained on the
-training code; without one, a RoBERTa with random weights, for which nothing speaks beforehand. Runs
-are kept in the results file as soon as they have ended, and a run that is there is not run again.
+The model is a folder that is given, or a small RoBERTa that is made here: its tokenizer is learned
+from the set's training code, and so are its weights, `--pretraining` times over, by
+`task: masked_language_modelling` on tokens alone; with 0 they are random. Runs are kept in the
+results file as soon as they have ended, and a run that is there is not run again.
 
-    python benchmarks/dataflow.py run --model runs/code/model --seeds 3    # an hour of two cores
+    python benchmarks/dataflow.py run --seeds 3 --pretraining 40           # an hour of two cores
+    python benchmarks/dataflow.py run --model FOLDER --out /tmp/dataflow.json
     python benchmarks/dataflow.py run --examples 60 --seeds 1 --epochs 1 --out /tmp/dataflow.json
     python benchmarks/dataflow.py write
 """
@@ -41,8 +43,17 @@ MADE_OF = {
     "差值以百分点计，附对样本的 95% 区间，时间为倍数。",
 }
 MODELS = {
-    "en": {"random": "a random RoBERTa of four blocks", "given": "the model `{name}`"},
-    "zh": {"random": "四个块、随机权重的 RoBERTa", "given": "模型 `{name}`"},
+    "en": {
+        "random": "a random RoBERTa of four blocks",
+        "pretrained": "a RoBERTa of four blocks that learned hidden words of the training code for "
+        "{pretraining} epochs",
+        "given": "the model `{model}`",
+    },
+    "zh": {
+        "random": "四个块、随机权重的 RoBERTa",
+        "pretrained": "四个块的 RoBERTa，先在训练代码上学习被遮盖的词 {pretraining} 轮",
+        "given": "模型 `{model}`",
+    },
 }
 
 
@@ -52,7 +63,8 @@ MODELS = {
 def run(options: argparse.Namespace) -> None:
     """Carry out the runs that are not there yet."""
     asked = {name: getattr(options, name) for name in ("examples", "epochs", "max_length")}
-    asked["model"] = Path(options.model).name if options.model else "random"
+    asked["model"] = Path(options.model).name if options.model else None
+    asked["pretraining"] = 0 if options.model else options.pretraining
     kept = json.loads(options.out.read_text()) if options.out.exists() else {"runs": {}}
     if kept.get("asked", asked) != asked:
         raise SystemExit(f"{options.out} holds runs of {kept['asked']}: give another --out")
@@ -76,7 +88,7 @@ def measure(
     data = work / name
     if not data.exists():
         copy_set(options.data / name, data, options.examples)
-    model = options.model or random_model(data, work / f"model-{name}")
+    model = options.model or made_model(data, work / f"model-{name}", options)
     task: dict[str, Any] = {"type": "classification", "max_length": options.max_length}
     if encoding == "dataflow":
         task["encoding"] = {"type": "dataflow", "language": LANGUAGE[name]}
@@ -109,16 +121,56 @@ def copy_set(source: Path, target: Path, most: int | None) -> None:
         write_lines(target / file.name, read_lines(file)[:most])
 
 
-def random_model(data: Path, folder: Path) -> Path:
+def made_model(data: Path, folder: Path, options: argparse.Namespace) -> Path:
+    """A model that has seen the training code alone, made once for all runs."""
+    run = folder / "run"
+    if not folder.exists():
+        texts = sources(data)
+        random_model(texts, folder)
+        if options.pretraining:
+            write_lines(folder / "sources.jsonl", [json.dumps({"text": text}) for text in texts])
+            pretrain(folder, run, options)
+    return run / "model" if options.pretraining else folder
+
+
+def sources(data: Path) -> list[str]:
+    """The functions of the training split, each once."""
+    rows = [json.loads(line) for line in read_lines(data / "train.jsonl")]
+    found = (row[name] for row in rows for name in ("text", "text_a", "text_b") if name in row)
+    return list(dict.fromkeys(found))
+
+
+def pretrain(model: Path, run: Path, options: argparse.Namespace) -> None:
+    """Hidden words of the training code, a tenth of which is held out."""
+    wt.train(
+        model=str(model),
+        data={
+            "train": str(model / "sources.jsonl"),
+            "folds": 2,
+            "fold": "all",
+            "compare_as": "code",
+            "duplicates": "drop",
+        },
+        task={"type": "masked_language_modelling", "max_length": options.max_length},
+        strategy="full",
+        training={
+            "seed": 0,
+            "num_train_epochs": options.pretraining,
+            "learning_rate": 5e-4,
+            "device": "cpu",
+        },
+        evaluation={"retention": "none", "test": False},
+        output_dir=str(run),
+        observer=wt.Observer(),
+    )
+
+
+def random_model(texts: Sequence[str], folder: Path) -> None:
     """A RoBERTa of four blocks with random weights, and a tokenizer learned from the code."""
-    if folder.exists():
-        return folder
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizerFast
 
-    rows = [json.loads(line) for line in (data / "train.jsonl").open(encoding="utf-8")]
-    texts = [value for row in rows for value in row.values() if isinstance(value, str)]
     learned = ByteLevelBPETokenizer()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     learned.train_from_iterator(texts, vocab_size=4000, special_tokens=special)
@@ -137,7 +189,6 @@ def random_model(data: Path, folder: Path) -> Path:
         type_vocab_size=1,
     )
     RobertaForMaskedLM(config).save_pretrained(folder)
-    return folder
 
 
 # --- Telling ----------------------------------------------------------------------------
@@ -176,8 +227,8 @@ def part_of(kept: Mapping[str, Any], language: str) -> str:
     """The table, and what it was made of."""
     runs, asked = kept["runs"], kept["asked"]
     names = list(dict.fromkeys(key.partition("/")[0] for key in runs))
-    which = "random" if asked["model"] == "random" else "given"
-    model = MODELS[language][which].format(name=asked["model"])
+    made = "pretrained" if asked["pretraining"] else "random"
+    model = MODELS[language]["given" if asked["model"] else made].format(**asked)
     seeds = len({key.rpartition("/")[2] for key in runs})
     told = MADE_OF[language].format(seeds=seeds, epochs=asked["epochs"], model=model)
     table = as_table(HEADS[language], [row_of(name, runs) for name in names], left=1)
@@ -194,7 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("verb", choices=("run", "write"))
-    parser.add_argument("--model", help="a RoBERTa-like folder; none: random weights")
+    parser.add_argument("--model", help="a RoBERTa-like folder; none: a small one is made")
+    parser.add_argument("--pretraining", type=int, default=0, help="epochs of the one that is made")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--sets", nargs="+", default=list(LANGUAGE), choices=list(LANGUAGE))
     parser.add_argument("--seeds", type=int, default=3)

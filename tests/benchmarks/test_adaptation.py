@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptation import EXTENDED, PLAIN, READ, gain, table, unlabelled, variants
+from adaptation import ASKED, EXTENDED, PLAIN, READ, gain, part_of, table, unlabelled, variants
 
 
 def test_gains_are_of_the_same_texts() -> None:
@@ -47,3 +47,12 @@ def test_a_row_for_each_way_of_reading(language: str) -> None:
     lines = table({"reviews": found}, language).splitlines()
     assert len(lines) == 4
     assert lines[2].endswith("| 0.700 | +2.0 [-1.0, +5.0] | 2 min | – → 4.50 | 25% | 0.90 |")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_the_table_was_made_of_stands_below_it(language: str) -> None:
+    asked = dict.fromkeys(ASKED, 1000)
+    kept = {
+        "sets": {}, "asked": asked, "cpu": "C", "cores": 2, "versions": {"torch": "9"}, "date": "D",
+    }  # fmt: skip
+    assert part_of(kept, language).splitlines()[-1].count("1,000") == 2

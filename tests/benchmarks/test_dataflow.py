@@ -7,7 +7,7 @@ import numpy as np
 from dataflow import ENCODINGS, difference, part_of
 
 KEPT = {
-    "asked": {"examples": None, "epochs": 2, "max_length": 256, "model": "random"},
+    "asked": {"examples": None, "epochs": 2, "max_length": 256, "model": None, "pretraining": 0},
     "runs": {
         f"code_clone_bcb/{way}/{seed}": {
             "right": [1, 0, int(way == "dataflow"), 1] * 25,

@@ -51,8 +51,8 @@ LINEAR_ONLY = {
     "oft", "osf", "peanut", "psoft", "road", "shira", "supertuning",
 }  # fmt: skip
 """Methods that PEFT does not put into GPT-2's layers."""
-READ_WEIGHTS = {"adamss", "fourierft", "frod", "shira", "vblora"}
-"""Methods that compute from the values of weights: no plan can rehearse them, and it says so."""
+STEPS_READ_VALUES = {"fourierft", "frod", "shira", "vblora"}
+"""Methods whose steps ask what their weights are: no plan can rehearse them, and it says so."""
 QUICK = {("ia3", "bert"), ("ia3", "gpt2"), ("oft", "llama"), ("oft", "gpt2")}
 TEXTS = [row["text"] for row in make_rows(12, seed=9)]
 STEPS = {"num_train_epochs": "auto", "max_steps": 3, "learning_rate": 1e-2}
@@ -159,7 +159,7 @@ def test_a_forecast_counts_what_trains(method: str, family: str, tiny: Any, few:
     if method in LINEAR_ONLY and family == "gpt2":
         return
     real = loaded_for(tiny(family), few, options_of(method), training=STEPS)
-    if method in READ_WEIGHTS:
+    if method in STEPS_READ_VALUES:
         with pytest.raises(RuntimeError):  # which a plan tells as its reason
             Rehearsal.of(real.prepared, real.config.strategy, torch.device("cpu")).step(
                 [np.array([0, 1])]

@@ -29,6 +29,9 @@ from welltuned.tasks import Examples
 from welltuned.training.forecast.meta_tracer import Trace, imagining
 from welltuned.training.prepare import RunPlan
 
+_MOST_MADE_UP = 500_000_000
+"""Weights up to which they are made up for a method that reads them."""
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -159,7 +162,39 @@ def _with_reference(prepared: RunPlan) -> RunPlan:
 
 
 def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
-    """As `tuning.build`, but for the weights."""
+    """As `tuning.build`, but for the weights.
+
+    A method that computes from weights finds none, and gets made-up ones: what it puts in has the
+    same shapes with any.
+    Raises `NotImplementedError` and `RuntimeError` where too many would have to be made up.
+    """
+    context = Context(
+        anatomy=prepared.anatomy,
+        tokenizer=prepared.tokenizer,
+        model_name=prepared.config.model.location,
+        task_type=prepared.problem.peft_task_type,
+        seed=prepared.config.training.seed,
+        examples=[prepared.examples["train"].encoded[0].tolist()],
+    )
+    skeleton = _skeleton(prepared)
+    weights = sum(weight_count(weight) for weight in skeleton.parameters())
+    try:
+        with quiet(), imagining():
+            model = strategy.prepare(skeleton, context)
+    except (RuntimeError, NotImplementedError):
+        if weights > _MOST_MADE_UP:
+            raise
+        with quiet():
+            model = strategy.prepare(_with_made_up_weights(_skeleton(prepared)), context)
+    model = model.to("meta")  # what was injected was made for real
+    for name, parameter in model.named_parameters():
+        if strategy.ever_trains(name, parameter, prepared.anatomy):
+            parameter.data = parameter.data.float()
+    return model
+
+
+def _skeleton(prepared: RunPlan) -> Any:
+    """The untouched model without weights, ready for its task."""
     config = type(prepared.head.config).from_dict(prepared.head.config.to_dict())
     dtype = getattr(torch, prepared.config.model.dtype)
     with torch.device("meta"):
@@ -169,18 +204,17 @@ def _prepare(prepared: RunPlan, strategy: Strategy) -> Any:
     cpu_attention.use_in(skeleton)
     prepared.problem.codec.fit_model(skeleton)
     quantize_base(skeleton, prepared.config.model, prepared.anatomy, torch.device("meta"))
-    context = Context(
-        anatomy=prepared.anatomy,
-        tokenizer=prepared.tokenizer,
-        model_name=prepared.config.model.location,
-        task_type=prepared.problem.peft_task_type,
-        seed=prepared.config.training.seed,
-        examples=[prepared.examples["train"].encoded[0].tolist()],
-    )
-    with quiet(), imagining():
-        model = strategy.prepare(skeleton, context)
-    model = model.to("meta")  # what was injected was made for real
-    for name, parameter in model.named_parameters():
-        if strategy.ever_trains(name, parameter, prepared.anatomy):
-            parameter.data = parameter.data.float()
-    return model
+    return skeleton
+
+
+def _with_made_up_weights(skeleton: Any) -> Any:
+    """A model in memory whose numbers are random, as small as those of a model usually are."""
+    made = skeleton.to_empty(device="cpu")
+    numbers = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in held_tensors(made):
+            if tensor.is_floating_point():
+                tensor.normal_(std=0.02, generator=numbers)
+            else:
+                tensor.zero_()
+    return made
