@@ -145,3 +145,23 @@ def test_the_remedy_names_the_file_that_was_meant(asked_for: list[str], name: st
     meant = fault.remedy.removeprefix("did you mean ").split("?")[0]
     assert meant == "data/reviews.csv"
     assert read_file(meant, DataConfig(train=meant), Faults()) is not None
+
+
+# --- Options of the hub ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", [{"subset": "en"}, {"revision": "main"}, {"streaming": True}])
+@pytest.mark.parametrize("name", ["data/reviews.csv", "demo:sentiment_en"])
+def test_options_that_only_the_hub_heeds_are_refused_for_files(
+    asked_for: list[str], name: str, option: dict[str, object]
+) -> None:
+    _, faults = splits(DataConfig.model_validate({"train": name, **option}))
+    (key,) = option
+    assert faults == [f"data.hub_option_of_files option={key} name={name}"]
+    assert asked_for == []
+
+
+def test_options_of_the_hub_are_heeded_where_one_split_is_there(asked_for: list[str]) -> None:
+    config = DataConfig(train="hub:sst2", test="data/reviews.csv", subset="en")
+    _, faults = splits(config)
+    assert faults == [] and asked_for == ["sst2"]

@@ -32,6 +32,8 @@ def find_sources(
 ) -> dict[str, Callable[[], Table | None]]:
     """A reader for each split that exists; splits to be cut off the training data have none."""
     named = {"train": config.train, "validation": config.validation, "test": config.test}
+    if not any(_is_on_hub(name) for name in named.values() if name is not None):
+        _refuse_hub_options(config, faults)
     readers: dict[str, Callable[[], Table | None]] = {}
     for split, name in named.items():
         if name is None:
@@ -87,7 +89,7 @@ def _readers_of(
         return _readers_of_folder(path, name, config, faults, read)
     if path.exists():
         return {"train": lambda: read(path, name, config, faults)}
-    if name.startswith("hub:") or not _is_missing_here(name):
+    if _is_on_hub(name):
         return readers_of_dataset(name.removeprefix("hub:"), config, faults, local=False)
     faults.add(
         "data.file_missing",
@@ -97,6 +99,27 @@ def _readers_of(
         remedy=_nearest(path),
     )
     return {}
+
+
+def _is_on_hub(name: str) -> bool:
+    """Whether a name is that of a data set on the hub, by a word before it or for want of a file."""
+    if name.startswith("demo:") or Path(name).expanduser().exists():
+        return False
+    return name.startswith("hub:") or not _is_missing_here(name)
+
+
+def _refuse_hub_options(config: DataConfig, faults: Faults) -> None:
+    """Options of hub data sets, which nothing else would heed."""
+    for option in ("subset", "revision", "streaming"):
+        if getattr(config, option):
+            faults.add(
+                "data.hub_option_of_files",
+                "'data.{option}' is for data sets on the hub, and '{name}' is none",
+                None,
+                "remove it, or write the data set as hub:NAME",
+                option=option,
+                name=config.train,
+            )
 
 
 def _is_missing_here(name: str) -> bool:
