@@ -64,6 +64,7 @@ def medians(rounds: list[Times]) -> Times:
 def tune(place: Place) -> None:
     """A run whose model answers."""
     make_files(place)
+    shutil.rmtree(_tuned(place), ignore_errors=True)
     timed(train(place, _tuned(place), "training.max_steps=2", "evaluation.untrained=false"), place)
 
 
@@ -74,7 +75,7 @@ def train(place: Place, run: Path, *more: str) -> Command:
 
 
 def _tuned(place: Place) -> Path:
-    return place.folder / "tuned"
+    return place.folder / "answering"  # other rows have models of their own
 
 
 # --- Until a process ends, or has taken a step ------------------------------------

@@ -204,6 +204,29 @@ def test_a_start_is_timed_until_its_process_ends_or_has_left_a_line(tmp_path: Pa
         start._until([sys.executable, "-c", "raise SystemExit('no such thing')"], one, status=2)
 
 
+def test_the_model_of_starts_is_in_no_folder_of_another_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bench is run as a whole, row after row in one place, and no run is overwritten."""
+    made: list[str] = []
+
+    def note(command: place.Command, at: place.Place) -> place.Taken:
+        words = [str(word) for word in command]
+        made.extend(word for word in words if word.startswith("output_dir="))
+        if "train" not in words:
+            raise place.Failed("enough")
+        return place.Taken(1.0, 1.0, 1, "")
+
+    monkeypatch.setattr(start, "timed", note)
+    monkeypatch.setattr(classifiers, "timed", note)
+    monkeypatch.setattr(classifiers, "with_peers", lambda at: None)
+    start.tune(here(tmp_path))
+    with pytest.raises(place.Failed, match="enough"):
+        classifiers.answered(here(tmp_path), {})
+    folders = [word for word in made if word.startswith(f"output_dir={tmp_path}")]
+    assert folders[0] not in folders[1:] and folders[-1] != folders[0]
+
+
 def test_the_first_round_of_starts_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,7 +102,7 @@ def _readers_of(
 
 
 def _is_on_hub(name: str) -> bool:
-    """Whether a name is that of a data set on the hub, by a word before it or for want of a file."""
+    """Whether a name means a data set on the hub: it says so, or is no file and looks like none."""
     if name.startswith("demo:") or Path(name).expanduser().exists():
         return False
     return name.startswith("hub:") or not _is_missing_here(name)

@@ -44,21 +44,23 @@ def outputs_and_features(
             batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
             with last_states(model) as read:
                 part = problem.objective.outputs(model, batch).float().cpu().numpy()
-            mean_BH = _means(read, batch).cpu().numpy()
+            in_order = problem.codec.pairs_of_rows
+            mean_BH = _means(read, batch, in_order).cpu().numpy()
             outputs |= zip(indices.tolist(), part, strict=True)
             features |= zip(indices.tolist(), mean_BH, strict=True)
     number = range(len(examples))
     return np.stack([outputs[i] for i in number]), np.stack([features[i] for i in number])
 
 
-def _means(read: list[Read], batch: Batch) -> torch.Tensor:
-    """The mean of each text's last states (B, H); of its windows' means, where it has several."""
+def _means(read: list[Read], batch: Batch, in_order: bool) -> torch.Tensor:
+    """The mean of each text's last states (B, H); of its rows' means, where it has several."""
     if WINDOWS not in batch:
         states_BTH, mask_BT = read[-1]
         return pool(states_BTH.float(), mask_BT, "mean")
     means_RH = torch.cat([pool(states.float(), mask, "mean") for states, mask in read])
-    order_R = reading_order(batch["attention_mask"])
-    return mean_of_rows(means_RH[order_R.argsort()], batch[WINDOWS])
+    if not in_order:
+        means_RH = means_RH[reading_order(batch["attention_mask"]).argsort()]
+    return mean_of_rows(means_RH, batch[WINDOWS])
 
 
 @contextmanager

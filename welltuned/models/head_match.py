@@ -104,7 +104,7 @@ def match_head(
         return None
     config = skeleton.config
     before, labels = label_names(own), label_names(config)
-    alike = architecture == target and _pooling(own) == _pooling(config)
+    alike = architecture == target and _reads(own) == _reads(config)
     output = output_layer(skeleton, anatomy.head, len(labels)) if alike else None
     number = _gives_number(config)
     rows: tuple[int | None, ...] = (None,) * len(labels)
@@ -148,8 +148,9 @@ def _gives_number(config: Any) -> bool:
     return config.problem_type in (None, "regression")
 
 
-def _pooling(config: Any) -> str | None:
-    return getattr(config, "pooling", None)
+def _reads(config: Any) -> tuple[str | None, str]:
+    """What a head reads of a text, and how of two."""
+    return getattr(config, "pooling", None), getattr(config, "pair", "together")
 
 
 # --- Weights ------------------------------------------------------------------------

@@ -21,7 +21,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 class PooledConfig(PreTrainedConfig):
-    """The trunk's own config, how its hidden states are pooled, and the labels."""
+    """The trunk's own config, how its hidden states are pooled, and the labels.
+
+    `pair: separate` says that rows are texts of pairs, which follow each other.
+    """
 
     model_type = "welltuned-pooled"
     sub_configs: ClassVar[dict[str, Any]] = {"trunk": AutoConfig}
@@ -31,11 +34,13 @@ class PooledConfig(PreTrainedConfig):
         trunk: PreTrainedConfig | dict[str, Any] | None = None,
         pooling: str = "mean",
         classifier_dropout: float | None = None,
+        pair: str = "together",
         **kwargs: Any,
     ) -> None:
         self.trunk: Any = AutoConfig.for_model(**trunk) if isinstance(trunk, dict) else trunk
         self.pooling = pooling
         self.classifier_dropout = classifier_dropout
+        self.pair = pair
         if self.trunk is not None:
             kwargs.setdefault("pad_token_id", self.trunk.pad_token_id)
         super().__init__(**kwargs)
@@ -46,7 +51,10 @@ class PooledConfig(PreTrainedConfig):
 
 
 class PooledForSequenceClassification(PreTrainedModel):
-    """trunk -> pooled hidden state (B, H) -> dropout -> linear layer (B, labels)."""
+    """trunk -> pooled hidden state (B, H) -> dropout -> linear layer (B, labels).
+
+    Where pairs are read separately, B rows give B/2 answers, of `compare_pairs`.
+    """
 
     config_class = PooledConfig
     supports_gradient_checkpointing = True
@@ -72,7 +80,8 @@ class PooledForSequenceClassification(PreTrainedModel):
             dropout = getattr(config.trunk, "hidden_dropout_prob", 0.0)
         self.dropout = nn.Dropout(dropout)
         num_labels: Any = config.num_labels
-        self.classifier = nn.Linear(config.trunk.hidden_size, num_labels)
+        read = 4 if config.pair == "separate" else 1
+        self.classifier = nn.Linear(read * config.trunk.hidden_size, num_labels)
         self.post_init()
 
     @property
@@ -104,6 +113,8 @@ class PooledForSequenceClassification(PreTrainedModel):
             kwargs.setdefault("position_ids", positions)  # else padding would be counted
         outputs = self.base_model(input_ids=input_ids, attention_mask=attention_mask, **kwargs)
         pooled = pool(outputs.last_hidden_state, attention_mask, self.config.pooling)
+        if self.config.pair == "separate":
+            pooled = compare_pairs(pooled)
         logits = self.classifier(self.dropout(pooled))
         loss = None
         if labels is not None:
@@ -115,6 +126,17 @@ class PooledForSequenceClassification(PreTrainedModel):
 
 def _is_padded_left(mask_BT: torch.Tensor | None) -> TypeGuard[torch.Tensor]:
     return mask_BT is not None and mask_BT.ndim == 2 and not bool(mask_BT[:, 0].all())
+
+
+def compare_pairs(pooled_RH: torch.Tensor) -> torch.Tensor:
+    """What is read of two vectors that follow each other (R/2, 4 H).
+
+    Both, how far they are apart in each feature, and their product (Conneau et al. 2017, arXiv
+    1705.02364).
+    """
+    first_BH, second_BH = pooled_RH[0::2], pooled_RH[1::2]
+    apart_BH = (first_BH - second_BH).abs()
+    return torch.cat([first_BH, second_BH, apart_BH, first_BH * second_BH], dim=-1)
 
 
 def pool(hidden_BTH: torch.Tensor, mask_BT: torch.Tensor | None, pooling: str) -> torch.Tensor:

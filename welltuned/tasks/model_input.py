@@ -30,6 +30,11 @@ class ModelInput:
         """Whether a row is more than the ids of its tokens."""
         return False
 
+    @property
+    def pairs_of_rows(self) -> bool:
+        """Whether each example is two rows, which a model reads at once and in their order."""
+        return False
+
     def check_model(self, anatomy: Anatomy) -> Iterator[Fault]:
         """Yield why a model cannot read what is encoded."""
         yield from ()

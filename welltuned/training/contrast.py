@@ -130,6 +130,8 @@ def _beyond_contrast(
         )
     if config.task.cutting.in_windows:
         yield "it compares texts as one row of tokens each", "set task.long=head_tail"
+    elif problem.codec.pairs_of_rows:
+        yield "it compares texts as one row of tokens each", "remove task.pair"
     if problem.codec.more_than_tokens:
         yield "it compares texts by their tokens alone", "remove task.encoding"
     if distributed.processes() > 1 or training.sharding is not None:

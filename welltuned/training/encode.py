@@ -123,7 +123,8 @@ def encode_splits(
     examples = {split: encoded(split) for split in read}
     _note_left_out(examples, max_length, data)
     _note_lengths(examples, max_length, data)
-    note_windows(examples, data)
+    if not problem.codec.pairs_of_rows:  # those rows are no windows
+        note_windows(examples, data)
     _note_unknown(tokenizer, examples, data)
     if (picture := problem.codec.picture(data.train)) is not None:
         data.facts.task["picture"] = picture

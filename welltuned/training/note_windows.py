@@ -18,7 +18,7 @@ MOST = 128
 
 
 def note_windows(examples: Mapping[str, Examples], data: DataSplits) -> None:
-    """Count texts in windows, by split, in `data.json`.
+    """Count long texts in windows, by split, in `data.json`.
 
     Raises `InputError` where a training text has too many to be learned from at once.
     """

@@ -25,6 +25,7 @@ from welltuned.tasks.classification.multi_label import MultiLabel
 from welltuned.tasks.classification.problem import ClassificationProblem
 from welltuned.tasks.classification.regression import Regression
 from welltuned.tasks.classification.rule_reading import read_class_rule, read_label_set_rule
+from welltuned.tasks.classification.separate_pairs import Pairing, single_texts
 from welltuned.tasks.classification.single_label import SingleLabel
 from welltuned.tasks.dataflow import Dataflow
 from welltuned.tasks.dataflow.column import languages_of, with_languages
@@ -87,6 +88,9 @@ class Classification(Task):
         default=None, examples=[{"type": "dataflow", "language": "java"}]
     )
     """How texts are read, where they are more than text: `dataflow` for source code."""
+    pair: Pairing = Field(default="together", examples=["separate"])
+    """How the texts of a pair are read. together: as one row, whose tokens attend to one another;
+    separate: each as a row of its own, with a head over both vectors, for likeness and clones."""
     max_length: int | Literal["auto"] = Field(default="auto", examples=[256])
     """Tokens per example, special tokens included. auto: the model's own limit, at most 512."""
     long: AnyLongTexts = TRUNCATE
@@ -128,6 +132,12 @@ class Classification(Task):
                 "task.long_with_encoding",
                 "'task.long' says how texts are read, and so does 'task.encoding'",
                 "remove one of the two",
+            )
+        if self.pair == "separate" and self.long.in_windows:
+            raise conflict(
+                "task.windows_of_separate_pairs",
+                "'task.pair: separate' reads each text in one row, and not in windows",
+                "set task.long to truncate or head_tail",
             )
         for fault in self._misfits(self.problem):
             raise conflict_of(fault)
@@ -222,6 +232,12 @@ class Classification(Task):
                 "a policy answers by its own probabilities, and not by a decision rule",
                 "remove task.temperature_scaling, task.costs and task.abstain_below",
             )
+        if self.pair == "separate":
+            raise conflict(
+                "rlhf.separate_pairs_unsupported",
+                "a policy reads what it answers in one row, and not two texts separately",
+                "remove task.pair",
+            )
         if self.long.in_windows:
             raise conflict(
                 "rlhf.windows_unsupported",
@@ -254,6 +270,9 @@ class Classification(Task):
         if self.encoding is not None:
             problem = replace(problem, encoding=self.encoding)
             faults.extend(self._unparsed(self.encoding, data))
+        if self.pair == "separate":
+            problem = replace(problem, pair=self.pair)
+            faults.extend(single_texts(data[split] for split in SPLITS))
         if len(faults) > before:
             return None
         data.facts.task = problem.facts(targets)
@@ -283,9 +302,9 @@ class Classification(Task):
     def restore(cls, memory: Mapping[str, Any]) -> Problem:
         labels = Labels.from_dict(memory["labels"])
         problem = PROBLEMS[labels.problem].restored(labels, memory)
-        if (told := memory.get("encoding")) is None:
-            return problem
-        return replace(problem, encoding=Dataflow(**told))
+        if (told := memory.get("encoding")) is not None:
+            problem = replace(problem, encoding=Dataflow(**told))
+        return replace(problem, pair=memory.get("pair", "together"))
 
 
 def _numbered(names: Any) -> dict[str, Any]:

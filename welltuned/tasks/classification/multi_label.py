@@ -57,12 +57,12 @@ class MultiLabel(ClassificationProblem):
 
     @property
     def codec(self) -> LabelSetCodec:
-        return LabelSetCodec(self.labelling, self.long, self.encoding)
+        return LabelSetCodec(self.labelling, self.long, self.encoding, self.pair)
 
     @property
     def objective(self) -> BinaryCrossEntropy:
         weights, gamma = self.class_weights, self.focal_gamma
-        return BinaryCrossEntropy(self.labelling, weights, gamma, long=self.long)
+        return BinaryCrossEntropy(self.labelling, weights, gamma, long=self.long, pair=self.pair)
 
     @property
     def scorer(self) -> LabelSetScorer:

@@ -12,13 +12,20 @@ from pydantic import JsonValue
 
 from welltuned.data.records import Records, Role
 from welltuned.data.table import SPLITS, Table
-from welltuned.errors import Fault, Faults
+from welltuned.data.tokens.windows import WINDOWS
+from welltuned.errors import Fault, Faults, InputError
 from welltuned.models.loading import Head
 from welltuned.schema.messages import Message, message
 from welltuned.tasks.base import Problem
 from welltuned.tasks.classification.columns import ROLES
 from welltuned.tasks.classification.label_columns import LabelReader
 from welltuned.tasks.classification.labels import Labels
+from welltuned.tasks.classification.separate_pairs import (
+    Pairing,
+    each_text,
+    single_texts,
+    two_rows_each,
+)
 from welltuned.tasks.dataflow.column import with_languages
 from welltuned.tasks.dataflow.config import Dataflow
 from welltuned.tasks.dataflow.encoding import encode_code
@@ -40,8 +47,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from welltuned.models.anatomy import Anatomy
-    from welltuned.models.loading import Head
+    from welltuned.models.anatomy import Anatomy, Kind
+    from welltuned.models.loading import Head, Pooling
     from welltuned.tasks.parts import Batch
 
 _UNBALANCED = 3
@@ -57,6 +64,8 @@ class ClassificationProblem(Problem):
     """What is read of long texts."""
     encoding: Dataflow | None = field(default=None, kw_only=True)
     """How source code is read with its data flow; None where texts are read as they are."""
+    pair: Pairing = field(default="together", kw_only=True)
+    """How the texts of a pair are read."""
 
     type: ClassVar[str] = "classification"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
@@ -92,6 +101,8 @@ class ClassificationProblem(Problem):
         memory |= long_texts_memory(self.long)
         if self.encoding is not None:
             memory["encoding"] = self.encoding.model_dump(mode="json")
+        if self.pair != "together":
+            memory["pair"] = self.pair
         return {**memory, "decision_rule": rule} if rule else memory
 
     @classmethod
@@ -107,13 +118,18 @@ class TextCodec(Codec):
     labels: Labels
     long: LongTexts = TRUNCATE
     encoding: Dataflow | None = None
+    pair: Pairing = "together"
 
     roles: ClassVar[tuple[Role, ...]] = ROLES
     expects: ClassVar[str] = "a text, or a tuple of two texts for models that read pairs"
 
     @property
     def reads_plainly(self) -> bool:
-        return self.encoding is None and self.long.reads_plainly
+        return not self.pairs_of_rows and self.encoding is None and self.long.reads_plainly
+
+    @property
+    def pairs_of_rows(self) -> bool:
+        return self.pair == "separate"
 
     @property
     def more_than_tokens(self) -> bool:
@@ -148,14 +164,33 @@ class TextCodec(Codec):
         progress: Callable[[int], None] = lambda done: None,
     ) -> Examples:
         targets = self.read_targets(records, Faults()) if "label" in records else None
+        if not self.pairs_of_rows:
+            read = self._rows(tokenizer, records, max_length, progress)
+            return replace(read, targets=targets)
+        for fault in single_texts([records]):
+            raise InputError(fault)
+        read = self._rows(
+            tokenizer, each_text(records), max_length, lambda rows: progress(rows // 2)
+        )
+        pairs = two_rows_each(len(records))
+        return replace(read, targets=targets, records=records, windows=pairs)
+
+    def _rows(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        records: Records,
+        max_length: int,
+        progress: Callable[[int], None],
+    ) -> Examples:
+        """Records as rows of tokens, and of graphs where there are some."""
         if self.encoding is not None:
             read = encode_code(tokenizer, records, self.encoding, max_length, progress)
-            return GraphExamples(read[0], targets, records, read[1])
+            return GraphExamples(read[0], None, records, read[1])
         pairs = records.columns.get("text_pair")
         encoded, windows = read_texts(
             self.long, tokenizer, records["text"], pairs, max_length, progress
         )
-        return Examples(encoded, targets, records, windows=windows)
+        return Examples(encoded, None, records, windows=windows)
 
     def collate(
         self, examples: Examples, indices: Sequence[int], pad_id: int
@@ -175,7 +210,7 @@ class TextCodec(Codec):
         if self.encoding is not None and self.encoding.language is None:
             return False  # a text by itself does not say its language; a row does
         if not isinstance(given, (tuple, list)):
-            return isinstance(given, str)
+            return isinstance(given, str) and not self.pairs_of_rows
         return len(given) == 2 and all(isinstance(one, str) for one in given)
 
     def records_of(self, inputs: Sequence[Any]) -> Records:
@@ -193,13 +228,21 @@ class PooledObjective(Objective):
 
     labels: Labels
     long: LongTexts = field(default=TRUNCATE, kw_only=True)
+    pair: Pairing = field(default="together", kw_only=True)
 
     problem_type: ClassVar[str]
     """What transformers calls it."""
 
     @property
     def reads_logits(self) -> bool:
-        return not self.long.in_windows
+        return self.pair == "together" and not self.long.in_windows
+
+    def usual_pooling(self, kind: Kind) -> Pooling | None:
+        """Of two rows no probe of one text tells; the mean serves likeness best (Reimers & Gurevych
+        2019, arXiv 1908.10084)."""
+        if self.pair == "together":
+            return None
+        return "last" if kind == "decoder" else "mean"
 
     def head(self, base: PreTrainedConfig, pooling: str) -> Head:
         from transformers import AutoModelForSequenceClassification
@@ -213,12 +256,14 @@ class PooledObjective(Objective):
             "label2id": {name: i for i, name in enumerate(names)},
             "problem_type": self.problem_type,
         }
+        if pooling == "model" and self.pair == "separate":
+            raise InputError(_own_head_of_pairs())
         require_head_for_labels(base, pooling)
         if pooling == "model":
             self.check_own_head(base)
             config = type(base).from_dict({**base.to_dict(), **labels})
         else:
-            config = PooledConfig(trunk=base, pooling=pooling, **labels)
+            config = PooledConfig(trunk=base, pooling=pooling, pair=self.pair, **labels)
         return Head(AutoModelForSequenceClassification, config)
 
     def check_own_head(self, base: PreTrainedConfig) -> None:
@@ -236,8 +281,21 @@ class PooledObjective(Objective):
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        if self.pair == "separate":
+            rows = {name: tensor for name, tensor in inputs.items() if name != WINDOWS}
+            return in_full(model(**rows).logits)
         number = len(self.labels.names)
         return self.long.outputs(lambda rows: in_full(model(**rows).logits), inputs, number)
+
+
+def _own_head_of_pairs() -> Fault:
+    return Fault(
+        "task.separate_pairs_of_own_head",
+        "'task.pair: separate' needs a head over two vectors, and a family's own reads one",
+        None,
+        "set task.pooling to mean, first or last (no encoder-decoder has these), or remove "
+        "task.pair",
+    )
 
 
 # --- Facts of classes -------------------------------------------------------------------

@@ -64,11 +64,11 @@ class Regression(ClassificationProblem):
 
     @property
     def codec(self) -> NumberCodec:
-        return NumberCodec(self.labelling, self.long, self.encoding)
+        return NumberCodec(self.labelling, self.long, self.encoding, self.pair)
 
     @property
     def objective(self) -> LeastSquares:
-        return LeastSquares(self.labelling, long=self.long)
+        return LeastSquares(self.labelling, long=self.long, pair=self.pair)
 
     @property
     def scorer(self) -> NumberScorer:

@@ -59,12 +59,14 @@ class SingleLabel(ClassificationProblem):
 
     @property
     def codec(self) -> ClassCodec:
-        return ClassCodec(self.labelling, self.long, self.encoding)
+        return ClassCodec(self.labelling, self.long, self.encoding, self.pair)
 
     @property
     def objective(self) -> CrossEntropy:
         weights, smoothing, gamma = self.class_weights, self.label_smoothing, self.focal_gamma
-        return CrossEntropy(self.labelling, weights, smoothing, gamma, long=self.long)
+        return CrossEntropy(
+            self.labelling, weights, smoothing, gamma, long=self.long, pair=self.pair
+        )
 
     @property
     def scorer(self) -> ClassScorer:

@@ -14,14 +14,25 @@ from welltuned.tasks.examples import Examples
 
 @dataclass(frozen=True)
 class GraphExamples(Examples):
-    """N rows of tokens, each with a graph whose nodes stand behind them."""
+    """Rows of tokens, each with a graph whose nodes stand behind them."""
 
     graphs: Graphs
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens and nodes per example (N)."""
+        """Tokens and nodes per example (N), those of all its rows."""
+        lengths = self._row_lengths
+        return lengths if self.windows is None else self.windows.positions(lengths)
+
+    @property
+    def _row_lengths(self) -> np.ndarray:
         return self.encoded.lengths + self.graphs.counts
+
+    def example_of(self, row: int) -> int:
+        """The example that has this row."""
+        if self.windows is None:
+            return row
+        return int(np.searchsorted(self.windows.starts, row, side="right")) - 1
 
     @property
     def follows_from_tokens(self) -> bool:
@@ -33,12 +44,14 @@ class GraphExamples(Examples):
 
     def take(self, indices: Sequence[int]) -> GraphExamples:
         """The examples at `indices`, in that order."""
+        encoded, windows = self._whole(indices)
         return replace(
             self,
-            encoded=self.encoded.take(indices),
+            encoded=encoded,
             targets=None if self.targets is None else self.targets[list(indices)],
             records=self.records.take(indices),
-            graphs=self.graphs.take(indices),
+            graphs=self.graphs.take(self.rows_of(indices)),
+            windows=windows,
         )
 
     def join(self, other: Examples) -> GraphExamples:
@@ -51,6 +64,7 @@ class GraphExamples(Examples):
             targets=both.targets,
             records=both.records,
             graphs=self.graphs.join(other.graphs),
+            windows=both.windows,
         )
 
     def padded(self, indices: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
@@ -61,14 +75,16 @@ class GraphExamples(Examples):
         """
         from welltuned.models.graph_attention import GRAPH  # brings torch
 
-        tokens_B = self.encoded.lengths[list(indices)]
-        width = int(self.lengths[list(indices)].max())
-        real_BL, where = ragged.grid(self.encoded.offsets, indices, width)
+        rows = list(self.rows_of(indices))
+        tokens_B = self.encoded.lengths[rows]
+        width = int(self._row_lengths[rows].max())
+        real_BL, where = ragged.grid(self.encoded.offsets, rows, width)
         ids_BL = np.full(real_BL.shape, pad_id, dtype=np.int64)
         ids_BL[real_BL] = self.encoded.ids[where]
-        masks = [self.graphs.mask(i, int(n), width) for i, n in zip(indices, tokens_B, strict=True)]
+        masks = [self.graphs.mask(i, int(n), width) for i, n in zip(rows, tokens_B, strict=True)]
         return {
             "input_ids": ids_BL,
             "attention_mask": real_BL.astype(np.int64),
             GRAPH: np.stack(masks),
+            **self.window_table(indices),
         }

@@ -40,11 +40,12 @@ def graph_notes(examples: GraphExamples, split: str) -> list[Message]:
     for note, say in told.items():
         rows = examples.graphs.rows_noted(note)
         if len(rows):
+            lines = [examples.records.lines[examples.example_of(int(row))] for row in rows]
             values = {
                 "split": split,
                 "number": len(rows),
-                "share": len(rows) / len(examples),
-                "lines": some_lines([examples.records.lines[row] for row in rows]),
+                "share": len(rows) / len(examples.encoded),
+                "lines": some_lines(list(dict.fromkeys(lines))),
             }
             notes.append(say(values))
     return notes
