@@ -1,8 +1,8 @@
 """Pairs whose texts are read separately: each a row of its own, and a head over both vectors.
 
 The rows of a pair follow each other, the first text's first, so that a batch of B pairs is one of
-2 B rows to which a model gives B answers. No token of one text attends to the other: what is right
-for clones and likeness, and is found by half the length, is less where words have to be compared.
+2 B rows to which a model gives B answers. No token of one text attends to the other, which suits
+clones and likeness, in rows of half the length; where words have to be compared it finds less.
 """
 
 from __future__ import annotations
