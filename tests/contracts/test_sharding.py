@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from contracts.test_separate_pairs import make_pairs
 from forking import Forks, ranks, train_as_rank, train_each_as_rank
 from resuming import differing, left_by, losses
-from support import STRATEGIES, config_values, tune
+from support import STRATEGIES, config_values, tune, write_rows
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_tensors, newest_checkpoint
 
@@ -28,8 +29,11 @@ def tasks(tiny: Any, causal: Any, few: str, instructions: str, preferences: str)
     """By name what is trained: a model, data, a strategy, and other parts of a config."""
     lora = {"type": "lora", "r": 4}
     generation = {"task": {"type": "generation", "decoding": {"max_new_tokens": 4}}}
+    pairs = write_rows(Path(few).with_name("pairs.jsonl"), make_pairs(40))
+    separate = {"task": {"pooling": "mean", "pair": "separate"}}
     return {
         "classification": (tiny("bert", **DRY), few, "full", {"task": {"pooling": "mean"}}),
+        "pairs": (tiny("bert", **DRY), pairs, "full", separate),
         "gradual": (tiny("bert", **DRY), few, STRATEGIES["gradual"], {"task": {"pooling": "mean"}}),
         "generation": (causal("llama"), instructions, lora, generation),
         "whole generator": (causal("gpt2"), instructions, "full", generation),
