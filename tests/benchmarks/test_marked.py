@@ -10,7 +10,7 @@ PARTS = {
     "comparisons": ("verdicts", "real verdicts"),
     "cross-validation": ("covered",),
     "decision-rules": ("measured",),
-    "hard-data": ("few labels", "long texts", "near-duplicates", "sizes"),
+    "hard-data": ("dataflow", "few labels", "long texts", "near-duplicates", "sizes"),
     "labels": ("next texts", "suspects"),
     "language-models": ("beside trl", "middle_grpo", "peft comparison", "quantised bases"),
     "performance": ("rows", "phases", "start", "limit", "scaling"),
