@@ -169,8 +169,9 @@ def test_a_thread_looks_while_a_run_is_at_work(monkeypatch: pytest.MonkeyPatch) 
         assert threading.active_count() == threads + 1
         assert outer.said.wait(10)
     assert threading.active_count() == threads and not inner.heard
-    what, thread = outer.heard[-1]
-    assert what == "loading the model" and thread is not threading.current_thread()
+    # Between the phase and the end of the run it may look once more.
+    assert "loading the model" in [what for what, _ in outer.heard]
+    assert threading.current_thread() not in [thread for _, thread in outer.heard]
 
 
 def test_who_does_not_listen_needs_no_thread() -> None:
