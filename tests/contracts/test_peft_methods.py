@@ -31,6 +31,7 @@ from welltuned.deployment.export.run_export import export_run
 from welltuned.engines import hf_trainer, torch_loop
 from welltuned.engines.snapshot import Snapshot
 from welltuned.strategies.peft_library.methods import possible_methods
+from welltuned.training.forecast import rehearsal
 from welltuned.training.forecast.rehearsal import Rehearsal
 
 # FRoD's core is sparse, of which torch tells every program once.
@@ -170,6 +171,18 @@ def test_a_forecast_counts_what_trains(method: str, family: str, tiny: Any, few:
     assert planned.trainable == sum(weight.numel() for weight in trains)
     trace = planned.step([np.array([0, 1])])
     assert trace.peak > planned.weight_bytes
+
+
+def test_weights_are_made_up_for_a_method_that_reads_them_but_not_for_a_large_model(
+    tiny: Any, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = loaded_for(tiny("bert"), few, options_of("adamss"), training=STEPS)
+    asked = real.prepared, real.config.strategy, torch.device("cpu")
+    planned = Rehearsal.of(*asked)
+    assert all(weight.is_meta for weight in planned.model.parameters())
+    monkeypatch.setattr(rehearsal, "_MOST_MADE_UP", planned.weights // 2)
+    with pytest.raises(NotImplementedError):
+        Rehearsal.of(*asked)
 
 
 @pytest.mark.parametrize(
