@@ -152,10 +152,10 @@ def _row(name: str, way: str, found: dict[str, Any], language: str) -> Sequence[
 ASKED = ("labels", "strategy", "model", "seeds", "epochs", "most_texts", "max_length")
 MADE_OF = {
     "en": "{labels:,} labels, `{strategy}`, `{model}`, at most {max_length} tokens; at most "
-    "{most_texts:,} training texts of each set were read, {epochs:g} times over; means of {seeds} "
-    "seeds. {cpu}, {cores} × CPU; {versions}; {date}.",
-    "zh": "{labels:,} 个标签，`{strategy}`，`{model}`，至多 {max_length} 个词元；每个数据集至多读 "
-    "{most_texts:,} 条训练文本，读 {epochs:g} 遍；{seeds} 个种子的均值。"
+    "{most_texts:,} texts of each set were read besides those with labels; passes over them: "
+    "{epochs:g}; seeds: {seeds}. {cpu}, {cores} × CPU; {versions}; {date}.",
+    "zh": "{labels:,} 个标签，`{strategy}`，`{model}`，至多 {max_length} 个词元；"
+    "每个数据集除带标签的文本外至多读 {most_texts:,} 条文本；遍数：{epochs:g}；种子数：{seeds}。"
     "{cpu}，{cores} × CPU；{versions}；{date}。",
 }
 
