@@ -22,7 +22,7 @@ import numpy as np
 
 import welltuned as wt
 from marked import as_table, pages, write_parts
-from speed.place import circumstances, read_lines
+from speed.place import circumstances, read_lines, versions_of
 from welltuned.metrics.intervals import percentile_interval, resampled_sums
 from welltuned.runs.comparison_folder import Comparison
 
@@ -162,7 +162,7 @@ MADE_OF = {
 
 def part_of(kept: Mapping[str, Any], language: str) -> str:
     """The table, and what it was made of."""
-    versions = ", ".join(f"{name} {number}" for name, number in kept["versions"].items())
+    versions = versions_of(kept)
     told = {**kept, **kept["asked"], "versions": versions}
     return f"{table(kept['sets'], language)}\n\n{MADE_OF[language].format(**told)}"
 

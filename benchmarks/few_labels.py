@@ -45,6 +45,7 @@ from speed.place import (
     read_lines,
     script,
     timed,
+    versions_of,
     welltuned,
     write_lines,
 )
@@ -242,7 +243,7 @@ def table(record: dict[str, Any], language: str) -> str:
         rows += [cells(done, name, shots) for name in _of(done, 0)]
         rows.append([EVERY[language], str(shots), *["–"] * 4, *over_sets(done, shots), "–"])
     measured_with = record["with"]
-    versions = ", ".join(f"{name} {one}" for name, one in measured_with["versions"].items())
+    versions = versions_of(measured_with)
     stop, dot = ("；", "。") if language == "zh" else ("; ", ".")
     where = stop.join([measured_with["cpu"], versions, measured_with["date"]]) + dot
     return f"{as_table(HEADS[language], rows, left=2)}\n\n{where}"

@@ -36,7 +36,17 @@ from language_model_works import (
     rows_of,
 )
 from marked import as_table, pages, write_parts
-from speed.place import ROOT, SPLITS, Place, circumstances, script, timed, welltuned, write_lines
+from speed.place import (
+    ROOT,
+    SPLITS,
+    Place,
+    circumstances,
+    script,
+    timed,
+    versions_of,
+    welltuned,
+    write_lines,
+)
 
 RESULTS = ROOT / "benchmarks/results/language_models.json"
 RATE = 1e-5
@@ -194,7 +204,7 @@ HEADS = {
 def table(results: Mapping[str, Any], language: str) -> str:
     """What was measured, as the page shows it."""
     rows = [_line(WORKS[name], found, language) for name, found in results["works"].items()]
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    versions = versions_of(results)
     machine = f"{results['cpu']}, {results['cores']} × CPU; {versions}; {results['date']}"
     return as_table(HEADS[language], rows, left=1) + f"\n\n{machine}."
 

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from marked import ROOT, as_table, pages, write_parts
-from speed.place import SPLITS, Place, circumstances, read_lines, timed, welltuned, write_lines
+from speed.place import (
+    SPLITS,
+    Place,
+    circumstances,
+    read_lines,
+    timed,
+    versions_of,
+    welltuned,
+    write_lines,
+)
 from welltuned.rlhf.rewards.final_number import final_number
 
 RESULTS = ROOT / "benchmarks/results/peft_comparison.json"
@@ -138,7 +147,7 @@ def table(results: Mapping[str, Any], language: str) -> str:
         answers = f"{before['right']} / {found['asked']}"
         loss = f"{before['loss']:.3f}"
         rows.insert(0, [AS_IT_WAS[language], "0", loss, answers, general, *["–"] * 3])
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    versions = versions_of(results)
     sizes = ", ".join(f"{name} {results['sizes'][name]}" for name in SIZES)
     machine = f"{results['cpu']}, {results['cores']} × CPU; {versions}; {results['date']}"
     return as_table(HEADS[language], rows, left=1) + f"\n\n{sizes}. {machine}."

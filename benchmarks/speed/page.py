@@ -11,7 +11,7 @@ from typing import Any
 
 from marked import with_part
 from speed.limits import AIMED_AT
-from speed.place import ROOT
+from speed.place import ROOT, versions_of
 from speed.rounds import SIDES
 from speed.rows import ROWS
 from speed.start import STARTS, medians
@@ -267,7 +267,7 @@ def made(rows: Sequence[Measured], language: str) -> str:
             examples=f"{one.get('examples', 0):,}",
             cpu=one["cpu"],
             cores=one["cores"],
-            versions=", ".join(f"{name} {number}" for name, number in one["versions"].items()),
+            versions=versions_of(one),
             days=days[0] if len(days) == 1 else f"{days[0]} – {days[-1]}",
         )
         lines.append(text if "examples" in one else re.split("[;；] ?", text, maxsplit=1)[1])

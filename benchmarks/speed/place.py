@@ -180,6 +180,11 @@ def circumstances() -> dict[str, Any]:
     }
 
 
+def versions_of(measured: Mapping[str, Any]) -> str:
+    """The versions among `circumstances`, for a line below a table."""
+    return ", ".join(f"{name} {number}" for name, number in measured["versions"].items())
+
+
 def code() -> str:
     """A hash of the package and of the peers' scripts."""
     digest = hashlib.sha256()
