@@ -32,8 +32,7 @@ def find_sources(
 ) -> dict[str, Callable[[], Table | None]]:
     """A reader for each split that exists; splits to be cut off the training data have none."""
     named = {"train": config.train, "validation": config.validation, "test": config.test}
-    if not any(_is_on_hub(name) for name in named.values() if name is not None):
-        _refuse_hub_options(config, faults)
+    _refuse_hub_options(config, [name for name in named.values() if name is not None], faults)
     readers: dict[str, Callable[[], Table | None]] = {}
     for split, name in named.items():
         if name is None:
@@ -108,18 +107,20 @@ def _is_on_hub(name: str) -> bool:
     return name.startswith("hub:") or not _is_missing_here(name)
 
 
-def _refuse_hub_options(config: DataConfig, faults: Faults) -> None:
+def _refuse_hub_options(config: DataConfig, names: Collection[str], faults: Faults) -> None:
     """Options of hub data sets, which nothing else would heed."""
-    for option in ("subset", "revision", "streaming"):
-        if getattr(config, option):
-            faults.add(
-                "data.hub_option_of_files",
-                "'data.{option}' is for data sets on the hub, and '{name}' is none",
-                None,
-                "remove it, or write the data set as hub:NAME",
-                option=option,
-                name=config.train,
-            )
+    asked = [option for option in ("subset", "revision", "streaming") if getattr(config, option)]
+    if not asked or any(map(_is_on_hub, names)):
+        return
+    for option in asked:
+        faults.add(
+            "data.hub_option_of_files",
+            "'data.{option}' is for data sets on the hub, and '{name}' is none",
+            None,
+            "remove it, or write the data set as hub:NAME",
+            option=option,
+            name=config.train,
+        )
 
 
 def _is_missing_here(name: str) -> bool:

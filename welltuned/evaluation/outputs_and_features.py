@@ -44,8 +44,7 @@ def outputs_and_features(
             batch = to_device(problem.codec.collate(examples, indices.tolist(), pad_id), device)
             with last_states(model) as read:
                 part = problem.objective.outputs(model, batch).float().cpu().numpy()
-            in_order = problem.codec.pairs_of_rows
-            mean_BH = _means(read, batch, in_order).cpu().numpy()
+            mean_BH = _means(read, batch, problem.codec.pairs_of_rows).cpu().numpy()
             outputs |= zip(indices.tolist(), part, strict=True)
             features |= zip(indices.tolist(), mean_BH, strict=True)
     number = range(len(examples))
