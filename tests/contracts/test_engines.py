@@ -59,6 +59,20 @@ def turn(
     return losses, {name: value.detach().clone() for name, value in job.model.named_parameters()}
 
 
+def require_same_turns(one: Any, other: Any) -> None:
+    """Two trainings have equal losses, step by step, and end with equal weights."""
+    (losses, weights), (other_losses, other_weights) = one, other
+    assert [step.loss for step in other_losses.steps] == pytest.approx(
+        [step.loss for step in losses.steps], abs=1e-6
+    )
+    require_same_weights(weights, other_weights)
+
+
+def require_same_weights(weights: Any, others: Any) -> None:
+    for name, value in weights.items():
+        torch.testing.assert_close(others[name], value, atol=1e-6, rtol=1e-5)
+
+
 def quick(chosen: Iterable[str], among: Iterable[str]) -> list[Any]:
     """Each of `among`; those that are not chosen are slow tests, for they share most of their
     code with one that is."""
@@ -89,8 +103,7 @@ def test_the_engines_agree_step_by_step(
         assert (theirs.examples, theirs.tokens) == (ours.examples, ours.tokens)
     assert plain.changes == hf.changes and (strategy != "gradual" or len(plain.changes) > 1)
     assert plain.scores == hf.scores
-    for name, value in weights.items():
-        torch.testing.assert_close(hf_weights[name], value, atol=1e-6, rtol=1e-5)
+    require_same_weights(weights, hf_weights)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +124,7 @@ def test_the_engines_agree_on_generation(
         turn(engine, causal("llama"), instructions, strategy, tmp_path, task=task, **training)
         for engine in (torch_loop, hf_trainer)
     ]
-    (plain, weights), (hf, hf_weights) = turns
-    assert [step.loss for step in hf.steps] == pytest.approx(
-        [step.loss for step in plain.steps], abs=1e-6
-    )
-    for name, value in weights.items():
-        torch.testing.assert_close(hf_weights[name], value, atol=1e-6, rtol=1e-5)
+    require_same_turns(*turns)
 
 
 @pytest.mark.parametrize("strategy", quick(["gradual"], ["full", "partial", "gradual"]))
@@ -172,8 +180,7 @@ def test_the_engines_agree_with_every_protection(
         assert theirs.penalty == pytest.approx(ours.penalty, rel=1e-5)
         assert theirs.gradient_norm == pytest.approx(ours.gradient_norm, rel=1e-5)
     assert plain.changes == hf.changes
-    for parameter, value in weights.items():
-        torch.testing.assert_close(hf_weights[parameter], value, atol=1e-6, rtol=1e-5)
+    require_same_weights(weights, hf_weights)
     assert name == "lp_ft" or plain.steps[-2].penalty > 0, "the penalty has grown"
     del parts["protection"]
     free, unbound = turn(torch_loop, model, data, strategy, tmp_path, **parts, **training)
