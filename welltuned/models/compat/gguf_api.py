@@ -6,7 +6,7 @@ from typing import Any
 
 import transformers
 
-__all__ = ["BYTES_AND_WORDS", "known_splittings", "reading_options"]
+__all__ = ["BYTES_AND_WORDS", "known_splittings", "need_no_bos", "reading_options"]
 
 BYTES_AND_WORDS = "gpt-2"
 """The splitting that transformers takes for every name which it does not know."""
@@ -28,3 +28,23 @@ def known_splittings() -> frozenset[str]:
     except ImportError:  # releases before 5.23 look at the architecture
         return frozenset({BYTES_AND_WORDS})
     return frozenset({BYTES_AND_WORDS, *GGUF_PRE_TOKENIZER_SPLITS})
+
+
+def need_no_bos() -> None:
+    """Have transformers read tokenizers of files that name no token for the beginning of a text.
+
+    Releases before 5.23 look for that token in any case, and find the one for the end by it.
+    """
+    try:
+        from transformers.integrations.ggml import GGUFTokenizerSkeleton
+    except ImportError:
+        return
+    told: Any = GGUFTokenizerSkeleton  # what a file names is set on each, and hides this
+    told.bos_token_id = _EndOfText()
+
+
+class _EndOfText:
+    """In place of a token that is not named: the one for the end of a text, or None."""
+
+    def __get__(self, told: object, kind: type) -> Any:
+        return getattr(told, "eos_token_id", None)

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from welltuned.errors import Fault, InputError, Place
-from welltuned.models.compat.gguf_api import known_splittings, reading_options
+from welltuned.models.compat.gguf_api import known_splittings, need_no_bos, reading_options
 from welltuned.models.gguf.header import GGUF, GgufHeader
 from welltuned.models.gguf.rotary import ROPE_FACTORS, find_scaling
 from welltuned.models.gguf.splittings import SPLITTINGS, Splitting
@@ -162,6 +162,7 @@ def _read_tokenizer(
     file: Path, header: GgufHeader, config: PreTrainedConfig
 ) -> PreTrainedTokenizerBase:
     """With the tokens of the file and no others: the reader adds some that its classes have."""
+    need_no_bos()
     with quiet():
         read: Any = AutoTokenizer.from_pretrained(
             file.parent, gguf_file=file.name, trust_remote_code=False
