@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import transformers
+from transformers.integrations import ggml
 
 __all__ = ["BYTES_AND_WORDS", "known_splittings", "need_no_bos", "reading_options"]
 
@@ -35,12 +36,9 @@ def need_no_bos() -> None:
 
     Releases before 5.23 look for that token in any case, and find the one for the end by it.
     """
-    try:
-        from transformers.integrations.ggml import GGUFTokenizerSkeleton
-    except ImportError:
-        return
-    told: Any = GGUFTokenizerSkeleton  # what a file names is set on each, and hides this
-    told.bos_token_id = _EndOfText()
+    told: Any = getattr(ggml, "GGUFTokenizerSkeleton", None)
+    if told is not None:
+        told.bos_token_id = _EndOfText()  # what a file names is set on each, and hides this
 
 
 class _EndOfText:
