@@ -10,17 +10,15 @@ strategy, and differences from truncation are paired, text by text.
 writes the table into docs/hard-data.md and its translation. A quarter of an hour of two cores.
 all-MiniLM-L6-v2, all of which trains, with rows of 48 tokens; one seed.
 
-    python benchmarks/long_texts.py --example
+    python benchmarks/long_texts.py --make FILE
 
-tunes examples/long_texts.yaml on reviews among passages that are in the package, and writes its
-score into the header. `--make FILE` writes those texts alone.
+writes the texts of examples/long_texts.yaml, reviews among passages that are in the package.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import tempfile
@@ -36,7 +34,6 @@ from speed.place import read_lines
 
 PAGES = pages("hard-data")
 PART = "long texts"
-EXAMPLE = ROOT / "examples/long_texts.yaml"
 PLACES = ("start", "middle", "end")
 SIZES = {"train": 600, "validation": 200, "test": 500}
 WORDS = 50
@@ -78,12 +75,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="a folder for long_texts.json")
     parser.add_argument("--write", action="store_true", help="put the table into the documents")
     parser.add_argument("--make", type=Path, default=None, help="write the example's texts")
-    parser.add_argument("--example", action="store_true", help="measure the example")
     asked = parser.parse_args()
     if asked.make is not None:
         write_rows(asked.make, example_rows())
-    elif asked.example:
-        measure_example()
     else:
         measure(asked)
 
@@ -212,26 +206,6 @@ def example_rows() -> list[dict[str, Any]]:
         {**row, "text": joined(row["text"], words, "middle", draw)}
         for row in read(demo / "sentiment_en.jsonl")
     ]
-
-
-def measure_example() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)  # where the example looks for its data
-        write_rows(Path("long_reviews.jsonl"), example_rows())
-        run = wt.train(str(EXAMPLE), observer=wt.Observer())
-        said = measured_line(run.results, run.results["baselines"]["majority"])
-    text = EXAMPLE.read_text(encoding="utf-8")
-    EXAMPLE.write_text(re.sub(r"^# (Not m|M)easured: .*$", said, text, flags=re.M), "utf-8")
-    print(said)
-
-
-def measured_line(results: Any, majority: Any) -> str:
-    test = results["test"]
-    low, high = test["accuracy_ci95"]
-    return (
-        f"# Measured: accuracy {test['accuracy']:.3f}, 95% interval {low:.3f} to {high:.3f}, on "
-        f"held-out texts (majority {majority['accuracy']:.3f})."
-    )
 
 
 # --- Tables ---------------------------------------------------------------------------
