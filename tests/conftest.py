@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,7 +40,9 @@ os.fsync = lambda fd: None  # no test pulls the plug, and a disk may take its ti
 
 os.environ.setdefault("WELLTUNED_ALLOW_IMPORTS", "1")  # files that tests write are their own word
 
-os.environ.setdefault("WELLTUNED_CACHE", tempfile.mkdtemp(prefix="welltuned-cache-"))
+if "WELLTUNED_CACHE" not in os.environ:  # workers have that of the process that started them
+    os.environ["WELLTUNED_CACHE"] = tempfile.mkdtemp(prefix="welltuned-cache-")
+    atexit.register(shutil.rmtree, os.environ["WELLTUNED_CACHE"], ignore_errors=True)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REPORTS = Path(__file__).parent / "reports"
