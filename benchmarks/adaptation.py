@@ -6,8 +6,10 @@ of accuracy on the same test texts, with a paired 95% bootstrap interval over te
 Beside them: how long the reading took, the loss per hidden token before and after, and what was
 forgotten meanwhile. What is there already is not run again, so it may be interrupted.
 
-    python benchmarks/adaptation.py --write                 # some hours of two cores
+    python benchmarks/adaptation.py --record benchmarks/results --write     # hours
     python benchmarks/adaptation.py --sets sentiment_en_mr --seeds 1 --epochs 1 --most-texts 500
+
+A set that was measured in another way before, such as with fewer texts, keeps that row.
 """
 
 from __future__ import annotations
@@ -42,13 +44,14 @@ def unlabelled(folder: Path, out: Path, most: int) -> str:
     return str(file)
 
 
-def variants(strategy: str, new_tokens: int) -> list[dict[str, Any]]:
-    """The same strategy without reading, after it, and with new tokens."""
+def variants(strategy: str, ways: Sequence[str], new_tokens: int) -> list[dict[str, Any]]:
+    """The same strategy without reading, and after it in each way that is asked for."""
     read: dict[str, Any] = {"type": "adapt", "strategy": strategy}
-    found: list[dict[str, Any]] = [{"type": strategy, "name": PLAIN}, {**read, "name": READ}]
-    if new_tokens:
-        found.append({**read, "name": EXTENDED, "adaptation": {"new_tokens": new_tokens}})
-    return found
+    found: dict[str, dict[str, Any]] = {
+        READ: {**read, "name": READ},
+        EXTENDED: {**read, "name": EXTENDED, "adaptation": {"new_tokens": new_tokens}},
+    }
+    return [{"type": strategy, "name": PLAIN}, *(found[way] for way in ways)]
 
 
 def compared(name: str, options: argparse.Namespace) -> Comparison:
@@ -66,7 +69,7 @@ def compared(name: str, options: argparse.Namespace) -> Comparison:
         model=options.model,
         data=data,
         task={"type": "classification", "max_length": options.max_length},
-        strategies=variants(options.strategy, options.new_tokens),
+        strategies=variants(options.strategy, options.ways, options.new_tokens),
         adaptation={"training": reading, "max_length": options.max_length},
         seeds=options.seeds,
         adaptive=False,
@@ -98,7 +101,7 @@ def gain(before_N: np.ndarray, after_N: np.ndarray) -> tuple[float, float, float
 
 
 def summed(comparison: Comparison) -> dict[str, Any]:
-    """A set's figures."""
+    """The figures of a set."""
     rows = {row["name"]: row["slug"] for row in comparison.record["rows"]}
     before_N = hits(comparison, rows[PLAIN])
     found: dict[str, Any] = {"accuracy": float(before_N.mean()), "texts": len(before_N)}
@@ -114,32 +117,37 @@ def summed(comparison: Comparison) -> dict[str, Any]:
 
 HEADS = {
     "en": [
-        "set", "reading", "accuracy without", "gain", "reading takes", "loss", "tokens saved",
-        "kept",
+        "set", "reading", "texts × passes", "accuracy without", "gain", "reading takes", "loss",
+        "tokens saved", "kept",
     ],
-    "zh": ["数据集", "阅读", "不读时的准确率", "增益", "阅读用时", "损失", "省下的词元", "保留"],
+    "zh": [
+        "数据集", "阅读", "文本 × 遍数", "不读时的准确率", "增益", "阅读用时", "损失",
+        "省下的词元", "保留",
+    ],
 }  # fmt: skip
 WORDS = {READ: "阅读", EXTENDED: "阅读并加新词元"}
 
 
-def table(sets: dict[str, Any], language: str) -> str:
-    """All sets, a row for each way of reading."""
+def table(measured: Sequence[Mapping[str, Any]], language: str) -> str:
+    """A row for each set and way of reading."""
+    ordered = sorted(measured, key=lambda one: (one["set"], one["asked"]["most_texts"]))
     rows = [
-        _row(name, way, found, language)
-        for name, found in sets.items()
+        _row(one["set"], way, one, language)
+        for one in ordered
         for way in (READ, EXTENDED)
-        if way in found
+        if way in one
     ]
     return as_table(HEADS[language], rows, left=2)
 
 
-def _row(name: str, way: str, found: dict[str, Any], language: str) -> Sequence[str]:
+def _row(name: str, way: str, found: Mapping[str, Any], language: str) -> Sequence[str]:
     value, low, high = (100 * number for number in found[way]["gain"])
     record = found[way]["adaptation"]
     before = "–" if record["output_layer_built"] else f"{record['loss_before']:.2f}"
     return [
         f"`{name}`",
         WORDS[way] if language == "zh" else way,
+        f"{record['texts']:,} × {record['epochs']:g}",
         f"{found['accuracy']:.3f}",
         f"{value:+.1f} [{low:+.1f}, {high:+.1f}]",
         f"{record['seconds'] / 60:.0f} min",
@@ -150,21 +158,32 @@ def _row(name: str, way: str, found: dict[str, Any], language: str) -> Sequence[
 
 
 ASKED = ("labels", "strategy", "model", "seeds", "epochs", "most_texts", "max_length")
+ALIKE = ("labels", "strategy", "model", "seeds", "max_length")
+"""What all rows of the table have in common."""
 MADE_OF = {
-    "en": "{labels:,} labels, `{strategy}`, `{model}`, at most {max_length} tokens; at most "
-    "{most_texts:,} texts of each set were read besides those with labels; passes over them: "
-    "{epochs:g}; seeds: {seeds}. {cpu}, {cores} × CPU; {versions}; {date}.",
-    "zh": "{labels:,} 个标签，`{strategy}`，`{model}`，至多 {max_length} 个词元；"
-    "每个数据集除带标签的文本外至多读 {most_texts:,} 条文本；遍数：{epochs:g}；种子数：{seeds}。"
+    "en": "{labels:,} labels, `{strategy}`, `{model}`, at most {max_length} tokens; seeds: "
+    "{seeds}. {cpu}, {cores} × CPU; {versions}; {date}.",
+    "zh": "{labels:,} 个标签，`{strategy}`，`{model}`，至多 {max_length} 个词元；种子数：{seeds}。"
     "{cpu}，{cores} × CPU；{versions}；{date}。",
 }
 
 
 def part_of(kept: Mapping[str, Any], language: str) -> str:
     """The table, and what it was made of."""
-    versions = versions_of(kept)
-    told = {**kept, **kept["asked"], "versions": versions}
-    return f"{table(kept['sets'], language)}\n\n{MADE_OF[language].format(**told)}"
+    versions, measured = versions_of(kept), kept["measured"]
+    told = {**kept, **measured[-1]["asked"], "versions": versions}
+    return f"{table(measured, language)}\n\n{MADE_OF[language].format(**told)}"
+
+
+def with_measured(kept: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:
+    """What is kept and can stand in one table with a new measurement, and that one."""
+    asked = new["asked"]
+
+    def stays(old: Mapping[str, Any]) -> bool:
+        same = (old["set"], old["asked"]) == (new["set"], asked)
+        return not same and all(old["asked"][name] == asked[name] for name in ALIKE)
+
+    return [*filter(stays, kept.get("measured", [])), new]
 
 
 def arguments() -> argparse.Namespace:
@@ -179,7 +198,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=float, default=10, help="passes over the texts")
     parser.add_argument("--most-texts", type=int, default=10**6, help="texts that are read")
-    parser.add_argument("--new-tokens", type=int, default=1000, help="0: without that row")
+    parser.add_argument("--ways", nargs="+", default=[READ, EXTENDED], choices=[READ, EXTENDED])
+    parser.add_argument("--new-tokens", type=int, default=1000)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument(
         "--out", type=Path, default=Path("adaptation"), help="what is made on the way"
@@ -192,15 +212,15 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    sets: dict[str, Any] = {}
+    file: Path | None = options.record and options.record / "adaptation.json"
+    kept: dict[str, Any] = json.loads(file.read_text("utf-8")) if file and file.exists() else {}
     asked = {name: getattr(options, name) for name in ASKED}
     for name in options.sets:
-        sets[name] = summed(compared(name, options))
-        print(table({name: sets[name]}, "en"), flush=True)
-        kept = {**circumstances(), "asked": asked, "sets": sets}
-        if options.record is not None:
-            text = json.dumps(kept, indent=1) + "\n"
-            (options.record / "adaptation.json").write_text(text, encoding="utf-8")
+        found = {"set": name, "asked": asked, **summed(compared(name, options))}
+        print(table([found], "en"), flush=True)
+        kept = {**circumstances(), "measured": with_measured(kept, found)}
+        if file is not None:
+            file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         if options.write:
             where = pages("hard-data")
             write_parts(where, "unlabelled", {one: part_of(kept, one) for one in where})
