@@ -51,8 +51,8 @@ def measured_line(results: Mapping[str, Any], tested: int) -> str:
 
 
 def with_line(text: str, line: str) -> str:
-    """An example with the line in place of the one that told of a score, or of none."""
-    return re.sub(r"^# (Not m|M)easured: .*$", lambda _: line, text, count=1, flags=re.M)
+    """An example with the line in place of what its header says at its end of a score."""
+    return re.sub(r"^# (Not m|M)easured: .*(\n#.*)*$", lambda _: line, text, count=1, flags=re.M)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataflow import ENCODINGS, difference, part_of
+from dataflow import ENCODINGS, difference, measured_line, part_of
 
 KEPT = {
     "asked": {"examples": None, "epochs": 2, "max_length": 256, "model": None, "pretraining": 0},
@@ -34,3 +34,14 @@ def test_both_pages_have_the_same_numbers() -> None:
     assert row.split("[")[0] in english and row.split("[")[0] in chinese
     assert english.splitlines()[2] == chinese.splitlines()[2]
     assert "2 seeds" in english and "a random RoBERTa" in english
+
+
+def test_the_example_tells_what_was_measured_and_by_which_model() -> None:
+    runs = {
+        key.replace("code_clone_bcb", "code_defect_devign"): one
+        for key, one in KEPT["runs"].items()
+    }
+    line = measured_line({"runs": runs})
+    assert "accuracy 0.750, tokens alone 0.500" in line and "a small RoBERTa" in line.replace(
+        "\n# ", " "
+    )

@@ -19,7 +19,9 @@ def test_a_score_is_told_with_its_interval_and_what_it_has_to_beat() -> None:
     assert examples.measured_line(RESULTS, 120) == LINE
 
 
-@pytest.mark.parametrize("before", ["# Not measured: nobody did.", "# Measured: accuracy 0.1."])
+@pytest.mark.parametrize(
+    "before", ["# Not measured: nobody did.", "# Measured: accuracy 0.1,\n# alas."]
+)
 def test_a_header_has_one_score_and_the_rest_stays(before: str) -> None:
     text = "# What it is.\n#\n{}\nmodel: tiny  # Measured: no\n"
     assert examples.with_line(text.format(before), LINE) == text.format(LINE)
