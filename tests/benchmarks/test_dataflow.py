@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dataflow import ENCODINGS, difference, measured_line, part_of
 
-KEPT = {
+KEPT: dict[str, Any] = {
     "asked": {"examples": None, "epochs": 2, "max_length": 256, "model": None, "pretraining": 0},
     "runs": {
         f"code_clone_bcb/{way}/{seed}": {
