@@ -204,7 +204,7 @@ def difference(numbers: Sequence[float]) -> str:
 def cells(done: Done, name: str, shots: int) -> list[str]:
     """A set's row of one number of labels."""
     ways = [list(values(done, name, shots, way).values()) for way in (*OURS, PEER)]
-    seconds = [values(done, name, shots, way, "seconds") for way in ("contrastive", PEER)]
+    seconds = [values(done, name, shots, way, "cpu") for way in ("contrastive", PEER)]
     took = " / ".join(f"{statistics.median(s.values()):.0f}" if s else "–" for s in seconds)
     ahead = [difference(ahead_of(done, name, shots, way)) for way in (PEER, "full")]
     return [f"`{name}`", str(shots), *map(mean_of, ways), *ahead, took]
@@ -216,32 +216,36 @@ def over_sets(done: Done, shots: int) -> list[str]:
 
 
 def _each_draw(done: Done, shots: int, way: str) -> list[float]:
-    found = [ahead_of(done, name, shots, way) for name in _of(done, 0)]
+    found = [ahead_of(done, name, shots, way) for name in _sets(done, shots)]
     counts = [len(one) for one in found]
     return (
         [] if not all(counts) else np.mean([one[: min(counts)] for one in found], axis=0).tolist()
     )
 
 
-def _of(done: Done, part: int) -> list[str]:
-    return list(dict.fromkeys(key.split("/")[part] for key in done))
+def _sets(done: Done, shots: int) -> list[str]:
+    """Those that were measured with so many labels."""
+    keys = (key.split("/") for key in done)
+    return list(dict.fromkeys(name for name, its_shots, *_ in keys if int(its_shots) == shots))
 
 
 HEADS = {
     "en": ["set", "labels each", "contrastive", "full", "head", "SetFit", "ahead of SetFit",
-           "ahead of full", "seconds, ours / SetFit"],
+           "ahead of full", "processor seconds, ours / SetFit"],
     "zh": ["数据集", "每类标签数", "contrastive", "full", "head", "SetFit", "领先 SetFit",
-           "领先 full", "秒，我们 / SetFit"],
+           "领先 full", "处理器秒，我们 / SetFit"],
 }  # fmt: skip
 EVERY = {"en": "all sets", "zh": "全部数据集"}
 
 
 def table(record: dict[str, Any], language: str) -> str:
-    """All sets, by the number of labels; below each number its mean over the sets."""
+    """All sets, by the number of labels; below each number its mean over the sets, if several."""
     done, rows = record["done"], []
-    for shots in sorted(map(int, _of(done, 1))):
-        rows += [cells(done, name, shots) for name in _of(done, 0)]
-        rows.append([EVERY[language], str(shots), *["–"] * 4, *over_sets(done, shots), "–"])
+    for shots in sorted({int(key.split("/")[1]) for key in done}):
+        names = _sets(done, shots)
+        rows += [cells(done, name, shots) for name in names]
+        if len(names) > 1:
+            rows.append([EVERY[language], str(shots), *["–"] * 4, *over_sets(done, shots), "–"])
     measured_with = record["with"]
     versions = versions_of(measured_with)
     stop, dot = ("；", "。") if language == "zh" else ("; ", ".")

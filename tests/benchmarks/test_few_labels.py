@@ -16,8 +16,8 @@ from marked import with_part
 def record() -> dict[str, Any]:
     scores = {"contrastive": 0.8, "full": 0.7, "head": 0.75, "setfit": 0.79}
     done = {
-        f"news/{shots}/{draw}/{way}": {"accuracy": score + draw / 100, "seconds": 9.0, "cpu": 9.0}
-        for shots in (16, 8)
+        f"{name}/{shots}/{draw}/{way}": {"accuracy": score + draw / 100, "seconds": 8.0, "cpu": 9.0}
+        for name, shots in (("news", 16), ("news", 8), ("films", 8))
         for draw in range(3)
         for way, score in scores.items()
     }
@@ -61,7 +61,8 @@ def test_draws_are_compared_with_one_another() -> None:
     lines = few_labels.table(record(), "en").splitlines()
     assert lines[2].startswith("| `news` | 8 | 0.810 [0.800, 0.820] |")
     assert "| +1.0 [+1.0, +1.0] | +10.0 [+10.0, +10.0] | 9 / 9 |" in lines[2]
-    assert lines[3].startswith("| all sets | 8 |") and "+1.0 [+1.0, +1.0]" in lines[3]
+    assert lines[4].startswith("| all sets | 8 |") and "+1.0 [+1.0, +1.0]" in lines[4]
+    assert lines[5].startswith("| `news` | 16 |") and lines[6] == "", "one set is no mean over sets"
 
 
 def test_what_is_missing_is_told_by_a_dash() -> None:
