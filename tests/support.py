@@ -13,7 +13,7 @@ import pytest
 
 from welltuned.artifact.manifest import CARD
 from welltuned.models.checksums import write_sums
-from welltuned.training.defaults import defaults_for
+from welltuned.training.preparation.defaults import defaults_for
 
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "modernbert")
 DECODERS = ("gpt2", "llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2")
@@ -384,8 +384,8 @@ def loaded_for(model: Any, data: Any, strategy: Any, **parts: Any) -> Any:
     """A model as a run loads it, in float32 on the CPU; some numbers may still be open."""
     from welltuned.config import run_config_from
     from welltuned.training.observer import Observer
-    from welltuned.training.prepare import prepare
-    from welltuned.training.session import load_session
+    from welltuned.training.preparation.prepare import prepare
+    from welltuned.training.session.session import load_session
 
     config = config_values(model, data, strategy, Path("never-written"), **parts)
     config.setdefault("task", {"pooling": "mean"})

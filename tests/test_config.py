@@ -15,9 +15,9 @@ from welltuned.config import RunConfig, read_run_config, run_config_from
 from welltuned.errors import Fault, Faults, InputError
 from welltuned.strategies import Full, Lora
 from welltuned.tasks import Classification
-from welltuned.training.load_config import load_config
 from welltuned.training.output_folder import prepare_in_folder
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.load_config import load_config
+from welltuned.training.preparation.prepare import prepare
 
 GOOD = "model: some-model\ndata: train.csv\n"
 

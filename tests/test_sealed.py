@@ -20,7 +20,7 @@ from welltuned.runs import Run
 from welltuned.tasks.generation.responder import TextResponder
 from welltuned.training import train
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 TOP = {"type": "partial", "num_blocks": 2}
 SEALED = {"test": False}

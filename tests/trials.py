@@ -22,8 +22,8 @@ from welltuned.experiments.search.config import SweepConfig
 from welltuned.runs import Run
 from welltuned.runs.status import recorded
 from welltuned.schema.validation import expand_shorthand
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.data_cache import DataCache
 
 Ask = Callable[..., SweepConfig]
 

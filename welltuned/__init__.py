@@ -274,7 +274,7 @@ def _pipeline_of(config: Any, values: Mapping[str, Any]) -> object:
 
 def _run_config(config: Any, values: Mapping[str, Any]) -> RunConfig:
     from welltuned.config import RunConfig, run_config_from
-    from welltuned.training.load_config import load_config
+    from welltuned.training.preparation.load_config import load_config
 
     if isinstance(config, RunConfig):
         if not values:

@@ -41,7 +41,7 @@ from welltuned.schema.part import Part
 from welltuned.schema.validation import validate
 from welltuned.strategies import AnyStrategy, Context, ParameterGroup, Progress, Strategy
 from welltuned.tasks import language_modelling
-from welltuned.training.defaults import resolve_parts
+from welltuned.training.preparation.defaults import resolve_parts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

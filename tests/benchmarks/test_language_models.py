@@ -16,7 +16,7 @@ from language_model_works import WORKS, as_ours, questions, rows_of
 from support import write_rows
 from welltuned.config import run_config_from
 from welltuned.rlhf.read_config import load_rlhf_config
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.load_config import load_config
 
 
 def source(folder: Path, name: str, number: int = 6) -> Path:

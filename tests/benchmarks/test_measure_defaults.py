@@ -19,7 +19,7 @@ import yaml
 from welltuned.experiments.search.config import SweepConfig
 from welltuned.schema.validation import expand_shorthand
 from welltuned.strategies import STRATEGIES
-from welltuned.training import defaults
+from welltuned.training.preparation import defaults
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 

@@ -17,7 +17,7 @@ from speed import classifiers, page, place, rounds, rows, start, writers
 from support import short_tune
 from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import read_comparison
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.load_config import load_config
 
 KEPT = bench.read(bench.RESULTS)
 

@@ -13,7 +13,7 @@ from welltuned.cli import demo
 from welltuned.deployment.export.gguf.format import write_gguf
 from welltuned.rlhf.read_config import load_rlhf_config
 from welltuned.runs import Run
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.load_config import load_config
 
 
 def test_every_stage_is_a_line_of_train() -> None:

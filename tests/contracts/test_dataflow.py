@@ -21,7 +21,7 @@ from welltuned.evaluation.outputs_and_features import outputs_and_features
 from welltuned.evaluation.predict import predict_outputs
 from welltuned.models.graph_attention import GRAPH
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 TASK = {"pooling": "mean", "encoding": {"type": "dataflow", "language": "java"}, "max_length": 96}
 QUICK = {"full", "lora", "prompt", "prefix"}

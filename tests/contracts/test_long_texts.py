@@ -30,7 +30,7 @@ from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.strategies import Progress
 from welltuned.tasks import Classification
 from welltuned.tasks.long import Windows
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 LONG = {"type": "windows", "length": 8, "stride": 4}

@@ -31,7 +31,7 @@ from welltuned.models.quantization import held_tensors, scales_of
 from welltuned.runs import Run
 from welltuned.runs.export_schema import read_export
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 KINDS = ("nf4", "int8")

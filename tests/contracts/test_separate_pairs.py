@@ -38,7 +38,7 @@ from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.models.modeling_pooled import compare_pairs, pool
 from welltuned.tasks.long import Windows
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TASK = {"pooling": "mean", "pair": "separate"}

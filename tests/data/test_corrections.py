@@ -14,7 +14,7 @@ from support import make_rows, write_rows
 from welltuned.data.config import DataConfig
 from welltuned.errors import Faults
 from welltuned.tasks import Classification
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 @pytest.fixture

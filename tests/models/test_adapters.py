@@ -20,7 +20,7 @@ from welltuned.tasks.generation.problem import GenerationProblem
 from welltuned.tasks.generation.seq2seq import Seq2SeqProblem
 from welltuned.tasks.masked_language_modelling.problem import MaskedLanguageModellingProblem
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 HEAD = {"type": "partial", "num_blocks": 0}
 

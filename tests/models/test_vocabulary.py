@@ -16,9 +16,9 @@ from welltuned.data.config import DataConfig
 from welltuned.models.config import ModelConfig
 from welltuned.models.vocabulary import add_rows, rows_needed, rows_of, with_rows
 from welltuned.tasks import Classification, Generation
-from welltuned.training.data_cache import DataCache
-from welltuned.training.data_summary import summarise_data
-from welltuned.training.prepare import check_run
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.data_summary import summarise_data
+from welltuned.training.preparation.prepare import check_run
 
 NEW = ["wombat", "quokka", "numbat"]
 

@@ -39,7 +39,7 @@ from welltuned.schema import plugins
 from welltuned.strategies import STRATEGIES
 from welltuned.tasks import TASKS, restore_problem
 from welltuned.tasks.classification.labels import Labels
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 AUTO = {
     "learning_rate": "auto",

@@ -8,7 +8,7 @@ from typing import Any
 from faults import refused
 from support import config_values, write_rows
 from welltuned.config import run_config_from
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 
 def test_judged_prompts_refuse_replay(tiny: Any, tmp_path: Path) -> None:

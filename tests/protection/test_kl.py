@@ -14,7 +14,7 @@ from welltuned.config import run_config_from
 from welltuned.evaluation import kl_reference
 from welltuned.training import retention_steps
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 TASK = {"type": "generation", "max_length": 48}
 SPEAKING = [name for name in STRATEGIES if name != "head"]

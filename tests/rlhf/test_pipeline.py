@@ -26,7 +26,7 @@ from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.rlhf.stages import check_stages
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import load_checkpoint, newest_checkpoint
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 pytestmark = pytest.mark.charts
 
@@ -241,7 +241,7 @@ def test_reports_of_earlier_releases_can_be_written_again(copied: Run, bandit: R
 def test_runs_and_data_can_be_looked_at(bandit: Run) -> None:
     from welltuned.cli.console.runs import describe_runs
     from welltuned.cli.data_request import read_data_request
-    from welltuned.training.data_summary import summarise_data
+    from welltuned.training.preparation.data_summary import summarise_data
 
     rows = {Path(row["run"]).name: row for row in describe_runs(bandit.folder)}
     assert {"run", "sft", "rl"} == set(rows)

@@ -23,7 +23,7 @@ from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import newest_checkpoint
 from welltuned.tasks import TEXT_TASK
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 ROWS = [
     {"prompt": f"What is {i} + 1?", "completion": f" {i + 1}", "answer": i + 1, "more": {"of": i}}

@@ -14,7 +14,7 @@ from welltuned.errors import InputError
 from welltuned.rlhf.config import RlhfConfig
 from welltuned.rlhf.read_config import rlhf_config_from
 from welltuned.rlhf.stages import check_stages, reward_runs, sft_run, unjudged
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 FOLDER = Path("out/stages")
 

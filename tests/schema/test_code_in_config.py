@@ -14,7 +14,7 @@ from welltuned.experiments.comparison.config import read_comparison
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.rlhf.read_config import load_rlhf_config
 from welltuned.rlhf.rewards import JudgeSource
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.load_config import load_config
 
 CONFIG = """model: {name: m, trust_remote_code: true}
 data: d.csv

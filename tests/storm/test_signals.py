@@ -39,7 +39,7 @@ MOMENTS = {
     "loading the model": Moment("welltuned.training.train:load_session"),
     "training": Moment("welltuned.training.observer:Recorder.stepped", call=5, saves=5),
     "the last step": Moment("welltuned.training.observer:Recorder.stepped", call=9, saves=9),
-    "validation": Moment("welltuned.training.session:Session.score", saves=3),
+    "validation": Moment("welltuned.training.session.session:Session.score", saves=3),
     "after a validation": Moment("welltuned.training.observer:Recorder.evaluated", "after"),
     "keeping the best": Moment("welltuned.runs.checkpoints:BestWeights.keep"),
     "the best kept": Moment("welltuned.runs.checkpoints:BestWeights.keep", "after"),

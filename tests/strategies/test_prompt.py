@@ -21,7 +21,7 @@ from support import (
 )
 from welltuned.config import run_config_from
 from welltuned.models.anatomy import Anatomy
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 LENGTH = 5
 PROMPT: dict[str, Any] = {"type": "prompt", "num_virtual_tokens": LENGTH}

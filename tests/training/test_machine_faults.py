@@ -19,8 +19,8 @@ from welltuned.engines import gradients
 from welltuned.engines.memory_faults import telling_memory
 from welltuned.models import loading
 from welltuned.runs import Run
-from welltuned.training import session
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
+from welltuned.training.session import session
 from welltuned.training.train import resume_training
 
 FULL = {"type": "full"}

@@ -14,7 +14,8 @@ from spoiling import starve
 from support import config_values, session_for
 from welltuned.config import run_config_from
 from welltuned.runs import Run
-from welltuned.training import rehearse, session
+from welltuned.training import rehearse
+from welltuned.training.session import session
 from welltuned.training.train import run_training
 
 FULL = {"type": "full"}

@@ -20,7 +20,7 @@ from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.resumable_folder import enter
 from welltuned.schema.secrets import MASK
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.load_config import load_config
 from welltuned.training.train import run_training
 
 BY_FORM, BY_KEY = "hf_PlantedPlantedPlanted0123456789", "plantedcorrecthorse"

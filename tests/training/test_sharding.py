@@ -12,7 +12,7 @@ from support import config_values
 from welltuned.config import run_config_from
 from welltuned.errors import InputError
 from welltuned.rlhf.stage_config import SftStage
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 
 def asked(tiny: Any, few: str, folder: Path, **parts: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from support import config_values
 from welltuned.config import run_config_from
 from welltuned.engines.config import TrackerName
 from welltuned.errors import Faults
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 from welltuned.training.trackers import TRACKERS, check_trackers
 
 

@@ -26,12 +26,12 @@ from welltuned.errors import InputError, RunFailed, Stopped
 from welltuned.models import loading
 from welltuned.runs import Run
 from welltuned.runs.checkpoints import is_whole, load_checkpoint, newest_checkpoint
-from welltuned.training import session
 from welltuned.training import train as pipeline
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 from welltuned.training.results import evaluate_run
-from welltuned.training.session import LoadedModel, Session
+from welltuned.training.session import session
+from welltuned.training.session.session import LoadedModel, Session
 
 HEAD = {"type": "partial", "num_blocks": 0}
 MEAN = {"pooling": "mean"}

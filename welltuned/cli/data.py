@@ -42,7 +42,7 @@ def data_command(
     `data CONFIG` is short for this.
     """
     from welltuned.cli.data_request import read_data_request
-    from welltuned.training.data_summary import summarise_data
+    from welltuned.training.preparation.data_summary import summarise_data
 
     asked = read_data_request(*split_arguments(arguments))
     summary = summarise_data(asked.data, asked.task, asked.model)
@@ -91,7 +91,7 @@ def _find_suspects(file: str | None, overrides: list[str]) -> Path:
 
     from welltuned.experiments.labels.config import SuspectsSettings, part_arguments
     from welltuned.schema.validation import read_settings
-    from welltuned.training.load_config import load_config
+    from welltuned.training.preparation.load_config import load_config
 
     if file is not None and _is_judged(Path(file).expanduser(), overrides):
         from welltuned.experiments.labels.cell_suspects import check_labels_of_folder

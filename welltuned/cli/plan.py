@@ -74,7 +74,7 @@ def _plan(arguments: list[str] | None, as_json: bool) -> None:
 
             made = plan_pipeline(pipeline, limits, observer.working)
         else:
-            from welltuned.training.load_config import load_config
+            from welltuned.training.preparation.load_config import load_config
 
             config = load_config(file, overrides)
             from welltuned.training.forecast.plan import plan_resources
@@ -95,7 +95,7 @@ def _plan_for(gpus: Gpus, file: str | None, overrides: list[str], as_json: bool)
     from welltuned.cli.console.gpu_plan import render_gpu_plan
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.training.forecast.gpu_plan import plan_gpus
-    from welltuned.training.load_config import load_config
+    from welltuned.training.preparation.load_config import load_config
 
     observer = ConsoleObserver()
     try:

@@ -25,7 +25,7 @@ def probe_command(
     from welltuned.cli.console.probe import render_layer_probe
     from welltuned.cli.console.run import ConsoleObserver, results_console
     from welltuned.reports.probe import write_probe
-    from welltuned.training.load_config import load_config
+    from welltuned.training.preparation.load_config import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()

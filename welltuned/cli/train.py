@@ -80,7 +80,7 @@ def carry_out(file: str | None, overrides: list[str], observer: Observer, comman
             from welltuned.rlhf.pipeline import run_pipeline
 
         return run_pipeline(pipeline, observer, command)
-    from welltuned.training.load_config import load_config
+    from welltuned.training.preparation.load_config import load_config
 
     # What is wrong with it is told before torch is imported, which takes seconds.
     config = load_config(file, overrides)

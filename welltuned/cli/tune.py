@@ -21,7 +21,7 @@ def tune_learning_rate_command(
     The model is left untouched; the curve goes into the output folder.
     """
     from welltuned.cli.console.run import ConsoleObserver, print_lines
-    from welltuned.training.load_config import load_config
+    from welltuned.training.preparation.load_config import load_config
 
     file, overrides = split_arguments(arguments)
     observer = ConsoleObserver()

@@ -30,7 +30,7 @@ from welltuned.schema.part import Part
 from welltuned.schema.validation import validate
 from welltuned.strategies import default_strategy, frugal_strategy, usual_strategies
 from welltuned.tasks import DEFAULT_TASK, RECOGNISED_TASKS, AnyTask, Problem, Task
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 _UNRECOGNISED = {
     "data.column_missing", "data.format_not_recognised", "data.preferences_not_recognised"

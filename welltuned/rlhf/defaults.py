@@ -8,7 +8,7 @@ from welltuned.models.anatomy import Anatomy
 from welltuned.rlhf.algorithms import Algorithm
 from welltuned.strategies import Strategy
 from welltuned.tasks import Problem
-from welltuned.training.defaults import Choice, defaults_for, for_optimizer
+from welltuned.training.preparation.defaults import Choice, defaults_for, for_optimizer
 
 _PASSES = 3
 _LOOKS = 10

@@ -27,9 +27,6 @@ from welltuned.rlhf.stages import check_stages, reward_runs, sft_run
 from welltuned.runs import Run, process_memory
 from welltuned.strategies import Strategy
 from welltuned.strategies.base import END
-from welltuned.training import defaults
-from welltuned.training.data_cache import DataCache
-from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, artifact_bytes, forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.memory import foresee_memory
@@ -37,7 +34,10 @@ from welltuned.training.forecast.plan import PlanRow, ResourcePlan, measured
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.step_counts import positions
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation import defaults
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 _LOOKS = 2
 """Forward passes over what was sampled, beside the judges': of the policy and its reference."""

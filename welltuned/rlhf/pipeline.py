@@ -29,9 +29,9 @@ from welltuned.runs.ownership import owned
 from welltuned.runs.phases import phase
 from welltuned.runs.status import begun, recorded
 from welltuned.training import train as pipeline
-from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import is_interrupted
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.data_cache import DataCache
 from welltuned.training.resume import begin_again, newest_snapshot
 from welltuned.training.waits import telling_waits
 

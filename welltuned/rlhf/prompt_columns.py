@@ -21,7 +21,7 @@ from welltuned.rlhf.rewards import RewardSource
 
 if TYPE_CHECKING:
     from welltuned.rlhf.config import RlhfConfig
-    from welltuned.training.data_cache import DataCache
+    from welltuned.training.preparation.data_cache import DataCache
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from welltuned.rlhf.policy import Policy
 from welltuned.rlhf.prompt_columns import PromptColumns
 from welltuned.rlhf.prompts import Prompts, room_for
 from welltuned.tasks import Problem
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 def collect_prompts(data: DataConfig, problem: Problem, cache: DataCache) -> DataSplits:

@@ -29,11 +29,11 @@ from welltuned.schema import versions
 from welltuned.schema.messages import render_message
 from welltuned.schema.units import size_text
 from welltuned.strategies import Strategy, default_strategy
-from welltuned.training.data_cache import DataCache
-from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
-from welltuned.training.session import build_model
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.defaults import Choice
+from welltuned.training.preparation.prepare import prepare
+from welltuned.training.session.session import build_model
 
 Sources = Sequence[tuple[RewardSource, Path | None]]
 """Judges, each with the run it was trained in, if it was."""

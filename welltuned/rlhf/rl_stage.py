@@ -19,8 +19,8 @@ from welltuned.rlhf.rl_session import RlSession, Sources, make_ready, write_star
 from welltuned.runs import Run, process_memory
 from welltuned.runs.phases import CLOCK, phase
 from welltuned.runs.results_schema import ProofRecord, Scores
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.data_cache import DataCache
 from welltuned.training.results import peak_memory, write_results
 from welltuned.training.trackers.tracking import Tracking, tracking
 

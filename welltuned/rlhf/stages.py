@@ -33,11 +33,11 @@ from welltuned.rlhf.stage_config import Stage
 from welltuned.runs import Run
 from welltuned.strategies import Strategy, default_strategy
 from welltuned.tasks import JUDGE_TASK, Problem
-from welltuned.training.checks import refuse_quantized_base
-from welltuned.training.data_cache import DataCache
-from welltuned.training.optimizer_trial import check_optimizer
 from welltuned.training.output_folder import require_space
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.checks import refuse_quantized_base
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.optimizer_trial import check_optimizer
+from welltuned.training.preparation.prepare import RunPlan, prepare
 from welltuned.training.trackers import check_trackers
 
 T = TypeVar("T")

@@ -11,11 +11,9 @@ _ROOT = Path(__file__).parents[1]
 _CHANGES_RESULTS = (
     "config.py", "data", "schema", "metrics", "models", "strategies", "tasks", "evaluation",
     "protection", "engines", "artifact",
-    "training/auto_tune.py", "training/checks.py", "training/data_cache.py",
-    "training/defaults.py", "strategies/defaults.yaml", "training/encode.py",
-    "training/load_data.py", "training/model_plan.py", "training/prepare.py", "training/results.py",
-    "training/retention_steps.py", "training/session.py", "training/train.py",
-    "training/untouched.py",
+    "training/auto_tune.py", "training/preparation", "training/results.py",
+    "training/retention_steps.py", "training/session", "training/train.py",
+    "strategies/defaults.yaml",
 )  # fmt: skip
 """The folders and files whose code a run's results follow from."""
 _PACKAGES = ("torch", "transformers", "peft")

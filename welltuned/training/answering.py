@@ -22,7 +22,7 @@ from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import Answered
 from welltuned.schema.units import duration_text
 from welltuned.training.observer import Observer
-from welltuned.training.session import LoadedModel
+from welltuned.training.session.session import LoadedModel
 
 _SHARE, _LEAST = 0.25, 60.0
 """auto: such a part of the seconds of training, and no fewer seconds than these."""

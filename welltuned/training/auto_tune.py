@@ -16,9 +16,9 @@ from welltuned.engines.lr_range import STEPS, RangeTest, run_range_test
 from welltuned.engines.optimizers.facts import optimizer_facts
 from welltuned.runs.results_schema import AutoTuned
 from welltuned.schema.messages import render_message
-from welltuned.training.defaults import Choice
 from welltuned.training.observer import Observer
-from welltuned.training.session import LoadedModel, Session
+from welltuned.training.preparation.defaults import Choice
+from welltuned.training.session.session import LoadedModel, Session
 
 Loaded = TypeVar("Loaded", bound=LoadedModel)
 

@@ -19,7 +19,7 @@ from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.engines.linear_head import LinearHead, head_refusal
 from welltuned.errors import Fault, InputError
 from welltuned.runs.results_schema import HeadSolution, Scores
-from welltuned.training.session import Session
+from welltuned.training.session.session import Session
 
 
 def fit_by_contrast(session: Session, job: Job, engine: Callable[[Job], Outcome]) -> Outcome:

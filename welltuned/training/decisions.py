@@ -19,11 +19,11 @@ from welltuned.runs.ownership import is_owned
 from welltuned.schema.differences import differences
 from welltuned.schema.secrets import masked
 from welltuned.schema.versions import RUN_CONFIG
-from welltuned.training.defaults import Choice
+from welltuned.training.preparation.defaults import Choice
 
 if TYPE_CHECKING:
-    from welltuned.training.prepare import RunPlan
-    from welltuned.training.session import Session
+    from welltuned.training.preparation.prepare import RunPlan
+    from welltuned.training.session.session import Session
 
 
 _WITHOUT_EFFECT = ("output_dir", "training.report_to")

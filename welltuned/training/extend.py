@@ -22,7 +22,7 @@ from welltuned.runs.folder import START, next_free
 from welltuned.runs.phases import CLOCK
 from welltuned.runs.status import begun
 from welltuned.training.decisions import changes
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 from welltuned.training.resume import config_of, newest_snapshot, without_best
 
 _LONGER = {"training.num_train_epochs", "training.max_steps"}

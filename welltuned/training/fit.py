@@ -10,7 +10,7 @@ from welltuned.engines.job import Job, Outcome
 from welltuned.engines.lbfgs import fit_by_lbfgs
 from welltuned.schema.import_path import load_callable
 from welltuned.training.contrast_fit import fit_by_contrast
-from welltuned.training.session import Session
+from welltuned.training.session.session import Session
 
 
 def fit(session: Session, job: Job) -> Outcome:

@@ -16,7 +16,7 @@ from welltuned.training.waits import Pace
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
-    from welltuned.training.prepare import RunPlan
+    from welltuned.training.preparation.prepare import RunPlan
 
 log = logging.getLogger("welltuned.train")
 BACKED_OFF = "out of memory; micro-batches of {size} from here on, the same examples in every step"

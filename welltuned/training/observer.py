@@ -12,7 +12,7 @@ from welltuned.runs.results_schema import FindingRecord, HeadOptimum, Scores
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
-    from welltuned.training.prepare import RunPlan
+    from welltuned.training.preparation.prepare import RunPlan
 
 
 Line = Mapping[str, object]

@@ -15,14 +15,14 @@ from welltuned.runs.disk import nearest_that_exists, why_unwritable
 from welltuned.runs.folder import START, Run, next_free
 from welltuned.runs.ownership import is_free
 from welltuned.schema.units import size_text
-from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import is_interrupted
-from welltuned.training.encode import Working
-from welltuned.training.prepare import RunPlan, check_run, encode_run
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import RunPlan, check_run, encode_run
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
-    from welltuned.training.session import Session
+    from welltuned.training.session.session import Session
 
 _SNAPSHOT = 3
 """A snapshot, in units of the weights that train: with them, two moments of each."""

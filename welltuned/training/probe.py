@@ -12,11 +12,11 @@ from welltuned.models import loading
 from welltuned.models.quantization import quantize_base
 from welltuned.runs.results_schema import ProbeResult
 from welltuned.strategies import looking_strategy
-from welltuned.training.checks import refuse_probe
-from welltuned.training.choose_pooling import resolve_pooling
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.checks import refuse_probe
+from welltuned.training.preparation.prepare import RunPlan, prepare
 from welltuned.training.retention_steps import layer_scores_dict
+from welltuned.training.session.choose_pooling import resolve_pooling
 
 
 def run_layer_probe(config: RunConfig, observer: Observer) -> ProbeResult:

@@ -34,11 +34,11 @@ from welltuned.runs.results_schema import RehearsalRecord
 from welltuned.schema.units import duration_text, size_text
 from welltuned.strategies.base import END
 from welltuned.training.auto_tune import with_choice
-from welltuned.training.defaults import Choice
 from welltuned.training.forecast.step_counts import StepCounts, positions
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.defaults import Choice
 from welltuned.training.results import peak_memory
-from welltuned.training.session import Session
+from welltuned.training.session.session import Session
 
 LONG = 60.0
 """Seconds of training, on a CPU at its fastest, from which a rehearsal pays."""

@@ -40,9 +40,9 @@ from welltuned.training.answering import (
     tell_of_some,
 )
 from welltuned.training.observer import Observer
-from welltuned.training.session import LoadedModel, Session, TrainedSession, before_training
-from welltuned.training.starting_point import starting_point
-from welltuned.training.untouched import model_name
+from welltuned.training.preparation.starting_point import starting_point
+from welltuned.training.session.session import LoadedModel, Session, TrainedSession, before_training
+from welltuned.training.session.untouched import model_name
 
 _TRAINING_SAMPLE = 1000
 """Training examples that are scored at most, to be set beside validation."""

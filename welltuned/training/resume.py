@@ -30,10 +30,10 @@ from welltuned.runs.checkpoints import (
     save_checkpoint,
 )
 from welltuned.runs.folder import START
-from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import changes
-from welltuned.training.encode import Working
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 DATA = "data"
 """What changed data are accepted by."""

@@ -18,7 +18,7 @@ from welltuned.protection import FinishContext, Guard, GuardContext
 from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import Kept, LayerProbe, Scores
 from welltuned.training.observer import Observer
-from welltuned.training.session import LoadedModel, Session
+from welltuned.training.session.session import LoadedModel, Session
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from welltuned.engines.memory_faults import choose, lower
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 
 
 def saving_memory(prepared: RunPlan) -> list[str]:

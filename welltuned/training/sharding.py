@@ -17,8 +17,8 @@ from welltuned.schema.differences import differences
 from welltuned.schema.secrets import masked
 from welltuned.schema.units import size_text
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan
-from welltuned.training.session import Session, build_model
+from welltuned.training.preparation.prepare import RunPlan
+from welltuned.training.session.session import Session, build_model
 
 _TWICE = 2
 """The artifact is loaded afresh beside the model."""

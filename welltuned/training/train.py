@@ -37,7 +37,6 @@ from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import retention_steps
 from welltuned.training.auto_tune import auto_tune
 from welltuned.training.best_weights import restore_best
-from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import (
     as_decided,
     is_interrupted,
@@ -59,7 +58,8 @@ from welltuned.training.output_folder import (
     require_space_to_train,
     unfinished_before,
 )
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import RunPlan, prepare
 from welltuned.training.rehearse import rehearse
 from welltuned.training.results import evaluate_run, write_results
 from welltuned.training.resume import (
@@ -69,7 +69,7 @@ from welltuned.training.resume import (
     save_snapshot,
 )
 from welltuned.training.saving_memory import saving_memory
-from welltuned.training.session import Session, TrainedSession, load_session
+from welltuned.training.session.session import Session, TrainedSession, load_session
 from welltuned.training.sharding import require_ranks, whole_again
 from welltuned.training.trackers.tracking import Tracking, tracking
 from welltuned.training.waits import telling_waits

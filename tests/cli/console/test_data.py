@@ -13,7 +13,7 @@ from coding import make_functions, save_code_model
 from support import make_rows, write_rows
 from welltuned.cli.console.data import show_data
 from welltuned.cli.data_request import read_data_request
-from welltuned.training.data_summary import DataSummary, summarise_data
+from welltuned.training.preparation.data_summary import DataSummary, summarise_data
 
 
 def summary(file: str, *overrides: str) -> DataSummary:

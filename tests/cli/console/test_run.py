@@ -24,7 +24,7 @@ from welltuned.models.freezing import TableRow
 from welltuned.runs import Run
 from welltuned.tasks.classification import SingleLabel
 from welltuned.tasks.classification.single_label import ClassPresenter
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 
 def watching(terminal: bool = False) -> tuple[ConsoleObserver, io.StringIO]:

@@ -16,7 +16,7 @@ from welltuned.data.readers import streamed
 from welltuned.data.storage import on_disk
 from welltuned.data.storage.on_disk import Growing, TextColumn, TextFile, pieces_of, take_cells
 from welltuned.data.tokens.encoding import encode_texts
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 TEXTS = ["one", "", "zwei 二", "a\nb\tc", "half \ud800", "😀" * 30, "one", "last"]
 

@@ -13,7 +13,7 @@ from support import make_rows, write_rows
 from welltuned.errors import Faults, InputError
 from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.adaptation.texts import collect_reading
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 Asking = Callable[..., AdaptConfig]
 NEW = [row["text"] for row in make_rows(60, seed=9)]

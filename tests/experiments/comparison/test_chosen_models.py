@@ -23,7 +23,7 @@ from welltuned.experiments.comparison.chosen_models import (
 from welltuned.experiments.comparison.config import comparison_from
 from welltuned.models.available import Available
 from welltuned.models.config import ModelConfig
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 GERMAN = "Das Zimmer war nicht sauber, aber die Lage ist gut."
 CHINESE = "房间不干净，但是位置很好。"

@@ -32,7 +32,7 @@ from welltuned.experiments.comparison.observer import (
 from welltuned.experiments.comparison.run_cells import CellRunner
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.training import train as pipeline
-from welltuned.training.data_cache import JOURNAL, DataCache
+from welltuned.training.preparation.data_cache import JOURNAL, DataCache
 
 LORA = {"type": "lora", "r": 2}
 HEAD_ALONE = {"type": "partial", "num_blocks": 0}

@@ -16,7 +16,7 @@ from welltuned.experiments.comparison.few_labels import FEW, few_labels_note
 from welltuned.experiments.comparison.variants import find_variants
 from welltuned.schema.document import Document
 from welltuned.schema.messages import Message, render_message
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 def told(tiny: Any, data: str, folder: Path, **parts: Any) -> Message | None:

@@ -21,7 +21,7 @@ from welltuned.experiments.cross_validation import cross_validate
 from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.document import Document
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from welltuned.runs import Run
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.schema.document import Document
 from welltuned.strategies import Lora
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 PPO = {"batch_size": 16, "total_episodes": 48, "learning_rate": 3e-3, "eval_steps": 2}
 WANTS_NEGATIVE = {"function": "my_judges.wants_negative"}

@@ -12,7 +12,7 @@ from faults import refused
 from support import make_rows, write_rows
 from welltuned.config import RunConfig, run_config_from
 from welltuned.experiments.cross_validation.fold_runs import check_folds, final_run, fold_runs
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 def asked(train: str, output_dir: str | None = "runs/mine", **parts: Any) -> RunConfig:

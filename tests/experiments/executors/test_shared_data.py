@@ -9,7 +9,7 @@ from welltuned.errors import Faults
 from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.runs.code_version import code_version
 from welltuned.tasks import TASKS
-from welltuned.training.data_cache import JOURNAL, DataCache
+from welltuned.training.preparation.data_cache import JOURNAL, DataCache
 
 
 def test_it_is_read_once(sentiment: str, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from welltuned.runs.locks import holding
 from welltuned.schema.validation import expand_shorthand
 from welltuned.training import train
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 
 @pytest.fixture

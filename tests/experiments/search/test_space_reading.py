@@ -15,7 +15,7 @@ from welltuned.experiments.search.config import SweepConfig, as_run
 from welltuned.experiments.search.space import Choices, Dimension, Interval
 from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.schema.document import Document
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 
 def read(config: SweepConfig, prepared: RunPlan | None = None) -> tuple[list[Any], list[str]]:

@@ -25,7 +25,7 @@ from welltuned.experiments.search.journal import Trial, TrialRow
 from welltuned.experiments.search.sweep import SweepObserver, run_sweep
 from welltuned.runs import Run
 from welltuned.training import train
-from welltuned.training.session import Session
+from welltuned.training.session.session import Session
 
 RATES = {"space": {"training.learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}}}
 

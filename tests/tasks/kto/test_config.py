@@ -10,7 +10,7 @@ import pytest
 from faults import noted, refused
 from support import config_values, make_thumbs, write_rows
 from welltuned.config import run_config_from
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 
 def prepared(model: str, data: str, tmp_path: Path, **parts: Any) -> Any:

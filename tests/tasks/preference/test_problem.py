@@ -19,7 +19,7 @@ from welltuned.evaluation.predict import predict_outputs, to_device
 from welltuned.runs import Run
 from welltuned.tasks import GenerationProblem
 from welltuned.tasks.preference import Preference, PreferenceProblem
-from welltuned.training import session
+from welltuned.training.session import session
 
 FULL = {"type": "full"}
 LORA = {"type": "lora", "r": 4}

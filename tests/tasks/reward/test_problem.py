@@ -30,7 +30,7 @@ from welltuned.models.scalar_head import scalar_layer
 from welltuned.runs import Run
 from welltuned.tasks.reward import Reward, RewardProblem
 from welltuned.tasks.reward.objective import bradley_terry
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 LORA = {"type": "lora", "r": 4}
 FULL = {"type": "full"}

@@ -10,8 +10,8 @@ import pytest
 
 from planted import PLANTED, plant
 from welltuned.training.diagnosis import HEALTHY
-from welltuned.training.load_config import load_config
 from welltuned.training.output_folder import prepare_in_folder
+from welltuned.training.preparation.load_config import load_config
 
 FAULTS = [kind for kind in PLANTED if kind != HEALTHY]
 

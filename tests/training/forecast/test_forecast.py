@@ -28,7 +28,7 @@ from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.time import forecast_precision
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 
 @pytest.fixture

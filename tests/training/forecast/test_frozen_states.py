@@ -17,7 +17,7 @@ from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.frozen_states import FrozenStates
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 TOP = {"type": "partial", "num_blocks": 1}
 Ready = Callable[..., RunPlan]

@@ -16,7 +16,7 @@ from welltuned.strategies import Prefix
 from welltuned.training.forecast import plan as module
 from welltuned.training.forecast.forecast import forecast_run
 from welltuned.training.forecast.limits import Limits
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.load_config import load_config
 
 TYPES = ["full", "partial", "gradual", "lora", "prompt", "prefix", "adapter"]
 

@@ -72,7 +72,9 @@ def test_the_others_go_on(asked: Any, heard: Any, monkeypatch: pytest.MonkeyPatc
 
     trackers = {"tensorboard": Failing, "mlflow": heard}
     monkeypatch.setattr("welltuned.training.trackers.tracking.TRACKERS", trackers)
-    monkeypatch.setattr("welltuned.training.checks.check_trackers", lambda names, faults: None)
+    monkeypatch.setattr(
+        "welltuned.training.preparation.checks.check_trackers", lambda names, faults: None
+    )
     run = run_training(asked("run", {"report_to": ["tensorboard", "mlflow"], "max_steps": 2}))
     assert logged(heard.events) == lines_of(run)
     record = run.read("trackers.json")

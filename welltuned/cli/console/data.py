@@ -11,7 +11,7 @@ from rich.text import Text
 from welltuned.data.facts import DataFacts
 from welltuned.data.table import SPLITS
 from welltuned.schema.messages import render_message
-from welltuned.training.data_summary import DataSummary, ShownExample, Token
+from welltuned.training.preparation.data_summary import DataSummary, ShownExample, Token
 
 
 def show_data(summary: DataSummary) -> RenderableType:

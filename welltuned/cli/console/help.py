@@ -12,7 +12,7 @@ from welltuned.errors import Faults
 from welltuned.schema.document import Document, apply_overrides
 from welltuned.schema.part import Part
 from welltuned.schema.reference import Key, Reference, Section, part_doc, type_of
-from welltuned.training.defaults import default_rows
+from welltuned.training.preparation.defaults import default_rows
 
 _WIDTH = 96
 _FACT, _NAME = 11, 26

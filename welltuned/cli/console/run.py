@@ -39,7 +39,7 @@ from welltuned.training.waits import Pace, Rate
 
 if TYPE_CHECKING:
     from welltuned.models.freezing import TableRow
-    from welltuned.training.prepare import RunPlan
+    from welltuned.training.preparation.prepare import RunPlan
 
 
 class ConsoleObserver(Observer):

@@ -11,8 +11,8 @@ from welltuned.data.records import Records
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.runs import Run
 from welltuned.tasks import Examples
-from welltuned.training.data_cache import DataCache
-from welltuned.training.load_config import load_config
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.load_config import load_config
 
 if TYPE_CHECKING:
     from welltuned.artifact.save_load import Artifact

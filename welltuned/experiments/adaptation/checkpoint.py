@@ -33,9 +33,9 @@ from welltuned.runs.folder import write_atomically
 from welltuned.runs.locks import holding
 from welltuned.runs.results_schema import Adaptation
 from welltuned.schema.messages import render_message
-from welltuned.training.data_cache import DataCache
-from welltuned.training.model_plan import lacks_output_layer
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.model_plan import lacks_output_layer
 
 FOLDER = "adapted"
 """What the folder of adapted models is called where it has been given no name."""

@@ -12,13 +12,13 @@ from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.experiments.adaptation.pipeline import labelled_run, read_and_check
 from welltuned.experiments.adaptation.reading_run import reading_run
 from welltuned.runs import process_memory
-from welltuned.training.data_cache import DataCache
-from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.plan import PlanRow, ResourcePlan, measured
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import prepare
 
 
 def plan_adaptation(config: AdaptConfig, limits: Limits, progress: Working) -> ResourcePlan:

@@ -23,11 +23,11 @@ from welltuned.reports.run import write_run_report
 from welltuned.runs import Run
 from welltuned.runs.phases import phase
 from welltuned.schema.messages import render_message
-from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import is_interrupted
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import RUNS, with_output_folder
-from welltuned.training.prepare import check_run
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import check_run
 from welltuned.training.train import run_training, train_or_resume
 from welltuned.training.waits import telling_waits
 

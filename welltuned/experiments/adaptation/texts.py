@@ -20,7 +20,7 @@ from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.experiments.adaptation.config import AdaptConfig
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import PLAIN_TEXT_ROLES
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 _SHOWN = 5
 

@@ -16,7 +16,7 @@ from welltuned.models.locations import require_model_there
 from welltuned.models.proposals import Proposal, most_proposed, proposals_for
 from welltuned.runs.comparison_schema import BESIDE, ModelRecord
 from welltuned.schema.messages import Message, message
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 LOOKED_AT = 1000
 """Texts that tell the language."""

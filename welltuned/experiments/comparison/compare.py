@@ -30,7 +30,7 @@ from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document
 from welltuned.schema.messages import render_message
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 def run_comparison(

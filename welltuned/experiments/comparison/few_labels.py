@@ -8,8 +8,8 @@ from welltuned.errors import Faults
 from welltuned.experiments.comparison.config import CompareConfig
 from welltuned.experiments.comparison.variants import Variant
 from welltuned.schema.messages import Message, message
-from welltuned.training.contrast import texts_of_a_label
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.contrast import texts_of_a_label
+from welltuned.training.preparation.data_cache import DataCache
 
 FEW = 64
 """Training texts of a label up to which it is named: the `pays_up_to` of its defaults."""

@@ -17,7 +17,7 @@ from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SplitRecord
 from welltuned.runs.folder import next_free
 from welltuned.schema.secrets import masked
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 def check_data(variants: Sequence[Variant], cache: DataCache) -> DataFacts:

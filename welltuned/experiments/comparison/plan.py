@@ -38,7 +38,7 @@ from welltuned.runs.comparison_schema import (
 from welltuned.schema.messages import render_message
 from welltuned.schema.versions import COMPARISON
 from welltuned.strategies import default_strategy
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 @dataclass

@@ -32,7 +32,7 @@ from welltuned.schema.document import Document
 from welltuned.schema.import_path import load_callable
 from welltuned.schema.validation import validate
 from welltuned.tasks import JUDGE_TASK
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 _UNTOLD: Any = {
     "report": True,

@@ -37,7 +37,7 @@ from welltuned.runs.code_version import code_version
 from welltuned.runs.comparison_folder import Comparison
 from welltuned.runs.comparison_schema import SharedSettings, TunedRecord
 from welltuned.runs.folder import next_free, write_json
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from welltuned.runs.status import begun, recorded, resume_line
 from welltuned.schema.import_path import allowing_imports
 from welltuned.schema.versions import RUN_CONFIG
 from welltuned.training import train as pipeline
-from welltuned.training.data_cache import DataCache
 from welltuned.training.decisions import is_interrupted
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import unfinished_before, with_output_folder
-from welltuned.training.prepare import check_run
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import check_run
 from welltuned.training.resume import config_of
 from welltuned.training.waits import telling_waits
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from welltuned.config import RunConfig
 from welltuned.errors import Faults
 from welltuned.runs.cross_validated import FINAL, FOLDS
-from welltuned.training.data_cache import DataCache
-from welltuned.training.load_data import load_data
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.load_data import load_data
 
 
 def fold_runs(config: RunConfig) -> list[RunConfig]:

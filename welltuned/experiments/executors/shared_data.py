@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from welltuned.runs.code_version import code_version
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 def shared_data(request: Mapping[str, object]) -> DataCache:

@@ -32,11 +32,11 @@ from welltuned.runs.folder import next_free
 from welltuned.runs.suspects_schema import SuspectsFile
 from welltuned.strategies import looking_strategy
 from welltuned.tasks import Examples, Problem
-from welltuned.training.choose_pooling import resolve_pooling
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import CheckedRun, RunPlan, check_run, encode_run
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import CheckedRun, RunPlan, check_run, encode_run
 from welltuned.training.probe import base_model
+from welltuned.training.session.choose_pooling import resolve_pooling
 
 _JUDGES = ("linear head", "word counts")
 

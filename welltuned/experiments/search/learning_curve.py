@@ -38,10 +38,10 @@ from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document
 from welltuned.schema.versions import LEARNING_CURVE
-from welltuned.training.data_cache import DataCache
-from welltuned.training.encode import Working
 from welltuned.training.output_folder import require_space
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import prepare
 
 _FEWEST = 8
 """With fewer examples there is nothing to train on."""

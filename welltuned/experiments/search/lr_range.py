@@ -14,7 +14,7 @@ from welltuned.schema.messages import render_message
 from welltuned.training.auto_tune import try_learning_rates
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import prepare_in_folder, usual_name
-from welltuned.training.session import load_session
+from welltuned.training.session.session import load_session
 
 
 def run_lr_range_test(config: RunConfig, observer: Observer) -> tuple[RangeTest, Path]:

@@ -17,10 +17,10 @@ from welltuned.experiments.search.space_reading import read_space, with_values
 from welltuned.metrics import lower_is_better
 from welltuned.schema.document import Document
 from welltuned.schema.validation import nearest
-from welltuned.training.data_cache import DataCache
-from welltuned.training.encode import Working
 from welltuned.training.output_folder import require_space, usual_name
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 _PROCESS = 2**29
 """What a process holds that has imported everything."""

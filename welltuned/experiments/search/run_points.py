@@ -11,8 +11,8 @@ from welltuned.experiments.executors.base import Event, Pool
 from welltuned.experiments.executors.side_by_side import SideBySide, room_in, threads_for
 from welltuned.experiments.executors.train_run import TRAIN
 from welltuned.runs import Run
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.data_cache import DataCache
 
 if TYPE_CHECKING:
     from welltuned.experiments.search.learning_curve import CurvePlan

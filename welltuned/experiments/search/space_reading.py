@@ -14,8 +14,8 @@ from welltuned.schema.document import Document, put
 from welltuned.schema.part import Part
 from welltuned.schema.search_space import Around, Range, searched
 from welltuned.schema.validation import nearest, validate
-from welltuned.training import defaults
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation import defaults
+from welltuned.training.preparation.prepare import RunPlan
 
 _SEARCHABLE = ("strategy", "training", "task")
 """The parts whose keys may be tried. Others say what is asked, on what, and how it is judged."""

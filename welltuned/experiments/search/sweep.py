@@ -32,8 +32,8 @@ from welltuned.runs.locks import holding
 from welltuned.runs.resumable_folder import LOCKS, enter
 from welltuned.runs.status import interruptible
 from welltuned.schema.document import Document
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
+from welltuned.training.preparation.data_cache import DataCache
 
 _TRY = "welltuned.experiments.search.trial:carry_out_trial"
 """Who carries a trial out; imported in its process alone."""

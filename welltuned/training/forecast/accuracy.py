@@ -12,10 +12,10 @@ from welltuned.engines.device import choose_device
 from welltuned.errors import Fault, InputError, Place
 from welltuned.runs import Run, list_runs
 from welltuned.runs.environment import processor
-from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.plan import measured
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import prepare
 
 _WITHIN = (0.15, 0.25)
 _SINCE = "memory_at_start_bytes"

@@ -23,7 +23,7 @@ from welltuned.training.forecast.time import (
     reading_seconds,
     train_seconds,
 )
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 
 _TOKENIZER_FILES = ("tokenizer", "vocab", "merges", "special_tokens", "spiece", "added_tokens")
 

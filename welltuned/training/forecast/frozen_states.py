@@ -16,8 +16,8 @@ from welltuned.models.frozen_cache.token_rows import TokenRows
 from welltuned.training.forecast.meta_tracer import Trace
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.rehearsal import Rehearsal
-from welltuned.training.frozen_blocks import keeps_states
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
+from welltuned.training.session.frozen_blocks import keeps_states
 
 
 @dataclass(frozen=True)

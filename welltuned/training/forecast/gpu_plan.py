@@ -14,7 +14,6 @@ import torch
 
 from welltuned.config import RunConfig
 from welltuned.strategies.base import END
-from welltuned.training.encode import Working
 from welltuned.training.forecast.gpus import Gpus
 from welltuned.training.forecast.rank_memory import (
     QUANTISED,
@@ -26,7 +25,8 @@ from welltuned.training.forecast.rank_memory import (
 )
 from welltuned.training.forecast.rehearsal import Rehearsal
 from welltuned.training.forecast.step_counts import StepCounts, positions
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 _MOST = 1024
 """GPUs that are thought of where those that were named do not do."""

@@ -16,19 +16,19 @@ from welltuned.errors import Fault
 from welltuned.runs import process_memory
 from welltuned.schema.messages import render_message
 from welltuned.strategies import STRATEGIES, Strategy
-from welltuned.training import defaults
-from welltuned.training.checks import refuse_quantized_base
-from welltuned.training.encode import Working
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.limits import Limits
 from welltuned.training.forecast.machine_profile import this_machine
 from welltuned.training.forecast.memory import MemoryForecast
 from welltuned.training.forecast.prices import Machine
 from welltuned.training.forecast.reference_runs import complete
-from welltuned.training.optim import choose_optim, optim_of
 from welltuned.training.output_folder import prepare_in_folder
-from welltuned.training.prepare import RunPlan
-from welltuned.training.starting_point import starting_notes
+from welltuned.training.preparation import defaults
+from welltuned.training.preparation.checks import refuse_quantized_base
+from welltuned.training.preparation.encode import Working
+from welltuned.training.preparation.optim import choose_optim, optim_of
+from welltuned.training.preparation.prepare import RunPlan
+from welltuned.training.preparation.starting_point import starting_notes
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from welltuned.runs.child_python import child_environment
 from welltuned.training.forecast.forecast import Forecast, forecast_run
 from welltuned.training.forecast.machine_profile import keep, with_reference
 from welltuned.training.forecast.prices import CHURN, Machine
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 _SIZES = ((32, 2), (256, 4))
 """(width, blocks) of each model."""

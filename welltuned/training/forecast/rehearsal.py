@@ -27,7 +27,7 @@ from welltuned.models.silence import quiet
 from welltuned.strategies import Context, ParameterGroup, Progress, Strategy
 from welltuned.tasks import Examples
 from welltuned.training.forecast.meta_tracer import Trace, imagining
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 
 _MOST_MADE_UP = 500_000_000
 """Weights up to which they are made up for a method that reads them."""

@@ -12,7 +12,7 @@ from welltuned.data.batching import evaluation_batches
 from welltuned.engines.config import ResolvedTraining
 from welltuned.engines.step_plan import StepPlan, plan_batches
 from welltuned.tasks import Examples
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 
 _KNOWN = 2000
 """Steps that are sampled; those that follow are assumed to be like them."""

@@ -31,10 +31,10 @@ from welltuned.runs.comparison_schema import BESIDE
 from welltuned.runs.cross_validated import FOLDS
 from welltuned.runs.phases import phase
 from welltuned.tasks import LinearReadout, Scorer
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, prepare
-from welltuned.training.session import load_session
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import RunPlan, prepare
+from welltuned.training.session.session import load_session
 from welltuned.training.waits import telling_waits
 
 if TYPE_CHECKING:

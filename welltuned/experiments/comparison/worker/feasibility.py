@@ -22,10 +22,10 @@ from welltuned.experiments.executors.shared_data import shared_data
 from welltuned.experiments.executors.telling import TellingObserver
 from welltuned.rlhf import read_config
 from welltuned.runs.results_schema import Scores
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
 from welltuned.training.output_folder import require_space
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 if TYPE_CHECKING:
     from welltuned.experiments.executors.process import Tell

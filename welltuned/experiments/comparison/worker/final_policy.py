@@ -24,12 +24,13 @@ from welltuned.rlhf import pipeline, read_config
 from welltuned.rlhf.resume import spent_before
 from welltuned.runs import Run
 from welltuned.runs.phases import Spent
-from welltuned.training import retention_steps, session
+from welltuned.training import retention_steps
 from welltuned.training.answering import allowed_seconds
-from welltuned.training.data_cache import DataCache
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.prepare import prepare
 from welltuned.training.results import before_resuming, read_split
+from welltuned.training.session import session
 
 if TYPE_CHECKING:
     from welltuned.experiments.executors.process import Tell

@@ -9,7 +9,7 @@ from welltuned.engines.linear_head import LinearHead, head_refusal
 from welltuned.training.observer import Observer
 
 if TYPE_CHECKING:
-    from welltuned.training.session import LoadedModel
+    from welltuned.training.session.session import LoadedModel
 
 
 def try_head(loaded: LoadedModel, observer: Observer) -> LoadedModel:

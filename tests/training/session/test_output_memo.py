@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from support import tune
-from welltuned.training.output_memo import OutputMemo, weights_key
-from welltuned.training.session import LoadedModel
+from welltuned.training.session.output_memo import OutputMemo, weights_key
+from welltuned.training.session.session import LoadedModel
 
 
 def test_the_last_and_the_best_are_kept() -> None:

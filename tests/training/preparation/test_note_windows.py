@@ -13,7 +13,7 @@ from welltuned.data.records import Records
 from welltuned.data.tokens.encoding import Encoded
 from welltuned.data.tokens.windows import WindowIndex
 from welltuned.tasks import Examples
-from welltuned.training import note_windows
+from welltuned.training.preparation import note_windows
 
 RECORDS = Records("long.csv", {"text": ["a", "b"]}, [2, 7], ("text",))
 DATA: Any = DataSplits(RECORDS, RECORDS, RECORDS, DataFacts())

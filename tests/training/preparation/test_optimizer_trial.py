@@ -13,8 +13,8 @@ from welltuned.config import run_config_from
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.models.anatomy import Anatomy
-from welltuned.training.defaults import Choice, resolve_parts
-from welltuned.training.optimizer_trial import check_optimizer
+from welltuned.training.preparation.defaults import Choice, resolve_parts
+from welltuned.training.preparation.optimizer_trial import check_optimizer
 
 
 def found(**asked: Any) -> list[str]:

@@ -50,7 +50,7 @@ def test_what_waits_for_steps_gets_them(
     part: dict[str, Any], tiny: Callable[..., str], sentiment: str
 ) -> None:
     from welltuned.config import run_config_from
-    from welltuned.training.optim import choose_optim
+    from welltuned.training.preparation.optim import choose_optim
 
     values: dict[str, Any] = {"model": tiny("bert"), "data": sentiment, "strategy": HEAD}
     plan = loaded_for(tiny("bert"), sentiment, HEAD).prepared

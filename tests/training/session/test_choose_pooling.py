@@ -11,10 +11,10 @@ import pytest
 from welltuned.config import run_config_from
 from welltuned.models import loading, pooling
 from welltuned.models.pooling import PoolingChoice
-from welltuned.training.choose_pooling import resolve_pooling
-from welltuned.training.model_plan import OwnPooling
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.model_plan import OwnPooling
+from welltuned.training.preparation.prepare import RunPlan, prepare
+from welltuned.training.session.choose_pooling import resolve_pooling
 
 
 class Hearing(Observer):

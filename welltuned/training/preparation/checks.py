@@ -14,7 +14,7 @@ from welltuned.protection.checks import check_protections
 from welltuned.schema.import_path import load_callable
 from welltuned.strategies import Strategy, default_strategy, frugal_strategy
 from welltuned.tasks import Problem
-from welltuned.training.model_plan import ModelPlan, collecting
+from welltuned.training.preparation.model_plan import ModelPlan, collecting
 from welltuned.training.trackers import check_trackers
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from welltuned.evaluation.predict import to_device
 from welltuned.runs.phases import phase
 from welltuned.tasks import Examples
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 
 _OPERATIONS = 5e10
 """Floating-point operations of a step that a probe can wait for..."""

@@ -10,7 +10,7 @@ from welltuned.engines import distributed
 from welltuned.engines.config import TrainingConfig
 from welltuned.errors import Faults
 from welltuned.tasks import Problem
-from welltuned.training.defaults import Choice
+from welltuned.training.preparation.defaults import Choice
 
 if TYPE_CHECKING:
     from welltuned.models.anatomy import Anatomy
@@ -30,7 +30,7 @@ def check_optim(
 ) -> None:
     """Record why the optimizer that is asked for cannot be had, or cannot train what is to be."""
     if config.training.optim != "lbfgs":
-        from welltuned.training.optimizer_trial import check_optimizer
+        from welltuned.training.preparation.optimizer_trial import check_optimizer
 
         check_optimizer(config.training, faults)
         return

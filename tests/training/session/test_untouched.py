@@ -16,7 +16,7 @@ from welltuned.evaluation.features import trunk_of
 from welltuned.training import results
 from welltuned.training.observer import Observer
 from welltuned.training.retention_steps import measure_base, measure_retention
-from welltuned.training.session import before_training
+from welltuned.training.session.session import before_training
 
 PARTS: dict[str, Any] = {
     "task": {"pooling": "mean"},

@@ -14,14 +14,14 @@ from welltuned.data.table import SPLITS
 from welltuned.data.tokens.special_tokens import note_special_tokens
 from welltuned.errors import Fault, Faults, InputError, Place
 from welltuned.tasks import Examples, Problem, Task
-from welltuned.training.data_cache import DataCache
-from welltuned.training.note_windows import note_windows
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.note_windows import note_windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from welltuned.config import RunConfig
-    from welltuned.training.model_plan import ModelPlan
+    from welltuned.training.preparation.model_plan import ModelPlan
 
 Working = Callable[[str, int, int], None]
 """Progress callback of long work: (what, done, total)."""

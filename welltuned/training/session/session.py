@@ -40,14 +40,14 @@ from welltuned.runs.phases import phase
 from welltuned.runs.results_schema import AutoTuned, ProofRecord, Scores
 from welltuned.strategies import Context, ParameterGroup
 from welltuned.tasks import Examples, Problem
-from welltuned.training.choose_pooling import resolve_pooling
-from welltuned.training.frozen_blocks import keep_frozen_states
-from welltuned.training.head_trial import try_head
 from welltuned.training.observer import Observer
-from welltuned.training.output_memo import OutputMemo, weights_key
-from welltuned.training.precision import probe_precision
-from welltuned.training.prepare import RunPlan
-from welltuned.training.untouched import base_weights, model_name
+from welltuned.training.preparation.prepare import RunPlan
+from welltuned.training.session.choose_pooling import resolve_pooling
+from welltuned.training.session.frozen_blocks import keep_frozen_states
+from welltuned.training.session.head_trial import try_head
+from welltuned.training.session.output_memo import OutputMemo, weights_key
+from welltuned.training.session.precision import probe_precision
+from welltuned.training.session.untouched import base_weights, model_name
 
 
 @dataclass(frozen=True, eq=False)

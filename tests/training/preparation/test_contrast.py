@@ -12,7 +12,7 @@ import pytest
 from faults import noted, refused
 from support import config_values, make_rows, write_rows
 from welltuned.config import run_config_from
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 Asked = Callable[..., RunPlan]
 

@@ -26,7 +26,7 @@ from welltuned.config import run_config_from
 from welltuned.deployment.export.run_export import export_run
 from welltuned.runs import Run
 from welltuned.runs.folder import list_runs
-from welltuned.training.prepare import prepare
+from welltuned.training.preparation.prepare import prepare
 
 HEAD = {"type": "partial", "num_blocks": 0}
 AUTO: dict[str, Any] = {"pooling": "auto"}

@@ -19,7 +19,7 @@ from welltuned.models.config import ModelConfig
 from welltuned.models.loading import read_model_config, read_tokenizer
 from welltuned.models.vocabulary import check_vocabulary
 from welltuned.tasks import Examples, Problem, Task
-from welltuned.training.encode import LONGEST, encode_splits, usual_length
+from welltuned.training.preparation.encode import LONGEST, encode_splits, usual_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -25,21 +25,31 @@ from welltuned.protection import replayed
 from welltuned.protection.checks import read_replay
 from welltuned.schema.messages import Message, message
 from welltuned.tasks import Examples, Problem
-from welltuned.training.checks import check_parts, check_protection
-from welltuned.training.contrast import (
+from welltuned.training.preparation.checks import check_parts, check_protection
+from welltuned.training.preparation.contrast import (
     check_contrast,
     contrast_notes,
     contrast_of,
     grouped,
     with_label_names,
 )
-from welltuned.training.data_cache import DataCache
-from welltuned.training.defaults import Choice, resolve
-from welltuned.training.encode import Working, encode_replay, encode_splits, fit_max_length
-from welltuned.training.load_data import load_data
-from welltuned.training.model_plan import ModelPlan, collecting, plan_model, read_pretrained
-from welltuned.training.optim import check_optim, choose_optim, optim_of
-from welltuned.training.starting_point import starting_notes
+from welltuned.training.preparation.data_cache import DataCache
+from welltuned.training.preparation.defaults import Choice, resolve
+from welltuned.training.preparation.encode import (
+    Working,
+    encode_replay,
+    encode_splits,
+    fit_max_length,
+)
+from welltuned.training.preparation.load_data import load_data
+from welltuned.training.preparation.model_plan import (
+    ModelPlan,
+    collecting,
+    plan_model,
+    read_pretrained,
+)
+from welltuned.training.preparation.optim import check_optim, choose_optim, optim_of
+from welltuned.training.preparation.starting_point import starting_notes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,7 +12,7 @@ from welltuned.schema.messages import Message, message
 if TYPE_CHECKING:
     from welltuned.models.head_match import HeadMatch
     from welltuned.runs.results_schema import StartingHead, StartingPoint
-    from welltuned.training.model_plan import ModelPlan
+    from welltuned.training.preparation.model_plan import ModelPlan
 
 _SHOWN = 8
 

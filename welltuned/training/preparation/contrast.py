@@ -25,7 +25,7 @@ from welltuned.strategies import ContrastOptions, Strategy, default_strategy
 from welltuned.tasks import Examples, Problem
 from welltuned.tasks.contrast import Contrast, ContrastLoss, Groups
 from welltuned.tasks.label_flags import LabelFlags
-from welltuned.training.defaults import defaults_for
+from welltuned.training.preparation.defaults import defaults_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

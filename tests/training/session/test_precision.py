@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from welltuned.training.precision import probe_rows
+from welltuned.training.session.precision import probe_rows
 
 
 def examples(*lengths: int) -> Any:

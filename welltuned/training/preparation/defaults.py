@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PartT = TypeVar("PartT", bound=Part)
 
-_FILE = Path(__file__).parents[1] / "strategies" / "defaults.yaml"
+_FILE = Path(__file__).parents[2] / "strategies" / "defaults.yaml"
 
 
 _OF_THE_MODEL = ("kind", "parameters_up_to", "examples_up_to")

@@ -12,7 +12,7 @@ from support import make_rows, write_rows
 from welltuned.cli.data_request import DataRequest
 from welltuned.errors import InputError
 from welltuned.models import loading
-from welltuned.training.data_summary import DataSummary, summarise_data
+from welltuned.training.preparation.data_summary import DataSummary, summarise_data
 
 
 @pytest.fixture(autouse=True)

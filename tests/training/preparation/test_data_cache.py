@@ -15,8 +15,8 @@ from counting import Work, count_work
 from faults import refused
 from support import config_values, make_rows, write_rows
 from welltuned.config import RunConfig, run_config_from
-from welltuned.training.data_cache import JOURNAL, DataCache
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.data_cache import JOURNAL, DataCache
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 
 @pytest.fixture

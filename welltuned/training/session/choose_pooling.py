@@ -8,7 +8,7 @@ import numpy as np
 
 from welltuned.models import loading
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import RunPlan
+from welltuned.training.preparation.prepare import RunPlan
 
 
 def resolve_pooling(prepared: RunPlan, observer: Observer) -> RunPlan:

@@ -11,7 +11,7 @@ from support import strategy_of
 from welltuned.engines.config import TrainingConfig
 from welltuned.models.anatomy import Anatomy
 from welltuned.strategies import STRATEGIES
-from welltuned.training.defaults import Choice, defaults_for, resolve_parts
+from welltuned.training.preparation.defaults import Choice, defaults_for, resolve_parts
 
 KINDS = list(STRATEGIES.own)
 LORA = strategy_of({"type": "lora"})

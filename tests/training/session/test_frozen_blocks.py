@@ -15,8 +15,8 @@ from welltuned.models.frozen_cache import cached_trunk
 from welltuned.models.frozen_cache.row_store import RowStore
 from welltuned.runs import Run
 from welltuned.training.observer import Observer
-from welltuned.training.prepare import prepare
-from welltuned.training.session import load_session
+from welltuned.training.preparation.prepare import prepare
+from welltuned.training.session.session import load_session
 
 
 @pytest.fixture

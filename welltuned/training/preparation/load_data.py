@@ -8,7 +8,7 @@ from welltuned.config import RunConfig
 from welltuned.data.load_splits import DataSplits
 from welltuned.errors import Faults
 from welltuned.tasks import Problem
-from welltuned.training.data_cache import DataCache
+from welltuned.training.preparation.data_cache import DataCache
 
 
 @dataclass(frozen=True)

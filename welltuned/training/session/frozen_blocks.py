@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from welltuned.engines.config import TrainingConfig
-    from welltuned.training.session import LoadedModel
+    from welltuned.training.session.session import LoadedModel
 
 _TRIED = 4
 """Examples that it is tried on."""

@@ -10,7 +10,7 @@ import pytest
 from faults import refused
 from support import WORDS, config_values, write_rows
 from welltuned.config import RunConfig, run_config_from
-from welltuned.training.prepare import RunPlan, prepare
+from welltuned.training.preparation.prepare import RunPlan, prepare
 
 KNOWN = WORDS[:6]
 
