@@ -176,14 +176,18 @@ def part_of(kept: Mapping[str, Any], language: str) -> str:
 
 
 def with_measured(kept: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:
-    """What is kept and can stand in one table with a new measurement, and that one."""
-    asked = new["asked"]
+    """What is kept and can stand in one table with a new measurement, and that one.
 
-    def stays(old: Mapping[str, Any]) -> bool:
-        same = (old["set"], old["asked"]) == (new["set"], asked)
-        return not same and all(old["asked"][name] == asked[name] for name in ALIKE)
-
-    return [*filter(stays, kept.get("measured", [])), new]
+    What was measured alike is one entry with it, whatever ways of reading each has.
+    """
+    alike: dict[str, Any] = {}
+    others: list[Any] = []
+    for old in kept.get("measured", []):
+        if (old["set"], old["asked"]) == (new["set"], new["asked"]):
+            alike = old
+        elif all(old["asked"][name] == new["asked"][name] for name in ALIKE):
+            others.append(old)
+    return [*others, {**alike, **new}]
 
 
 def arguments() -> argparse.Namespace:

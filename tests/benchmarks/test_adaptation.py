@@ -75,7 +75,8 @@ def test_a_table_keeps_rows_that_were_asked_for_alike() -> None:
     fewer = {**FOUND, "asked": {**ASKED_FOR, "most_texts": 10, "epochs": 1}}
     other = {**FOUND, "set": "code"}
     kept = {"measured": [fewer, FOUND, other]}
-    again = {**FOUND, "accuracy": 0.8}
-    assert with_measured(kept, again) == [fewer, other, again]
+    again = {"set": "reviews", "asked": ASKED_FOR, "accuracy": 0.8, READ: TOLD}
+    both = {**again, EXTENDED: TOLD}
+    assert with_measured(kept, again) == [fewer, other, both]
     longer = {**FOUND, "asked": {**ASKED_FOR, "max_length": 64}}
     assert with_measured(kept, longer) == [longer]
