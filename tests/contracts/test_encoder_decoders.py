@@ -19,7 +19,15 @@ import torch
 import welltuned as wt
 from contracts.test_generation import stir
 from exporting import require_alike
-from support import ENCODER_DECODERS, STRATEGIES, loaded_for, make_rows, short_tune, strategy_of
+from support import (
+    ENCODER_DECODERS,
+    STRATEGIES,
+    loaded_for,
+    make_rows,
+    require_prefix,
+    short_tune,
+    strategy_of,
+)
 from welltuned.artifact.save_load import load_artifact
 from welltuned.data.tokens.encoding import Encoded
 from welltuned.deployment.export.run_export import export_run
@@ -68,6 +76,8 @@ def tuned(two_sided: Any) -> Any:
     def make(strategy: str, family: str) -> tuple[Any, Any]:
         from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
+        if strategy == "prefix":
+            require_prefix(family)
         folder = two_sided(family)
         named, config = ModelConfig(name=folder), AutoConfig.from_pretrained(folder)
         head = Head(AutoModelForSeq2SeqLM, config, new=False)

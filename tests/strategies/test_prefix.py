@@ -332,6 +332,7 @@ def test_in_two_stacks_each_self_attention_has_a_prefix_and_none_to_the_encoder(
     family: str, tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bias of positions, as T5 has it, is added to the scores of the text alone."""
+    support.require_prefix(family)
     model, anatomy, _ = build(tiny(family), PREFIX, "model")
     batch = encode(tiny(family), TEXTS[:3])
     found: list[tuple[Any, ...]] = []
@@ -363,6 +364,7 @@ def test_in_two_stacks_each_self_attention_has_a_prefix_and_none_to_the_encoder(
 
 
 def test_no_text_stands_before_the_decoder_of_an_encoder_decoder(tiny: Any) -> None:
+    support.require_prefix("t5")
     _, anatomy, _ = build(tiny("t5"), PREFIX, "model")
     (fault,) = strategy_of(FROM_TEXT).check(anatomy)
     assert fault.code == "strategy.prefix_text_unsupported"
