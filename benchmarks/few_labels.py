@@ -56,6 +56,8 @@ SETS = ("sentiment_en_mr", "question_en_trec", "topic_en_agnews", "topic_zh_tnew
 TEXTS = {"topic_en_agnews": "description"}
 """The column of the text, where it is called otherwise."""
 SHOTS = (8, 16, 32, 64)
+FEWEST = 3
+"""Draws that have an interval; two say next to nothing of how they spread."""
 OURS = {
     "contrastive": "strategy=contrastive",
     "full": "strategy=full",
@@ -178,11 +180,11 @@ def interval(numbers: Sequence[float]) -> tuple[float, float]:
 
 
 def mean_of(numbers: Sequence[float]) -> str:
-    """`0.812 [0.801, 0.823]`; of one draw there is no interval."""
+    """`0.812 [0.801, 0.823]`; of fewer draws than three there is no interval."""
     if not numbers:
         return "–"
     told = f"{statistics.mean(numbers):.3f}"
-    if len(numbers) == 1:
+    if len(numbers) < FEWEST:
         return told
     low, high = interval(numbers)
     return f"{told} [{low:.3f}, {high:.3f}]"
@@ -199,7 +201,7 @@ def difference(numbers: Sequence[float]) -> str:
     if not numbers:
         return "–"
     told = f"{100 * statistics.mean(numbers):+.1f}"
-    if len(numbers) == 1:
+    if len(numbers) < FEWEST:
         return told
     low, high = (100 * bound for bound in interval(numbers))
     return f"{told} [{low:+.1f}, {high:+.1f}]"
