@@ -51,8 +51,8 @@ WAYS: dict[str, Any] = {
 EVERYWHERE = ("truncate", "head_tail", "windows, mean")
 """Ways that are tried in each place; the others in the middle alone."""
 HEADS = {
-    "en": ("evidence", "way", "accuracy", "difference from `truncate`", "rows a text", "training"),
-    "zh": ("证据", "方式", "准确率", "与 `truncate` 之差", "每条文本的行数", "训练"),
+    "en": ("evidence", "way", "accuracy", "difference from `truncate`", "rows a text"),
+    "zh": ("证据", "方式", "准确率", "与 `truncate` 之差", "每条文本的行数"),
 }
 CHINESE = {
     "start": "开头",
@@ -83,14 +83,15 @@ def main() -> None:
 
 
 def measure(asked: argparse.Namespace) -> None:
-    found: list[dict[str, Any]] = []
+    file = asked.out and asked.out / "long_texts.json"
+    kept = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else []
+    found = [row for row in kept if row["place"] not in asked.places]
     with tempfile.TemporaryDirectory() as folder:
         for row in measured(asked.places, asked.shared / "data", Path(folder), asked.share):
             found.append(row)
             print(" | ".join(cells(row, "en")), flush=True)
-            if asked.out is not None:  # at once, for the next row takes minutes
-                text = json.dumps(found, indent=1) + "\n"
-                (asked.out / "long_texts.json").write_text(text, encoding="utf-8")
+            if file:  # at once, for the next row takes minutes
+                file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if asked.write:
         write_parts(PAGES, PART, {language: table(found, language) for language in PAGES})
 
@@ -223,12 +224,12 @@ def cells(row: Mapping[str, Any], language: str) -> list[str]:
         f"{row['accuracy']:.3f}",
         "–" if row["way"] == "truncate" else change,
         f"{row['rows']:.1f}",
-        f"{row['seconds']:.0f} s",
     ]
 
 
 def table(rows: Sequence[Mapping[str, Any]], language: str) -> str:
-    return as_table(HEADS[language], [cells(row, language) for row in rows], left=2)
+    ordered = sorted(rows, key=lambda row: PLACES.index(row["place"]))
+    return as_table(HEADS[language], [cells(row, language) for row in ordered], left=2)
 
 
 if __name__ == "__main__":
