@@ -179,15 +179,15 @@ def interval(numbers: Sequence[float]) -> tuple[float, float]:
     return float(numbers_N.mean() - half), float(numbers_N.mean() + half)
 
 
-def mean_of(numbers: Sequence[float]) -> str:
+def mean_of(numbers: Sequence[float], form: str = ".3f") -> str:
     """`0.812 [0.801, 0.823]`; of fewer draws than three there is no interval."""
     if not numbers:
         return "–"
-    told = f"{statistics.mean(numbers):.3f}"
+    told = f"{statistics.mean(numbers):{form}}"
     if len(numbers) < FEWEST:
         return told
     low, high = interval(numbers)
-    return f"{told} [{low:.3f}, {high:.3f}]"
+    return f"{told} [{low:{form}}, {high:{form}}]"
 
 
 def ahead_of(done: Done, name: str, shots: int, other: str) -> list[float]:
@@ -198,13 +198,7 @@ def ahead_of(done: Done, name: str, shots: int, other: str) -> list[float]:
 
 def difference(numbers: Sequence[float]) -> str:
     """In points of accuracy, with its interval."""
-    if not numbers:
-        return "–"
-    told = f"{100 * statistics.mean(numbers):+.1f}"
-    if len(numbers) < FEWEST:
-        return told
-    low, high = (100 * bound for bound in interval(numbers))
-    return f"{told} [{low:+.1f}, {high:+.1f}]"
+    return mean_of([100 * number for number in numbers], "+.1f")
 
 
 def cells(done: Done, name: str, shots: int) -> list[str]:

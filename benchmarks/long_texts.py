@@ -7,7 +7,7 @@ strategy, and differences from truncation are paired, text by text.
 
     python benchmarks/long_texts.py --out benchmarks/results --write
 
-writes the table into docs/hard-data.md and its translation. A quarter of an hour of two cores.
+writes the table into docs/hard-data.md and its translation. Over an hour of two cores.
 all-MiniLM-L6-v2, all of which trains, with rows of 48 tokens; one seed.
 
     python benchmarks/long_texts.py --make FILE

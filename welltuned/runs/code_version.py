@@ -13,7 +13,6 @@ _CHANGES_RESULTS = (
     "protection", "engines", "artifact",
     "training/auto_tune.py", "training/preparation", "training/results.py",
     "training/retention_steps.py", "training/session", "training/train.py",
-    "strategies/defaults.yaml",
 )  # fmt: skip
 """The folders and files whose code a run's results follow from."""
 _PACKAGES = ("torch", "transformers", "peft")
