@@ -18,7 +18,7 @@ import pytest
 
 import one_thread  # noqa: F401  # before all that imports torch
 from comparing import carried_out, values_for, without_processes
-from drawing import without_charts
+from drawing import with_charts, without_charts
 from forking import Forks
 from support import (
     ENCODERS,
@@ -230,9 +230,9 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> str:
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`built_once(name, build)`: a folder that `build` has filled, for all files of a worker.
 
-    Not for all workers: runs name the data and the model of the worker that made them. And
-    without plug-ins, whichever file asks first: what is of the session is made before the
-    module's own fixtures, which hide them.
+    Not for all workers: runs name the data and the model of the worker that made them. Without
+    plug-ins and with charts, whichever file asks first, and whether it does so before or after
+    its own fixtures hide them.
     """
     root = tmp_path_factory.getbasetemp()
 
@@ -241,7 +241,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         with holding(root / f"shared-{name}.lock"):
             if not done.exists():
                 folder.mkdir()  # where an earlier attempt has failed this fails too, and says so
-                with without_plugins():
+                with without_plugins(), with_charts():
                     fill(folder)
                 done.touch()
         return folder
