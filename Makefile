@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+export PYTHONDONTWRITEBYTECODE :=  # tests start many processes, which need not all compile the package
 QUICK := not slow and not llm and not gpu and not storm
 
 .PHONY: demo demo-llm test check golden docs pages pitfalls tree reference schemas readings errors \

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from welltuned.data.storage.on_disk import Growing
-from welltuned.data.tokens import ragged, special_tokens
+from welltuned.data.tokens import ragged
+from welltuned.data.tokens.cutting import tokenise_and_cut
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -118,61 +119,21 @@ def encode_texts(
     """
     ids, types = Growing(np.int32), Growing(np.int8)
     lengths: list[int] = []
-    truncated: list[np.ndarray] = []
+    truncated: list[bool] = []
     for start in range(0, len(texts), _CHUNK):
         stop = start + _CHUNK
-        batch = special_tokens.tokenise(
-            tokenizer,
-            list(texts[start:stop]),
-            list(pairs[start:stop]) if pairs is not None else None,
-            truncation=True,
-            max_length=max_length,
-            return_overflowing_tokens=False,
-        )
-        ids.add(batch["input_ids"])
-        lengths += map(len, batch["input_ids"])
-        if "token_type_ids" in batch:
-            types.add(batch["token_type_ids"])
-        truncated.append(
-            was_cut(
-                tokenizer,
-                batch,
-                texts[start:stop],
-                pairs[start:stop] if pairs is not None else None,
-                max_length,
-            )
-        )
+        second = None if pairs is None else list(pairs[start:stop])
+        found = tokenise_and_cut(tokenizer, list(texts[start:stop]), second, max_length)
+        ids.add(found.ids)
+        lengths += map(len, found.ids)
+        if found.type_ids is not None:
+            types.add(found.type_ids)
+        truncated += found.cut
         progress(min(stop, len(texts)))
     flat_types = types.array()
     told_apart = flat_types if flat_types.any() else None  # else one segment: models' own default
     offsets = ragged.offsets_of(lengths)
-    return Encoded(ids.array(), offsets, np.concatenate(truncated), told_apart)
-
-
-def was_cut(
-    tokenizer: PreTrainedTokenizerBase,
-    batch: object,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None,
-    max_length: int,
-) -> np.ndarray:
-    """Whether each text lost tokens.
-
-    Only texts that fill `max_length` can have; those are counted again without a limit.
-    """
-    cut = np.zeros(len(texts), dtype=bool)
-    full = [i for i, row in enumerate(batch["input_ids"]) if len(row) >= max_length]  # type: ignore[index]
-    if full:
-        again = special_tokens.tokenise(
-            tokenizer,
-            [texts[i] for i in full],
-            [pairs[i] for i in full] if pairs is not None else None,
-            truncation=False,
-            verbose=False,
-        )
-        for i, row in zip(full, again["input_ids"], strict=True):
-            cut[i] = len(row) > max_length
-    return cut
+    return Encoded(ids.array(), offsets, np.asarray(truncated, dtype=bool), told_apart)
 
 
 def pad(

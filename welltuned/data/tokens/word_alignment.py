@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from welltuned.data.tokens import special_tokens
-from welltuned.data.tokens.encoding import was_cut
+from welltuned.data.tokens.cutting import were_cut
 from welltuned.errors import Fault, InputError
 
 if TYPE_CHECKING:
@@ -64,17 +64,12 @@ def tokenise_words(
             words_T = _words_of_tokens(np.array(offsets).reshape(-1, 2), words)
             found.ids.append(ids or [tokenizer.pad_token_id])  # a row needs a token
             found.words.append(words_T if ids else np.array([NONE]))
-        found.truncated.extend(_were_cut(tokenizer, batch, texts, max_length))
+        if max_length is None:
+            found.truncated.extend([False] * len(texts))
+        else:
+            found.truncated.extend(were_cut(tokenizer, batch, texts, None, max_length))
         progress(start + len(part))
     return found
-
-
-def _were_cut(
-    tokenizer: PreTrainedTokenizerBase, batch: object, texts: list[str], max_length: int | None
-) -> list[bool]:
-    if max_length is None:
-        return [False] * len(texts)
-    return was_cut(tokenizer, batch, texts, None, max_length).tolist()
 
 
 def require_offsets(tokenizer: PreTrainedTokenizerBase) -> None:
