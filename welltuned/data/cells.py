@@ -9,6 +9,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 _ITEM = r"""(?:'[^']*'|"[^"]*"|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|True|False)"""
 _NUMPY = re.compile(rf"\[\s*(?:{_ITEM}(?:\s+{_ITEM})*)?\s*\]")
@@ -19,6 +20,8 @@ _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?$")
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
+REPEATED = 10_000
+"""So many different labels are looked at once each, though a column has them in every row."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
 
@@ -92,15 +95,21 @@ def as_key(cell: object) -> str:
     """A label as text: 1, 1.0, "1.0" and " 1 " are one label, and so are NFC and NFD."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    text = unicodedata.normalize("NFC", str(cell).strip())
+    return _as_key(str(cell))
+
+
+@lru_cache(REPEATED)
+def _as_key(cell: str) -> str:
+    text = unicodedata.normalize("NFC", cell.strip())
     whole = _WHOLE.fullmatch(text)
     return str(int(whole[1])) if whole else text
 
 
 def is_missing(cell: object) -> bool:
     """Nothing, blanks, or the not-a-number that stands for nothing in tables."""
-    blank = isinstance(cell, str) and not cell.strip()
-    return cell is None or blank or (isinstance(cell, float) and cell != cell)
+    if isinstance(cell, str):
+        return not cell or cell.isspace()
+    return cell is None or (isinstance(cell, float) and cell != cell)
 
 
 # --- Several names in one text -------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal
 
-from welltuned.data.cells import is_missing
+from welltuned.data.cells import REPEATED, is_missing
 from welltuned.data.readings import Reading, question, read_as
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
@@ -36,14 +37,23 @@ def parse_number(cell: object, mark: Mark = "point") -> float | None:
     (1250.0, None, 3.5)
     """
     if isinstance(cell, str):
-        text = _plain(cell)
-        if mark == "comma" and _COMMA.fullmatch(text):
-            cell = text.replace(".", "").replace(",", ".")
-        else:
-            cell = text.replace(",", "") if _POINT.fullmatch(text) else text
+        return _spelt(cell, mark)
     try:
         return float(cell)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@lru_cache(REPEATED)
+def _spelt(cell: str, mark: Mark) -> float | None:
+    text = _plain(cell)
+    if mark == "comma" and _COMMA.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
+    elif _POINT.fullmatch(text):
+        text = text.replace(",", "")
+    try:
+        return float(text)
+    except ValueError:
         return None
 
 

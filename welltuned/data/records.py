@@ -138,7 +138,8 @@ class Records:
 
 
 def _is_filled(cell: str | list[str]) -> bool:
-    return bool((cell if isinstance(cell, str) else "".join(cell)).strip())
+    text = cell if isinstance(cell, str) else "".join(cell)
+    return bool(text) and not text.isspace()
 
 
 def _as_json(role: str, cells: Sequence[Any]) -> Iterator[str]:

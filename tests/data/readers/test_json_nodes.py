@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from welltuned.data.readers.json_nodes import Node, root_of
+from welltuned.data.readers.json_nodes import DECODER, Node, decoded, root_of
 
 VALUES = some.recursive(
     some.none() | some.booleans() | some.integers() | some.text(),
@@ -38,3 +39,22 @@ def test_each_has_the_line_it_begins_on() -> None:
 
 def test_what_is_no_document_has_no_root() -> None:
     assert root_of("{") is None and root_of("1 2") is None and root_of("[" * 100_000) is None
+
+
+LINES = some.tuples(
+    some.sampled_from(["", " ", "\t", "\ufeff", "\u00a0"]),
+    VALUES.map(json.dumps) | some.sampled_from(["{", '"', "nope", "1 2", "9" * 5000, '{"a": 1}}']),
+    some.sampled_from(["", "\n", "\r\n", " \n", "\x0b", "\u2028", "\n\n", ", 1"]),
+).map("".join)
+
+
+@given(LINES)
+def test_a_line_is_decoded_as_ever(line: str) -> None:
+    try:
+        wanted = DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        with pytest.raises(json.JSONDecodeError) as found:
+            decoded(line)
+        assert str(found.value) == str(error)
+    else:
+        assert decoded(line) == wanted

@@ -14,7 +14,14 @@ from support import config_values, make_rows, make_tokenizer, write_rows
 from welltuned.config import run_config_from
 from welltuned.data.readers import streamed
 from welltuned.data.storage import on_disk
-from welltuned.data.storage.on_disk import Growing, TextColumn, TextFile, pieces_of, take_cells
+from welltuned.data.storage.on_disk import (
+    Growing,
+    TextColumn,
+    TextFile,
+    cells_but_texts,
+    pieces_of,
+    take_cells,
+)
 from welltuned.data.tokens.encoding import encode_texts
 from welltuned.training.preparation.prepare import prepare
 
@@ -30,7 +37,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def column(cells: list[Any]) -> TextColumn:
     file, others = TextFile(), {}
     for row, cell in enumerate(cells):
-        file.add(cell if isinstance(cell, str) else "")
+        file.add([cell if isinstance(cell, str) else ""])
         if not isinstance(cell, str):
             others[row] = cell
     file.done()
@@ -66,6 +73,25 @@ def test_cells_that_are_no_texts_are_kept() -> None:
     assert mixed.take([3, 0, 1]) == [3.5, "a", None]
     assert mixed.with_others(str) == ["a", "None", "b", "3.5", "", "c"]
     assert mixed == cells
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_cells_that_are_no_texts_are_told_with_their_places(in_memory: bool) -> None:
+    cells = ["a", None, "b", 3.5, "", "c"]
+    some: Any = cells if in_memory else column(cells)
+    assert list(cells_but_texts(some)) == [(1, None), (3, 3.5)]
+    assert list(cells_but_texts(take_cells(some, [3, 5, 1, 1]))) == [(0, 3.5), (2, None), (3, None)]
+    assert list(cells_but_texts(take_cells(some, [0, 2]))) == []
+
+
+def test_texts_that_were_added_together_are_those_that_were_added_alone() -> None:
+    together = TextFile()
+    for part in ([], TEXTS[:3], [], TEXTS[3:]):
+        together.add(part)
+    together.done()
+    assert together.read(0, len(together)) == TEXTS
+    assert together.read(0, 2) == TEXTS[:2], "of one byte a character"
+    assert together.holds_half_characters
 
 
 def test_a_long_column_is_read_in_parts() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from welltuned.data.cells import as_flag
 from welltuned.data.records import Records, Role
+from welltuned.data.storage.on_disk import cells_but_texts
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -68,9 +69,7 @@ def refuse_nested(
     for role in roles:
         if role.is_list or role.name not in records or not (role.is_input or role.is_target):
             continue
-        for index, cell in enumerate(records[role.name]):
-            if isinstance(cell, str):
-                continue
+        for index, cell in cells_but_texts(records[role.name]):
             place, column = records.place(index), mapping[role.name]
             if isinstance(cell, dict) and (role.is_input or not _holds_flags(cell)):
                 _refuse_object(cell, role.name, column, place, faults)

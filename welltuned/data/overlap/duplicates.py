@@ -13,7 +13,6 @@ from welltuned.data.records import Records
 
 _STOPS = ".,;:!?…。、｡।॥۔،؛؟።"
 """Signs that end sentences and their parts, in the scripts that have their own."""
-_RUN_OF_STOPS = re.compile(rf"[{_STOPS}]+( |\Z)?")
 _APOSTROPHES = re.compile(r"(?<=\w)['’](?=\w)")
 _NO_WORD_SPACES = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 _IDLE_SPACES = re.compile(rf"(?<={_NO_WORD_SPACES}) | (?={_NO_WORD_SPACES})")
@@ -45,12 +44,8 @@ def normalise(text: str, compare_as: str = "text") -> str:
 def _without_stops(text: str) -> str:
     """The words with a space between them, without stops at their ends, unless all are stops."""
     bare = _APOSTROPHES.sub("", text) if "'" in text or "’" in text else text
-    words = " ".join(bare.split())
-    return " ".join(_RUN_OF_STOPS.sub(_unless_within_a_word, words).split()) or words
-
-
-def _unless_within_a_word(stops: re.Match[str]) -> str:
-    return stops[0] if stops[1] is None else stops[1]
+    words = bare.split()
+    return " ".join(filter(None, [word.rstrip(_STOPS) for word in words])) or " ".join(words)
 
 
 @cache

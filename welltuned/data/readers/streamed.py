@@ -22,7 +22,7 @@ from welltuned.data.readers.cells import is_blank
 from welltuned.data.readers.class_names import name_classes
 from welltuned.data.readers.delimited import delimiter_of, separated_by
 from welltuned.data.readers.header import read_header
-from welltuned.data.readers.json_nodes import DECODER
+from welltuned.data.readers.json_nodes import decoded
 from welltuned.data.readers.parquet import names_of_classes
 from welltuned.data.storage.on_disk import TextColumn, TextFile
 from welltuned.data.table import Table
@@ -100,22 +100,23 @@ class _Column:
             texts = [cell for cell in cells if isinstance(cell, str)]
             if 2 * len(set(texts)) > len(cells):
                 self._file = TextFile()
-                for _ in self._cells:
-                    self._file.add("")
+                self._file.add([""] * len(self._cells))
                 self._cells = []
-        for cell in cells:
-            self._put(cell)
-
-    def _put(self, cell: object) -> None:
         if self._file is None:
-            if isinstance(cell, str) and len(self._shared) < _SHARED:
-                cell = self._shared.setdefault(cell, cell)
-            self._cells.append(cell)
-        elif isinstance(cell, str):
-            self._file.add(cell)
+            self._cells += map(self._held_once, cells)
         else:
-            self._others[len(self._file)] = cell
-            self._file.add("")
+            self._others.update(
+                (row, cell)
+                for row, cell in enumerate(cells, len(self._file))
+                if not isinstance(cell, str)
+            )
+            self._file.add([cell if isinstance(cell, str) else "" for cell in cells])
+
+    def _held_once(self, cell: object) -> object:
+        """The same cell, and the same object for equal texts while they are few."""
+        if isinstance(cell, str) and len(self._shared) < _SHARED:
+            return self._shared.setdefault(cell, cell)
+        return cell
 
     def done(self) -> Sequence[Any]:
         if self._file is None:
@@ -142,11 +143,10 @@ def _read_json_lines(path: Path, name: str, config: DataConfig) -> Table:
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in _lines(path):
-        text = line.rstrip("\r\n")
-        if not text.strip():
+        if line.isspace():
             continue
         try:
-            record = DECODER.decode(text)
+            record = decoded(line)
         except (json.JSONDecodeError, RecursionError) as error:
             raise _DoubtError from error
         if not isinstance(record, dict):
@@ -158,9 +158,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines with their ends and numbers, of a file whose ends are LF or CRLF."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
-            if b"\0" in raw or b"\r" in raw.removesuffix(b"\r\n"):
+            if b"\0" in raw or (b"\r" in raw and b"\r" in raw.removesuffix(b"\r\n")):
                 raise _DoubtError
-            line = raw.removeprefix(codecs.BOM_UTF8 if number == 1 else b"")
+            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
             if number == 1 and line.startswith(codecs.BOM_UTF8):
                 raise _DoubtError
             yield number, line.decode()

@@ -12,7 +12,7 @@ import threading
 import weakref
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import IO, Any, TypeVar, overload
 
 import numpy as np
@@ -64,14 +64,16 @@ class TextFile:
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def add(self, text: str) -> None:
+    def add(self, texts: Sequence[str]) -> None:
+        """More texts, after those that are there."""
         try:
-            raw = text.encode()
+            raws = [text.encode() for text in texts]
         except UnicodeEncodeError:
-            raw = text.encode("utf-8", "surrogatepass")
+            raws = [text.encode("utf-8", "surrogatepass") for text in texts]
             self.holds_half_characters = True
-        self._file.write(raw)
-        self._ends.append(self._ends[-1] + len(raw))
+        self._file.write(b"".join(raws))
+        ends = accumulate(map(len, raws), initial=self._ends.pop())
+        self._ends.extend(ends)
 
     def done(self) -> None:
         """Everything was added; reading may begin."""
@@ -82,6 +84,9 @@ class TextFile:
         first = self._ends[start]
         raw = self._bytes(first, self._ends[stop] - first)
         bounds = [end - first for end in self._ends[start : stop + 1]]
+        if raw.isascii():  # then a character is a byte
+            text = raw.decode()
+            return [text[begin:end] for begin, end in pairwise(bounds)]
         return [raw[begin:end].decode("utf-8", "surrogatepass") for begin, end in pairwise(bounds)]
 
     def _bytes(self, place: int, number: int) -> bytes:
@@ -148,6 +153,13 @@ class TextColumn(Sequence[Any]):
         others = {row: change(cell) for row, cell in self._others.items()}
         return TextColumn(self._file, others, self._rows)
 
+    def others(self) -> Iterator[tuple[int, object]]:
+        """Its cells that are no texts, each with its place."""
+        if not self._others:
+            return
+        rows = range(len(self)) if self._rows is None else self._rows.tolist()
+        yield from ((at, self._others[row]) for at, row in enumerate(rows) if row in self._others)
+
     def _cells(self, rows: np.ndarray) -> list[Any]:
         """Some cells by their places in the file; those that stand near each other at once."""
         low, high = int(rows.min()), int(rows.max())
@@ -160,6 +172,13 @@ class TextColumn(Sequence[Any]):
             others = self._others
             return [others.get(row, cell) for row, cell in zip(rows.tolist(), cells, strict=True)]
         return cells
+
+
+def cells_but_texts(cells: Sequence[object]) -> Iterator[tuple[int, object]]:
+    """The cells of a column that are no texts, each with its place; texts on disk are not read."""
+    if isinstance(cells, TextColumn):
+        return cells.others()
+    return ((at, cell) for at, cell in enumerate(cells) if not isinstance(cell, str))
 
 
 def take_cells(cells: Sequence[T], indices: Sequence[int]) -> Sequence[T]:

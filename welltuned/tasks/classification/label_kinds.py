@@ -9,6 +9,7 @@ from welltuned.data.decimals import is_number, parse_number
 from welltuned.data.load_splits import DataSplits
 from welltuned.data.readings import Reading, question, read_as
 from welltuned.data.records import Records
+from welltuned.data.storage.on_disk import cells_but_texts
 from welltuned.errors import Faults
 from welltuned.schema.messages import message
 
@@ -75,7 +76,7 @@ def _as_classes(source: str, values: Collection[float]) -> Reading:
 
 def refuse_unreadable(kind: str, train: Records, faults: Faults) -> None:
     """Refuse lists and objects where there is one label to a text, and within lists of labels."""
-    for row, cell in enumerate(train["label"]):
+    for row, cell in cells_but_texts(train["label"]):
         if kind == "single_label" and isinstance(cell, (list, tuple, dict)):
             faults.add_counted(
                 "task.label_is_a_list",
