@@ -29,7 +29,7 @@ class _Decoder(json.JSONDecoder):
 
 
 DECODER = _Decoder()
-_scan = json.JSONDecoder().scan_once
+_read = json.JSONDecoder().raw_decode
 
 
 def decoded(line: str) -> Any:
@@ -39,8 +39,8 @@ def decoded(line: str) -> Any:
     Raises `json.JSONDecodeError`, and `RecursionError` for what is nested too deeply.
     """
     try:
-        value, end = _scan(line, 0)
-    except (ValueError, StopIteration):
+        value, end = _read(line)
+    except ValueError:
         return DECODER.decode(line)
     return value if line[end:] in ("", "\n", "\r\n") else DECODER.decode(line)
 
