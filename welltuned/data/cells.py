@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?$")
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
-REPEATED = 10_000
+REPEATED = 1_000
 """So many different labels are looked at once each, though a column has them in every row."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
