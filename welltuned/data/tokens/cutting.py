@@ -32,8 +32,8 @@ def tokenise_and_cut(
     """Texts (or pairs of texts) with special tokens; pairs lose tokens from the longer text first.
 
     A tokenizer's own call also keeps where in its text each token stands. Where it does nothing
-    else with what its backend finds, the backend is asked for the ids alone, in two thirds of the
-    time.
+    else with what its backend finds, the backend is asked for the ids alone, in half to two thirds
+    of the time.
     """
     options = {"truncation": True, "max_length": max_length, "return_overflowing_tokens": False}
     if not _is_its_backend(tokenizer):
