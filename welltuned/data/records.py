@@ -138,8 +138,7 @@ class Records:
 
 
 def _is_filled(cell: str | list[str]) -> bool:
-    text = cell if isinstance(cell, str) else "".join(cell)
-    return bool(text) and not text.isspace()
+    return not is_missing(cell if isinstance(cell, str) else "".join(cell))
 
 
 def _as_json(role: str, cells: Sequence[Any]) -> Iterator[str]:

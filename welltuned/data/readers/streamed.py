@@ -24,7 +24,7 @@ from welltuned.data.readers.delimited import delimiter_of, separated_by
 from welltuned.data.readers.header import read_header
 from welltuned.data.readers.json_nodes import decoded
 from welltuned.data.readers.parquet import names_of_classes
-from welltuned.data.storage.on_disk import TextColumn, TextFile
+from welltuned.data.storage.on_disk import TextColumn, TextFile, cells_but_texts
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 from welltuned.schema.messages import Message, message
@@ -105,11 +105,8 @@ class _Column:
         if self._file is None:
             self._cells += map(self._held_once, cells)
         else:
-            self._others.update(
-                (row, cell)
-                for row, cell in enumerate(cells, len(self._file))
-                if not isinstance(cell, str)
-            )
+            first = len(self._file)
+            self._others.update((first + at, cell) for at, cell in cells_but_texts(cells))
             self._file.add([cell if isinstance(cell, str) else "" for cell in cells])
 
     def _held_once(self, cell: object) -> object:

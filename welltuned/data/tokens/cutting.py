@@ -42,7 +42,7 @@ def tokenise_and_cut(
         return CutTexts(batch["input_ids"], batch.get("token_type_ids"), cut)
     first = special_tokens.tokenise(tokenizer, texts[:1], pairs and pairs[:1], **options)
     # The backend is set up by that call, and stays so.
-    rows = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
+    rows = texts if pairs is None else list(zip(texts, pairs, strict=True))
     found = tokenizer.backend_tokenizer.encode_batch_fast(rows)
     types = [one.type_ids for one in found] if "token_type_ids" in first else None
     return CutTexts([one.ids for one in found], types, _lost_some(found, max_length))
