@@ -52,8 +52,8 @@ from speed.place import (
 )
 
 PAGES = pages("hard-data")
-SETS = ("sentiment_en_mr", "question_en_trec", "topic_en_agnews", "topic_zh_tnews")
-TEXTS = {"topic_en_agnews": "description"}
+SETS = ("sentiment_en_mr", "sentiment_en_sst2", "question_en_trec", "topic_en_agnews")
+TEXTS = {"topic_en_agnews": "description", "sentiment_en_sst2": "sentence"}
 """The column of the text, where it is called otherwise."""
 SHOTS = (8, 16, 32, 64)
 FEWEST = 3
@@ -80,10 +80,14 @@ Done = dict[str, Any]
 def read(data: Path, name: str, split: str) -> list[Row]:
     """Texts and labels of a split, both as words."""
     file = next(iter(sorted((data / name).glob(f"{split}.*"))))
-    if file.suffix == ".csv":
-        rows: Iterable[dict[str, Any]] = csv.DictReader(read_lines(file))
-    else:
-        rows = [json.loads(line) for line in read_lines(file)]
+    rows: Iterable[dict[str, Any]]
+    match file.suffix:
+        case ".csv":
+            rows = csv.DictReader(read_lines(file))
+        case ".tsv":  # quotes are signs of the sentence there
+            rows = csv.DictReader(read_lines(file), dialect="excel-tab", quoting=csv.QUOTE_NONE)
+        case _:
+            rows = map(json.loads, read_lines(file))
     column = TEXTS.get(name, "text")
     return [{"text": str(row[column]), "label": str(row["label"])} for row in rows]
 

@@ -47,6 +47,22 @@ def test_a_draw_is_the_same_files_for_all(tmp_path: Path) -> None:
     assert sizes == {"train": 16, "validation": 8, "test": 10}
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("train.jsonl", '{"text": "a \\"fine\\" film", "label": 1}\n'),
+        ("train.csv", 'text,label\n"a ""fine"" film",1\n'),
+        ("train.tsv", 'text\tlabel\na "fine" film\t1\n'),
+    ],
+)
+def test_the_sets_are_read_as_their_files_are_written(
+    tmp_path: Path, file: str, content: str
+) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / file).write_text(content, encoding="utf-8")
+    assert few_labels.read(tmp_path, "films", "train") == [{"text": 'a "fine" film', "label": "1"}]
+
+
 @pytest.mark.parametrize("language", few_labels.PAGES)
 def test_the_page_has_a_place_for_the_table(language: str) -> None:
     table = few_labels.table(record(), language)
