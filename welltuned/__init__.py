@@ -184,15 +184,15 @@ def resume(
     if run.is_pipeline:
         return _resume_pipeline(run, overrides, accept, observer)
     from welltuned.runs.phases import phase
-    from welltuned.schema.imports import collector_paused
+    from welltuned.schema.collector import collector_paused
 
     if is_cross_validated(run):
-        with phase("import"), collector_paused():
+        with phase("import"), collector_paused(freeze=True):
             from welltuned.experiments.cross_validation import cross_validate
 
         changes = [*overrides, *accept]
         return cross_validate.resume_cross_validation(run.folder, observer, changes=changes)
-    with phase("import"), collector_paused():
+    with phase("import"), collector_paused(freeze=True):
         from welltuned.experiments.adaptation.pipeline import tell_of_reading
         from welltuned.training.train import extend_training, resume_training
 
@@ -312,7 +312,7 @@ def _resume_pipeline(
 ) -> Run:
     from welltuned.rlhf.read_config import load_rlhf_config
     from welltuned.runs.phases import phase
-    from welltuned.schema.imports import collector_paused
+    from welltuned.schema.collector import collector_paused
 
     if accept:
         raise InputError(
@@ -328,7 +328,7 @@ def _resume_pipeline(
     config = load_rlhf_config(
         str(run.folder / "config.yaml"), [*overrides, f"output_dir={run.folder}"]
     )
-    with phase("import"), collector_paused():
+    with phase("import"), collector_paused(freeze=True):
         from welltuned.rlhf.pipeline import run_pipeline
 
     return run_pipeline(config, observer)

@@ -1,8 +1,7 @@
-"""Hooks that wait for a library, and imports without the garbage collector."""
+"""Hooks that wait for a library."""
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -12,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from welltuned.schema.imports import after_import, collector_paused
+from welltuned.schema.imports import after_import
 
 called: list[ModuleType] = []
 
@@ -55,13 +54,3 @@ def test_a_hook_is_called_at_once_for_what_is_there(
     module = import_module(library(tmp_path, "a_library_that_is_there", monkeypatch))
     after_import({"a_library_that_is_there": f"{__name__}:note"})
     assert called == [module]
-
-
-def test_the_collector_runs_again_even_after_an_error_and_leaves_out_what_it_met() -> None:
-    try:
-        with pytest.raises(ImportError), collector_paused():
-            assert not gc.isenabled()
-            raise ImportError
-        assert gc.isenabled() and gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()

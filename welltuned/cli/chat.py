@@ -9,7 +9,7 @@ import typer
 
 from welltuned import load
 from welltuned.cli.app import AllowImports, app
-from welltuned.schema.imports import collector_paused
+from welltuned.schema.collector import collector_paused
 
 
 @app.command("chat")
@@ -18,7 +18,7 @@ def chat_command(
     allow_imports: AllowImports = False,
 ) -> None:
     """Talk with a tuned generator; /new begins again, an empty line or /quit ends."""
-    with collector_paused():
+    with collector_paused(freeze=True):
         predictor = load(run)
     turns: list[dict[str, str]] = []
     while (line := _ask("> ")) not in ("", "/quit"):

@@ -10,7 +10,7 @@ import typer
 from welltuned import load
 from welltuned.cli.app import AllowImports, Json, app, print_json
 from welltuned.cli.data_keys import data_config
-from welltuned.schema.imports import collector_paused
+from welltuned.schema.collector import collector_paused
 from welltuned.schema.messages import render_message
 
 
@@ -28,7 +28,7 @@ def evaluate_command(
 ) -> None:
     """Score a tuned model on another labelled file."""
     config = data_config(arguments or [])
-    with collector_paused():
+    with collector_paused(freeze=True):
         predictor = load(run)
     scores = predictor.evaluate(config.train, config)
     if as_json:

@@ -10,7 +10,7 @@ import typer
 
 from welltuned.cli.app import AllowImports, Json, app, print_json
 from welltuned.errors import Fault, InputError
-from welltuned.schema.imports import collector_paused
+from welltuned.schema.collector import collector_paused
 
 
 @app.command("export")
@@ -40,7 +40,7 @@ def export_command(
     _require_format(arguments or [])
     settings = read_settings(ExportSettings, arguments or [])
     find_artifact(run)  # what is none is told before torch is imported
-    with collector_paused():
+    with collector_paused(freeze=True):
         from welltuned.deployment.export.run_export import export_run
     chosen = settings.precision, settings.limits.drop
     folder = export_run(run, settings.to, settings.out, *chosen, tell=_tell)

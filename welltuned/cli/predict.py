@@ -18,7 +18,7 @@ from welltuned.cli.console.answers import pretty
 from welltuned.cli.data_keys import data_config, is_data_key
 from welltuned.deployment.answer_file.rows import answered_row, json_line
 from welltuned.errors import Fault, InputError, Stopped
-from welltuned.schema.imports import collector_paused
+from welltuned.schema.collector import collector_paused
 from welltuned.schema.messages import render_message
 from welltuned.schema.secrets import masked_command
 
@@ -68,7 +68,7 @@ def predict_command(
     from welltuned.artifact.answers import Tally
     from welltuned.deployment.open import open_predictor
 
-    with collector_paused():
+    with collector_paused(freeze=True):
         predictor, tally = open_predictor(run), Tally()
     take = _json_value if jsonl else _pair if pair else _text
     total: int | None = None
@@ -145,7 +145,7 @@ def _answer_into(out: str, run: str, data: DataConfig, as_json: bool) -> None:
         print(file.target)
         _end(tally, as_json)
         return
-    with collector_paused():
+    with collector_paused(freeze=True):
         predictor = open_predictor(run)
     inputs = predictor.read_file(data.train, data)
     tally.notes += map(render_message, inputs.notes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from welltuned.cli.app import AllowImports, app
-from welltuned.schema.imports import collector_paused
+from welltuned.schema.collector import collector_paused
 
 if TYPE_CHECKING:
     from welltuned.deployment.server.access import Access
@@ -116,7 +116,7 @@ def _serve(asked: _Asked) -> None:
     files = ModelFiles(model_folder(asked.run))  # what is none is told before torch is imported
     require_serving()
     with closing(bound(asked.access.address, asked.port)) as listener:
-        with collector_paused():
+        with collector_paused(freeze=True):
             from welltuned.deployment.open import open_predictor
             from welltuned.deployment.server import listening
             from welltuned.deployment.server.app import Service

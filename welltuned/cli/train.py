@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from welltuned.cli.app import AllowImports, Arguments, Json, app, print_json, split_arguments
-from welltuned.schema.imports import collector_paused
+from welltuned.schema.collector import collector_paused
 
 if TYPE_CHECKING:
     from welltuned.runs import Run
@@ -68,7 +68,7 @@ def carry_out(file: str | None, overrides: list[str], observer: Observer, comman
     pipeline_type = peek(file, overrides, "pipeline")
     if pipeline_type == ADAPT:
         adapting = load_adapt_config(file, overrides)
-        with phase("import"), collector_paused():
+        with phase("import"), collector_paused(freeze=True):
             from welltuned.experiments.adaptation.pipeline import run_adaptation
 
         return run_adaptation(adapting, observer, command)
@@ -76,7 +76,7 @@ def carry_out(file: str | None, overrides: list[str], observer: Observer, comman
         from welltuned.rlhf.read_config import load_rlhf_config
 
         pipeline = load_rlhf_config(file, overrides)
-        with phase("import"), collector_paused():
+        with phase("import"), collector_paused(freeze=True):
             from welltuned.rlhf.pipeline import run_pipeline
 
         return run_pipeline(pipeline, observer, command)
@@ -85,11 +85,11 @@ def carry_out(file: str | None, overrides: list[str], observer: Observer, comman
     # What is wrong with it is told before torch is imported, which takes seconds.
     config = load_config(file, overrides)
     if config.data.is_cross_validated:
-        with phase("import"), collector_paused():
+        with phase("import"), collector_paused(freeze=True):
             from welltuned.experiments.cross_validation.cross_validate import run_cross_validation
 
         return run_cross_validation(config, observer, command)
-    with phase("import"), collector_paused():
+    with phase("import"), collector_paused(freeze=True):
         from welltuned.training.train import run_training
 
     return run_training(config, observer, command=command)

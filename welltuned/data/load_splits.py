@@ -26,6 +26,7 @@ from welltuned.data.records import Records, Role
 from welltuned.data.sources import find_sources, read_file
 from welltuned.data.table import SPLITS, Table
 from welltuned.errors import Faults, Place
+from welltuned.schema.collector import collector_paused
 
 Convert = Callable[[Table, dict[str, str], Faults], Table]
 """Turns a file's own format into columns: (table, the user's column mapping, faults)."""
@@ -49,6 +50,7 @@ class DataSplits:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
+@collector_paused()  # rows are many, and none is in a cycle
 def collect(
     config: DataConfig,
     roles: Sequence[Role],
@@ -114,6 +116,7 @@ def _refuse_several_runs(config: DataConfig, faults: Faults) -> None:
     )
 
 
+@collector_paused()
 def collect_file(
     name: str,
     config: DataConfig,

@@ -151,7 +151,9 @@ def _as_json(role: str, cells: Sequence[Any]) -> Iterator[str]:
 
 def _is_unicode(cells: list[Any]) -> bool:
     try:
-        json.dumps(cells, ensure_ascii=False, default=str).encode()
+        "".join(cells).encode()
+    except TypeError:  # not all are texts
+        return _is_unicode([json.dumps(cells, ensure_ascii=False, default=str)])
     except UnicodeEncodeError:
         return False
     return True

@@ -1,30 +1,12 @@
-"""Imports of large libraries: what happens after them, and how they take less time."""
+"""Imports of large libraries: what happens after them."""
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Import, and load, without the garbage collector; what is there then it never visits again.
-
-    It would walk through a million objects of torch and transformers that all stay, again and
-    again, and spend a sixth of the time that the two take. For processes of our own alone: what
-    is garbage by then is never freed.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def after_import(hooks: Mapping[str, str]) -> None:

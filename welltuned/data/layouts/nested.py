@@ -70,10 +70,12 @@ def refuse_nested(
         if role.is_list or role.name not in records or not (role.is_input or role.is_target):
             continue
         for index, cell in cells_but_texts(records[role.name]):
+            if not isinstance(cell, (dict, list, tuple, set, bytes)):
+                continue
             place, column = records.place(index), mapping[role.name]
             if isinstance(cell, dict) and (role.is_input or not _holds_flags(cell)):
                 _refuse_object(cell, role.name, column, place, faults)
-            elif role.is_input and isinstance(cell, (list, tuple, set, bytes)):
+            elif role.is_input:
                 _refuse_list(cell, role.name, column, place, faults)
 
 

@@ -22,8 +22,8 @@ TRAINED_ON = "trained_on.npy"
 def text_hashes(records: Records) -> np.ndarray:
     """The hash of each record's inputs (N, uint64)."""
     columns = [records[role] for role in sorted(records.input_roles)]
-    hashes = map(_hash, zip(*columns, strict=True))
-    return np.fromiter(hashes, dtype=np.uint64, count=len(records))
+    hashes = b"".join(map(_hash, zip(*columns, strict=True)))
+    return np.frombuffer(hashes, dtype="<u8").astype(np.uint64)
 
 
 def write_trained_on(records: Records, folder: Path) -> None:
@@ -49,7 +49,7 @@ def were_trained_on(records: Records, folder: Path) -> np.ndarray | None:
     return np.asarray(np.isin(text_hashes(records), known))
 
 
-def _hash(cells: Iterable[str | Sequence[str]]) -> int:
+def _hash(cells: Iterable[str | Sequence[str]]) -> bytes:
     texts = [cell if isinstance(cell, str) else " ".join(cell) for cell in cells]
     evened = "\x1f".join([" ".join(unicodedata.normalize("NFC", text).split()) for text in texts])
-    return int.from_bytes(hashlib.blake2b(evened.encode(), digest_size=8).digest(), "little")
+    return hashlib.blake2b(evened.encode(), digest_size=8).digest()

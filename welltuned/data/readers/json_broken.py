@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from welltuned.data.readers.json_nodes import DECODER, JsonText, skip_space
+from welltuned.data.readers.json_nodes import DECODER, JsonText, decoded, skip_space
 from welltuned.errors import Faults, Place
 
 
@@ -15,7 +15,7 @@ def line_records(
     """The record of each line."""
     for number, line in lines:
         try:
-            yield number, DECODER.decode(line)
+            yield number, decoded(line)
         except json.JSONDecodeError as error:
             faults.add_counted(
                 "data.bad_json",

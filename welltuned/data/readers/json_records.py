@@ -17,7 +17,7 @@ from welltuned.data.readers.json_broken import (
 )
 from welltuned.data.readers.json_layouts import table_of_list, table_of_object, table_of_records
 from welltuned.data.readers.json_nodes import DECODER, Node, root_of
-from welltuned.data.readers.line_ends import ANY_END
+from welltuned.data.readers.line_ends import with_feeds
 from welltuned.data.table import Table
 from welltuned.errors import Faults, Place
 
@@ -31,7 +31,7 @@ def read_json(raw: bytes, name: str, config: DataConfig, faults: Faults) -> Tabl
     decoded = decode(raw, name, config, faults)
     if decoded is None:
         return None
-    text = ANY_END.sub("\n", decoded.text)  # no string of JSON holds a bare line end
+    text = with_feeds(decoded.text)  # no string of JSON holds a bare line end
     try:
         table = _read(text, name, config, faults)
     except RecursionError:  # what is just not too deep to be parsed is too deep to be laid out

@@ -18,7 +18,7 @@ LINE_ENDS = question(
     key="data.line_ends",
 )
 BARE_CR = re.compile(r"\r(?!\r*\n)")
-ANY_END = re.compile(r"\r*\n|\r")  # CR CR LF is what a CRLF becomes when converted twice
+_ANY_END = re.compile(r"\r*\n|\r")  # CR CR LF is what a CRLF becomes when converted twice
 _LF_END = re.compile(r"\r?\n")
 
 
@@ -31,8 +31,15 @@ class Lines(NamedTuple):
 
 def split_lines(text: str, name: str, config: DataConfig) -> Lines:
     """The lines of a text without their ends."""
-    end = _LF_END if config.line_ends == "lf" else ANY_END
-    return Lines(list(enumerate(end.split(text), 1)), tell_mixed(text, name, config))
+    if config.line_ends == "lf":
+        return Lines(list(enumerate(_LF_END.split(text), 1)), ())
+    lines = with_feeds(text).split("\n")
+    return Lines(list(enumerate(lines, 1)), tell_mixed(text, name, config))
+
+
+def with_feeds(text: str) -> str:
+    """The text with each end of a line written as LF."""
+    return _ANY_END.sub("\n", text) if "\r" in text else text
 
 
 def tell_mixed(

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from welltuned.data.facts import some_lines
 from welltuned.data.records import Records
+from welltuned.data.storage.on_disk import pieces_of
 from welltuned.schema.messages import Message, message
 
 if TYPE_CHECKING:
@@ -100,10 +101,13 @@ def note_special_tokens(
     names: Counter[str] = Counter()
     read = [cells for role, cells in records.columns.items() if role not in _NOT_SAID]
     written = _known(tokenizer)[2]
-    for line, cells in zip(records.lines, zip(*read, strict=True), strict=True):
-        found = {name for text in _strings(cells) for name in written.findall(text)}
-        names.update(found)
-        lines += [line] * bool(found)
+    for numbers, *columns in zip(*map(pieces_of, [records.lines, *read]), strict=True):
+        if not written.search("\n".join(_strings(columns))):
+            continue  # hardly any text has one
+        for line, cells in zip(numbers, zip(*columns, strict=True), strict=True):
+            found = {name for text in _strings(cells) for name in written.findall(text)}
+            names.update(found)
+            lines += [line] * bool(found)
     if not lines:
         return []
     values = {

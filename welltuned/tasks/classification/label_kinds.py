@@ -77,7 +77,9 @@ def _as_classes(source: str, values: Collection[float]) -> Reading:
 def refuse_unreadable(kind: str, train: Records, faults: Faults) -> None:
     """Refuse lists and objects where there is one label to a text, and within lists of labels."""
     for row, cell in cells_but_texts(train["label"]):
-        if kind == "single_label" and isinstance(cell, (list, tuple, dict)):
+        if not isinstance(cell, (list, tuple, dict)):
+            continue
+        if kind == "single_label":
             faults.add_counted(
                 "task.label_is_a_list",
                 "the label is {cell}, but one label is wanted",
@@ -95,9 +97,8 @@ def refuse_unreadable(kind: str, train: Records, faults: Faults) -> None:
             )
 
 
-def _holds_labels(cell: object) -> bool:
-    """Whether it is a plain value, a list of these, or says of each label whether it applies."""
+def _holds_labels(cell: Sequence[object] | dict[str, object]) -> bool:
+    """Whether it is a list of plain values, or says of each label whether it applies."""
     if isinstance(cell, dict):
         return are_flags(cell)
-    items = cell if isinstance(cell, (list, tuple)) else [cell]
-    return not any(isinstance(item, (list, tuple, dict)) for item in items)
+    return not any(isinstance(item, (list, tuple, dict)) for item in cell)

@@ -73,14 +73,13 @@ class Labels:
 
 def read_classes(labels: Labels, records: Records, faults: Faults) -> np.ndarray:
     """The number of each record's class (N, int64)."""
-    targets_N = np.zeros(len(records["label"]), dtype=np.int64)
-    for index, cell in enumerate(records["label"]):
-        number = labels.number_of(key := as_key(cell))
-        if number is None:
-            _refuse_label(key, labels, records, index, faults)
-        else:
-            targets_N[index] = number
-    return targets_N
+    keys = list(map(as_key, records["label"]))
+    numbers = {key: labels.number_of(key) for key in dict.fromkeys(keys)}
+    if None in numbers.values():
+        for index, key in enumerate(keys):
+            if numbers[key] is None:
+                _refuse_label(key, labels, records, index, faults)
+    return np.asarray([numbers[key] or 0 for key in keys], dtype=np.int64)
 
 
 def read_label_sets(labels: Labels, records: Records, faults: Faults) -> np.ndarray:
