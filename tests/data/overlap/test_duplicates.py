@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 import pytest
@@ -82,6 +83,32 @@ def test_texts_are_the_same_where_people_read_them_alike(one: str, other: str, s
 )
 def test_in_code_every_sign_counts_but_white_space(one: str, other: str, same: bool) -> None:
     assert (normalise(one, "code") == normalise(other, "code")) == same
+
+
+def test_every_sign_of_another_width_is_compared_as_it_is_usually_written() -> None:
+    """Of all that Unicode has, though only one block of it is looked through."""
+    resized = [
+        sign
+        for sign in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.decomposition(sign).startswith(("<wide>", "<narrow>"))
+    ]
+    assert len(resized) > 200
+    usual = [unicodedata.normalize("NFKC", sign) for sign in resized]
+    assert [normalise(f"a{sign}a") for sign in resized] == [normalise(f"a{x}a") for x in usual]
+
+
+@pytest.mark.parametrize(
+    ("text", "compared"),
+    [
+        ("don't", "dont"),
+        ("l’été", "lété"),
+        ("'quoted' words", "'quoted' words"),
+        ("the dogs' bowl", "the dogs' bowl"),
+        ("rock 'n' roll", "rock 'n' roll"),
+    ],
+)
+def test_apostrophes_are_left_out_within_words_alone(text: str, compared: str) -> None:
+    assert normalise(text) == compared
 
 
 def test_a_pair_is_the_same_only_when_both_texts_are() -> None:
