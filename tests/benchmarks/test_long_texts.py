@@ -15,7 +15,7 @@ from marked import ROOT, with_part
 
 ROW = {
     **{"place": "middle", "way": "windows, mean", "accuracy": 0.75, "difference": 0.25},
-    **{"ci95": [0.2, 0.3], "rows": 3.5, "seconds": 12.0},
+    **{"ci95": [0.2, 0.3], "rows": 3.5, "seconds": 12.0, "seed": 0},
 }
 FILLER = [f"w{number}" for number in range(1000)]
 
@@ -25,9 +25,15 @@ def test_a_page_gets_its_table_once_and_keeps_the_rest(language: str) -> None:
     page = long_texts.PAGES[language].read_text(encoding="utf-8")
     table = long_texts.table([ROW, {**ROW, "way": "truncate"}], language)
     once = with_part(page, long_texts.PART, table)
-    assert "| 0.750 | +0.250 (+0.200 … +0.300) | 3.5 |" in once
+    assert "| 0.750 | +0.250 (+0.200 … +0.300) | 3.5 | 1 |" in once
     assert "| `truncate` | 0.750 | – |" in once
     assert with_part(once, long_texts.PART, table) == once
+
+
+def test_seeds_are_one_row_that_has_their_means() -> None:
+    other = {**ROW, "seed": 1, "accuracy": 0.65, "difference": 0.05, "ci95": [-0.1, 0.2]}
+    table = long_texts.table([other, ROW], "en")
+    assert "| 0.700 | +0.150 (+0.050 … +0.250) | 3.5 | 2 |" in table
 
 
 @pytest.mark.parametrize(("place", "before"), [("start", 0), ("middle", 50), ("end", 100)])

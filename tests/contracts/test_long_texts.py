@@ -108,7 +108,9 @@ def test_without_gradients_the_same_is_said_a_few_rows_at_a_time(
 
 def test_the_engines_agree_on_a_sample_of_windows(tiny: Any, few: str, tmp_path: Path) -> None:
     """Drawn for each step, the same for both; and steps hold as many tokens as they may."""
-    long = {**LONG, "pooling": "attention", "windows_per_step": 2}
+    long = {**LONG, "stride": 2, "pooling": "attention", "windows_per_step": 3}
+    drawn_from = job_for(tiny("bert"), few, STRATEGIES["full"], task={**MEAN, "long": long})
+    assert drawn_from.examples.windows.numbers.max() > 3
     turns = [
         turn(
             engine,

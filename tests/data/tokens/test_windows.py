@@ -108,5 +108,13 @@ def test_a_step_draws_windows_anew_and_the_same_again() -> None:
     assert WindowIndex(index.starts).sampled(7, 1).sizes.tolist() == [3, 100]
 
 
+def test_a_step_may_keep_the_ends_of_a_text() -> None:
+    index = WindowIndex(np.array([0, 3, 103]), per_step=4, keeps_ends=True)
+    drawn = [index.sampled(7, step).rows_of([0, 1]).tolist() for step in range(50)]
+    assert all(rows[:3] == [0, 1, 2] and (rows[3], rows[-1]) == (3, 102) for rows in drawn)
+    assert all(len(rows) == 7 and rows == sorted(set(rows)) for rows in drawn)
+    assert len({rows[4] for rows in drawn}) > 20
+
+
 def test_a_table_tells_whose_rows_are_whose() -> None:
     assert window_table_of(np.array([2, 1])).tolist() == [[0, 1], [2, NO_ROW]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -42,6 +41,7 @@ def test_an_artifact_remembers_what_is_not_so_by_itself(long: LongTexts) -> None
         ({"length": 3}, "greater than or equal to 4"),
         ({"stride": 0}, "greater than or equal to 1"),
         ({"windows_per_step": 0}, "greater than or equal to 1"),
+        ({"windows_per_step": 2, "pooling": "attention"}, "learns from the first window"),
         ({"type": "slices"}, "'truncate', 'head_tail', 'windows'"),
     ],
 )
@@ -59,26 +59,38 @@ def test_words_are_not_pooled() -> None:
 def test_what_is_said_of_windows_is_pooled() -> None:
     assert Windows().pool(ROWS, TABLE).tolist() == [[2, 2], [5, 6]]
     assert Windows(pooling="max").pool(ROWS, TABLE).tolist() == [[3, 4], [5, 6]]
+
+
+def test_attention_weighs_a_window_by_its_place() -> None:
+    """Each of the first, the last and those between has a score of its own."""
     attending = Windows(pooling="attention")
-    assert attending.further_outputs == (ATTENTION,)
-    found = attending.pool(ROWS, TABLE)
-    share = 1 / (1 + np.exp(4.0))  # of the second window, whose weight is e⁰ beside e⁴
-    assert found[:, 0].tolist() == pytest.approx([1 - share + 3 * share, 5])
+    assert attending.further_outputs == ATTENTION and len(ATTENTION) == 3
+    table = torch.tensor([[0, 1, 2, 3], [4, 5, NO_ROW, NO_ROW], [6, NO_ROW, NO_ROW, NO_ROW]])
+    said_R1 = torch.arange(7.0).unsqueeze(1)
+    first, last, between = torch.tensor([1.0, 9, 9]), torch.tensor([9, 3.0, 9]), 2.0
+    inner = torch.tensor([9, 9, between])
+    scores_R3 = torch.stack([first, inner, inner, last, first, last, first])
+    found_B1 = attending.pool(torch.cat([said_R1, scores_R3], dim=1), table)
+    four = torch.tensor([1.0, between, between, 3.0]).softmax(0) @ said_R1[:4, 0]
+    two = torch.tensor([1.0, 3.0]).softmax(0) @ said_R1[4:6, 0]
+    assert found_B1[:, 0].tolist() == pytest.approx([float(four), float(two), 6.0])
 
 
 def test_attention_over_a_linear_head_is_that_over_what_it_reads() -> None:
     """Pooling logits is pooling states: the head may stand behind either."""
     torch.manual_seed(0)
     states_RH, table = torch.randn(5, 8), torch.tensor([[0, 1, 2], [3, 4, NO_ROW]])
-    head = torch.nn.Linear(8, 4)
+    head = torch.nn.Linear(8, 6)
     found = Windows(pooling="attention").pool(head(states_RH), table)
-    for text, rows in enumerate(([0, 1, 2], [3, 4])):
-        weights = head(states_RH[rows])[:, -1].softmax(0)
-        expected = head(weights @ states_RH[rows])[:-1]
+    for text, (rows, kinds) in enumerate((([0, 1, 2], [0, 2, 1]), ([3, 4], [0, 1]))):
+        scores = head(states_RH[rows])[:, 3:]
+        weights = scores[torch.arange(len(rows)), kinds].softmax(0)
+        expected = head(weights @ states_RH[rows])[:3]
         torch.testing.assert_close(found[text], expected)
 
 
 def test_rows_are_counted_as_windows_are_drawn() -> None:
     index = Windows(windows_per_step=3).index([2, 5])
-    assert index.starts.tolist() == [0, 2, 7] and index.per_step == 3
+    assert index.starts.tolist() == [0, 2, 7] and index.per_step == 3 and not index.keeps_ends
+    assert Windows(windows_per_step=3, pooling="attention").index([2, 5]).keeps_ends
     assert Truncate().index([1, 1]) is None

@@ -106,6 +106,8 @@ class WindowIndex:
     """Where each text's rows start (N + 1)."""
     per_step: int | None = None
     """The most windows of a text that a training step reads; all where it is not given."""
+    keeps_ends: bool = False
+    """Whether those are the first window, the last and others, rather than any."""
     seed: tuple[int, ...] | None = None
     """What a sample is drawn from; None where all rows are read."""
 
@@ -141,7 +143,10 @@ class WindowIndex:
         if len(rows) <= self.per_step:
             return rows
         random = np.random.default_rng((*self.seed, text))
-        return np.sort(random.choice(rows, self.per_step, replace=False))
+        kept = rows[[0, -1]] if self.keeps_ends else rows[:0]
+        others = rows[1:-1] if self.keeps_ends else rows
+        drawn = random.choice(others, self.per_step - len(kept), replace=False)
+        return np.sort(np.concatenate([kept, drawn]))
 
     def positions(self, lengths_R: np.ndarray) -> np.ndarray:
         """Tokens of each text (N) from those of the rows; each row counts as its text's longest."""

@@ -1,8 +1,10 @@
 """Windows: a long text is read whole, in rows that overlap, and what they say is pooled.
 
 Pooling is of what the head says of each window. Over a linear head that is the same as pooling what
-it reads: means of logits are logits of means, and with weights that a further output of the head
-gives, it is attention over the windows (Ilse et al. 2018, arXiv 1802.04712).
+it reads: means of logits are logits of means, and with weights that further outputs of the head
+give, it is attention over the windows (Ilse et al. 2018, arXiv 1802.04712). There is one for the
+first window, one for the last and one for those between: so a few texts teach in which of them the
+evidence stands, before it is known what evidence looks like.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     import torch
 
 
-ATTENTION = "window attention"
-"""What the head's further output is called, beside labels."""
+ATTENTION = tuple(f"window attention, {place}" for place in ("first", "last", "between"))
+"""What the head's further outputs are called, beside labels."""
 
 
 class Windows(LongTexts):
@@ -41,7 +43,8 @@ class Windows(LongTexts):
     windows may lie closer."""
     pooling: Literal["mean", "max", "attention"] = "mean"
     """How what the head says of the windows becomes one answer. max: the greatest of each label's;
-    attention: a mean with weights that are learned."""
+    attention: a mean with weights that are learned, of the first window, the last and those between
+    apart."""
     windows_per_step: int | None = Field(default=None, ge=1, examples=[8])
     """The most windows of a text that a training step learns from, drawn anew for each step from
     `training.seed`, to save memory and time. Default: all. Predictions are by all windows."""
@@ -57,11 +60,21 @@ class Windows(LongTexts):
                 stride=self.stride,
                 room=self.length,
             )
+        number = self.windows_per_step
+        if self.pooling == "attention" and number is not None and number < len(ATTENTION):
+            raise conflict(
+                "task.windows_per_step_too_few",
+                "'task.long.windows_per_step' is {number}, but attention learns from the first "
+                "window of a text, the last and others",
+                "choose {least} or more, or task.long.pooling=mean",
+                number=number,
+                least=len(ATTENTION),
+            )
         return self
 
     @property
     def further_outputs(self) -> tuple[str, ...]:
-        return (ATTENTION,) if self.pooling == "attention" else ()
+        return ATTENTION if self.pooling == "attention" else ()
 
     @property
     def own_length(self) -> int | None:
@@ -76,14 +89,25 @@ class Windows(LongTexts):
         return cut_windows(parts_T, length, self.own_stride, HEAD)
 
     def index(self, numbers: Sequence[int]) -> WindowIndex:
-        return WindowIndex(ragged.offsets_of(numbers), self.windows_per_step)
+        keeps_ends = self.pooling == "attention"
+        return WindowIndex(ragged.offsets_of(numbers), self.windows_per_step, keeps_ends)
 
     def pool(self, rows_RK: torch.Tensor, table_BW: torch.Tensor) -> torch.Tensor:
         if self.pooling == "mean":
             return mean_of_rows(rows_RK, table_BW)
-        unseen_BW1 = (table_BW == NO_ROW).unsqueeze(-1)
+        seen_BW = table_BW != NO_ROW
+        unseen_BW1 = ~seen_BW.unsqueeze(-1)
         rows_BWK = rows_RK[table_BW.clamp(min=0)]
         if self.pooling == "max":
             return rows_BWK.masked_fill(unseen_BW1, -float("inf")).amax(dim=1)
-        weights_BW1 = rows_BWK[..., -1:].masked_fill(unseen_BW1, -float("inf")).softmax(dim=1)
-        return (weights_BW1 * rows_BWK[..., :-1]).sum(dim=1)
+        scores_BW1 = _by_place(rows_BWK[..., -len(ATTENTION) :], seen_BW)
+        weights_BW1 = scores_BW1.masked_fill(unseen_BW1, -float("inf")).softmax(dim=1)
+        return (weights_BW1 * rows_BWK[..., : -len(ATTENTION)]).sum(dim=1)
+
+
+def _by_place(scores_BW3: torch.Tensor, seen_BW: torch.Tensor) -> torch.Tensor:
+    """Each window's score by its place among the windows of its text (B, W, 1)."""
+    numbers_BW = seen_BW.cumsum(dim=1)
+    is_last_BW = numbers_BW == seen_BW.sum(dim=1, keepdim=True)
+    kinds_BW = (2 - is_last_BW.long()).masked_fill(numbers_BW == 1, 0)
+    return scores_BW3.gather(2, kinds_BW.unsqueeze(-1))
