@@ -33,7 +33,7 @@ from welltuned.tasks.long import Windows
 from welltuned.training.preparation.prepare import prepare
 
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-LONG = {"type": "windows", "length": 8, "stride": 4}
+LONG = {"type": "windows", "length": 8, "stride": 4, "pooling": "mean"}
 MEAN = {"pooling": "mean", "long": LONG}
 QUICK = ("full", "lora", "prompt", "prefix", "houlsby")
 
@@ -193,7 +193,7 @@ def tuned(
     def make(kind: str) -> Any:
         folder = tmp_path_factory.mktemp(kind)
         data, task, pooling = {
-            "single": (rows, {}, "attention"),
+            "single": (rows, {}, "auto"),
             "several": (sets, {}, "max"),
             "number": (numbers, {}, "attention"),
             "pair": (make_rows(60, pair=True), {}, "mean"),

@@ -27,7 +27,7 @@ def test_texts_of_one_row_each_are_what_the_head_says(long: LongTexts) -> None:
 
 def test_texts_of_several_rows_are_pooled() -> None:
     table = torch.tensor([[0, 2], [1, -1]])
-    found = Windows().outputs(read, batch_of(**{WINDOWS: table}), 2)
+    found = Windows(pooling="mean").outputs(read, batch_of(**{WINDOWS: table}), 2)
     assert found.tolist() == [[3, 4], [3, 4]]
     attending = Windows(pooling="attention").outputs(read, batch_of(), 1)
     assert attending.tolist() == [[1], [3], [5]], "the weight is no output of its own"

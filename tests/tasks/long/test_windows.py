@@ -50,14 +50,26 @@ def test_what_cannot_be_is_refused(keys: dict[str, object], said: str) -> None:
         Classification.model_validate({"long": keys})
 
 
-def test_words_are_not_pooled() -> None:
+@pytest.mark.parametrize("pooling", ["max", "attention"])
+def test_words_are_not_pooled(pooling: str) -> None:
     assert TokenClassification.model_validate({"long": "windows"}).long.in_windows
     with pytest.raises(ValidationError, match="nothing is pooled"):
-        TokenClassification.model_validate({"long": {"pooling": "attention"}})
+        TokenClassification.model_validate({"long": {"pooling": pooling}})
+
+
+@pytest.mark.parametrize(
+    ("per_step", "pooling"), [(None, "attention"), (3, "attention"), (2, "mean")]
+)
+def test_windows_are_pooled_by_attention_unless_too_few_are_drawn(
+    per_step: int | None, pooling: str
+) -> None:
+    windows = Windows(windows_per_step=per_step)
+    assert windows.to_dict()["pooling"] == windows.pools_by == pooling
+    assert windows.further_outputs == (ATTENTION if pooling == "attention" else ())
 
 
 def test_what_is_said_of_windows_is_pooled() -> None:
-    assert Windows().pool(ROWS, TABLE).tolist() == [[2, 2], [5, 6]]
+    assert Windows(pooling="mean").pool(ROWS, TABLE).tolist() == [[2, 2], [5, 6]]
     assert Windows(pooling="max").pool(ROWS, TABLE).tolist() == [[3, 4], [5, 6]]
 
 
@@ -91,6 +103,6 @@ def test_attention_over_a_linear_head_is_that_over_what_it_reads() -> None:
 
 def test_rows_are_counted_as_windows_are_drawn() -> None:
     index = Windows(windows_per_step=3).index([2, 5])
-    assert index.starts.tolist() == [0, 2, 7] and index.per_step == 3 and not index.keeps_ends
-    assert Windows(windows_per_step=3, pooling="attention").index([2, 5]).keeps_ends
+    assert index.starts.tolist() == [0, 2, 7] and index.per_step == 3 and index.keeps_ends
+    assert not Windows(windows_per_step=3, pooling="mean").index([2, 5]).keeps_ends
     assert Truncate().index([1, 1]) is None

@@ -72,7 +72,7 @@ def _write(merged: Any, artifact: Artifact, job: ExportJob) -> tuple[str, ...]:
         if rule := artifact.problem.scorer.decision_rule:
             write_json(target / DECISION_RULE, rule)
         if not (long := artifact.problem.long).reads_plainly:
-            reads = {**long.model_dump(mode="json"), "max_length": artifact.max_length}
+            reads = {**long.to_dict(), "max_length": artifact.max_length}
             write_json(target / LONG_TEXTS, reads)
     return tuple(sorted(file.name for file in target.glob("*.safetensors")))
 

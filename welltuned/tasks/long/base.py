@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from pydantic import JsonValue
 
 from welltuned.data.tokens.windows import WINDOWS, WindowIndex
 from welltuned.schema.part import Part
@@ -52,6 +53,10 @@ class LongTexts(Part):
     def own_stride(self) -> int | None:
         """The tokens from one row's beginning to the next's that were asked for; or None."""
         return None
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """What is done, for whoever reads texts by themselves."""
+        return self.model_dump(mode="json")
 
     @abstractmethod
     def cut(self, parts_T: np.ndarray, max_length: int) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from welltuned.data.tokens import ragged
 from welltuned.data.tokens.windows import NO_ROW, WindowIndex, cut_windows
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 
+Pooling = Literal["mean", "max", "attention"]
 ATTENTION = tuple(f"window attention, {place}" for place in ("first", "last", "between"))
 """What the head's further outputs are called, beside labels."""
 
@@ -41,10 +42,10 @@ class Windows(LongTexts):
     """Tokens from the beginning of a window to that of the next. auto: three quarters of a window.
     The last window ends with the text; of a pair, whose shorter text is part of every window,
     windows may lie closer."""
-    pooling: Literal["mean", "max", "attention"] = "mean"
+    pooling: Pooling | Literal["auto"] = "auto"
     """How what the head says of the windows becomes one answer. max: the greatest of each label's;
     attention: a mean with weights that are learned, of the first window, the last and those between
-    apart."""
+    apart. auto: attention, or mean where `windows_per_step` is less than three."""
     windows_per_step: int | None = Field(default=None, ge=1, examples=[8])
     """The most windows of a text that a training step learns from, drawn anew for each step from
     `training.seed`, to save memory and time. Default: all. Predictions are by all windows."""
@@ -60,21 +61,31 @@ class Windows(LongTexts):
                 stride=self.stride,
                 room=self.length,
             )
-        number = self.windows_per_step
-        if self.pooling == "attention" and number is not None and number < len(ATTENTION):
+        if self.pooling == "attention" and self._draws_too_few:
             raise conflict(
                 "task.windows_per_step_too_few",
                 "'task.long.windows_per_step' is {number}, but attention learns from the first "
                 "window of a text, the last and others",
                 "choose {least} or more, or task.long.pooling=mean",
-                number=number,
+                number=self.windows_per_step,
                 least=len(ATTENTION),
             )
         return self
 
     @property
+    def pools_by(self) -> Pooling:
+        if self.pooling == "auto":
+            return "mean" if self._draws_too_few else "attention"
+        return self.pooling
+
+    @property
+    def _draws_too_few(self) -> bool:
+        """Whether a step may see no window between the first and the last."""
+        return self.windows_per_step is not None and self.windows_per_step < len(ATTENTION)
+
+    @property
     def further_outputs(self) -> tuple[str, ...]:
-        return ATTENTION if self.pooling == "attention" else ()
+        return ATTENTION if self.pools_by == "attention" else ()
 
     @property
     def own_length(self) -> int | None:
@@ -84,21 +95,24 @@ class Windows(LongTexts):
     def own_stride(self) -> int | None:
         return None if self.stride == "auto" else self.stride
 
+    def to_dict(self) -> dict[str, JsonValue]:
+        return {**super().to_dict(), "pooling": self.pools_by}
+
     def cut(self, parts_T: np.ndarray, max_length: int) -> list[np.ndarray]:
         length = min(self.own_length or max_length, max_length)
         return cut_windows(parts_T, length, self.own_stride, HEAD)
 
     def index(self, numbers: Sequence[int]) -> WindowIndex:
-        keeps_ends = self.pooling == "attention"
+        keeps_ends = self.pools_by == "attention"
         return WindowIndex(ragged.offsets_of(numbers), self.windows_per_step, keeps_ends)
 
     def pool(self, rows_RK: torch.Tensor, table_BW: torch.Tensor) -> torch.Tensor:
-        if self.pooling == "mean":
+        if self.pools_by == "mean":
             return mean_of_rows(rows_RK, table_BW)
         seen_BW = table_BW != NO_ROW
         unseen_BW1 = ~seen_BW.unsqueeze(-1)
         rows_BWK = rows_RK[table_BW.clamp(min=0)]
-        if self.pooling == "max":
+        if self.pools_by == "max":
             return rows_BWK.masked_fill(unseen_BW1, -float("inf")).amax(dim=1)
         scores_BW1 = _by_place(rows_BWK[..., -len(ATTENTION) :], seen_BW)
         weights_BW1 = scores_BW1.masked_fill(unseen_BW1, -float("inf")).softmax(dim=1)

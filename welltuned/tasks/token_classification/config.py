@@ -16,7 +16,7 @@ from welltuned.errors import Faults
 from welltuned.metrics.entities import OUTSIDE, mark_entities, split_tag
 from welltuned.schema.part import conflict
 from welltuned.tasks.base import Task
-from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, recalled_long_texts
+from welltuned.tasks.long import TRUNCATE, AnyLongTexts, LongTexts, Windows, recalled_long_texts
 from welltuned.tasks.token_classification.codec import ROLES, read_sentences
 from welltuned.tasks.token_classification.problem import TokenClassificationProblem
 
@@ -54,7 +54,7 @@ class TokenClassification(Task):
                 "use 16 or more",
                 unit="words",
             )
-        if self.long.further_outputs:
+        if isinstance(self.long, Windows) and self.long.pooling in ("max", "attention"):
             raise conflict(
                 "task.words_not_pooled",
                 "each word is read in one window, and nothing is pooled",
