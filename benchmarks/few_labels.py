@@ -9,7 +9,7 @@ each way trains a model as a whole process, from its command to the accuracy on 
 
 None chooses by validation, for SetFit has none. all-MiniLM-L6-v2, one core for each.
 
-    python benchmarks/few_labels.py --out benchmarks/results --write    # about a day of one core
+    python benchmarks/few_labels.py --out benchmarks/results --write    # 36 hours of one core
     python benchmarks/few_labels.py --sets question_en_trec sentiment_en_mr --shots 8 16 \\
         --draws 2 --test 300 --out benchmarks/results                   # a quarter of an hour
 

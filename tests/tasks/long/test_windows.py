@@ -65,6 +65,8 @@ def test_windows_are_pooled_by_attention_unless_too_few_are_drawn(
 ) -> None:
     windows = Windows(windows_per_step=per_step)
     assert windows.to_dict()["pooling"] == windows.pools_by == pooling
+    recalled = recalled_long_texts(long_texts_memory(windows))
+    assert recalled == windows.model_copy(update={"pooling": pooling}), "whatever auto means then"
     assert windows.further_outputs == (ATTENTION if pooling == "attention" else ())
 
 

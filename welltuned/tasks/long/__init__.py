@@ -28,7 +28,7 @@ AnyLongTexts = Annotated[
 
 def long_texts_memory(long: LongTexts) -> dict[str, Any]:
     """What an artifact has to remember; nothing of what is so by itself."""
-    return {} if long == TRUNCATE else {"long": long.model_dump(mode="json")}
+    return {} if long == TRUNCATE else {"long": long.to_dict()}
 
 
 def recalled_long_texts(memory: Mapping[str, Any]) -> LongTexts:

@@ -55,7 +55,7 @@ class LongTexts(Part):
         return None
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """What is done, for whoever reads texts by themselves."""
+        """What is done, with nothing left to choose: for artifacts and other readers."""
         return self.model_dump(mode="json")
 
     @abstractmethod
